@@ -1,0 +1,22 @@
+"""Recurrent networks sparse in weights and in activity, from `model.fit` to a microcontroller.
+
+Importing this brings keras and numpy only (and with them the Keras backend): TensorFlow's converter and the
+interpreters load where they are used.
+"""
+
+from keras_sparse_rnn import callbacks, initializers, layers, regularizers, runtime, schedules, sparsity
+from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.convert import ConvertedModel, convert
+
+__all__ = [
+    "ConvertedModel",
+    "__version__",
+    "callbacks",
+    "convert",
+    "initializers",
+    "layers",
+    "regularizers",
+    "runtime",
+    "schedules",
+    "sparsity",
+]

@@ -1,0 +1,58 @@
+"""From a Keras model to a verified `.tflite`: plan -> lower -> quantize -> pack -> verify -> report."""
+
+from keras_sparse_rnn.convert.converted_model import ConvertedModel
+
+__all__ = ["ConvertedModel", "convert"]
+
+WEIGHTS = ("int8", "float32")
+TARGETS = ("tflm", "litert")
+
+
+def convert(
+    model,
+    representative_data=None,
+    *,
+    weights="int8",
+    target="tflm",
+    time_steps=None,
+    block_size=None,
+    verify=True,
+):
+    """Converts a Keras model with EventGRU layers to a `.tflite` model.
+
+    Each EventGRU becomes one custom op, KsrEventGru, whose weights are stored in blocks where that is smaller and whose
+    cost falls with the sparsity of both weights and events. All other layers are left to TensorFlow Lite's converter.
+    The Keras backend must be TensorFlow; a model trained on another one is saved there and loaded here.
+
+    Args:
+        model: A built Sequential or Functional model.
+        representative_data: Inputs as in use, `(samples, ...)`, for `weights="int8"`: they set the ranges of the
+            activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
+            inputs' names. With `weights="float32"` it is optional and serves to verify.
+        weights: `"int8"` (int8 weights and activations, int16 states) or `"float32"`.
+        target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`.
+        time_steps: Length of an input, where the model leaves it open.
+        block_size: Width of a block along the units: 4, 8 or 16. By default the one that takes the fewest bytes for each
+            layer.
+        verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
+
+    Returns:
+        A `ConvertedModel` of batch 1 with `.predict`, `.save` and `.report`.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+        ValueError: An argument is out of range or missing, the model cannot be converted (the layer is named), or the
+            representative data do not fit.
+        VerificationError: The result does not agree with the Keras model.
+        RuntimeError: The Keras backend is not TensorFlow, or the C core is missing.
+    """
+    from keras_sparse_rnn.convert.pipeline import run
+
+    for name, value, allowed in (
+        ("weights", weights, WEIGHTS),
+        ("target", target, TARGETS),
+        ("block_size", block_size, (None, 4, 8, 16)),
+    ):
+        if value not in allowed:
+            raise ValueError(f"{name} must be one of {allowed}; given: {value!r}.")
+    return run(model, representative_data, weights == "int8", target, time_steps, block_size, verify)

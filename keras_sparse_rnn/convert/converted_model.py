@@ -1,0 +1,65 @@
+"""What `ksr.convert` returns."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from keras_sparse_rnn import runtime
+
+
+class ConvertedModel:
+    """A converted, verified model.
+
+    Attributes:
+        data: The bytes of the `.tflite` file.
+        report: A `Report`: what was converted, bytes, and how it compares with the Keras model; printing it gives a table.
+    """
+
+    def __init__(self, data, report):
+        self.data = data
+        self.report = report
+        self._engines = {}
+
+    def engine(self, name="litert"):
+        """The model in an engine of `runtime.load`; loaded at first use."""
+        if name not in self._engines:
+            self._engines[name] = runtime.load(self.data, name)
+        return self._engines[name]
+
+    def predict(self, x, engine="litert"):
+        """Outputs for each sample in `x`, `(samples, ...)` real values; see `runtime.Engine.predict`."""
+        return self.engine(engine).predict(x)
+
+    def save(self, path):
+        """Writes the `.tflite` file; an existing file is replaced at once or not at all.
+
+        Args:
+            path: Where to; its folder must exist.
+
+        Raises:
+            FileNotFoundError: The folder does not exist.
+        """
+        path = Path(path)
+        check_folder(path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(self.data)
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+
+def check_folder(path):
+    """Raises FileNotFoundError where a file cannot be written to `path` because its folder is missing."""
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"path must lie in an existing folder; '{folder}' does not exist (given: '{path}').")
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

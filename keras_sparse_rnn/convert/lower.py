@@ -1,0 +1,88 @@
+"""The rest of the model, around the recurrent layers, through TensorFlow Lite's converter."""
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Rest:
+    """The converted rest.
+
+    Attributes:
+        data: Its `.tflite` bytes, with a signature that names each tensor; None where nothing is left to convert.
+        inputs, outputs: Symbolic tensors of the plan that it takes and gives, by their names in the signature.
+    """
+
+    data: bytes | None
+    inputs: dict
+    outputs: dict
+
+
+def lower(plan, calibration=None):
+    """Converts what the recurrent layers leave of the model.
+
+    Args:
+        plan: The `Plan`.
+        calibration: None for float32; for int8 a dict from `id(symbolic tensor)` to its values on the representative
+            data, of everything that the rest may take as input.
+
+    Returns:
+        A `Rest`.
+
+    Raises:
+        ValueError: TensorFlow Lite has no builtin op for a layer of the rest.
+    """
+    placeholders = [*plan.inputs, *(call.y for call in plan.calls)]
+    given = {id(tensor) for tensor in placeholders}
+    wanted = {id(tensor): tensor for tensor in [*(call.x for call in plan.calls), *plan.outputs] if id(tensor) not in given}
+    outputs = {f"output_{i}": tensor for i, tensor in enumerate(wanted.values())}
+    if not outputs:
+        return Rest(None, {}, {})
+    used = {id(source) for tensor in outputs.values() for source in keras.utils.get_source_inputs(tensor)}
+    inputs = {tensor.name: tensor for tensor in placeholders if id(tensor) in used}
+    model = keras.Model(inputs, outputs)
+    return Rest(_to_tflite(model, inputs, calibration), inputs, outputs)
+
+
+def _to_tflite(model, inputs, calibration):
+    import tensorflow as tf
+
+    with _quiet():
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        if calibration is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: _samples(inputs, calibration)
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+        try:
+            return converter.convert()
+        except Exception as error:
+            names = ", ".join(f"{layer.name} ({type(layer).__name__})" for layer in model.layers)
+            raise ValueError(
+                f"TensorFlow Lite's converter refused the layers around the recurrent ones ({names}): {error}"
+            ) from error
+
+
+def _samples(inputs, calibration):
+    count = min(len(calibration[id(tensor)]) for tensor in inputs.values())
+    for i in range(count):
+        yield {name: np.asarray(calibration[id(tensor)][i : i + 1], tensor.dtype) for name, tensor in inputs.items()}
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keeps the converter's progress, written to the process's own stderr and stdout, out of the user's output."""
+    saved = [os.dup(1), os.dup(2)]
+    with open(os.devnull, "w") as nothing:
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        for number, copy in enumerate(saved, start=1):
+            os.dup2(copy, number)
+            os.close(copy)

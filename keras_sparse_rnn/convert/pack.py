@@ -1,0 +1,175 @@
+"""Assembles the `.tflite`: our ops and their constants, wired to the converted rest."""
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.runtime.block_sparse import encode, stride_of
+from keras_sparse_rnn.runtime.event_gru import NAME
+
+_TENSOR_TYPES = {
+    np.dtype(np.float32): schema.TensorType.FLOAT32,
+    np.dtype(np.int8): schema.TensorType.INT8,
+    np.dtype(np.uint8): schema.TensorType.UINT8,
+    np.dtype(np.int16): schema.TensorType.INT16,
+    np.dtype(np.uint16): schema.TensorType.UINT16,
+    np.dtype(np.int32): schema.TensorType.INT32,
+    np.dtype(np.uint32): schema.TensorType.UINT32,
+}
+
+
+def pack_weights(weights, block, sparse=None):
+    """The constant tensors 1 to 8 of KsrEventGru, as a list of arrays; None where a tensor is absent.
+
+    Args:
+        weights: `EventGruWeights`.
+        block: Width of a block.
+        sparse: Whether to store blocks or everything; None takes what is smaller, for each matrix.
+    """
+    units = len(weights.threshold)
+    bias = np.zeros((4, stride_of(units, block)), weights.bias.dtype)
+    bias[:, :units] = weights.bias
+    kernel = encode(weights.kernel, block, last_slot=2, sparse=sparse)
+    recurrent_kernel = encode(weights.recurrent_kernel, block, last_slot=3, sparse=sparse)
+    matrices = [part for m in (kernel, recurrent_kernel) for part in (m.values, m.index, m.rows)]
+    return [*matrices, bias.reshape(-1), weights.threshold]
+
+
+class ModelWriter:
+    """A `.tflite` under construction.
+
+    Args:
+        data: Bytes of a model to start from, or None for an empty one.
+    """
+
+    def __init__(self, data=None):
+        if data is None:
+            self._file = schema.ModelT()
+            self._file.version = 3
+            self._file.operatorCodes = []
+            self._file.buffers = [schema.BufferT()]  # buffer 0 is empty by convention
+            self._graph = schema.SubGraphT()
+            self._graph.tensors, self._graph.operators = [], []
+            self._file.subgraphs = [self._graph]
+        else:
+            self._file = schema.ModelT.InitFromPackedBuf(data)
+            self._graph = self._file.subgraphs[0]
+
+    def signature(self):
+        """`(inputs, outputs)` of the model started from: dicts from names to tensor numbers."""
+        signature = self._file.signatureDefs[0]
+        return tuple(
+            {entry.name.decode(): int(entry.tensorIndex) for entry in entries}
+            for entries in (signature.inputs, signature.outputs)
+        )
+
+    def scale_of(self, number):
+        """`(scale, zero point)` of a tensor, or None where it is not quantized."""
+        quantization = self._graph.tensors[number].quantization
+        if quantization is None or quantization.scale is None or not len(quantization.scale):
+            return None
+        return float(quantization.scale[0]), int(quantization.zeroPoint[0])
+
+    def add_tensor(self, name, shape, dtype, *, data=None, scale=None):
+        """Adds a tensor and returns its number; `scale` is `(scale, zero point)`."""
+        tensor = schema.TensorT()
+        tensor.name = name
+        tensor.shape = [int(size) for size in shape]
+        tensor.type = _TENSOR_TYPES[np.dtype(dtype)]
+        tensor.buffer = 0
+        if data is not None:
+            buffer = schema.BufferT()
+            buffer.data = np.ascontiguousarray(data).view(np.uint8).reshape(-1)
+            tensor.buffer = len(self._file.buffers)
+            self._file.buffers.append(buffer)
+        if scale is not None:
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale = [scale[0]]
+            tensor.quantization.zeroPoint = [scale[1]]
+        self._graph.tensors.append(tensor)
+        return len(self._graph.tensors) - 1
+
+    def add_event_gru(self, name, options, constants, x, output):
+        """Adds a KsrEventGru op from tensor number `x` to tensor number `output`; `constants` as `pack_weights` gives."""
+        parts = ("kernel", "kernel_index", "kernel_rows")
+        labels = [*parts, *(f"recurrent_{part}" for part in parts), "bias", "threshold"]
+        numbers = [
+            -1 if data is None else self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
+            for label, data in zip(labels, constants, strict=True)
+        ]
+        op = schema.OperatorT()
+        op.opcodeIndex = self._custom_code(NAME)
+        op.inputs = [x, *numbers]
+        op.outputs = [output]
+        op.customOptions = np.frombuffer(options.to_bytes(), np.uint8)
+        self._graph.operators.append(op)
+
+    def _custom_code(self, name):
+        for i, code in enumerate(self._file.operatorCodes):
+            if code.customCode is not None and code.customCode in (name, name.encode()):
+                return i
+        code = schema.OperatorCodeT()
+        code.builtinCode = schema.BuiltinOperator.CUSTOM
+        code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode = name
+        code.version = 1
+        self._file.operatorCodes.append(code)
+        return len(self._file.operatorCodes) - 1
+
+    def finish(self, inputs, outputs, metadata):
+        """The bytes of the model.
+
+        Args:
+            inputs, outputs: Dicts from signature names to tensor numbers, in the order of the model.
+            metadata: Dict from names to bytes, kept in the file.
+        """
+        graph, file = self._graph, self._file
+        graph.inputs, graph.outputs = list(inputs.values()), list(outputs.values())
+        for name, number in (*inputs.items(), *outputs.items()):
+            graph.tensors[number].name = name
+        graph.operators = _in_order(graph)
+        signature = schema.SignatureDefT()
+        signature.signatureKey = "serving_default"
+        signature.inputs, signature.outputs = _signature_entries(inputs), _signature_entries(outputs)
+        file.signatureDefs = [signature]
+        file.description = f"keras-sparse-rnn {__version__}"
+        file.metadata = [entry for entry in file.metadata or [] if entry.name == b"min_runtime_version"]
+        for name, value in metadata.items():
+            entry = schema.MetadataT()
+            entry.name = name
+            entry.buffer = len(file.buffers)
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(value, np.uint8)
+            file.buffers.append(buffer)
+            file.metadata.append(entry)
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(file.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def _signature_entries(tensors):
+    entries = []
+    for name, number in tensors.items():
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = name, number
+        entries.append(entry)
+    return entries
+
+
+def _in_order(graph):
+    """The ops sorted so that each follows those whose results it reads."""
+    made_by = {int(number): op for op in graph.operators for number in op.outputs}
+    done, ordered = set(), []
+    stack = list(reversed(graph.operators))
+    while stack:
+        op = stack[-1]
+        waiting = [made_by[int(i)] for i in op.inputs if int(i) in made_by and id(made_by[int(i)]) not in done]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        if id(op) not in done:
+            done.add(id(op))
+            ordered.append(op)
+    return ordered

@@ -1,0 +1,149 @@
+"""The steps of a conversion, in order."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.convert.converted_model import ConvertedModel
+from keras_sparse_rnn.convert.lower import lower
+from keras_sparse_rnn.convert.pack import ModelWriter, pack_weights
+from keras_sparse_rnn.convert.plan import RecurrentCall, plan
+from keras_sparse_rnn.convert.quantize import Scale, float_options, quantize, read_weights
+from keras_sparse_rnn.convert.report import LayerReport, Report
+from keras_sparse_rnn.convert.verify import verify_layer, verify_outputs
+from keras_sparse_rnn.runtime.block_sparse import BLOCKS
+from keras_sparse_rnn.runtime.event_gru import EventGruOptions
+from keras_sparse_rnn.runtime.native import load_library
+
+_UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What a recurrent call took and gave on the representative data: `(samples, steps, ...)` each."""
+
+    x: np.ndarray
+    y: np.ndarray
+    events: np.ndarray
+    cells: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class PackedCall:
+    """A recurrent call as an op: its options and constant tensors, and the scales of its tensors (None: float32)."""
+
+    call: RecurrentCall
+    options: EventGruOptions
+    constants: list
+    x_scale: Scale | None
+    event_scale: float | None
+
+
+def run(model, representative_data, is_int8, target, time_steps, block_size, verify):
+    """`ksr.convert` with checked arguments."""
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"ksr.convert needs the Keras backend tensorflow; this process runs {keras.backend.backend()}. Save the model "
+            "(model.save), and load and convert it in a process started with KERAS_BACKEND=tensorflow."
+        )
+    load_library()
+    cut = plan(model, time_steps)
+    if is_int8 and representative_data is None:
+        raise ValueError(
+            "weights='int8' needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
+            "activations. Without them take weights='float32'."
+        )
+    data = _check_data(cut, representative_data)
+    values = cut.probe.predict(data, batch_size=32, verbose=0)
+    observed = [Observed(*values[4 * i : 4 * i + 4]) for i in range(len(cut.calls))]
+    calibration = {id(tensor): array for tensor, array in zip(cut.inputs, data, strict=True)}
+    for call, seen in zip(cut.calls, observed, strict=True):
+        calibration[id(call.x)], calibration[id(call.y)] = seen.x, seen.y
+    for tensor, array in zip(cut.outputs, values[4 * len(cut.calls) :], strict=True):
+        calibration[id(tensor)] = array
+
+    rest = lower(cut, calibration if is_int8 else None)
+    file, packed = _assemble(cut, rest, observed, calibration, is_int8, block_size)
+    layers = [LayerReport.of(op, seen) for op, seen in zip(packed, observed, strict=True)]
+    report = Report(weights="int8" if is_int8 else "float32", target=target, file_bytes=len(file), layers=layers)
+    converted = ConvertedModel(file, report)
+    if verify:
+        for op, seen, layer in zip(packed, observed, layers, strict=True):
+            verify_layer(op, seen, layer)
+        verify_outputs(converted, data, values[4 * len(cut.calls) :])
+    return converted
+
+
+def _assemble(cut, rest, observed, calibration, is_int8, block_size):
+    """The file's bytes, and the `PackedCall`s."""
+    writer = ModelWriter(rest.data)
+    numbers = {}  # id of a symbolic tensor -> its number in the file
+    if rest.data is not None:
+        for tensors, signature in zip((rest.inputs, rest.outputs), writer.signature(), strict=True):
+            for name, tensor in tensors.items():
+                numbers[id(tensor)] = signature[name]
+
+    def number_of(tensor, name):
+        if id(tensor) not in numbers:
+            scale = Scale.of_range(calibration[id(tensor)].min(), calibration[id(tensor)].max()) if is_int8 else None
+            pair = (scale.scale, scale.zero_point) if is_int8 else None
+            dtype = np.int8 if is_int8 else np.float32
+            numbers[id(tensor)] = writer.add_tensor(name, tensor.shape, dtype, scale=pair)
+        return numbers[id(tensor)]
+
+    packed = []
+    for call, seen in zip(cut.calls, observed, strict=True):
+        x, y = number_of(call.x, f"{call.layer.name}/input"), number_of(call.y, f"{call.layer.name}/output")
+        scales = [Scale(*writer.scale_of(number)) for number in (x, y)] if is_int8 else None
+        op = _pack_smallest(call, scales, seen, (block_size,) if block_size else BLOCKS)
+        writer.add_event_gru(call.layer.name, op.options, op.constants, x, y)
+        packed.append(op)
+    inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
+    outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
+    return writer.finish(inputs, outputs, {}), packed
+
+
+def _pack_smallest(call, scales, seen, blocks):
+    candidates = []
+    for block in blocks:
+        if scales:
+            largest = float(seen.events.max())
+            options, weights = quantize(call.layer, block, *scales, largest)
+            event_scale = options.event_scale
+        else:
+            options, weights, event_scale = float_options(call.layer, block), read_weights(call.layer), None
+        constants = pack_weights(weights, block)
+        candidates.append(PackedCall(call, options, constants, scales[0] if scales else None, event_scale))
+    return min(candidates, key=lambda op: sum(part.nbytes for part in op.constants if part is not None))
+
+
+def _check_data(cut, data):
+    """The representative data as a list of arrays, one for each input; random where none were given."""
+    shapes = [tuple(tensor.shape[1:]) for tensor in cut.inputs]
+    if data is None:
+        generator = np.random.default_rng(0)
+        return [generator.standard_normal((_UNGIVEN_SAMPLES, *shape)).astype(np.float32) for shape in shapes]
+    if isinstance(data, dict):
+        if set(data) != set(cut.input_names):
+            raise ValueError(f"representative_data must have the keys {cut.input_names}; given: {sorted(data)}.")
+        data = [data[name] for name in cut.input_names]
+    elif not isinstance(data, (list, tuple)):
+        data = [data]
+    if len(data) != len(shapes):
+        raise ValueError(f"representative_data must hold {len(shapes)} arrays, one for each input; given: {len(data)}.")
+    data = [np.asarray(array) for array in data]
+    for name, shape, tensor, array in zip(cut.input_names, shapes, cut.inputs, data, strict=True):
+        kind = np.floating if "float" in tensor.dtype else np.integer
+        if not np.issubdtype(array.dtype, kind):
+            raise ValueError(
+                f"representative_data for input '{name}' must have a {kind.__name__} dtype ({tensor.dtype}); given: {array.dtype}."
+            )
+        if array.shape[1:] != shape or len(array) == 0 or len(array) != len(data[0]):
+            raise ValueError(
+                f"representative_data for input '{name}' must have the shape (samples, {', '.join(map(str, shape))}) with at"
+                f" least one sample, the same number for each input; given: {array.shape}."
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"representative_data for input '{name}' holds NaN or infinite values.")
+    return data

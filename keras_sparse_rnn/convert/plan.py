@@ -1,0 +1,218 @@
+"""What becomes one of our ops, and what is left to TensorFlow Lite's converter.
+
+The model is walked once: each recurrent layer is cut out, so that its input becomes an output of the rest and its
+output an input. The rest is then an ordinary Keras model of builtin layers.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.layers import EventGRU
+
+# Layers that do nothing at inference.
+_TRAINING_ONLY = (
+    keras.layers.ActivityRegularization,
+    keras.layers.AlphaDropout,
+    keras.layers.Dropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.SpatialDropout1D,
+    keras.layers.SpatialDropout2D,
+    keras.layers.SpatialDropout3D,
+)
+_UNSUPPORTED = (
+    keras.layers.RNN,
+    keras.layers.Bidirectional,
+    keras.layers.TimeDistributed,
+    keras.layers.Masking,
+    keras.layers.ConvLSTM1D,
+    keras.layers.ConvLSTM2D,
+    keras.layers.ConvLSTM3D,
+)
+_SUPPORTED = "supported: EventGRU, and around it layers that TensorFlow Lite has builtin ops for, such as Dense"
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentCall:
+    """A recurrent layer at one place of the graph: `x` and `y` are symbolic tensors of the rest."""
+
+    layer: EventGRU
+    x: object
+    y: object
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A model, cut at its recurrent layers.
+
+    Attributes:
+        inputs, outputs: Symbolic tensors of the model, of batch 1.
+        input_names, output_names: What the signature calls them.
+        calls: The `RecurrentCall`s in the order of execution.
+        probe: A Keras model from the inputs (any batch) to `x, y, events, cell states` of each call in turn, and then
+            the model's outputs: one flat list.
+    """
+
+    inputs: list
+    outputs: list
+    input_names: list
+    output_names: list
+    calls: list
+    probe: keras.Model
+
+
+def plan(model, time_steps=None):
+    """Cuts a Sequential or Functional model at its recurrent layers.
+
+    Args:
+        model: The Keras model.
+        time_steps: Length of the time axis where the model leaves it open.
+
+    Returns:
+        A `Plan`.
+
+    Raises:
+        TypeError: `model` is no Keras model.
+        ValueError: It is not built, subclassed, has NaN or infinite weights, an open time axis without `time_steps`, or a
+            layer that cannot be converted; the message names it.
+    """
+    _check_model(model)
+    shapes = [_fixed_shape(tensor, time_steps) for tensor in model.inputs]
+    dtypes = [tensor.dtype for tensor in model.inputs]
+
+    calls = []
+
+    def cut(layer, x):
+        shape = layer.compute_output_shape(x.shape)
+        y = keras.Input(batch_shape=shape, dtype=x.dtype, name=f"recurrent_{len(calls)}")
+        calls.append(RecurrentCall(layer, x, y))
+        return y
+
+    inputs = [
+        keras.Input(batch_shape=(1, *shape), dtype=dtype, name=f"input_{i}")
+        for i, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True))
+    ]
+    outputs = _walk(model, inputs, cut)
+    if not calls:
+        raise ValueError(f"model '{model.name}' has no recurrent layer that can be converted; {_SUPPORTED}.")
+
+    probed = []
+
+    def probe(layer, x):
+        y = layer(x)
+        probed.extend([x, y, *(_twin(layer, x, readout)(x) for readout in ("event", "cell"))])
+        return y
+
+    probe_inputs = [keras.Input(shape, dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
+    probe_outputs = _walk(model, probe_inputs, probe)
+    return Plan(
+        inputs=inputs,
+        outputs=outputs,
+        input_names=[_plain_name(tensor.name) for tensor in model.inputs],
+        output_names=_output_names(model),
+        calls=calls,
+        probe=keras.Model(probe_inputs, [*probed, *probe_outputs]),
+    )
+
+
+def _check_model(model):
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"model must be a keras.Model; given: {type(model).__module__}.{type(model).__name__}.")
+    if not model.built:
+        raise ValueError(f"model '{model.name}' is not built: call it on data or model.build(input_shape) first.")
+    if not isinstance(model, keras.Sequential) and not _is_functional(model):
+        raise ValueError(f"model '{model.name}' is subclassed; only Sequential and Functional models can be converted.")
+    for variable in model.variables:
+        values = np.asarray(keras.ops.convert_to_numpy(variable))
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise ValueError(f"weight '{variable.path}' holds NaN or infinite values; train the model without them first.")
+
+
+def _is_functional(model):
+    return type(model) is keras.Model or model.__class__.__name__ == "Functional"
+
+
+def _fixed_shape(tensor, time_steps):
+    """The input's shape without its batch axis, every axis known."""
+    shape = list(tensor.shape[1:])
+    name = _plain_name(tensor.name)
+    if shape and shape[0] is None:
+        if time_steps is None:
+            raise ValueError(
+                f"input '{name}' has an open time axis, {tuple(tensor.shape)}: give time_steps, the length of one input."
+            )
+        shape[0] = int(time_steps)
+    elif time_steps is not None and len(shape) > 1 and shape[0] != time_steps:
+        raise ValueError(f"time_steps is {time_steps}, but input '{name}' has the fixed shape {tuple(tensor.shape)}.")
+    if None in shape or any(size < 1 for size in shape):
+        raise ValueError(f"input '{name}' must have a known shape; given: {tuple(tensor.shape)}, time_steps {time_steps}.")
+    return tuple(shape)
+
+
+def _walk(model, inputs, on_recurrent):
+    """Calls the model's layers on new inputs, `on_recurrent(layer, x)` in place of each recurrent one."""
+
+    def call(layer, *args, **kwargs):
+        if isinstance(layer, EventGRU):
+            _check_recurrent(layer, args, kwargs)
+            return on_recurrent(layer, args[0])
+        if isinstance(layer, keras.Model):
+            results = _walk(layer, keras.tree.flatten(args), on_recurrent)
+            return results[0] if len(results) == 1 else results
+        if isinstance(layer, _TRAINING_ONLY):
+            return args[0]
+        if isinstance(layer, _UNSUPPORTED) or getattr(layer, "mask_zero", False):
+            what = " with mask_zero=True" if getattr(layer, "mask_zero", False) else ""
+            raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}{what}) cannot be converted; {_SUPPORTED}.")
+        return layer(*args, **kwargs)
+
+    if isinstance(model, keras.Sequential):
+        x = inputs[0]
+        for layer in model.layers:
+            x = call(layer, x)
+        return keras.tree.flatten(x)
+    if not _is_functional(model):
+        raise ValueError(f"layer '{model.name}' is a subclassed model and cannot be converted; {_SUPPORTED}.")
+    structure = keras.tree.pack_sequence_as(model.input, inputs)
+    cloned = keras.models.clone_model(
+        model, input_tensors=structure, clone_function=lambda layer: layer, call_function=call
+    )
+    return keras.tree.flatten(cloned.outputs)
+
+
+def _check_recurrent(layer, args, kwargs):
+    if len(args) > 1 or kwargs.get("initial_state") is not None:
+        raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
+    config = layer.get_config()
+    for argument, allowed in (
+        ("activation", "tanh"),
+        ("recurrent_activation", "sigmoid"),
+        ("return_state", False),
+        ("stateful", False),
+    ):
+        if config[argument] != allowed:
+            raise ValueError(
+                f"layer '{layer.name}' has {argument}={config[argument]!r}; only {allowed!r} can be converted."
+            )
+
+
+def _twin(layer, x, readout):
+    """The same layer with another readout, of all steps."""
+    config = {**layer.get_config(), "readout": readout, "return_sequences": True, "activity_regularizer": None}
+    config["name"] = f"{layer.name}_{readout}"
+    twin = type(layer).from_config(config)
+    twin.build(x.shape)
+    twin.set_weights(layer.get_weights())
+    return twin
+
+
+def _plain_name(name):
+    return name.split("/")[-1].split(":")[0]
+
+
+def _output_names(model):
+    names = [model.layers[-1].name] if isinstance(model, keras.Sequential) else model.output_names
+    names = [_plain_name(name) for name in names]
+    return [f"{name}_{names[:i].count(name)}" if name in names[:i] else name for i, name in enumerate(names)]

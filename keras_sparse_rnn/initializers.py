@@ -1,0 +1,41 @@
+"""Initializers for thresholds."""
+
+import random
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class Beta(keras.initializers.Initializer):
+    """Values from a beta distribution with a given mean: Beta(alpha, beta), alpha = beta * mean / (1 - mean).
+
+    Used for thresholds in [0, 1] by the EvNN library (version 0.2, `thr_mean`), with beta = 3.
+
+    Args:
+        mean: Mean of the distribution, in (0, 1).
+        beta: Second shape parameter, above 0.
+        seed: Integer. Like Keras's own initializers, one instance gives the same values each time; without a seed each
+            instance draws one (`keras.utils.set_random_seed` governs it).
+
+    Raises:
+        ValueError: `mean` is not in (0, 1), `beta` is not positive, or `seed` is neither an integer nor None.
+    """
+
+    def __init__(self, mean=0.3, beta=3.0, seed=None):
+        if not 0 < mean < 1:
+            raise ValueError(f"`mean` must be in (0, 1). Received: mean={mean}")
+        if not beta > 0:
+            raise ValueError(f"`beta` must be positive. Received: beta={beta}")
+        if not (seed is None or isinstance(seed, int)):
+            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed}")
+        self.mean = mean
+        self.beta = beta
+        self.seed = seed
+        self._drawn_seed = random.randint(1, 10**9) if seed is None else seed
+
+    def __call__(self, shape, dtype=None):
+        alpha = self.beta * self.mean / (1 - self.mean)
+        return keras.random.beta(shape, alpha, self.beta, dtype=dtype, seed=self._drawn_seed)
+
+    def get_config(self):
+        return {"mean": self.mean, "beta": self.beta, "seed": self.seed}

@@ -1,0 +1,214 @@
+"""The event GRU as a Keras layer."""
+
+from operator import attrgetter
+
+import keras
+from keras import ops
+
+from keras_sparse_rnn.layers import event_recurrence
+from keras_sparse_rnn.layers.event_gru_cell import READOUTS, EventGRUCell
+from keras_sparse_rnn.regularizers import EventPenalty
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class EventGRU(keras.layers.RNN):
+    """A GRU whose units send their state only when it exceeds a threshold: sparse in activity.
+
+    It is to `EventGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`; weights of
+    `keras.layers.GRU(reset_after=True)` load unchanged.
+
+    Args:
+        units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            threshold_mode, threshold_initializer, trainable_threshold, surrogate_height, surrogate_width, reset, readout,
+            trace_decay, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
+            recurrent_constraint, bias_constraint, seed: As in `EventGRUCell`.
+        activity_regularizer: An `EventPenalty` acts on the states before the threshold or on the events. Any other
+            regularizer acts on the output, as in Keras.
+        return_sequences: Whether to return the readout of each step, not only of the last.
+        return_state: Whether to return the last states y and c too, and the trace if that is the readout.
+        go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
+        stateful: Whether the last states of a batch are the initial states of the next.
+        zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
+
+    Call arguments:
+        sequences: Tensor (batch, time, features).
+        initial_state: List of the states before the first step, (batch, units) each: y and c, and the trace if that is the
+            readout. Zero by default.
+        mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
+        training: Not used; recurrent layers have it.
+
+    Output shape:
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the states.
+
+    Raises:
+        ValueError: an argument is out of its range, or `initial_state` has another number of states.
+
+    Example:
+
+    >>> layer = EventGRU(64, return_sequences=True, activity_regularizer=EventPenalty(2.0))
+    >>> y = layer(np.random.random((8, 20, 4)))
+    >>> activity = np.mean(keras.ops.convert_to_numpy(y) != 0)
+    """
+
+    def __init__(
+        self,
+        units,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        threshold_mode="sigmoid",
+        threshold_initializer=None,
+        trainable_threshold=True,
+        surrogate_height=0.7,
+        surrogate_width=1.0,
+        reset=True,
+        readout="event",
+        trace_decay=0.9,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        seed=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        zero_output_for_mask=False,
+        **kwargs,
+    ):
+        if kwargs.get("unroll"):
+            raise ValueError("`unroll` must be False: EventGRU has a loop of its own. Received: unroll=True")
+        cell = EventGRUCell(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            threshold_mode=threshold_mode,
+            threshold_initializer=threshold_initializer,
+            trainable_threshold=trainable_threshold,
+            surrogate_height=surrogate_height,
+            surrogate_width=surrogate_width,
+            reset=reset,
+            readout=readout,
+            trace_decay=trace_decay,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            seed=seed,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="event_gru_cell",
+        )
+        activity_regularizer = keras.regularizers.get(activity_regularizer)
+        # Keras would give the penalty the output; inner_loop gives it the states and events.
+        is_event_penalty = isinstance(activity_regularizer, EventPenalty)
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            zero_output_for_mask=zero_output_for_mask,
+            activity_regularizer=None if is_event_penalty else activity_regularizer,
+            **kwargs,
+        )
+        self.event_penalty = activity_regularizer if is_event_penalty else None
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    units = property(attrgetter("cell.units"))
+    activation = property(attrgetter("cell.activation"))
+    recurrent_activation = property(attrgetter("cell.recurrent_activation"))
+    use_bias = property(attrgetter("cell.use_bias"))
+    kernel_initializer = property(attrgetter("cell.kernel_initializer"))
+    recurrent_initializer = property(attrgetter("cell.recurrent_initializer"))
+    bias_initializer = property(attrgetter("cell.bias_initializer"))
+    threshold_mode = property(attrgetter("cell.threshold_mode"))
+    threshold_initializer = property(attrgetter("cell.threshold_initializer"))
+    trainable_threshold = property(attrgetter("cell.trainable_threshold"))
+    surrogate_height = property(attrgetter("cell.surrogate_height"))
+    surrogate_width = property(attrgetter("cell.surrogate_width"))
+    reset = property(attrgetter("cell.reset"))
+    readout = property(attrgetter("cell.readout"))
+    trace_decay = property(attrgetter("cell.trace_decay"))
+    kernel_regularizer = property(attrgetter("cell.kernel_regularizer"))
+    recurrent_regularizer = property(attrgetter("cell.recurrent_regularizer"))
+    bias_regularizer = property(attrgetter("cell.bias_regularizer"))
+    kernel_constraint = property(attrgetter("cell.kernel_constraint"))
+    recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
+    bias_constraint = property(attrgetter("cell.bias_constraint"))
+    seed = property(attrgetter("cell.seed"))
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """The hook of `keras.layers.RNN` for the loop over time: (last output, outputs, last states)."""
+        if len(initial_state) != len(self.cell.state_size):
+            names = ["y", "c", "trace"][: len(self.cell.state_size)]
+            raise ValueError(f"`initial_state` must be the list of {names}. Received: {len(initial_state)} tensors")
+        if self.stateful:
+            # Keras overwrites its variables in place at the end of the call; on PyTorch the gradient would notice.
+            initial_state = [ops.copy(state) for state in initial_state]
+        sequences = ops.transpose(sequences, (1, 0, 2))
+        if mask is not None:
+            mask = ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1)
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=0)
+            mask = None if mask is None else ops.flip(mask, axis=0)
+
+        sequence_of = {"event": "y", "cell": "c", "trace": "y"}[self.readout]
+        asked = []
+        if self.return_sequences or self.readout == "trace":
+            asked.append(sequence_of)
+        if self.event_penalty is not None:
+            asked.append("candidate")
+        weights = self.cell.recurrent_weights()
+        emitted, states = self.cell.recurrence.sequence(
+            self.cell.project(sequences), initial_state[:2], weights, mask, tuple(asked)
+        )
+        emitted = dict(zip(asked, emitted, strict=True))
+        outputs = emitted.get(sequence_of)
+        if self.readout == "trace":
+            outputs, last_trace = event_recurrence.trace(outputs, initial_state[2], self.trace_decay, mask)
+            states = (*states, last_trace)
+        if self.event_penalty is not None:
+            candidate = emitted["candidate"]
+            events = self.cell.recurrence.event(candidate, weights[2])
+            self.add_loss(self.event_penalty.penalty(candidate, events, mask))
+
+        last_output = states[READOUTS.index(self.readout)]
+        if mask is not None and self.zero_output_for_mask:
+            last_output = ops.where(mask[-1], last_output, ops.zeros_like(last_output))
+            outputs = None if outputs is None else ops.where(mask, outputs, ops.zeros_like(outputs))
+        if self.return_sequences:
+            outputs = ops.transpose(outputs, (1, 0, 2))
+        else:
+            outputs = ops.expand_dims(last_output, 1)
+        return last_output, outputs, list(states)
+
+    def get_config(self):
+        config = super().get_config()
+        of_cell = self.cell.get_config()
+        for name in ("cell", "unroll"):
+            del config[name]
+        for name in ("name", "trainable", "dtype"):
+            del of_cell[name]
+        activity_regularizer = self.event_penalty or self.activity_regularizer
+        return {
+            **config,
+            **of_cell,
+            "activity_regularizer": keras.regularizers.serialize(activity_regularizer),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

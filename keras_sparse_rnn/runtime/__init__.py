@@ -1,0 +1,47 @@
+"""Run a converted `.tflite` model: in LiteRT, in TensorFlow Lite Micro, in our C core, or in NumPy.
+
+Nothing here needs TensorFlow or Keras.
+"""
+
+from importlib import import_module
+from pathlib import Path
+
+# Where each engine lives; it is imported when it is asked for, since each needs another package.
+_ENGINES = {
+    "litert": ("keras_sparse_rnn.runtime.litert", "LiteRTEngine"),
+    "tflm": ("keras_sparse_rnn.runtime.tflm", "TFLMEngine"),
+    "native": ("keras_sparse_rnn.runtime.native", "NativeEngine"),
+    "reference": ("keras_sparse_rnn.runtime.reference", "ReferenceEngine"),
+}
+
+__all__ = ["load"]
+
+
+def load(model, engine="litert", **options):
+    """Loads a `.tflite` model into an engine.
+
+    Args:
+        model: Path of a `.tflite` file, its bytes, or a `Model`.
+        engine: `"litert"` (the `ai-edge-litert` interpreter with our op as an external delegate), `"tflm"` (the
+            `tflite-micro` wheel with our op registered), `"native"` (our op in C, builtin ops in NumPy) or
+            `"reference"` (everything in NumPy: the definition that the others are held to).
+        **options: Handed to the engine: `num_threads` for `"litert"`, `arena_size` in bytes for `"tflm"`.
+
+    Returns:
+        An `Engine`: `.predict(x)`, `.invoke(tensors)`, `.reset()`, `.memory`.
+
+    Raises:
+        ValueError: The engine is unknown, or the model is no valid `.tflite` or uses an op that the engine lacks.
+        FileNotFoundError: The path names no file.
+        ImportError: The engine's package is not installed.
+        RuntimeError: The C core is missing because the package was installed without a C compiler.
+    """
+    if engine not in _ENGINES:
+        raise ValueError(f"engine must be one of {sorted(_ENGINES)}; given: {engine!r}.")
+    from keras_sparse_rnn.runtime.model import Model
+
+    if not isinstance(model, Model):
+        data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else Path(model).read_bytes()
+        model = Model(data)
+    module, name = _ENGINES[engine]
+    return getattr(import_module(module), name)(model, **options)

@@ -1,0 +1,91 @@
+"""Weight matrices as the kernels read them: source-major and block-sparse (`tflite/include/ksr_matrix.h`)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BLOCKS = (4, 8, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSparseMatrix:
+    """A matrix from sources to slots of units, as stored.
+
+    Attributes:
+        values: 1-D, the blocks one after the other; for a dense matrix all rows, 3 * stride values each.
+        index: uint8, for each block its distance from the one before in its row (the first: its column), counted in
+            blocks; None for a dense matrix.
+        rows: uint16 or uint32 `(sources + 1,)`, where the blocks of each row begin; None for a dense matrix.
+    """
+
+    values: np.ndarray
+    index: np.ndarray | None = None
+    rows: np.ndarray | None = None
+
+    @property
+    def nbytes(self):
+        return sum(part.nbytes for part in (self.values, self.index, self.rows) if part is not None)
+
+
+def stride_of(units, block):
+    """Units padded to whole blocks: the columns of one slot."""
+    return -(-units // block) * block
+
+
+def encode(kernel, block, last_slot, sparse=None):
+    """Packs a kernel.
+
+    Args:
+        kernel: `(sources, 3, units)`, int8 or float32, in the gate order z, r, h.
+        block: Width of a block along the units: 4, 8 or 16.
+        last_slot: Slot of accumulators that the third gate adds to: 2 (the kernel) or 3 (the recurrent kernel).
+        sparse: True or False to choose the storage; None takes the smaller one.
+
+    Returns:
+        A `BlockSparseMatrix`.
+    """
+    sources, gates, units = kernel.shape
+    stride = stride_of(units, block)
+    padded = np.zeros((sources, gates, stride), kernel.dtype)
+    padded[:, :, :units] = kernel
+    dense = BlockSparseMatrix(padded.reshape(-1))
+    if sparse is False:
+        return dense
+    packed = _encode_blocks(padded.reshape(sources, gates, -1, block), last_slot)
+    return packed if sparse or packed.nbytes < dense.nbytes else dense
+
+
+def _encode_blocks(blocks, last_slot):
+    sources, _, per_slot, block = blocks.shape
+    slots = (0, 1, last_slot)
+    values, index, rows = [], [], [0]
+    for j in range(sources):
+        previous = 0
+        for gate, k in np.argwhere(blocks[j].any(axis=-1)):
+            column = slots[gate] * per_slot + k
+            while column - previous > 255:
+                values.append(np.zeros(block, blocks.dtype))
+                index.append(255)
+                previous += 255
+            values.append(blocks[j, gate, k])
+            index.append(column - previous)
+            previous = column
+        rows.append(len(index))
+    if not index:
+        # Interpreters do not take tensors without elements: one block of zeros stands for an empty matrix.
+        values, index, rows[-1] = [np.zeros(block, blocks.dtype)], [0], 1
+    row_dtype = np.uint16 if len(index) < 2**16 else np.uint32
+    return BlockSparseMatrix(np.concatenate(values), np.array(index, np.uint8), np.array(rows, row_dtype))
+
+
+def decode(matrix, sources, units, block, last_slot):
+    """The kernel `(sources, 3, units)` that `encode` was given."""
+    stride = stride_of(units, block)
+    if matrix.index is None:
+        return matrix.values.reshape(sources, 3, stride)[:, :, :units]
+    columns = np.zeros((sources, 4 * stride // block, block), matrix.values.dtype)
+    values = matrix.values.reshape(-1, block)
+    for j in range(sources):
+        begin, end = int(matrix.rows[j]), int(matrix.rows[j + 1])
+        columns[j, np.cumsum(matrix.index[begin:end], dtype=np.int64)] = values[begin:end]
+    return columns.reshape(sources, 4, stride)[:, [0, 1, last_slot], :units]

@@ -1,0 +1,51 @@
+"""Runs a model op by op: builtin ops in NumPy, ours as the subclass does."""
+
+from abc import abstractmethod
+
+import numpy as np
+
+from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
+from keras_sparse_rnn.runtime.engine import Engine
+from keras_sparse_rnn.runtime.event_gru import NAME
+
+CUSTOM_OPS = (NAME,)
+
+
+class GraphEngine(Engine):
+    """Base of the engines that walk the graph themselves.
+
+    Raises:
+        ValueError: The model uses an op that neither we nor `builtin_ops` have.
+    """
+
+    def __init__(self, model):
+        super().__init__(model)
+        unknown = sorted(
+            {op.name for op in model.operators if op.name not in (CUSTOM_OPS if op.is_custom else BUILTIN_OPS)}
+        )
+        if unknown:
+            raise ValueError(
+                f"engine has no op {', '.join(unknown)}; it has {', '.join([*CUSTOM_OPS, *sorted(BUILTIN_OPS)])}. "
+                "Take the engine 'litert' or 'tflm' for this model."
+            )
+        self.custom_operators = [op for op in model.operators if op.is_custom]
+
+    @abstractmethod
+    def run_custom(self, op, inputs):
+        """The outputs (a list of arrays) of one of our ops; `inputs` holds None where a tensor is absent."""
+
+    def invoke(self, inputs):
+        values = {i: tensor.data for i, tensor in enumerate(self.model.tensors) if tensor.data is not None}
+        values.update(zip(self.model.input_indices, inputs, strict=True))
+        for op in self.model.operators:
+            arguments = [None if i < 0 else values.get(i) for i in op.inputs]
+            if op.is_custom:
+                results = self.run_custom(op, arguments)
+            else:
+                infos = [None if i < 0 else self.model.tensors[i] for i in op.inputs]
+                results = [BUILTIN_OPS[op.name](op, arguments, infos, self.model.tensors[op.outputs[0]])]
+            values.update(zip(op.outputs, results, strict=True))
+        return [np.ascontiguousarray(values[i]) for i in self.model.output_indices]
+
+    def reset(self):
+        """Nothing to clear: no op that this engine runs keeps a state between inferences."""

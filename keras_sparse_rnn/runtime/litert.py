@@ -1,0 +1,44 @@
+"""LiteRT, with our ops as an external delegate."""
+
+from ai_edge_litert.interpreter import Interpreter, load_delegate
+
+from keras_sparse_rnn.runtime.engine import Engine
+from keras_sparse_rnn.runtime.native import library_path
+
+
+class LiteRTEngine(Engine):
+    """The `ai-edge-litert` interpreter with its default builtin kernels and our ops from the C core.
+
+    Args:
+        model: A `Model`.
+        num_threads: Threads for the builtin ops, at least 1; our ops use one.
+
+    Raises:
+        ValueError: `num_threads` is below 1, or the interpreter or one of our ops refuses the model.
+        RuntimeError: The model has custom ops and the package was built without a C compiler.
+    """
+
+    def __init__(self, model, num_threads=1):
+        super().__init__(model)
+        if num_threads < 1:
+            raise ValueError(f"num_threads must be at least 1; given: {num_threads}.")
+        has_custom_ops = any(op.is_custom for op in model.operators)
+        delegates = [load_delegate(str(library_path()))] if has_custom_ops else []
+        try:
+            self._interpreter = Interpreter(
+                model_content=model.data, num_threads=num_threads, experimental_delegates=delegates
+            )
+            self._interpreter.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise ValueError(f"LiteRT cannot load the model: {error}") from error
+        self._input_numbers = [details["index"] for details in self._interpreter.get_input_details()]
+        self._output_numbers = [details["index"] for details in self._interpreter.get_output_details()]
+
+    def invoke(self, inputs):
+        for number, values in zip(self._input_numbers, inputs, strict=True):
+            self._interpreter.set_tensor(number, values)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(number) for number in self._output_numbers]
+
+    def reset(self):
+        self._interpreter.reset_all_variables()

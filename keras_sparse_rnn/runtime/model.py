@@ -1,0 +1,148 @@
+"""A `.tflite` file, read into plain objects."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+_DTYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.UINT8: np.uint8,
+    schema.TensorType.INT16: np.int16,
+    schema.TensorType.UINT16: np.uint16,
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.UINT32: np.uint32,
+    schema.TensorType.INT64: np.int64,
+    schema.TensorType.BOOL: np.bool_,
+}
+_BUILTIN_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
+
+
+@dataclass(frozen=True, eq=False)
+class TensorInfo:
+    """One tensor of a model.
+
+    Attributes:
+        name: Its name in the file.
+        shape: Its dimensions.
+        dtype: NumPy dtype.
+        scale, zero_point: `real = (stored - zero_point) * scale`; arrays where each channel has its own, None where the
+            tensor is not quantized.
+        data: Its constant value (read-only), or None.
+        is_variable: Whether it keeps its value from one inference to the next.
+    """
+
+    name: str
+    shape: tuple
+    dtype: np.dtype
+    scale: float | np.ndarray | None = None
+    zero_point: int | np.ndarray | None = None
+    data: np.ndarray | None = None
+    is_variable: bool = False
+
+    def quantize(self, values):
+        """Real values to this tensor's own dtype; values of that dtype already pass unchanged."""
+        values = np.asarray(values)
+        if self.scale is None or values.dtype == self.dtype:
+            return np.ascontiguousarray(values, self.dtype)
+        limits = np.iinfo(self.dtype)
+        stored = np.rint(values / self.scale) + self.zero_point
+        return np.clip(stored, limits.min, limits.max).astype(self.dtype)
+
+    def dequantize(self, stored):
+        """Stored values to real ones (float32); tensors without a scale pass unchanged."""
+        if self.scale is None:
+            return stored
+        return ((stored.astype(np.int32) - self.zero_point) * self.scale).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Operator:
+    """One op of a model: tensors by their number (-1: absent); `options` are the bytes of a custom op's options or the
+    schema's object for a builtin op."""
+
+    name: str
+    inputs: tuple
+    outputs: tuple
+    options: object
+    is_custom: bool
+
+
+class Model:
+    """A `.tflite` file.
+
+    Attributes:
+        data: The bytes of the file.
+        tensors: All tensors of its main graph, a tuple of `TensorInfo`.
+        operators: Its ops in the order of execution, a tuple of `Operator`.
+        inputs, outputs: Tuples of `TensorInfo`.
+        input_indices, output_indices: Their numbers in `tensors`.
+
+    Raises:
+        ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph).
+    """
+
+    def __init__(self, data):
+        self.data = bytes(data)
+        if self.data[4:8] != b"TFL3":
+            raise ValueError(f"model is no .tflite file: its {len(self.data)} bytes lack the mark TFL3 at offset 4.")
+        try:
+            self._read(schema.ModelT.InitFromPackedBuf(self.data))
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"model cannot be read as a .tflite file: {error}") from error
+        except Exception as error:  # flatbuffers raises struct.error for reads past the end
+            if type(error).__name__ != "error":
+                raise
+            raise ValueError(f"model is damaged or truncated: {error}") from error
+
+    def _read(self, file):
+        if len(file.subgraphs) != 1:
+            raise ValueError(f"one subgraph is supported, the file has {len(file.subgraphs)}")
+        graph = file.subgraphs[0]
+        self.tensors = tuple(_read_tensor(tensor, file.buffers) for tensor in graph.tensors)
+        self.operators = tuple(_read_operator(op, file.operatorCodes) for op in graph.operators)
+        self.input_indices = tuple(int(i) for i in graph.inputs)
+        self.output_indices = tuple(int(i) for i in graph.outputs)
+        for op in self.operators:
+            for i in (*op.inputs, *op.outputs):
+                if not -1 <= i < len(self.tensors):
+                    raise ValueError(f"op {op.name} uses tensor {i} of {len(self.tensors)}")
+        self.inputs = tuple(self.tensors[i] for i in self.input_indices)
+        self.outputs = tuple(self.tensors[i] for i in self.output_indices)
+
+
+def _read_tensor(tensor, buffers):
+    dtype = np.dtype(_DTYPES[tensor.type])
+    shape = () if tensor.shape is None else tuple(int(d) for d in tensor.shape)
+    raw = buffers[tensor.buffer].data
+    data = None
+    if raw is not None and len(raw):
+        data = np.asarray(raw, np.uint8).view(dtype)
+        # Weights in a sparse encoding (SparsityParameters) are shorter than their shape.
+        data = data if tensor.sparsity is not None else data.reshape(shape)
+        data.flags.writeable = False
+    scale = zero_point = None
+    quantization = tensor.quantization
+    if quantization is not None and quantization.scale is not None and len(quantization.scale):
+        scale = np.asarray(quantization.scale, np.float32)
+        zero_point = np.zeros(len(scale), np.int32)
+        if quantization.zeroPoint is not None:
+            zero_point = np.asarray(quantization.zeroPoint, np.int32)
+        if len(scale) == 1:
+            scale, zero_point = float(scale[0]), int(zero_point[0])
+    name = (tensor.name or b"").decode("utf-8", "replace")
+    return TensorInfo(name, shape, dtype, scale, zero_point, data, bool(tensor.isVariable))
+
+
+def _read_operator(op, codes):
+    code = codes[op.opcodeIndex]
+    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+    is_custom = builtin == schema.BuiltinOperator.CUSTOM
+    if is_custom:
+        name, options = code.customCode.decode(), bytes(op.customOptions if op.customOptions is not None else b"")
+    else:
+        name, options = _BUILTIN_NAMES[builtin], op.builtinOptions
+    inputs = () if op.inputs is None else tuple(int(i) for i in op.inputs)
+    outputs = () if op.outputs is None else tuple(int(i) for i in op.outputs)
+    return Operator(name, inputs, outputs, options, is_custom)

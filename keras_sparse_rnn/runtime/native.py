@@ -1,0 +1,144 @@
+"""Our op from the compiled C core, by ctypes."""
+
+import ctypes
+import sysconfig
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from keras_sparse_rnn.runtime.graph import GraphEngine
+
+MAX_RANK = 4
+_TYPES = {
+    np.dtype(np.float32): 0,
+    np.dtype(np.int8): 1,
+    np.dtype(np.uint8): 2,
+    np.dtype(np.int16): 3,
+    np.dtype(np.uint16): 4,
+    np.dtype(np.int32): 5,
+    np.dtype(np.uint32): 6,
+}
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("type", ctypes.c_int32),
+        ("rank", ctypes.c_int32),
+        ("dims", ctypes.c_int32 * MAX_RANK),
+    )
+
+
+class _Node(ctypes.Structure):
+    _fields_ = (
+        ("options", ctypes.c_char_p),
+        ("options_size", ctypes.c_uint32),
+        ("input_count", ctypes.c_int32),
+        ("output_count", ctypes.c_int32),
+        ("inputs", ctypes.POINTER(_Tensor)),
+        ("outputs", ctypes.POINTER(_Tensor)),
+    )
+
+
+class _Op(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("prepare", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Node), ctypes.POINTER(ctypes.c_uint32))),
+        ("invoke", ctypes.CFUNCTYPE(None, ctypes.POINTER(_Node), ctypes.c_void_p)),
+    )
+
+
+def library_path():
+    """Path of the compiled core.
+
+    Raises:
+        RuntimeError: The package was built without a C compiler.
+    """
+    path = Path(__file__).with_name("_core" + sysconfig.get_config_var("EXT_SUFFIX"))
+    if not path.exists():
+        raise RuntimeError(
+            f"The C core of keras-sparse-rnn is missing ({path.name}): no C compiler was found when the package was "
+            "installed. Training works without it; to convert and run models install gcc or clang (Debian: "
+            "apt-get install gcc) and install the package again."
+        )
+    return path
+
+
+@cache
+def load_library():
+    """The compiled core as a ctypes library."""
+    library = ctypes.CDLL(str(library_path()))
+    library.ksr_find_op.restype = ctypes.POINTER(_Op)
+    library.ksr_find_op.argtypes = [ctypes.c_char_p]
+    library.ksr_status_text.restype = ctypes.c_char_p
+    library.ksr_status_text.argtypes = [ctypes.c_int]
+    return library
+
+
+class NativeOp:
+    """One op of the C core, prepared for arrays of given shapes and dtypes.
+
+    Args:
+        name: Its custom code.
+        options: The bytes of its custom options.
+        inputs: List of arrays (None: absent); constants are kept, others give shape and dtype only.
+        output_shape, output_dtype: Of its one output.
+
+    Raises:
+        ValueError: The op refuses its options or a tensor; the message names it.
+    """
+
+    def __init__(self, name, options, inputs, output_shape, output_dtype):
+        self._library = load_library()
+        self._op = self._library.ksr_find_op(name.encode()).contents
+        self._inputs = (_Tensor * len(inputs))(*(_tensor(array) for array in inputs))
+        self._outputs = (_Tensor * 1)()
+        self._output = np.zeros(output_shape, output_dtype)
+        self._outputs[0] = _tensor(self._output)
+        self._kept = [options, *inputs]
+        self._node = _Node(options, len(options), len(inputs), 1, self._inputs, self._outputs)
+        size = ctypes.c_uint32()
+        status = self._op.prepare(self._node, size)
+        if status:
+            raise ValueError(f"{name} refused: {self._library.ksr_status_text(status).decode()}.")
+        self._scratch = np.zeros(size.value // 16 + 1, np.complex128)
+
+    @property
+    def scratch_bytes(self):
+        return self._scratch.nbytes
+
+    def __call__(self, inputs):
+        """The output for the given inputs, a new array."""
+        for i, array in enumerate(inputs):
+            if array is not None:
+                self._inputs[i].data = array.ctypes.data
+        self._op.invoke(self._node, self._scratch.ctypes.data)
+        return self._output.copy()
+
+
+def _tensor(array):
+    if array is None:
+        return _Tensor(None, -1, 0)
+    dims = (ctypes.c_int32 * MAX_RANK)(*array.shape)
+    return _Tensor(array.ctypes.data, _TYPES[array.dtype], array.ndim, dims)
+
+
+class NativeEngine(GraphEngine):
+    """Our ops from the C core, builtin ops in NumPy."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self._ops = {}
+        for op in self.custom_operators:
+            tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
+            arrays = [t if t is None else np.zeros(t.shape, t.dtype) if t.data is None else t.data for t in tensors]
+            output = model.tensors[op.outputs[0]]
+            self._ops[op] = NativeOp(op.name, op.options, arrays, output.shape, output.dtype)
+
+    @property
+    def memory(self):
+        return {"scratch_bytes": sum(op.scratch_bytes for op in self._ops.values())}
+
+    def run_custom(self, op, inputs):
+        return [self._ops[op]([None if array is None else np.ascontiguousarray(array) for array in inputs])]

@@ -1,0 +1,89 @@
+"""The blocks that tile a kernel, and what each is worth."""
+
+import numpy as np
+
+SCORES = ("l1", "l2", "max")
+
+
+class Blocks:
+    """Tiling of a kernel of shape (inputs, gates * units) with blocks of `block_shape`.
+
+    Each gate, a matrix (inputs, units), is tiled on its own, so that no block crosses a gate. Where the block does not
+    divide the gate, the last blocks of a row or a column are smaller: they hold, and count, real weights only.
+
+    Args:
+        shape: Shape of the kernel, (inputs, gates * units).
+        gates: Number of gates side by side in its columns, >= 1.
+        block_shape: Pair (rows, cols), each >= 1 and no larger than a gate.
+        name: What to call the kernel in errors.
+
+    Attributes:
+        grid: Shape (block rows, gates, block columns of a gate) of an array with one entry for each block.
+        sizes: Int array of shape `grid`: the number of weights in each block.
+
+    Raises:
+        ValueError: If `block_shape` is no pair of positive integers or is larger than a gate.
+    """
+
+    def __init__(self, shape, gates=1, block_shape=(1, 1), name="kernel"):
+        rows, cols = check_block_shape(block_shape)
+        inputs, units = shape[0], shape[1] // gates
+        if units * gates != shape[1]:
+            raise ValueError(f"{name}: its {shape[1]} columns are no multiple of gates={gates}.")
+        if rows > inputs or cols > units:
+            raise ValueError(
+                f"block_shape={(rows, cols)} is larger than a gate of {name}, which has {inputs} rows and {units} "
+                "columns. Choose a smaller block, or leave this layer out with `layers`."
+            )
+        self.shape = (inputs, gates * units)
+        self.block_shape = (rows, cols)
+        self.grid = (-(-inputs // rows), gates, -(-units // cols))
+        heights = np.minimum(rows, inputs - rows * np.arange(self.grid[0]))
+        widths = np.minimum(cols, units - cols * np.arange(self.grid[2]))
+        self.sizes = np.broadcast_to(heights[:, None, None] * widths, self.grid)
+
+    def score(self, values, score="l1"):
+        """Worth of each block, float array of shape `grid`, from the kernel's `values` (array of its shape).
+
+        `"l1"` is the mean of |w| over the block's weights (as tfmot's average pooling), `"l2"` their root mean square,
+        `"max"` the largest |w| (arXiv:1711.02782). With blocks of one weight all three rank alike.
+        """
+        values = np.abs(np.asarray(values, dtype="float32"))
+        if score == "max":
+            return self._tiles(values).max(axis=(1, 4))
+        if score == "l1":
+            return self._tiles(values).sum(axis=(1, 4)) / self.sizes
+        if score == "l2":
+            return np.sqrt(self._tiles(np.square(values)).sum(axis=(1, 4)) / self.sizes)
+        raise ValueError(f"score={score!r}: must be one of {SCORES}.")
+
+    def nonzero(self, values):
+        """Bool array of shape `grid`: whether a block of `values` has any weight that is not exactly zero."""
+        return self._tiles(np.asarray(values) != 0).any(axis=(1, 4))
+
+    def expand(self, blocks):
+        """Array of the kernel's shape in which each weight has its block's entry of `blocks` (shape `grid`)."""
+        rows, cols = self.block_shape
+        inputs, units = self.shape[0], self.shape[1] // self.grid[1]
+        full = np.repeat(np.repeat(blocks, rows, axis=0), cols, axis=2)
+        return full[:inputs, :, :units].reshape(self.shape)
+
+    def _tiles(self, values):
+        """`values` padded with zeros, as (block rows, rows, gates, block columns, cols)."""
+        rows, cols = self.block_shape
+        tall, gates, wide = self.grid
+        gate_wise = values.reshape(self.shape[0], gates, -1)
+        ragged = ((0, tall * rows - gate_wise.shape[0]), (0, 0), (0, wide * cols - gate_wise.shape[2]))
+        return np.pad(gate_wise, ragged).reshape(tall, rows, gates, wide, cols)
+
+
+def check_block_shape(block_shape):
+    """Returns `block_shape` as a pair of ints; raises ValueError if it is none."""
+    try:
+        rows, cols = (int(n) for n in block_shape)
+        valid = rows >= 1 and cols >= 1 and (rows, cols) == tuple(block_shape)
+    except (TypeError, ValueError):
+        valid = False
+    if not valid:
+        raise ValueError(f"block_shape={block_shape!r}: must be a pair (rows, cols) of integers >= 1.")
+    return rows, cols

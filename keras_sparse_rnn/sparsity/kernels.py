@@ -1,0 +1,164 @@
+"""Which weights of a model can be pruned, and where their gates are."""
+
+import re
+from dataclasses import dataclass
+
+import keras
+
+# Gates side by side in the columns of a cell's kernel and recurrent kernel. A cell of another class says so itself, by
+# an integer attribute `gates`.
+_GATES = {keras.layers.SimpleRNNCell: 1, keras.layers.GRUCell: 3, keras.layers.LSTMCell: 4}
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A weight matrix that can be pruned.
+
+    Attributes:
+        path: Names of the layers from below the model down to the weight, such as `"gru/gru_cell/recurrent_kernel"`.
+        variable: The model's own `keras.Variable`, of shape (inputs, gates * units).
+        gates: Number of gates side by side in its columns; 1 for Dense and Embedding.
+        layer: The layer or cell that holds it.
+    """
+
+    path: str
+    variable: keras.Variable
+    gates: int
+    layer: keras.layers.Layer
+
+
+def find_kernels(model, layers=None):
+    """Finds the prunable kernels of a built model, in nested models and in wrappers too.
+
+    Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM, EventGRU and any cell with these weights and
+    an integer attribute `gates`, `kernel` of Dense and `embeddings` of Embedding. A weight that is shared is found once.
+
+    Args:
+        model: Built `keras.Model` or layer.
+        layers: What to prune. None stands for all recurrent layers. Otherwise one, or an iterable, of: a layer's name
+            or path (`"gru"`, `"encoder/gru"`); a compiled regular expression, searched for in the names; a layer of
+            the model; a function that is given each layer with weights (for a cell: the RNN layer around it) and
+            returns whether to prune it. A name, an expression or a layer selects everything prunable below it.
+
+    Returns:
+        Pair `(kernels, skipped)`: a list of `Kernel`, and a dict that gives for the path of each layer or weight
+        that was left out the reason, a string.
+
+    Raises:
+        ValueError: If the model is not built, or something in `layers` selects nothing.
+    """
+    if not model.built:
+        raise ValueError(
+            f"The model {model.name!r} is not built, so it has no weights to prune: give it an Input, or call it on a "
+            "batch of data first."
+        )
+    chains = [chain for chain in _walk(model) if _own_weights(chain[-1])] or [(model,)]
+    selected = _selection(layers, chains)
+    kernels, skipped, seen = [], {}, set()
+    # Selected chains first: a layer reached twice, once selected and once not, is pruned.
+    for chosen, chain in sorted(((selected(chain), chain) for chain in chains), key=lambda pair: not pair[0]):
+        layer, path = chain[-1], "/".join(part.name for part in chain)
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        found, reason = _kernels_of(layer, path)
+        if reason is None and not chosen:
+            reason = "not recurrent: select it with `layers` to prune it" if layers is None else "not in `layers`"
+        if reason is not None:
+            skipped[path] = reason
+            continue
+        for kernel in found:
+            reason = _unfit(kernel)
+            if reason is not None:
+                skipped[kernel.path] = reason
+            elif id(kernel.variable) not in seen:
+                seen.add(id(kernel.variable))
+                kernels.append(kernel)
+    return kernels, skipped
+
+
+def _kernels_of(layer, path):
+    """The kernels of one layer, or the reason why it has none: (list, None) or (None, reason)."""
+    if isinstance(layer, keras.layers.Embedding):
+        names, gates = ("embeddings",), 1
+    elif isinstance(layer, keras.layers.Dense):
+        names, gates = ("kernel",), 1
+    elif hasattr(layer, "recurrent_kernel"):
+        names, gates = ("kernel", "recurrent_kernel"), _gates(layer)
+        if gates is None:
+            return None, f"{type(layer).__name__} does not say how many gates its kernels hold (attribute `gates`)"
+    else:
+        return None, f"{type(layer).__name__} has no kernel of a kind that can be pruned"
+    return [Kernel(f"{path}/{name}", getattr(layer, name), gates, layer) for name in names], None
+
+
+def _gates(cell):
+    if isinstance(getattr(cell, "gates", None), int):
+        return cell.gates
+    return next((gates for kind, gates in _GATES.items() if isinstance(cell, kind)), None)
+
+
+def _unfit(kernel):
+    """Why this kernel cannot be pruned after all, or None."""
+    variable = kernel.variable
+    if not isinstance(variable, keras.Variable):
+        return "computed from other weights (LoRA or quantization), not a weight of its own"
+    if not variable.trainable:
+        return "not trainable"
+    if len(variable.shape) != 2:
+        return f"has {len(variable.shape)} dimensions, not 2"
+    if not keras.backend.is_float_dtype(variable.dtype):
+        return f"of dtype {variable.dtype}, not a float"
+    if variable.shape[1] % kernel.gates:
+        return f"its {variable.shape[1]} columns are no multiple of its {kernel.gates} gates"
+    return None
+
+
+def _walk(layer, above=()):
+    """Yields for every layer below `layer` the chain of layers that leads to it."""
+    # Keras has no public way to the layers inside a layer: `Model.layers` stops at the first level.
+    for child in layer._flatten_layers(include_self=False, recursive=False):
+        if all(child is not parent for parent in above):
+            yield (*above, child)
+            yield from _walk(child, (*above, child))
+
+
+def _own_weights(layer):
+    below = {id(w) for child in layer._flatten_layers(include_self=False) for w in child.weights}
+    return [w for w in layer.weights if id(w) not in below]
+
+
+def _selection(layers, chains):
+    """Returns the function chain -> bool that `layers` stands for; checks that each item selects something."""
+    if layers is None:
+        return lambda chain: hasattr(chain[-1], "recurrent_kernel")
+    single = isinstance(layers, (str, re.Pattern)) or callable(layers)
+    tests = [(item, _test(item)) for item in ([layers] if single else layers)]
+    for item, test in tests:
+        if not any(test(chain) for chain in chains):
+            what = item.name if isinstance(item, keras.layers.Layer) else item
+            names = sorted({"/".join(part.name for part in chain[: n + 1]) for chain in chains for n in range(len(chain))})
+            raise ValueError(f"layers: {what!r} matches no layer with weights. The model has: {', '.join(names)}.")
+    return lambda chain: any(test(chain) for _, test in tests)
+
+
+def _test(item):
+    if isinstance(item, str):
+        return lambda chain: any(
+            item in (part.name, "/".join(above.name for above in chain[: n + 1])) for n, part in enumerate(chain)
+        )
+    if isinstance(item, re.Pattern):
+        return lambda chain: any(item.search(part.name) for part in chain)
+    if isinstance(item, keras.layers.Layer):  # before callable(): a layer is callable
+        return lambda chain: any(part is item for part in chain)
+    if callable(item):
+        return lambda chain: bool(item(_holder(chain)))
+    raise ValueError(
+        f"layers: {item!r} is a {type(item).__name__}; allowed are names, compiled regular expressions, layers and "
+        "functions of a layer."
+    )
+
+
+def _holder(chain):
+    """The layer that a user sees: the RNN around a cell, or the layer itself."""
+    return next((part for part in reversed(chain) if isinstance(part, keras.layers.RNN)), chain[-1])

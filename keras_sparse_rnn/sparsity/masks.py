@@ -1,0 +1,110 @@
+"""The masks over a model's kernels: chosen by score, kept on the device, read back from zeros."""
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.sparsity.blocks import Blocks
+
+
+class Masks:
+    """One mask for each of `kernels`, by blocks of `block_shape`. At first everything is kept.
+
+    Args:
+        kernels: List of `Kernel`.
+        block_shape: Pair (rows, cols); see `Blocks`.
+
+    Attributes:
+        kernels: The kernels.
+        blocks: Their `Blocks`, in the same order.
+        kept: For each kernel a bool array of shape `blocks.grid`: True for blocks that are kept. Change it by `keep`.
+    """
+
+    def __init__(self, kernels, block_shape=(1, 1)):
+        self.kernels = list(kernels)
+        self.blocks = [Blocks(k.variable.shape, k.gates, block_shape, k.path) for k in self.kernels]
+        self.kept = [np.ones(blocks.grid, bool) for blocks in self.blocks]
+        self._on_device = [None] * len(self.kernels)
+
+    def values(self):
+        """The kernels' present values, a list of NumPy arrays."""
+        return [keras.ops.convert_to_numpy(kernel.variable) for kernel in self.kernels]
+
+    def scores(self, score="l1"):
+        """For each kernel an array of shape `grid`: what its blocks are worth, -inf for those that are masked.
+
+        A masked block thus ranks below all others, those that happen to be zero included.
+        """
+        worth = (blocks.score(w, score) for blocks, w in zip(self.blocks, self.values(), strict=True))
+        return [np.where(kept, s, -np.inf) for kept, s in zip(self.kept, worth, strict=True)]
+
+    def keep(self, kept):
+        """Sets the masks: `kept` is a list of bool arrays of the shapes of `self.kept`. Weights change by `apply`."""
+        for i, (old, new, blocks) in enumerate(zip(self.kept, kept, self.blocks, strict=True)):
+            if not np.array_equal(old, new):
+                self.kept[i] = new
+                self._on_device[i] = None if new.all() else keras.ops.convert_to_tensor(blocks.expand(new), "bool")
+
+    def prune(self, sparsity, score="l1", scope="layer"):
+        """Masks the blocks of lowest score so that a share `sparsity` of the weights is masked.
+
+        Args:
+            sparsity: Share in [0, 1), of each kernel for `scope="layer"`, of all kernels together for `"global"`.
+                It is met to within half a block.
+            score: One of `SCORES`.
+            scope: `"layer"` ranks the blocks of each kernel among themselves, `"global"` those of all kernels.
+        """
+        scores = self.scores(score)
+        sizes = [blocks.sizes for blocks in self.blocks]
+        if scope == "layer":
+            self.keep([~lowest(s, n, sparsity) for s, n in zip(scores, sizes, strict=True)])
+            return
+        flat = lowest(np.concatenate([s.ravel() for s in scores]), np.concatenate([n.ravel() for n in sizes]), sparsity)
+        ends = np.cumsum([s.size for s in scores])[:-1]
+        self.keep([~m.reshape(s.shape) for m, s in zip(np.split(flat, ends), scores, strict=True)])
+
+    def recover(self):
+        """Sets the masks from the weights: a block is masked where all its weights are exactly zero."""
+        self.keep([blocks.nonzero(w) for blocks, w in zip(self.blocks, self.values(), strict=True)])
+
+    def apply(self, followers=None):
+        """Sets the masked weights to zero, on the device.
+
+        Args:
+            followers: Maps `id(variable)` of a kernel to another variable of its shape, masked likewise: its moving
+                average.
+        """
+        for kernel, mask in zip(self.kernels, self._on_device, strict=True):
+            if mask is None:
+                continue
+            variables = [kernel.variable]
+            if followers and id(kernel.variable) in followers:
+                variables.append(followers[id(kernel.variable)])
+            for variable in variables:
+                # Not mask * variable: a weight that overflowed would become NaN.
+                value = keras.ops.convert_to_tensor(variable)
+                variable.assign(keras.ops.where(mask, value, keras.ops.zeros_like(value)))
+
+    @property
+    def sparsity(self):
+        """Share of the kernels' weights that is masked, in [0, 1]."""
+        masked = sum(int(b.sizes[~kept].sum()) for b, kept in zip(self.blocks, self.kept, strict=True))
+        return masked / max(1, sum(int(b.sizes.sum()) for b in self.blocks))
+
+
+def lowest(scores, sizes, sparsity):
+    """Chooses the blocks of lowest score that hold a share `sparsity` of all weights.
+
+    Args:
+        scores: Float array, a score for each block. Of equal scores the first goes first.
+        sizes: Int array of the same shape: the weights in each block.
+        sparsity: Share of `sizes.sum()` to reach, in [0, 1): as near as whole blocks come, but one block always stays.
+
+    Returns:
+        Bool array of the same shape, True for the chosen blocks.
+    """
+    order = np.argsort(scores, axis=None, kind="stable")
+    reached = np.concatenate([[0], np.cumsum(np.ravel(sizes)[order])])
+    count = min(int(np.argmin(np.abs(reached - sparsity * reached[-1]))), order.size - 1)
+    chosen = np.zeros(order.size, bool)
+    chosen[order[:count]] = True
+    return chosen.reshape(np.shape(scores))

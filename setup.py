@@ -1,0 +1,34 @@
+"""Builds the C core into a plain shared library inside the package; everything else is in setup.cfg."""
+
+from glob import glob
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+
+class BuildCore(build_ext):
+    """The core has no Python in it: ctypes loads it, so no module initialiser is exported."""
+
+    def get_export_symbols(self, ext):
+        return ext.export_symbols
+
+    def build_extension(self, ext):
+        if self.compiler.compiler_type == "msvc":
+            ext.extra_compile_args = ["/O2", "/W4"]
+        else:
+            ext.extra_compile_args = ["-std=c99", "-O2", "-Wall", "-Wextra", "-ffp-contract=off"]
+        super().build_extension(ext)
+
+
+setup(
+    cmdclass={"build_ext": BuildCore},
+    ext_modules=[
+        Extension(
+            "keras_sparse_rnn.runtime._core",
+            sources=sorted(glob("tflite/kernels/*.c") + glob("tflite/adapters/*.c")),
+            depends=glob("tflite/include/*.h"),
+            include_dirs=["tflite/include"],
+            optional=True,  # without a compiler the package still installs and trains
+        )
+    ],
+)

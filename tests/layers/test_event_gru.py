@@ -1,0 +1,293 @@
+"""The event GRU as a Keras layer."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_sparse_rnn.initializers import Beta
+from keras_sparse_rnn.layers import EventGRU, EventGRUCell
+from keras_sparse_rnn.regularizers import EventPenalty
+
+BATCH, TIME, FEATURES, UNITS = 4, 7, 3, 5
+# JAX compiles by itself; torch.compile needs a C++ compiler and minutes.
+tensorflow_only = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="XLA is an option of TensorFlow only"
+)
+
+
+def sequences(seed=0):
+    return np.random.default_rng(seed).normal(size=(BATCH, TIME, FEATURES)).astype("float32")
+
+
+def numpy(tensor):
+    return ops.convert_to_numpy(tensor)
+
+
+def assert_close(a, b, atol=1e-6):
+    np.testing.assert_allclose(numpy(a), numpy(b), atol=atol)
+
+
+@pytest.mark.parametrize("readout", ["event", "trace"])
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("return_state", [False, True])
+def test_shapes_are_those_promised(return_sequences, return_state, readout):
+    layer = EventGRU(UNITS, return_sequences=return_sequences, return_state=return_state, readout=readout)
+    symbolic = layer(keras.Input((None, FEATURES)))
+    actual = layer(sequences())
+    expected = [(BATCH, TIME, UNITS) if return_sequences else (BATCH, UNITS)]
+    expected += [(BATCH, UNITS)] * (len(layer.cell.state_size) if return_state else 0)
+    if not return_state:
+        symbolic, actual = [symbolic], [actual]
+    assert [tuple(a.shape) for a in actual] == expected
+    assert [len(s.shape) for s in symbolic] == [len(shape) for shape in expected]
+    assert [s.shape[-1] for s in symbolic] == [UNITS] * len(expected)
+
+
+def test_events_are_sparse_and_exceed_their_threshold():
+    layer = EventGRU(64, return_sequences=True, threshold_mode="clipped", seed=1)
+    y = numpy(layer(sequences()))
+    theta = np.broadcast_to(numpy(layer.cell.threshold), y.shape)
+    assert 0 < np.mean(y != 0) < 0.5
+    assert np.all(y[y != 0] > theta[y != 0])
+
+
+def test_go_backwards_reads_the_reversed_sequence():
+    forward, backward = (EventGRU(UNITS, return_sequences=True, go_backwards=b) for b in (False, True))
+    x = sequences()
+    forward.build(x.shape), backward.build(x.shape)
+    backward.set_weights(forward.get_weights())
+    assert_close(backward(x), forward(x[:, ::-1]))
+
+
+@pytest.mark.parametrize("readout", ["event", "cell", "trace"])
+def test_stateful_layer_in_chunks_is_the_whole(readout):
+    x = sequences()
+    whole = EventGRU(UNITS, return_sequences=True, readout=readout)
+    expected = whole(x)
+    chunked = EventGRU(UNITS, return_sequences=True, readout=readout, stateful=True)
+    chunked.build(x.shape)
+    chunked.set_weights(whole.get_weights())
+    for _ in range(2):
+        parts = [numpy(chunked(x[:, i:j])) for i, j in ((0, 3), (3, 4), (4, TIME))]
+        assert_close(np.concatenate(parts, axis=1), expected)
+        chunked.reset_state()
+
+
+def test_stateful_layer_trains_and_carries_its_state():
+    model = keras.Sequential([keras.Input((TIME, FEATURES), batch_size=BATCH), EventGRU(UNITS, stateful=True)])
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    losses = []
+    for _ in range(2):
+        losses += [model.train_on_batch(sequences(), np.ones((BATCH, UNITS))) for _ in range(2)]
+        model.layers[0].reset_state()
+    assert losses[0] != losses[1]
+    np.testing.assert_allclose(losses[:2], losses[2:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("readout", ["event", "cell", "trace"])
+def test_masked_steps_hold_the_state_and_repeat_the_output(readout):
+    x, padded = sequences(), sequences(1)
+    padded[:, 2:5] = x[:, :3]
+    mask = np.zeros((BATCH, TIME), bool)
+    mask[:, 2:5] = True
+    layer = EventGRU(UNITS, return_sequences=True, return_state=True, readout=readout)
+    expected, *expected_states = (numpy(v) for v in layer(x[:, :3]))
+    output, *states = (numpy(v) for v in layer(padded, mask=mask))
+    assert_close(output[:, 2:5], expected)
+    assert_close(output[:, :2], np.zeros((BATCH, 2, UNITS)))
+    assert_close(output[:, 5:], np.repeat(expected[:, -1:], 2, axis=1))
+    for state, target in zip(states, expected_states, strict=True):
+        assert_close(state, target)
+    layer.zero_output_for_mask = True
+    assert_close(numpy(layer(padded, mask=mask)[0]) * ~mask[..., None], np.zeros((BATCH, TIME, UNITS)))
+
+
+def test_mask_of_an_embedding_reaches_the_layer():
+    model = keras.Sequential(
+        [keras.Input((None,)), keras.layers.Embedding(9, FEATURES, mask_zero=True), EventGRU(UNITS)]
+    )
+    tokens = np.array([[3, 5, 2, 8]])
+    assert_close(model(np.pad(tokens, ((0, 0), (0, 3)))), model(tokens))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    x = sequences()
+    # Thresholds that no state passes or stays below: rounding must not decide about events here.
+    arguments = {"threshold_mode": "clipped", "threshold_initializer": "zeros", "activation": "sigmoid"}
+    full = EventGRU(UNITS, **arguments)
+    expected = full(x)
+    penalty = EventPenalty(1.0)
+    half = EventGRU(
+        UNITS, **arguments, dtype=policy, activity_regularizer=penalty, return_sequences=True, readout="trace"
+    )
+    model = keras.Sequential(
+        [keras.Input((TIME, FEATURES)), half, keras.layers.Lambda(lambda v: v[:, -1], dtype=policy)]
+    )
+    assert keras.backend.standardize_dtype(model(x).dtype) == policy[len("mixed_") :]
+    assert {keras.backend.standardize_dtype(w.dtype) for w in half.weights} == {"float32"}
+    model.compile("adam", "mse")
+    history = model.fit(x, np.ones((BATCH, UNITS)), epochs=3, verbose=0).history["loss"]
+    assert np.all(np.isfinite(history)) and history[-1] < history[0]
+    same = EventGRU(UNITS, **arguments, dtype=policy)
+    same.build(x.shape)
+    same.set_weights(full.get_weights())
+    assert_close(ops.cast(same(x), "float32"), expected, atol=0.02)
+
+
+def test_bidirectional_is_two_layers():
+    x = sequences()
+    mask = np.arange(TIME) < np.array([[7], [5], [2], [6]])
+    layer = keras.layers.Bidirectional(EventGRU(UNITS, return_sequences=True))
+    output = numpy(layer(x, mask=mask))
+    assert_close(output[..., :UNITS], numpy(layer.forward_layer(x, mask=mask)))
+    assert_close(output[..., UNITS:], numpy(layer.backward_layer(x, mask=mask))[:, ::-1])
+
+
+def test_stacked_cells_are_stacked_layers():
+    x = sequences()
+    stack = keras.layers.RNN([EventGRUCell(UNITS), EventGRUCell(2)])
+    layers = keras.Sequential([EventGRU(UNITS, return_sequences=True), EventGRU(2)])
+    expected = layers(x)
+    stack.build(x.shape)
+    stack.set_weights(layers.get_weights())
+    assert_close(stack(x), expected)
+
+
+@pytest.mark.parametrize("jit_compile", ["auto", pytest.param(True, marks=tensorflow_only)])
+def test_trains_under_fit_with_any_length(jit_compile):
+    model = keras.Sequential(
+        [
+            keras.Input((None, FEATURES)),
+            keras.layers.Masking(),
+            EventGRU(16, return_sequences=True, activity_regularizer=EventPenalty(0.1)),
+            EventGRU(16, readout="cell", return_sequences=True),
+            keras.layers.GlobalAveragePooling1D(),
+            keras.layers.Dense(1),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=jit_compile)
+    losses = []
+    for step in range(20):
+        x = sequences()[:, : TIME - step % 2]
+        losses.append(model.train_on_batch(x, x[:, 0, :1]))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_saved_model_loads_as_it_was(tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((None, FEATURES)),
+            keras.layers.Bidirectional(EventGRU(UNITS, return_sequences=True, activity_regularizer=EventPenalty())),
+            keras.layers.RNN([EventGRUCell(4), EventGRUCell(4, threshold_mode="clipped")], return_sequences=True),
+            EventGRU(2, readout="trace", trainable_threshold=False),
+        ]
+    )
+    expected = model(sequences())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(loaded(sequences()), expected)
+    assert loaded.layers[0].forward_layer.event_penalty.strength == 2.0
+
+
+def test_config_round_trip_keeps_every_argument():
+    arguments = {
+        "units": 6,
+        "activation": "relu",
+        "recurrent_activation": "hard_sigmoid",
+        "use_bias": False,
+        "kernel_initializer": keras.initializers.HeNormal(seed=1),
+        "recurrent_initializer": keras.initializers.GlorotNormal(seed=2),
+        "bias_initializer": keras.initializers.Ones(),
+        "threshold_mode": "clipped",
+        "threshold_initializer": Beta(0.1, seed=3),
+        "trainable_threshold": False,
+        "surrogate_height": 0.3,
+        "surrogate_width": 0.4,
+        "reset": False,
+        "readout": "trace",
+        "trace_decay": 0.8,
+        "kernel_regularizer": keras.regularizers.L2(0.1),
+        "recurrent_regularizer": keras.regularizers.L2(0.2),
+        "bias_regularizer": keras.regularizers.L2(0.3),
+        "kernel_constraint": keras.constraints.MaxNorm(1),
+        "recurrent_constraint": keras.constraints.MaxNorm(2),
+        "bias_constraint": keras.constraints.MaxNorm(3),
+        "seed": 4,
+    }
+    of_layer = {
+        "activity_regularizer": EventPenalty(0.5, on="rate", target=0.1),
+        "return_sequences": True,
+        "return_state": True,
+        "go_backwards": True,
+        "stateful": True,
+        "zero_output_for_mask": True,
+        "name": "events",
+        "dtype": "mixed_float16",
+        "trainable": False,
+    }
+    for layer in (EventGRUCell(**arguments), EventGRU(**arguments, **of_layer)):
+        config = layer.get_config()
+        assert set(arguments) <= set(config)
+        loaded = type(layer).from_config(json.loads(json.dumps(config)))
+        assert loaded.get_config() == config
+        for name, value in arguments.items():
+            if isinstance(value, (bool, int, float)):
+                assert getattr(loaded, name) == value
+    assert set(of_layer) <= set(config)
+
+
+def test_thresholds_learn_and_clipped_ones_stay_in_the_unit_interval():
+    for mode in ("sigmoid", "clipped"):
+        for trainable in (True, False):
+            layer = EventGRU(UNITS, threshold_mode=mode, trainable_threshold=trainable)
+            model = keras.Sequential([keras.Input((TIME, FEATURES)), layer])
+            model.compile(keras.optimizers.SGD(30.0), "mse")
+            before = numpy(layer.cell.threshold).copy()
+            model.fit(sequences(), -np.ones((BATCH, UNITS)), epochs=2, verbose=0)
+            after = numpy(layer.cell.threshold)
+            assert np.all((after >= 0) & (after <= 1))
+            assert np.array_equal(before, after) == (not trainable)
+
+
+def test_other_activations_and_no_bias():
+    x = sequences()
+    arguments = {"activation": "relu", "recurrent_activation": "hard_sigmoid", "use_bias": False}
+    gru = keras.layers.GRU(UNITS, **arguments)
+    expected = gru(x)
+    layer = EventGRU(
+        UNITS,
+        threshold_mode="clipped",
+        threshold_initializer=keras.initializers.Constant(-2.0),
+        reset=False,
+        **arguments,
+    )
+    layer.build(x.shape)
+    layer.set_weights([*gru.get_weights(), layer.get_weights()[-1]])
+    assert_close(layer(x), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"units": 0}, "units=0"),
+        ({"units": 2.5}, "units=2.5"),
+        ({"threshold_mode": "tanh"}, "'sigmoid', 'clipped'"),
+        ({"surrogate_height": -1}, "surrogate_height"),
+        ({"surrogate_width": 0}, "surrogate_width"),
+        ({"readout": "y"}, "'event', 'cell', 'trace'"),
+        ({"trace_decay": 1.0}, "trace_decay"),
+        ({"unroll": True}, "unroll"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        EventGRU(**{"units": UNITS, **arguments})
+
+
+def test_wrong_number_of_initial_states_is_named():
+    with pytest.raises(ValueError, match="initial_state"):
+        EventGRU(UNITS)(sequences(), initial_state=[np.zeros((BATCH, UNITS), "float32")])

@@ -1,0 +1,61 @@
+/* From an interpreter's tensors to those of the core: what the LiteRT and the TFLM adapter have in common. */
+#ifndef KSR_INTERPRETER_NODE_H_
+#define KSR_INTERPRETER_NODE_H_
+
+#include "ksr.h"
+
+/* Lists of tensor numbers, and shapes, in both interpreters. */
+typedef struct int_array {
+  int32_t size;
+  int32_t data[];
+} int_array;
+
+enum { TENSOR_ABSENT = -1 }; /* the number of an optional input that is not given */
+
+/* A node of the core with room for its tensors. */
+typedef struct node_view {
+  ksr_node node;
+  ksr_tensor inputs[KSR_MAX_INPUTS];
+  ksr_tensor outputs[KSR_MAX_OUTPUTS];
+} node_view;
+
+/* Types are numbered alike in both interpreters. A type that no op of ours takes maps to one past the last, so that
+ * the op refuses it; -1 would mean that the tensor is absent. */
+static inline int32_t ksr_type_of(int32_t interpreter_type) {
+  switch (interpreter_type) {
+    case 1: return KSR_FLOAT32;
+    case 2: return KSR_INT32;
+    case 3: return KSR_UINT8;
+    case 7: return KSR_INT16;
+    case 9: return KSR_INT8;
+    case 16: return KSR_UINT32;
+    case 17: return KSR_UINT16;
+    default: return KSR_UINT32 + 1;
+  }
+}
+
+/* Returns 0 for more dimensions than the core knows. */
+static inline int view_tensor(ksr_tensor *view, int32_t interpreter_type, const int_array *dims, void *data) {
+  if (dims->size > KSR_MAX_RANK) return 0;
+  view->data = data;
+  view->type = ksr_type_of(interpreter_type);
+  view->rank = dims->size;
+  for (int32_t i = 0; i < dims->size; ++i) view->dims[i] = dims->data[i];
+  return 1;
+}
+
+static inline void view_absent_tensor(ksr_tensor *view) {
+  view->data = 0;
+  view->type = -1;
+  view->rank = 0;
+}
+
+/* Whether every tensor that is not absent has its memory, as it must before an invocation. */
+static inline int tensors_are_placed(const node_view *view) {
+  int placed = 1;
+  for (int32_t i = 0; i < view->node.input_count; ++i) placed &= view->inputs[i].data || view->inputs[i].type < 0;
+  for (int32_t i = 0; i < view->node.output_count; ++i) placed &= view->outputs[i].data != 0;
+  return placed;
+}
+
+#endif /* KSR_INTERPRETER_NODE_H_ */

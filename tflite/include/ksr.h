@@ -1,0 +1,81 @@
+/* What every op of keras-sparse-rnn has in common: tensors, status, and the two calls prepare and invoke.
+ *
+ * An adapter (LiteRT delegate, TFLM op, firmware) looks an op up by its name, hands `prepare` the node with its
+ * constant tensors, gives the scratch bytes that it asks for, and calls `invoke` as often as it likes. The core
+ * allocates nothing, keeps no global state and includes no header but its own, <stdint.h> and <string.h>
+ * (float32 kernels: <math.h>). */
+#ifndef KSR_H_
+#define KSR_H_
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Each status names the argument that is at fault. */
+#define KSR_STATUS_LIST(X)                                                                  \
+  X(KSR_OK, "ok")                                                                           \
+  X(KSR_BAD_OPTIONS, "custom options: wrong size, version or value")                        \
+  X(KSR_BAD_INPUT_COUNT, "inputs: wrong number of tensors")                                 \
+  X(KSR_BAD_OUTPUT_COUNT, "outputs: wrong number of tensors")                               \
+  X(KSR_BAD_TYPE, "tensor type: float32 throughout, or int8 with its int16 and int32 parts") \
+  X(KSR_BAD_X, "x: shape must be (1, steps, inputs)")                                       \
+  X(KSR_BAD_OUTPUT, "output: shape must be (1, steps, units) or (1, units)")                \
+  X(KSR_BAD_KERNEL, "kernel: size, row pointers or block index out of range")               \
+  X(KSR_BAD_RECURRENT_KERNEL, "recurrent kernel: size, row pointers or block index out of range") \
+  X(KSR_BAD_BIAS, "bias: wrong size, or accumulators could overflow")                       \
+  X(KSR_BAD_THRESHOLD, "threshold: wrong size, or negative")                                \
+  X(KSR_BAD_STATE, "state: wrong size or type")
+
+#define KSR_STATUS_NAME(name, text) name,
+typedef enum ksr_status { KSR_STATUS_LIST(KSR_STATUS_NAME) KSR_STATUS_COUNT } ksr_status;
+#undef KSR_STATUS_NAME
+
+/* What a status means, in English; never NULL. */
+const char *ksr_status_text(ksr_status status);
+
+typedef enum ksr_type { KSR_FLOAT32 = 0, KSR_INT8, KSR_UINT8, KSR_INT16, KSR_UINT16, KSR_INT32, KSR_UINT32 } ksr_type;
+
+#define KSR_MAX_RANK 4
+
+typedef struct ksr_tensor {
+  void *data; /* NULL where the tensor is absent, or not yet placed while preparing */
+  int32_t type; /* a ksr_type; -1 where the tensor is absent */
+  int32_t rank;
+  int32_t dims[KSR_MAX_RANK];
+} ksr_tensor;
+
+/* One op in a model. `options` are the bytes of its custom options. */
+typedef struct ksr_node {
+  const uint8_t *options;
+  uint32_t options_size;
+  int32_t input_count;
+  int32_t output_count;
+  const ksr_tensor *inputs;
+  const ksr_tensor *outputs;
+} ksr_node;
+
+typedef struct ksr_op {
+  const char *name; /* the custom code in the model file */
+  /* Checks everything that the kernel relies on: options, types, shapes, every pointer and index in the constant
+   * tensors. Sets the bytes of scratch memory (16-byte aligned) that an invocation needs. */
+  ksr_status (*prepare)(const ksr_node *node, uint32_t *scratch_size);
+  /* Runs a node that `prepare` has accepted. State tensors, where given, are read and updated. */
+  void (*invoke)(const ksr_node *node, void *scratch);
+} ksr_op;
+
+#define KSR_MAX_INPUTS 12
+#define KSR_MAX_OUTPUTS 1
+
+/* All ops of the library; the list ends with a NULL. */
+extern const ksr_op *const ksr_ops[];
+
+/* The op of that name, or NULL. */
+const ksr_op *ksr_find_op(const char *name);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_H_ */

@@ -1,0 +1,19 @@
+/* Activations of the integer kernels, as tables without interpolation. */
+#ifndef KSR_TABLES_H_
+#define KSR_TABLES_H_
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Q15. Entry 512 + k: sigmoid(k / 64), tanh(k / 128), for k = -512 .. 511; beyond, the last entry holds. */
+extern const int16_t ksr_sigmoid_table[1024];
+extern const int16_t ksr_tanh_table[1024];
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_TABLES_H_ */

@@ -1,0 +1,81 @@
+#include "ksr_matrix.h"
+
+static int is_vector(const ksr_tensor *tensor, int32_t type) {
+  return tensor->type == type && tensor->rank == 1 && tensor->data;
+}
+
+int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int32_t stored_type, int32_t sources,
+                            int32_t block, int32_t stride, int32_t last_slot) {
+  const ksr_tensor *values = &tensors[0], *index = &tensors[1], *rows = &tensors[2];
+  matrix->values = values->data;
+  matrix->index = index->data;
+  matrix->rows16 = rows->type == KSR_UINT16 ? rows->data : 0;
+  matrix->rows32 = rows->type == KSR_UINT32 ? rows->data : 0;
+  matrix->sources = sources;
+  matrix->block = block;
+  matrix->stride = stride;
+  matrix->last_slot = last_slot;
+  if (!is_vector(values, stored_type)) return 0;
+  if (index->type < 0 && rows->type < 0) return values->dims[0] / stride == 3 * sources && values->dims[0] % stride == 0;
+  return is_vector(index, KSR_UINT8) && (is_vector(rows, KSR_UINT16) || is_vector(rows, KSR_UINT32)) &&
+         rows->dims[0] == sources + 1 && index->dims[0] == values->dims[0] / block && values->dims[0] % block == 0;
+}
+
+static uint32_t row_start(const ksr_matrix *matrix, int32_t j) {
+  return matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];
+}
+
+int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count, int32_t slots) {
+  if (!matrix->index) return 1;
+  const uint32_t blocks = (uint32_t)(value_count / matrix->block);
+  const uint32_t columns = (uint32_t)(slots * (matrix->stride / matrix->block));
+  if (row_start(matrix, 0) != 0 || row_start(matrix, matrix->sources) != blocks) return 0;
+  for (int32_t j = 0; j < matrix->sources; ++j) {
+    const uint32_t begin = row_start(matrix, j), end = row_start(matrix, j + 1);
+    if (end < begin || end > blocks) return 0;
+    uint32_t column = 0;
+    for (uint32_t k = begin; k < end; ++k) {
+      /* A block must lie to the right of the one before: no accumulator is met twice in a row. */
+      if (k > begin && matrix->index[k] == 0) return 0;
+      column += matrix->index[k];
+      if (column >= columns) return 0;
+    }
+  }
+  return 1;
+}
+
+#define DEFINE_ADD(suffix, number, weight)                                                                       \
+  static void add_blocks_##suffix(const weight *values, const uint8_t *index, uint32_t count, int32_t block,     \
+                                  number value, number *acc) {                                                   \
+    for (uint32_t k = 0; k < count; ++k, values += block) {                                                      \
+      acc += index[k] * block;                                                                                   \
+      for (int32_t i = 0; i < block; ++i) acc[i] += value * values[i];                                           \
+    }                                                                                                            \
+  }                                                                                                              \
+                                                                                                                 \
+  void ksr_matrix_add_##suffix(const ksr_matrix *matrix, int32_t j, number value, number *acc) {                 \
+    const weight *values = matrix->values;                                                                       \
+    if (!matrix->index) {                                                                                        \
+      const int32_t stride = matrix->stride;                                                                     \
+      values += (uint32_t)(3 * stride) * (uint32_t)j;                                                            \
+      for (int32_t i = 0; i < 2 * stride; ++i) acc[i] += value * values[i];                                      \
+      values += 2 * stride;                                                                                      \
+      acc += matrix->last_slot * stride;                                                                         \
+      for (int32_t i = 0; i < stride; ++i) acc[i] += value * values[i];                                          \
+      return;                                                                                                    \
+    }                                                                                                            \
+    const uint32_t begin = row_start(matrix, j), count = row_start(matrix, j + 1) - begin;                       \
+    values += begin * (uint32_t)matrix->block;                                                                   \
+    const uint8_t *index = matrix->index + begin;                                                                \
+    /* The block width as a constant, so that the compiler unrolls and vectorises. */                            \
+    if (matrix->block == 4) {                                                                                    \
+      add_blocks_##suffix(values, index, count, 4, value, acc);                                                  \
+    } else if (matrix->block == 8) {                                                                             \
+      add_blocks_##suffix(values, index, count, 8, value, acc);                                                  \
+    } else {                                                                                                     \
+      add_blocks_##suffix(values, index, count, 16, value, acc);                                                 \
+    }                                                                                                            \
+  }
+
+DEFINE_ADD(i8, int32_t, int8_t)
+DEFINE_ADD(f32, float, float)

@@ -1,0 +1,20 @@
+#include <string.h>
+
+#include "ksr.h"
+#include "ksr_event_gru.h"
+
+const ksr_op *const ksr_ops[] = {&ksr_event_gru, 0};
+
+const ksr_op *ksr_find_op(const char *name) {
+  for (const ksr_op *const *op = ksr_ops; *op; ++op) {
+    if (strcmp((*op)->name, name) == 0) return *op;
+  }
+  return 0;
+}
+
+#define KSR_STATUS_TEXT(name, text) text,
+static const char *const status_texts[] = {KSR_STATUS_LIST(KSR_STATUS_TEXT)};
+
+const char *ksr_status_text(ksr_status status) {
+  return (unsigned)status < KSR_STATUS_COUNT ? status_texts[status] : "unknown status";
+}
