@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from dataclasses import dataclass
 
 import keras
@@ -36,15 +37,17 @@ def lower(plan, calibration=None):
     Raises:
         ValueError: TensorFlow Lite has no builtin op for a layer of the rest.
     """
-    placeholders = [*plan.inputs, *(call.y for call in plan.calls)]
-    given = {id(tensor) for tensor in placeholders}
-    wanted = {id(tensor): tensor for tensor in [*(call.x for call in plan.calls), *plan.outputs] if id(tensor) not in given}
-    outputs = {f"output_{i}": tensor for i, tensor in enumerate(wanted.values())}
+    given = {id(tensor): tensor for tensor in [*plan.inputs, *(call.y for call in plan.calls)]}
+    wanted = {id(tensor): tensor for tensor in [*(call.x for call in plan.calls), *plan.outputs]}
+    outputs = {f"output_{i}": tensor for i, tensor in enumerate(t for key, t in wanted.items() if key not in given)}
     if not outputs:
         return Rest(None, {}, {})
-    used = {id(source) for tensor in outputs.values() for source in keras.utils.get_source_inputs(tensor)}
-    inputs = {tensor.name: tensor for tensor in placeholders if id(tensor) in used}
-    model = keras.Model(inputs, outputs)
+    used = {key for tensor in outputs.values() for key in plan.sources[id(tensor)]}
+    inputs = {f"input_{i}": tensor for i, tensor in enumerate(t for key, t in given.items() if key in used)}
+    rest = keras.Model(list(inputs.values()), list(outputs.values()))
+    # The signature takes its names from the keys, and Keras wants the inputs to be named alike.
+    named = {name: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name) for name, tensor in inputs.items()}
+    model = keras.Model(named, dict(zip(outputs, keras.tree.flatten(rest(list(named.values()))), strict=True)))
     return Rest(_to_tflite(model, inputs, calibration), inputs, outputs)
 
 
@@ -75,13 +78,15 @@ def _samples(inputs, calibration):
 
 @contextlib.contextmanager
 def _quiet():
-    """Keeps the converter's progress, written to the process's own stderr and stdout, out of the user's output."""
+    """Keeps the converter's progress, written by C++ and by Python to stderr and stdout, out of the user's output."""
     saved = [os.dup(1), os.dup(2)]
-    with open(os.devnull, "w") as nothing:
-        os.dup2(nothing.fileno(), 1)
-        os.dup2(nothing.fileno(), 2)
     try:
-        yield
+        with open(os.devnull, "w") as nothing, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+            with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
+                yield
     finally:
         for number, copy in enumerate(saved, start=1):
             os.dup2(copy, number)

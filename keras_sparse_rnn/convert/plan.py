@@ -51,6 +51,7 @@ class Plan:
         inputs, outputs: Symbolic tensors of the model, of batch 1.
         input_names, output_names: What the signature calls them.
         calls: The `RecurrentCall`s in the order of execution.
+        sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
         probe: A Keras model from the inputs (any batch) to `x, y, events, cell states` of each call in turn, and then
             the model's outputs: one flat list.
     """
@@ -60,6 +61,7 @@ class Plan:
     input_names: list
     output_names: list
     calls: list
+    sources: dict
     probe: keras.Model
 
 
@@ -82,37 +84,27 @@ def plan(model, time_steps=None):
     shapes = [_fixed_shape(tensor, time_steps) for tensor in model.inputs]
     dtypes = [tensor.dtype for tensor in model.inputs]
 
-    calls = []
-
-    def cut(layer, x):
-        shape = layer.compute_output_shape(x.shape)
-        y = keras.Input(batch_shape=shape, dtype=x.dtype, name=f"recurrent_{len(calls)}")
-        calls.append(RecurrentCall(layer, x, y))
-        return y
-
-    inputs = [
-        keras.Input(batch_shape=(1, *shape), dtype=dtype, name=f"input_{i}")
-        for i, (shape, dtype) in enumerate(zip(shapes, dtypes, strict=True))
-    ]
-    outputs = _walk(model, inputs, cut)
-    if not calls:
+    walk = _Walk()
+    inputs = [keras.Input(batch_shape=(1, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
+    outputs = walk(model, inputs)
+    if not walk.calls:
         raise ValueError(f"model '{model.name}' has no recurrent layer that can be converted; {_SUPPORTED}.")
 
-    probed = []
-
-    def probe(layer, x):
-        y = layer(x)
-        probed.extend([x, y, *(_twin(layer, x, readout)(x) for readout in ("event", "cell"))])
-        return y
-
+    probe_walk = _Walk()
     probe_inputs = [keras.Input(shape, dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
-    probe_outputs = _walk(model, probe_inputs, probe)
+    probe_outputs = probe_walk(model, probe_inputs)
+    probed = []
+    for i, call in enumerate(probe_walk.calls):
+        every_step = {"return_sequences": True, "activity_regularizer": None}
+        twins = [_copy(call.layer, name=f"probe_{i}_{kind}", readout=kind, **every_step) for kind in ("event", "cell")]
+        probed.extend([call.x, call.y, *(twin(call.x) for twin in twins)])
     return Plan(
         inputs=inputs,
         outputs=outputs,
         input_names=[_plain_name(tensor.name) for tensor in model.inputs],
         output_names=_output_names(model),
-        calls=calls,
+        calls=walk.calls,
+        sources=walk.sources,
         probe=keras.Model(probe_inputs, [*probed, *probe_outputs]),
     )
 
@@ -127,7 +119,9 @@ def _check_model(model):
     for variable in model.variables:
         values = np.asarray(keras.ops.convert_to_numpy(variable))
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-            raise ValueError(f"weight '{variable.path}' holds NaN or infinite values; train the model without them first.")
+            raise ValueError(
+                f"weight '{variable.path}' holds NaN or infinite values; train the model without them first."
+            )
 
 
 def _is_functional(model):
@@ -147,39 +141,74 @@ def _fixed_shape(tensor, time_steps):
     elif time_steps is not None and len(shape) > 1 and shape[0] != time_steps:
         raise ValueError(f"time_steps is {time_steps}, but input '{name}' has the fixed shape {tuple(tensor.shape)}.")
     if None in shape or any(size < 1 for size in shape):
-        raise ValueError(f"input '{name}' must have a known shape; given: {tuple(tensor.shape)}, time_steps {time_steps}.")
+        raise ValueError(
+            f"input '{name}' must have a known shape; given: {tuple(tensor.shape)}, time_steps {time_steps}."
+        )
     return tuple(shape)
 
 
-def _walk(model, inputs, on_recurrent):
-    """Calls the model's layers on new inputs, `on_recurrent(layer, x)` in place of each recurrent one."""
+class _Walk:
+    """Calls a model's layers on new inputs.
 
-    def call(layer, *args, **kwargs):
+    Attributes:
+        calls: The `RecurrentCall`s met, in the order of execution.
+        sources: For each symbolic tensor's id, which inputs and recurrent outputs it is computed from, without passing
+            through a recurrent layer: a dict from their ids to them.
+    """
+
+    def __init__(self):
+        self.calls = []
+        self.sources = {}
+        self._names = {}  # layer names in use -> the layer
+        self._kept = []  # an id names a tensor only while the tensor lives
+
+    def __call__(self, model, inputs):
+        for tensor in inputs:
+            self.sources.setdefault(id(tensor), {id(tensor): tensor})
+        if isinstance(model, keras.Sequential):
+            x = inputs[0]
+            for layer in model.layers:
+                x = self._call(layer, x)
+            return keras.tree.flatten(x)
+        if not _is_functional(model):
+            raise ValueError(f"layer '{model.name}' is a subclassed model and cannot be converted; {_SUPPORTED}.")
+        structure = keras.tree.pack_sequence_as(model.input, inputs)
+        cloned = keras.models.clone_model(
+            model, input_tensors=structure, clone_function=lambda layer: layer, call_function=self._call
+        )
+        return keras.tree.flatten(cloned.outputs)
+
+    def _call(self, layer, *args, **kwargs):
         if isinstance(layer, EventGRU):
             _check_recurrent(layer, args, kwargs)
-            return on_recurrent(layer, args[0])
+            y = self._named_alone(layer)(args[0])
+            self.calls.append(RecurrentCall(layer, args[0], y))
+            self.sources[id(y)] = {id(y): y}
+            return y
         if isinstance(layer, keras.Model):
-            results = _walk(layer, keras.tree.flatten(args), on_recurrent)
+            results = self(layer, keras.tree.flatten(args))
             return results[0] if len(results) == 1 else results
         if isinstance(layer, _TRAINING_ONLY):
             return args[0]
         if isinstance(layer, _UNSUPPORTED) or getattr(layer, "mask_zero", False):
             what = " with mask_zero=True" if getattr(layer, "mask_zero", False) else ""
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}{what}) cannot be converted; {_SUPPORTED}.")
-        return layer(*args, **kwargs)
+        results = self._named_alone(layer)(*args, **kwargs)
+        read = [self.sources.get(id(tensor), {}) for tensor in keras.tree.flatten((args, kwargs))]
+        for tensor in keras.tree.flatten(results):
+            self.sources[id(tensor)] = {key: source for sources in read for key, source in sources.items()}
+            self._kept.append(tensor)
+        return results
 
-    if isinstance(model, keras.Sequential):
-        x = inputs[0]
-        for layer in model.layers:
-            x = call(layer, x)
-        return keras.tree.flatten(x)
-    if not _is_functional(model):
-        raise ValueError(f"layer '{model.name}' is a subclassed model and cannot be converted; {_SUPPORTED}.")
-    structure = keras.tree.pack_sequence_as(model.input, inputs)
-    cloned = keras.models.clone_model(
-        model, input_tensors=structure, clone_function=lambda layer: layer, call_function=call
-    )
-    return keras.tree.flatten(cloned.outputs)
+    def _named_alone(self, layer):
+        """The layer, or a copy of it where a layer of another nested model has its name already."""
+        if self._names.setdefault(layer.name, layer) is layer or not isinstance(layer, keras.Layer):
+            return layer
+        key = id(layer)
+        if key not in self._names:
+            name = f"{layer.name}_{len(self._names)}"
+            self._names[key] = _copy(layer, name=name)
+        return self._names[key]
 
 
 def _check_recurrent(layer, args, kwargs):
@@ -198,14 +227,13 @@ def _check_recurrent(layer, args, kwargs):
             )
 
 
-def _twin(layer, x, readout):
-    """The same layer with another readout, of all steps."""
-    config = {**layer.get_config(), "readout": readout, "return_sequences": True, "activity_regularizer": None}
-    config["name"] = f"{layer.name}_{readout}"
-    twin = type(layer).from_config(config)
-    twin.build(x.shape)
-    twin.set_weights(layer.get_weights())
-    return twin
+def _copy(layer, **changes):
+    """A layer of the same weights with another configuration."""
+    copy = type(layer).from_config({**layer.get_config(), **changes})
+    if layer.built:
+        copy.build_from_config(layer.get_build_config())
+        copy.set_weights(layer.get_weights())
+    return copy
 
 
 def _plain_name(name):

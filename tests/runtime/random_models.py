@@ -105,7 +105,8 @@ def _float32_op(rng, options, inputs, steps, density, activity):
     weights = EventGruWeights(
         rng.normal(0, gain / np.sqrt(inputs), (inputs, 3, units)).astype(np.float32)
         * _mask(rng, (inputs, 3, units), density),
-        rng.normal(0, gain / np.sqrt(units), (units, 3, units)).astype(np.float32) * _mask(rng, (units, 3, units), density),
+        rng.normal(0, gain / np.sqrt(units), (units, 3, units)).astype(np.float32)
+        * _mask(rng, (units, 3, units), density),
         rng.normal(0, 0.5, (4, units)).astype(np.float32),
         (rng.uniform(0, 0.2, units) if threshold is None else np.full(units, threshold)).astype(np.float32),
     )

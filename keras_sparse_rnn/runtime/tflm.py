@@ -1,0 +1,220 @@
+"""TensorFlow Lite Micro as the Python package `tflite_micro`, with our ops registered.
+
+An op of ours meets the package through C structs that it ships no headers for and that differ between its releases. What
+differs is left to four of the package's own functions, which are looked up by their mangled names; what is left
+(`tflite/adapters/tflm_wheel.c`) is checked against the ops that are registered already. A release in which the names or
+that check fail is refused: a wrong guess would end the process.
+"""
+
+import ctypes
+import os
+import re
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager
+from functools import cache
+
+import numpy as np
+
+from keras_sparse_rnn.runtime.engine import Engine
+from keras_sparse_rnn.runtime.native import library_path
+
+# What the functions are called in each layout; the types in the names tell which one a release has.
+LAYOUTS = {
+    "tflite": (
+        "_ZN6tflite36MicroContextAllocatePersistentBufferEP13TfLiteContextm",
+        "_ZN6tflite39MicroContextRequestScratchBufferInArenaEP13TfLiteContextmPi",
+        "_ZN6tflite28MicroContextGetScratchBufferEP13TfLiteContexti",
+        "_ZN6tflite25MicroContextGetEvalTensorEPK13TfLiteContexti",
+    ),
+    "tflite::micro": (
+        "_ZN6tflite5micro36MicroContextAllocatePersistentBufferEPNS0_13TfLiteContextEm",
+        "_ZN6tflite5micro39MicroContextRequestScratchBufferInArenaEPNS0_13TfLiteContextEmPi",
+        "_ZN6tflite5micro28MicroContextGetScratchBufferEPNS0_13TfLiteContextEi",
+        "_ZN6tflite5micro25MicroContextGetEvalTensorEPKNS0_13TfLiteContextEi",
+    ),
+}
+REGISTERER = "KsrRegisterOps"
+SMALLEST_ARENA = 1024  # below some hundred bytes TFLM ends the process
+
+_ALLOCATIONS = {"arena_bytes": "total", "persistent_bytes": "tail", "nonpersistent_bytes": "head"}
+
+
+class TFLMEngine(Engine):
+    """The interpreter that runs on microcontrollers, here on the host.
+
+    `memory` holds the bytes of the arena that the model takes: `arena_bytes`, and its two parts `persistent_bytes` and
+    `nonpersistent_bytes` (activations and scratch). Pointers of the host have eight bytes, so a 32-bit
+    microcontroller takes less of the persistent part.
+
+    Args:
+        model: A `Model`.
+        arena_size: Bytes of the arena, at least 1024; None finds a size that suffices.
+
+    Raises:
+        ImportError: `tflite_micro` is not installed.
+        ValueError: `arena_size` is too small, or TFLM or one of our ops refuses the model.
+        RuntimeError: The model has custom ops, and the release of `tflite_micro` has a layout that is not known here or
+            the package was built without a C compiler.
+    """
+
+    def __init__(self, model, arena_size=None):
+        super().__init__(model)
+        if arena_size is not None and arena_size < SMALLEST_ARENA:
+            raise ValueError(f"arena_size must be at least {SMALLEST_ARENA} bytes; given: {arena_size}.")
+        _refuse_sparse_encodings(model)
+        runtime = _import_package()
+        registerers = []
+        if any(op.is_custom for op in model.operators):
+            connect(load_package_library())
+            registerers = [REGISTERER]
+
+        def load(size):
+            return runtime.Interpreter.from_bytes(model.data, custom_op_registerers=registerers, arena_size=size)
+
+        self._interpreter = _load_growing(load, model) if arena_size is None else _load(load, arena_size)
+        self._memory = _read_allocations(self._interpreter)
+
+    @property
+    def memory(self):
+        return dict(self._memory)
+
+    def invoke(self, inputs):
+        for number, values in enumerate(inputs):
+            self._interpreter.set_input(values, number)
+        self._interpreter.invoke()
+        return [self._interpreter.get_output(number) for number in range(len(self.outputs))]
+
+    def reset(self):
+        self._interpreter.reset()
+
+
+def layout_of(library):
+    """The name in `LAYOUTS` of the layout that a `tflite_micro` has.
+
+    Args:
+        library: Its `_runtime.so`, as a ctypes library.
+
+    Raises:
+        RuntimeError: It has none of them.
+    """
+    for layout, names in LAYOUTS.items():
+        if all(hasattr(library, name) for name in names):
+            return layout
+    raise RuntimeError(_unknown_layout())
+
+
+def connect(library):
+    """Hands the functions of a `tflite_micro` to the C core, and puts that where the package finds `REGISTERER`.
+
+    Raises:
+        RuntimeError: Its layout is not known here, or the package was built without a C compiler.
+    """
+    names = LAYOUTS[layout_of(library)]
+    functions = (ctypes.c_void_p * len(names))(
+        *(ctypes.cast(getattr(library, name), ctypes.c_void_p).value for name in names)
+    )
+    ctypes.CDLL(str(library_path()), mode=ctypes.RTLD_GLOBAL).ksr_tflm_set_functions(functions)
+
+
+def _import_package():
+    try:
+        from tflite_micro.python.tflite_micro import runtime
+    except ImportError as error:
+        raise ImportError(
+            "engine 'tflm' needs the package tflite_micro in a release that works with this Python: "
+            f'pip install "keras-sparse-rnn[tflm]". ({error})'
+        ) from error
+    return runtime
+
+
+@cache
+def load_package_library():
+    """The `_runtime.so` of the installed `tflite_micro`, as a ctypes library."""
+    from tflite_micro.python.tflite_micro import _runtime
+
+    return ctypes.CDLL(_runtime.__file__)
+
+
+def _unknown_layout():
+    from tflite_micro.python.tflite_micro._version import __version__
+
+    return (
+        f"tflite_micro {__version__} has a layout in memory that this release of keras-sparse-rnn does not know; "
+        'pip install "keras-sparse-rnn[tflm]" brings one that it knows.'
+    )
+
+
+def _refuse_sparse_encodings(model):
+    for tensor in model.tensors:
+        if tensor.data is not None and tensor.data.size != np.prod(tensor.shape, dtype=np.int64):
+            raise ValueError(
+                f"tensor '{tensor.name}' is stored in the sparse encoding of LiteRT, which TFLM would read as garbage; "
+                'convert the model with target="tflm".'
+            )
+
+
+def _load(load, arena_size):
+    with _captured_output() as read:
+        try:
+            return load(arena_size)
+        except RuntimeError as error:
+            reason = read()
+            if REGISTERER in str(error):
+                raise RuntimeError(_unknown_layout()) from error
+            kind = _ArenaTooSmall if "missing:" in reason else ValueError
+            raise kind(f"TFLM cannot load the model with an arena of {arena_size} bytes: {error}. {reason}") from error
+
+
+class _ArenaTooSmall(ValueError):
+    pass
+
+
+def _load_growing(load, model):
+    """Loads with an arena that is large enough nearly always, since each failure leaks a little memory in TFLM."""
+    activations = [t for t in model.tensors if t.data is None]
+    size = 2**16 + 2 * sum(t.dtype.itemsize * int(np.prod(t.shape, dtype=np.int64)) for t in activations)
+    while True:
+        try:
+            return _load(load, size)
+        except _ArenaTooSmall:
+            if size > 2**30:
+                raise
+            size *= 4
+
+
+def _read_allocations(interpreter):
+    with _captured_output() as read:
+        interpreter.print_allocations()
+        text = read()
+    return {key: int(re.search(rf"allocation {part} (\d+) bytes", text)[1]) for key, part in _ALLOCATIONS.items()}
+
+
+_capturing = threading.Lock()
+
+
+@contextmanager
+def _captured_output():
+    """Keeps what C code prints out of the program's own output; yields a function that returns it."""
+    c_library = ctypes.CDLL(None)
+    with _capturing, tempfile.TemporaryFile() as file:
+
+        def read():
+            c_library.fflush(None)
+            file.seek(0)
+            return file.read().decode("utf-8", "replace").strip().replace("\n", " ")
+
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        c_library.fflush(None)
+        saved = os.dup(1), os.dup(2)
+        try:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            yield read
+        finally:
+            c_library.fflush(None)
+            for target, copy in zip((1, 2), saved, strict=True):
+                os.dup2(copy, target)
+                os.close(copy)

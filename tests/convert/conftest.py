@@ -1,0 +1,41 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_sparse_rnn.layers import EventGRU
+
+
+def event_model(layers, steps=12, inputs=7, seed=0):
+    """A Sequential model; its weights are large enough for a fifth of its units to fire."""
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential([keras.Input((steps, inputs)), *layers])
+
+
+def sequences(samples=24, steps=12, inputs=7, seed=0):
+    return np.random.default_rng(seed).normal(size=(samples, steps, inputs)).astype(np.float32)
+
+
+def prune(layer, share=0.9, seed=0):
+    """Zeroes random 1x4 blocks of both kernels."""
+    rng = np.random.default_rng(seed)
+    for variable in (layer.cell.kernel, layer.cell.recurrent_kernel):
+        values = np.array(keras.ops.convert_to_numpy(variable))
+        gates = values.reshape(len(values), 3, -1)
+        for first in range(0, gates.shape[-1], 4):
+            gates[:, :, first : first + 4] *= (rng.random(gates.shape[:2]) > share)[..., None]
+        variable.assign(values)
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """Two event layers and a softmax, the first pruned to 90 %."""
+    model = event_model(
+        [
+            EventGRU(32, return_sequences=True, name="first"),
+            EventGRU(16, return_sequences=True, readout="cell", name="second"),
+            keras.layers.GlobalAveragePooling1D(),
+            keras.layers.Dense(5, activation="softmax", name="classes"),
+        ]
+    )
+    prune(model.get_layer("first"))
+    return model

@@ -1,0 +1,160 @@
+"""Whole models: what converts, and that it computes what Keras computes."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import event_model, prune, sequences
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.convert.verify import VerificationError
+from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.runtime.model import Model
+
+
+def _functional():
+    """Two branches over two inputs, one layer shared, a nested model with the same names, a residual connection."""
+    keras.utils.set_random_seed(1)
+    left, right = keras.Input((12, 7), name="left"), keras.Input((12, 7), name="right")
+    shared = EventGRU(8, return_sequences=True, name="shared")
+    inner = keras.Sequential([keras.Input((12, 8)), EventGRU(8, return_sequences=True, name="shared"), keras.layers.Dense(8, name="level")])
+    a, b = shared(left), shared(keras.layers.Dense(7, activation="relu")(right))
+    x = keras.layers.Add()([inner(a), b])
+    summary = EventGRU(10, readout="trace", go_backwards=True, name="summary")(x)
+    return keras.Model([left, right], [keras.layers.Dense(3, name="decision")(summary), keras.layers.Dense(1, name="level")(a)])
+
+
+LAYERS = {
+    "one layer": lambda: [EventGRU(8)],
+    "stacked": lambda: [EventGRU(8, return_sequences=True), EventGRU(6, return_sequences=True)],
+    "no bias, no reset": lambda: [EventGRU(9, use_bias=False, reset=False)],
+    "clipped thresholds": lambda: [EventGRU(9, threshold_mode="clipped"), keras.layers.Dense(2)],
+    "backwards, cell": lambda: [EventGRU(9, go_backwards=True, return_sequences=True, readout="cell")],
+    "trace": lambda: [EventGRU(9, readout="trace", trace_decay=0.8), keras.layers.Dense(4, activation="tanh")],
+    "dense before": lambda: [keras.layers.Dense(6, activation="relu"), EventGRU(5), keras.layers.Dense(1, activation="sigmoid")],
+    "dropout": lambda: [keras.layers.SpatialDropout1D(0.5), EventGRU(5), keras.layers.Dropout(0.5), keras.layers.Dense(3)],
+    "convolution": lambda: [keras.layers.Conv1D(6, 3, activation="relu"), EventGRU(5, return_sequences=True), keras.layers.Flatten(),
+                            keras.layers.Dense(3, activation="softmax")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_float32_equals_keras(layers):
+    model, x = event_model(layers()), sequences()
+    converted = ksr.convert(model, x, weights="float32", target="litert")
+    # A state within rounding of its threshold may fire in one and not in the other: hence the median over samples.
+    error = np.abs(converted.predict(x) - model.predict(x, verbose=0)).reshape(len(x), -1).max(axis=1)
+    assert np.median(error) <= 1e-5
+
+
+@pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+def test_int8_follows_keras(layers):
+    model, x = event_model(layers()), sequences()
+    converted = ksr.convert(model, x)
+    expected = model.predict(x, verbose=0)
+    assert np.abs(converted.predict(x) - expected).mean() <= 0.03
+    assert converted.report.layers[0].event_agreement >= 0.97
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_functional_model_of_several_inputs_and_outputs(weights):
+    model = _functional()
+    x = {"left": sequences(seed=1), "right": sequences(seed=2)}
+    converted = ksr.convert(model, x, weights=weights)
+    expected = model.predict(x, verbose=0)
+    for ours, theirs in zip(converted.predict(x), expected, strict=True):
+        assert np.abs(ours - theirs).mean() <= (1e-4 if weights == "float32" else 0.03)
+    file = Model(converted.data)
+    assert [tensor.name for tensor in file.inputs] == ["left", "right"]
+    assert [tensor.name for tensor in file.outputs] == ["decision", "level"]
+    assert sum(op.name == "KsrEventGru" for op in file.operators) == 4
+
+
+def test_pruned_weights_are_stored_in_blocks(classifier):
+    report = ksr.convert(classifier, sequences()).report
+    first, second = report.layers
+    assert first.storage == ("blocks", "blocks") and first.block == 4
+    assert second.storage == ("dense", "dense")
+    assert first.bytes < 0.2 * first.dense_bytes
+    assert second.bytes == second.dense_bytes
+
+
+@pytest.mark.parametrize("block_size", [4, 8, 16])
+def test_block_size_changes_storage_only(classifier, block_size):
+    x = sequences()
+    outputs = ksr.convert(classifier, x, block_size=block_size).predict(x)
+    np.testing.assert_array_equal(outputs, ksr.convert(classifier, x).predict(x))
+
+
+def test_engines_agree(classifier):
+    x = sequences()
+    converted = ksr.convert(classifier, x)
+    outputs = {name: converted.predict(x, engine=name) for name in ("reference", "native", "litert")}
+    step = converted.engine("litert").outputs[0].scale
+    np.testing.assert_array_equal(outputs["reference"], outputs["native"])
+    assert np.abs(outputs["litert"] - outputs["native"]).max() <= 1.001 * step
+
+
+def test_open_time_axis_takes_time_steps():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((None, 7)), EventGRU(6), keras.layers.Dense(2)])
+    x = sequences()
+    converted = ksr.convert(model, x, weights="float32", time_steps=12)
+    assert converted.predict(x).shape == (24, 2)
+
+
+def test_conversion_leaves_the_model_as_it_was(classifier):
+    x = sequences()
+    before, weights = classifier.predict(x, verbose=0), classifier.get_weights()
+    ksr.convert(classifier, x)
+    np.testing.assert_array_equal(classifier.predict(x, verbose=0), before)
+    for old, new in zip(weights, classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_verification_finds_a_wrong_op(classifier, monkeypatch):
+    from keras_sparse_rnn.convert import pipeline
+
+    def transposed(layer):
+        weights = original(layer)
+        weights.recurrent_kernel = weights.recurrent_kernel[:, ::-1]
+        return weights
+
+    original = pipeline.read_weights
+    monkeypatch.setattr(pipeline, "read_weights", transposed)
+    with pytest.raises(VerificationError, match="'first'.*Keras"):
+        ksr.convert(classifier, sequences(), weights="float32")
+    assert ksr.convert(classifier, sequences(), weights="float32", verify=False).data
+
+
+def test_verification_finds_a_range_ruined_by_an_outlier(classifier):
+    x = sequences()
+    with pytest.raises(VerificationError, match="representative_data"):
+        ksr.convert(classifier, np.concatenate([x, x[:1] * 1e3]))
+
+
+def test_save(classifier, tmp_path):
+    converted = ksr.convert(classifier, sequences())
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"old")
+    converted.save(path)
+    assert path.read_bytes() == converted.data
+    assert [file.name for file in tmp_path.iterdir()] == ["model.tflite"]
+    with pytest.raises(FileNotFoundError, match="missing"):
+        converted.save(tmp_path / "missing" / "model.tflite")
+
+
+def test_failed_save_keeps_the_old_file(classifier, tmp_path, monkeypatch):
+    converted = ksr.convert(classifier, sequences())
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"old")
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        converted.save(path)
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["model.tflite"]
+
+
+def test_prune_helper_prunes():
+    model = event_model([EventGRU(32)])
+    prune(model.layers[0])
+    assert 0.85 < np.mean(model.get_weights()[0] == 0) < 0.95

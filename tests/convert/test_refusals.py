@@ -1,0 +1,108 @@
+"""What convert refuses, and what it says."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import event_model, sequences
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.layers import EventGRU, EventGRUCell
+
+
+@pytest.fixture(scope="module")
+def model():
+    return event_model([EventGRU(6, name="events"), keras.layers.Dense(2)])
+
+
+class Subclassed(keras.Model):
+    def call(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: keras.Sequential([EventGRU(4)]), "not built"),
+        (lambda: event_model([keras.layers.Dense(2)]), "no recurrent layer"),
+        (lambda: event_model([keras.layers.LSTM(4, name="memory")]), r"'memory' \(LSTM\).*supported: EventGRU"),
+        (lambda: event_model([keras.layers.RNN(EventGRUCell(4), name="loop")]), r"'loop' \(RNN\)"),
+        (lambda: event_model([keras.layers.Bidirectional(EventGRU(4), name="both")]), r"'both' \(Bidirectional\)"),
+        (lambda: event_model([keras.layers.Masking(name="masks"), EventGRU(4)]), r"'masks' \(Masking\)"),
+        (lambda: event_model([EventGRU(4, activation="relu", name="events")]), "'events' has activation='relu'; only 'tanh'"),
+        (lambda: keras.Sequential([keras.Input((None, 7)), EventGRU(4)]), "open time axis.*time_steps"),
+    ],
+)
+def test_models(make, message):
+    with pytest.raises(ValueError, match=message):
+        ksr.convert(make(), sequences())
+
+
+def test_subclassed_model():
+    model = Subclassed()
+    model(sequences())
+    with pytest.raises(ValueError, match="subclassed"):
+        ksr.convert(model, sequences())
+
+
+def test_masked_embedding():
+    model = keras.Sequential(
+        [keras.Input((12,), dtype="int32"), keras.layers.Embedding(9, 4, mask_zero=True, name="words"), EventGRU(4)]
+    )
+    with pytest.raises(ValueError, match=r"'words' \(Embedding with mask_zero=True\)"):
+        ksr.convert(model, np.zeros((3, 12), np.int32))
+
+
+def test_stateful_layer():
+    model = keras.Sequential([keras.Input(batch_shape=(1, 12, 7)), EventGRU(4, stateful=True, name="events")])
+    with pytest.raises(ValueError, match="'events' has stateful=True"):
+        ksr.convert(model, sequences())
+
+
+def test_no_keras_model():
+    with pytest.raises(TypeError, match="keras.Model"):
+        ksr.convert("model.keras", sequences())
+
+
+def test_nan_weights():
+    model = event_model([EventGRU(4, name="events")])
+    model.layers[0].cell.kernel.assign(np.full((7, 12), np.nan))
+    with pytest.raises(ValueError, match=r"events/.*kernel.*NaN"):
+        ksr.convert(model, sequences())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "weights='int8' needs representative_data"),
+        (sequences(inputs=6), r"shape \(samples, 12, 7\).*\(24, 12, 6\)"),
+        (sequences()[0], r"shape \(samples, 12, 7\)"),
+        (sequences()[:0], "at least one sample"),
+        (sequences().astype(np.int64), "floating dtype.*int64"),
+        (np.full((2, 12, 7), "a"), "floating dtype"),
+        (np.full((2, 12, 7), np.nan), "NaN"),
+        ([sequences(), sequences()], "1 arrays.*given: 2"),
+        ({"other": sequences()}, "must have the keys"),
+    ],
+)
+def test_representative_data(model, data, message):
+    with pytest.raises(ValueError, match=message):
+        ksr.convert(model, data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weights": "int4"}, r"weights must be one of \('int8', 'float32'\); given: 'int4'"),
+        ({"target": "esp32"}, "target must be one of"),
+        ({"block_size": 5}, "block_size must be one of"),
+        ({"time_steps": 9}, "time_steps is 9"),
+    ],
+)
+def test_arguments(model, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ksr.convert(model, sequences(), **arguments)
+
+
+def test_input_out_of_all_proportion(model):
+    with pytest.raises(ValueError, match=r"'events'.*Normalization"):
+        ksr.convert(model, sequences() * 1e9, verify=False)

@@ -1,0 +1,158 @@
+"""Models in which our ops stand among builtin ops, or keep their state."""
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from random_models import RandomOp
+
+from keras_sparse_rnn.convert.pack import ModelWriter, pack_weights
+from keras_sparse_rnn.runtime.event_gru import EventGruOptions
+from keras_sparse_rnn.runtime.reference import EventGruWeights
+
+
+def between_dense_layers(all_outputs):
+    """FULLY_CONNECTED, two KsrEventGru side by side, FULLY_CONNECTED and SOFTMAX in int8.
+
+    Args:
+        all_outputs: Whether each op's result is an output of the model, or the last one alone.
+
+    Returns:
+        `(bytes of the model, [first op, second op])`; its input is `(1, 9, 6)`.
+    """
+    rng = np.random.default_rng(1)
+    first = _event_op(10, 12, 9, np.int8, seed=1, x_zero_point=4)
+    second = _event_op(12, 12, 9, np.int8, seed=2, x_zero_point=-5)
+    writer = _Writer()
+    x = writer.add_tensor("x", (1, 9, 6), np.int8, scale=(1 / 64, 4))
+    dense = writer.add_tensor("dense", (1, 9, 10), np.int8, scale=(1 / 16, 4))
+    writer.add_fully_connected(x, dense, rng)
+    hidden = writer.add_tensor("hidden", (1, 9, 12), np.int8, scale=(1 / 128, -5))
+    writer.add_event_gru("first", first.options, first.constants, dense, hidden)
+    events = writer.add_tensor("events", (1, 9, 12), np.int8, scale=(1 / 128, -5))
+    writer.add_event_gru("second", second.options, second.constants, hidden, events)
+    logits = writer.add_tensor("logits", (1, 9, 5), np.int8, scale=(1 / 16, 3))
+    writer.add_fully_connected(events, logits, rng)
+    classes = writer.add_tensor("classes", (1, 9, 5), np.int8, scale=(1 / 256, -128))
+    writer.add_softmax(logits, classes)
+    outputs = {"dense": dense, "hidden": hidden, "events": events, "logits": logits} if all_outputs else {}
+    return writer.finish({"x": x}, outputs | {"classes": classes}, {}), [first, second]
+
+
+def with_state(dtype):
+    """An op that keeps its state in variable tensors.
+
+    Returns:
+        `(bytes of the model, RandomOp)`: the model takes three steps at a time, the op holds an input of nine.
+    """
+    op = _event_op(6, 12, 9, dtype, seed=3, x_zero_point=4)
+    is_int8 = dtype == np.int8
+    writer = _Writer()
+    x = writer.add_tensor("x", (1, 3, 6), dtype, scale=(1 / 64, 4) if is_int8 else None)
+    output = writer.add_tensor("y", (1, 3, 12), dtype, scale=(1 / 128, -5) if is_int8 else None)
+    writer.add_event_gru("op", op.options, op.constants, x, output)
+    # Interpreters clear an int8 variable to its zero point; -128 stands for no event there.
+    y, c = ((np.int8, (1 / 255, -128)), (np.int16, (2**-15, 0))) if is_int8 else ((dtype, None), (dtype, None))
+    writer.add_state([y, c], 12)
+    return writer.finish({"x": x}, {"y": output}, {}), op
+
+
+def edited(model, edit):
+    """The model after `edit(its schema object)`."""
+    file = schema.ModelT.InitFromPackedBuf(model)
+    edit(file)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(file.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def wrong_options(file):
+    """An edit: custom options that are too short."""
+    file.subgraphs[0].operators[0].customOptions = file.subgraphs[0].operators[0].customOptions[:8]
+
+
+def sparse_constant(file):
+    """An edit: the kernel's values in LiteRT's sparse encoding, whose buffer is shorter than the shape."""
+    tensor = file.subgraphs[0].tensors[int(file.subgraphs[0].operators[0].inputs[1])]
+    buffer = file.buffers[tensor.buffer]
+    buffer.data = buffer.data[: len(buffer.data) // 8 * 4]
+    dimension = schema.DimensionMetadataT()
+    dimension.format, dimension.denseSize = schema.DimensionType.DENSE, int(tensor.shape[0])
+    tensor.sparsity = schema.SparsityParametersT()
+    tensor.sparsity.traversalOrder, tensor.sparsity.dimMetadata = [0], [dimension]
+
+
+def unknown_op(file):
+    """An edit: the op's name is one that nobody has."""
+    file.operatorCodes[0].customCode = "NobodysOp"
+
+
+class _Writer(ModelWriter):
+    def add_fully_connected(self, x, output, rng):
+        inputs, units = self._graph.tensors[x].shape[-1], self._graph.tensors[output].shape[-1]
+        weights = rng.integers(-127, 128, (units, inputs)).astype(np.int8)
+        bias = rng.integers(-500, 500, units).astype(np.int32)
+        scale = 1 / 512
+        options = schema.FullyConnectedOptionsT()
+        options.keepNumDims = True
+        self._add(
+            schema.BuiltinOperator.FULLY_CONNECTED,
+            [
+                x,
+                self.add_tensor("weights", weights.shape, np.int8, data=weights, scale=(scale, 0)),
+                self.add_tensor("bias", bias.shape, np.int32, data=bias, scale=(scale * self.scale_of(x)[0], 0)),
+            ],
+            output,
+            schema.BuiltinOptions.FullyConnectedOptions,
+            options,
+        )
+
+    def add_softmax(self, x, output):
+        options = schema.SoftmaxOptionsT()
+        options.beta = 1.0
+        self._add(schema.BuiltinOperator.SOFTMAX, [x], output, schema.BuiltinOptions.SoftmaxOptions, options)
+
+    def add_state(self, parts, units):
+        op = self._graph.operators[-1]
+        variables = []
+        for dtype, scale in parts:
+            variables.append(self.add_tensor("state", (1, units), dtype, scale=scale))
+            self._graph.tensors[-1].isVariable = True
+        op.mutatingVariableInputs = [False] * len(op.inputs) + [True] * len(variables)
+        op.inputs = [*op.inputs, *variables]
+
+    def _add(self, builtin, inputs, output, options_type, options):
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = builtin
+        code.version = 4 if builtin == schema.BuiltinOperator.FULLY_CONNECTED else 1
+        self._file.operatorCodes.append(code)
+        op = schema.OperatorT()
+        op.opcodeIndex = len(self._file.operatorCodes) - 1
+        op.inputs, op.outputs = inputs, [output]
+        op.builtinOptionsType, op.builtinOptions = options_type, options
+        self._graph.operators.append(op)
+
+
+def _event_op(inputs, units, steps, dtype, seed, x_zero_point):
+    """An op whose units fire here and there."""
+    rng = np.random.default_rng(seed)
+    options = {"units": units, "block": 4, "readout": 0, "go_backwards": 0, "return_sequences": 1, "reset": 1}
+    options |= {"trace_rate": 0}
+    shapes = (inputs, 3, units), (units, 3, units), (4, units), (units,)
+    if dtype == np.float32:
+        kernel, recurrent_kernel, bias, threshold = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+        weights = EventGruWeights(kernel, recurrent_kernel, bias, np.abs(threshold) / 4)
+        x = rng.normal(size=(steps, inputs)).astype(np.float32)
+    else:
+        step = 2**-17  # of an accumulator
+        options |= dict.fromkeys(["z_multiplier", "r_multiplier", "x_multiplier", "y_multiplier"], round(step * 2**40))
+        options |= {"x_zero_point": x_zero_point, "x_shift": 2, "y_shift": 1, "fraction": 8}
+        options |= {"event_multiplier": 255, "event_shift": 15, "output_multiplier": 127, "output_shift": 15}
+        options |= {"output_zero_point": -5}
+        weights = EventGruWeights(
+            rng.integers(-127, 128, shapes[0]).astype(np.int8),
+            rng.integers(-127, 128, shapes[1]).astype(np.int8),
+            rng.integers(-(2**16), 2**16, shapes[2]).astype(np.int32),
+            rng.integers(0, 4000, shapes[3]).astype(np.int16),
+        )
+        x = rng.integers(-128, 128, (steps, inputs)).astype(np.int8)
+    return RandomOp(EventGruOptions(**options), weights, pack_weights(weights, 4), x, f"{units} units")

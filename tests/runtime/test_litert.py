@@ -1,0 +1,144 @@
+"""Our ops in LiteRT and in tf.lite."""
+
+import numpy as np
+import pytest
+from adapter_models import between_dense_layers, edited, sparse_constant, unknown_op, with_state, wrong_options
+from ai_edge_litert import interpreter as litert
+from random_models import random_op
+
+from keras_sparse_rnn import runtime
+from keras_sparse_rnn.runtime import litert as engine_module
+from keras_sparse_rnn.runtime.native import library_path
+from keras_sparse_rnn.runtime.reference import event_gru
+
+
+def _sequence(seed=0):
+    return np.random.default_rng(seed).integers(-128, 128, (1, 9, 6)).astype(np.int8)
+
+
+@pytest.mark.parametrize("first", range(0, 100, 50))
+def test_int8_equals_the_reference_bit_for_bit(first):
+    for seed in range(first, first + 50):
+        op = random_op(seed)
+        model = op.to_model()
+        ours, reference = (runtime.load(model, engine).invoke([op.x[None]]) for engine in ("litert", "reference"))
+        np.testing.assert_array_equal(ours, reference, err_msg=op.label)
+
+
+def test_float32_equals_the_native_core_bit_for_bit():
+    for seed in range(25):
+        op = random_op(seed, np.float32)
+        model = op.to_model()
+        ours, native = (runtime.load(model, engine).invoke([op.x[None]]) for engine in ("litert", "native"))
+        np.testing.assert_array_equal(ours, native, err_msg=op.label)
+
+
+def test_between_builtin_ops():
+    model, ops = between_dense_layers(all_outputs=True)
+    dense, hidden, events, logits, classes = runtime.load(model, "litert").invoke([_sequence()])
+    for op, x, y in zip(ops, (dense, hidden), (hidden, events), strict=True):
+        assert 0.1 < np.mean(y != -5) < 0.9  # some units fire, some do not
+        np.testing.assert_array_equal(y[0], event_gru(op.options, op.weights, x[0]))
+    for ours, reference in zip(
+        (dense, logits, classes), np.array(runtime.load(model, "reference").invoke([_sequence()]), object)[[0, 3, 4]],
+        strict=True,
+    ):  # fmt: skip
+        assert np.abs(ours.astype(int) - reference.astype(int)).max() <= 1
+
+
+def test_tensors_between_ops_need_not_be_outputs():
+    ours, observed = (
+        runtime.load(between_dense_layers(all_outputs)[0], "litert").invoke([_sequence()])[-1]
+        for all_outputs in (False, True)
+    )
+    np.testing.assert_array_equal(ours, observed)
+
+
+@pytest.mark.parametrize("xnnpack", [True, False])
+def test_builtin_ops_keep_their_results(xnnpack):
+    model, _ = between_dense_layers(all_outputs=True)
+    kinds = litert.OpResolverType
+    interpreter = litert.Interpreter(
+        model_content=model,
+        experimental_op_resolver_type=kinds.BUILTIN if xnnpack else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_delegates=[litert.load_delegate(str(library_path()))],
+    )
+    engine = runtime.load(model, "litert")
+    for theirs, ours in zip(_run(interpreter, _sequence()), engine.invoke([_sequence()]), strict=True):
+        assert np.abs(theirs.astype(int) - ours.astype(int)).max() <= 1
+
+
+def test_the_delegate_runs_in_tf_lite():
+    lite = pytest.importorskip("tensorflow").lite
+    model, _ = between_dense_layers(all_outputs=True)
+    delegate = lite.experimental.load_delegate(str(library_path()))
+    outputs = _run(lite.Interpreter(model_content=model, experimental_delegates=[delegate]), _sequence())
+    for theirs, ours in zip(outputs, runtime.load(model, "litert").invoke([_sequence()]), strict=True):
+        np.testing.assert_array_equal(theirs, ours)
+
+
+def _run(interpreter, x):
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    return [interpreter.get_tensor(details["index"]) for details in interpreter.get_output_details()]
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_state_lives_in_variable_tensors(dtype):
+    model, op = with_state(dtype)
+    engine = runtime.load(model, "litert")
+    whole = event_gru(op.options, op.weights, op.x)
+    for _ in range(2):
+        chunks = [engine.invoke([op.x[None, i : i + 3]])[0][0] for i in (0, 3, 6)]
+        np.testing.assert_allclose(np.concatenate(chunks), whole, atol=0 if dtype == np.int8 else 1e-5)
+        engine.reset()
+    assert np.any(engine.invoke([op.x[None, 6:]])[0][0] != chunks[-1])  # the state does matter
+
+
+def test_threads_do_not_change_results():
+    model, _ = between_dense_layers(all_outputs=False)
+    one, two = (runtime.load(model, "litert", num_threads=n).invoke([_sequence()])[0] for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (wrong_options, "KsrEventGru refused its node. custom options: wrong size"),
+        (sparse_constant, "KsrEventGru: a tensor has .* fewer data than its shape"),
+        (unknown_op, "NobodysOp"),
+    ],
+)
+def test_refused_models(edit, message):
+    with pytest.raises(ValueError, match=message):
+        runtime.load(edited(random_op(1).to_model(), edit), "litert")
+
+
+def test_num_threads_must_be_positive():
+    with pytest.raises(ValueError, match="num_threads must be at least 1; given: 0"):
+        runtime.load(random_op(0).to_model(), "litert", num_threads=0)
+
+
+def test_the_delegate_takes_no_options():
+    with pytest.raises(ValueError, match="takes no options"):
+        litert.load_delegate(str(library_path()), {"speed": "11"})
+
+
+def test_builtin_ops_alone_need_no_core(monkeypatch):
+    def missing():
+        raise RuntimeError("no core")
+
+    monkeypatch.setattr(engine_module, "library_path", missing)
+    model, _ = between_dense_layers(all_outputs=False)
+
+    def keep_first_dense(file):
+        graph = file.subgraphs[0]
+        graph.operators = graph.operators[:1]
+        graph.outputs = graph.operators[0].outputs
+        file.signatureDefs = []
+
+    dense = runtime.load(edited(model, keep_first_dense), "litert").invoke([_sequence()])[0]
+    assert dense.shape == (1, 9, 10)
+    with pytest.raises(RuntimeError, match="no core"):
+        runtime.load(model, "litert")
