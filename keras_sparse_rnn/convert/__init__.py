@@ -32,8 +32,8 @@ def convert(
         weights: `"int8"` (int8 weights and activations, int16 states) or `"float32"`.
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`.
         time_steps: Length of an input, where the model leaves it open.
-        block_size: Width of a block along the units: 4, 8 or 16. By default the one that takes the fewest bytes for each
-            layer.
+        block_size: Width of a block along the units: 4, 8 or 16. By default the one that takes the fewest bytes, for
+            each layer.
         verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
 
     Returns:

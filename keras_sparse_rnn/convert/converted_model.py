@@ -12,7 +12,7 @@ class ConvertedModel:
 
     Attributes:
         data: The bytes of the `.tflite` file.
-        report: A `Report`: what was converted, bytes, and how it compares with the Keras model; printing it gives a table.
+        report: A `Report`: what was converted, bytes, and how it compares with the Keras model; it prints as text.
     """
 
     def __init__(self, data, report):

@@ -46,7 +46,7 @@ def lower(plan, calibration=None):
     inputs = {f"input_{i}": tensor for i, tensor in enumerate(t for key, t in given.items() if key in used)}
     rest = keras.Model(list(inputs.values()), list(outputs.values()))
     # The signature takes its names from the keys, and Keras wants the inputs to be named alike.
-    named = {name: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name) for name, tensor in inputs.items()}
+    named = {name: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=name) for name, t in inputs.items()}
     model = keras.Model(named, dict(zip(outputs, keras.tree.flatten(rest(list(named.values()))), strict=True)))
     return Rest(_to_tflite(model, inputs, calibration), inputs, outputs)
 

@@ -91,7 +91,7 @@ class ModelWriter:
         return len(self._graph.tensors) - 1
 
     def add_event_gru(self, name, options, constants, x, output):
-        """Adds a KsrEventGru op from tensor number `x` to tensor number `output`; `constants` as `pack_weights` gives."""
+        """Adds a KsrEventGru op from tensor number `x` to number `output`; `constants` as `pack_weights` gives."""
         parts = ("kernel", "kernel_index", "kernel_rows")
         labels = [*parts, *(f"recurrent_{part}" for part in parts), "bias", "threshold"]
         numbers = [

@@ -44,8 +44,8 @@ def run(model, representative_data, is_int8, target, time_steps, block_size, ver
     """`ksr.convert` with checked arguments."""
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
-            f"ksr.convert needs the Keras backend tensorflow; this process runs {keras.backend.backend()}. Save the model "
-            "(model.save), and load and convert it in a process started with KERAS_BACKEND=tensorflow."
+            f"ksr.convert needs the Keras backend tensorflow; this process runs {keras.backend.backend()}. Save the "
+            "model (model.save), and load and convert it in a process started with KERAS_BACKEND=tensorflow."
         )
     load_library()
     cut = plan(model, time_steps)
@@ -137,12 +137,13 @@ def _check_data(cut, data):
         kind = np.floating if "float" in tensor.dtype else np.integer
         if not np.issubdtype(array.dtype, kind):
             raise ValueError(
-                f"representative_data for input '{name}' must have a {kind.__name__} dtype ({tensor.dtype}); given: {array.dtype}."
+                f"representative_data for input '{name}' must have a {kind.__name__} dtype ({tensor.dtype}); "
+                f"given: {array.dtype}."
             )
         if array.shape[1:] != shape or len(array) == 0 or len(array) != len(data[0]):
             raise ValueError(
-                f"representative_data for input '{name}' must have the shape (samples, {', '.join(map(str, shape))}) with at"
-                f" least one sample, the same number for each input; given: {array.shape}."
+                f"representative_data for input '{name}' must have the shape (samples, {', '.join(map(str, shape))}) "
+                f"with at least one sample, the same number for each input; given: {array.shape}."
             )
         if not np.isfinite(array).all():
             raise ValueError(f"representative_data for input '{name}' holds NaN or infinite values.")

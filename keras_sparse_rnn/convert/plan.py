@@ -77,8 +77,8 @@ def plan(model, time_steps=None):
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: It is not built, subclassed, has NaN or infinite weights, an open time axis without `time_steps`, or a
-            layer that cannot be converted; the message names it.
+        ValueError: It is not built, subclassed, has NaN or infinite weights, an open time axis without `time_steps`, or
+            a layer that cannot be converted; the message names it.
     """
     _check_model(model)
     shapes = [_fixed_shape(tensor, time_steps) for tensor in model.inputs]
@@ -135,7 +135,7 @@ def _fixed_shape(tensor, time_steps):
     if shape and shape[0] is None:
         if time_steps is None:
             raise ValueError(
-                f"input '{name}' has an open time axis, {tuple(tensor.shape)}: give time_steps, the length of one input."
+                f"input '{name}' has an open time axis, {tuple(tensor.shape)}: give time_steps, the length of an input."
             )
         shape[0] = int(time_steps)
     elif time_steps is not None and len(shape) > 1 and shape[0] != time_steps:

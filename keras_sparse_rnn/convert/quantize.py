@@ -89,9 +89,9 @@ def quantize(layer, block, x, output, largest_event):
         x_shift, y_shift = x_shift + 1, y_shift + 1
         if max(x_shift, y_shift) > _LARGEST_SHIFT or _bound(weights, x_shift, y_shift) > _ACCUMULATOR_LIMIT // 2:
             raise ValueError(
-                f"layer '{layer.name}' cannot be stored as int8: one step of its input ({x.scale:.3g}) times one step of"
-                f" its weights changes a gate by up to {accumulators.max():.3g}. Bring the model's input to a range of"
-                " about -4 to 4 (keras.layers.Normalization) and train again."
+                f"layer '{layer.name}' cannot be stored as int8: one step of its input ({x.scale:.3g}) times one step "
+                f"of its weights changes a gate by up to {accumulators.max():.3g}. Bring the model's input to a range "
+                "of about -4 to 4 (keras.layers.Normalization) and train again."
             )
 
     half_step = np.zeros((4, 1))  # makes the floor of a table index round to nearest

@@ -17,9 +17,9 @@ class LayerReport:
         storage: For the kernel and the recurrent kernel, "blocks" or "dense".
         bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of the same type.
         event_rate: Share of units that fire a step, on the representative data.
-        step_error: Mean distance of the state before the threshold from Keras's, each step from the same state; None where
-            it was not verified. Likewise `largest_step_error`, and
-        event_agreement: Share of equal events.
+        step_error, largest_step_error: Distance of the state before the threshold from Keras's, each step from the
+            same state, in the mean and at most; None where it was not verified.
+        event_agreement: Share of equal events in these steps; None where it was not verified.
     """
 
     name: str
@@ -81,13 +81,13 @@ class Report:
         for layer in self.layers:
             lines.append(
                 f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros, "
-                f"{' and '.join(layer.storage)} of 1x{layer.block}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,}), "
-                f"{layer.event_rate:.1%} events"
+                f"{layer.event_rate:.1%} events; {' and '.join(layer.storage)} of 1x{layer.block}: "
+                f"{layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
             )
             if layer.step_error is not None:
                 lines.append(
-                    f"    against Keras: mean step error {layer.step_error:.2g}, largest {layer.largest_step_error:.2g}, "
-                    f"{layer.event_agreement:.2%} equal events"
+                    f"    against Keras, step by step: error {layer.step_error:.2g} in the mean, "
+                    f"{layer.largest_step_error:.2g} at most, {layer.event_agreement:.2%} equal events"
                 )
         if self.output_error is not None:
             decisions = "" if self.equal_decisions is None else f", {self.equal_decisions:.1%} equal decisions"

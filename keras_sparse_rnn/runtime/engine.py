@@ -78,7 +78,7 @@ class Engine(ABC):
         for values, tensor in zip(x, self.inputs, strict=True):
             if values.shape[1:] != tensor.shape[1:] or len(values) == 0 or len(values) != len(x[0]):
                 raise ValueError(
-                    f"x for input '{tensor.name}' must have the shape (samples, {', '.join(map(str, tensor.shape[1:]))})"
-                    f" with at least one sample, the same number for each input; given: {values.shape}."
+                    f"x for input '{tensor.name}' must have the shape {('samples', *tensor.shape[1:])} with at least "
+                    f"one sample, the same number for each input; given: {values.shape}."
                 )
         return [tensor.quantize(values) for values, tensor in zip(x, self.inputs, strict=True)]

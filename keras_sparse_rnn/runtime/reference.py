@@ -38,10 +38,7 @@ class EventGruWeights:
         units, block = options.units, options.block
         stride = stride_of(units, block)
         kernel, recurrent_kernel = BlockSparseMatrix(*constants[0:3]), BlockSparseMatrix(*constants[3:6])
-        if kernel.index is None:
-            sources = len(kernel.values) // (3 * stride)
-        else:
-            sources = len(kernel.rows) - 1
+        sources = len(kernel.values) // (3 * stride) if kernel.index is None else len(kernel.rows) - 1
         return cls(
             decode(kernel, sources, units, block, last_slot=2),
             decode(recurrent_kernel, units, units, block, last_slot=3),

@@ -1,18 +1,18 @@
 """TensorFlow Lite Micro as the Python package `tflite_micro`, with our ops registered.
 
-An op of ours meets the package through C structs that it ships no headers for and that differ between its releases. What
-differs is left to four of the package's own functions, which are looked up by their mangled names; what is left
+An op of ours meets the package through C structs for which it ships no headers and which differ between its releases.
+What differs is left to four of the package's own functions, looked up by their mangled names; the rest
 (`tflite/adapters/tflm_wheel.c`) is checked against the ops that are registered already. A release in which the names or
 that check fail is refused: a wrong guess would end the process.
 """
 
 import ctypes
+import io
 import os
 import re
-import sys
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
 
 import numpy as np
@@ -37,6 +37,7 @@ LAYOUTS = {
 }
 REGISTERER = "KsrRegisterOps"
 SMALLEST_ARENA = 1024  # below some hundred bytes TFLM ends the process
+_FIRST_ARENA = 2**16  # besides activations
 
 _ALLOCATIONS = {"arena_bytes": "total", "persistent_bytes": "tail", "nonpersistent_bytes": "head"}
 
@@ -44,9 +45,9 @@ _ALLOCATIONS = {"arena_bytes": "total", "persistent_bytes": "tail", "nonpersiste
 class TFLMEngine(Engine):
     """The interpreter that runs on microcontrollers, here on the host.
 
-    `memory` holds the bytes of the arena that the model takes: `arena_bytes`, and its two parts `persistent_bytes` and
-    `nonpersistent_bytes` (activations and scratch). Pointers of the host have eight bytes, so a 32-bit
-    microcontroller takes less of the persistent part.
+    `memory` holds the bytes of the arena that the model has in use, `arena_bytes`, and its two parts `persistent_bytes`
+    and `nonpersistent_bytes` (activations and scratch); and `arena_size`, the smallest arena that the model loads in,
+    to 16 bytes, found by trying. Pointers of the host have eight bytes: a 32-bit microcontroller takes less.
 
     Args:
         model: A `Model`.
@@ -70,14 +71,15 @@ class TFLMEngine(Engine):
             connect(load_package_library())
             registerers = [REGISTERER]
 
-        def load(size):
-            return runtime.Interpreter.from_bytes(model.data, custom_op_registerers=registerers, arena_size=size)
-
-        self._interpreter = _load_growing(load, model) if arena_size is None else _load(load, arena_size)
-        self._memory = _read_allocations(self._interpreter)
+        self._load = _Loader(runtime.Interpreter, model, registerers)
+        self._arena_size, self._interpreter = self._load.growing() if arena_size is None else self._load(arena_size)
+        self._memory = None
 
     @property
     def memory(self):
+        if self._memory is None:
+            used = _read_allocations(self._interpreter)
+            self._memory = {**used, "arena_size": self._load.smallest_size(used["arena_bytes"], self._arena_size)}
         return dict(self._memory)
 
     def invoke(self, inputs):
@@ -155,33 +157,60 @@ def _refuse_sparse_encodings(model):
             )
 
 
-def _load(load, arena_size):
-    with _captured_output() as read:
-        try:
-            return load(arena_size)
-        except RuntimeError as error:
-            reason = read()
-            if REGISTERER in str(error):
-                raise RuntimeError(_unknown_layout()) from error
-            kind = _ArenaTooSmall if "missing:" in reason else ValueError
-            raise kind(f"TFLM cannot load the model with an arena of {arena_size} bytes: {error}. {reason}") from error
-
-
-class _ArenaTooSmall(ValueError):
+class _ArenaTooSmallError(ValueError):
     pass
 
 
-def _load_growing(load, model):
-    """Loads with an arena that is large enough nearly always, since each failure leaks a little memory in TFLM."""
-    activations = [t for t in model.tensors if t.data is None]
-    size = 2**16 + 2 * sum(t.dtype.itemsize * int(np.prod(t.shape, dtype=np.int64)) for t in activations)
-    while True:
-        try:
-            return _load(load, size)
-        except _ArenaTooSmall:
-            if size > 2**30:
-                raise
-            size *= 4
+class _Loader:
+    """Loads a model with an arena of a given size: `(size, interpreter)`."""
+
+    def __init__(self, interpreter_class, model, registerers):
+        self._interpreter_class = interpreter_class
+        self._model = model
+        self._registerers = registerers
+
+    def __call__(self, size):
+        with _captured_output() as read:
+            try:
+                interpreter = self._interpreter_class.from_bytes(
+                    self._model.data, custom_op_registerers=self._registerers, arena_size=size
+                )
+            except RuntimeError as error:
+                reason = read()
+                if REGISTERER in str(error):
+                    raise RuntimeError(_unknown_layout()) from error
+                custom_ops = sorted({op.name for op in self._model.operators if op.is_custom})
+                kind = _ArenaTooSmallError if re.search("missing:|Too many buffers", reason) else ValueError
+                raise kind(
+                    f"TFLM cannot load the model (custom ops: {', '.join(custom_ops) or 'none'}) "
+                    f"with an arena of {size} bytes: {error}. {reason}"
+                ) from error
+        return size, interpreter
+
+    def growing(self):
+        """With an arena that is large enough at once nearly always: each failure leaks a little memory in TFLM."""
+        activations = [t for t in self._model.tensors if t.data is None]
+        size = _FIRST_ARENA + 2 * sum(t.dtype.itemsize * int(np.prod(t.shape, dtype=np.int64)) for t in activations)
+        size = -(-size // 16) * 16  # a ragged end would count as in use
+        while True:
+            try:
+                return self(size)
+            except _ArenaTooSmallError:
+                if size > 2**30:
+                    raise
+                size *= 4
+
+    def smallest_size(self, used, enough):
+        """More than is in use in the end: planning the memory takes some for a while."""
+        low, high = (max(used, SMALLEST_ARENA) - 1) // 16, -(-enough // 16)
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                self(16 * middle)
+                high = middle
+            except ValueError:
+                low = middle
+        return 16 * high
 
 
 def _read_allocations(interpreter):
@@ -196,17 +225,16 @@ _capturing = threading.Lock()
 
 @contextmanager
 def _captured_output():
-    """Keeps what C code prints out of the program's own output; yields a function that returns it."""
+    """Keeps what the package prints, in C and in Python, out of the program's own output; yields a function that
+    returns what C has printed."""
     c_library = ctypes.CDLL(None)
-    with _capturing, tempfile.TemporaryFile() as file:
+    with _capturing, tempfile.TemporaryFile() as file, redirect_stdout(io.StringIO()):
 
         def read():
             c_library.fflush(None)
             file.seek(0)
             return file.read().decode("utf-8", "replace").strip().replace("\n", " ")
 
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
         c_library.fflush(None)
         saved = os.dup(1), os.dup(2)
         try:

@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from conftest import event_model, prune, sequences
+from event_models import event_model, prune, sequences
+from keras.layers import Dense
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert.verify import VerificationError
@@ -11,30 +12,51 @@ from keras_sparse_rnn.layers import EventGRU
 from keras_sparse_rnn.runtime.model import Model
 
 
+@pytest.fixture(scope="module")
+def classifier():
+    """Two event layers and a softmax, the first pruned to 90 %."""
+    model = event_model(
+        [
+            EventGRU(32, return_sequences=True, name="first"),
+            EventGRU(16, return_sequences=True, readout="cell", name="second"),
+            keras.layers.GlobalAveragePooling1D(),
+            Dense(5, activation="softmax", name="classes"),
+        ]
+    )
+    prune(model.get_layer("first"))
+    return model
+
+
 def _functional():
     """Two branches over two inputs, one layer shared, a nested model with the same names, a residual connection."""
     keras.utils.set_random_seed(1)
     left, right = keras.Input((12, 7), name="left"), keras.Input((12, 7), name="right")
     shared = EventGRU(8, return_sequences=True, name="shared")
-    inner = keras.Sequential([keras.Input((12, 8)), EventGRU(8, return_sequences=True, name="shared"), keras.layers.Dense(8, name="level")])
-    a, b = shared(left), shared(keras.layers.Dense(7, activation="relu")(right))
+    same_names = [EventGRU(8, return_sequences=True, name="shared"), Dense(8, name="level")]
+    inner = keras.Sequential([keras.Input((12, 8)), *same_names])
+    a, b = shared(left), shared(Dense(7, activation="relu")(right))
     x = keras.layers.Add()([inner(a), b])
     summary = EventGRU(10, readout="trace", go_backwards=True, name="summary")(x)
-    return keras.Model([left, right], [keras.layers.Dense(3, name="decision")(summary), keras.layers.Dense(1, name="level")(a)])
+    outputs = [Dense(3, name="decision")(summary), Dense(1, name="level")(a)]
+    return keras.Model([left, right], outputs)
 
 
 LAYERS = {
     "one layer": lambda: [EventGRU(8)],
     "stacked": lambda: [EventGRU(8, return_sequences=True), EventGRU(6, return_sequences=True)],
     "no bias, no reset": lambda: [EventGRU(9, use_bias=False, reset=False)],
-    "clipped thresholds": lambda: [EventGRU(9, threshold_mode="clipped"), keras.layers.Dense(2)],
+    "clipped thresholds": lambda: [EventGRU(9, threshold_mode="clipped"), Dense(2)],
     "backwards, cell": lambda: [EventGRU(9, go_backwards=True, return_sequences=True, readout="cell")],
-    "trace": lambda: [EventGRU(9, readout="trace", trace_decay=0.8), keras.layers.Dense(4, activation="tanh")],
-    "dense before": lambda: [keras.layers.Dense(6, activation="relu"), EventGRU(5), keras.layers.Dense(1, activation="sigmoid")],
-    "dropout": lambda: [keras.layers.SpatialDropout1D(0.5), EventGRU(5), keras.layers.Dropout(0.5), keras.layers.Dense(3)],
-    "convolution": lambda: [keras.layers.Conv1D(6, 3, activation="relu"), EventGRU(5, return_sequences=True), keras.layers.Flatten(),
-                            keras.layers.Dense(3, activation="softmax")],
-}  # fmt: skip
+    "trace": lambda: [EventGRU(9, readout="trace", trace_decay=0.8), Dense(4, activation="tanh")],
+    "dense before": lambda: [Dense(6, activation="relu"), EventGRU(5), Dense(1, activation="sigmoid")],
+    "dropout": lambda: [keras.layers.SpatialDropout1D(0.5), EventGRU(5), keras.layers.Dropout(0.5), Dense(3)],
+    "convolution": lambda: [
+        keras.layers.Conv1D(6, 3, activation="relu"),
+        EventGRU(5, return_sequences=True),
+        keras.layers.Flatten(),
+        Dense(3, activation="softmax"),
+    ],
+}
 
 
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
@@ -96,7 +118,7 @@ def test_engines_agree(classifier):
 
 def test_open_time_axis_takes_time_steps():
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((None, 7)), EventGRU(6), keras.layers.Dense(2)])
+    model = keras.Sequential([keras.Input((None, 7)), EventGRU(6), Dense(2)])
     x = sequences()
     converted = ksr.convert(model, x, weights="float32", time_steps=12)
     assert converted.predict(x).shape == (24, 2)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import event_model, sequences
+from event_models import event_model, sequences
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import EventGRU, EventGRUCell
@@ -28,7 +28,7 @@ class Subclassed(keras.Model):
         (lambda: event_model([keras.layers.RNN(EventGRUCell(4), name="loop")]), r"'loop' \(RNN\)"),
         (lambda: event_model([keras.layers.Bidirectional(EventGRU(4), name="both")]), r"'both' \(Bidirectional\)"),
         (lambda: event_model([keras.layers.Masking(name="masks"), EventGRU(4)]), r"'masks' \(Masking\)"),
-        (lambda: event_model([EventGRU(4, activation="relu", name="events")]), "'events' has activation='relu'; only 'tanh'"),
+        (lambda: event_model([EventGRU(4, activation="relu", name="e")]), "'e' has activation='relu'; only 'tanh'"),
         (lambda: keras.Sequential([keras.Input((None, 7)), EventGRU(4)]), "open time axis.*time_steps"),
     ],
 )

@@ -6,8 +6,10 @@ from ai_edge_litert import schema_py_generated as schema
 from random_models import RandomOp
 
 from keras_sparse_rnn.convert.pack import ModelWriter, pack_weights
+from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.event_gru import EventGruOptions
-from keras_sparse_rnn.runtime.reference import EventGruWeights
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.reference import EventGruWeights, ReferenceEngine
 
 
 def between_dense_layers(all_outputs):
@@ -36,6 +38,29 @@ def between_dense_layers(all_outputs):
     writer.add_softmax(logits, classes)
     outputs = {"dense": dense, "hidden": hidden, "events": events, "logits": logits} if all_outputs else {}
     return writer.finish({"x": x}, outputs | {"classes": classes}, {}), [first, second]
+
+
+def errors_op_by_op(model, x, outputs):
+    """How far each op's result is from the reference's, given the same inputs: `[(op's name, largest difference)]`.
+
+    Args:
+        model: Bytes of a model with one input and every op's result among its outputs.
+        x, outputs: Its input, and what an engine made of it.
+    """
+    model = Model(model)
+    reference = ReferenceEngine(model)
+    values = {i: tensor.data for i, tensor in enumerate(model.tensors)}
+    values |= zip((*model.input_indices, *model.output_indices), (x, *outputs), strict=True)
+    errors = []
+    for op in model.operators:
+        arguments = [None if i < 0 else values[i] for i in op.inputs]
+        if op.is_custom:
+            (expected,) = reference.run_custom(op, arguments)
+        else:
+            infos = [model.tensors[i] for i in op.inputs]
+            expected = BUILTIN_OPS[op.name](op, arguments, infos, model.tensors[op.outputs[0]])
+        errors.append((op.name, int(np.abs(expected.astype(int) - values[op.outputs[0]]).max())))
+    return errors
 
 
 def with_state(dtype):

@@ -4,6 +4,8 @@
 
 #include "ksr.h"
 
+typedef enum { STATUS_OK = 0, STATUS_ERROR = 1 } status;
+
 /* Lists of tensor numbers, and shapes, in both interpreters. */
 typedef struct int_array {
   int32_t size;

@@ -8,8 +8,6 @@
 
 #include "interpreter_node.h"
 
-typedef enum { STATUS_OK = 0, STATUS_ERROR = 1 } status;
-
 typedef struct litert_tensor {
   int32_t type;
   void *data;

@@ -3,15 +3,11 @@
  * Interpreter(..., custom_op_registerers=["KsrRegisterOps"]) finds the function below by its name, once this library is
  * in the process with global symbols. The package ships no headers, so the part of the C interface that an op meets is
  * declared here. The context's layout differs between releases: it is never looked into, but handed to the package's
- * own functions, whose addresses the Python side looks up and sets first (keras_sparse_rnn/runtime/tflm.py).
- *
- * For an op in a firmware's own TFLM tree, compiled with the official headers, take tflm_ops.cc. */
+ * own functions, whose addresses the Python side looks up and sets first (keras_sparse_rnn/runtime/tflm.py). */
 #include <stddef.h>
 #include <stdio.h>
 
 #include "interpreter_node.h"
-
-typedef enum { STATUS_OK = 0, STATUS_ERROR = 1 } status;
 
 typedef struct tflm_context tflm_context;
 

@@ -1,8 +1,7 @@
+"""Small models of event layers, and data for them."""
+
 import keras
 import numpy as np
-import pytest
-
-from keras_sparse_rnn.layers import EventGRU
 
 
 def event_model(layers, steps=12, inputs=7, seed=0):
@@ -24,18 +23,3 @@ def prune(layer, share=0.9, seed=0):
         for first in range(0, gates.shape[-1], 4):
             gates[:, :, first : first + 4] *= (rng.random(gates.shape[:2]) > share)[..., None]
         variable.assign(values)
-
-
-@pytest.fixture(scope="module")
-def classifier():
-    """Two event layers and a softmax, the first pruned to 90 %."""
-    model = event_model(
-        [
-            EventGRU(32, return_sequences=True, name="first"),
-            EventGRU(16, return_sequences=True, readout="cell", name="second"),
-            keras.layers.GlobalAveragePooling1D(),
-            keras.layers.Dense(5, activation="softmax", name="classes"),
-        ]
-    )
-    prune(model.get_layer("first"))
-    return model

@@ -1,0 +1,29 @@
+"""Layers, methods and callbacks on the other Keras backends, each in a process of its own."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+TESTS = Path(__file__).parent
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="these processes are started by the run on TensorFlow")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_training_side_on(backend):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    modules = [TESTS / name for name in ("layers", "sparsity", "callbacks", "test_initializers.py", "test_regularizers.py")]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, modules)],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+    )
+    print(f"{backend}: {run.stdout.strip().splitlines()[-1]}")
+    assert run.returncode == 0, run.stdout[-8000:] + run.stderr[-2000:]
