@@ -1,5 +1,6 @@
 """Builds the C core into a plain shared library inside the package; everything else is in setup.cfg."""
 
+import sys
 from glob import glob
 
 from setuptools import Extension, setup
@@ -17,6 +18,8 @@ class BuildCore(build_ext):
             ext.extra_compile_args = ["/O2", "/W4"]
         else:
             ext.extra_compile_args = ["-std=c99", "-O2", "-Wall", "-Wextra", "-ffp-contract=off"]
+            if sys.platform == "linux":
+                ext.extra_link_args = ["-Wl,-Bsymbolic"]  # its symbols are global in a process: two copies stay apart
         super().build_extension(ext)
 
 
@@ -26,7 +29,7 @@ setup(
         Extension(
             "keras_sparse_rnn.runtime._core",
             sources=sorted(glob("tflite/kernels/*.c") + glob("tflite/adapters/*.c")),
-            depends=glob("tflite/include/*.h"),
+            depends=glob("tflite/**/*.h", recursive=True),
             include_dirs=["tflite/include"],
             optional=True,  # without a compiler the package still installs and trains
         )

@@ -65,7 +65,8 @@ from keras_sparse_rnn import callbacks, sparsity
 model = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(8)])
 model.compile("adam", "mse")
 schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, 0.75, begin_step=0, end_step=6, frequency=4)
-model.fit(np.ones((16, 4, 3)), np.ones((16, 8)), batch_size=2, verbose=0, callbacks=callbacks.MagnitudePruning(schedule))
+pruning = callbacks.MagnitudePruning(schedule)
+model.fit(np.ones((16, 4, 3)), np.ones((16, 8)), batch_size=2, verbose=0, callbacks=[pruning])
 print(json.dumps(sparsity.measure(model)))
 """
     )

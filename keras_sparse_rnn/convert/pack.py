@@ -117,13 +117,8 @@ class ModelWriter:
         self._file.operatorCodes.append(code)
         return len(self._file.operatorCodes) - 1
 
-    def finish(self, inputs, outputs, metadata):
-        """The bytes of the model.
-
-        Args:
-            inputs, outputs: Dicts from signature names to tensor numbers, in the order of the model.
-            metadata: Dict from names to bytes, kept in the file.
-        """
+    def finish(self, inputs, outputs):
+        """The bytes of the model; `inputs` and `outputs` are dicts from names to tensor numbers, in their order."""
         graph, file = self._graph, self._file
         graph.inputs, graph.outputs = list(inputs.values()), list(outputs.values())
         for name, number in (*inputs.items(), *outputs.items()):
@@ -135,17 +130,41 @@ class ModelWriter:
         file.signatureDefs = [signature]
         file.description = f"keras-sparse-rnn {__version__}"
         file.metadata = [entry for entry in file.metadata or [] if entry.name == b"min_runtime_version"]
-        for name, value in metadata.items():
-            entry = schema.MetadataT()
-            entry.name = name
-            entry.buffer = len(file.buffers)
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(value, np.uint8)
-            file.buffers.append(buffer)
-            file.metadata.append(entry)
+        file.buffers = self._used_buffers()
         builder = flatbuffers.Builder(1024)
         builder.Finish(file.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+    def _used_buffers(self):
+        """The buffers that something refers to, numbered anew: what the converter noted about itself goes."""
+        owners = [*self._graph.tensors, *self._file.metadata]
+        kept = [_AlignedBuffer(), *(self._file.buffers[owner.buffer] for owner in owners if owner.buffer)]
+        number = 0
+        for owner in owners:
+            if owner.buffer:
+                number += 1
+                owner.buffer = number
+        return [_AlignedBuffer(buffer.data) for buffer in kept]
+
+
+class _AlignedBuffer(schema.BufferT):
+    """The schema wants constants at multiples of 16 bytes, and kernels rely on it; its Python classes do not see to it."""
+
+    def __init__(self, data=None):
+        super().__init__()
+        self.data = data
+
+    def Pack(self, builder):  # noqa: N802
+        if self.data is None:
+            return super().Pack(builder)
+        data = np.asarray(self.data, np.uint8).tobytes()
+        builder.StartVector(1, len(data), 16)
+        builder.head = builder.Head() - len(data)
+        builder.Bytes[builder.Head() : builder.Head() + len(data)] = data
+        vector = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, vector)
+        return schema.BufferEnd(builder)
 
 
 def _signature_entries(tensors):

@@ -101,7 +101,7 @@ def _assemble(cut, rest, observed, calibration, is_int8, block_size):
         packed.append(op)
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
-    return writer.finish(inputs, outputs, {}), packed
+    return writer.finish(inputs, outputs), packed
 
 
 def _pack_smallest(call, scales, seen, blocks):

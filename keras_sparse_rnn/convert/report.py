@@ -64,7 +64,8 @@ class Report:
         engines: The engines in which the whole model was run to verify it.
         output_error: Mean absolute distance of the outputs from Keras's; None where not verified.
         equal_decisions: Share of samples with the same largest output; None where the model does not classify.
-        arena_bytes: Memory that TensorFlow Lite Micro needs; None where its wheel is not installed.
+        arena_bytes: The smallest arena in which TensorFlow Lite Micro loads the model, on this machine of 64 bits; None
+            where its wheel is not installed.
     """
 
     weights: str

@@ -105,7 +105,7 @@ def verify_outputs(converted, data, expected):
             _compare(report, name, tensor, ours, keras)
         report.engines.append(name)
     if "tflm" in engines:
-        report.arena_bytes = converted.engine("tflm").memory["arena_bytes"]
+        report.arena_bytes = converted.engine("tflm").memory["arena_size"]
 
 
 def _compare(report, engine, tensor, ours, keras):

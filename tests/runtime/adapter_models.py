@@ -37,7 +37,7 @@ def between_dense_layers(all_outputs):
     classes = writer.add_tensor("classes", (1, 9, 5), np.int8, scale=(1 / 256, -128))
     writer.add_softmax(logits, classes)
     outputs = {"dense": dense, "hidden": hidden, "events": events, "logits": logits} if all_outputs else {}
-    return writer.finish({"x": x}, outputs | {"classes": classes}, {}), [first, second]
+    return writer.finish({"x": x}, outputs | {"classes": classes}), [first, second]
 
 
 def errors_op_by_op(model, x, outputs):
@@ -78,7 +78,7 @@ def with_state(dtype):
     # Interpreters clear an int8 variable to its zero point; -128 stands for no event there.
     y, c = ((np.int8, (1 / 255, -128)), (np.int16, (2**-15, 0))) if is_int8 else ((dtype, None), (dtype, None))
     writer.add_state([y, c], 12)
-    return writer.finish({"x": x}, {"y": output}, {}), op
+    return writer.finish({"x": x}, {"y": output}), op
 
 
 def edited(model, edit):

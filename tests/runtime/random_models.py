@@ -31,7 +31,7 @@ class RandomOp:
         x = writer.add_tensor("x", (1, *self.x.shape), self.x.dtype, scale=scale)
         y = writer.add_tensor("y", self.output_shape, self.x.dtype, scale=out)
         writer.add_event_gru("random", self.options, self.constants, x, y)
-        return writer.finish({"x": x}, {"y": y}, {})
+        return writer.finish({"x": x}, {"y": y})
 
 
 def random_op(seed, dtype=np.int8):

@@ -88,3 +88,11 @@ def test_unknown_engine_and_missing_file(tmp_path):
 def test_wrong_inputs_are_refused(x, message):
     with pytest.raises(ValueError, match=message):
         runtime.load(random_op(5).to_model(), "native").predict(x)
+
+
+def test_constants_lie_at_multiples_of_16_bytes():
+    op = random_op(5)
+    data = op.to_model()
+    for tensor in Model(data).tensors:
+        if tensor.data is not None and tensor.data.nbytes > 16:
+            assert data.index(tensor.data.tobytes()) % 16 == 0, tensor.name

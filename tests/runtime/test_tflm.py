@@ -30,7 +30,7 @@ def _sequence(seed=0):
     return np.random.default_rng(seed).integers(-128, 128, (1, 9, 6)).astype(np.int8)
 
 
-@pytest.mark.parametrize("first", range(0, 100, 50))
+@pytest.mark.parametrize("first", range(0, 200, 50))
 def test_int8_equals_the_reference_bit_for_bit(first):
     for seed in range(first, first + 50):
         op = random_op(seed)
