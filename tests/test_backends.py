@@ -12,7 +12,7 @@ import pytest
 TESTS = Path(__file__).parent
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="these processes are started by the run on TensorFlow")
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the run on TensorFlow starts the others")
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_training_side_on(backend):
     if importlib.util.find_spec(backend) is None:
