@@ -13,10 +13,10 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
     """Base of the callbacks that keep masks: finds the kernels, asks the schedule, keeps masked weights at zero.
 
     A method is a subclass with two short functions: `start(step)` makes the masks when training begins,
-    `update(step, value)` changes them whenever the schedule acts. Masked weights are set to zero after every call of
-    the train function (every `steps_per_execution` steps), and once more when `fit` has finished, because an optimizer
-    with `use_ema=True` overwrites the weights there; the moving averages themselves are masked too. So the model
-    always is a plain Keras model with zeros in it.
+    `update(step, value)` changes them whenever the schedule acts. Masked weights, and their moving averages if the
+    optimizer has `use_ema=True`, are set to zero after every call of the train function (every `steps_per_execution`
+    steps), and the weights once more when `fit` has finished, where optimizers and other callbacks may have replaced
+    them. So the model always is a plain Keras model with zeros in it.
 
     Put it first in the list of callbacks: those behind it see, save and log the masked model and its sparsity.
 

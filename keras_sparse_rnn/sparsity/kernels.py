@@ -31,7 +31,7 @@ def find_kernels(model, layers=None):
     """Finds the prunable kernels of a built model, in nested models and in wrappers too.
 
     Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM, EventGRU and any cell with these weights and
-    an integer attribute `gates`, `kernel` of Dense and `embeddings` of Embedding. A weight that is shared is found once.
+    an integer attribute `gates`, `kernel` of Dense and `embeddings` of Embedding. A shared weight is found once.
 
     Args:
         model: Built `keras.Model` or layer.
@@ -137,7 +137,9 @@ def _selection(layers, chains):
     for item, test in tests:
         if not any(test(chain) for chain in chains):
             what = item.name if isinstance(item, keras.layers.Layer) else item
-            names = sorted({"/".join(part.name for part in chain[: n + 1]) for chain in chains for n in range(len(chain))})
+            names = sorted(
+                {"/".join(part.name for part in chain[: n + 1]) for chain in chains for n in range(len(chain))}
+            )
             raise ValueError(f"layers: {what!r} matches no layer with weights. The model has: {', '.join(names)}.")
     return lambda chain: any(test(chain) for _, test in tests)
 

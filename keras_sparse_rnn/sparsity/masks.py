@@ -27,7 +27,7 @@ class Masks:
 
     def values(self):
         """The kernels' present values, a list of NumPy arrays."""
-        return [keras.ops.convert_to_numpy(kernel.variable) for kernel in self.kernels]
+        return [keras.ops.convert_to_numpy(kernel.variable.value) for kernel in self.kernels]
 
     def scores(self, score="l1"):
         """For each kernel an array of shape `grid`: what its blocks are worth, -inf for those that are masked.

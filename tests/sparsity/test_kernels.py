@@ -69,7 +69,10 @@ def test_default_is_every_recurrent_layer_wherever_it_is(model):
         ("low", {"stack/stacked_rnn_cells/low"}),
         (re.compile("^(forward|back).*lstm$"), {"both/forward_lstm/lstm_cell", "both/backward_lstm/lstm_cell"}),
         (lambda layer: isinstance(layer, layers.Dense), {"encoder/head", "each/inner", "out"}),
-        (lambda layer: isinstance(layer, layers.RNN) and layer.name != "gru", set(RECURRENT) - {"encoder/gru/gru_cell"}),
+        (
+            lambda layer: isinstance(layer, layers.RNN) and layer.name != "gru",
+            set(RECURRENT) - {"encoder/gru/gru_cell"},
+        ),
     ],
 )
 def test_selection(model, select, expected):
@@ -83,7 +86,9 @@ def test_selection_by_layer_object(model):
     assert owners(kernels) == {"both/forward_lstm/lstm_cell", "both/backward_lstm/lstm_cell", "out"}
 
 
-@pytest.mark.parametrize("select", ["grü", ["out", "no"], re.compile("^x"), layers.GRU(3, name="alien"), lambda _: False])
+@pytest.mark.parametrize(
+    "select", ["grü", ["out", "no"], re.compile("^x"), layers.GRU(3, name="alien"), lambda _: False]
+)
 def test_what_selects_nothing_is_an_error_that_names_what_exists(model, select):
     with pytest.raises(ValueError, match="matches no layer with weights. The model has: .*encoder/gru/gru_cell"):
         find_kernels(model, select)
@@ -127,7 +132,9 @@ def test_shared_layer_is_found_once_and_by_either_name():
     model = keras.Sequential([keras.Input((5, 4)), first, second])
     assert len(find_kernels(model)[0]) == 2
     kernels, skipped = find_kernels(model, "second")
-    assert [kernel.path for kernel in kernels] == [f"second/shared/gru_cell/{n}" for n in ("kernel", "recurrent_kernel")]
+    assert [kernel.path for kernel in kernels] == [
+        f"second/shared/gru_cell/{n}" for n in ("kernel", "recurrent_kernel")
+    ]
     assert skipped == {}
 
 
