@@ -1,6 +1,8 @@
-"""Recurrent layers whose units send events."""
+"""Recurrent layers: those whose units send events, and the other recurrences that are trained sparse."""
 
 from keras_sparse_rnn.layers.event_gru import EventGRU
 from keras_sparse_rnn.layers.event_gru_cell import EventGRUCell
+from keras_sparse_rnn.layers.on_lstm import ONLSTM, ONLSTMCell
+from keras_sparse_rnn.layers.recurrent_highway import RecurrentHighway, RecurrentHighwayCell
 
-__all__ = ["EventGRU", "EventGRUCell"]
+__all__ = ["ONLSTM", "EventGRU", "EventGRUCell", "ONLSTMCell", "RecurrentHighway", "RecurrentHighwayCell"]

@@ -1,0 +1,332 @@
+"""Ordered-neurons LSTM: master gates that open and close its chunks of units in order."""
+
+from operator import attrgetter
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class ONLSTMCell(keras.layers.Layer):
+    """An LSTM cell whose units are ordered: what the last chunks remember is what lasts.
+
+        i, f, o = sigma(x W + h' R + b)      g = tanh(x W_g + h' R_g + b_g)
+        f~ = cumax(x V_f + h' U_f + d_f)     i~ = 1 - cumax(x V_i + h' U_i + d_i)          cumax = cumsum of softmax
+        w = f~ * i~ ;   f^ = f * w + (f~ - w) ;   i^ = i * w + (i~ - w)
+        c = f^ * c' + i^ * g ;   h = o * tanh(c)
+
+    (' = the step before.) The master gates f~ and i~ have one entry for each chunk of `chunk_size` units: unit u reads
+    entry u // chunk_size. f~ rises and i~ falls along the chunks. As a cumax ends at 1, the last chunk has f~ = 1 and
+    i~ = 0: it is never written and keeps its initial state, zero unless one is given (in the authors' code too).
+
+    Weights, those of an LSTM and those of the master gates apart:
+        `kernel` W (features, 4 * units), `recurrent_kernel` R (units, 4 * units) and `bias` b (4 * units,), gates in
+        the order i, f, g, o of `keras.layers.LSTMCell`, whose weights load unchanged;
+        `master_kernel` V (features, 2 * chunks), `master_recurrent_kernel` U (units, 2 * chunks) and `master_bias` d
+        (2 * chunks,), gates in the order f~, i~, with chunks = units / chunk_size. The pruning callbacks leave these
+        dense: they are few, and each of their columns steers a whole chunk.
+
+    Source: Shen et al., "Ordered neurons: integrating tree structures into recurrent neural networks", ICLR 2019,
+    arXiv:1810.09536, equations 9 to 14; one of the networks that Selfish-RNN trains (Liu et al., ICML 2021,
+    arXiv:2101.09048).
+
+    Args:
+        units: Positive integer, number of units.
+        chunk_size: Positive integer, units for each entry of a master gate. It divides `units` at least twice.
+        activation: Activation of g and of c in the output. None is linear.
+        recurrent_activation: Activation of the gates i, f and o. None is linear.
+        use_bias: Whether there are biases.
+        kernel_initializer: Initializer of W and V.
+        recurrent_initializer: Initializer of R and U.
+        bias_initializer: Initializer of b and d.
+        unit_forget_bias: Whether the bias of f starts at 1, whatever `bias_initializer` is, as in Keras. The authors
+            start it near 0.
+        kernel_regularizer: Regularizer of W and V.
+        recurrent_regularizer: Regularizer of R and U.
+        bias_regularizer: Regularizer of b and d.
+        kernel_constraint: Constraint of W and V.
+        recurrent_constraint: Constraint of R and U.
+        bias_constraint: Constraint of b and d.
+
+    Call arguments:
+        inputs: Tensor (batch, features).
+        states: List of h and c, (batch, units) each.
+        training: Not used; cells have it.
+
+    Returns:
+        The new h (batch, units), and the list of the new h and c.
+
+    Raises:
+        ValueError: `units` or `chunk_size` is no positive integer, or `units` is no multiple of `chunk_size`, at least
+            two of them.
+
+    Example:
+
+    >>> rnn = keras.layers.RNN([ONLSTMCell(32, chunk_size=4), ONLSTMCell(32, chunk_size=4)])
+    >>> rnn(np.random.random((8, 20, 4))).shape
+    (8, 32)
+    """
+
+    gates = 4
+
+    def __init__(
+        self,
+        units,
+        chunk_size,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        for name, value in (("units", units), ("chunk_size", chunk_size)):
+            if not (isinstance(value, int) and value > 0):
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+        if units % chunk_size or units == chunk_size:
+            raise ValueError(
+                "`units` must be a multiple of `chunk_size`, two chunks or more. "
+                f"Received: units={units}, chunk_size={chunk_size}"
+            )
+        super().__init__(**kwargs)
+        self.units = units
+        self.chunk_size = chunk_size
+        self.activation = keras.activations.get(activation)
+        self.recurrent_activation = keras.activations.get(recurrent_activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.unit_forget_bias = unit_forget_bias
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.chunks = units // chunk_size
+        self.state_size = [units, units]
+        self.output_size = units
+
+    def build(self, input_shape):
+        bias = self._initial_bias if self.unit_forget_bias else self.bias_initializer
+        self.kernel, self.recurrent_kernel, self.bias = self._add_gates("", input_shape[-1], 4 * self.units, bias)
+        self.master_kernel, self.master_recurrent_kernel, self.master_bias = self._add_gates(
+            "master_", input_shape[-1], 2 * self.chunks, self.bias_initializer
+        )
+        self.built = True
+
+    def _add_gates(self, prefix, features, columns, bias_initializer):
+        kernel = self.add_weight(
+            shape=(features, columns),
+            name=f"{prefix}kernel",
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        recurrent_kernel = self.add_weight(
+            shape=(self.units, columns),
+            name=f"{prefix}recurrent_kernel",
+            initializer=self.recurrent_initializer,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
+        bias = None
+        if self.use_bias:
+            bias = self.add_weight(
+                shape=(columns,),
+                name=f"{prefix}bias",
+                initializer=bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        return kernel, recurrent_kernel, bias
+
+    def _initial_bias(self, shape, dtype=None):
+        i, _, g_and_o = (self.bias_initializer((n * self.units,), dtype) for n in (1, 1, 2))
+        return ops.concatenate([i, ops.ones((self.units,), dtype), g_and_o])
+
+    def master_gates(self, inputs, h):
+        """The master gates f~ and i~, (batch, units / chunk_size) each, for inputs x and the output h' before.
+
+        units / chunk_size - sum(f~) estimates how many chunks a step erases: the higher in the tree a phrase ends, the
+        more. Section 5.2 of the paper parses sentences by it.
+        """
+        a = ops.matmul(inputs, self.master_kernel) + ops.matmul(h, self.master_recurrent_kernel)
+        if self.use_bias:
+            a = a + self.master_bias
+        # Sums of many small shares in half precision would end well below 1, and the last chunk forget.
+        a = ops.cast(a, keras.backend.result_type(a.dtype, "float32"))
+        f, i = (ops.cumsum(ops.softmax(gate, axis=-1), axis=-1) for gate in ops.split(a, 2, axis=-1))
+        return ops.cast(f, self.compute_dtype), ops.cast(1 - i, self.compute_dtype)
+
+    def call(self, inputs, states, training=False):
+        h, c = states
+        master_f, master_i = (ops.repeat(gate, self.chunk_size, axis=-1) for gate in self.master_gates(inputs, h))
+        a = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel)
+        if self.use_bias:
+            a = a + self.bias
+        i, f, g, o = ops.split(a, 4, axis=-1)
+        i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
+        overlap = master_f * master_i
+        f = f * overlap + (master_f - overlap)
+        i = i * overlap + (master_i - overlap)
+        c = f * c + i * self.activation(g)
+        h = o * self.activation(c)
+        return h, [h, c]
+
+    def get_initial_state(self, batch_size=None):
+        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "chunk_size": self.chunk_size,
+            "activation": keras.activations.serialize(self.activation),
+            "recurrent_activation": keras.activations.serialize(self.recurrent_activation),
+            "use_bias": self.use_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "unit_forget_bias": self.unit_forget_bias,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "recurrent_regularizer": keras.regularizers.serialize(self.recurrent_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "recurrent_constraint": keras.constraints.serialize(self.recurrent_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class ONLSTM(keras.layers.RNN):
+    """Ordered-neurons LSTM.
+
+    It is to `ONLSTMCell`, which has the equations, what `keras.layers.LSTM` is to `keras.layers.LSTMCell`.
+
+    Args:
+        units, chunk_size, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
+            bias_initializer, unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer,
+            kernel_constraint, recurrent_constraint, bias_constraint: As in `ONLSTMCell`.
+        activity_regularizer: Regularizer of the output.
+        return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: As in `keras.layers.RNN`.
+
+    Call arguments:
+        sequences: Tensor (batch, time, features).
+        initial_state: List of h and c before the first step, (batch, units) each. Zero by default.
+        mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
+        training: Not used; recurrent layers have it.
+
+    Output shape:
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by h and c.
+
+    Raises:
+        ValueError: `units` or `chunk_size` is no positive integer, or `units` is no multiple of `chunk_size`, at least
+            two of them.
+
+    Example:
+
+    >>> layer = ONLSTM(64, chunk_size=8, return_sequences=True)
+    >>> layer(np.random.random((8, 20, 4))).shape
+    (8, 20, 64)
+    """
+
+    def __init__(
+        self,
+        units,
+        chunk_size,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        zero_output_for_mask=False,
+        **kwargs,
+    ):
+        cell = ONLSTMCell(
+            units,
+            chunk_size,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            unit_forget_bias=unit_forget_bias,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="on_lstm_cell",
+        )
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            zero_output_for_mask=zero_output_for_mask,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    units = property(attrgetter("cell.units"))
+    chunk_size = property(attrgetter("cell.chunk_size"))
+    activation = property(attrgetter("cell.activation"))
+    recurrent_activation = property(attrgetter("cell.recurrent_activation"))
+    use_bias = property(attrgetter("cell.use_bias"))
+    kernel_initializer = property(attrgetter("cell.kernel_initializer"))
+    recurrent_initializer = property(attrgetter("cell.recurrent_initializer"))
+    bias_initializer = property(attrgetter("cell.bias_initializer"))
+    unit_forget_bias = property(attrgetter("cell.unit_forget_bias"))
+    kernel_regularizer = property(attrgetter("cell.kernel_regularizer"))
+    recurrent_regularizer = property(attrgetter("cell.recurrent_regularizer"))
+    bias_regularizer = property(attrgetter("cell.bias_regularizer"))
+    kernel_constraint = property(attrgetter("cell.kernel_constraint"))
+    recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
+    bias_constraint = property(attrgetter("cell.bias_constraint"))
+
+    @property
+    def variables(self):
+        # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
+        return [*super().variables, *(self.states or [])]
+
+    def get_config(self):
+        config, of_cell = super().get_config(), self.cell.get_config()
+        del config["cell"]
+        activity_regularizer = keras.regularizers.serialize(self.activity_regularizer)
+        # The layer's name, dtype and trainable win over the cell's.
+        return {**of_cell, **config, "activity_regularizer": activity_regularizer}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

@@ -1,0 +1,319 @@
+"""Recurrent highway network: several highway layers within each time step."""
+
+from operator import attrgetter
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class RecurrentHighwayCell(keras.layers.Layer):
+    """A step of `depth` highway micro-layers, through which the state s passes one after the other.
+
+        h = tanh([n = 1] x W_h + s R_h,n + b_h,n) ;  t = sigma([n = 1] x W_t + s R_t,n + b_t,n)
+        c = 1 - t  (coupled)   or   sigma([n = 1] x W_c + s R_c,n + b_c,n)
+        s <- h * t + s * c                                                       for n = 1 .. depth
+
+    The input enters the first micro-layer only. The state after the last one is the output and enters the next step.
+
+    Weights, with gates in the order h, t and, if not coupled, c:
+        `kernel` W (features, gates * units);
+        `recurrent_kernel` (depth * units, gates * units): R_1 to R_depth below each other, so that each row is one
+        source, a unit of the state before one micro-layer;
+        `bias` (depth, gates * units).
+
+    Source: Zilly et al., "Recurrent highway networks", ICML 2017, arXiv:1607.03474, section 4. The coupled form is one
+    of the networks that Selfish-RNN trains (Liu et al., ICML 2021, arXiv:2101.09048).
+
+    Args:
+        units: Positive integer, number of units.
+        depth: Positive integer, number of micro-layers within a step (the paper's recurrence depth). With 1 there is
+            one gated update a step, like a GRU's without reset gate.
+        coupled: Whether the carry gate is c = 1 - t. False gives it weights of its own.
+        activation: Activation of h. None is linear.
+        recurrent_activation: Activation of the gates t and c. None is linear.
+        use_bias: Whether there is a bias.
+        transform_bias: Added to the initial bias of t, and subtracted from that of c. Negative, it lets the state pass
+            through a deep cell nearly unchanged at first; the paper's authors use -2 (PTB) and -4 (enwik8).
+        kernel_initializer: Initializer of W.
+        recurrent_initializer: Initializer of each R_n, with a seed of its own for each.
+        bias_initializer: Initializer of the biases.
+        kernel_regularizer: Regularizer of W.
+        recurrent_regularizer: Regularizer of `recurrent_kernel`.
+        bias_regularizer: Regularizer of the biases.
+        kernel_constraint: Constraint of W.
+        recurrent_constraint: Constraint of `recurrent_kernel`, as one matrix.
+        bias_constraint: Constraint of the biases.
+
+    Call arguments:
+        inputs: Tensor (batch, features).
+        states: List of one tensor, s, (batch, units).
+        training: Not used; cells have it.
+
+    Returns:
+        The new s (batch, units), and the list of it.
+
+    Attributes:
+        gates: Number of gates side by side in the columns of the kernels: 2, or 3 if not coupled.
+
+    Raises:
+        ValueError: `units` or `depth` is no positive integer.
+
+    Example:
+
+    >>> rnn = keras.layers.RNN([RecurrentHighwayCell(32, depth=5), RecurrentHighwayCell(32, depth=5)])
+    >>> rnn(np.random.random((8, 20, 4))).shape
+    (8, 32)
+    """
+
+    def __init__(
+        self,
+        units,
+        depth=3,
+        coupled=True,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        transform_bias=-2.0,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        for name, value in (("units", units), ("depth", depth)):
+            if not (isinstance(value, int) and value > 0):
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+        super().__init__(**kwargs)
+        self.units = units
+        self.depth = depth
+        self.coupled = coupled
+        self.activation = keras.activations.get(activation)
+        self.recurrent_activation = keras.activations.get(recurrent_activation)
+        self.use_bias = use_bias
+        self.transform_bias = transform_bias
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.kernel_constraint = keras.constraints.get(kernel_constraint)
+        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
+        self.bias_constraint = keras.constraints.get(bias_constraint)
+        self.gates = 2 if coupled else 3
+        self.state_size = units
+        self.output_size = units
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(
+            shape=(input_shape[-1], self.gates * self.units),
+            name="kernel",
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.depth * self.units, self.gates * self.units),
+            name="recurrent_kernel",
+            initializer=self._initial_recurrent_kernel,
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=(self.depth, self.gates * self.units),
+                name="bias",
+                initializer=self._initial_bias,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
+        self.built = True
+
+    def call(self, inputs, states, training=False):
+        s = states[0] if keras.tree.is_nested(states) else states
+        from_input = ops.matmul(inputs, self.kernel)
+        for n in range(self.depth):
+            a = ops.matmul(s, self.recurrent_kernel[n * self.units : (n + 1) * self.units])
+            if n == 0:
+                a = a + from_input
+            if self.use_bias:
+                a = a + self.bias[n]
+            h, t, *c = ops.split(a, self.gates, axis=-1)
+            h, t = self.activation(h), self.recurrent_activation(t)
+            c = 1 - t if self.coupled else self.recurrent_activation(c[0])
+            s = h * t + s * c
+        return s, [s] if keras.tree.is_nested(states) else s
+
+    def get_initial_state(self, batch_size=None):
+        return [ops.zeros((batch_size, self.units), dtype=self.compute_dtype)]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "depth": self.depth,
+            "coupled": self.coupled,
+            "activation": keras.activations.serialize(self.activation),
+            "recurrent_activation": keras.activations.serialize(self.recurrent_activation),
+            "use_bias": self.use_bias,
+            "transform_bias": self.transform_bias,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "recurrent_regularizer": keras.regularizers.serialize(self.recurrent_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
+            "recurrent_constraint": keras.constraints.serialize(self.recurrent_constraint),
+            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
+        }
+
+    def _initial_recurrent_kernel(self, shape, dtype=None):
+        shape = (self.units, shape[1])
+        return ops.concatenate([_reseeded(self.recurrent_initializer, n)(shape, dtype) for n in range(self.depth)])
+
+    def _initial_bias(self, shape, dtype=None):
+        offset = ops.repeat(ops.array([0.0, self.transform_bias, -self.transform_bias][: self.gates]), self.units)
+        return self.bias_initializer(shape, dtype) + ops.cast(offset, dtype)
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class RecurrentHighway(keras.layers.RNN):
+    """Recurrent highway network: `depth` highway micro-layers within each time step.
+
+    It is to `RecurrentHighwayCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`.
+
+    Args:
+        units, depth, coupled, activation, recurrent_activation, use_bias, transform_bias, kernel_initializer,
+            recurrent_initializer, bias_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer,
+            kernel_constraint, recurrent_constraint, bias_constraint: As in `RecurrentHighwayCell`.
+        activity_regularizer: Regularizer of the output.
+        return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: As in `keras.layers.RNN`.
+
+    Call arguments:
+        sequences: Tensor (batch, time, features).
+        initial_state: List of one tensor (batch, units), the state before the first step. Zero by default.
+        mask: Boolean tensor (batch, time), False where a step is to be skipped: the state is held.
+        training: Not used; recurrent layers have it.
+
+    Output shape:
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the state.
+
+    Raises:
+        ValueError: `units` or `depth` is no positive integer.
+
+    Example:
+
+    >>> layer = RecurrentHighway(64, depth=5, return_sequences=True)
+    >>> layer(np.random.random((8, 20, 4))).shape
+    (8, 20, 64)
+    """
+
+    def __init__(
+        self,
+        units,
+        depth=3,
+        coupled=True,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        transform_bias=-2.0,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        unroll=False,
+        zero_output_for_mask=False,
+        **kwargs,
+    ):
+        cell = RecurrentHighwayCell(
+            units,
+            depth=depth,
+            coupled=coupled,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            transform_bias=transform_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="recurrent_highway_cell",
+        )
+        super().__init__(
+            cell,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            zero_output_for_mask=zero_output_for_mask,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    units = property(attrgetter("cell.units"))
+    depth = property(attrgetter("cell.depth"))
+    coupled = property(attrgetter("cell.coupled"))
+    activation = property(attrgetter("cell.activation"))
+    recurrent_activation = property(attrgetter("cell.recurrent_activation"))
+    use_bias = property(attrgetter("cell.use_bias"))
+    transform_bias = property(attrgetter("cell.transform_bias"))
+    kernel_initializer = property(attrgetter("cell.kernel_initializer"))
+    recurrent_initializer = property(attrgetter("cell.recurrent_initializer"))
+    bias_initializer = property(attrgetter("cell.bias_initializer"))
+    kernel_regularizer = property(attrgetter("cell.kernel_regularizer"))
+    recurrent_regularizer = property(attrgetter("cell.recurrent_regularizer"))
+    bias_regularizer = property(attrgetter("cell.bias_regularizer"))
+    kernel_constraint = property(attrgetter("cell.kernel_constraint"))
+    recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
+    bias_constraint = property(attrgetter("cell.bias_constraint"))
+
+    @property
+    def variables(self):
+        # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
+        return [*super().variables, *(self.states or [])]
+
+    def get_config(self):
+        config, of_cell = super().get_config(), self.cell.get_config()
+        del config["cell"]
+        activity_regularizer = keras.regularizers.serialize(self.activity_regularizer)
+        # The layer's name, dtype and trainable win over the cell's.
+        return {**of_cell, **config, "activity_regularizer": activity_regularizer}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def _reseeded(initializer, n):
+    """The initializer with its seed moved on by n: the same one would give each micro-layer the same matrix."""
+    seed = getattr(initializer, "seed", None)
+    if not isinstance(seed, int):
+        return initializer
+    return initializer.from_config({**initializer.get_config(), "seed": seed + n})
