@@ -1,0 +1,71 @@
+"""`keras-sparse-rnn demo`: train, prune, convert and run a sparse network, and compare it with dense ones."""
+
+import dataclasses
+import importlib.util
+import os
+import time
+from pathlib import Path
+
+# What each data set needs of the extra `demo`.
+PACKAGES = {
+    "japanese-vowels": ("aeon", "matplotlib", "rich", "tflite_micro"),
+    "fsdd": ("matplotlib", "rich", "tflite_micro"),
+}
+
+
+def run(data, out, quick=False):
+    """Runs the whole demo, prints its table and writes its files.
+
+    Args:
+        data: `"japanese-vowels"` or `"fsdd"`.
+        out: Folder for table.md, results.json, picture.png, event_gru.keras and event_gru.tflite; made if missing.
+        quick: Whether to train for a few epochs only, to see that everything works.
+
+    Raises:
+        ImportError: A package of the extra `demo` is missing.
+        RuntimeError: The Keras backend is not TensorFlow, or the C core is missing.
+        ValueError, OSError: The data are missing, or `out` cannot be written to.
+    """
+    _check(data)
+    from rich.console import Console
+
+    from keras_sparse_rnn.demo import contest, picture, table, training
+    from keras_sparse_rnn.demo.data import load
+    from keras_sparse_rnn.demo.progress import Display
+
+    start = time.monotonic()
+    loaded, recipe = load(data), training.RECIPES[data]
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    if not os.access(out, os.W_OK):
+        raise PermissionError(f"the folder {out} cannot be written to.")
+    if quick:
+        recipe = dataclasses.replace(recipe, epochs=4, seeds=recipe.seeds[:1], smaller=recipe.smaller[:1])
+    with Display() as display:
+        nets = contest.hold(loaded, recipe, display)
+        with display.task("picture"):
+            picture.draw(nets, loaded, recipe, out / "picture.png", quick)
+    nets.event.model.save(out / "event_gru.keras")
+    nets.event.runs[0].converted.save(out / "event_gru.tflite")
+    report = table.Table(nets, loaded, recipe, quick)
+    (out / "table.md").write_text(report.markdown())
+    (out / "results.json").write_text(report.json())
+    report.show(Console(highlight=False))
+    print(f"\n{time.monotonic() - start:.0f} s. Files in {out}: " + ", ".join(sorted(p.name for p in out.iterdir())))
+
+
+def _check(data):
+    """Whatever can be missing is missed now, not after minutes of training."""
+    import keras
+
+    from keras_sparse_rnn.runtime.native import library_path
+
+    missing = [name for name in PACKAGES[data] if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ImportError(f'the demo needs {", ".join(missing)}: pip install "keras-sparse-rnn[demo]"')
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"the demo converts its network, which needs the Keras backend tensorflow; this process runs "
+            f"{keras.backend.backend()}. Set KERAS_BACKEND=tensorflow."
+        )
+    library_path()

@@ -1,0 +1,125 @@
+"""The data sets of the demo: sequences of features of one length, with their classes."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_sparse_rnn.demo.log_mel import log_mel
+
+FSDD_FRAMES = 36  # 0.73 s; longer recordings, a few, lose their end
+FSDD_TEST_INDEX = 5  # the official split: recordings 0-4 of each speaker and digit are for testing
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Sequences and their classes.
+
+    Attributes:
+        x: float32 array (sequences, steps, features), standardised; the padding before a sequence's first step is 0.
+        valid: bool array (sequences, steps), False for padding.
+        y: int array (sequences,): the classes, from 0.
+    """
+
+    x: np.ndarray
+    valid: np.ndarray
+    y: np.ndarray
+
+    def __len__(self):
+        return len(self.y)
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A data set for classification.
+
+    Attributes:
+        title: Its name as people know it.
+        inputs: What a step holds, in words.
+        step_ms: Time between two steps in milliseconds.
+        classes: Names of the classes.
+        train, test: The official splits.
+    """
+
+    title: str
+    inputs: str
+    step_ms: float
+    classes: tuple
+    train: Split
+    test: Split
+
+
+def load(name):
+    """The data set `"japanese-vowels"` or `"fsdd"`.
+
+    Raises:
+        ValueError: KSR_DATA is not set, or its file holds something else.
+        FileNotFoundError: KSR_DATA holds no fsdd.npz.
+    """
+    return {"japanese-vowels": japanese_vowels, "fsdd": fsdd}[name]()
+
+
+def japanese_vowels():
+    """Nine men say the vowels /ae/: who is it? 270 sequences for training, 370 for testing, of 7-29 steps.
+
+    12 LPC cepstra a step. Source: Kudo, Toyama & Shimbo 1999, "Multidimensional curve classification using
+    passing-through regions", Pattern Recognition Letters 20; the copy in the wheel of aeon.
+    """
+    from aeon.datasets import load_japanese_vowels
+
+    sequences, y = {}, {}
+    for split in ("train", "test"):
+        series, labels = load_japanese_vowels(split=split)
+        sequences[split] = [channels.T for channels in series]
+        y[split] = labels.astype(int) - 1
+    train, test = _splits(sequences, y, steps=29)
+    speakers = tuple(f"speaker {i}" for i in range(1, 10))
+    return Data("JapaneseVowels", "12 cepstra", 6.4, speakers, train, test)
+
+
+def fsdd():
+    """Free Spoken Digit Dataset: six people say the digits 0-9. 2,700 recordings for training, 300 for testing.
+
+    32 log-mel bands a step, of windows of 25 ms every 20 ms. Source: github.com/Jakobovski/free-spoken-digit-dataset
+    (CC BY-SA 4.0), its official split, as one file `fsdd.npz` in the folder that the environment variable KSR_DATA
+    names: `samples` (int16 at 8 kHz, all recordings end to end), `length` (samples of each), `digit`, `index`.
+    """
+    folder = os.environ.get("KSR_DATA")
+    if not folder:
+        raise ValueError("--data fsdd needs the environment variable KSR_DATA: the folder that holds fsdd.npz.")
+    path = Path(folder).expanduser() / "fsdd.npz"
+    if not path.is_file():
+        raise FileNotFoundError(f"--data fsdd needs the file {path}; KSR_DATA must name the folder that holds it.")
+    with np.load(path) as file:
+        missing = {"samples", "length", "digit", "index"} - set(file.files)
+        if missing:
+            raise ValueError(
+                f"{path} must hold the arrays samples, length, digit and index; missing: {sorted(missing)}."
+            )
+        samples, length, digit, index = (file[name] for name in ("samples", "length", "digit", "index"))
+    recordings = np.split(samples / 2.0**15, np.cumsum(length)[:-1])
+    spectra = [log_mel(recording, rate=8000)[:FSDD_FRAMES] for recording in recordings]
+    is_test = index < FSDD_TEST_INDEX
+    sequences = {
+        "train": [s for s, test in zip(spectra, is_test, strict=True) if not test],
+        "test": [s for s, test in zip(spectra, is_test, strict=True) if test],
+    }
+    y = {"train": digit[~is_test].astype(int), "test": digit[is_test].astype(int)}
+    train, test = _splits(sequences, y, steps=FSDD_FRAMES)
+    return Data("Free Spoken Digits", "32 log-mel bands", 20.0, tuple("0123456789"), train, test)
+
+
+def _splits(sequences, y, steps):
+    """Standardised by the training frames and padded at the front: zeros cost an event layer nothing there."""
+    frames = np.concatenate(sequences["train"])
+    mean, deviation = frames.mean(axis=0), frames.std(axis=0)
+    splits = []
+    for split in ("train", "test"):
+        x = np.zeros((len(y[split]), steps, len(mean)), np.float32)
+        valid = np.zeros(x.shape[:2], bool)
+        for row, present, sequence in zip(x, valid, sequences[split], strict=True):
+            row[steps - len(sequence) :] = (sequence - mean) / deviation
+            present[steps - len(sequence) :] = True
+        splits.append(Split(x, valid, y[split]))
+    return splits

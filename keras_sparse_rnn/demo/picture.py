@@ -1,0 +1,154 @@
+"""The picture of the demo: weights, events, the training, and what accuracy costs."""
+
+import keras
+import matplotlib
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from keras_sparse_rnn.demo.training import watched_epochs
+from keras_sparse_rnn.layers import EventGRU
+
+# Okabe & Ito's colours: told apart by everybody.
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
+_STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def draw(contest, data, recipe, path, quick=False):
+    """Saves the picture.
+
+    Args:
+        contest: A `Contest`.
+        data, recipe: What was trained on, and how.
+        path: Of the PNG file.
+        quick: Whether to say that the figures mean nothing.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(12, 9), layout="constrained")
+        title = f"{data.title}: {contest.event.name}, and the GRUs beside it"
+        if quick:
+            title += " (--quick: means nothing)"
+        figure.suptitle(title, fontsize=13, fontweight="bold", x=0.01, ha="left")
+        upper, lower = figure.subfigures(2, 1, height_ratios=[1.15, 1], hspace=0.04)
+        left, right = upper.subfigures(1, 2, width_ratios=[1.25, 1], wspace=0.04)
+        _weights(left.subplots(), contest.event)
+        _events(right.subplots(2, 1, sharex=True, height_ratios=[1, 2.5]), contest.event, data)
+        left, right = lower.subfigures(1, 2, width_ratios=[1, 1], wspace=0.04)
+        _training(left.subplots(2, 1, sharex=True, height_ratios=[2.5, 1]), contest, recipe)
+        _cost(right.subplots(), contest)
+        figure.savefig(path, dpi=150)
+
+
+def _weights(axes, net):
+    """The recurrent kernel, gate by gate."""
+    kernel = keras.ops.convert_to_numpy(net.model.get_layer("recurrent").cell.recurrent_kernel)
+    signs = ListedColormap([ORANGE, "white", BLUE])
+    axes.imshow(np.sign(kernel), cmap=signs, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    for gate, name in enumerate(("update gate z", "reset gate r", "candidate g")):
+        if gate:
+            axes.axvline(gate * net.units - 0.5, color="black", linewidth=0.8)
+        axes.text((gate + 0.5) / 3, 1.01, name, ha="center", va="bottom", transform=axes.transAxes)
+    axes.set_title(f"Recurrent kernel: {np.mean(kernel == 0):.0%} zeros, in blocks of 1x4", pad=18)
+    axes.set(xticks=[], xlabel="to unit, in each gate", ylabel="from unit")
+    axes.spines[:].set_visible(True)
+    handles = [Patch(color=ORANGE, label="negative"), Patch(color=BLUE, label="positive")]
+    axes.legend(handles=handles, ncols=2, loc="upper right", bbox_to_anchor=(1, -0.01), frameon=False, borderaxespad=0)
+
+
+def _events(axes, net, data):
+    """One test sequence: its features above, and which units fire below."""
+    lengths = data.test.valid.sum(axis=1)
+    sample = int(np.argsort(lengths, kind="stable")[int(0.9 * len(lengths))])
+    valid = data.test.valid[sample]
+    events = _run_events(net.model.get_layer("recurrent"), data.test.x[sample : sample + 1])[0][valid] != 0
+    end = len(events) * data.step_ms
+    features, raster = axes
+    features.imshow(
+        data.test.x[sample][valid].T,
+        cmap="cividis",
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=(0, end, 0.5, data.test.x.shape[2] + 0.5),
+    )
+    features.set_ylabel(data.inputs.split(" ", 1)[1])
+    features.set_title(f"A test sequence ({data.classes[data.test.y[sample]]}) and its events")
+    raster.imshow(
+        events.T,
+        cmap=ListedColormap(["white", "black"]),
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest",
+        extent=(0, end, 0.5, net.units + 0.5),
+    )
+    raster.set(xlabel=f"time (ms); {events.mean():.0%} of the units fire in a step", ylabel="unit")
+
+
+def _run_events(layer, x):
+    twin = EventGRU.from_config({**layer.get_config(), "readout": "event", "activity_regularizer": None})
+    twin.build(x.shape)
+    twin.set_weights(layer.get_weights())
+    return keras.ops.convert_to_numpy(twin(x))
+
+
+def _training(axes, contest, recipe):
+    """Accuracy on the test set, and the share of zero weights, by epoch."""
+    accuracy, sparsity = axes
+    epochs = watched_epochs(recipe.epochs)
+    for net, color, style in ((contest.event, BLUE, "-"), (contest.pruned, ORANGE, "--"), (contest.dense, GREY, ":")):
+        runs = 100 * np.array([run.history["val_accuracy"] for run in net.runs])
+        accuracy.plot(epochs, runs.mean(axis=0), style, color=color, label=net.name, linewidth=1.8)
+        if len(runs) > 1:
+            accuracy.fill_between(epochs, runs.min(axis=0), runs.max(axis=0), color=color, alpha=0.15, linewidth=0)
+    accuracy.legend(loc="lower right", frameon=False)
+    settled = [run.history["val_accuracy"][len(epochs) // 5 :] for net in contest.shown[:3] for run in net.runs]
+    accuracy.set_ylim(100 * np.min(settled) - 5, None)
+    accuracy.set_ylabel("test accuracy (%)")
+    band = f" (mean and range of {len(recipe.seeds)} runs)" if len(recipe.seeds) > 1 else ""
+    accuracy.set_title(f"Training{band}, and pruning")
+    share = 100 * np.array(contest.event.runs[0].history["sparsity"])
+    sparsity.fill_between(np.arange(1, recipe.epochs + 1), share, color=BLUE, alpha=0.35, linewidth=0)
+    sparsity.set(xlabel="epoch", ylabel="zeros (%)", ylim=(0, 100), yticks=(0, 50, 90), xlim=(1, recipe.epochs))
+    sparsity.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _cost(axes, contest):
+    """Effective MACs against accuracy."""
+    dense = sorted([*contest.tried, contest.dense], key=lambda net: net.units)
+    axes.plot(
+        [net.effective_macs for net in dense],
+        [100 * net.accuracy for net in dense],
+        ":",
+        color=GREY,
+        linewidth=1,
+        zorder=1,
+    )
+    # Names go to the ends of the bars: of the dense nets to the lower, of the others to the upper.
+    groups = [(dense, GREY, "^", -1, "center"), ([contest.pruned], ORANGE, "s", 1, "left")]
+    for nets, color, marker, side, horizontal in [*groups, ([contest.event], BLUE, "o", 1, "right")]:
+        for net in nets:
+            cost, accuracy, error = net.effective_macs, 100 * net.accuracy, 100 * contest.margin
+            axes.errorbar(cost, accuracy, yerr=error, fmt=marker, color=color, markersize=8, capsize=3, elinewidth=1)
+            axes.annotate(
+                net.name,
+                (cost, accuracy + side * error),
+                (0, 4 * side),
+                textcoords="offset points",
+                color=color,
+                ha=horizontal,
+                va="bottom" if side > 0 else "top",
+            )
+    axes.set_xscale("log")
+    axes.margins(x=0.16, y=0.12)
+    axes.set_title("What accuracy costs (bars: one standard error)")
+    axes.set(xlabel="effective MACs a step", ylabel="test accuracy (%)")
+    axes.grid(alpha=0.25)

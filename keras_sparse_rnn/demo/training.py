@@ -1,0 +1,176 @@
+"""The nets of the demo and how all of them are trained: alike."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.callbacks import MagnitudePruning
+from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.regularizers import EventPenalty
+from keras_sparse_rnn.schedules import PolynomialDecay
+
+SPARSITY, BLOCK = 0.9, (1, 4)
+RAMP = (0.10, 0.65)  # shares of the training between which weights are pruned
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and with what the nets of one data set are trained.
+
+    Attributes:
+        units: Of the EventGRU and of the GRUs of its size.
+        smaller: Units of the dense GRUs that are tried from left to right until one is as accurate as the EventGRU.
+        seeds: Each net is trained once from each of them.
+        epochs, batch: Length of a training, and sequences in a batch.
+        learning_rate: Its highest value; AdamW, a twentieth of warm-up and then a cosine to zero.
+        noise: Deviation of the noise that is added to each standardised feature in training.
+        offset: Deviation of the noise that is added to each channel, constant over a sequence.
+        dropout: Before the last layer.
+        event_penalty: Strength of the EventGRU's `EventPenalty`.
+    """
+
+    units: int
+    smaller: tuple
+    seeds: tuple
+    epochs: int
+    batch: int
+    learning_rate: float
+    noise: float
+    offset: float
+    dropout: float
+    event_penalty: float
+
+
+RECIPES = {
+    "japanese-vowels": Recipe(
+        units=128,
+        smaller=(8, 12, 16, 24, 32, 48, 64),
+        seeds=(0, 1, 2),
+        epochs=100,
+        batch=32,
+        learning_rate=1e-2,
+        noise=0.6,
+        offset=0.3,
+        dropout=0.2,
+        event_penalty=1.0,
+    ),
+    "fsdd": Recipe(
+        units=128,
+        smaller=(8, 12, 16, 24, 32, 48),
+        seeds=(0,),
+        epochs=30,
+        batch=64,
+        learning_rate=1e-2,
+        noise=0.5,
+        offset=0.2,
+        dropout=0.2,
+        event_penalty=1.0,
+    ),
+}
+
+
+def build(kind, units, data, recipe):
+    """An untrained, compiled net: the mean over time of its state goes to a softmax layer.
+
+    Args:
+        kind: "EventGRU" or "GRU".
+        units: Its units.
+        data, recipe: What it will be trained on, and how.
+    """
+    if kind == "EventGRU":
+        penalty = EventPenalty(recipe.event_penalty)
+        recurrent = EventGRU(
+            units, return_sequences=True, readout="cell", activity_regularizer=penalty, name="recurrent"
+        )
+    else:
+        recurrent = keras.layers.GRU(units, return_sequences=True, name="recurrent")
+    model = keras.Sequential(
+        [
+            keras.Input(data.train.x.shape[1:], name="features"),
+            recurrent,
+            keras.layers.GlobalAveragePooling1D(),
+            keras.layers.Dropout(recipe.dropout, seed=0),
+            keras.layers.Dense(len(data.classes), activation="softmax", name="classes"),
+        ]
+    )
+    steps = recipe.epochs * len(Batches(data.train, recipe, seed=0))
+    warmup = steps // 20
+    rate = keras.optimizers.schedules.CosineDecay(
+        recipe.learning_rate / 20, steps - warmup, warmup_target=recipe.learning_rate, warmup_steps=warmup
+    )
+    model.compile(
+        keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=True,
+    )
+    return model
+
+
+def start_again(model, seed):
+    """Gives a compiled model new initial weights. Its compiled functions stay: most of the time of a short training."""
+    keras.utils.set_random_seed(seed)
+    model.set_weights(keras.models.clone_model(model).get_weights())
+    for variable in model.optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+
+
+def train(model, data, recipe, prune, seed, callbacks=(), watch=False):
+    """Trains a net from `build`.
+
+    Args:
+        model: The net.
+        data, recipe: What with, and how.
+        prune: Whether to prune it to `SPARSITY` in blocks of `BLOCK` on the way.
+        seed: Of the order of the sequences and of the noise on them.
+        callbacks: Further Keras callbacks.
+        watch: Whether to look at the test set now and then. Nothing is chosen by that.
+
+    Returns:
+        Keras's `History.history`.
+    """
+    batches = Batches(data.train, recipe, seed)
+    steps = recipe.epochs * len(batches)
+    if prune:
+        begin, end = (round(share * steps) for share in RAMP)
+        schedule = PolynomialDecay(0.0, SPARSITY, begin, end, frequency=max(1, steps // 100))
+        callbacks = [MagnitudePruning(schedule, block_shape=BLOCK), *callbacks]
+    return model.fit(
+        batches,
+        epochs=recipe.epochs,
+        callbacks=list(callbacks),
+        validation_data=(data.test.x, data.test.y) if watch else None,
+        validation_freq=watched_epochs(recipe.epochs),
+        validation_batch_size=len(data.test),
+        verbose=0,
+    ).history
+
+
+def watched_epochs(epochs):
+    """The epochs, counted from 1, after which a training that is watched looks at the test set: about twenty."""
+    return sorted({round(epoch) for epoch in np.linspace(1, epochs, min(epochs, 21))})
+
+
+class Batches(keras.utils.PyDataset):
+    """Shuffled batches of a split with noise on their real steps; padding stays silent."""
+
+    def __init__(self, split, recipe, seed):
+        super().__init__()
+        self._split, self._recipe = split, recipe
+        self._generator = np.random.default_rng(seed)
+        self.on_epoch_end()
+
+    def __len__(self):
+        return -(-len(self._split) // self._recipe.batch)
+
+    def __getitem__(self, index):
+        chosen = self._order[index * self._recipe.batch : (index + 1) * self._recipe.batch]
+        x = self._split.x[chosen]
+        normal = self._generator.standard_normal
+        x = x + self._recipe.noise * normal(x.shape, np.float32)
+        x = x + self._recipe.offset * normal((len(x), 1, x.shape[2]), np.float32)
+        return x * self._split.valid[chosen][..., None], self._split.y[chosen]
+
+    def on_epoch_end(self):
+        self._order = self._generator.permutation(len(self._split))

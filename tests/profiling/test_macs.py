@@ -1,0 +1,116 @@
+"""The counts are held to loops over every weight and to the numbers of Keras's own layers."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_sparse_rnn.layers import EventGRU, EventGRUCell
+from keras_sparse_rnn.profiling import count_macs
+
+
+def prune(layer, share, rng):
+    layer.set_weights(
+        [w * (rng.random(w.shape) > share) if w.ndim == 2 and len(w) > 2 else w for w in layer.get_weights()]
+    )
+
+
+def model_of(*layers, time=6, features=5):
+    model = keras.Sequential([keras.Input((time, features)), *layers])
+    rng = np.random.default_rng(1)
+    for layer in layers:
+        prune(layer, 0.6, rng)
+    x = rng.normal(size=(4, time, features)).astype("float32")
+    x[rng.random(x.shape) < 0.3] = 0
+    valid = np.arange(time) >= rng.integers(0, time, size=(4, 1))
+    return model, x, valid
+
+
+def brute_force(layer, x, valid, backwards=False):
+    """MACs a step by stepping the cell itself and looking at each weight on its own."""
+    kernel, recurrent = (np.array(w) for w in layer.get_weights()[:2])
+    config = {**layer.cell.get_config(), "readout": "event"}
+    cell = EventGRUCell.from_config(config)
+    cell.build((None, x.shape[-1]))
+    cell.set_weights(layer.get_weights())
+    macs, steps = 0, 0
+    for sample, counted in zip(x, valid, strict=True):
+        states = cell.get_initial_state(1)
+        times = range(len(sample) - 1, -1, -1) if backwards else range(len(sample))
+        for t in times:
+            before = keras.ops.convert_to_numpy(states[0])[0]
+            if counted[t]:
+                steps += 1
+                for source, matrix in ((sample[t], kernel), (before, recurrent)):
+                    macs += sum(source[i] != 0 and w != 0 for i, row in enumerate(matrix) for w in row)
+            _, states = cell(sample[None, t], states)
+    return macs / steps
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize("readout", ["event", "cell", "trace"])
+def test_event_gru_against_brute_force(readout, backwards):
+    layer = EventGRU(7, readout=readout, return_sequences=True, go_backwards=backwards, seed=3)
+    model, x, valid = model_of(layer)
+    [macs] = count_macs(model, x, valid)
+    assert macs.effective == pytest.approx(brute_force(layer, x, valid, backwards), abs=1e-9)
+    assert macs.steps == valid.sum()
+    assert macs.dense == 3 * 7 * (5 + 7)
+    assert 0 < macs.activity < 1
+    assert 0 < macs.effective < macs.nonzero_weights < macs.dense
+
+
+def test_padding_counts_only_without_valid():
+    layer = EventGRU(7, seed=3)
+    model, x, _ = model_of(layer)
+    x[:, :3] = 0
+    valid = np.broadcast_to(np.arange(6) >= 3, (4, 6))
+    [whole], [real] = count_macs(model, x), count_macs(model, x, valid)
+    assert whole.effective < real.effective
+    assert whole.input_rate == pytest.approx(real.input_rate / 2)
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("GRU", 3), ("LSTM", 4), ("SimpleRNN", 1)])
+def test_keras_layers_skip_zero_weights_only(kind, gates):
+    layer = getattr(keras.layers, kind)(7)
+    model, x, valid = model_of(layer)
+    [macs] = count_macs(model, x, valid)
+    nonzero = sum(np.count_nonzero(w) for w in layer.get_weights()[:2])
+    assert macs.dense == gates * 7 * (5 + 7)
+    assert macs.effective == macs.nonzero_weights == nonzero
+    assert macs.sparsity == pytest.approx(1 - nonzero / macs.dense)
+    assert (macs.input_rate, macs.activity) == (1, 1)
+
+
+def test_second_layer_skips_events_that_did_not_happen():
+    first, second = EventGRU(7, return_sequences=True, seed=3), EventGRU(4, seed=5)
+    model, x, valid = model_of(first, second)
+    _, macs = count_macs(model, x, valid)
+    events = keras.ops.convert_to_numpy(first(x))
+    assert macs.input_rate == pytest.approx((events[valid] != 0).mean())
+    assert macs.effective == pytest.approx(brute_force(second, events, valid), abs=1e-9)
+
+
+def test_rnn_over_the_cell_equals_the_layer():
+    layer, wrapped = EventGRU(7, seed=3), keras.layers.RNN(EventGRUCell(7, seed=3))
+    model, x, valid = model_of(layer)
+    other, _, _ = model_of(wrapped)
+    wrapped.set_weights(layer.get_weights())
+    assert count_macs(other, x, valid)[0].effective == count_macs(model, x, valid)[0].effective
+
+
+def test_what_cannot_be_counted_is_named():
+    x = np.zeros((2, 6, 5), "float32")
+
+    def sequential(layer):
+        return keras.Sequential([keras.Input((6, 5)), layer])
+
+    with pytest.raises(ValueError, match="no recurrent layer"):
+        count_macs(sequential(keras.layers.Dense(3)), x)
+    with pytest.raises(ValueError, match="StackedRNNCells"):
+        count_macs(sequential(keras.layers.RNN([keras.layers.GRUCell(3), keras.layers.GRUCell(3)])), x)
+    with pytest.raises(ValueError, match="inside another layer"):
+        count_macs(sequential(keras.layers.Bidirectional(keras.layers.GRU(3))), x)
+    with pytest.raises(ValueError, match=r"valid.*\(2, 6\).*\(2, 5\)"):
+        count_macs(sequential(EventGRU(3)), x, np.ones((2, 5), bool))
+    with pytest.raises(ValueError, match="step to count"):
+        count_macs(sequential(keras.layers.GRU(3)), x, np.zeros((2, 6), bool))
