@@ -148,7 +148,7 @@ class ModelWriter:
 
 
 class _AlignedBuffer(schema.BufferT):
-    """Lies at a multiple of 16 bytes, as the schema asks and kernels rely on; its own Python class does not see to it."""
+    """Lies at a multiple of 16 bytes, as the schema asks and kernels expect; its own Python class does not see to it."""
 
     def __init__(self, data=None):
         super().__init__()
