@@ -1,7 +1,11 @@
-"""Regularizers that make activity sparse."""
+"""Regularizers that make activity sparse, or weights."""
+
+import math
 
 import keras
 from keras import ops
+
+from keras_sparse_rnn.sparsity.blocks import Blocks, check_block_shape
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -13,15 +17,15 @@ class EventPenalty(keras.regularizers.Regularizer):
         on="rate" with a target:   strength * (mean(e) - target)^2
 
     c~ is the state before the threshold and before the reset, e the event (0 or 1), differentiated by the layer's
-    surrogate. The means are over all units and all valid (unmasked) positions of the batch, so that neither the batch size
-    nor padding changes the scale. Pass it to the layer, which alone knows c~ and e:
+    surrogate. The means are over all units and all valid (unmasked) positions of the batch, so that neither the batch
+    size nor padding changes the scale. Pass it to the layer, which alone knows c~ and e:
 
     >>> layer = EventGRU(128, activity_regularizer=EventPenalty(2.0))
 
     The rate with a target is the activity loss of Subramoney et al., ICLR 2023, arXiv:2206.06178.
 
     Args:
-        strength: Factor of the penalty, at least 0. On "state" about 2 is a good start; it is added to the model's loss.
+        strength: Factor of the penalty, which is added to the model's loss. At least 0; on "state" start with about 2.
         on: "state" or "rate".
         target: Event rate to aim at, in [0, 1]; only with on="rate". None aims at no events at all.
 
@@ -69,6 +73,73 @@ class EventPenalty(keras.regularizers.Regularizer):
 
     def get_config(self):
         return {"strength": self.strength, "on": self.on, "target": self.target}
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class BlockGroupLasso(keras.regularizers.Regularizer):
+    """Draws whole blocks of a kernel to zero (group lasso; Narang et al. 2017, arXiv:1711.02782).
+
+        strength * sum over blocks of sqrt(sum of w^2 in the block)
+
+    A plain L2 norm for each block, without a factor for its size. The gradient of a block of zeros is zero. It makes
+    blocks small, not zero: with `callbacks.ThresholdPruning` of the same blocks it is the paper's GLP, which prunes
+    them and switches the lasso off when pruning ends.
+
+    Args:
+        strength: Factor of the penalty, which is added to the model's loss, >= 0. The paper tells no value: try 1e-5 to
+            1e-3 where the loss is a mean.
+        block_shape: Pair (rows, cols) of the blocks that tile a kernel (inputs, gates * units). Ragged edges count
+            their real weights only.
+        gates: Number of gates side by side in the kernel's columns, which no block crosses: 3 for GRU and EventGRU,
+            4 for LSTM, 1 for SimpleRNN, Dense and Embedding. A regularizer sees a matrix and cannot find out.
+        active: Whether it is switched on; off, the penalty is 0. A saved model remembers it. What has been compiled
+            does not follow a change: call `model.make_train_function(force=True)` after it.
+
+    Raises:
+        ValueError: If an argument is outside its range; when called, if the kernel has not 2 dimensions, its columns
+            are no multiple of `gates`, or a block is larger than a gate.
+
+    Example:
+
+    >>> lasso = BlockGroupLasso(1e-4, block_shape=(4, 4), gates=3)
+    >>> layer = keras.layers.GRU(128, kernel_regularizer=lasso, recurrent_regularizer=lasso)
+    """
+
+    def __init__(self, strength, block_shape=(4, 4), gates=1, active=True):
+        if not 0 <= strength < math.inf:
+            raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength}")
+        if isinstance(gates, bool) or int(gates) != gates or gates < 1:
+            raise ValueError(f"`gates` must be an integer >= 1. Received: gates={gates}")
+        self.strength = float(strength)
+        self.block_shape = check_block_shape(block_shape)
+        self.gates = int(gates)
+        self.active = bool(active)
+
+    def __call__(self, x):
+        if len(x.shape) != 2:
+            raise ValueError(f"`BlockGroupLasso` needs a kernel of 2 dimensions. Received: shape={tuple(x.shape)}")
+        rows, cols = self.block_shape
+        tall, gates, wide = Blocks(x.shape, self.gates, self.block_shape).grid
+        # In float32 at least: squares of small weights are zero in float16.
+        x = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+        if not self.active:
+            return ops.zeros((), x.dtype)
+        squares = ops.reshape(ops.square(x), (x.shape[0], gates, x.shape[1] // gates))
+        ragged = [(0, tall * rows - squares.shape[0]), (0, 0), (0, wide * cols - squares.shape[2])]
+        tiles = ops.reshape(ops.pad(squares, ragged), (tall, rows, gates, wide, cols))
+        sums = ops.sum(tiles, axis=(1, 4))
+        # The inner `where` keeps the infinite slope of sqrt(0) away from the gradient, where 0 * inf would be NaN.
+        alive = sums > 0
+        norms = ops.where(alive, ops.sqrt(ops.where(alive, sums, ops.ones_like(sums))), ops.zeros_like(sums))
+        return self.strength * ops.sum(norms)
+
+    def get_config(self):
+        return {
+            "strength": self.strength,
+            "block_shape": self.block_shape,
+            "gates": self.gates,
+            "active": self.active,
+        }
 
 
 def _mean(x, mask):

@@ -1,7 +1,8 @@
-"""How a callback's sparsity moves with the training step.
+"""How a callback's sparsity, or its threshold, moves with the training step.
 
-A schedule is called with the number of optimizer steps taken so far and returns `(due, sparsity)`: whether masks are
-to be computed anew at this step, and the share of weights to be zero. Names, arguments and values are those of
+A schedule is called with the number of optimizer steps taken so far and returns `(due, value)`: whether masks are to
+be computed anew at this step, and with what: the share of weights to be zero, or for `RampThreshold` the magnitude
+below which weights go. Names, arguments and values of the sparsities are those of
 `tensorflow_model_optimization.sparsity.keras`, whose own schedule objects work in the same places, as does any
 function of a step that returns such a pair.
 """
@@ -10,6 +11,9 @@ import abc
 import math
 
 import keras
+import numpy as np
+
+from keras_sparse_rnn.sparsity import find_kernels
 
 
 class Schedule(abc.ABC):
@@ -125,6 +129,95 @@ class PolynomialDecay(Schedule):
         }
 
 
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class RampThreshold(Schedule):
+    """A threshold on |w| that rises slowly, then faster (Narang et al. 2017, arXiv:1704.05119, Table 1, Algorithm 1).
+
+        threshold = theta * (step - begin_step + 1) / frequency                                  step < ramp_step
+        threshold = (theta * (ramp_step - begin_step + 1) + phi * (step - ramp_step + 1)) / frequency   otherwise
+
+    It is 0 before `begin_step` and stays what it is at `end_step` afterwards. The paper finds theta from q, the
+    magnitude below which 90 % of the weights of the same type of layer lie in a dense model that is trained already:
+
+        theta = 2 * q * frequency / (2 * (ramp_step - begin_step) + 3 * (end_step - ramp_step)),  phi = 1.5 * theta
+
+    so that it ends at q. What sparsity that gives is not known beforehand: about 0.9 if weights stay distributed as in
+    the dense model. The paper has it begin with the second epoch, ramp from a quarter of all epochs and end at half of
+    them. Recurrent and dense layers have each a schedule, and a `ThresholdPruning`, of their own.
+
+    It acts at `begin_step` and `end_step` too, where the paper prunes strictly between them.
+
+    Args:
+        begin_step, end_step, frequency: See `Schedule`; `end_step` must be given and be > begin_step.
+        ramp_step: Optimizer step from which the threshold rises by phi, in [begin_step, end_step].
+        q: Magnitude to end at, > 0. `RampThreshold.from_model` takes it from a dense model.
+        theta: Instead of `q`: rise of the threshold in `frequency` steps up to `ramp_step`, > 0.
+        phi: Rise in `frequency` steps from `ramp_step` on, >= 0; None for 1.5 * theta. The papers use 1.2 to 2 theta.
+
+    Raises:
+        ValueError: If an argument is outside its range, or not exactly one of `q` and `theta` is given.
+
+    Example:
+
+    >>> RampThreshold(begin_step=100, ramp_step=300, end_step=500, q=0.1)(500)
+    (True, 0.1005)
+    """
+
+    def __init__(self, begin_step, ramp_step, end_step, q=None, theta=None, phi=None, frequency=100):
+        super().__init__(begin_step, end_step, frequency)
+        if not self.end_step > self.begin_step:
+            raise ValueError(f"end_step={end_step}: must be > begin_step={begin_step}; a RampThreshold must end.")
+        self.ramp_step = _integer("ramp_step", ramp_step, at_least=0)
+        if not self.begin_step <= self.ramp_step <= self.end_step:
+            raise ValueError(
+                f"ramp_step={ramp_step}: must be in [begin_step, end_step] = [{self.begin_step}, {self.end_step}]."
+            )
+        if (q is None) == (theta is None):
+            raise ValueError(f"q={q!r}, theta={theta!r}: exactly one of them must be given.")
+        if theta is None:
+            slow, fast = self.ramp_step - self.begin_step, self.end_step - self.ramp_step
+            theta = 2 * _positive("q", q) * self.frequency / (2 * slow + 3 * fast)
+        self.theta = _positive("theta", theta)
+        self.phi = 1.5 * self.theta if phi is None else float(phi)
+        if not 0 <= self.phi < math.inf:
+            raise ValueError(f"phi={phi!r}: must be a number >= 0.")
+
+    @classmethod
+    def from_model(cls, model, begin_step, ramp_step, end_step, quantile=0.9, layers=None, phi=None, frequency=100):
+        """The schedule whose q is a quantile of |w| in a dense model that is trained already.
+
+        Args:
+            model: Built `keras.Model`, of the same kind as the one to be pruned.
+            quantile: Share of the weights that lie below q, in (0, 1); 0.9 in the paper.
+            layers: Which layers' kernels to count, all together; None for all recurrent layers. Choose here what
+                `ThresholdPruning` is to prune. See `sparsity.find_kernels`.
+            begin_step, ramp_step, end_step, phi, frequency: See `RampThreshold`.
+
+        Raises:
+            ValueError: If an argument is outside its range, the model is not built, or it has no such kernel.
+        """
+        if not 0 < quantile < 1:
+            raise ValueError(f"quantile={quantile!r}: must be in (0, 1).")
+        kernels, skipped = find_kernels(model, layers)
+        if not kernels:
+            raise ValueError(f"The model {model.name!r} has no prunable kernel. Skipped: {skipped}.")
+        weights = [np.ravel(keras.ops.convert_to_numpy(k.variable.value)).astype("float32") for k in kernels]
+        q = float(np.quantile(np.abs(np.concatenate(weights)), quantile))
+        if q == 0:
+            raise ValueError(f"{quantile:.3g} of the weights of {model.name!r} are zero: the model must be dense.")
+        return cls(begin_step, ramp_step, end_step, q=q, phi=phi, frequency=frequency)
+
+    def value(self, step):
+        if step < self.begin_step:
+            return 0.0
+        slow = min(step, self.ramp_step) - self.begin_step + 1
+        fast = min(step, self.end_step) - self.ramp_step + 1 if step >= self.ramp_step else 0
+        return (self.theta * slow + self.phi * fast) / self.frequency
+
+    def get_config(self):
+        return {"ramp_step": self.ramp_step, "theta": self.theta, "phi": self.phi, **super().get_config()}
+
+
 def _integer(name, value, at_least):
     if isinstance(value, bool) or int(value) != value or value < at_least:
         raise ValueError(f"{name}={value!r}: must be an integer >= {at_least}.")
@@ -134,4 +227,10 @@ def _integer(name, value, at_least):
 def _share(name, value):
     if not 0 <= value < 1 or math.isnan(value):
         raise ValueError(f"{name}={value!r}: must be in [0, 1).")
+    return float(value)
+
+
+def _positive(name, value):
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name}={value!r}: must be a number > 0.")
     return float(value)

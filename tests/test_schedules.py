@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_sparse_rnn
-from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay
+from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay, RampThreshold
 
 ROOT = Path(keras_sparse_rnn.__file__).parents[1]
 
@@ -24,6 +24,10 @@ CONFIGS = [
         "PolynomialDecay",
         {"initial_sparsity": 0.8, "final_sparsity": 0.1, "begin_step": 2, "end_step": 30, "power": 2.5, "frequency": 1},
     ),
+]
+RAMPS = [
+    ("RampThreshold", {"begin_step": 10, "ramp_step": 30, "end_step": 50, "q": 0.1, "frequency": 5}),
+    ("RampThreshold", {"begin_step": 0, "ramp_step": 0, "end_step": 40, "theta": 0.2, "phi": 0.3, "frequency": 7}),
 ]
 
 
@@ -73,7 +77,7 @@ print(json.dumps(sparsity.measure(model)))
     assert sparsity == 0.75
 
 
-@pytest.mark.parametrize(("name", "config"), CONFIGS)
+@pytest.mark.parametrize(("name", "config"), CONFIGS + RAMPS)
 def test_survives_serialization(name, config):
     schedule = getattr(keras_sparse_rnn.schedules, name)(**config)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
@@ -95,8 +99,54 @@ def test_survives_serialization(name, config):
         (lambda: PolynomialDecay(0.0, 1.5, 0, 10), "final_sparsity=1.5"),
         (lambda: PolynomialDecay(2, 0.5, 0, 10), "initial_sparsity=2"),
         (lambda: PolynomialDecay(0.0, 0.5, 0, 10, power=0), "power=0: must be > 0"),
+        (lambda: RampThreshold(10, 12, 9, q=0.1), "ends before it begins: begin_step=10, end_step=9"),
+        (lambda: RampThreshold(10, 10, 10, q=0.1), "end_step=10: must be > begin_step=10"),
+        (lambda: RampThreshold(10, 12, -1, q=0.1), "end_step=-1: must be > begin_step=10"),
+        (lambda: RampThreshold(10, 9, 20, q=0.1), r"ramp_step=9: must be in .* = \[10, 20\]"),
+        (lambda: RampThreshold(10, 21, 20, q=0.1), "ramp_step=21"),
+        (lambda: RampThreshold(0, 5, 10), "q=None, theta=None: exactly one"),
+        (lambda: RampThreshold(0, 5, 10, q=0.1, theta=0.1), "exactly one"),
+        (lambda: RampThreshold(0, 5, 10, q=0.0), "q=0.0: must be a number > 0"),
+        (lambda: RampThreshold(0, 5, 10, theta=float("inf")), "theta=inf"),
+        (lambda: RampThreshold(0, 5, 10, q=0.1, phi=-1), "phi=-1: must be a number >= 0"),
     ],
 )
 def test_refuses_what_makes_no_sense(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_ramp_is_the_formula_of_the_paper():
+    """arXiv:1704.05119, Table 1 and Algorithm 1, with the paper's own numbers written out."""
+    start, ramp, end, freq, q = 100, 2500, 5000, 100, 0.08
+    schedule = RampThreshold(start, ramp, end, q=q)
+    theta = (2 * q * freq) / (2 * (ramp - start) + 3 * (end - ramp))
+    phi = 1.5 * theta
+    for step in range(start, end + 1):
+        if step < ramp:
+            epsilon = theta * (step - start + 1) / freq
+        else:
+            epsilon = (theta * (ramp - start + 1) + phi * (step - ramp + 1)) / freq
+        assert schedule(step) == ((step - start) % freq == 0, pytest.approx(epsilon, rel=1e-12))
+    assert schedule(end)[1] == pytest.approx(q, rel=1e-3)
+    assert schedule(start - 1) == (False, 0.0)
+    assert schedule(end + 700) == (False, schedule(end)[1])
+    steeper = RampThreshold(start, ramp, end, theta=theta, phi=2 * theta)
+    assert steeper(ramp - 1)[1] == schedule(ramp - 1)[1]
+    assert steeper(end)[1] > schedule(end)[1]
+
+
+def test_ramp_ends_at_the_quantile_of_a_dense_model_by_layer():
+    model = keras.Sequential([keras.Input((5, 8)), keras.layers.GRU(32), keras.layers.Dense(64, name="out")])
+    (kernel, recurrent, _), (dense, _) = (layer.get_weights() for layer in model.layers)
+    both = np.abs(np.concatenate([kernel.ravel(), recurrent.ravel()]))
+    for layers, weights in [(None, both), ("out", np.abs(dense))]:
+        schedule = RampThreshold.from_model(model, 0, 20_000, 40_000, quantile=0.75, layers=layers)
+        assert np.mean(weights < schedule.value(40_000)) == pytest.approx(0.75, abs=2e-3)
+    with pytest.raises(ValueError, match=r"quantile=1: must be in \(0, 1\)"):
+        RampThreshold.from_model(model, 0, 5, 10, quantile=1)
+    with pytest.raises(ValueError, match="no prunable kernel"):
+        RampThreshold.from_model(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]), 0, 5, 10)
+    model.set_weights([np.zeros_like(w) for w in model.get_weights()])
+    with pytest.raises(ValueError, match="must be dense"):
+        RampThreshold.from_model(model, 0, 5, 10)

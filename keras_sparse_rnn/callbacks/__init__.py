@@ -2,5 +2,6 @@
 
 from keras_sparse_rnn.callbacks.magnitude_pruning import MagnitudePruning
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
+from keras_sparse_rnn.callbacks.threshold_pruning import ThresholdPruning
 
-__all__ = ["MagnitudePruning", "MaskCallback"]
+__all__ = ["MagnitudePruning", "MaskCallback", "ThresholdPruning"]

@@ -1,0 +1,152 @@
+"""Pruning by a threshold that rises while the model trains."""
+
+import math
+import warnings
+
+import numpy as np
+
+from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
+from keras_sparse_rnn.regularizers import BlockGroupLasso
+from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay
+
+
+class ThresholdPruning(MaskCallback):
+    """Sets the blocks to zero whose weights are all smaller than a threshold, which rises while the model trains.
+
+    Gradual pruning of Narang et al. 2017 (arXiv:1704.05119) and, for blocks of more than one weight, its sequel
+    (arXiv:1711.02782). Whenever the schedule acts, all masks are decided anew from the present weights: a block of N
+    weights is masked where
+
+        max |w| < threshold * N^(1/4)
+
+    N counts the real weights of a block at a ragged edge. The sparsity is what comes of it, and each kernel comes to
+    its own; `MagnitudePruning` is for a sparsity that is given.
+
+    Weights may return until pruning ends. The gradient of a masked weight is not cut, and the weight is set to zero
+    after every update of the optimizer, as in the paper. When the schedule acts, masks are decided before that: a
+    block comes back, with the weights of this one update, if the update has moved one of them to the threshold. (With
+    `steps_per_execution=K` these are K updates.) So blocks come back early, while the threshold is no larger than an
+    update, and hardly ever later. After the schedule's last step the masks are final.
+
+    **Group lasso with pruning (GLP, arXiv:1711.02782).** Where a pruned kernel has a `regularizers.BlockGroupLasso` of
+    the same blocks, it is switched on when training begins and off when pruning ends, in `fit` and in `evaluate`, which
+    compiles both once more. An instance that other layers share is switched for them too. A model that is saved
+    afterwards keeps it off.
+
+    The pruned model is a plain Keras model, and training that goes on later starts from the zeros found in the weights,
+    as with `MagnitudePruning`.
+
+    Args:
+        schedule: `schedules.RampThreshold`, or any function step -> (due, threshold >= 0). With an attribute
+            `end_step`, pruning ends there.
+        block_shape: Pair (rows, cols) of the blocks that tile a kernel (inputs, gates * units), which never cross a
+            gate. (1, 1) prunes single weights.
+        layers: None for the kernels and recurrent kernels of all recurrent layers; otherwise see
+            `sparsity.find_kernels`. In the papers each type of layer has its own schedule: use one callback for each.
+
+    Attributes:
+        masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
+        skipped: Dict, from the beginning of `fit`: for each layer or weight that is not pruned, why.
+
+    The logs carry `sparsity` at the end of each epoch. Put it first in the list of callbacks.
+
+    Raises:
+        ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
+            prune, a layer is not found, a block is larger than a gate, another callback prunes the same kernel, a
+            `BlockGroupLasso` on a pruned kernel has other blocks, or pruning should have ended already and the weights
+            have no zeros.
+
+    Example:
+
+    >>> schedule = ksr.schedules.RampThreshold.from_model(dense, begin_step=500, ramp_step=2500, end_step=5000)
+    >>> lasso = ksr.regularizers.BlockGroupLasso(1e-4, block_shape=(4, 4), gates=3)
+    >>> layer = keras.layers.GRU(128, kernel_regularizer=lasso, recurrent_regularizer=lasso)
+    >>> model.fit(x, y, callbacks=[ksr.callbacks.ThresholdPruning(schedule, block_shape=(4, 4))])
+    """
+
+    def __init__(self, schedule, block_shape=(1, 1), layers=None):
+        super().__init__(schedule, block_shape, layers)
+        if isinstance(schedule, (ConstantSparsity, PolynomialDecay)):
+            raise ValueError(
+                f"schedule: {type(schedule).__name__} gives a sparsity; ThresholdPruning needs a threshold on |w|, as "
+                "schedules.RampThreshold gives it. For a sparsity use MagnitudePruning."
+            )
+
+    def start(self, step):
+        self._check_lassos()
+        super().start(step)
+        found, acted = self.masks.sparsity, self.last_acted(step)
+        ended = 0 <= self._end_step <= step
+        self._switch_lassos(on=not ended)
+        if acted is None:
+            self._release(step)
+        elif acted[0] == step:
+            self.update(*acted)
+        elif ended and found == 0 and not all(kept.all() for kept in self._above(acted[1])):
+            raise ValueError(
+                f"The optimizer is at step {step} and pruning ended at step {self._end_step}, but no block of shape "
+                f"{self.block_shape} is zero. If this is a checkpoint of a pruned model, it was written before the "
+                "weights were masked: list ThresholdPruning before BackupAndRestore or ModelCheckpoint. If the model "
+                f"was trained without pruning so far, let the schedule begin at step {step} or later."
+            )
+
+    def update(self, step, value):
+        if not 0 <= value < math.inf:
+            raise ValueError(f"schedule({step}) gave the threshold {value}: must be a number >= 0.")
+        self.masks.keep(self._above(value))
+        for kernel, kept in zip(self.masks.kernels, self.masks.kept, strict=True):
+            if not kept.any():
+                warnings.warn(
+                    f"All weights of {kernel.path} are below the threshold and set to zero: let the schedule end at a "
+                    "smaller one, or leave this layer out with `layers`.",
+                    stacklevel=2,
+                )
+        if step == self._end_step:
+            self._switch_lassos(on=False)
+
+    def on_train_batch_end(self, batch, logs=None):
+        last, self._step = self._step, self._iterations()
+        acted = [(step, value) for step in range(last + 1, self._step + 1) for due, value in [self.ask(step)] if due]
+        # Before masked weights are set to zero again: what their gradient has made of them may bring them back.
+        if acted:
+            self.update(*acted[-1])
+        self._apply()
+
+    def _above(self, threshold):
+        """For each kernel a bool array, True for the blocks that reach the threshold."""
+        worth = (blocks.score(w, "max") for blocks, w in zip(self.masks.blocks, self.masks.values(), strict=True))
+        # Not `>=`: training that has diverged must show its NaNs, not have them masked.
+        return [~(s < threshold * blocks.sizes**0.25) for blocks, s in zip(self.masks.blocks, worth, strict=True)]
+
+    def _release(self, step):
+        found = self.masks.sparsity
+        if found > 0.1:
+            warnings.warn(
+                f"The model is pruned to {found:.3g} already, but the schedule of ThresholdPruning has not begun at "
+                f"step {step}: weights that were zero are trained again. To keep them at zero, use MagnitudePruning "
+                f"with schedules.ConstantSparsity({found:.3g}, begin_step={step}).",
+                stacklevel=2,
+            )
+        self.masks.keep([np.ones_like(kept) for kept in self.masks.kept])
+
+    def _lassos(self):
+        """The kernels that have a group lasso, each with it."""
+        pairs = ((kernel, kernel.variable.regularizer) for kernel in self.masks.kernels)
+        return [(kernel, lasso) for kernel, lasso in pairs if isinstance(lasso, BlockGroupLasso)]
+
+    def _check_lassos(self):
+        for kernel, lasso in self._lassos():
+            if (lasso.block_shape, lasso.gates) != (self.block_shape, kernel.gates):
+                raise ValueError(
+                    f"{kernel.path} has a BlockGroupLasso with block_shape={lasso.block_shape}, gates={lasso.gates}, "
+                    f"but is pruned with block_shape={self.block_shape}, gates={kernel.gates}: must be the same."
+                )
+
+    def _switch_lassos(self, on):
+        switched = [lasso for _, lasso in self._lassos() if lasso.active != on]
+        for lasso in switched:
+            lasso.active = on
+        if switched:
+            # What is compiled keeps the penalty that it was traced with.
+            self.model.make_train_function(force=True)
+            self.model.make_test_function(force=True)
