@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
+from keras_sparse_rnn.schedules import RampThreshold
 from keras_sparse_rnn.sparsity import SCORES
 
 SCOPES = ("layer", "global")
@@ -59,6 +60,11 @@ class MagnitudePruning(MaskCallback):
 
     def __init__(self, schedule, block_shape=(1, 1), scope="layer", layers=None, score="l1"):
         super().__init__(schedule, block_shape, layers)
+        if isinstance(schedule, RampThreshold):
+            raise ValueError(
+                "schedule: RampThreshold gives a threshold on |w|; MagnitudePruning needs a sparsity, as "
+                "schedules.PolynomialDecay gives it. For a threshold use ThresholdPruning."
+            )
         if scope not in SCOPES:
             raise ValueError(f"scope={scope!r}: must be one of {SCOPES}.")
         if score not in SCORES:

@@ -73,16 +73,18 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
 
     def on_train_batch_end(self, batch, logs=None):
         last, self._step = self._step, self._iterations()
-        # Masked first, so that an update ranks what the model really computed with.
-        self._apply()
         acted = [(step, value) for step in range(last + 1, self._step + 1) for due, value in [self.ask(step)] if due]
+        # Before masked weights are set to zero again: a method may let those return that their gradient has revived.
         if acted:
             self.update(*acted[-1])
-            self._apply()
+        self._apply()
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["sparsity"] = self.masks.sparsity
+            of_fit = {id(callback): callback.masks for callback in self._claims().values()} or {0: self.masks}
+            sizes = [masks.size for masks in of_fit.values()]
+            masked = [masks.sparsity * masks.size for masks in of_fit.values()]
+            logs["sparsity"] = sum(masked) / sum(sizes)
 
     def on_train_end(self, logs=None):
         self._apply()
@@ -113,13 +115,17 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self.masks.apply(_moving_averages(self.model.optimizer))
 
     def _claim(self, kernels):
-        # Keras hands all callbacks of one fit the same `params`: what lies there lives exactly as long as the fit.
-        claims = self.params.setdefault("masked_kernels", {}) if self.params else {}
+        claims = self._claims()
         for kernel in kernels:
             if claims.setdefault(id(kernel.variable), self) is not self:
                 raise ValueError(
                     f"{kernel.path} is pruned by two callbacks of this fit. Divide the layers among them with `layers`."
                 )
+
+    def _claims(self):
+        """Which callback masks which kernel in this fit: a dict from `id(variable)`."""
+        # Keras hands all callbacks of one fit the same `params`: what lies there lives exactly as long as the fit.
+        return self.params.setdefault("masked_kernels", {}) if self.params else {}
 
     def _warn_of_short_fit(self, epoch):
         params = self.params or {}

@@ -104,14 +104,6 @@ class ThresholdPruning(MaskCallback):
         if step == self._end_step:
             self._switch_lassos(on=False)
 
-    def on_train_batch_end(self, batch, logs=None):
-        last, self._step = self._step, self._iterations()
-        acted = [(step, value) for step in range(last + 1, self._step + 1) for due, value in [self.ask(step)] if due]
-        # Before masked weights are set to zero again: what their gradient has made of them may bring them back.
-        if acted:
-            self.update(*acted[-1])
-        self._apply()
-
     def _above(self, threshold):
         """For each kernel a bool array, True for the blocks that reach the threshold."""
         worth = (blocks.score(w, "max") for blocks, w in zip(self.masks.blocks, self.masks.values(), strict=True))

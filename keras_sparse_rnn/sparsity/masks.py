@@ -88,7 +88,12 @@ class Masks:
     def sparsity(self):
         """Share of the kernels' weights that is masked, in [0, 1]."""
         masked = sum(int(b.sizes[~kept].sum()) for b, kept in zip(self.blocks, self.kept, strict=True))
-        return masked / max(1, sum(int(b.sizes.sum()) for b in self.blocks))
+        return masked / max(1, self.size)
+
+    @property
+    def size(self):
+        """Number of the kernels' weights."""
+        return sum(int(blocks.sizes.sum()) for blocks in self.blocks)
 
 
 def lowest(scores, sizes, sparsity):

@@ -13,7 +13,7 @@ from keras import layers, optimizers
 
 from keras_sparse_rnn.callbacks import MagnitudePruning
 from keras_sparse_rnn.layers import EventGRU
-from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay
+from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay, RampThreshold
 from keras_sparse_rnn.sparsity import find_kernels, measure, measure_kernels
 
 JIT = keras.backend.backend() == "jax"  # XLA gains nothing here for tensorflow, and JAX is slow without
@@ -336,8 +336,11 @@ def test_no_warning_when_all_is_well(recwarn):
 def test_two_callbacks_share_a_model_but_not_a_kernel():
     half, most = ConstantSparsity(0.5, 0), ConstantSparsity(0.75, 0)
     model = gru_model()
-    fit(model, MagnitudePruning(half, layers="out"), MagnitudePruning(most, layers="gru"), epochs=1)
+    callbacks = MagnitudePruning(half, layers="out"), MagnitudePruning(most, layers="gru")
+    logged = fit(model, *callbacks, epochs=1).history["sparsity"]
     assert (measure(model, "out"), measure(model)) == (0.5, 0.75)
+    sizes = [callback.masks.size for callback in callbacks]
+    assert logged == [pytest.approx((0.5 * sizes[0] + 0.75 * sizes[1]) / sum(sizes))]
     with pytest.raises(ValueError, match="gru/gru_cell/kernel is pruned by two callbacks of this fit"):
         fit(model, MagnitudePruning(half), MagnitudePruning(most), epochs=1)
     fit(model, MagnitudePruning(most), epochs=1)
@@ -347,6 +350,7 @@ def test_two_callbacks_share_a_model_but_not_a_kernel():
     ("arguments", "message"),
     [
         ({"schedule": 0.9}, "schedule=0.9: must be a function"),
+        ({"schedule": RampThreshold(0, 1, 2, q=0.1)}, "RampThreshold gives a threshold"),
         ({"block_shape": (0, 4)}, r"block_shape=\(0, 4\): must be a pair"),
         ({"scope": "model"}, r"scope='model': must be one of \('layer', 'global'\)"),
         ({"score": "l0"}, r"score='l0': must be one of \('l1', 'l2', 'max'\)"),
