@@ -19,8 +19,8 @@ class EventGRU(keras.layers.RNN):
 
     Args:
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-            threshold_mode, threshold_initializer, trainable_threshold, surrogate_height, surrogate_width, reset, readout,
-            trace_decay, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
+            threshold_mode, threshold_initializer, trainable_threshold, surrogate_height, surrogate_width, reset,
+            readout, trace_decay, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
             recurrent_constraint, bias_constraint, seed: As in `EventGRUCell`.
         activity_regularizer: An `EventPenalty` acts on the states before the threshold or on the events. Any other
             regularizer acts on the output, as in Keras.
@@ -32,8 +32,8 @@ class EventGRU(keras.layers.RNN):
 
     Call arguments:
         sequences: Tensor (batch, time, features).
-        initial_state: List of the states before the first step, (batch, units) each: y and c, and the trace if that is the
-            readout. Zero by default.
+        initial_state: List of the states before the first step, (batch, units) each: y and c, and the trace if that is
+            the readout. Zero by default.
         mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
         training: Not used; recurrent layers have it.
 
@@ -150,11 +150,17 @@ class EventGRU(keras.layers.RNN):
     bias_constraint = property(attrgetter("cell.bias_constraint"))
     seed = property(attrgetter("cell.seed"))
 
+    @property
+    def variables(self):
+        # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
+        return [*super().variables, *(self.states or [])]
+
     def inner_loop(self, sequences, initial_state, mask, training=False):
         """The hook of `keras.layers.RNN` for the loop over time: (last output, outputs, last states)."""
         if len(initial_state) != len(self.cell.state_size):
             names = ["y", "c", "trace"][: len(self.cell.state_size)]
             raise ValueError(f"`initial_state` must be the list of {names}. Received: {len(initial_state)} tensors")
+        initial_state = [ops.convert_to_tensor(state, self.compute_dtype) for state in initial_state]
         if self.stateful:
             # Keras overwrites its variables in place at the end of the call; on PyTorch the gradient would notice.
             initial_state = [ops.copy(state) for state in initial_state]
@@ -173,7 +179,12 @@ class EventGRU(keras.layers.RNN):
             asked.append("candidate")
         weights = self.cell.recurrent_weights()
         emitted, states = self.cell.recurrence.sequence(
-            self.cell.project(sequences), initial_state[:2], weights, mask, tuple(asked)
+            self.cell.project(sequences),
+            initial_state[:2],
+            weights,
+            mask,
+            tuple(asked),
+            by_hand=self.cell.recurrence.hand_written and training,
         )
         emitted = dict(zip(asked, emitted, strict=True))
         outputs = emitted.get(sequence_of)
@@ -189,10 +200,7 @@ class EventGRU(keras.layers.RNN):
         if mask is not None and self.zero_output_for_mask:
             last_output = ops.where(mask[-1], last_output, ops.zeros_like(last_output))
             outputs = None if outputs is None else ops.where(mask, outputs, ops.zeros_like(outputs))
-        if self.return_sequences:
-            outputs = ops.transpose(outputs, (1, 0, 2))
-        else:
-            outputs = ops.expand_dims(last_output, 1)
+        outputs = ops.transpose(outputs, (1, 0, 2)) if self.return_sequences else ops.expand_dims(last_output, 1)
         return last_output, outputs, list(states)
 
     def get_config(self):

@@ -18,11 +18,11 @@ class EventGRUCell(keras.layers.Layer):
         c~ = z * c' + (1 - z) * g ;  e = [c~ > theta] ;  y = e * c~ ;  c = c~ - e * theta
 
     (' = the step before.) Gates, weights and their order are those of `keras.layers.GRUCell(reset_after=True)`, whose
-    weights load unchanged: `kernel` W (features, 3 * units), `recurrent_kernel` R (units, 3 * units) and `bias` b_x, b_r
-    (2, 3 * units). The threshold theta has one value per unit: the weight `threshold_logit` or `threshold` (units,).
+    weights load unchanged: `kernel` W (features, 3 * units), `recurrent_kernel` R (units, 3 * units) and `bias` b_x and
+    b_r (2, 3 * units). Each unit has a threshold theta: the weight `threshold_logit` or `threshold` (units,) gives it.
 
-    The derivative of e is replaced by the surrogate height * max(0, 1 - |c~ - theta| / width). Gradients flow everywhere,
-    through the reset and into the thresholds too.
+    The derivative of e is replaced by the surrogate height * max(0, 1 - |c~ - theta| / width). Gradients flow
+    everywhere, through the reset and into the thresholds too.
 
     Source: Subramoney et al., "Efficient recurrent architectures through activity sparsity and sparse back-propagation
     through time", ICLR 2023, arXiv:2206.06178, in the form of its authors' code (EvNN).
@@ -35,16 +35,17 @@ class EventGRUCell(keras.layers.Layer):
         kernel_initializer: Initializer of W.
         recurrent_initializer: Initializer of R.
         bias_initializer: Initializer of both biases.
-        threshold_mode: "sigmoid" trains rho with theta = sigmoid(rho), in (0, 1). "clipped" trains theta itself, put back
-            into [0, 1] after each update of the optimizer.
-        threshold_initializer: Initializer of rho or theta. By default rho ~ Normal(-3, 0.5), thresholds about 0.02 to 0.12,
-            or theta ~ Beta of mean 0.3. Small thresholds learn better: for fewer events use `EventPenalty` on `EventGRU`.
+        threshold_mode: "sigmoid" trains rho with theta = sigmoid(rho), in (0, 1). "clipped" trains theta itself, put
+            back into [0, 1] after each update of the optimizer.
+        threshold_initializer: Initializer of rho or theta. By default rho ~ Normal(-3, 0.5), most thresholds between
+            0.02 and 0.12, or theta ~ Beta of mean 0.3. Small thresholds learn better: for fewer events use
+            `EventPenalty` on `EventGRU`.
         trainable_threshold: False freezes the thresholds.
         surrogate_height: Height of the surrogate, at least 0.
         surrogate_width: Half-width of the surrogate in units of the state, positive (1 / epsilon in the paper).
         reset: Whether an event subtracts the threshold from the state.
-        readout: What the cell returns: "event" the events y, "cell" the state c after the reset, "trace" a decaying trace
-            of the events, trace = trace_decay * trace' + (1 - trace_decay) * y. The recurrence reads y in any case.
+        readout: What the cell returns: "event" the events y, "cell" the state c after the reset, "trace" a decaying
+            trace of the events, trace = trace_decay * trace' + (1 - trace_decay) * y. The recurrence reads y always.
         trace_decay: Decay of the trace, in [0, 1).
         kernel_regularizer: Regularizer of W.
         recurrent_regularizer: Regularizer of R.
@@ -65,8 +66,8 @@ class EventGRUCell(keras.layers.Layer):
     Raises:
         ValueError: an argument is out of its range.
 
-    Under a mask, `keras.layers.RNN` on JAX repeats the first state, y, at masked steps, whatever the readout. For the other
-    readouts use `EventGRU`, which repeats the readout on every backend.
+    Under a mask, `keras.layers.RNN` on JAX repeats the first state, y, at masked steps, whatever the readout. For the
+    other readouts use `EventGRU`, which repeats the readout on every backend.
 
     Example:
 
@@ -178,7 +179,7 @@ class EventGRUCell(keras.layers.Layer):
             shape=(self.units,),
             name="threshold_logit" if sigmoid else "threshold",
             initializer=self.threshold_initializer,
-            constraint=None if sigmoid else _into_unit_interval,
+            constraint=None if sigmoid else _UnitInterval(),
             trainable=self.trainable_threshold,
         )
         self.built = True
@@ -198,13 +199,16 @@ class EventGRUCell(keras.layers.Layer):
     def project(self, inputs):
         """What the inputs give to the gates: three tensors (..., units) for inputs (..., features).
 
-        The recurrent biases of the gates z and r are constant and added here, once for a whole sequence.
+        The recurrent biases of the gates z and r are added here, once for a whole sequence.
         """
-        a = ops.matmul(inputs, self.kernel)
+        # Three products: to split one would copy it.
+        kernels = ops.split(ops.convert_to_tensor(self.kernel), 3, axis=-1)
+        gates = [ops.matmul(inputs, kernel) for kernel in kernels]
         if self.use_bias:
-            inner = ops.concatenate([self.bias[1, : 2 * self.units], ops.zeros_like(self.bias[1, 2 * self.units :])])
-            a = a + (self.bias[0] + inner)
-        return ops.split(a, 3, axis=-1)
+            (b_z, b_r, b_h), (recurrent_b_z, recurrent_b_r, _) = (ops.split(self.bias[i], 3) for i in range(2))
+            biases = (b_z + recurrent_b_z, b_r + recurrent_b_r, b_h)
+            gates = [gate + bias for gate, bias in zip(gates, biases, strict=True)]
+        return tuple(gates)
 
     def recurrent_weights(self):
         """R, the recurrent bias of the candidate, and theta, as tensors in the compute dtype."""
@@ -251,5 +255,6 @@ class EventGRUCell(keras.layers.Layer):
         }
 
 
-def _into_unit_interval(threshold):
-    return ops.clip(threshold, 0.0, 1.0)
+class _UnitInterval(keras.constraints.Constraint):
+    def __call__(self, threshold):
+        return ops.clip(threshold, 0.0, 1.0)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 
+import keras
 from keras import ops
 
 from keras_sparse_rnn.layers import loops
@@ -15,8 +16,8 @@ class EventRecurrence:
         z = s(a_z + q_z) ;  r = s(a_r + q_r) ;  g = f(a_h + r * q_h) ;  q = y' R + b
         c~ = z * c' + (1 - z) * g ;  e = [c~ > theta] ;  y = e * c~ ;  c = c~ - e * theta
 
-    Gates come as a tuple (a_z, a_r, a_h) = x W + b_x, states as (y, c), weights as (R, b, theta), where b is the recurrent
-    bias of the candidate alone: those of z and r belong to the gates.
+    Gates come as a tuple (a_z, a_r, a_h) = x W + b_x, states as (y, c), weights as (R, b, theta), where b is the
+    recurrent bias of the candidate alone: those of z and r belong to the gates.
     """
 
     activation: Callable
@@ -25,9 +26,15 @@ class EventRecurrence:
     surrogate_width: float
     reset: bool
 
+    @property
+    def hand_written(self):
+        """Whether the backward pass below is that of the activations."""
+        return self.activation is keras.activations.tanh and self.recurrent_activation is keras.activations.sigmoid
+
     def surrogate(self, distance):
         """The derivative that stands for that of the event: a triangle over c~ - theta."""
-        return self.surrogate_height * ops.relu(1 - ops.abs(distance) / self.surrogate_width)
+        slope = self.surrogate_height / self.surrogate_width
+        return ops.relu(self.surrogate_height - slope * ops.abs(distance))
 
     def event(self, candidate, threshold):
         """1 where the state exceeds its threshold, else 0, in the dtype of the state, with the surrogate gradient."""
@@ -44,7 +51,7 @@ class EventRecurrence:
         a_z, a_r, a_h = gates
         y, c = states
         recurrent_kernel, bias, threshold = weights
-        q_z, q_r, q_h = ops.split(ops.matmul(y, recurrent_kernel), 3, axis=-1)
+        q_z, q_r, q_h = ops.split(y @ recurrent_kernel, 3, axis=-1)
         q_h = q_h + bias
         z = self.recurrent_activation(a_z + q_z)
         r = self.recurrent_activation(a_r + q_r)
@@ -55,7 +62,7 @@ class EventRecurrence:
         new_c = candidate - e * threshold if self.reset else candidate
         return (new_y, new_c), candidate, (z, r, g, q_h)
 
-    def sequence(self, gates, states, weights, mask=None, outputs=("y",)):
+    def sequence(self, gates, states, weights, mask=None, outputs=("y",), by_hand=False):
         """All steps of a sequence.
 
         Args:
@@ -63,22 +70,118 @@ class EventRecurrence:
             states: y and c before the first step, (batch, units) each.
             weights: R (units, 3 * units), b (units,), theta (units,).
             mask: Boolean array (time, batch, 1): where it is False the states are held.
-            outputs: What to return of each step: any of "y", "c" (held where masked) and "candidate" (c~, without meaning
-                where masked).
+            outputs: What to return of each step: any of "y", "c" (held where masked) and "candidate" (c~, without
+                meaning where masked).
+            by_hand: Whether the gradient is the backward pass written below, the faster way to train, rather than the
+                backend's own. Only if `hand_written`.
 
         Returns:
             A tuple of the asked arrays (time, batch, units), and the states after the last step.
         """
+        masks = () if mask is None else (mask,)
+        if by_hand:
+            backward_pass = _BackwardPass(self, outputs)
+            arrays = (*gates, *weights, *states, *masks)
+            *emitted, y, c = loops.with_gradient(backward_pass.forward, backward_pass.backward, arrays)
+            return tuple(emitted), (y, c)
 
         def step(states, inputs):
             new_states, candidate = self.step(inputs[:3], states, weights)
-            new_states = _hold(new_states, states, inputs[3:])
-            values = {"y": new_states[0], "c": new_states[1], "candidate": candidate}
-            return new_states, tuple(values[name] for name in outputs)
+            y, c = _hold(new_states, states, inputs[3:])
+            values = {"y": y, "c": c, "candidate": candidate}
+            return (y, c), tuple(values[name] for name in outputs)
 
-        sequences = (*gates, mask) if mask is not None else gates
-        states, emitted = loops.scan(step, states, sequences, (gates[0].shape[-1],) * len(outputs))
+        states, emitted = loops.scan(step, states, (*gates, *masks), (gates[0].shape[-1],) * len(outputs))
         return emitted, states
+
+
+@dataclasses.dataclass(frozen=True)
+class _BackwardPass:
+    """Backpropagation through time, arranged so that little of it is sequential.
+
+    With psi the surrogate, and d_y, d_c and d the gradients in y, c and c~ of one step:
+
+        d = (e + psi c~) d_y + (1 - psi theta) d_c
+        d_a_z = (c' - g) z (1 - z) d ;  d_a_h = (1 - z) (1 - g^2) d ;  d_q_h = r d_a_h ;  d_a_r = q_h r (1 - r) d_a_h
+        d_y' = (d_a_z, d_a_r, d_q_h) R^T ;  d_c' = z d
+        d_theta = sum of (psi theta - e) d_c - psi c~ d_y
+
+    The factors depend on the forward pass only. The gradient in R is a product over all steps at once, after the loop.
+    """
+
+    recurrence: EventRecurrence
+    outputs: tuple
+
+    def forward(self, a_z, a_r, a_h, recurrent_kernel, bias, threshold, y, c, *masks):
+        weights = (recurrent_kernel, bias, threshold)
+
+        def step(states, inputs):
+            new_states, candidate, gates = self.recurrence._step(inputs[:3], states, weights, _fired)
+            new_y, new_c = _hold(new_states, states, inputs[3:])
+            return (new_y, new_c), (new_y, candidate, *gates, *([new_c] if "c" in self.outputs else []))
+
+        widths = (a_z.shape[-1],) * (7 if "c" in self.outputs else 6)
+        (last_y, last_c), emitted = loops.scan(step, (y, c), (a_z, a_r, a_h, *masks), widths)
+        values = {"y": emitted[0], "candidate": emitted[1], "c": emitted[-1]}
+        residuals = (recurrent_kernel, threshold, y, *emitted[:6], *masks)
+        return (*(values[name] for name in self.outputs), last_y, last_c), residuals
+
+    def backward(self, residuals, upstream):
+        recurrent_kernel, threshold, first_y, y, candidate, z, r, g, q_h, *masks = residuals
+        *d_outputs, d_last_y, d_last_c = upstream
+        units = threshold.shape[-1]
+        transposed_kernel = ops.transpose(recurrent_kernel)
+        saved, factors = (candidate, z, r, g, q_h, *masks), self._factors
+        if not loops.FUSES:
+            saved, factors = self._factors(threshold, *saved), lambda _, *factors: factors
+
+        def step(states, inputs):
+            d_y, d_c, d_threshold = states
+            d_output = dict(zip(self.outputs, inputs[len(saved) :], strict=True))
+            if "y" in d_output:
+                d_y = d_y + d_output["y"]
+            if "c" in d_output:
+                d_c = d_c + d_output["c"]
+            by_y, by_c, theta_by_y, theta_by_c, z, r, a_z, a_r, a_h, *held = factors(threshold, *inputs[: len(saved)])
+            d = by_y * d_y + by_c * d_c
+            if "candidate" in d_output:
+                d = d + d_output["candidate"]
+            d_a_z, d_a_h = a_z * d, a_h * d
+            d_a_r, d_q_h = a_r * d_a_h, r * d_a_h
+            d_y_before = ops.concatenate([d_a_z, d_a_r, d_q_h], axis=-1) @ transposed_kernel
+            d_c_before = z * d
+            for h in held:
+                d_y_before, d_c_before = d_y_before + h * d_y, d_c_before + h * d_c
+            d_threshold = d_threshold + (theta_by_y * d_y + theta_by_c * d_c)
+            return (d_y_before, d_c_before, d_threshold), (d_a_z, d_a_r, d_a_h, d_q_h)
+
+        initial = (d_last_y, d_last_c, ops.zeros_like(d_last_c))
+        (d_y, d_c, d_threshold), (d_a_z, d_a_r, d_a_h, d_q_h) = loops.scan(
+            step, initial, (*saved, *d_outputs), (units,) * 4, reverse=True
+        )
+        y_before = ops.reshape(ops.concatenate([first_y[None], y[:-1]], axis=0), (-1, units))
+        d_kernel = [ops.transpose(y_before) @ ops.reshape(d_q, (-1, units)) for d_q in (d_a_z, d_a_r, d_q_h)]
+        d_weights = ops.concatenate(d_kernel, axis=-1), ops.sum(d_q_h, axis=(0, 1)), ops.sum(d_threshold, axis=0)
+        return (d_a_z, d_a_r, d_a_h, *d_weights, d_y, d_c, *(None for _ in masks))
+
+    def _factors(self, threshold, candidate, z, r, g, q_h, *masks):
+        """What d_y and d_c are multiplied with to give d and d_theta, and d to give the gradients in the gates."""
+        e = _fired(candidate, threshold)
+        psi = self.recurrence.surrogate(candidate - threshold)
+        # As a number the mask is 1 where the step counts, and 0 where states, and so their gradients, just pass.
+        valid = [ops.cast(mask, candidate.dtype) for mask in masks]
+        for v in valid:
+            e, psi = v * e, v * psi
+        psi_candidate = psi * candidate
+        psi_threshold = psi * threshold if self.recurrence.reset else ops.zeros_like(psi)
+        by_c = (valid[0] if valid else 1) - psi_threshold
+        theta_by_c = psi_threshold - e if self.recurrence.reset else psi_threshold
+        not_z = 1 - z
+        return (
+            *(e + psi_candidate, by_c, -psi_candidate, theta_by_c, z, r),
+            *((candidate - g) * not_z, q_h * (1 - r) * r, (1 - g * g) * not_z),  # c~ - g = z (c' - g)
+            *(1 - v for v in valid),
+        )
 
 
 def trace_step(y, trace, decay):

@@ -171,23 +171,22 @@ def test_gradients_are_those_of_the_equations(readout, reset, masked, height, wi
 
     layer = event_gru_with(p, readout=readout, reset=reset, surrogate_height=height, surrogate_width=width)
     before_input, before_y, before_c = identity(FEATURES), identity(UNITS), identity(UNITS)
-    sequence, valid = keras.Input((TIME, FEATURES)), keras.Input((TIME,), dtype="bool")
+    sequence, valid = keras.Input((TIME, FEATURES)), [keras.Input((TIME,), dtype="bool")] * masked
     states = [keras.Input((UNITS,)) for _ in initial_states(p, readout)]
     output = layer(
         before_input(sequence),
         initial_state=[before_y(states[0]), before_c(states[1]), *states[2:]],
-        mask=valid if masked else None,
+        mask=valid[0] if masked else None,
     )
-    model = keras.Model([sequence, valid, *states], output)
+    model = keras.Model([sequence, *states, *valid], output)
 
     # One step of gradient descent shows the gradients on every backend, by the path that every user takes.
     weights = [*layer.weights, before_input.kernel, before_y.kernel, before_c.kernel]
     before = [keras.ops.convert_to_numpy(w) + 0 for w in weights]
     model.compile(keras.optimizers.SGD(1.0), loss=lambda y_true, y_pred: keras.ops.sum(y_true * y_pred))
-    inputs = [x.transpose(1, 0, 2), mask[..., 0].T, *initial_states(p, readout)]
+    inputs = [value.astype("float32") for value in (x.transpose(1, 0, 2), *initial_states(p, readout))]
     model.train_on_batch(
-        [value if value.dtype == bool else value.astype("float32") for value in inputs],
-        upstream[readout].transpose(1, 0, 2).astype("float32"),
+        [*inputs, *([mask[..., 0].T] * masked)], upstream[readout].transpose(1, 0, 2).astype("float32")
     )
     grads = [b - keras.ops.convert_to_numpy(w) for b, w in zip(before, weights, strict=True)]
 
@@ -207,13 +206,8 @@ def test_without_threshold_and_reset_it_is_keras_gru(masked, go_backwards):
     arguments = {"return_sequences": True, "return_state": True, "go_backwards": go_backwards}
     gru = keras.layers.GRU(UNITS, reset_after=True, bias_initializer="glorot_uniform", **arguments)
     expected, last = gru(x, mask=mask)
-    layer = EventGRU(
-        UNITS,
-        threshold_mode="clipped",
-        threshold_initializer=keras.initializers.Constant(-2.0),
-        reset=False,
-        **arguments,
-    )
+    never_below = keras.initializers.Constant(-2.0)
+    layer = EventGRU(UNITS, threshold_mode="clipped", threshold_initializer=never_below, reset=False, **arguments)
     layer.build(x.shape)
     layer.set_weights([*gru.get_weights(), layer.get_weights()[-1]])
     output, y, c = layer(x, mask=mask)

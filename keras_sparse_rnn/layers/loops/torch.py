@@ -2,6 +2,8 @@
 
 import torch
 
+FUSES = False
+
 
 def scan(step, states, sequences, widths, reverse=False):
     steps = list(zip(*(torch.unbind(sequence) for sequence in sequences), strict=True))
