@@ -75,8 +75,8 @@ class Table:
         tried = ", ".join(str(net.units) for net in contest.tried)
         found = "the last" if contest.smallest else "none"
         return [
-            f"All nets were trained alike, {recipe.epochs} epochs; figures are {means}. Pruned: both kernels, in "
-            f"{block} blocks, during fit.",
+            f"All nets were trained alike, {recipe.epochs} epochs, by a recipe that was chosen for the EventGRU; figures "
+            f"are {means}. Pruned: both kernels, in {block} blocks, during fit.",
             f"As accurate: at most one standard error, {100 * contest.margin:.1f} points, below the EventGRU. Dense "
             f"GRUs of {tried} units were tried and {found} passed, judged on the test set itself, which favours them.",
             "[1] Of the recurrent layer, over the real steps of the test set, without the padding before a sequence. "
