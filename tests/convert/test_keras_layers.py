@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from event_models import event_model, prune, sequences
-from keras.layers import GRU, Dense
+from keras.layers import GRU, LSTM, Dense
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import EventGRU
@@ -13,6 +13,7 @@ from keras_sparse_rnn.runtime.model import Model
 LAYERS = {
     "GRU": lambda units=9, **arguments: GRU(units, **arguments),
     "GRU, reset before": lambda units=9, **arguments: GRU(units, reset_after=False, **arguments),
+    "LSTM": lambda units=9, **arguments: LSTM(units, **arguments),
 }
 MODELS = {
     "one layer": lambda layer: [layer()],
@@ -35,7 +36,7 @@ def _model(layers):
     rng = np.random.default_rng(0)
     for variable in model.trainable_variables:
         if variable.name == "bias":
-            variable.assign(rng.normal(0, 0.5, variable.shape))
+            variable.assign_add(rng.normal(0, 0.5, variable.shape))
     return model
 
 
@@ -92,13 +93,39 @@ def test_error_does_not_grow_along_a_long_sequence(layer):
 
 
 def test_layers_become_ops_and_only_events_have_a_rate():
-    model = _model([EventGRU(8, return_sequences=True), GRU(6, return_sequences=True)])
-    converted = ksr.convert(model, sequences())
-    assert [op.name for op in Model(converted.data).operators] == ["KsrEventGru", "KsrGru"]
-    events, gru = converted.report.layers
+    layers = [layer(8, return_sequences=True) for layer in (EventGRU, GRU, LSTM)]
+    converted = ksr.convert(_model(layers), sequences())
+    assert [op.name for op in Model(converted.data).operators] == ["KsrEventGru", "KsrGru", "KsrLstm"]
+    events, *others = converted.report.layers
     assert 0 < events.event_rate < 1 and events.event_agreement > 0.97
-    assert gru.event_rate is None and gru.event_agreement is None
+    assert all(layer.event_rate is None and layer.event_agreement is None for layer in others)
     assert str(converted.report).count("events") == 2  # both lines of the EventGRU
+
+
+def _remembering(**biases):
+    """An LSTM whose cells add up their inputs and forget little."""
+    model = event_model([LSTM(8, return_sequences=True, name="memory")], steps=200)
+    kernel, recurrent_kernel, bias = model.get_weights()
+    for gate, value in biases.items():
+        bias.reshape(4, 8)["ifco".index(gate)] = value
+    model.set_weights([kernel, recurrent_kernel, bias])
+    return model, np.abs(sequences(steps=200))
+
+
+@pytest.mark.parametrize("forget_bias", [2, 4, 8])
+def test_large_cell_states(forget_bias):
+    model, x = _remembering(f=forget_bias)
+    converted = ksr.convert(model, x)
+    error = np.abs(converted.predict(x) - model.predict(x, verbose=0))
+    assert error.mean() <= converted.engine().outputs[0].scale
+
+
+def test_cell_states_beyond_the_range_of_int8_are_refused():
+    model, x = _remembering(i=9, f=9, c=9)
+    with pytest.raises(ValueError, match="'memory' has cell states up to .* hold them up to 128"):
+        ksr.convert(model, x)
+    converted = ksr.convert(model, x, weights="float32")
+    np.testing.assert_allclose(converted.predict(x), model.predict(x, verbose=0), atol=1e-5)
 
 
 def test_verification_finds_a_wrong_gate_order(monkeypatch):

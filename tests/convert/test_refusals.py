@@ -25,7 +25,10 @@ class Subclassed(keras.Model):
     [
         (lambda: keras.Sequential([EventGRU(4)]), "not built"),
         (lambda: event_model([keras.layers.Dense(2)]), "no recurrent layer"),
-        (lambda: event_model([keras.layers.LSTM(4, name="memory")]), r"'memory' \(LSTM\).*supported: EventGRU"),
+        (
+            lambda: event_model([keras.layers.SimpleRNN(4, name="s")]),
+            r"'s' \(SimpleRNN\).*supported: EventGRU, GRU, LSTM",
+        ),
         (lambda: event_model([keras.layers.RNN(EventGRUCell(4), name="loop")]), r"'loop' \(RNN\)"),
         (lambda: event_model([keras.layers.Bidirectional(EventGRU(4), name="both")]), r"'both' \(Bidirectional\)"),
         (lambda: event_model([keras.layers.Masking(name="masks"), EventGRU(4)]), r"'masks' \(Masking\)"),

@@ -159,7 +159,9 @@ def small_op(kind, inputs, dtype, seed, x_zero_point):
     """An op of 12 units and 9 steps, in which an EventGru's units fire here and there."""
     rng = np.random.default_rng(seed)
     kind, units = OPS[kind], 12
-    options = {"units": units, "block": 4, "go_backwards": 0, "return_sequences": 1} | OWN_OPTIONS[kind.NAME](rng)
+    options = {"units": units, "block": 4, "go_backwards": 0, "return_sequences": 1} | OWN_OPTIONS[kind.NAME](
+        rng, dtype
+    )
     if "readout" in options:
         options |= {"readout": 0, "reset": 1}
     shapes = (inputs, len(kind.KERNEL_SLOTS), units), (units, len(kind.RECURRENT_SLOTS), units), (4, units), (units,)

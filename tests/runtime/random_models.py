@@ -55,7 +55,7 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru"):
         "go_backwards": int(rng.integers(2)),
         "return_sequences": int(rng.integers(2)),
     }
-    own = OWN_OPTIONS[kind.NAME](rng)
+    own = OWN_OPTIONS[kind.NAME](rng, dtype)
     density = rng.choice([0.0, 1.0, rng.random()])
     sparse = [None, True, False][rng.integers(3)]
     kernels = (inputs, len(kind.KERNEL_SLOTS), units), (units, len(kind.RECURRENT_SLOTS), units)
@@ -71,12 +71,13 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru"):
 
 
 OWN_OPTIONS = {
-    "KsrEventGru": lambda rng: {
+    "KsrEventGru": lambda rng, dtype: {
         "readout": int(rng.integers(3)),
         "reset": int(rng.integers(2)),
         "trace_rate": int(rng.integers(2**31)),
     },
-    "KsrGru": lambda rng: {"reset_after": int(rng.integers(2))},
+    "KsrGru": lambda rng, dtype: {"reset_after": int(rng.integers(2))},
+    "KsrLstm": lambda rng, dtype: {"cell_bits": int(rng.integers(8)) if dtype == np.int8 else 0},
 }
 
 

@@ -13,8 +13,8 @@ from keras_sparse_rnn.runtime.ops.gates import SIGMOID_TABLE, TANH_TABLE
 by_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def _native(op):
-    inputs = [op.x[None], *op.constants]
+def _native(op, states=()):
+    inputs = [op.x[None], *op.constants, *states]
     return NativeOp(op.op.NAME, op.op.options.to_bytes(), inputs, op.output_shape, op.x.dtype)(inputs)
 
 
@@ -24,6 +24,26 @@ def test_int8_equals_the_reference_bit_for_bit(kind, first):
     for seed in range(first, first + 100):
         op = random_op(seed, kind=kind)
         np.testing.assert_array_equal(_native(op), op.expected(), err_msg=op.label)
+
+
+@by_kind
+def test_states_equal_the_reference_bit_for_bit(kind):
+    """From states at the ends of their ranges, where an overflow would show."""
+    for seed in range(100):
+        op = random_op(seed, kind=kind)
+        rng = np.random.default_rng(seed)
+        tensors = op.op.states()
+        ends = [[np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max] for tensor in tensors]
+        stored = [rng.choice(end, t.shape).astype(t.dtype) for end, t in zip(ends, tensors, strict=True)]
+        state = {t.name: s[0].astype(np.int64) - t.zero_point for t, s in zip(tensors, stored, strict=True)}
+        outputs = op.op(op.x, state)
+        ours = _native(op, stored)
+        np.testing.assert_array_equal(ours[0], outputs if op.op.options.return_sequences else outputs[-1], op.label)
+        if getattr(op.op.options, "readout", 2) != 2:
+            del state["trace"]  # kept only where it is read out
+        for tensor, after in zip(tensors, stored, strict=True):
+            if tensor.name in state:
+                np.testing.assert_array_equal(after[0].astype(int) - tensor.zero_point, state[tensor.name], op.label)
 
 
 def test_random_event_models_cover_silence_and_full_activity():

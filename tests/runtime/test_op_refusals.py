@@ -67,7 +67,7 @@ EVERY_KIND = [
 ]
 OPTIONS = [(kind, change) for kind in KINDS for change in EVERY_KIND]
 OPTIONS += [("KsrEventGru", {"readout": 3}), ("KsrEventGru", {"reset": 2}), ("KsrEventGru", {"trace_rate": -1})]
-OPTIONS += [("KsrGru", {"reset_after": 2})]
+OPTIONS += [("KsrGru", {"reset_after": 2}), ("KsrLstm", {"cell_bits": 8})]
 
 
 @pytest.mark.parametrize(("kind", "change"), OPTIONS, ids=str)

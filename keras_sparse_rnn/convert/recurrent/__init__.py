@@ -2,8 +2,9 @@
 
 from keras_sparse_rnn.convert.recurrent.event_gru import EventGRULayer
 from keras_sparse_rnn.convert.recurrent.gru import GRULayer
+from keras_sparse_rnn.convert.recurrent.lstm import LSTMLayer
 
-KINDS = (EventGRULayer, GRULayer)
+KINDS = (EventGRULayer, GRULayer, LSTMLayer)
 
 
 def recurrent_layer(layer):

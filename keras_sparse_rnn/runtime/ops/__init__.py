@@ -2,5 +2,6 @@
 
 from keras_sparse_rnn.runtime.ops.event_gru import EventGru
 from keras_sparse_rnn.runtime.ops.gru import Gru
+from keras_sparse_rnn.runtime.ops.lstm import Lstm
 
-OPS = {op.NAME: op for op in (EventGru, Gru)}
+OPS = {op.NAME: op for op in (EventGru, Gru, Lstm)}
