@@ -18,11 +18,15 @@ def convert(
     block_size=None,
     verify=True,
 ):
-    """Converts a Keras model with EventGRU layers to a `.tflite` model.
+    """Converts a Keras model with recurrent layers to a `.tflite` model.
 
-    Each EventGRU becomes one custom op, KsrEventGru, whose weights are stored in blocks where that is smaller and whose
-    cost falls with the sparsity of both weights and events. All other layers are left to TensorFlow Lite's converter.
-    The Keras backend must be TensorFlow; a model trained on another one is saved there and loaded here.
+    Each recurrent layer becomes one custom op: an EventGRU KsrEventGru, a `keras.layers.GRU` KsrGru, a
+    `keras.layers.LSTM` KsrLstm. Its weights are stored in blocks where that is smaller, and as they are where it is
+    not: dense layers convert as well. The cost falls with the sparsity of the weights and, in an EventGRU, of the
+    events. All other layers are left to TensorFlow Lite's converter. The Keras backend must be TensorFlow; a model
+    trained on another one is saved there and loaded here.
+
+    A GRU may have `reset_after` either way; activations must be the standard tanh and sigmoid.
 
     Args:
         model: A built Sequential or Functional model.

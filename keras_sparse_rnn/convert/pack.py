@@ -5,8 +5,6 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.runtime.block_sparse import encode, stride_of
-from keras_sparse_rnn.runtime.event_gru import NAME
 
 _TENSOR_TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
@@ -17,23 +15,6 @@ _TENSOR_TYPES = {
     np.dtype(np.int32): schema.TensorType.INT32,
     np.dtype(np.uint32): schema.TensorType.UINT32,
 }
-
-
-def pack_weights(weights, block, sparse=None):
-    """The constant tensors 1 to 8 of KsrEventGru, as a list of arrays; None where a tensor is absent.
-
-    Args:
-        weights: `EventGruWeights`.
-        block: Width of a block.
-        sparse: Whether to store blocks or everything; None takes what is smaller, for each matrix.
-    """
-    units = len(weights.threshold)
-    bias = np.zeros((4, stride_of(units, block)), weights.bias.dtype)
-    bias[:, :units] = weights.bias
-    kernel = encode(weights.kernel, block, last_slot=2, sparse=sparse)
-    recurrent_kernel = encode(weights.recurrent_kernel, block, last_slot=3, sparse=sparse)
-    matrices = [part for m in (kernel, recurrent_kernel) for part in (m.values, m.index, m.rows)]
-    return [*matrices, bias.reshape(-1), weights.threshold]
 
 
 class ModelWriter:
@@ -90,20 +71,25 @@ class ModelWriter:
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
-    def add_event_gru(self, name, options, constants, x, output):
-        """Adds a KsrEventGru op from tensor number `x` to number `output`; `constants` as `pack_weights` gives."""
-        parts = ("kernel", "kernel_index", "kernel_rows")
-        labels = [*parts, *(f"recurrent_{part}" for part in parts), "bias", "threshold"]
+    def add_recurrent(self, name, op, constants, x, output):
+        """Adds an op from tensor number `x` to number `output`.
+
+        Args:
+            name: What the names of its constant tensors begin with.
+            op: A `RecurrentOp`.
+            constants: Its constant tensors, as `op.constants()` gives them.
+            x, output: Tensor numbers.
+        """
         numbers = [
             -1 if data is None else self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
-            for label, data in zip(labels, constants, strict=True)
+            for label, data in zip(op.CONSTANTS, constants, strict=True)
         ]
-        op = schema.OperatorT()
-        op.opcodeIndex = self._custom_code(NAME)
-        op.inputs = [x, *numbers]
-        op.outputs = [output]
-        op.customOptions = np.frombuffer(options.to_bytes(), np.uint8)
-        self._graph.operators.append(op)
+        added = schema.OperatorT()
+        added.opcodeIndex = self._custom_code(op.NAME)
+        added.inputs = [x, *numbers]
+        added.outputs = [output]
+        added.customOptions = np.frombuffer(op.options.to_bytes(), np.uint8)
+        self._graph.operators.append(added)
 
     def _custom_code(self, name):
         for i, code in enumerate(self._file.operatorCodes):
@@ -148,7 +134,7 @@ class ModelWriter:
 
 
 class _AlignedBuffer(schema.BufferT):
-    """Lies at a multiple of 16 bytes, as the schema asks and kernels expect; its own Python class does not see to it."""
+    """The schema asks for multiples of 16 bytes, kernels expect them, and its own Python class does not see to it."""
 
     def __init__(self, data=None):
         super().__init__()

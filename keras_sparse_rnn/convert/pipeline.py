@@ -7,37 +7,37 @@ import numpy as np
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.lower import lower
-from keras_sparse_rnn.convert.pack import ModelWriter, pack_weights
-from keras_sparse_rnn.convert.plan import RecurrentCall, plan
-from keras_sparse_rnn.convert.quantize import Scale, float_options, quantize, read_weights
+from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.convert.plan import plan
+from keras_sparse_rnn.convert.quantize import Scale
+from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer
 from keras_sparse_rnn.convert.report import LayerReport, Report
 from keras_sparse_rnn.convert.verify import verify_layer, verify_outputs
 from keras_sparse_rnn.runtime.block_sparse import BLOCKS
-from keras_sparse_rnn.runtime.event_gru import EventGruOptions
 from keras_sparse_rnn.runtime.native import load_library
+from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp
 
 _UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What a recurrent call took and gave on the representative data: `(samples, steps, ...)` each."""
+    """What a recurrent call took and gave, and its states after each step, on the representative data:
+    `(samples, steps, ...)` each."""
 
     x: np.ndarray
     y: np.ndarray
-    events: np.ndarray
-    cells: np.ndarray
+    states: list
 
 
 @dataclass(frozen=True, eq=False)
 class PackedCall:
-    """A recurrent call as an op: its options and constant tensors, and the scales of its tensors (None: float32)."""
+    """A recurrent call as an op: its definition, its constant tensors, and the scale of its input (None: float32)."""
 
-    call: RecurrentCall
-    options: EventGruOptions
+    layer: RecurrentLayer
+    op: RecurrentOp
     constants: list
     x_scale: Scale | None
-    event_scale: float | None
 
 
 def run(model, representative_data, is_int8, target, time_steps, block_size, verify):
@@ -56,22 +56,23 @@ def run(model, representative_data, is_int8, target, time_steps, block_size, ver
         )
     data = _check_data(cut, representative_data)
     values = cut.probe.predict(data, batch_size=32, verbose=0)
-    observed = [Observed(*values[4 * i : 4 * i + 4]) for i in range(len(cut.calls))]
+    calls, outputs = keras.tree.pack_sequence_as(cut.observed, values)
+    observed = [Observed(*call) for call in calls]
     calibration = {id(tensor): array for tensor, array in zip(cut.inputs, data, strict=True)}
     for call, seen in zip(cut.calls, observed, strict=True):
         calibration[id(call.x)], calibration[id(call.y)] = seen.x, seen.y
-    for tensor, array in zip(cut.outputs, values[4 * len(cut.calls) :], strict=True):
+    for tensor, array in zip(cut.outputs, outputs, strict=True):
         calibration[id(tensor)] = array
 
     rest = lower(cut, calibration if is_int8 else None)
     file, packed = _assemble(cut, rest, observed, calibration, is_int8, block_size)
-    layers = [LayerReport.of(op, seen) for op, seen in zip(packed, observed, strict=True)]
+    layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]
     report = Report(weights="int8" if is_int8 else "float32", target=target, file_bytes=len(file), layers=layers)
     converted = ConvertedModel(file, report)
     if verify:
-        for op, seen, layer in zip(packed, observed, layers, strict=True):
-            verify_layer(op, seen, layer)
-        verify_outputs(converted, data, values[4 * len(cut.calls) :])
+        for call, seen, layer in zip(packed, observed, layers, strict=True):
+            verify_layer(call, seen, layer)
+        verify_outputs(converted, data, outputs)
     return converted
 
 
@@ -96,26 +97,19 @@ def _assemble(cut, rest, observed, calibration, is_int8, block_size):
     for call, seen in zip(cut.calls, observed, strict=True):
         x, y = number_of(call.x, f"{call.layer.name}/input"), number_of(call.y, f"{call.layer.name}/output")
         scales = [Scale(*writer.scale_of(number)) for number in (x, y)] if is_int8 else None
-        op = _pack_smallest(call, scales, seen, (block_size,) if block_size else BLOCKS)
-        writer.add_event_gru(call.layer.name, op.options, op.constants, x, y)
-        packed.append(op)
+        packed.append(_pack_smallest(call.layer, scales, seen, (block_size,) if block_size else BLOCKS))
+        writer.add_recurrent(call.layer.name, packed[-1].op, packed[-1].constants, x, y)
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
     return writer.finish(inputs, outputs), packed
 
 
-def _pack_smallest(call, scales, seen, blocks):
+def _pack_smallest(layer, scales, seen, blocks):
     candidates = []
     for block in blocks:
-        if scales:
-            largest = float(seen.events.max())
-            options, weights = quantize(call.layer, block, *scales, largest)
-            event_scale = options.event_scale
-        else:
-            options, weights, event_scale = float_options(call.layer, block), read_weights(call.layer), None
-        constants = pack_weights(weights, block)
-        candidates.append(PackedCall(call, options, constants, scales[0] if scales else None, event_scale))
-    return min(candidates, key=lambda op: sum(part.nbytes for part in op.constants if part is not None))
+        op = layer.int8_op(block, *scales, seen.states) if scales else layer.float32_op(block)
+        candidates.append(PackedCall(layer, op, op.constants(), scales[0] if scales else None))
+    return min(candidates, key=lambda call: sum(part.nbytes for part in call.constants if part is not None))
 
 
 def _check_data(cut, data):

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.convert.recurrent import KINDS, recurrent_layer
+from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, copy_layer
 
 # Layers that do nothing at inference.
 _TRAINING_ONLY = (
@@ -31,14 +32,17 @@ _UNSUPPORTED = (
     keras.layers.ConvLSTM2D,
     keras.layers.ConvLSTM3D,
 )
-_SUPPORTED = "supported: EventGRU, and around it layers that TensorFlow Lite has builtin ops for, such as Dense"
+_SUPPORTED = (
+    f"supported: {', '.join(kind.LAYER.__name__ for kind in KINDS)}, and around them layers that TensorFlow Lite has "
+    "builtin ops for, such as Dense"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class RecurrentCall:
     """A recurrent layer at one place of the graph: `x` and `y` are symbolic tensors of the rest."""
 
-    layer: EventGRU
+    layer: RecurrentLayer
     x: object
     y: object
 
@@ -52,8 +56,9 @@ class Plan:
         input_names, output_names: What the signature calls them.
         calls: The `RecurrentCall`s in the order of execution.
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
-        probe: A Keras model from the inputs (any batch) to `x, y, events, cell states` of each call in turn, and then
-            the model's outputs: one flat list.
+        probe: A Keras model from the inputs (any batch) to the tensors of `observed` in one flat list.
+        observed: `[calls, outputs]`: `[x, y, states]` of each call, with the states that its `observe` gives, and the
+            model's outputs.
     """
 
     inputs: list
@@ -63,6 +68,7 @@ class Plan:
     calls: list
     sources: dict
     probe: keras.Model
+    observed: list
 
 
 def plan(model, time_steps=None):
@@ -93,11 +99,8 @@ def plan(model, time_steps=None):
     probe_walk = _Walk()
     probe_inputs = [keras.Input(shape, dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     probe_outputs = probe_walk(model, probe_inputs)
-    probed = []
-    for i, call in enumerate(probe_walk.calls):
-        every_step = {"return_sequences": True, "activity_regularizer": None}
-        twins = [_copy(call.layer, name=f"probe_{i}_{kind}", readout=kind, **every_step) for kind in ("event", "cell")]
-        probed.extend([call.x, call.y, *(twin(call.x) for twin in twins)])
+    calls = [[call.x, call.y, call.layer.observe(call.x, f"probe_{i}")] for i, call in enumerate(probe_walk.calls)]
+    observed = [calls, probe_outputs]
     return Plan(
         inputs=inputs,
         outputs=outputs,
@@ -105,7 +108,8 @@ def plan(model, time_steps=None):
         output_names=_output_names(model),
         calls=walk.calls,
         sources=walk.sources,
-        probe=keras.Model(probe_inputs, [*probed, *probe_outputs]),
+        probe=keras.Model(probe_inputs, keras.tree.flatten(observed)),
+        observed=observed,
     )
 
 
@@ -179,10 +183,13 @@ class _Walk:
         return keras.tree.flatten(cloned.outputs)
 
     def _call(self, layer, *args, **kwargs):
-        if isinstance(layer, EventGRU):
-            _check_recurrent(layer, args, kwargs)
+        recurrent = recurrent_layer(layer)
+        if recurrent is not None:
+            if len(args) > 1 or kwargs.get("initial_state") is not None:
+                raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
+            recurrent.check()
             y = self._named_alone(layer)(args[0])
-            self.calls.append(RecurrentCall(layer, args[0], y))
+            self.calls.append(RecurrentCall(recurrent, args[0], y))
             self.sources[id(y)] = {id(y): y}
             return y
         if isinstance(layer, keras.Model):
@@ -207,33 +214,8 @@ class _Walk:
         key = id(layer)
         if key not in self._names:
             name = f"{layer.name}_{len(self._names)}"
-            self._names[key] = _copy(layer, name=name)
+            self._names[key] = copy_layer(layer, name=name)
         return self._names[key]
-
-
-def _check_recurrent(layer, args, kwargs):
-    if len(args) > 1 or kwargs.get("initial_state") is not None:
-        raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
-    config = layer.get_config()
-    for argument, allowed in (
-        ("activation", "tanh"),
-        ("recurrent_activation", "sigmoid"),
-        ("return_state", False),
-        ("stateful", False),
-    ):
-        if config[argument] != allowed:
-            raise ValueError(
-                f"layer '{layer.name}' has {argument}={config[argument]!r}; only {allowed!r} can be converted."
-            )
-
-
-def _copy(layer, **changes):
-    """A layer of the same weights with another configuration."""
-    copy = type(layer).from_config({**layer.get_config(), **changes})
-    if layer.built:
-        copy.build_from_config(layer.get_build_config())
-        copy.set_weights(layer.get_weights())
-    return copy
 
 
 def _plain_name(name):

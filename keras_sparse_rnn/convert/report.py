@@ -4,8 +4,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.reference import EventGruWeights
-
 
 @dataclass
 class LayerReport:
@@ -14,12 +12,13 @@ class LayerReport:
     Attributes:
         name, units, inputs, block: Of the layer and its stored blocks.
         sparsity: Share of zeros in both kernels as stored (for int8 after rounding).
-        storage: For the kernel and the recurrent kernel, "blocks" or "dense".
+        storage: For the kernel and the recurrent kernel, "blocks" or "dense"; a GRU whose reset comes before the
+            product has a third matrix, its candidate's.
         bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of the same type.
-        event_rate: Share of units that fire a step, on the representative data.
-        step_error, largest_step_error: Distance of the state before the threshold from Keras's, each step from the
-            same state, in the mean and at most; None where it was not verified.
-        event_agreement: Share of equal events in these steps; None where it was not verified.
+        event_rate: Share of units that fire a step, on the representative data; None for a layer without events.
+        step_error, largest_step_error: Distance of the state (of an event layer before the threshold) from Keras's,
+            each step from the same state, in the mean and at most; None where it was not verified.
+        event_agreement: Share of equal events in these steps; None where it was not verified or there are none.
     """
 
     name: str
@@ -30,26 +29,28 @@ class LayerReport:
     storage: tuple
     bytes: int
     dense_bytes: int
-    event_rate: float
+    event_rate: float | None
     step_error: float | None = None
     largest_step_error: float | None = None
     event_agreement: float | None = None
 
     @classmethod
-    def of(cls, op, seen):
-        weights = EventGruWeights.unpack(op.options, op.constants)
-        stored = weights.kernel.size + weights.recurrent_kernel.size
-        nonzero = np.count_nonzero(weights.kernel) + np.count_nonzero(weights.recurrent_kernel)
+    def of(cls, call, seen):
+        op = call.op
+        stored = op.kernel.size + op.recurrent_kernel.size
+        nonzero = np.count_nonzero(op.kernel) + np.count_nonzero(op.recurrent_kernel)
+        parts = {name: part for name, part in zip(op.CONSTANTS, call.constants, strict=True) if part is not None}
+        matrices = [name for name in parts if name.endswith("kernel")]
         return cls(
-            name=op.call.layer.name,
+            name=call.layer.name,
             units=op.options.units,
-            inputs=len(weights.kernel),
+            inputs=len(op.kernel),
             block=op.options.block,
             sparsity=1 - nonzero / stored,
-            storage=tuple("dense" if op.constants[i] is None else "blocks" for i in (1, 4)),
-            bytes=sum(part.nbytes for part in op.constants[:6] if part is not None),
-            dense_bytes=stored * weights.kernel.itemsize,
-            event_rate=float(np.mean(seen.events != 0)),
+            storage=tuple("blocks" if f"{name}_index" in parts else "dense" for name in matrices),
+            bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
+            dense_bytes=stored * op.kernel.itemsize,
+            event_rate=call.layer.event_rate(seen.states),
         )
 
 
@@ -80,15 +81,16 @@ class Report:
     def __str__(self):
         lines = [f"{self.weights} model for {self.target}, {self.file_bytes:,} bytes"]
         for layer in self.layers:
+            events = "" if layer.event_rate is None else f", {layer.event_rate:.1%} events"
             lines.append(
-                f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros, "
-                f"{layer.event_rate:.1%} events; {' and '.join(layer.storage)} of 1x{layer.block}: "
-                f"{layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
+                f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros{events}; "
+                f"{' and '.join(layer.storage)} of 1x{layer.block}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
             )
             if layer.step_error is not None:
+                equal = "" if layer.event_agreement is None else f", {layer.event_agreement:.2%} equal events"
                 lines.append(
                     f"    against Keras, step by step: error {layer.step_error:.2g} in the mean, "
-                    f"{layer.largest_step_error:.2g} at most, {layer.event_agreement:.2%} equal events"
+                    f"{layer.largest_step_error:.2g} at most{equal}"
                 )
         if self.output_error is not None:
             decisions = "" if self.equal_decisions is None else f", {self.equal_decisions:.1%} equal decisions"

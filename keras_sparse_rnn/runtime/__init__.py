@@ -22,8 +22,8 @@ def load(model, engine="litert", **options):
 
     Args:
         model: Path of a `.tflite` file, its bytes, or a `Model`.
-        engine: `"litert"` (the `ai-edge-litert` interpreter with our op as an external delegate), `"tflm"` (the
-            `tflite-micro` wheel with our op registered), `"native"` (our op in C, builtin ops in NumPy) or
+        engine: `"litert"` (the `ai-edge-litert` interpreter with our ops as an external delegate), `"tflm"` (the
+            `tflite-micro` wheel with our ops registered), `"native"` (our ops in C, builtin ops in NumPy) or
             `"reference"` (everything in NumPy: the definition that the others are held to).
         **options: Handed to the engine: `num_threads` for `"litert"`, `arena_size` in bytes for `"tflm"`.
 

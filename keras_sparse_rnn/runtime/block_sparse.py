@@ -12,7 +12,7 @@ class BlockSparseMatrix:
     """A matrix from sources to slots of units, as stored.
 
     Attributes:
-        values: 1-D, the blocks one after the other; for a dense matrix all rows, 3 * stride values each.
+        values: 1-D, the blocks one after the other; for a dense matrix all rows, gates * stride values each.
         index: uint8, for each block its distance from the one before in its row (the first: its column), counted in
             blocks; None for a dense matrix.
         rows: uint16 or uint32 `(sources + 1,)`, where the blocks of each row begin; None for a dense matrix.
@@ -32,13 +32,13 @@ def stride_of(units, block):
     return -(-units // block) * block
 
 
-def encode(kernel, block, last_slot, sparse=None):
+def encode(kernel, block, slots, sparse=None):
     """Packs a kernel.
 
     Args:
-        kernel: `(sources, 3, units)`, int8 or float32, in the gate order z, r, h.
+        kernel: `(sources, gates, units)`, int8 or float32.
         block: Width of a block along the units: 4, 8 or 16.
-        last_slot: Slot of accumulators that the third gate adds to: 2 (the kernel) or 3 (the recurrent kernel).
+        slots: For each gate the slot of accumulators that it adds to, rising.
         sparse: True or False to choose the storage; None takes the smaller one.
 
     Returns:
@@ -51,13 +51,12 @@ def encode(kernel, block, last_slot, sparse=None):
     dense = BlockSparseMatrix(padded.reshape(-1))
     if sparse is False:
         return dense
-    packed = _encode_blocks(padded.reshape(sources, gates, -1, block), last_slot)
+    packed = _encode_blocks(padded.reshape(sources, gates, -1, block), slots)
     return packed if sparse or packed.nbytes < dense.nbytes else dense
 
 
-def _encode_blocks(blocks, last_slot):
+def _encode_blocks(blocks, slots):
     sources, _, per_slot, block = blocks.shape
-    slots = (0, 1, last_slot)
     values, index, rows = [], [], [0]
     for j in range(sources):
         previous = 0
@@ -78,14 +77,14 @@ def _encode_blocks(blocks, last_slot):
     return BlockSparseMatrix(np.concatenate(values), np.array(index, np.uint8), np.array(rows, row_dtype))
 
 
-def decode(matrix, sources, units, block, last_slot):
-    """The kernel `(sources, 3, units)` that `encode` was given."""
+def decode(matrix, sources, units, block, slots):
+    """The kernel `(sources, gates, units)` that `encode` was given."""
     stride = stride_of(units, block)
     if matrix.index is None:
-        return matrix.values.reshape(sources, 3, stride)[:, :, :units]
-    columns = np.zeros((sources, 4 * stride // block, block), matrix.values.dtype)
+        return matrix.values.reshape(sources, len(slots), stride)[:, :, :units]
+    columns = np.zeros((sources, (slots[-1] + 1) * stride // block, block), matrix.values.dtype)
     values = matrix.values.reshape(-1, block)
     for j in range(sources):
         begin, end = int(matrix.rows[j]), int(matrix.rows[j + 1])
         columns[j, np.cumsum(matrix.index[begin:end], dtype=np.int64)] = values[begin:end]
-    return columns.reshape(sources, 4, stride)[:, [0, 1, last_slot], :units]
+    return columns.reshape(sources, -1, stride)[:, list(slots), :units]

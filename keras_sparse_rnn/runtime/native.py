@@ -1,4 +1,4 @@
-"""Our op from the compiled C core, by ctypes."""
+"""Our ops from the compiled C core, by ctypes."""
 
 import ctypes
 import sysconfig

@@ -1,4 +1,4 @@
-"""Small models of event layers, and data for them."""
+"""Small recurrent models, and data for them."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def prune(layer, share=0.9, seed=0):
     rng = np.random.default_rng(seed)
     for variable in (layer.cell.kernel, layer.cell.recurrent_kernel):
         values = np.array(keras.ops.convert_to_numpy(variable))
-        gates = values.reshape(len(values), 3, -1)
+        gates = values.reshape(len(values), -1, layer.units)
         for first in range(0, gates.shape[-1], 4):
             gates[:, :, first : first + 4] *= (rng.random(gates.shape[:2]) > share)[..., None]
         variable.assign(values)

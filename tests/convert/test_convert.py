@@ -1,5 +1,7 @@
 """Whole models: what converts, and that it computes what Keras computes."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from event_models import event_model, prune, sequences
 from keras.layers import Dense
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.convert.recurrent.event_gru import EventGRULayer
 from keras_sparse_rnn.convert.verify import VerificationError
 from keras_sparse_rnn.layers import EventGRU
 from keras_sparse_rnn.runtime.model import Model
@@ -134,15 +137,12 @@ def test_conversion_leaves_the_model_as_it_was(classifier):
 
 
 def test_verification_finds_a_wrong_op(classifier, monkeypatch):
-    from keras_sparse_rnn.convert import pipeline
+    def transposed(self, block):
+        op = original(self, block)
+        return replace(op, recurrent_kernel=op.recurrent_kernel[:, ::-1])
 
-    def transposed(layer):
-        weights = original(layer)
-        weights.recurrent_kernel = weights.recurrent_kernel[:, ::-1]
-        return weights
-
-    original = pipeline.read_weights
-    monkeypatch.setattr(pipeline, "read_weights", transposed)
+    original = EventGRULayer.float32_op
+    monkeypatch.setattr(EventGRULayer, "float32_op", transposed)
     with pytest.raises(VerificationError, match="'first'.*Keras"):
         ksr.convert(classifier, sequences(), weights="float32")
     assert ksr.convert(classifier, sequences(), weights="float32", verify=False).data

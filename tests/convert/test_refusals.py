@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from event_models import event_model, sequences
+from keras.layers import GRU
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import EventGRU, EventGRUCell
@@ -24,11 +25,19 @@ class Subclassed(keras.Model):
     [
         (lambda: keras.Sequential([EventGRU(4)]), "not built"),
         (lambda: event_model([keras.layers.Dense(2)]), "no recurrent layer"),
-        (lambda: event_model([keras.layers.LSTM(4, name="memory")]), r"'memory' \(LSTM\).*supported: EventGRU"),
+        (
+            lambda: event_model([keras.layers.SimpleRNN(4, name="s")]),
+            r"'s' \(SimpleRNN\).*supported: EventGRU, GRU, LSTM",
+        ),
         (lambda: event_model([keras.layers.RNN(EventGRUCell(4), name="loop")]), r"'loop' \(RNN\)"),
         (lambda: event_model([keras.layers.Bidirectional(EventGRU(4), name="both")]), r"'both' \(Bidirectional\)"),
         (lambda: event_model([keras.layers.Masking(name="masks"), EventGRU(4)]), r"'masks' \(Masking\)"),
         (lambda: event_model([EventGRU(4, activation="relu", name="e")]), "'e' has activation='relu'; only 'tanh'"),
+        (
+            lambda: event_model([GRU(4, recurrent_activation="hard_sigmoid", name="g")]),
+            "'g' has recurrent_activation='hard_sigmoid'; only 'sigmoid'",
+        ),
+        (lambda: event_model([keras.layers.Bidirectional(GRU(4), name="two")]), r"'two' \(Bidirectional\)"),
         (lambda: keras.Sequential([keras.Input((None, 7)), EventGRU(4)]), "open time axis.*time_steps"),
     ],
 )

@@ -3,41 +3,40 @@
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from random_models import RandomOp
+from random_models import OWN_OPTIONS, RandomOp
 
-from keras_sparse_rnn.convert.pack import ModelWriter, pack_weights
+from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
-from keras_sparse_rnn.runtime.event_gru import EventGruOptions
 from keras_sparse_rnn.runtime.model import Model
-from keras_sparse_rnn.runtime.reference import EventGruWeights, ReferenceEngine
+from keras_sparse_rnn.runtime.ops import OPS
+from keras_sparse_rnn.runtime.reference import ReferenceEngine
 
 
 def between_dense_layers(all_outputs):
-    """FULLY_CONNECTED, two KsrEventGru side by side, FULLY_CONNECTED and SOFTMAX in int8.
+    """FULLY_CONNECTED, one op of ours of each kind side by side, FULLY_CONNECTED and SOFTMAX in int8.
 
     Args:
         all_outputs: Whether each op's result is an output of the model, or the last one alone.
 
     Returns:
-        `(bytes of the model, [first op, second op])`; its input is `(1, 9, 6)`.
+        The bytes of the model; its input is `(1, 9, 6)`.
     """
     rng = np.random.default_rng(1)
-    first = _event_op(10, 12, 9, np.int8, seed=1, x_zero_point=4)
-    second = _event_op(12, 12, 9, np.int8, seed=2, x_zero_point=-5)
     writer = _Writer()
     x = writer.add_tensor("x", (1, 9, 6), np.int8, scale=(1 / 64, 4))
-    dense = writer.add_tensor("dense", (1, 9, 10), np.int8, scale=(1 / 16, 4))
-    writer.add_fully_connected(x, dense, rng)
-    hidden = writer.add_tensor("hidden", (1, 9, 12), np.int8, scale=(1 / 128, -5))
-    writer.add_event_gru("first", first.options, first.constants, dense, hidden)
-    events = writer.add_tensor("events", (1, 9, 12), np.int8, scale=(1 / 128, -5))
-    writer.add_event_gru("second", second.options, second.constants, hidden, events)
-    logits = writer.add_tensor("logits", (1, 9, 5), np.int8, scale=(1 / 16, 3))
-    writer.add_fully_connected(events, logits, rng)
+    results = {"dense": writer.add_tensor("dense", (1, 9, 12), np.int8, scale=(1 / 16, -5))}
+    writer.add_fully_connected(x, results["dense"], rng)
+    last = results["dense"]
+    for seed, kind in enumerate(OPS):
+        op = small_op(kind, 12, np.int8, seed, x_zero_point=-5)
+        results[kind] = writer.add_tensor(kind, (1, 9, 12), np.int8, scale=(1 / 128, -5))
+        writer.add_recurrent(kind, op.op, op.constants, last, results[kind])
+        last = results[kind]
+    results["logits"] = writer.add_tensor("logits", (1, 9, 5), np.int8, scale=(1 / 16, 3))
+    writer.add_fully_connected(last, results["logits"], rng)
     classes = writer.add_tensor("classes", (1, 9, 5), np.int8, scale=(1 / 256, -128))
-    writer.add_softmax(logits, classes)
-    outputs = {"dense": dense, "hidden": hidden, "events": events, "logits": logits} if all_outputs else {}
-    return writer.finish({"x": x}, outputs | {"classes": classes}), [first, second]
+    writer.add_softmax(results["logits"], classes)
+    return writer.finish({"x": x}, (results if all_outputs else {}) | {"classes": classes})
 
 
 def errors_op_by_op(model, x, outputs):
@@ -63,21 +62,19 @@ def errors_op_by_op(model, x, outputs):
     return errors
 
 
-def with_state(dtype):
+def with_state(kind, dtype):
     """An op that keeps its state in variable tensors.
 
     Returns:
         `(bytes of the model, RandomOp)`: the model takes three steps at a time, the op holds an input of nine.
     """
-    op = _event_op(6, 12, 9, dtype, seed=3, x_zero_point=4)
+    op = small_op(kind, 6, dtype, seed=3, x_zero_point=4)
     is_int8 = dtype == np.int8
     writer = _Writer()
     x = writer.add_tensor("x", (1, 3, 6), dtype, scale=(1 / 64, 4) if is_int8 else None)
     output = writer.add_tensor("y", (1, 3, 12), dtype, scale=(1 / 128, -5) if is_int8 else None)
-    writer.add_event_gru("op", op.options, op.constants, x, output)
-    # Interpreters clear an int8 variable to its zero point; -128 stands for no event there.
-    y, c = ((np.int8, (1 / 255, -128)), (np.int16, (2**-15, 0))) if is_int8 else ((dtype, None), (dtype, None))
-    writer.add_state([y, c], 12)
+    writer.add_recurrent("op", op.op, op.constants, x, output)
+    writer.add_states(op.op.states())
     return writer.finish({"x": x}, {"y": output}), op
 
 
@@ -136,11 +133,12 @@ class _Writer(ModelWriter):
         options.beta = 1.0
         self._add(schema.BuiltinOperator.SOFTMAX, [x], output, schema.BuiltinOptions.SoftmaxOptions, options)
 
-    def add_state(self, parts, units):
+    def add_states(self, states):
         op = self._graph.operators[-1]
         variables = []
-        for dtype, scale in parts:
-            variables.append(self.add_tensor("state", (1, units), dtype, scale=scale))
+        for state in states:
+            scale = None if state.scale is None else (state.scale, state.zero_point)
+            variables.append(self.add_tensor(state.name, state.shape, state.dtype, scale=scale))
             self._graph.tensors[-1].isVariable = True
         op.mutatingVariableInputs = [False] * len(op.inputs) + [True] * len(variables)
         op.inputs = [*op.inputs, *variables]
@@ -157,27 +155,34 @@ class _Writer(ModelWriter):
         self._graph.operators.append(op)
 
 
-def _event_op(inputs, units, steps, dtype, seed, x_zero_point):
-    """An op whose units fire here and there."""
+def small_op(kind, inputs, dtype, seed, x_zero_point):
+    """An op of 12 units and 9 steps, in which an EventGru's units fire here and there."""
     rng = np.random.default_rng(seed)
-    options = {"units": units, "block": 4, "readout": 0, "go_backwards": 0, "return_sequences": 1, "reset": 1}
-    options |= {"trace_rate": 0}
-    shapes = (inputs, 3, units), (units, 3, units), (4, units), (units,)
+    kind, units = OPS[kind], 12
+    options = {"units": units, "block": 4, "go_backwards": 0, "return_sequences": 1} | OWN_OPTIONS[kind.NAME](
+        rng, dtype
+    )
+    if "readout" in options:
+        options |= {"readout": 0, "reset": 1}
+    shapes = (inputs, len(kind.KERNEL_SLOTS), units), (units, len(kind.RECURRENT_SLOTS), units), (4, units), (units,)
     if dtype == np.float32:
-        kernel, recurrent_kernel, bias, threshold = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
-        weights = EventGruWeights(kernel, recurrent_kernel, bias, np.abs(threshold) / 4)
-        x = rng.normal(size=(steps, inputs)).astype(np.float32)
+        *arrays, threshold = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
+        threshold = np.abs(threshold) / 4
+        x = rng.normal(size=(9, inputs)).astype(np.float32)
     else:
         step = 2**-17  # of an accumulator
-        options |= dict.fromkeys(["z_multiplier", "r_multiplier", "x_multiplier", "y_multiplier"], round(step * 2**40))
-        options |= {"x_zero_point": x_zero_point, "x_shift": 2, "y_shift": 1, "fraction": 8}
-        options |= {"event_multiplier": 255, "event_shift": 15, "output_multiplier": 127, "output_shift": 15}
+        options |= {"multipliers": (round(step * 2**40),) * 4}
+        options |= {"x_zero_point": x_zero_point, "x_shift": 2, "h_shift": 1, "fraction": 8}
+        options |= {"operand_multiplier": 255, "operand_shift": 15, "output_multiplier": 127, "output_shift": 15}
         options |= {"output_zero_point": -5}
-        weights = EventGruWeights(
+        arrays = [
             rng.integers(-127, 128, shapes[0]).astype(np.int8),
             rng.integers(-127, 128, shapes[1]).astype(np.int8),
             rng.integers(-(2**16), 2**16, shapes[2]).astype(np.int32),
-            rng.integers(0, 4000, shapes[3]).astype(np.int16),
-        )
-        x = rng.integers(-128, 128, (steps, inputs)).astype(np.int8)
-    return RandomOp(EventGruOptions(**options), weights, pack_weights(weights, 4), x, f"{units} units")
+        ]
+        threshold = rng.integers(0, 4000, shapes[3]).astype(np.int16)
+        x = rng.integers(-128, 128, (9, inputs)).astype(np.int8)
+    if kind.NAME == "KsrEventGru":
+        arrays.append(threshold)
+    op = kind(kind.OPTIONS(**options), *arrays)
+    return RandomOp(op, op.constants(), x, kind.NAME)

@@ -12,49 +12,53 @@ from adapter_models import (
     wrong_options,
 )
 from ai_edge_litert import interpreter as litert
-from random_models import random_op
+from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.runtime import litert as engine_module
 from keras_sparse_rnn.runtime.native import library_path
-from keras_sparse_rnn.runtime.reference import event_gru
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+
+by_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def _sequence(seed=0):
     return np.random.default_rng(seed).integers(-128, 128, (1, 9, 6)).astype(np.int8)
 
 
+@by_kind
 @pytest.mark.parametrize("first", range(0, 200, 50))
-def test_int8_equals_the_reference_bit_for_bit(first):
+def test_int8_equals_the_reference_bit_for_bit(kind, first):
     for seed in range(first, first + 50):
-        op = random_op(seed)
+        op = random_op(seed, kind=kind)
         model = op.to_model()
         ours, reference = (runtime.load(model, engine).invoke([op.x[None]]) for engine in ("litert", "reference"))
         np.testing.assert_array_equal(ours, reference, err_msg=op.label)
 
 
-def test_float32_equals_the_native_core_bit_for_bit():
+@by_kind
+def test_float32_equals_the_native_core_bit_for_bit(kind):
     for seed in range(25):
-        op = random_op(seed, np.float32)
+        op = random_op(seed, np.float32, kind)
         model = op.to_model()
         ours, native = (runtime.load(model, engine).invoke([op.x[None]]) for engine in ("litert", "native"))
         np.testing.assert_array_equal(ours, native, err_msg=op.label)
 
 
 def test_between_builtin_ops():
-    model, _ = between_dense_layers(all_outputs=True)
+    model = between_dense_layers(all_outputs=True)
     outputs = runtime.load(model, "litert").invoke([_sequence()])
     for name, error in errors_op_by_op(model, _sequence(), outputs):
-        assert error <= (0 if name == "KsrEventGru" else 1), name
-    _, hidden, events, _, _ = outputs
-    assert all(0.1 < np.mean(y != -5) < 0.9 for y in (hidden, events))  # some units fire, some do not
+        assert error <= (0 if name in KINDS else 1), name
+    _, events, *states, _, _ = outputs
+    assert 0.1 < np.mean(events != -5) < 0.9  # some units fire, some do not
+    assert all(np.std(state) > 10 for state in states)
 
 
 def test_tensors_between_ops_need_not_be_outputs():
     ours, observed = (
-        runtime.load(between_dense_layers(all_outputs)[0], "litert").invoke([_sequence()])[-1]
+        runtime.load(between_dense_layers(all_outputs), "litert").invoke([_sequence()])[-1]
         for all_outputs in (False, True)
     )
     np.testing.assert_array_equal(ours, observed)
@@ -62,7 +66,7 @@ def test_tensors_between_ops_need_not_be_outputs():
 
 @pytest.mark.parametrize("xnnpack", [True, False])
 def test_builtin_ops_keep_their_results(xnnpack):
-    model, _ = between_dense_layers(all_outputs=True)
+    model = between_dense_layers(all_outputs=True)
     kinds = litert.OpResolverType
     interpreter = litert.Interpreter(
         model_content=model,
@@ -76,7 +80,7 @@ def test_builtin_ops_keep_their_results(xnnpack):
 
 def test_the_delegate_runs_in_tf_lite():
     lite = pytest.importorskip("tensorflow").lite
-    model, _ = between_dense_layers(all_outputs=True)
+    model = between_dense_layers(all_outputs=True)
     delegate = lite.experimental.load_delegate(str(library_path()))
     outputs = _run(lite.Interpreter(model_content=model, experimental_delegates=[delegate]), _sequence())
     for theirs, ours in zip(outputs, runtime.load(model, "litert").invoke([_sequence()]), strict=True):
@@ -90,11 +94,12 @@ def _run(interpreter, x):
     return [interpreter.get_tensor(details["index"]) for details in interpreter.get_output_details()]
 
 
+@by_kind
 @pytest.mark.parametrize("dtype", [np.int8, np.float32])
-def test_state_lives_in_variable_tensors(dtype):
-    model, op = with_state(dtype)
+def test_state_lives_in_variable_tensors(kind, dtype):
+    model, op = with_state(kind, dtype)
     engine = runtime.load(model, "litert")
-    whole = event_gru(op.options, op.weights, op.x)
+    whole = op.op(op.x)
     for _ in range(2):
         chunks = [engine.invoke([op.x[None, i : i + 3]])[0][0] for i in (0, 3, 6)]
         np.testing.assert_allclose(np.concatenate(chunks), whole, atol=0 if dtype == np.int8 else 1e-5)
@@ -103,7 +108,7 @@ def test_state_lives_in_variable_tensors(dtype):
 
 
 def test_threads_do_not_change_results():
-    model, _ = between_dense_layers(all_outputs=False)
+    model = between_dense_layers(all_outputs=False)
     one, two = (runtime.load(model, "litert", num_threads=n).invoke([_sequence()])[0] for n in (1, 2))
     np.testing.assert_array_equal(one, two)
 
@@ -136,7 +141,7 @@ def test_builtin_ops_alone_need_no_core(monkeypatch):
         raise RuntimeError("no core")
 
     monkeypatch.setattr(engine_module, "library_path", missing)
-    model, _ = between_dense_layers(all_outputs=False)
+    model = between_dense_layers(all_outputs=False)
 
     def keep_first_dense(file):
         graph = file.subgraphs[0]
@@ -145,6 +150,6 @@ def test_builtin_ops_alone_need_no_core(monkeypatch):
         file.signatureDefs = []
 
     dense = runtime.load(edited(model, keep_first_dense), "litert").invoke([_sequence()])[0]
-    assert dense.shape == (1, 9, 10)
+    assert dense.shape == (1, 9, 12)
     with pytest.raises(RuntimeError, match="no core"):
         runtime.load(model, "litert")

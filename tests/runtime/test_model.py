@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from random_models import random_op
+from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.runtime.block_sparse import decode, encode
-from keras_sparse_rnn.runtime.event_gru import EventGruOptions
 from keras_sparse_rnn.runtime.model import Model, TensorInfo
 
 
@@ -19,26 +18,37 @@ def test_matrices_survive_encoding(block, density, shape):
     rng = np.random.default_rng(0)
     kernel = rng.integers(-128, 128, (sources, 3, units)) * (rng.random((sources, 3, units)) < density)
     kernel = kernel.astype(np.int8)
-    for last_slot in (2, 3):
+    for slots in ((0, 1, 2), (0, 1, 3), (0, 1), (0,)):
+        gates = kernel[:, : len(slots)]
         for sparse in (True, False):
-            matrix = encode(kernel, block, last_slot, sparse)
-            np.testing.assert_array_equal(decode(matrix, sources, units, block, last_slot), kernel)
+            matrix = encode(gates, block, slots, sparse)
+            np.testing.assert_array_equal(decode(matrix, sources, units, block, slots), gates)
 
 
 def test_smaller_storage_is_taken():
     kernel = np.zeros((32, 3, 64), np.int8)
     kernel[:, :, :4] = 1
-    assert encode(kernel, 4, 2).index is not None
-    assert encode(np.ones((32, 3, 64), np.int8), 4, 2).index is None
+    assert encode(kernel, 4, (0, 1, 2)).index is not None
+    assert encode(np.ones((32, 3, 64), np.int8), 4, (0, 1, 2)).index is None
 
 
-def test_options_survive_encoding():
-    options = random_op(0).options
-    assert EventGruOptions.from_bytes(options.to_bytes()) == options
-    with pytest.raises(ValueError, match="84 bytes; given: 80"):
-        EventGruOptions.from_bytes(options.to_bytes()[:-4])
+@pytest.mark.parametrize("kind", KINDS)
+def test_ops_survive_packing(kind):
+    for seed in range(20):
+        op = random_op(seed, kind=kind).op
+        for sparse in (True, False):
+            back = type(op).from_constants(op.OPTIONS.from_bytes(op.options.to_bytes()), op.constants(sparse))
+            assert back.options == op.options
+            for field in ("kernel", "recurrent_kernel", "bias"):
+                np.testing.assert_array_equal(getattr(back, field), getattr(op, field))
+
+
+def test_options_of_another_size_or_version_are_refused():
+    options = random_op(0).op.options
+    with pytest.raises(ValueError, match="84 bytes.*given: 80"):
+        options.from_bytes(options.to_bytes()[:-4])
     with pytest.raises(ValueError, match="version 1; given: 7"):
-        EventGruOptions.from_bytes(b"\7" + options.to_bytes()[1:])
+        options.from_bytes(b"\7" + options.to_bytes()[1:])
 
 
 def test_tensors_are_quantized_and_read_back():

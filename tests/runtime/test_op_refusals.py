@@ -4,35 +4,37 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_models import random_op
+from random_models import KINDS, random_op
 
-from keras_sparse_rnn.convert.pack import pack_weights
 from keras_sparse_rnn.runtime.native import NativeOp
 
-SEED = 8
+by_kind = pytest.mark.parametrize("kind", KINDS)
+SEED = 2
 
 
-@pytest.fixture
-def op():
-    op = random_op(SEED)
-    return replace(op, constants=pack_weights(op.weights, op.options.block, sparse=True))
+def sparse_op(kind, **options):
+    """An op with every matrix in blocks and more than one block a row."""
+    op = random_op(SEED, kind=kind)
+    recurrent = replace(op.op, options=replace(op.op.options, **options))
+    return replace(op, op=recurrent, constants=recurrent.constants(sparse=True))
 
 
 def refuse(op, message, *, options=None, x=None, constants=None, output_shape=None):
     inputs = [op.x[None] if x is None else x, *(op.constants if constants is None else constants)]
-    with pytest.raises(ValueError, match=f"KsrEventGru refused: {message}"):
+    with pytest.raises(ValueError, match=f"{op.op.NAME} refused: {message}"):
         NativeOp(
-            "KsrEventGru",
-            op.options.to_bytes() if options is None else options,
+            op.op.NAME,
+            op.op.options.to_bytes() if options is None else options,
             inputs,
             op.output_shape if output_shape is None else output_shape,
             np.int8,
         )
 
 
-def changed(op, place, change):
-    """The constants with one of them changed; `place` counts from the first one."""
+def changed(op, name, change):
+    """The constants with one of them changed."""
     constants = [None if part is None else part.copy() for part in op.constants]
+    place = op.op.CONSTANTS.index(name)
     constants[place] = change(constants[place])
     return constants
 
@@ -45,66 +47,96 @@ def assigned(index, value):
     return change
 
 
-def test_the_unchanged_op_is_accepted(op):
-    NativeOp("KsrEventGru", op.options.to_bytes(), [op.x[None], *op.constants], op.output_shape, np.int8)
+@by_kind
+def test_the_unchanged_op_is_accepted(kind):
+    op = sparse_op(kind)
+    NativeOp(kind, op.op.options.to_bytes(), [op.x[None], *op.constants], op.output_shape, np.int8)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"units": 0},
-        {"units": 2**31 - 1},
-        {"block": 5},
-        {"readout": 3},
-        {"reset": 2},
-        {"x_zero_point": 128},
-        {"x_shift": 8},
-        {"fraction": 11},
-        {"z_multiplier": -1},
-        {"event_multiplier": 2**15},
-        {"output_shift": 0},
-    ],
-    ids=str,
-)
-def test_options(op, change):
-    refuse(op, "custom options", options=replace(op.options, **change).to_bytes())
+EVERY_KIND = [
+    {"units": 0},
+    {"units": 2**31 - 1},
+    {"block": 5},
+    {"go_backwards": 2},
+    {"x_zero_point": 128},
+    {"x_shift": 8},
+    {"fraction": 11},
+    {"multipliers": (0, 0, -1, 0)},
+    {"operand_multiplier": 2**15},
+    {"output_shift": 0},
+]
+OPTIONS = [(kind, change) for kind in KINDS for change in EVERY_KIND]
+OPTIONS += [("KsrEventGru", {"readout": 3}), ("KsrEventGru", {"reset": 2}), ("KsrEventGru", {"trace_rate": -1})]
+OPTIONS += [("KsrGru", {"reset_after": 2}), ("KsrLstm", {"cell_bits": 8})]
 
 
-def test_options_of_another_size_or_version(op):
-    refuse(op, "custom options", options=op.options.to_bytes()[:-4])
-    refuse(op, "custom options", options=b"\2" + op.options.to_bytes()[1:])
+@pytest.mark.parametrize(("kind", "change"), OPTIONS, ids=str)
+def test_options(kind, change):
+    op = sparse_op(kind)
+    refuse(op, "custom options", options=replace(op.op.options, **change).to_bytes())
 
 
-def test_shapes_and_types(op):
+@by_kind
+def test_options_of_another_size_or_version(kind):
+    op = sparse_op(kind)
+    options = op.op.options.to_bytes()
+    refuse(op, "custom options", options=options[:-4])
+    refuse(op, "custom options", options=b"\2" + options[1:])
+
+
+@by_kind
+def test_shapes_and_types(kind):
+    op = sparse_op(kind)
     refuse(op, "x:", x=op.x)
-    refuse(op, "output:", output_shape=(1, op.options.units + 1))
+    refuse(op, "output:", output_shape=(1, op.op.options.units + 1))
     refuse(op, "tensor type", x=op.x[None].astype(np.int16))
-    refuse(op, "inputs:", constants=op.constants[:-1])
-    refuse(op, "bias", constants=changed(op, 6, lambda bias: bias[:-1]))
-    refuse(op, "bias", constants=changed(op, 6, assigned(0, 2**31 - 1)))
-    refuse(op, "threshold", constants=changed(op, 7, lambda threshold: threshold[:-1]))
-    refuse(op, "threshold", constants=changed(op, 7, assigned(0, -1)))
+    refuse(op, "inputs:", constants=op.constants[:6])
+    refuse(op, "inputs:", constants=[*op.constants, *[None] * 4])
+    refuse(op, "bias", constants=changed(op, "bias", lambda bias: bias[:-1]))
+    refuse(op, "bias", constants=changed(op, "bias", assigned(0, 2**31 - 1)))
 
 
-@pytest.mark.parametrize(("first", "name"), [(0, "kernel"), (3, "recurrent kernel")])
-def test_matrices(op, first, name):
-    rows = op.constants[first + 2]
-    for place, change in (
-        (first, lambda values: values[:-1]),
-        (first, lambda values: values.astype(np.int16)),
-        (first + 1, lambda index: index[:-1]),
-        (first + 1, assigned(0, 255)),
-        (first + 1, assigned(1, 0)),
-        (first + 2, lambda rows: rows[:-1]),
-        (first + 2, assigned(0, 1)),
-        (first + 2, assigned(-1, rows[-1] + 1)),
-        (first + 2, assigned(1, 2**16 - 1)),
-        (first + 2, lambda rows: rows.astype(np.int32)),
+def test_thresholds():
+    op = sparse_op("KsrEventGru")
+    refuse(op, "threshold", constants=changed(op, "threshold", lambda threshold: threshold[:-1]))
+    refuse(op, "threshold", constants=changed(op, "threshold", assigned(0, -1)))
+
+
+MATRICES = [(kind, {}, matrix) for kind in KINDS for matrix in ("kernel", "recurrent_kernel")]
+MATRICES += [("KsrGru", {"reset_after": 0}, matrix) for matrix in ("recurrent_kernel", "candidate_kernel")]
+
+
+@pytest.mark.parametrize(("kind", "options", "matrix"), MATRICES)
+def test_matrices(kind, options, matrix):
+    op = sparse_op(kind, **options)
+    index, rows = f"{matrix}_index", f"{matrix}_rows"
+    blocks = int(op.constants[op.op.CONSTANTS.index(rows)][-1])
+    for name, change in (
+        (matrix, lambda values: values[:-1]),
+        (matrix, lambda values: values.astype(np.int16)),
+        (index, lambda index: index[:-1]),
+        (index, assigned(0, 255)),
+        (index, assigned(1, 0)),
+        (rows, lambda rows: rows[:-1]),
+        (rows, assigned(0, 1)),
+        (rows, assigned(-1, blocks + 1)),
+        (rows, assigned(1, 2**16 - 1)),
+        (rows, lambda rows: rows.astype(np.int32)),
+        (rows, lambda _: None),
     ):
-        refuse(op, f"{name}:", constants=changed(op, place, change))
+        refuse(op, f"{matrix.replace('_', ' ')}:", constants=changed(op, name, change))
 
 
-def test_states(op):
-    units = op.options.units
-    refuse(op, "state", constants=[*op.constants, np.zeros(units + 1, np.int8)])
-    refuse(op, "state", constants=[*op.constants, np.zeros(units, np.int8), np.zeros(units, np.int8)])
+def test_a_candidate_kernel_only_with_the_reset_before_the_product():
+    before, after = sparse_op("KsrGru", reset_after=0), sparse_op("KsrGru", reset_after=1)
+    refuse(before, "candidate kernel: needed", constants=before.constants[:7])
+    refuse(after, "candidate kernel: needed", constants=[*after.constants[:7], *before.constants[7:]])
+
+
+@by_kind
+def test_states(kind):
+    op = sparse_op(kind)
+    for place, state in enumerate(op.op.states()):
+        others = [None] * place
+        for wrong in (np.zeros(op.op.options.units + 1, state.dtype), np.zeros(op.op.options.units, np.int32)):
+            refuse(op, "state", constants=[*op.constants, *others, wrong])

@@ -24,6 +24,8 @@ extern "C" {
   X(KSR_BAD_OUTPUT, "output: shape must be (1, steps, units) or (1, units)")                \
   X(KSR_BAD_KERNEL, "kernel: size, row pointers or block index out of range")               \
   X(KSR_BAD_RECURRENT_KERNEL, "recurrent kernel: size, row pointers or block index out of range") \
+  X(KSR_BAD_CANDIDATE_KERNEL, "candidate kernel: needed with the reset before the product and only then; else size, " \
+                              "row pointers or block index out of range")                   \
   X(KSR_BAD_BIAS, "bias: wrong size, or accumulators could overflow")                       \
   X(KSR_BAD_THRESHOLD, "threshold: wrong size, or negative")                                \
   X(KSR_BAD_STATE, "state: wrong size or type")

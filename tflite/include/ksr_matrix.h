@@ -4,8 +4,7 @@
  * slot * stride + unit, where a slot is a group of accumulators (a gate) and stride is the number of units padded to
  * whole blocks; no block crosses a slot. Row j has the blocks rows[j] .. rows[j + 1] - 1; the first index entry of a
  * row is its block column, each further one the distance from the block before (1 to 255; a longer way is bridged by
- * a block of zeros). A dense matrix has neither index nor rows: 3 * stride values a row, for slots 0, 1 and
- * `last_slot`. */
+ * a block of zeros). A dense matrix has neither index nor rows: gates * stride values a row. */
 #ifndef KSR_MATRIX_H_
 #define KSR_MATRIX_H_
 
@@ -15,6 +14,12 @@
 extern "C" {
 #endif
 
+/* Where a matrix adds: its gates, in order, to slots 0, 1, .., and the last one to slot `last`. */
+typedef struct ksr_slots {
+  int32_t gates;
+  int32_t last;
+} ksr_slots;
+
 typedef struct ksr_matrix {
   const void *values;    /* int8 or float32 */
   const uint8_t *index;  /* NULL: dense */
@@ -23,16 +28,17 @@ typedef struct ksr_matrix {
   int32_t sources;
   int32_t block;  /* 4, 8 or 16 */
   int32_t stride; /* units padded to whole blocks */
-  int32_t last_slot; /* of the third gate: 2 or 3 */
+  ksr_slots slots;
 } ksr_matrix;
 
 /* Fills `matrix` from the tensors values, index, rows; data may not be missing. Returns 0 if their types or sizes do
  * not fit; `stored_type` is the type that the values must have. */
 int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int32_t stored_type, int32_t sources,
-                            int32_t block, int32_t stride, int32_t last_slot);
+                            int32_t block, int32_t stride, ksr_slots slots);
 
-/* Whether every row pointer and block index stays inside `slots` slots. Call once, before any accumulation. */
-int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count, int32_t slots);
+/* Whether no row pointer and no block index leads past the values or past the last slot. Call once, before any
+ * accumulation. */
+int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count);
 
 /* acc[column] += value * weight for everything that source j feeds. */
 void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32_t *acc);

@@ -1,52 +1,40 @@
-#include <math.h>
 #include <string.h>
 
 #include "event_gru_steps.h"
+#include "gates_f32.h"
 
 typedef struct buffers {
-  float *acc; /* 4 slots of stride */
+  float *acc;
   float *y, *c;
   float *trace; /* NULL unless it is read out */
 } buffers;
 
 static buffers place(const ksr_event_gru_node *gru, float *scratch) {
-  const int32_t units = gru->options.units;
+  const int32_t units = gru->recurrent.options.units;
   buffers b = {0};
   b.acc = scratch;
-  scratch += 4 * gru->stride;
-  b.y = gru->state_y ? gru->state_y : scratch;
-  b.c = gru->state_c ? gru->state_c : scratch + units;
-  if (gru->options.readout == KSR_READOUT_TRACE) b.trace = gru->state_trace ? gru->state_trace : scratch + 2 * units;
+  scratch += KSR_SLOTS * gru->recurrent.stride;
+  b.y = gru->y ? gru->y : scratch;
+  b.c = gru->c ? gru->c : scratch + units;
+  if (gru->options.readout == KSR_READOUT_TRACE) b.trace = gru->trace ? gru->trace : scratch + 2 * units;
   return b;
 }
 
 uint32_t ksr_event_gru_scratch_f32(const ksr_event_gru_node *gru) {
   const uint32_t states = gru->options.readout == KSR_READOUT_TRACE ? 3 : 2;
-  return (4u * (uint32_t)gru->stride + states * (uint32_t)gru->options.units) * sizeof(float);
+  const ksr_recurrent *r = &gru->recurrent;
+  return ksr_accumulators_size(r) + states * (uint32_t)r->options.units * (uint32_t)sizeof(float);
 }
-
-static void accumulate(const ksr_event_gru_node *gru, const buffers *b, const float *x) {
-  memcpy(b->acc, gru->bias, 4u * (uint32_t)gru->stride * sizeof(float));
-  for (int32_t j = 0; j < gru->inputs; ++j) {
-    if (x[j] != 0.0f) ksr_matrix_add_f32(&gru->kernel, j, x[j], b->acc);
-  }
-  for (int32_t j = 0; j < gru->options.units; ++j) {
-    if (b->y[j] != 0.0f) ksr_matrix_add_f32(&gru->recurrent_kernel, j, b->y[j], b->acc);
-  }
-}
-
-static float sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 /* Gates, state and events of all units. `output` is NULL where this step is not read. */
 static void update(const ksr_event_gru_node *gru, const buffers *b, float *output) {
   const ksr_event_gru_options *o = &gru->options;
-  const float *z_acc = b->acc, *r_acc = z_acc + gru->stride, *x_acc = r_acc + gru->stride, *y_acc = x_acc + gru->stride;
+  const int32_t stride = gru->recurrent.stride;
+  const float *z_acc = b->acc, *r_acc = z_acc + stride, *x_acc = r_acc + stride, *y_acc = x_acc + stride;
   const float *threshold = gru->threshold;
   const float trace_rate = (float)(o->trace_rate / 2147483648.0);
-  for (int32_t i = 0; i < o->units; ++i) {
-    const float z = sigmoid(z_acc[i]);
-    const float g = tanhf(x_acc[i] + sigmoid(r_acc[i]) * y_acc[i]);
-    float c = z * b->c[i] + (1.0f - z) * g;
+  for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
+    float c = ksr_gru_unit_f32(ksr_sigmoid_f32(z_acc[i]), ksr_sigmoid_f32(r_acc[i]), x_acc[i], y_acc[i], b->c[i]);
     float y = 0.0f;
     if (c > threshold[i]) {
       y = c;
@@ -60,21 +48,17 @@ static void update(const ksr_event_gru_node *gru, const buffers *b, float *outpu
 }
 
 void ksr_event_gru_run_f32(const ksr_event_gru_node *gru, void *scratch) {
-  const ksr_event_gru_options *o = &gru->options;
-  const uint32_t state_size = (uint32_t)o->units * sizeof(float);
+  const ksr_recurrent *r = &gru->recurrent;
+  const uint32_t state_size = (uint32_t)r->options.units * sizeof(float);
   const buffers b = place(gru, scratch);
-  if (!gru->state_y) memset(b.y, 0, state_size);
-  if (!gru->state_c) memset(b.c, 0, state_size);
-  if (b.trace && !gru->state_trace) memset(b.trace, 0, state_size);
-  for (int32_t step = 0; step < gru->steps; ++step) {
-    const int32_t t = o->go_backwards ? gru->steps - 1 - step : step;
-    float *output = gru->output;
-    if (o->return_sequences) {
-      output += step * o->units;
-    } else if (step < gru->steps - 1) {
-      output = 0;
+  if (!gru->y) memset(b.y, 0, state_size);
+  if (!gru->c) memset(b.c, 0, state_size);
+  if (b.trace && !gru->trace) memset(b.trace, 0, state_size);
+  for (int32_t step = 0; step < r->steps; ++step) {
+    ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), b.acc);
+    for (int32_t j = 0; j < r->options.units; ++j) {
+      if (b.y[j] != 0.0f) ksr_matrix_add_f32(&r->recurrent_kernel, j, b.y[j], b.acc);
     }
-    accumulate(gru, &b, (const float *)gru->x + t * gru->inputs);
-    update(gru, &b, output);
+    update(gru, &b, ksr_recurrent_output(r, step));
   }
 }

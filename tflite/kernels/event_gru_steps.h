@@ -3,15 +3,13 @@
 #define KSR_EVENT_GRU_STEPS_H_
 
 #include "ksr_event_gru.h"
-#include "ksr_matrix.h"
+#include "recurrent.h"
 
 typedef struct ksr_event_gru_node {
+  ksr_recurrent recurrent;
   ksr_event_gru_options options;
-  int32_t steps, inputs, stride;
-  ksr_matrix kernel, recurrent_kernel;
-  const void *x, *bias, *threshold;
-  void *output;
-  void *state_y, *state_c, *state_trace; /* NULL: zero at each start, kept in scratch */
+  const void *threshold;
+  void *y, *c, *trace; /* NULL: zero at each start, kept in scratch */
 } ksr_event_gru_node;
 
 uint32_t ksr_event_gru_scratch_i8(const ksr_event_gru_node *gru);

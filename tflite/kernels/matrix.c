@@ -5,7 +5,7 @@ static int is_vector(const ksr_tensor *tensor, int32_t type) {
 }
 
 int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int32_t stored_type, int32_t sources,
-                            int32_t block, int32_t stride, int32_t last_slot) {
+                            int32_t block, int32_t stride, ksr_slots slots) {
   const ksr_tensor *values = &tensors[0], *index = &tensors[1], *rows = &tensors[2];
   matrix->values = values->data;
   matrix->index = index->data;
@@ -14,9 +14,11 @@ int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int
   matrix->sources = sources;
   matrix->block = block;
   matrix->stride = stride;
-  matrix->last_slot = last_slot;
+  matrix->slots = slots;
   if (!is_vector(values, stored_type)) return 0;
-  if (index->type < 0 && rows->type < 0) return values->dims[0] / stride == 3 * sources && values->dims[0] % stride == 0;
+  if (index->type < 0 && rows->type < 0) {
+    return values->dims[0] / stride == slots.gates * sources && values->dims[0] % stride == 0;
+  }
   return is_vector(index, KSR_UINT8) && (is_vector(rows, KSR_UINT16) || is_vector(rows, KSR_UINT32)) &&
          rows->dims[0] == sources + 1 && index->dims[0] == values->dims[0] / block && values->dims[0] % block == 0;
 }
@@ -25,10 +27,10 @@ static uint32_t row_start(const ksr_matrix *matrix, int32_t j) {
   return matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];
 }
 
-int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count, int32_t slots) {
+int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count) {
   if (!matrix->index) return 1;
   const uint32_t blocks = (uint32_t)(value_count / matrix->block);
-  const uint32_t columns = (uint32_t)(slots * (matrix->stride / matrix->block));
+  const uint32_t columns = (uint32_t)((matrix->slots.last + 1) * (matrix->stride / matrix->block));
   if (row_start(matrix, 0) != 0 || row_start(matrix, matrix->sources) != blocks) return 0;
   for (int32_t j = 0; j < matrix->sources; ++j) {
     const uint32_t begin = row_start(matrix, j), end = row_start(matrix, j + 1);
@@ -56,11 +58,11 @@ int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count, int32_t slot
   void ksr_matrix_add_##suffix(const ksr_matrix *matrix, int32_t j, number value, number *acc) {                 \
     const weight *values = matrix->values;                                                                       \
     if (!matrix->index) {                                                                                        \
-      const int32_t stride = matrix->stride;                                                                     \
-      values += (uint32_t)(3 * stride) * (uint32_t)j;                                                            \
-      for (int32_t i = 0; i < 2 * stride; ++i) acc[i] += value * values[i];                                      \
-      values += 2 * stride;                                                                                      \
-      acc += matrix->last_slot * stride;                                                                         \
+      const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;                        \
+      values += (uint32_t)(others + stride) * (uint32_t)j;                                                       \
+      for (int32_t i = 0; i < others; ++i) acc[i] += value * values[i];                                          \
+      values += others;                                                                                          \
+      acc += matrix->slots.last * stride;                                                                        \
       for (int32_t i = 0; i < stride; ++i) acc[i] += value * values[i];                                          \
       return;                                                                                                    \
     }                                                                                                            \

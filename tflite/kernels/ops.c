@@ -2,8 +2,10 @@
 
 #include "ksr.h"
 #include "ksr_event_gru.h"
+#include "ksr_gru.h"
+#include "ksr_lstm.h"
 
-const ksr_op *const ksr_ops[] = {&ksr_event_gru, 0};
+const ksr_op *const ksr_ops[] = {&ksr_event_gru, &ksr_gru, &ksr_lstm, 0};
 
 const ksr_op *ksr_find_op(const char *name) {
   for (const ksr_op *const *op = ksr_ops; *op; ++op) {

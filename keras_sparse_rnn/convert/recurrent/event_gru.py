@@ -1,0 +1,52 @@
+"""EventGRU becomes KsrEventGru."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from keras_sparse_rnn.convert.quantize import quantize
+from keras_sparse_rnn.convert.recurrent.gru import gru_weights
+from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, copy_layer, to_float32
+from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.runtime.ops.event_gru import READOUTS, EventGru, EventGruOptions
+
+
+class EventGRULayer(RecurrentLayer):
+    """An EventGRU layer. Its states are the events y, after the threshold, and the cell c, after the reset."""
+
+    LAYER: ClassVar[type] = EventGRU
+
+    def observe(self, x, name):
+        changes = {"return_sequences": True, "activity_regularizer": None}
+        return [copy_layer(self.layer, name=f"{name}_{kind}", readout=kind, **changes)(x) for kind in ("event", "cell")]
+
+    def float32_op(self, block):
+        layer = self.layer
+        options = EventGruOptions(
+            **self._options(block),
+            readout=READOUTS.index(layer.readout),
+            reset=int(layer.reset),
+            trace_rate=min(round((1 - layer.trace_decay) * 2**31), 2**31 - 1),
+        )
+        return EventGru(options, *gru_weights(layer), to_float32(layer.cell.threshold))
+
+    def int8_op(self, block, x, output, states):
+        op = self.float32_op(block)
+        if (op.threshold < 0).any():
+            raise ValueError(f"layer '{self.name}' has a negative threshold; int8 needs thresholds of 0 or more.")
+        largest = min(max(float(states[0].max()), 1 / 16), 1.0)
+        threshold = np.clip(np.rint(op.threshold * 2**15), 0, 2**15 - 1).astype(np.int16)
+        return replace(quantize(op, self.name, x, largest / 255, output), threshold=threshold)
+
+    def event_rate(self, states):
+        return float(np.mean(states[0] != 0))
+
+    def compare(self, op, ours, keras):
+        threshold = op.threshold / 2**15 if op.is_int8 else op.threshold
+        (y, c), (keras_y, keras_c) = ours, keras
+        fired = y != 0
+        # Before the threshold: there a unit that fires in one and not in the other differs by rounding only.
+        before = c + threshold * fired if op.options.reset else c
+        expected = np.where(keras_y != 0, keras_y, keras_c)
+        return np.abs(before - expected), fired != (keras_y != 0), np.abs(expected - threshold)

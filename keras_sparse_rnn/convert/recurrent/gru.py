@@ -1,0 +1,41 @@
+"""keras.layers.GRU becomes KsrGru."""
+
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.convert.quantize import quantize
+from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, copy_layer, to_float32
+from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
+
+
+class GRULayer(RecurrentLayer):
+    """A GRU layer, with `reset_after` either way. Its state is h."""
+
+    LAYER: ClassVar[type] = keras.layers.GRU
+
+    def observe(self, x, name):
+        changes = {"return_sequences": True, "activity_regularizer": None}
+        return [copy_layer(self.layer, name=f"{name}_h", **changes)(x)]
+
+    def float32_op(self, block):
+        options = GruOptions(**self._options(block), reset_after=int(self.layer.reset_after))
+        return Gru(options, *gru_weights(self.layer))
+
+    def int8_op(self, block, x, output, states):
+        largest = max(float(np.abs(states[0]).max()), 1 / 16)
+        return quantize(self.float32_op(block), self.name, x, largest / 127, output)
+
+
+def gru_weights(layer):
+    """Kernel `(I, 3, U)`, recurrent kernel `(U, 3, U)` and the bias of the accumulators `(4, U)` of a layer with the
+    weights of a GRU."""
+    cell, units = layer.cell, layer.units
+    bias = np.zeros((2, 3, units), np.float32)
+    if layer.use_bias:
+        stored = to_float32(cell.bias).reshape(-1, 3, units)
+        bias[: len(stored)] = stored  # reset before, the recurrent part has none
+    from_x, from_h = bias
+    bias = np.stack([from_x[0] + from_h[0], from_x[1] + from_h[1], from_x[2], from_h[2]])
+    return to_float32(cell.kernel).reshape(-1, 3, units), to_float32(cell.recurrent_kernel).reshape(-1, 3, units), bias

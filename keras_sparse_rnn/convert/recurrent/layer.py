@@ -1,0 +1,110 @@
+"""What convert must know of a recurrent layer."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+
+class RecurrentLayer(ABC):
+    """A recurrent layer of a Keras model, which becomes one op.
+
+    Class attributes:
+        LAYER: Class of the Keras layer.
+
+    Attributes:
+        layer: The Keras layer.
+        name: Its name.
+    """
+
+    LAYER: ClassVar[type]
+
+    def __init__(self, layer):
+        self.layer = layer
+        self.name = layer.name
+
+    def check(self):
+        """Raises ValueError where the op cannot do what the layer is configured to."""
+        config = self.layer.get_config()
+        for argument, allowed in (
+            ("activation", "tanh"),
+            ("recurrent_activation", "sigmoid"),
+            ("return_state", False),
+            ("stateful", False),
+        ):
+            if config[argument] != allowed:
+                raise ValueError(
+                    f"layer '{self.name}' has {argument}={config[argument]!r}; only {allowed!r} can be converted."
+                )
+
+    @abstractmethod
+    def observe(self, x, name):
+        """The states after each step, as Keras computes them.
+
+        Args:
+            x: Symbolic input of the layer.
+            name: For new layers to begin their own with.
+
+        Returns:
+            A list of symbolic tensors `(batch, steps, units)`, in the order of the op's `states()` (of which it may
+            leave out the last ones) and of the steps' computation.
+        """
+
+    @abstractmethod
+    def float32_op(self, block):
+        """The layer as a `RecurrentOp` in float32, with blocks of the given width."""
+
+    @abstractmethod
+    def int8_op(self, block, x, output, states):
+        """The layer as a `RecurrentOp` in int8.
+
+        Args:
+            block: Width of a block.
+            x, output: `Scale` of the input and of the output tensor.
+            states: What `observe` gave on the representative data.
+
+        Raises:
+            ValueError: The layer does not fit into the op's integers.
+        """
+
+    def event_rate(self, states):
+        """Share of units that fire in a step; None for a layer without events."""
+        return None
+
+    def compare(self, op, ours, keras):
+        """How far one step of the op leads from one step of the layer, from the same state.
+
+        Args:
+            op: The `RecurrentOp`.
+            ours, keras: The states after the step, lists of real `(units,)`.
+
+        Returns:
+            `(error, flips, margin)`, each `(units,)`: the distance, relative for states beyond 1; where an event of one
+            has none of the other, and the state's distance from its threshold (both None for a layer without events).
+        """
+        distances = [np.abs(a - b) / np.maximum(1, np.abs(b)) for a, b in zip(ours, keras, strict=True)]
+        return np.max(distances, axis=0), None, None
+
+    def _options(self, block):
+        """The options that every op has in float32."""
+        return {
+            "units": self.layer.units,
+            "block": block,
+            "go_backwards": int(self.layer.go_backwards),
+            "return_sequences": int(self.layer.return_sequences),
+        }
+
+
+def to_float32(variable):
+    """A variable's value in NumPy."""
+    return keras.ops.convert_to_numpy(variable).astype(np.float32)
+
+
+def copy_layer(layer, **changes):
+    """A layer of the same weights with another configuration."""
+    copy = type(layer).from_config({**layer.get_config(), **changes})
+    if layer.built:
+        copy.build_from_config(layer.get_build_config())
+        copy.set_weights(layer.get_weights())
+    return copy

@@ -1,0 +1,7 @@
+"""Our ops, each in one module: its options, its constants, and what it computes, in integers and in floats."""
+
+from keras_sparse_rnn.runtime.ops.event_gru import EventGru
+from keras_sparse_rnn.runtime.ops.gru import Gru
+from keras_sparse_rnn.runtime.ops.lstm import Lstm
+
+OPS = {op.NAME: op for op in (EventGru, Gru, Lstm)}

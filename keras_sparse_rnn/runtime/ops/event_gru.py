@@ -1,0 +1,74 @@
+"""KsrEventGru: the event-thresholded GRU (`tflite/include/ksr_event_gru.h`)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from keras_sparse_rnn.runtime.ops.gates import (
+    gru_unit_float32,
+    gru_unit_int8,
+    output_int8,
+    rescale,
+    sigmoid_float32,
+    sigmoid_int8,
+)
+from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
+
+READOUTS = ("event", "cell", "trace")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventGruOptions(RecurrentOptions):
+    readout: int
+    reset: int
+    trace_rate: int
+
+
+@dataclass(frozen=True, eq=False)
+class EventGru(RecurrentOp):
+    """The op KsrEventGru.
+
+    Attributes:
+        threshold `(U,)`: Q15 (int16) or float32.
+    """
+
+    threshold: np.ndarray
+
+    NAME: ClassVar[str] = "KsrEventGru"
+    OPTIONS: ClassVar[type] = EventGruOptions
+    CONSTANTS: ClassVar[tuple] = (*RecurrentOp.CONSTANTS, "threshold")
+    KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2)
+    RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
+    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", None)
+
+    def states(self):
+        # What was sent lies in 0 .. 255, so that its zero point is at the end of the range.
+        sent = self._state("y", np.int8, self.options.operand_scale if self.is_int8 else None, -128)
+        return (sent, self._state("c", np.int16, 2**-15), self._state("trace", np.int16, 2**-15))
+
+    def _step_float32(self, x, state):
+        options = self.options
+        a, q = self._from_x(x), product(state["y"], self.recurrent_kernel)
+        z = sigmoid_float32(a[0] + q[0] + self.bias[0])
+        r = sigmoid_float32(a[1] + q[1] + self.bias[1])
+        c = gru_unit_float32(z, r, a[2] + self.bias[2], q[2] + self.bias[3], state["c"])
+        event = c > self.threshold
+        state["y"] = np.where(event, c, np.float32(0))
+        state["c"] = c - self.threshold * event if options.reset else c
+        rate = np.float32(options.trace_rate / 2**31)
+        state["trace"] = state["trace"] + (state["y"] - state["trace"]) * rate
+        return {"event": state["y"], "cell": state["c"], "trace": state["trace"]}[READOUTS[options.readout]]
+
+    def _step_int8(self, x, state):
+        o = self.options
+        a, q = self._from_x(x), self._from_operand(state["y"], self.recurrent_kernel)
+        z, r, from_x, from_y = self.bias + np.stack([a[0] + q[0], a[1] + q[1], a[2], q[2]])
+        z, r = sigmoid_int8(o, 0, z), sigmoid_int8(o, 1, r)
+        c = gru_unit_int8(o, z, r, from_x, from_y, state["c"])
+        event = c > self.threshold
+        fired = np.where(event, c, 0)
+        state["y"] = np.clip(rescale(fired, o.operand_multiplier, o.operand_shift), 0, 255)
+        state["c"] = c - self.threshold * event if o.reset else c
+        state["trace"] = state["trace"] + (((fired - state["trace"]) * (o.trace_rate >> 16) + 2**14) >> 15)
+        return output_int8(o, {"event": fired, "cell": state["c"], "trace": state["trace"]}[READOUTS[o.readout]])

@@ -1,0 +1,60 @@
+"""Gates, in integers and in floats.
+
+Integers: pre-activations in Q(fraction), gates and states in Q15, sigmoid and tanh from tables without interpolation.
+Shifts to the right round towards minus infinity, as in C.
+"""
+
+import numpy as np
+
+_STEPS = np.arange(-512, 512)
+SIGMOID_TABLE = np.clip(np.rint(2**15 / (1 + np.exp(-_STEPS / 64))), -32767, 32767).astype(np.int64)
+TANH_TABLE = np.clip(np.rint(2**15 * np.tanh(_STEPS / 128)), -32767, 32767).astype(np.int64)
+ONE = 2**15
+
+
+def pre_activation(options, slot, accumulator):
+    return (accumulator * options.multipliers[slot]) >> 32
+
+
+def sigmoid_int8(options, slot, accumulator):
+    return look_up(SIGMOID_TABLE, pre_activation(options, slot, accumulator) >> (options.fraction - 6))
+
+
+def tanh_int8(options, value):
+    """tanh of a pre-activation."""
+    return look_up(TANH_TABLE, value >> (options.fraction - 7))
+
+
+def look_up(table, k):
+    return table[512 + np.clip(k, -512, 511)]
+
+
+def gru_unit_int8(options, z, r, from_x, from_y, before):
+    """z * before + (1 - z) * g, with g = tanh(x + r * y), x and y from the accumulators of slots 2 and 3."""
+    from_y = np.clip(pre_activation(options, 3, from_y), -(2**15), 2**15 - 1)
+    g = tanh_int8(options, pre_activation(options, 2, from_x) + ((r * from_y) >> 15))
+    return g + ((z * (before - g) + 2**14) >> 15)
+
+
+def rescale(q15, multiplier, shift):
+    return (q15 * multiplier + (1 << (shift - 1))) >> shift
+
+
+def operand_int8(options, q15):
+    """A state as the recurrence reads it."""
+    return np.clip(rescale(q15, options.operand_multiplier, options.operand_shift), -128, 127)
+
+
+def output_int8(options, q15):
+    """A state as the output tensor holds it."""
+    stored = rescale(q15, options.output_multiplier, options.output_shift) + options.output_zero_point
+    return np.clip(stored, -128, 127).astype(np.int8)
+
+
+def sigmoid_float32(x):
+    return np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * x))
+
+
+def gru_unit_float32(z, r, from_x, from_y, before):
+    """z * before + (1 - z) * g, with g = tanh(x + r * y)."""
+    return z * before + (np.float32(1) - z) * np.tanh(from_x + r * from_y)

@@ -1,0 +1,58 @@
+"""KsrLstm: the LSTM (`tflite/include/ksr_lstm.h`)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from keras_sparse_rnn.runtime.ops.gates import (
+    TANH_TABLE,
+    look_up,
+    operand_int8,
+    output_int8,
+    pre_activation,
+    sigmoid_float32,
+    sigmoid_int8,
+    tanh_int8,
+)
+from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
+
+
+@dataclass(frozen=True, kw_only=True)
+class LstmOptions(RecurrentOptions):
+    cell_bits: int = 0
+
+    MOST_CELL_BITS: ClassVar[int] = 7
+
+
+@dataclass(frozen=True, eq=False)
+class Lstm(RecurrentOp):
+    """The op KsrLstm. Gates i, f, c, o."""
+
+    NAME: ClassVar[str] = "KsrLstm"
+    OPTIONS: ClassVar[type] = LstmOptions
+    KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2, 3)
+    RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 2, 3)
+    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "sigmoid")
+
+    def states(self):
+        h_scale = self.options.operand_scale if self.is_int8 else None
+        return (self._state("h", np.int8, h_scale), self._state("c", np.int16, 2.0 ** (self.options.cell_bits - 15)))
+
+    def _step_float32(self, x, state):
+        i, f, g, o = self._from_x(x) + product(state["h"], self.recurrent_kernel) + self.bias
+        state["c"] = sigmoid_float32(f) * state["c"] + sigmoid_float32(i) * np.tanh(g)
+        state["h"] = sigmoid_float32(o) * np.tanh(state["c"])
+        return state["h"]
+
+    def _step_int8(self, x, state):
+        options, bits = self.options, self.options.cell_bits
+        i, f, g, o = self._from_x(x) + self._from_operand(state["h"], self.recurrent_kernel) + self.bias
+        i, f, o = sigmoid_int8(options, 0, i), sigmoid_int8(options, 1, f), sigmoid_int8(options, 3, o)
+        g = tanh_int8(options, pre_activation(options, 2, g))
+        c = (f * state["c"] + ((i * g) >> bits) + 2**14) >> 15
+        state["c"] = np.clip(c, -(2**15), 2**15 - 1)
+        tanh = look_up(TANH_TABLE, (state["c"] + (1 << (7 - bits))) >> (8 - bits))
+        h = (o * tanh + 2**14) >> 15
+        state["h"] = operand_int8(options, h)
+        return output_int8(options, h)

@@ -1,0 +1,203 @@
+"""What the recurrent ops have in common, as `tflite/include/ksr_recurrent.h` defines it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import astuple, dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+
+from keras_sparse_rnn.runtime.block_sparse import BlockSparseMatrix, decode, encode, stride_of
+from keras_sparse_rnn.runtime.model import TensorInfo
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecurrentOptions:
+    """The custom options that each recurrent op begins with: int32 words, little-endian; see the C header for their
+    meaning."""
+
+    units: int
+    block: int
+    go_backwards: int
+    return_sequences: int
+    x_zero_point: int = 0
+    x_shift: int = 0
+    h_shift: int = 0
+    fraction: int = 0
+    multipliers: tuple = (0, 0, 0, 0)
+    operand_multiplier: int = 0
+    operand_shift: int = 0
+    output_multiplier: int = 0
+    output_shift: int = 0
+    output_zero_point: int = 0
+
+    VERSION: ClassVar[int] = 1
+
+    @property
+    def operand_scale(self):
+        """What one count of a state is worth as the recurrence reads it (int8 models)."""
+        return 2.0**self.operand_shift / (2**15 * self.operand_multiplier)
+
+    def to_bytes(self):
+        return np.hstack([self.VERSION, *astuple(self)]).astype("<i4").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data):
+        """Raises ValueError where the size or the version is not ours."""
+        widths = {field.name: 4 if field.name == "multipliers" else 1 for field in fields(cls)}
+        size = 4 * (1 + sum(widths.values()))
+        if len(data) != size:
+            raise ValueError(f"custom options must have {size} bytes ({cls.__name__}); given: {len(data)}.")
+        version, *words = np.frombuffer(data, "<i4").tolist()
+        if version != cls.VERSION:
+            raise ValueError(f"custom options must have the version {cls.VERSION}; given: {version}.")
+        words = iter(words)
+        values = {name: tuple(next(words) for _ in range(width)) for name, width in widths.items()}
+        return cls(**{name: value if widths[name] > 1 else value[0] for name, value in values.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class RecurrentOp(ABC):
+    """A recurrent op: its options and weights, and, when called, the definition that every kernel is held to.
+
+    Attributes:
+        options: The op's `RecurrentOptions`.
+        kernel `(I, gates, U)`, recurrent_kernel `(U, gates, U)`: int8 or float32.
+        bias `(4, U)`: What the accumulators start from, slot by slot; int32 or float32.
+
+    Class attributes:
+        NAME: Custom code of the op.
+        OPTIONS: Class of its options.
+        CONSTANTS: Names of its constant tensors, inputs 1 and on; the states follow.
+        KERNEL_SLOTS, RECURRENT_SLOTS: The slot of accumulators that each gate adds to.
+        ACTIVATIONS: For each slot the table that its pre-activation is looked up in; None where it is not itself.
+    """
+
+    options: RecurrentOptions
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
+    bias: np.ndarray
+
+    NAME: ClassVar[str]
+    OPTIONS: ClassVar[type]
+    CONSTANTS: ClassVar[tuple] = (
+        "kernel",
+        "kernel_index",
+        "kernel_rows",
+        "recurrent_kernel",
+        "recurrent_kernel_index",
+        "recurrent_kernel_rows",
+        "bias",
+    )
+    KERNEL_SLOTS: ClassVar[tuple]
+    RECURRENT_SLOTS: ClassVar[tuple]
+    ACTIVATIONS: ClassVar[tuple]
+
+    @property
+    def is_int8(self):
+        return self.kernel.dtype == np.int8
+
+    @property
+    def dtype(self):
+        """Of input and output."""
+        return np.int8 if self.is_int8 else np.float32
+
+    def constants(self, sparse=None):
+        """The constant tensors, one for each of `CONSTANTS`; None where a tensor is absent.
+
+        Args:
+            sparse: Whether to store blocks or everything; None takes what is smaller, for each matrix.
+        """
+        bias = np.zeros((4, stride_of(self.options.units, self.options.block)), self.bias.dtype)
+        bias[:, : self.options.units] = self.bias
+        arrays = {"bias": bias.reshape(-1)} | {name: getattr(self, name) for name in self._own_vectors()}
+        for name, (kernel, slots) in self._matrices().items():
+            matrix = encode(kernel, self.options.block, slots, sparse)
+            arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
+        return [arrays.get(name) for name in self.CONSTANTS]
+
+    @classmethod
+    def from_constants(cls, options, constants):
+        """The op from its options and its constant tensors; absent ones at the end may be left out."""
+        arrays = dict.fromkeys(cls.CONSTANTS) | dict(zip(cls.CONSTANTS, constants, strict=False))
+        stride = stride_of(options.units, options.block)
+
+        def matrix(name, slots, sources=options.units):
+            stored = BlockSparseMatrix(arrays[name], arrays[f"{name}_index"], arrays[f"{name}_rows"])
+            return decode(stored, sources, options.units, options.block, slots)
+
+        rows = arrays["kernel_rows"]
+        sources = len(arrays["kernel"]) // (len(cls.KERNEL_SLOTS) * stride) if rows is None else len(rows) - 1
+        return cls(
+            options,
+            matrix("kernel", cls.KERNEL_SLOTS, sources),
+            cls._read_recurrent_kernel(options, matrix),
+            arrays["bias"].reshape(4, stride)[:, : options.units],
+            **{name: arrays[name] for name in cls._own_vectors()},
+        )
+
+    def _matrices(self):
+        """`(kernel, slots)` of each stored matrix by its name."""
+        return {
+            "kernel": (self.kernel, self.KERNEL_SLOTS),
+            "recurrent_kernel": (self.recurrent_kernel, self.RECURRENT_SLOTS),
+        }
+
+    @classmethod
+    def _read_recurrent_kernel(cls, options, matrix):
+        """Back from what `_matrices` made of it; `matrix(name, slots)` unpacks one."""
+        return matrix("recurrent_kernel", cls.RECURRENT_SLOTS)
+
+    @classmethod
+    def _own_vectors(cls):
+        """Names of the fields that a subclass adds: they are stored as they are."""
+        return [field.name for field in fields(cls)[len(fields(RecurrentOp)) :]]
+
+    @abstractmethod
+    def states(self):
+        """The state tensors, inputs after the constants, in their order: a tuple of `TensorInfo`."""
+
+    def __call__(self, x, state=None):
+        """Runs the op over a sequence.
+
+        Args:
+            x: `(T, I)`, int8 or float32.
+            state: Dict of the states by their names, `(U,)` each: counts from the zero point (int64) or real values
+                (float32). It is updated. None starts from zero.
+
+        Returns:
+            The outputs in the order in which they are computed, `(T, U)`, of x's dtype.
+        """
+        step = self._step_int8 if self.is_int8 else self._step_float32
+        if state is None:
+            zeros = np.zeros(self.options.units, np.int64 if self.is_int8 else np.float32)
+            state = {tensor.name: zeros for tensor in self.states()}
+        return np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
+
+    @abstractmethod
+    def _step_int8(self, x, state):
+        """The output of one step; updates the state."""
+
+    @abstractmethod
+    def _step_float32(self, x, state):
+        """Likewise."""
+
+    def _state(self, name, dtype, scale, zero_point=0):
+        shape = (1, self.options.units)
+        if not self.is_int8:
+            return TensorInfo(name, shape, np.dtype(np.float32), is_variable=True)
+        return TensorInfo(name, shape, np.dtype(dtype), scale, zero_point, is_variable=True)
+
+    def _from_x(self, x):
+        """x W for each gate, `(gates, U)`, in integers or floats."""
+        if self.is_int8:
+            x = (x.astype(np.int64) - self.options.x_zero_point) << self.options.x_shift
+        return product(x, self.kernel)
+
+    def _from_operand(self, operand, kernel):
+        """The product of what the recurrence reads with a kernel, in integers."""
+        return product(operand << self.options.h_shift, kernel)
+
+
+def product(x, kernel):
+    """x (I,) times a kernel (I, gates, U)."""
+    return np.tensordot(x, kernel.astype(x.dtype), 1)

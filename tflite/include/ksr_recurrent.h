@@ -1,0 +1,55 @@
+/* What the recurrent ops have in common: batch 1, over a whole sequence or a chunk of it.
+ *
+ * Inputs                 int8 model           float32 model
+ *   0 x                  int8 (1, T, I)       float32
+ *   1-3 kernel           int8 values, uint8 index, uint16 or uint32 rows (ksr_matrix.h); values float32
+ *   4-6 recurrent kernel likewise
+ *   7 bias               int32 (4 * stride)   float32     what the accumulators start from, slot by slot
+ *   8-  what each op has besides, and last its states: variable tensors, or absent and then zero at each start
+ * Output                 int8 (1, T, U) or (1, U)   float32
+ *
+ * Only rows whose source is non-zero are visited, and in them only stored blocks.
+ *
+ * Integers. A source's value is its distance from its zero point, shifted left by its operand shift, so that x and h
+ * can add into the same accumulators. Accumulators become pre-activations in Q(fraction) by the high word of a 64-bit
+ * product. Sigmoid and tanh are tables (ksr_tables.h). States are int16; what the recurrence reads of them is int8. */
+#ifndef KSR_RECURRENT_H_
+#define KSR_RECURRENT_H_
+
+#include "ksr.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { KSR_OPTIONS_VERSION = 1 };
+
+/* (value * multiplier + 2^(shift - 1)) >> shift, multiplier below 2^15, shift 1 to 30. */
+typedef struct ksr_rescaling {
+  int32_t multiplier;
+  int32_t shift;
+} ksr_rescaling;
+
+/* The words, little-endian int32, that the custom options of each recurrent op begin with. */
+typedef struct ksr_recurrent_options {
+  int32_t version;
+  int32_t units;
+  int32_t block; /* 4, 8 or 16 */
+  int32_t go_backwards;
+  int32_t return_sequences;
+  /* int8 models only, 0 in float32 models */
+  int32_t x_zero_point;
+  int32_t x_shift; /* operand shifts, 0 to 7 */
+  int32_t h_shift;
+  int32_t fraction;        /* of pre-activations, 7 to 10 bits */
+  int32_t multiplier[4];   /* of each slot: scale of its accumulators * 2^(fraction + 32) */
+  ksr_rescaling operand;   /* from Q15 to what the recurrence reads */
+  ksr_rescaling output;    /* from Q15 to the output tensor */
+  int32_t output_zero_point;
+} ksr_recurrent_options;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_RECURRENT_H_ */

@@ -1,0 +1,18 @@
+/* A checked KsrGru node, and the loops over its time steps. */
+#ifndef KSR_GRU_STEPS_H_
+#define KSR_GRU_STEPS_H_
+
+#include "ksr_gru.h"
+#include "recurrent.h"
+
+typedef struct ksr_gru_node {
+  ksr_recurrent recurrent;
+  ksr_gru_options options;
+  ksr_matrix candidate_kernel; /* reset before only */
+  void *h;                     /* NULL: zero at each start, kept in scratch */
+} ksr_gru_node;
+
+void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch);
+void ksr_gru_run_f32(const ksr_gru_node *gru, void *scratch);
+
+#endif /* KSR_GRU_STEPS_H_ */

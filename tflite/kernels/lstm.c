@@ -1,0 +1,44 @@
+#include "ksr_lstm.h"
+
+#include "lstm_steps.h"
+
+enum { STATE_H = KSR_OWN_INPUTS, STATE_C, INPUTS };
+
+/* Fills `lstm` from a node; on anything wrong the status names it. */
+static ksr_status read_node(const ksr_node *node, ksr_lstm_node *lstm) {
+  const ksr_slots slots = {4, 3};
+  ksr_recurrent *r = &lstm->recurrent;
+  ksr_status status = ksr_recurrent_read(r, node, &lstm->options, sizeof(lstm->options), KSR_OWN_INPUTS, INPUTS);
+  if (status != KSR_OK) return status;
+  if (!ksr_is_within(lstm->options.cell_bits, 0, r->is_int8 ? 7 : 0)) return KSR_BAD_OPTIONS;
+  status = ksr_recurrent_read_weights(r, node, slots, slots);
+  if (status != KSR_OK) return status;
+  if (!ksr_recurrent_read_state(r, node, STATE_H, KSR_INT8, &lstm->h) ||
+      !ksr_recurrent_read_state(r, node, STATE_C, KSR_INT16, &lstm->c)) {
+    return KSR_BAD_STATE;
+  }
+  return KSR_OK;
+}
+
+static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
+  ksr_lstm_node lstm;
+  ksr_status status = read_node(node, &lstm);
+  if (status == KSR_OK) status = ksr_recurrent_check(&lstm.recurrent, node);
+  if (status != KSR_OK) return status;
+  /* The states too, in case they have no tensors. */
+  const uint32_t states = lstm.recurrent.is_int8 ? sizeof(int16_t) + sizeof(int8_t) : 2 * sizeof(float);
+  *scratch_size = ksr_accumulators_size(&lstm.recurrent) + states * (uint32_t)lstm.recurrent.options.units;
+  return KSR_OK;
+}
+
+static void invoke(const ksr_node *node, void *scratch) {
+  ksr_lstm_node lstm;
+  if (read_node(node, &lstm) != KSR_OK) return;
+  if (lstm.recurrent.is_int8) {
+    ksr_lstm_run_i8(&lstm, scratch);
+  } else {
+    ksr_lstm_run_f32(&lstm, scratch);
+  }
+}
+
+const ksr_op ksr_lstm = {"KsrLstm", prepare, invoke};

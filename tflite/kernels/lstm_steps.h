@@ -1,0 +1,17 @@
+/* A checked KsrLstm node, and the loops over its time steps. */
+#ifndef KSR_LSTM_STEPS_H_
+#define KSR_LSTM_STEPS_H_
+
+#include "ksr_lstm.h"
+#include "recurrent.h"
+
+typedef struct ksr_lstm_node {
+  ksr_recurrent recurrent;
+  ksr_lstm_options options;
+  void *h, *c; /* NULL: zero at each start, kept in scratch */
+} ksr_lstm_node;
+
+void ksr_lstm_run_i8(const ksr_lstm_node *lstm, void *scratch);
+void ksr_lstm_run_f32(const ksr_lstm_node *lstm, void *scratch);
+
+#endif /* KSR_LSTM_STEPS_H_ */

@@ -1,0 +1,60 @@
+/* What the recurrent ops share: a checked node's tensors, and what a step takes from the input and from the state. */
+#ifndef KSR_KERNELS_RECURRENT_H_
+#define KSR_KERNELS_RECURRENT_H_
+
+#include "ksr_matrix.h"
+#include "ksr_recurrent.h"
+
+enum { KSR_X, KSR_KERNEL, KSR_RECURRENT_KERNEL = 4, KSR_BIAS = 7, KSR_OWN_INPUTS };
+enum { KSR_SLOTS = 4 };
+
+typedef struct ksr_recurrent {
+  ksr_recurrent_options options;
+  int32_t is_int8;
+  int32_t steps, inputs, stride;
+  ksr_matrix kernel, recurrent_kernel;
+  const void *x, *bias;
+  void *output;
+} ksr_recurrent;
+
+/* Reads a node's options, `size` bytes, and its x and output. It must have at least `required` inputs and at most
+ * `allowed`. On anything wrong the status names it. */
+ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, void *options, uint32_t size,
+                              int32_t required, int32_t allowed);
+
+/* Then its weights, which add to the given slots. */
+ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *node, ksr_slots kernel,
+                                      ksr_slots recurrent_kernel);
+
+/* A matrix from the state, of which input number `i` holds the values. Returns 0 if it does not fit. */
+int ksr_recurrent_read_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_slots slots,
+                              ksr_matrix *matrix);
+
+/* A state that input number `i` holds; NULL where it is absent or, while preparing, not yet placed. Returns 0 if it
+ * does not fit; `type` is that in an int8 model. */
+int ksr_recurrent_read_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
+                             void **state);
+
+/* Whether the weights lead neither out of bounds nor to an overflow; once, while preparing. */
+ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *node);
+
+/* What step number `step` reads and writes; no output (NULL) where the step is not asked for. */
+const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step);
+void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step);
+
+/* acc = bias + x W */
+void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc);
+void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc);
+
+int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size);
+int ksr_is_within(int32_t value, int32_t low, int32_t high);
+
+/* Bytes of the accumulators, with which scratch memory begins. */
+static inline uint32_t ksr_accumulators_size(const ksr_recurrent *recurrent) {
+  return (uint32_t)(KSR_SLOTS * recurrent->stride) * (uint32_t)sizeof(int32_t);
+}
+
+/* Rounded up, so that what follows in scratch memory is aligned. */
+static inline uint32_t ksr_aligned(uint32_t size) { return (size + 3u) & ~3u; }
+
+#endif /* KSR_KERNELS_RECURRENT_H_ */
