@@ -8,7 +8,6 @@ import numpy as np
 from keras_sparse_rnn.convert import convert
 from keras_sparse_rnn.demo.progress import Report
 from keras_sparse_rnn.demo.training import build, start_again, train
-from keras_sparse_rnn.layers import EventGRU
 from keras_sparse_rnn.profiling import LayerMacs, count_macs
 
 ENGINES = {"litert": "LiteRT", "tflm": "TFLM"}
@@ -24,7 +23,7 @@ class Run:
         history: Keras's history.
         accuracy, loss: In Keras: a share, and the mean negative log-likelihood in nats.
         macs: A `LayerMacs` of the recurrent layer, over the real steps.
-        converted: The int8 `ConvertedModel`; None for layers that cannot be converted.
+        converted: The int8 `ConvertedModel`; None for nets that are not shown.
         int8_accuracy: In each of `ENGINES`.
     """
 
@@ -66,10 +65,6 @@ class Net:
     @property
     def effective_macs(self):
         return self.mean(lambda run: run.macs.effective)
-
-    @property
-    def is_converted(self):
-        return self.runs[0].converted is not None
 
 
 @dataclass(eq=False)
@@ -128,6 +123,9 @@ def hold(data, recipe, display):
     for units in recipe.smaller:
         if contest.smallest is None:
             contest.tried.append(enter("GRU", units))
+    for net in contest.shown:
+        with display.task(f"{net.name}, int8") as update:
+            _run_as_int8(net, data, update)
     return contest
 
 
@@ -139,8 +137,6 @@ def _train_and_measure(kind, units, is_pruned, watch, data, recipe, display):
             start_again(model, seed)
             history = train(model, data, recipe, is_pruned, seed, [Report(update, number * recipe.epochs)], watch)
             runs.append(_measure(model, history, data.test))
-            if isinstance(model.get_layer("recurrent"), EventGRU):
-                _run_as_int8(model, runs[-1], data, update)
     plain = keras.models.clone_model(model)  # without the optimizer of the last run
     plain.set_weights(runs[0].weights)
     return Net(name, kind, units, is_pruned, plain, runs)
@@ -159,12 +155,16 @@ def _measure(model, history, test):
     )
 
 
-def _run_as_int8(model, run, data, update):
-    update("converting to int8")
-    run.converted = convert(model, data.train.x[:: max(1, len(data.train) // _CALIBRATION)])
-    for engine, title in ENGINES.items():
-        update(f"int8: running the test set in {title}")
-        classes = run.converted.predict(data.test.x, engine=engine).argmax(axis=1)
-        run.int8_accuracy[engine] = float(np.mean(classes == data.test.y))
-    accuracies = ", ".join(f"{100 * accuracy:.1f} % in {ENGINES[e]}" for e, accuracy in run.int8_accuracy.items())
-    update(f"int8: {accuracies}")
+def _run_as_int8(net, data, update):
+    sample = data.train.x[:: max(1, len(data.train) // _CALIBRATION)]
+    for run in net.runs:
+        net.model.set_weights(run.weights)
+        update("converting")
+        run.converted = convert(net.model, sample)
+        for engine, title in ENGINES.items():
+            update(f"running the test set in {title}")
+            classes = run.converted.predict(data.test.x, engine=engine).argmax(axis=1)
+            run.int8_accuracy[engine] = float(np.mean(classes == data.test.y))
+        accuracies = ", ".join(f"{100 * accuracy:.1f} % in {ENGINES[e]}" for e, accuracy in run.int8_accuracy.items())
+        update(accuracies)
+    net.model.set_weights(net.runs[0].weights)

@@ -19,8 +19,8 @@ class Display:
         self._live = self.console.is_terminal and not self.console.is_dumb_terminal
         self._bars = Progress(
             # 79 columns together.
-            TextColumn("{task.description:<20}"),
-            BarColumn(bar_width=10),
+            TextColumn("{task.description:<26}"),
+            BarColumn(bar_width=4),
             TextColumn("{task.fields[state]:<39}"),
             TimeElapsedColumn(),
             console=self.console,

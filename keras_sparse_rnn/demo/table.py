@@ -45,15 +45,14 @@ class Table:
         """Pairs of a label and one text for each net."""
         nets = self._contest.shown
 
-        def row(label, figure, form="{:,.0f}", of=nets):
-            return label, [form.format(net.mean(figure)) if net in of else "-" for net in nets]
+        def row(label, figure, form="{:,.0f}"):
+            return label, [form.format(net.mean(figure)) for net in nets]
 
-        converted = [net for net in nets if net.is_converted]
         percent = "{:.1%}"
         return [
             row("accuracy, float32", lambda run: run.accuracy, percent),
             *(
-                row(f"accuracy, int8, {title} [2]", lambda run, name=name: run.int8_accuracy[name], percent, converted)
+                row(f"accuracy, int8, {title}", lambda run, name=name: run.int8_accuracy[name], percent)
                 for name, title in ENGINES.items()
             ),
             row("test loss, float32", lambda run: run.loss, "{:.3f}"),
@@ -62,8 +61,8 @@ class Table:
             row("MACs a step, dense [1]", lambda run: run.macs.dense),
             row("MACs a step, effective [1]", lambda run: run.macs.effective),
             row("float32 parameters, bytes", lambda run: sum(weights.nbytes for weights in run.weights)),
-            row("int8 .tflite file, bytes [2]", lambda run: len(run.converted.data), of=converted),
-            row("TFLM arena, bytes [2]", lambda run: run.converted.report.arena_bytes, of=converted),
+            row("int8 .tflite file, bytes", lambda run: len(run.converted.data)),
+            row("TFLM arena, bytes [2]", lambda run: run.converted.report.arena_bytes),
         ]
 
     @property
@@ -75,15 +74,15 @@ class Table:
         tried = ", ".join(str(net.units) for net in contest.tried)
         found = "the last" if contest.smallest else "none"
         return [
-            f"All nets were trained alike, {recipe.epochs} epochs, by a recipe that was chosen for the EventGRU; figures "
-            f"are {means}. Pruned: both kernels, in {block} blocks, during fit.",
+            f"All nets were trained alike, {recipe.epochs} epochs, by a recipe that was chosen for the EventGRU; "
+            f"figures are {means}. Pruned: both kernels, in {block} blocks, during fit.",
             f"As accurate: at most one standard error, {100 * contest.margin:.1f} points, below the EventGRU. Dense "
             f"GRUs of {tried} units were tried and {found} passed, judged on the test set itself, which favours them.",
             "[1] Of the recurrent layer, over the real steps of the test set, without the padding before a sequence. "
             "Effective: the non-zero weights fed by non-zero sources, counted step by step. In a GRU all sources "
             "count: its state is never zero. Beside its MACs each net has 3 non-linearities a unit, which no sparsity "
             "saves.",
-            "[2] Only EventGRU can be converted. Among the float32 parameters zeros take space too.",
+            "[2] On this machine, whose pointers have 64 bits: less on a microcontroller.",
         ]
 
     @property

@@ -65,7 +65,7 @@ RECIPES = {
         noise=0.4,
         offset=0.2,
         dropout=0.1,
-        event_penalty=1.0,
+        event_penalty=0.5,
     ),
 }
 

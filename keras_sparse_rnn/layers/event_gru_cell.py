@@ -197,13 +197,16 @@ class EventGRUCell(keras.layers.Layer):
         return self._threshold
 
     def project(self, inputs):
-        """What the inputs give to the gates: three tensors (..., units) for inputs (..., features).
+        """What the inputs give to z, r and h: three tensors (..., units) for inputs (..., features).
 
-        The recurrent biases of the gates z and r are added here, once for a whole sequence.
+        The recurrent biases of z and r are added here, once for a whole sequence.
         """
-        # Three products: to split one would copy it.
-        kernels = ops.split(ops.convert_to_tensor(self.kernel), 3, axis=-1)
-        gates = [ops.matmul(inputs, kernel) for kernel in kernels]
+        kernel = ops.convert_to_tensor(self.kernel)
+        # A split copies: of the product for one step, of the smaller kernel for a sequence.
+        if len(inputs.shape) == 2:
+            gates = ops.split(ops.matmul(inputs, kernel), 3, axis=-1)
+        else:
+            gates = [ops.matmul(inputs, part) for part in ops.split(kernel, 3, axis=-1)]
         if self.use_bias:
             (b_z, b_r, b_h), (recurrent_b_z, recurrent_b_r, _) = (ops.split(self.bias[i], 3) for i in range(2))
             biases = (b_z + recurrent_b_z, b_r + recurrent_b_r, b_h)

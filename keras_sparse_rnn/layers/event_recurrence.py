@@ -107,6 +107,7 @@ class _BackwardPass:
         d_theta = sum of (psi theta - e) d_c - psi c~ d_y
 
     The factors depend on the forward pass only. The gradient in R is a product over all steps at once, after the loop.
+    A mask, if there is one, is the last of the arrays.
     """
 
     recurrence: EventRecurrence
@@ -132,7 +133,7 @@ class _BackwardPass:
         units = threshold.shape[-1]
         transposed_kernel = ops.transpose(recurrent_kernel)
         saved, factors = (candidate, z, r, g, q_h, *masks), self._factors
-        if not loops.FUSES:
+        if not loops.FUSES:  # then the factors are cheaper for all steps at once
             saved, factors = self._factors(threshold, *saved), lambda _, *factors: factors
 
         def step(states, inputs):
