@@ -1,6 +1,7 @@
 """The rest of the model, around the recurrent layers, through TensorFlow Lite's converter."""
 
 import contextlib
+import logging
 import os
 import warnings
 from dataclasses import dataclass
@@ -80,6 +81,7 @@ def _samples(inputs, calibration):
 def _quiet():
     """Keeps the converter's progress, written by C++ and by Python to stderr and stdout, out of the user's output."""
     saved = [os.dup(1), os.dup(2)]
+    handlers = list(logging.root.handlers)
     try:
         with open(os.devnull, "w") as nothing, warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -88,6 +90,7 @@ def _quiet():
             with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
                 yield
     finally:
+        logging.root.handlers[:] = handlers  # one that the converter adds would write to a closed file from now on
         for number, copy in enumerate(saved, start=1):
             os.dup2(copy, number)
             os.close(copy)

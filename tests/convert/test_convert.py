@@ -1,5 +1,6 @@
 """Whole models: what converts, and that it computes what Keras computes."""
 
+import logging
 from dataclasses import replace
 
 import keras
@@ -134,6 +135,12 @@ def test_conversion_leaves_the_model_as_it_was(classifier):
     np.testing.assert_array_equal(classifier.predict(x, verbose=0), before)
     for old, new in zip(weights, classifier.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_conversion_leaves_logging_as_it_was(classifier, monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [])
+    ksr.convert(classifier, sequences(), verify=False)
+    assert logging.root.handlers == []
 
 
 def test_verification_finds_a_wrong_op(classifier, monkeypatch):

@@ -37,6 +37,7 @@ class Subclassed(keras.Model):
             lambda: event_model([GRU(4, recurrent_activation="hard_sigmoid", name="g")]),
             "'g' has recurrent_activation='hard_sigmoid'; only 'sigmoid'",
         ),
+        (lambda: event_model([GRU(4, dtype="mixed_float16", name="half")]), "'half' computes in float16; only float32"),
         (lambda: event_model([keras.layers.Bidirectional(GRU(4), name="two")]), r"'two' \(Bidirectional\)"),
         (lambda: keras.Sequential([keras.Input((None, 7)), EventGRU(4)]), "open time axis.*time_steps"),
     ],

@@ -26,6 +26,11 @@ class RecurrentLayer(ABC):
 
     def check(self):
         """Raises ValueError where the op cannot do what the layer is configured to."""
+        if self.layer.compute_dtype != "float32":
+            raise ValueError(
+                f"layer '{self.name}' computes in {self.layer.compute_dtype}; only float32 can be converted. Build the "
+                "model with the dtype policy 'float32' and load the weights into it."
+            )
         config = self.layer.get_config()
         for argument, allowed in (
             ("activation", "tanh"),

@@ -37,7 +37,7 @@ class LSTMLayer(RecurrentLayer):
         if largest_c > 2**most:
             raise ValueError(
                 f"layer '{self.name}' has cell states up to {largest_c:.3g} on the representative data; int8 models "
-                f"hold them up to {2**most}. Shorter sequences keep them small; weights='float32' knows no such limit."
+                f"hold them up to {2**most}. Shorter sequences keep them smaller; weights='float32' has no limit."
             )
         # Twice the range seen, so that sequences in use may go further.
         bits = int(np.clip(np.ceil(np.log2(2 * max(largest_c, 1e-9))), 0, most))
