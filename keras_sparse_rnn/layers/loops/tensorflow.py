@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-FUSES = False
+FUSES = True
 
 
 def scan(step, states, sequences, widths, reverse=False):
