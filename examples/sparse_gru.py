@@ -35,8 +35,8 @@ def main(epochs, out):
 
     converted = ksr.convert(model, representative_data=train.x[:100])
     print(converted.report)
-    classes = {"Keras, float32": model.predict(test.x, verbose=0), "TFLM, int8": converted.predict(test.x, engine="tflm")}
-    for name, probabilities in classes.items():
+    in_keras, in_tflm = model.predict(test.x, verbose=0), converted.predict(test.x, engine="tflm")
+    for name, probabilities in (("Keras, float32", in_keras), ("TFLM, int8", in_tflm)):
         print(f"accuracy in {name}: {np.mean(probabilities.argmax(axis=1) == test.y):.1%}")
     if out:
         converted.save(out)
