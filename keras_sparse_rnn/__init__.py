@@ -6,10 +6,11 @@ interpreters load where they are used.
 
 from keras_sparse_rnn import callbacks, initializers, layers, regularizers, runtime, schedules, sparsity
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.convert import ConvertedModel, convert
+from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
 
 __all__ = [
     "ConvertedModel",
+    "VerificationError",
     "__version__",
     "callbacks",
     "convert",

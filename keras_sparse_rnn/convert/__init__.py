@@ -1,8 +1,8 @@
 """From a Keras model to a verified `.tflite`: plan -> lower -> quantize -> pack -> verify -> report."""
 
-from keras_sparse_rnn.convert.converted_model import ConvertedModel
+from keras_sparse_rnn.convert.converted_model import ConvertedModel, VerificationError
 
-__all__ = ["ConvertedModel", "convert"]
+__all__ = ["ConvertedModel", "VerificationError", "convert"]
 
 WEIGHTS = ("int8", "float32")
 TARGETS = ("tflm", "litert")

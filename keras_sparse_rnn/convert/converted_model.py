@@ -1,10 +1,14 @@
-"""What `ksr.convert` returns."""
+"""What `ksr.convert` returns, or raises when it is not right."""
 
 import os
 import tempfile
 from pathlib import Path
 
 from keras_sparse_rnn import runtime
+
+
+class VerificationError(Exception):
+    """A converted model does not do what its Keras model does."""
 
 
 class ConvertedModel:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from keras_sparse_rnn.convert.converted_model import VerificationError
 from keras_sparse_rnn.runtime.native import NativeOp
 
 FLOAT_TOLERANCE = 1e-5
@@ -18,10 +19,6 @@ INT8_EVENT_AGREEMENT = 0.9
 OUTPUT_ERROR = 0.5  # mean distance of an output, in mean distances of Keras's outputs from their own mean
 _STEPS = 256
 _SAMPLES = 32
-
-
-class VerificationError(Exception):
-    """A converted model does not do what its Keras model does."""
 
 
 def verify_layer(call, seen, report):

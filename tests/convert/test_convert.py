@@ -11,7 +11,6 @@ from keras.layers import Dense
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert.recurrent.event_gru import EventGRULayer
-from keras_sparse_rnn.convert.verify import VerificationError
 from keras_sparse_rnn.layers import EventGRU
 from keras_sparse_rnn.runtime.model import Model
 
@@ -150,14 +149,14 @@ def test_verification_finds_a_wrong_op(classifier, monkeypatch):
 
     original = EventGRULayer.float32_op
     monkeypatch.setattr(EventGRULayer, "float32_op", transposed)
-    with pytest.raises(VerificationError, match="'first'.*Keras"):
+    with pytest.raises(ksr.VerificationError, match="'first'.*Keras"):
         ksr.convert(classifier, sequences(), weights="float32")
     assert ksr.convert(classifier, sequences(), weights="float32", verify=False).data
 
 
 def test_verification_finds_a_range_ruined_by_an_outlier(classifier):
     x = sequences()
-    with pytest.raises(VerificationError, match="representative_data"):
+    with pytest.raises(ksr.VerificationError, match="representative_data"):
         ksr.convert(classifier, np.concatenate([x, x[:1] * 1e3]))
 
 

@@ -132,7 +132,7 @@ def test_verification_finds_a_wrong_gate_order(monkeypatch):
     from dataclasses import replace
 
     from keras_sparse_rnn.convert.recurrent.gru import GRULayer
-    from keras_sparse_rnn.convert.verify import VerificationError
+    from keras_sparse_rnn import VerificationError
 
     def swapped(self, block):
         op = original(self, block)
