@@ -57,7 +57,7 @@ RECIPES = {
     ),
     "fsdd": Recipe(
         units=128,
-        smaller=(8, 12, 16, 24, 32),
+        smaller=(12, 16, 24, 32),
         seeds=(0,),
         epochs=40,
         batch=64,
