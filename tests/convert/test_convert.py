@@ -160,6 +160,13 @@ def test_verification_finds_a_range_ruined_by_an_outlier(classifier):
         ksr.convert(classifier, np.concatenate([x, x[:1] * 1e3]))
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_outputs_that_do_not_vary_are_no_fault(seed):
+    """Where all samples are one, rounding is all that there is to compare."""
+    model = event_model([EventGRU(4), Dense(2)], steps=5, inputs=3, seed=seed)
+    assert ksr.convert(model, np.ones((4, 5, 3), np.float32)).report.output_error < 0.02
+
+
 def test_save(classifier, tmp_path):
     converted = ksr.convert(classifier, sequences())
     path = tmp_path / "model.tflite"
