@@ -2,6 +2,7 @@ import dataclasses
 import io
 import json
 import os
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -194,7 +195,8 @@ def made_up(accuracies, macs):
     nets = []
     for index, (accuracy, effective) in enumerate(zip(accuracies, macs, strict=True)):
         counted = LayerMacs("recurrent", 10, 4000, 400, effective, 1.0, 0.2)
-        run = contest.Run([np.zeros(8, np.float32)], {}, accuracy, 0.1, counted)
+        converted = SimpleNamespace(data=bytes(600 if index == 0 else 200))
+        run = contest.Run([np.zeros(8, np.float32)], {}, accuracy, 0.1, counted, converted)
         nets.append(contest.Net(f"net {index}", "GRU", index, False, None, [run]))
     return contest.Contest(*nets[:3], tried=nets[3:], margin=0.01)
 
@@ -217,5 +219,6 @@ def test_the_verdict_hides_nothing(small):
     assert dense.startswith("- 20.0 times fewer effective MACs than GRU 1 (dense), -2.0 points")
     assert pruned.startswith("- 2.0 times fewer effective MACs than GRU 2 (90 % pruned), -1.0 points")
     assert smallest.startswith("- 2.0 times MORE effective MACs than GRU 4 (smallest dense, as accurate), +0.5 points")
+    assert smallest.endswith("a file 3.0 times as large.")
     none = made_up([0.95, 0.97, 0.96, 0.90], [200, 4000, 400, 50])
     assert "No smaller dense GRU" in Table(none, loaded, recipe, quick=False).verdict[-1]

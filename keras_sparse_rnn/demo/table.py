@@ -61,7 +61,7 @@ class Table:
             row("MACs a step, dense [1]", lambda run: run.macs.dense),
             row("MACs a step, effective [1]", lambda run: run.macs.effective),
             row("float32 parameters, bytes", lambda run: sum(weights.nbytes for weights in run.weights)),
-            row("int8 .tflite file, bytes", lambda run: len(run.converted.data)),
+            row("int8 .tflite file, bytes", _file_bytes),
             row("TFLM arena, bytes [2]", lambda run: run.converted.report.arena_bytes),
         ]
 
@@ -93,7 +93,11 @@ class Table:
             ratio = net.effective_macs / event.effective_macs
             compared = f"{ratio:.1f} times fewer" if ratio >= 1 else f"{1 / ratio:.1f} times MORE"
             points = 100 * (event.accuracy - net.accuracy)
-            sentences.append(f"{compared} effective MACs than {name} ({kind}), {points:+.1f} points of accuracy.")
+            size = event.mean(_file_bytes) / net.mean(_file_bytes)
+            sentences.append(
+                f"{compared} effective MACs than {name} ({kind}), {points:+.1f} points of accuracy, a file {size:.1f} "
+                "times as large."
+            )
         if self._contest.smallest is None:
             sentences.append("No smaller dense GRU that was tried is as accurate.")
         if self._quick:
@@ -141,6 +145,10 @@ class Table:
         return json.dumps(figures, indent=1)
 
 
+def _file_bytes(run):
+    return len(run.converted.data)
+
+
 def _figures(run):
     figures = {
         "accuracy": run.accuracy,
@@ -153,6 +161,6 @@ def _figures(run):
     }
     if run.converted:
         figures["int8_accuracy"] = run.int8_accuracy
-        figures["tflite_bytes"] = len(run.converted.data)
+        figures["tflite_bytes"] = _file_bytes(run)
         figures["arena_bytes"] = run.converted.report.arena_bytes
     return figures

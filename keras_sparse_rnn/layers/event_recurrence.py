@@ -91,22 +91,20 @@ class EventRecurrence:
             values = {"y": y, "c": c, "candidate": candidate}
             return (y, c), tuple(values[name] for name in outputs)
 
-        states, emitted = loops.scan(step, states, (*gates, *masks), (gates[0].shape[-1],) * len(outputs))
+        states, emitted = loops.scan(step, states, (*gates, *masks), len(outputs))
         return emitted, states
 
 
 @dataclasses.dataclass(frozen=True)
 class _BackwardPass:
-    """Backpropagation through time, arranged so that little of it is sequential.
+    """Backpropagation through time, with the gradient in R as one product over all steps after the loop.
 
-    With psi the surrogate, and d_y, d_c and d the gradients in y, c and c~ of one step:
+    With psi the surrogate, and d_v the gradient in v:
 
-        d = (e + psi c~) d_y + (1 - psi theta) d_c
-        d_a_z = (c' - g) z (1 - z) d ;  d_a_h = (1 - z) (1 - g^2) d ;  d_q_h = r d_a_h ;  d_a_r = q_h r (1 - r) d_a_h
-        d_y' = (d_a_z, d_a_r, d_q_h) R^T ;  d_c' = z d
-        d_theta = sum of (psi theta - e) d_c - psi c~ d_y
+        d_e = c~ d_y - theta d_c ;  d_c~ = e d_y + d_c + psi d_e ;  d_theta = -sum(psi d_e + e d_c)
+        d_a_z = (c' - g) z (1 - z) d_c~ ;  d_a_h = (1 - z) (1 - g^2) d_c~
+        d_q_h = r d_a_h ;  d_a_r = q_h (1 - r) d_q_h ;  d_y' = (d_a_z, d_a_r, d_q_h) R^T ;  d_c' = z d_c~
 
-    The factors depend on the forward pass only. The gradient in R is a product over all steps at once, after the loop.
     A mask, if there is one, is the last of the arrays.
     """
 
@@ -121,68 +119,58 @@ class _BackwardPass:
             new_y, new_c = _hold(new_states, states, inputs[3:])
             return (new_y, new_c), (new_y, candidate, *gates, *([new_c] if "c" in self.outputs else []))
 
-        widths = (a_z.shape[-1],) * (7 if "c" in self.outputs else 6)
-        (last_y, last_c), emitted = loops.scan(step, (y, c), (a_z, a_r, a_h, *masks), widths)
+        emits = 7 if "c" in self.outputs else 6
+        (last_y, last_c), emitted = loops.scan(step, (y, c), (a_z, a_r, a_h, *masks), emits)
         values = {"y": emitted[0], "candidate": emitted[1], "c": emitted[-1]}
         residuals = (recurrent_kernel, threshold, y, *emitted[:6], *masks)
         return (*(values[name] for name in self.outputs), last_y, last_c), residuals
 
     def backward(self, residuals, upstream):
-        recurrent_kernel, threshold, first_y, y, candidate, z, r, g, q_h, *masks = residuals
+        recurrent_kernel, threshold, first_y, y, candidates, z, r, g, q_h, *masks = residuals
         *d_outputs, d_last_y, d_last_c = upstream
         units = threshold.shape[-1]
         transposed_kernel = ops.transpose(recurrent_kernel)
-        saved, factors = (candidate, z, r, g, q_h, *masks), self._factors
-        if not loops.FUSES:  # then the factors are cheaper for all steps at once
-            saved, factors = self._factors(threshold, *saved), lambda _, *factors: factors
 
         def step(states, inputs):
             d_y, d_c, d_threshold = states
-            d_output = dict(zip(self.outputs, inputs[len(saved) :], strict=True))
+            candidate, z, r, g, q_h, *rest = inputs
+            d_output = dict(zip(self.outputs, rest[len(masks) :], strict=True))
             if "y" in d_output:
                 d_y = d_y + d_output["y"]
             if "c" in d_output:
                 d_c = d_c + d_output["c"]
-            by_y, by_c, theta_by_y, theta_by_c, z, r, a_z, a_r, a_h, *held = factors(threshold, *inputs[: len(saved)])
-            d = by_y * d_y + by_c * d_c
+            before_mask = d_y, d_c
+            for mask in rest[: len(masks)]:
+                d_y, d_c = ops.where(mask, d_y, 0.0), ops.where(mask, d_c, 0.0)
+
+            e = _fired(candidate, threshold)
+            d_e = candidate * d_y
+            if self.recurrence.reset:
+                d_e = d_e - threshold * d_c
+                d_threshold = d_threshold - e * d_c
+            d_by_event = self.recurrence.surrogate(candidate - threshold) * d_e
+            d_candidate = e * d_y + d_c + d_by_event
             if "candidate" in d_output:
-                d = d + d_output["candidate"]
-            d_a_z, d_a_h = a_z * d, a_h * d
-            d_a_r, d_q_h = a_r * d_a_h, r * d_a_h
+                d_candidate = d_candidate + d_output["candidate"]
+            d_not_z = (1 - z) * d_candidate
+            d_a_z, d_a_h = (candidate - g) * d_not_z, (1 - g * g) * d_not_z  # c~ - g = z (c' - g)
+            d_q_h = r * d_a_h
+            d_a_r = q_h * (1 - r) * d_q_h
             d_y_before = ops.concatenate([d_a_z, d_a_r, d_q_h], axis=-1) @ transposed_kernel
-            d_c_before = z * d
-            for h in held:
-                d_y_before, d_c_before = d_y_before + h * d_y, d_c_before + h * d_c
-            d_threshold = d_threshold + (theta_by_y * d_y + theta_by_c * d_c)
-            return (d_y_before, d_c_before, d_threshold), (d_a_z, d_a_r, d_a_h, d_q_h)
+            d_c_before = z * d_candidate
+            for mask in rest[: len(masks)]:
+                d_y_before = d_y_before + ops.where(mask, 0.0, before_mask[0])
+                d_c_before = d_c_before + ops.where(mask, 0.0, before_mask[1])
+            return (d_y_before, d_c_before, d_threshold - d_by_event), (d_a_z, d_a_r, d_a_h, d_q_h)
 
         initial = (d_last_y, d_last_c, ops.zeros_like(d_last_c))
-        (d_y, d_c, d_threshold), (d_a_z, d_a_r, d_a_h, d_q_h) = loops.scan(
-            step, initial, (*saved, *d_outputs), (units,) * 4, reverse=True
-        )
+        sequences = (candidates, z, r, g, q_h, *masks, *d_outputs)
+        states, (d_a_z, d_a_r, d_a_h, d_q_h) = loops.scan(step, initial, sequences, 4, reverse=True)
+        d_first_y, d_first_c, d_threshold = states
         y_before = ops.reshape(ops.concatenate([first_y[None], y[:-1]], axis=0), (-1, units))
         d_kernel = [ops.transpose(y_before) @ ops.reshape(d_q, (-1, units)) for d_q in (d_a_z, d_a_r, d_q_h)]
         d_weights = ops.concatenate(d_kernel, axis=-1), ops.sum(d_q_h, axis=(0, 1)), ops.sum(d_threshold, axis=0)
-        return (d_a_z, d_a_r, d_a_h, *d_weights, d_y, d_c, *(None for _ in masks))
-
-    def _factors(self, threshold, candidate, z, r, g, q_h, *masks):
-        """What d_y and d_c are multiplied with to give d and d_theta, and d to give the gradients in the gates."""
-        e = _fired(candidate, threshold)
-        psi = self.recurrence.surrogate(candidate - threshold)
-        # As a number the mask is 1 where the step counts, and 0 where states, and so their gradients, just pass.
-        valid = [ops.cast(mask, candidate.dtype) for mask in masks]
-        for v in valid:
-            e, psi = v * e, v * psi
-        psi_candidate = psi * candidate
-        psi_threshold = psi * threshold if self.recurrence.reset else ops.zeros_like(psi)
-        by_c = (valid[0] if valid else 1) - psi_threshold
-        theta_by_c = psi_threshold - e if self.recurrence.reset else psi_threshold
-        not_z = 1 - z
-        return (
-            *(e + psi_candidate, by_c, -psi_candidate, theta_by_c, z, r),
-            *((candidate - g) * not_z, q_h * (1 - r) * r, (1 - g * g) * not_z),  # c~ - g = z (c' - g)
-            *(1 - v for v in valid),
-        )
+        return (d_a_z, d_a_r, d_a_h, *d_weights, d_first_y, d_first_c, *(None for _ in masks))
 
 
 def trace_step(y, trace, decay):
@@ -207,7 +195,7 @@ def trace(sequence, initial, decay, mask=None):
         return new_states, new_states
 
     sequences = (sequence, mask) if mask is not None else (sequence,)
-    (last,), (traces,) = loops.scan(step, (initial,), sequences, (sequence.shape[-1],))
+    (last,), (traces,) = loops.scan(step, (initial,), sequences, 1)
     return traces, last
 
 

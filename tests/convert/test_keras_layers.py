@@ -131,8 +131,8 @@ def test_cell_states_beyond_the_range_of_int8_are_refused():
 def test_verification_finds_a_wrong_gate_order(monkeypatch):
     from dataclasses import replace
 
-    from keras_sparse_rnn.convert.recurrent.gru import GRULayer
     from keras_sparse_rnn import VerificationError
+    from keras_sparse_rnn.convert.recurrent.gru import GRULayer
 
     def swapped(self, block):
         op = original(self, block)

@@ -2,17 +2,15 @@
 
 import tensorflow as tf
 
-FUSES = True
 
-
-def scan(step, states, sequences, widths, reverse=False):
+def scan(step, states, sequences, emits, reverse=False):
     first = sequences[0]
     length = first.shape[0] or tf.shape(first)[0]
     sources = [
         tf.TensorArray(sequence.dtype, size=length, element_shape=sequence.shape[1:]).unstack(sequence)
         for sequence in sequences
     ]
-    emitted = tuple(tf.TensorArray(first.dtype, size=length, element_shape=(first.shape[1], width)) for width in widths)
+    emitted = tuple(tf.TensorArray(first.dtype, size=length, element_shape=first.shape[1:]) for _ in range(emits))
 
     def body(count, states, emitted):
         time = length - 1 - count if reverse else count

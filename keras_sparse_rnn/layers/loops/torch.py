@@ -2,10 +2,8 @@
 
 import torch
 
-FUSES = False
 
-
-def scan(step, states, sequences, widths, reverse=False):
+def scan(step, states, sequences, emits, reverse=False):
     steps = list(zip(*(torch.unbind(sequence) for sequence in sequences), strict=True))
     emitted = []
     states = tuple(states)
@@ -14,7 +12,7 @@ def scan(step, states, sequences, widths, reverse=False):
         emitted.append(outputs)
     if reverse:
         emitted.reverse()
-    return states, tuple(torch.stack([outputs[i] for outputs in emitted]) for i in range(len(widths)))
+    return states, tuple(torch.stack([outputs[i] for outputs in emitted]) for i in range(emits))
 
 
 def with_gradient(forward, backward, arrays):
