@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sparse_rnn.demo.log_mel import log_mel
+from keras_sparse_rnn.demo.log_mel import HOP_S, log_mel
 
-FSDD_FRAMES = 36  # 0.73 s; longer recordings, a few, lose their end
-FSDD_TEST_INDEX = 5  # the official split: recordings 0-4 of each speaker and digit are for testing
+FSDD_SECONDS = 0.72  # longer recordings, a few, lose their end
+FSDD_TEST = range(5)  # the official split: recordings 0-4 of each speaker and digit are for testing
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +78,17 @@ def japanese_vowels():
     return Data("JapaneseVowels", "12 cepstra", 6.4, speakers, train, test)
 
 
-def fsdd():
-    """Free Spoken Digit Dataset: six people say the digits 0-9. 2,700 recordings for training, 300 for testing.
+def fsdd(hop_s=HOP_S, test=FSDD_TEST):
+    """Six people say the digits 0 to 9: which digit is it? 2,700 recordings for training, 300 for testing.
 
-    32 log-mel bands a step, of windows of 25 ms every 20 ms. Source: github.com/Jakobovski/free-spoken-digit-dataset
-    (CC BY-SA 4.0), its official split, as one file `fsdd.npz` in the folder that the environment variable KSR_DATA
-    names: `samples` (int16 at 8 kHz, all recordings end to end), `length` (samples of each), `digit`, `index`.
+    32 log-mel bands a step. Source: github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0), its official split,
+    as one file `fsdd.npz` in the folder that the environment variable KSR_DATA names: `samples` (int16 at 8 kHz, all
+    recordings end to end), `length` (samples of each), `digit`, `index`.
+
+    Args:
+        hop_s: Seconds from one step to the next; each sees 1.25 times as much.
+        test: Which recordings of each speaker and digit are for testing, a range. Those before it are left out: with
+            `range(5, 10)` the test set is a part of the official training set, on which things may be chosen.
     """
     folder = os.environ.get("KSR_DATA")
     if not folder:
@@ -98,16 +103,14 @@ def fsdd():
                 f"{path} must hold the arrays samples, length, digit and index; missing: {sorted(missing)}."
             )
         samples, length, digit, index = (file[name] for name in ("samples", "length", "digit", "index"))
+    steps = round(FSDD_SECONDS / hop_s)
     recordings = np.split(samples / 2.0**15, np.cumsum(length)[:-1])
-    spectra = [log_mel(recording, rate=8000)[:FSDD_FRAMES] for recording in recordings]
-    is_test = index < FSDD_TEST_INDEX
-    sequences = {
-        "train": [s for s, test in zip(spectra, is_test, strict=True) if not test],
-        "test": [s for s, test in zip(spectra, is_test, strict=True) if test],
-    }
-    y = {"train": digit[~is_test].astype(int), "test": digit[is_test].astype(int)}
-    train, test = _splits(sequences, y, steps=FSDD_FRAMES)
-    return Data("Free Spoken Digits", "32 log-mel bands", 20.0, tuple("0123456789"), train, test)
+    spectra = [log_mel(recording, 8000, hop_s)[:steps] for recording in recordings]
+    chosen = {"train": np.flatnonzero(index >= test.stop), "test": np.flatnonzero(np.isin(index, test))}
+    sequences = {split: [spectra[i] for i in which] for split, which in chosen.items()}
+    y = {split: digit[which].astype(int) for split, which in chosen.items()}
+    train, test = _splits(sequences, y, steps)
+    return Data("Free Spoken Digits", "32 log-mel bands", 1000 * hop_s, tuple("0123456789"), train, test)
 
 
 def _splits(sequences, y, steps):

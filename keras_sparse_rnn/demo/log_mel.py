@@ -2,23 +2,24 @@
 
 import numpy as np
 
-WINDOW_S, HOP_S, BANDS, LOWEST_HZ = 0.025, 0.020, 32, 60.0
+HOP_S, BANDS, LOWEST_HZ = 0.020, 32, 60.0
 
 
-def log_mel(samples, rate):
+def log_mel(samples, rate, hop_s=HOP_S):
     """The logarithm of the energy in mel bands, every 20 ms.
 
-    Windows of 25 ms (Hann), power spectrum, 32 triangular filters between 60 Hz and half the sampling rate, evenly
+    Windows of 1.25 hops (Hann), power spectrum, 32 triangular filters between 60 Hz and half the sampling rate, evenly
     spaced on the mel scale 2595 log10(1 + f / 700) (O'Shaughnessy 1987).
 
     Args:
         samples: Array (samples,) in [-1, 1]; one shorter than a window is padded with zeros.
         rate: Sampling rate in Hz.
+        hop_s: Seconds from one window to the next.
 
     Returns:
         float32 array (frames, 32).
     """
-    window, hop = round(WINDOW_S * rate), round(HOP_S * rate)
+    window, hop = round(1.25 * hop_s * rate), round(hop_s * rate)
     samples = np.pad(samples, (0, max(0, window - len(samples))))
     frames = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
     size = 1 << (window - 1).bit_length()
