@@ -130,6 +130,52 @@ class PolynomialDecay(Schedule):
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class CosineDecay(Schedule):
+    """Share of the weights that `DynamicSparseTraining` replaces, falling along half a cosine.
+
+    With t = (step - begin_step) / (end_step - begin_step), clipped to [0, 1]:
+
+        fraction = final_fraction + (initial_fraction - final_fraction) * (1 + cos(pi * t)) / 2
+
+    as in RigL (Evci et al. 2020, arXiv:1911.11134: from 0.3 to 0) and Selfish-RNN (Liu et al. 2021, arXiv:2101.09048,
+    from 0.5, for stacked LSTMs 0.8, to 0.005 over all of training, at the end of each epoch).
+
+    Args:
+        initial_fraction: Share at `begin_step`, in [0, 1).
+        final_fraction: Share at `end_step`, in [0, 1).
+        begin_step, end_step, frequency: See `Schedule`; `end_step` must be given. RigL ends at 3/4 of training, so
+            that what has grown last is trained too.
+
+    Raises:
+        ValueError: If an argument is outside its range.
+
+    Example:
+
+    >>> CosineDecay(0.5, 0.0, begin_step=0, end_step=1000)(500)
+    (True, 0.25)
+    """
+
+    def __init__(self, initial_fraction, final_fraction, begin_step, end_step, frequency=100):
+        super().__init__(begin_step, end_step, frequency)
+        if end_step == -1:
+            raise ValueError("end_step=-1: a CosineDecay must end; end_step must be >= begin_step.")
+        self.initial_fraction = _share("initial_fraction", initial_fraction)
+        self.final_fraction = _share("final_fraction", final_fraction)
+
+    def value(self, step):
+        t = (step - self.begin_step) / max(1, self.end_step - self.begin_step)
+        fall = (1 + math.cos(math.pi * min(max(t, 0.0), 1.0))) / 2
+        return self.final_fraction + (self.initial_fraction - self.final_fraction) * fall
+
+    def get_config(self):
+        return {
+            "initial_fraction": self.initial_fraction,
+            "final_fraction": self.final_fraction,
+            **super().get_config(),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class RampThreshold(Schedule):
     """A threshold on |w| that rises slowly, then faster (Narang et al. 2017, arXiv:1704.05119, Table 1, Algorithm 1).
 

@@ -1,7 +1,16 @@
 """What acts during `fit`."""
 
+from keras_sparse_rnn.callbacks.dynamic_sparse_training import SET, DynamicSparseTraining, RigL, SelfishRNN
 from keras_sparse_rnn.callbacks.magnitude_pruning import MagnitudePruning
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.callbacks.threshold_pruning import ThresholdPruning
 
-__all__ = ["MagnitudePruning", "MaskCallback", "ThresholdPruning"]
+__all__ = [
+    "SET",
+    "DynamicSparseTraining",
+    "MagnitudePruning",
+    "MaskCallback",
+    "RigL",
+    "SelfishRNN",
+    "ThresholdPruning",
+]

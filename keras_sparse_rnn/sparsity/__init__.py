@@ -1,8 +1,26 @@
-"""What a mask is: the blocks that tile a kernel, the kernels of a model that can be pruned, the masks over them."""
+"""What a mask is: blocks that tile a kernel, kernels of a model that can be pruned, masks over them, how masks move."""
 
 from keras_sparse_rnn.sparsity.blocks import SCORES, Blocks
+from keras_sparse_rnn.sparsity.density import INITS, kernel_densities
+from keras_sparse_rnn.sparsity.growth import DROPS, GROWS, REDISTRIBUTIONS, drop_score, renew
 from keras_sparse_rnn.sparsity.kernels import Kernel, find_kernels
 from keras_sparse_rnn.sparsity.masks import Masks, lowest
 from keras_sparse_rnn.sparsity.measure import measure, measure_kernels
 
-__all__ = ["SCORES", "Blocks", "Kernel", "Masks", "find_kernels", "lowest", "measure", "measure_kernels"]
+__all__ = [
+    "DROPS",
+    "GROWS",
+    "INITS",
+    "REDISTRIBUTIONS",
+    "SCORES",
+    "Blocks",
+    "Kernel",
+    "Masks",
+    "drop_score",
+    "find_kernels",
+    "kernel_densities",
+    "lowest",
+    "measure",
+    "measure_kernels",
+    "renew",
+]

@@ -1,0 +1,77 @@
+"""The gradients of the last minibatch, for callbacks: Keras shows them to its optimizer only."""
+
+import contextlib
+import functools
+
+import keras
+
+
+class GradientRecord:
+    """Keeps, from `attach` to `detach`, the gradients that reach the optimizer's `apply`.
+
+    They are the loss's own, dense even where a mask sets the weight to zero after each update, and as they are before
+    clipping, weight decay, momentum and accumulation; of the last step where several make one execution.
+
+    While it is attached it holds one array for each variable among the optimizer's variables, which is where JAX
+    lets a compiled train step leave anything. They do not go into files: a model saved meanwhile is as without them.
+
+    Args:
+        model: Compiled and built `keras.Model`. Its train function is compiled anew after `attach` and `detach`.
+        variables: List of its trainable variables.
+    """
+
+    def __init__(self, model, variables):
+        self._model = model
+        self._variables = variables
+        self._outer = model.optimizer
+        # A LossScaleOptimizer hands the true gradients on, once it has found them finite.
+        self._optimizer = getattr(self._outer, "inner_optimizer", self._outer)
+        self._records = []
+
+    def attach(self):
+        model, optimizer = self._model, self._optimizer
+        left_over = getattr(vars(optimizer).get("apply"), "__self__", None)
+        if isinstance(left_over, GradientRecord):  # of a fit that was interrupted
+            left_over.detach()
+        if not self._outer.built:
+            self._outer.build(model.trainable_variables)
+        strategy = getattr(model, "distribute_strategy", None)  # TensorFlow
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            # On several replicas, where each has the gradient of its share of the batch, they are added up.
+            self._records = [
+                optimizer.add_variable(v.shape, dtype=v.dtype, aggregation="sum", name="gradient")
+                for v in self._variables
+            ]
+        optimizer.apply = self._apply
+        for saved in {self._outer, optimizer}:
+            saved.save_own_variables = functools.partial(self._save_own_variables, saved)
+        model.make_train_function(force=True)
+
+    def detach(self):
+        del self._optimizer.apply
+        for saved in {self._outer, self._optimizer}:
+            del saved.save_own_variables
+        for record in self._records:
+            # Private: Keras has no public way to take back what `add_variable` has added.
+            self._optimizer._untrack_variable(record)
+        self._model.make_train_function(force=True)
+
+    def values(self):
+        """The gradients, NumPy arrays in the order of `variables`; zeros before the first step."""
+        return [keras.ops.convert_to_numpy(record.value) for record in self._records]
+
+    def _apply(self, grads, trainable_variables=None):
+        optimizer = self._optimizer
+        known = optimizer._trainable_variables if trainable_variables is None else trainable_variables
+        places = {id(variable): i for i, variable in enumerate(known)}
+        for variable, record in zip(self._variables, self._records, strict=True):
+            gradient = grads[places[id(variable)]]
+            if gradient is not None:
+                record.assign(keras.ops.cast(keras.ops.convert_to_tensor(gradient), record.dtype))
+        return type(optimizer).apply(optimizer, grads, trainable_variables)
+
+    def _save_own_variables(self, optimizer, store):
+        everything = {}
+        type(optimizer).save_own_variables(optimizer, everything)
+        for name in list(everything)[: len(everything) - len(self._records)]:
+            store[name] = everything[name]
