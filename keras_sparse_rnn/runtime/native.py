@@ -102,11 +102,8 @@ class NativeOp:
         status = self._op.prepare(self._node, size)
         if status:
             raise ValueError(f"{name} refused: {self._library.ksr_status_text(status).decode()}.")
+        self.scratch_size = size.value  # bytes
         self._scratch = np.zeros(size.value // 16 + 1, np.complex128)
-
-    @property
-    def scratch_bytes(self):
-        return self._scratch.nbytes
 
     def __call__(self, inputs):
         """The output for the given inputs, a new array."""
@@ -138,7 +135,7 @@ class NativeEngine(GraphEngine):
 
     @property
     def memory(self):
-        return {"scratch_bytes": sum(op.scratch_bytes for op in self._ops.values())}
+        return {"scratch_bytes": sum(op.scratch_size for op in self._ops.values())}
 
     def run_custom(self, op, inputs):
         return [self._ops[op]([None if array is None else np.ascontiguousarray(array) for array in inputs])]

@@ -1,0 +1,101 @@
+"""Recurrent layers with random weights of a given sparsity, and activity of a given share, for measuring kernels."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.convert.quantize import Scale, quantize
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.ops.event_gru import EventGru, EventGruOptions
+from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
+from keras_sparse_rnn.runtime.ops.lstm import Lstm, LstmOptions
+
+X_SCALE = Scale(1 / 32, 0)
+
+
+def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0):
+    """An int8 EventGRU, all of its inputs active, of whose units a given share fires.
+
+    Args:
+        units, inputs, block: Sizes.
+        sparsity: Share of zero blocks, exactly.
+        activity: Share of units that fire in a step, in the mean over a sequence.
+        steps: Length of that sequence.
+        seed: Of the random weights and inputs.
+
+    Returns:
+        `(op, x)`: an `EventGru` in int8 and an input `(steps, inputs)`.
+    """
+    rng = np.random.default_rng(seed)
+    kernels = [_kernel(rng, sources, 3, units, block, sparsity) for sources in (inputs, units)]
+    bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
+    options = EventGruOptions(
+        units=units, block=block, go_backwards=0, return_sequences=1, readout=0, reset=1, trace_rate=2**30
+    )
+    x = _input(rng, steps, inputs)
+    op = EventGru(options, *kernels, bias, np.zeros(units, np.float32))
+    op = quantize(op, "random", X_SCALE, 1 / 255, Scale.of_range(0, 1))
+    draw = rng.random(units)
+
+    def with_shift(shift):
+        # Thresholds stay low, as trained ones are; what drives the units up or down is their bias.
+        bias = op.bias.copy()
+        bias[2] += round(shift * 2.0 ** (op.options.fraction + 32) / op.options.multipliers[2])
+        return replace(op, bias=bias, threshold=(draw * 3000).astype(np.int16))
+
+    low, high = -8.0, 8.0
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rate(with_shift(middle), x) < activity else (low, middle)
+    return with_shift(high), x
+
+
+def gru(units, inputs, block, sparsity, steps=40, seed=0):
+    """An int8 GRU and an input, likewise; all of its units are active."""
+    rng = np.random.default_rng(seed)
+    kernels = [_kernel(rng, sources, 3, units, block, sparsity) for sources in (inputs, units)]
+    bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
+    options = GruOptions(units=units, block=block, go_backwards=0, return_sequences=1, reset_after=1)
+    op = quantize(Gru(options, *kernels, bias), "random", X_SCALE, 1 / 127, Scale.of_range(-1, 1))
+    return op, _input(rng, steps, inputs)
+
+
+def lstm(units, inputs, block, sparsity, steps=40, seed=0):
+    """An int8 LSTM and an input, likewise."""
+    rng = np.random.default_rng(seed)
+    kernels = [_kernel(rng, sources, 4, units, block, sparsity) for sources in (inputs, units)]
+    bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
+    options = LstmOptions(units=units, block=block, go_backwards=0, return_sequences=1)
+    op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1 / 127, Scale.of_range(-1, 1))
+    return replace(op, options=replace(op.options, cell_bits=2)), _input(rng, steps, inputs)
+
+
+def to_model(op, x, streaming):
+    """The op as a model that takes one step a call and keeps its state, or a whole sequence."""
+    writer = ModelWriter()
+    steps = 1 if streaming else len(x)
+    inputs = writer.add_tensor("x", (1, steps, x.shape[1]), np.int8, scale=(X_SCALE.scale, X_SCALE.zero_point))
+    zero_point = op.options.output_zero_point
+    output = writer.add_tensor("y", (1, steps, op.options.units), np.int8, scale=(1 / 128, zero_point))
+    writer.add_recurrent("layer", op, op.constants(), inputs, output)
+    return Model(writer.finish({"x": inputs}, {"y": output}))
+
+
+def rate(op, x):
+    """Share of the outputs that are not zero."""
+    return float(np.mean(op(x) != op.options.output_zero_point))
+
+
+def _kernel(rng, sources, gates, units, block, sparsity):
+    weights = rng.normal(0, 1 / np.sqrt(sources), (sources, gates, units)).astype(np.float32)
+    per_gate = -(-units // block)
+    kept = np.zeros(sources * gates * per_gate, bool)
+    kept[: round(len(kept) * (1 - sparsity))] = True
+    mask = rng.permutation(kept).reshape(sources, gates, per_gate).repeat(block, axis=2)[:, :, :units]
+    return weights * mask
+
+
+def _input(rng, steps, inputs):
+    x = rng.integers(-127, 128, (steps, inputs)).astype(np.int8)
+    return np.where(x == X_SCALE.zero_point, np.int8(1), x)

@@ -1,0 +1,46 @@
+"""Values as C source."""
+
+import re
+
+import numpy as np
+
+C_TYPES = {
+    np.dtype(np.float32): "float",
+    np.dtype(np.int8): "int8_t",
+    np.dtype(np.uint8): "uint8_t",
+    np.dtype(np.int16): "int16_t",
+    np.dtype(np.uint16): "uint16_t",
+    np.dtype(np.int32): "int32_t",
+    np.dtype(np.uint32): "uint32_t",
+}
+
+
+def identifier(name):
+    """A name as a C identifier: other characters become `_`, and it begins with a letter."""
+    name = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
+    return name if name[:1].isalpha() else f"model_{name}".rstrip("_")
+
+
+def array(name, values, qualifiers="alignas(16) static const"):
+    """The definition of a constant array."""
+    values = np.asarray(values).reshape(-1)
+    if values.dtype == np.float32:
+        items = [_float(value) for value in values]
+    else:
+        items = [str(value) for value in values.tolist()]
+    return f"{qualifiers} {C_TYPES[values.dtype]} {name}[{len(items)}] = {{\n{_lines(items)}\n}};\n"
+
+
+def _float(value):
+    # Hexadecimal digits say exactly which float is meant.
+    return f"{float(value).hex()}f" if np.isfinite(value) else ("-" if value < 0 else "") + "(1.0f / 0.0f)"
+
+
+def _lines(items, width=110):
+    lines, line = [], "   "
+    for item in items:
+        if len(line) + len(item) + 2 > width:
+            lines.append(line)
+            line = "   "
+        line += f" {item},"
+    return "\n".join([*lines, line])

@@ -1,0 +1,238 @@
+"""A converted model as C99 with static buffers, without an interpreter."""
+
+import numpy as np
+
+from keras_sparse_rnn.firmware.c_source import C_TYPES, array, identifier
+from keras_sparse_rnn.runtime.native import NativeOp
+from keras_sparse_rnn.runtime.ops import OPS
+
+_KSR_TYPES = {
+    np.dtype(np.float32): "KSR_FLOAT32",
+    np.dtype(np.int8): "KSR_INT8",
+    np.dtype(np.uint8): "KSR_UINT8",
+    np.dtype(np.int16): "KSR_INT16",
+    np.dtype(np.uint16): "KSR_UINT16",
+    np.dtype(np.int32): "KSR_INT32",
+    np.dtype(np.uint32): "KSR_UINT32",
+}
+
+
+class PlainC:
+    """A model as `NAME.h` and `NAME.c`.
+
+    Args:
+        model: A `runtime.model.Model` with one input and one output.
+        name: What functions and files are called; made a C identifier.
+
+    Raises:
+        ValueError: The model has an op without a plain C kernel, or several inputs or outputs.
+
+    Attributes:
+        name: The identifier.
+        is_streaming: Whether the model can take one time step a call. Then `NAME_step` exists, the states are kept
+            between its calls, and `NAME_run` goes through a sequence step by step.
+        steps: Time steps in a sequence.
+        header, source: The text of the two files.
+        headers: Names of the core's headers that the source includes.
+    """
+
+    def __init__(self, model, name="model"):
+        self.name = identifier(name)
+        self._model = model
+        if len(model.inputs) != 1 or len(model.outputs) != 1:
+            raise ValueError(
+                f"plain C takes models with one input and one output; given: {len(model.inputs)} and "
+                f"{len(model.outputs)}. Take framework='tflm-cmake'."
+            )
+        for op in model.operators:
+            if not (op.is_custom and op.name in OPS):
+                raise ValueError(f"plain C has no op {op.name}; it has {', '.join(OPS)}. Take framework='tflm-cmake'.")
+        x = model.inputs[0]
+        self.is_streaming = len(x.shape) == 3 and all(not self._options(op).go_backwards for op in model.operators)
+        self.steps = x.shape[1] if self.is_streaming else 1
+        self._declarations, self._resets, self._calls, self._inits = [], [], [], []
+        self.headers = []
+        self._shapes = {i: self._shape(i) for i, tensor in enumerate(model.tensors) if tensor.data is None}
+        for i in dict.fromkeys([*model.input_indices, *(o for op in model.operators for o in op.outputs)]):
+            self._buffer(f"tensor_{i}", self._shapes[i], model.tensors[i].dtype)
+        for number, op in enumerate(model.operators):
+            self._add_custom(f"op_{number}", op)
+        self.header = self._header()
+        self.source = self._source()
+
+    @property
+    def input_size(self):
+        """Values that one call of `NAME_step`, or without it `NAME_run`, takes."""
+        return int(np.prod(self._shapes[self._model.input_indices[0]]))
+
+    @property
+    def output_size(self):
+        """Values that it gives."""
+        return int(np.prod(self._shapes[self._model.output_indices[0]]))
+
+    @property
+    def output_dtype(self):
+        return self._model.outputs[0].dtype
+
+    @property
+    def call(self):
+        """The name of that function."""
+        return f"{self.name}_step" if self.is_streaming else f"{self.name}_run"
+
+    def _options(self, op):
+        return OPS[op.name].OPTIONS.from_bytes(op.options)
+
+    def _shape(self, i):
+        """A tensor's shape in one call: streaming, one time step of those that have a time axis."""
+        shape = self._model.tensors[i].shape
+        return (1, 1, *shape[2:]) if self.is_streaming and len(shape) == 3 else shape
+
+    def _buffer(self, name, shape, dtype):
+        size = int(np.prod(shape))
+        self._declarations.append(f"alignas(16) static {C_TYPES[np.dtype(dtype)]} {name}[{size}];\n")
+
+    def _add_custom(self, name, op):
+        kind, options = OPS[op.name], self._options(op)
+        tensors, arrays = [], []
+        for position, i in enumerate(op.inputs):
+            tensor = None if i < 0 else self._model.tensors[i]
+            if tensor is None:
+                tensors.append("{0, -1, 0, {0}}")
+                arrays.append(None)
+            elif tensor.data is None:
+                tensors.append(_tensor(f"tensor_{i}", self._shapes[i], tensor.dtype))
+                arrays.append(np.zeros(self._shapes[i], tensor.dtype))
+            else:
+                label = f"{name}_{kind.CONSTANTS[position - 1]}"
+                self._declarations.append(array(label, tensor.data))
+                tensors.append(_tensor(label, tensor.shape, tensor.dtype))
+                arrays.append(tensor.data)
+        missing = 1 + len(kind.CONSTANTS) - len(tensors)
+        tensors += ["{0, -1, 0, {0}}"] * missing
+        arrays += [None] * missing
+        instance = kind.from_constants(options, arrays[1:])
+        for state in instance.states():
+            if state.name == "trace" and options.readout != 2:
+                continue
+            label = f"{name}_state_{state.name}"
+            self._buffer(label, state.shape, state.dtype)
+            self._resets.append(f"memset({label}, {state.zero_point or 0}, sizeof({label}));")
+            tensors.append(_tensor(label, state.shape, state.dtype))
+            arrays.append(np.zeros(state.shape, state.dtype))
+        output = self._model.tensors[op.outputs[0]]
+        shape = self._shapes[op.outputs[0]]
+        scratch = NativeOp(op.name, op.options, arrays, shape, output.dtype).scratch_size
+        self._declarations.append(f"alignas(16) static uint8_t {name}_scratch[{scratch}];\n")
+        self._declarations.append(array(f"{name}_options", np.frombuffer(op.options, np.uint8)))
+        self._declarations.append(
+            f"static const ksr_tensor {name}_inputs[{len(tensors)}] = {{\n    " + ",\n    ".join(tensors) + ",\n};\n"
+        )
+        self._declarations.append(
+            f"static const ksr_tensor {name}_output = {_tensor(f'tensor_{op.outputs[0]}', shape, output.dtype)};\n"
+        )
+        self._declarations.append(
+            f"static const ksr_node {name} = {{{name}_options, sizeof({name}_options), {len(tensors)}, 1, "
+            f"{name}_inputs, &{name}_output}};\n"
+        )
+        symbol, header = op_symbol(op.name), f"{op_symbol(op.name)}.h"
+        if header not in self.headers:
+            self.headers.append(header)
+        self._inits.append(
+            f"{symbol}.prepare(&{name}, &scratch_size) != KSR_OK || scratch_size > sizeof({name}_scratch)"
+        )
+        self._calls.append(f"{symbol}.invoke(&{name}, {name}_scratch);")
+
+    def _signature(self, kind):
+        dtypes = [C_TYPES[tensor.dtype] for tensor in (self._model.inputs[0], self._model.outputs[0])]
+        sizes = [self.input_size, self.output_size]
+        if kind == "run" and self.is_streaming:
+            sizes[0] *= self.steps
+            sizes[1] *= self._model.outputs[0].shape[1] if len(self._model.outputs[0].shape) == 3 else 1
+        return f"void {self.name}_{kind}(const {dtypes[0]} x[{sizes[0]}], {dtypes[1]} y[{sizes[1]}])"
+
+    def _header(self):
+        x, y = self._model.inputs[0], self._model.outputs[0]
+        guard = f"{self.name.upper()}_H_"
+        step = ""
+        if self.is_streaming:
+            step = (
+                "/* One time step; the states are kept from call to call. */\n" + self._signature("step") + ";\n\n"
+                "/* A whole sequence from a clear state, step by step. */\n"
+            )
+        else:
+            step = "/* One inference, from a clear state. */\n"
+        return f"""\
+/* Made by keras-sparse-rnn. Input {_described(x)}; output {_described(y)}. */
+#ifndef {guard}
+#define {guard}
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+enum {{ {self.name.upper()}_STEPS = {self.steps} }};
+
+/* Checks the model and clears its states: 0, or 1 if it is damaged. Call it once before anything else. */
+int {self.name}_init(void);
+
+/* Clears the states: the next step is the first one of a sequence. */
+void {self.name}_reset(void);
+
+{step}{self._signature("run")};
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif /* {guard} */
+"""
+
+    def _source(self):
+        model, x, y = self._model, self._model.input_indices[0], self._model.output_indices[0]
+        includes = "".join(f'#include "{header}"\n' for header in self.headers)
+        one = [
+            f"memcpy(tensor_{x}, x, sizeof(tensor_{x}));",
+            *self._calls,
+            f"memcpy(y, tensor_{y}, sizeof(tensor_{y}));",
+        ]
+        if self.is_streaming:
+            forward = f" + t * {self.output_size}" if len(model.outputs[0].shape) == 3 else ""
+            run = [
+                f"{self.name}_reset();",
+                f"for (int32_t t = 0; t < {self.steps}; ++t) {self.name}_step(x + t * {self.input_size}, y{forward});",
+            ]
+            bodies = _function(self._signature("step"), one) + _function(self._signature("run"), run)
+        else:
+            bodies = _function(self._signature("run"), [f"{self.name}_reset();", *one])
+        inits = ["uint32_t scratch_size;"] if self._inits else []
+        inits += [f"if ({check}) return 1;" for check in self._inits]
+        return "".join(
+            [
+                f'#include "{self.name}.h"\n\n#include <stdalign.h>\n#include <string.h>\n\n{includes}\n',
+                "\n".join(self._declarations),
+                _function(f"void {self.name}_reset(void)", self._resets),
+                _function(f"int {self.name}_init(void)", [*inits, f"{self.name}_reset();", "return 0;"]),
+                bodies,
+            ]
+        )
+
+
+def op_symbol(name):
+    """The C symbol of one of our ops: `KsrEventGru` is `ksr_event_gru`."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def _tensor(label, shape, dtype):
+    dims = ", ".join(map(str, shape))
+    return f"{{(void *){label}, {_KSR_TYPES[np.dtype(dtype)]}, {len(shape)}, {{{dims}}}}}"
+
+
+def _described(tensor):
+    scale = "" if tensor.scale is None else f", real = (value - {tensor.zero_point}) * {tensor.scale:.9g}"
+    return f"{C_TYPES[tensor.dtype]} {'x'.join(map(str, tensor.shape))}{scale}"
+
+
+def _function(signature, lines):
+    return f"\n{signature} {{\n" + "".join(f"  {line}\n" for line in lines) + "}\n"

@@ -1,0 +1,193 @@
+"""Runs a model in C on an emulated Cortex-M: every output bit is checked, and every instruction counted.
+
+Needs `cmake`, `arm-none-eabi-gcc` with newlib, `qemu-system-arm` and a C compiler for the host (Debian: `apt-get
+install cmake gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`).
+"""
+
+import ctypes
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_sparse_rnn.firmware.c_source import array
+from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.firmware.sources import files_of, source_folder
+
+# QEMU's board for each core. There is none with a Cortex-M0+; a Cortex-M3 runs its instructions.
+BOARDS = {
+    "cortex-m0plus": "mps2-an385",
+    "cortex-m3": "mps2-an385",
+    "cortex-m4": "mps2-an386",
+    "cortex-m7": "mps2-an500",
+    "cortex-m55": "mps3-an547",
+}
+TOOLS = ("cmake", "gcc", "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a run on an emulated board showed.
+
+    Attributes:
+        outputs: `(calls, values)`, as the board gave them.
+        instructions: Executed in each call, in order: `NAME_step` of a model that takes one time step a call, else
+            `NAME_run`.
+        code_bytes, data_bytes: Of the image: what lies in flash, and in RAM without the stack.
+    """
+
+    outputs: np.ndarray
+    instructions: tuple
+    code_bytes: int
+    data_bytes: int
+
+    @property
+    def mean_instructions(self):
+        return float(np.mean(self.instructions))
+
+
+def missing_tools():
+    """Names of the programs that `measure` needs and this machine lacks."""
+    return [tool for tool in TOOLS if shutil.which(tool) is None]
+
+
+def measure(model, inputs, cpu="cortex-m4", optimization="-O2"):
+    """Runs a model on an emulated board, from a clear state, and counts.
+
+    Args:
+        model: A `runtime.model.Model`.
+        inputs: What the calls take, one after the other, `(calls, values)` in the model's own dtype.
+        cpu: One of `BOARDS`.
+        optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
+
+    Returns:
+        A `Measurement`.
+
+    Raises:
+        ValueError: `cpu` is unknown, the inputs do not fit, or plain C has no kernel for an op.
+        RuntimeError: A tool is missing, the image cannot be built, or an output differs from that of the same C on
+            this machine.
+    """
+    if cpu not in BOARDS:
+        raise ValueError(f"cpu must be one of {list(BOARDS)}; given: {cpu!r}.")
+    if missing := missing_tools():
+        raise RuntimeError(
+            f"{', '.join(missing)} must be installed to run firmware in QEMU (Debian: apt-get install cmake gcc "
+            "gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)."
+        )
+    code = PlainC(model)
+    inputs = np.ascontiguousarray(inputs, model.inputs[0].dtype)
+    if inputs.ndim != 2 or inputs.shape[1] != code.input_size or len(inputs) == 0:
+        raise ValueError(f"inputs must have the shape (calls, {code.input_size}); given: {inputs.shape}.")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        write(code, folder)
+        expected = _run_on_host(code, folder, inputs)
+        (folder / "recorded.h").write_text(_recording(code, inputs, expected))
+        image = _build(folder, cpu, optimization)
+        return Measurement(expected, _run(image, cpu), *_sizes(image))
+
+
+def write(code, folder):
+    """Writes a model in C and the kernel sources that it needs."""
+    (folder / f"{code.name}.h").write_text(code.header)
+    (folder / f"{code.name}.c").write_text(code.source)
+    (folder / "ksr").mkdir()
+    for name, path in files_of(code.headers, float32=True).items():
+        shutil.copy(path, folder / "ksr" / name)
+
+
+def _run_on_host(code, folder, inputs):
+    """The outputs of the same C, compiled for this machine: `(calls, values)`."""
+    library = folder / "host.so"
+    sources = [*folder.glob("*.c"), *folder.glob("ksr/*.c")]
+    _call(
+        "gcc",
+        "-O2",
+        "-ffp-contract=off",
+        "-shared",
+        "-fPIC",
+        f"-I{folder}",
+        f"-I{folder}/ksr",
+        *sources,
+        "-o",
+        library,
+        "-lm",
+    )
+    core = ctypes.CDLL(str(library))
+    if getattr(core, f"{code.name}_init")() != 0:
+        raise RuntimeError("the model's C refuses the model on this machine.")
+    outputs = np.zeros((len(inputs), code.output_size), code.output_dtype)
+    for x, y in zip(inputs, outputs, strict=True):
+        getattr(core, code.call)(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
+    return outputs
+
+
+def _recording(code, inputs, outputs):
+    as_bytes = [
+        array(f"recorded_{name}", values.view(np.uint8)) for name, values in (("input", inputs), ("output", outputs))
+    ]
+    return f"""\
+#include <stdalign.h>
+#include "{code.name}.h"
+#define recorded_init {code.name}_init
+#define recorded_call(x, y) {code.call}((const void *)(x), (void *)(y))
+enum {{
+  RECORDED_CALLS = {len(inputs)},
+  RECORDED_INPUT_BYTES = {inputs[0].nbytes},
+  RECORDED_OUTPUT_BYTES = {outputs[0].nbytes},
+}};
+{"".join(as_bytes)}"""
+
+
+def _build(folder, cpu, optimization):
+    build, firmware = folder / "build", source_folder() / "firmware"
+    toolchain = firmware / "arm-none-eabi.cmake"
+    options = (
+        f"-DCMAKE_TOOLCHAIN_FILE={toolchain}",
+        f"-DCPU={cpu}",
+        f"-DMODEL={folder}",
+        f"-DOPTIMIZATION={optimization}",
+    )
+    _call("cmake", "-S", firmware, "-B", build, *options)
+    _call("cmake", "--build", build)
+    return build / "firmware.elf"
+
+
+def _run(image, cpu):
+    plugin, log = image.with_name("count.so"), image.with_name("count.txt")
+    source = source_folder() / "firmware" / "count_instructions.c"
+    _call("gcc", "-O2", "-shared", "-fPIC", source, "-o", plugin)
+    emulator = (
+        "qemu-system-arm",
+        "-M",
+        BOARDS[cpu],
+        "-kernel",
+        image,
+        "-nographic",
+        "-monitor",
+        "none",
+        "-serial",
+        "none",
+    )
+    semihosting = ("-semihosting-config", "enable=on,target=native")
+    _call(*emulator, *semihosting, "-plugin", plugin, "-d", "plugin", "-D", log)
+    return tuple(int(count) for count in re.findall(r"^count (\d+)$", log.read_text(), re.MULTILINE))
+
+
+def _sizes(image):
+    """Bytes of flash and of RAM that an image takes."""
+    text, data, bss = (int(size) for size in _call("arm-none-eabi-size", image).splitlines()[1].split()[:3])
+    return text + data, data + bss
+
+
+def _call(*command):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        output = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
+        raise RuntimeError(f"{Path(str(command[0])).name} failed with status {done.returncode}:\n{output}")
+    return done.stdout

@@ -1,0 +1,43 @@
+"""The C sources of the core that a model needs."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
+
+
+@cache
+def source_folder():
+    """The folder `tflite/` with the C sources: beside the package in a checkout, inside it where it is installed.
+
+    Raises:
+        RuntimeError: There is none.
+    """
+    package = Path(__file__).parents[1]
+    for folder in (package / "tflite_sources", package.parent / "tflite"):
+        if (folder / "kernels").is_dir():
+            return folder
+    raise RuntimeError(f"The C sources of keras-sparse-rnn are missing from {package}; install the package again.")
+
+
+def files_of(roots, float32):
+    """The C files `roots` and all that they include or call into, as a dict from file names to paths.
+
+    A header `name.h` or `ksr_name.h` brings `name.c`, and `name_steps.h` the loops `name_i8.c` and, with `float32`,
+    `name_f32.c`.
+    """
+    folder = source_folder()
+    places = {path.name: path for part in ("include", "kernels") for path in sorted((folder / part).rglob("*.[ch]"))}
+    found, open_names = {}, list(roots)
+    while open_names:
+        name = open_names.pop()
+        if name in found or name not in places:
+            continue
+        found[name] = places[name]
+        open_names += _INCLUDE.findall(found[name].read_text())
+        if name.endswith(".h"):
+            stem = name.removesuffix(".h").removeprefix("ksr_")
+            loops = stem.removesuffix("_steps")
+            open_names += [f"{stem}.c", f"{loops}_i8.c", *([f"{loops}_f32.c"] if float32 else [])]
+    return dict(sorted(found.items()))

@@ -1,0 +1,51 @@
+"""Models on emulated Cortex-M boards."""
+
+import numpy as np
+import pytest
+from random_models import KINDS, random_op
+
+from keras_sparse_rnn.firmware import qemu
+from keras_sparse_rnn.runtime.model import Model
+
+needs_tools = pytest.mark.skipif(
+    bool(qemu.missing_tools()),
+    reason=f"{', '.join(qemu.missing_tools())} not installed (Debian: apt-get install cmake gcc gcc-arm-none-eabi "
+    "libnewlib-arm-none-eabi qemu-system-arm)",
+)
+
+
+def _calls(op):
+    """What a streaming model takes call by call, and what it has to give."""
+    backwards = op.op.options.go_backwards
+    return (op.x[None].reshape(1, -1), op.expected().reshape(1, -1)) if backwards else (op.x, op.op(op.x))
+
+
+@needs_tools
+@pytest.mark.parametrize("cpu", qemu.BOARDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_bit_equals_the_definition(kind, cpu, seed=8):
+    op = random_op(seed, kind=kind)
+    inputs, expected = _calls(op)
+    measured = qemu.measure(Model(op.to_model()), inputs, cpu)
+    np.testing.assert_array_equal(measured.outputs, expected, op.label)
+
+
+@needs_tools
+def test_counts_are_exact():
+    """A second run executes the same instructions; a call with the same input from the same state, too."""
+    op = random_op(8)
+    model = Model(op.to_model())
+    silent = np.full((3, op.x.shape[-1] * (1 if not op.op.options.go_backwards else len(op.x))), 0, np.int8)
+    first, second = (qemu.measure(model, silent).instructions for _ in range(2))
+    assert first == second and len(first) == 3 and min(first) > 100
+
+
+def test_an_unknown_cpu_is_named():
+    with pytest.raises(ValueError, match=r"cpu must be one of .*cortex-m4.*; given: 'cortex-a9'"):
+        qemu.measure(Model(random_op(0).to_model()), np.zeros((1, 1)), "cortex-a9")
+
+
+def test_missing_tools_are_named(monkeypatch):
+    monkeypatch.setattr(qemu, "TOOLS", ("cmake", "no-such-tool"))
+    with pytest.raises(RuntimeError, match=r"no-such-tool must be installed"):
+        qemu.measure(Model(random_op(0).to_model()), np.zeros((1, 1)))

@@ -1,0 +1,26 @@
+/* From reset to main on a Cortex-M: memory, floating point and vector unit, and a fault that ends the run. */
+#include <stdint.h>
+
+#include "semihosting.h"
+
+extern uint32_t stack_top, data_load, data_begin, data_end, bss_begin, bss_end;
+int main(void);
+
+void reset(void) {
+#if __ARM_ARCH_PROFILE == 'M' && (defined(__ARM_FP) || defined(__ARM_FEATURE_MVE))
+  *(volatile uint32_t *)0xe000ed88u |= 0xfu << 20; /* CPACR: the floating point and vector unit on */
+  __asm__ volatile("dsb\n isb");
+#endif
+  const uint32_t *from = &data_load;
+  for (uint32_t *to = &data_begin; to != &data_end;) *to++ = *from++;
+  for (uint32_t *to = &bss_begin; to != &bss_end;) *to++ = 0;
+  exit_with(main());
+}
+
+static void fault(void) {
+  print("fault\n");
+  exit_with(100);
+}
+
+__attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = {
+    (void (*)(void))&stack_top, reset, fault, fault, fault, fault, fault};
