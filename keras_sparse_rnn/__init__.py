@@ -4,7 +4,7 @@ Importing this brings keras and numpy only (and with them the Keras backend): Te
 interpreters load where they are used.
 """
 
-from keras_sparse_rnn import callbacks, initializers, layers, regularizers, runtime, schedules, sparsity
+from keras_sparse_rnn import callbacks, initializers, layers, optimizers, regularizers, runtime, schedules, sparsity
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
 
@@ -16,6 +16,7 @@ __all__ = [
     "convert",
     "initializers",
     "layers",
+    "optimizers",
     "regularizers",
     "runtime",
     "schedules",

@@ -17,8 +17,8 @@ TESTS = Path(__file__).parent
 def test_training_side_on(backend):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    names = ("layers", "sparsity", "callbacks", "test_initializers.py", "test_regularizers.py", "test_schedules.py")
-    modules = [TESTS / name for name in names]
+    names = ("initializers", "optimizers", "regularizers", "schedules")
+    modules = [TESTS / name for name in ("layers", "sparsity", "callbacks", *(f"test_{name}.py" for name in names))]
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, modules)],
         env={**os.environ, "KERAS_BACKEND": backend},

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_sparse_rnn
-from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay, RampThreshold
+from keras_sparse_rnn.schedules import ConstantSparsity, CosineDecay, PolynomialDecay, RampThreshold
 
 ROOT = Path(keras_sparse_rnn.__file__).parents[1]
 
@@ -77,7 +77,16 @@ print(json.dumps(sparsity.measure(model)))
     assert sparsity == 0.75
 
 
-@pytest.mark.parametrize(("name", "config"), CONFIGS + RAMPS)
+COSINES = [
+    (
+        "CosineDecay",
+        {"initial_fraction": 0.5, "final_fraction": 0.005, "begin_step": 0, "end_step": 50, "frequency": 4},
+    ),
+    ("CosineDecay", {"initial_fraction": 0.3, "final_fraction": 0.0, "begin_step": 7, "end_step": 40}),
+]
+
+
+@pytest.mark.parametrize(("name", "config"), CONFIGS + RAMPS + COSINES)
 def test_survives_serialization(name, config):
     schedule = getattr(keras_sparse_rnn.schedules, name)(**config)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
@@ -99,6 +108,10 @@ def test_survives_serialization(name, config):
         (lambda: PolynomialDecay(0.0, 1.5, 0, 10), "final_sparsity=1.5"),
         (lambda: PolynomialDecay(2, 0.5, 0, 10), "initial_sparsity=2"),
         (lambda: PolynomialDecay(0.0, 0.5, 0, 10, power=0), "power=0: must be > 0"),
+        (lambda: CosineDecay(1.0, 0.0, 0, 10), r"initial_fraction=1.0: must be in \[0, 1\)"),
+        (lambda: CosineDecay(0.5, -0.1, 0, 10), "final_fraction=-0.1"),
+        (lambda: CosineDecay(0.5, 0.0, 0, -1), "end_step=-1: a CosineDecay must end"),
+        (lambda: CosineDecay(0.5, 0.0, 10, 9), "ends before it begins"),
         (lambda: RampThreshold(10, 12, 9, q=0.1), "ends before it begins: begin_step=10, end_step=9"),
         (lambda: RampThreshold(10, 10, 10, q=0.1), "end_step=10: must be > begin_step=10"),
         (lambda: RampThreshold(10, 12, -1, q=0.1), "end_step=-1: must be > begin_step=10"),
@@ -150,3 +163,20 @@ def test_ramp_ends_at_the_quantile_of_a_dense_model_by_layer():
     model.set_weights([np.zeros_like(w) for w in model.get_weights()])
     with pytest.raises(ValueError, match="must be dense"):
         RampThreshold.from_model(model, 0, 5, 10)
+
+
+def test_cosine_is_that_of_keras_and_of_torch():
+    """Selfish-RNN's own code takes torch's CosineAnnealingLR, with eta_min 0.005."""
+    schedule = CosineDecay(0.8, 0.005, begin_step=10, end_step=60, frequency=5)
+    keras_cosine = keras.optimizers.schedules.CosineDecay(0.8, decay_steps=50, alpha=0.005 / 0.8)
+    for step in range(90):
+        due, value = schedule(step)
+        assert due == (10 <= step <= 60 and step % 5 == 0)
+        assert value == pytest.approx(float(keras_cosine(max(0, step - 10))), abs=1e-6)
+    torch = pytest.importorskip("torch")
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.8)
+    annealing = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=50, eta_min=0.005)
+    for step in range(10, 61):
+        assert schedule.value(step) == pytest.approx(annealing.get_last_lr()[0], abs=1e-9)
+        optimizer.step()
+        annealing.step()

@@ -3,6 +3,7 @@
 from keras_sparse_rnn.callbacks.dynamic_sparse_training import SET, DynamicSparseTraining, RigL, SelfishRNN
 from keras_sparse_rnn.callbacks.magnitude_pruning import MagnitudePruning
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
+from keras_sparse_rnn.callbacks.non_monotonic_trigger import NonMonotonicTrigger
 from keras_sparse_rnn.callbacks.threshold_pruning import ThresholdPruning
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "DynamicSparseTraining",
     "MagnitudePruning",
     "MaskCallback",
+    "NonMonotonicTrigger",
     "RigL",
     "SelfishRNN",
     "ThresholdPruning",

@@ -1,0 +1,71 @@
+"""When the averaging of `optimizers.SNTASGD` starts, and where its averages stand in for the weights."""
+
+import warnings
+
+import keras
+
+from keras_sparse_rnn.optimizers import SNTASGD
+
+
+class NonMonotonicTrigger(keras.callbacks.Callback):
+    """Starts the averaging of `optimizers.SNTASGD`, evaluates and saves its averages (arXiv:2101.09048).
+
+    At the end of each epoch it shows the optimizer the validation loss; the optimizer decides (see there). From then on
+    the averages are in the model from the validation of an epoch to the beginning of the next one, and when `fit` has
+    finished; training goes on with the weights. So validation, `ModelCheckpoint`, `EarlyStopping`, `BackupAndRestore`
+    and the model that `fit` leaves have the averages, with zeros where a weight is masked. The weights are in the
+    optimizer meanwhile and are saved with it: a further `fit` with this callback goes on with them.
+
+    Put it before all callbacks that save or evaluate. To train a model on with another optimizer, compile it anew: it
+    then begins with the averages.
+
+    The logs carry `averaging`, 0.0 or 1.0, at the end of each epoch: whether it has started.
+
+    Args:
+        monitor: Which entry of the logs is the loss, smaller is better.
+
+    Raises:
+        ValueError: In `fit`, if the optimizer is not `SNTASGD`.
+
+    Example:
+
+    >>> model.compile(ksr.optimizers.SNTASGD(15.0, global_clipnorm=0.25), loss)
+    >>> model.fit(x, y, validation_data=validation, callbacks=[ksr.callbacks.NonMonotonicTrigger()])
+    """
+
+    def __init__(self, monitor="val_loss"):
+        super().__init__()
+        self.monitor = monitor
+
+    def on_train_begin(self, logs=None):
+        self._optimizer()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Not in on_train_begin: there BackupAndRestore may still have to load what was saved with averages in place.
+        self._optimizer().swap_out()
+
+    def on_test_begin(self, logs=None):
+        self._optimizer().swap_in()
+
+    def on_epoch_end(self, epoch, logs=None):
+        optimizer, logs = self._optimizer(), {} if logs is None else logs
+        if self.monitor in logs:
+            optimizer.observe(float(logs[self.monitor]))
+        else:
+            warnings.warn(
+                f"NonMonotonicTrigger needs monitor={self.monitor!r} in the logs, which have {sorted(logs)}: give fit "
+                "validation_data, or a monitor that there is.",
+                stacklevel=2,
+            )
+        logs["averaging"] = float(optimizer.averaging)
+        optimizer.swap_in()
+
+    def _optimizer(self):
+        # `self.model`, not a reference kept: on JAX this property brings the state of training back into the model.
+        optimizer = getattr(self.model, "optimizer", None)
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # LossScaleOptimizer
+        if not isinstance(optimizer, SNTASGD):
+            raise ValueError(
+                f"The optimizer is {type(optimizer).__name__}: NonMonotonicTrigger needs optimizers.SNTASGD."
+            )
+        return optimizer

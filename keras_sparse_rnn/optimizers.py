@@ -1,0 +1,131 @@
+"""Sparse averaged gradient descent."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class SNTASGD(keras.optimizers.Optimizer):
+    """Sparse non-monotonically triggered averaged gradient descent (Liu et al. 2021, arXiv:2101.09048).
+
+    Plain gradient descent, and from the epoch on in which the validation loss has ceased to fall, an average of each
+    weight over the steps since then, which is what is evaluated and kept. `callbacks.NonMonotonicTrigger` belongs to
+    it: it starts the averaging and exchanges weights and averages where `fit` evaluates and saves. For a weight w, its
+    average a and the number s of steps that it has been averaged for:
+
+        w <- w - learning_rate * (gradient + weight_decay * w)
+        s <- 0 and a <- 0 where w is masked, else s + 1
+        a <- a + mu * (w - a)      mu = 1 / max(1, s - 1), in tensors without masked weights 1 / max(1, s)
+
+    A weight that is removed thus loses its average, and one that grows again starts anew. Masked is a weight that is
+    exactly zero when a step begins: so all callbacks of this package leave it, and no weight that is trained is met
+    there but by accident. Of a weight that nothing masks, but that happens to be zero, only the average begins anew.
+
+    All that it knows is in its variables: what is saved with a model, or by `BackupAndRestore`, goes on as if it had
+    never stopped.
+
+    Args:
+        learning_rate: Float, a schedule of Keras, or a function without arguments. The paper has 15 to 40, together
+            with `global_clipnorm=0.25`.
+        interval: Number n of epochs, >= 1: averaging starts in an epoch whose validation loss is larger than the
+            smallest one up to n epochs before the last. 5 in the paper.
+        weight_decay: Float or None; 1.2e-6 in the paper.
+        name, **arguments: As for all Keras optimizers: `clipnorm`, `clipvalue`, `global_clipnorm`,
+            `loss_scale_factor`, `gradient_accumulation_steps`.
+
+    Raises:
+        ValueError: If `interval` is no integer >= 1, or `use_ema` is set: there can be one average only.
+
+    Example:
+
+    >>> model.compile(ksr.optimizers.SNTASGD(15.0, weight_decay=1.2e-6, global_clipnorm=0.25), loss)
+    >>> callbacks = [ksr.callbacks.SelfishRNN(density=0.33), ksr.callbacks.NonMonotonicTrigger()]
+    >>> model.fit(x, y, validation_data=(x_val, y_val), callbacks=callbacks)
+    """
+
+    def __init__(self, learning_rate, interval=5, weight_decay=None, name="snt_asgd", **arguments):
+        if arguments.get("use_ema"):
+            raise ValueError("use_ema=True: SNTASGD averages the weights itself; leave use_ema out.")
+        if isinstance(interval, bool) or int(interval) != interval or interval < 1:
+            raise ValueError(f"interval={interval!r}: must be an integer >= 1.")
+        super().__init__(learning_rate, weight_decay=weight_decay, name=name, **arguments)
+        self.interval = int(interval)
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        self._averages = [self.add_variable_from_reference(v, name="average") for v in variables]
+        self._counts = [self.add_variable_from_reference(v, name="count") for v in variables]
+        self._averaging = self.add_variable((), name="averaging")
+        self._exchanged = self.add_variable((), name="exchanged")
+        # The smallest loss up to `interval` epochs before the last, then those of the last `interval` epochs.
+        self._losses = self.add_variable(
+            (1 + self.interval,), initializer=keras.initializers.Constant(np.inf), name="losses"
+        )
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        average, count = self._averages[index], self._counts[index]
+        masked = ops.equal(ops.convert_to_tensor(variable), 0)
+        rate = ops.cast(learning_rate, variable.dtype)
+        self.assign_sub(variable, ops.multiply(ops.cast(gradient, variable.dtype), rate))
+
+        w, a, s = (ops.convert_to_tensor(v) for v in (variable, average, count))
+        s = ops.where(masked, ops.zeros_like(s), s + ops.cast(self._averaging, s.dtype))
+        mu = 1 / ops.maximum(s - ops.cast(ops.any(masked), s.dtype), 1)
+        self.assign(count, s)
+        # Not a + mu * (w - a), which for mu = 1 is not quite w.
+        self.assign(average, ops.where(masked, ops.zeros_like(a), mu * w + (1 - mu) * a))
+
+    @property
+    def averaging(self):
+        """Whether averaging has started."""
+        return bool(self.built and ops.convert_to_numpy(self._averaging.value))
+
+    def observe(self, loss):
+        """Takes the validation loss of an epoch, a float, and starts averaging if it has ceased to fall.
+
+        With hist the losses of earlier epochs and n the interval: if len(hist) > n and loss > min(hist[:-n]).
+        """
+        best, oldest, *recent = ops.convert_to_numpy(self._losses.value).tolist()
+        if loss > best:
+            self._averaging.assign(1)
+        self._losses.assign([min(best, oldest), *recent, loss])
+
+    def swap_in(self):
+        """Puts the averages into the model in place of the weights, if averaging has started.
+
+        Of weights that are not averaged yet the present value stays; what is masked stays zero. The weights are kept
+        in the optimizer meanwhile. No training in this state: call `swap_out` first.
+        """
+        if self.averaging and not self._swapped:
+            for variable, average, count in self._triples():
+                w, a, s = (ops.convert_to_tensor(v) for v in (variable, average, count))
+                # A mask may have changed, and a weight have grown, since the last step.
+                _exchange(variable, average, ops.where(ops.equal(w, 0) | ops.equal(s, 0), w, a))
+            self._exchanged.assign(1)
+
+    def swap_out(self):
+        """Puts the weights back in the place of the averages, if these are in the model."""
+        if self.averaging and self._swapped:
+            for variable, average, _ in self._triples():
+                _exchange(variable, average, ops.copy(average))
+            self._exchanged.assign(0)
+
+    @property
+    def _swapped(self):
+        return bool(ops.convert_to_numpy(self._exchanged.value))
+
+    def _triples(self):
+        return zip(self._trainable_variables, self._averages, self._counts, strict=True)
+
+    def get_config(self):
+        return {**super().get_config(), "interval": self.interval}
+
+
+def _exchange(variable, average, value):
+    """Sets `variable` to `value`, a tensor of its own, and keeps in `average` what it was."""
+    average.assign(variable)
+    variable.assign(value)
