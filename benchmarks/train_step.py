@@ -1,8 +1,8 @@
-"""Time and memory of a training step of EventGRU beside keras.layers.GRU of the same size.
+"""Time and memory of a training step of EventGRU and DeltaGRU beside keras.layers.GRU of the same size.
 
     python benchmarks/train_step.py --backend tensorflow --jit --size M
 
-Both models take steps in turn in one process, so that other load on the machine meets both; the table gives medians.
+The models take steps in turn in one process, so that other load on the machine meets both; the table gives medians.
 The matmul rate is that of a square product of 1024, and the share of it counts the five products with the two kernels
 that a step needs (three with the recurrent kernel, two with the kernel). Peak memory is that of a process of its own
 which takes three steps of one model, less what it had before the model was built.
@@ -24,7 +24,7 @@ def main():
     os.environ["KERAS_BACKEND"] = arguments.backend
     if arguments.memory_of:
         return print(peak_memory(arguments))
-    names = ("GRU", "EventGRU")
+    names = ("GRU", "EventGRU", "DeltaGRU")
     memory = {name: memory_of(name) for name in names}  # first: a child would inherit the peak of a larger parent
     steps = {name: train_step(name, arguments) for name in names}
     for step in steps.values():
@@ -59,12 +59,16 @@ def train_step(name, arguments):
     import keras
     import numpy as np
 
-    from keras_sparse_rnn.layers import EventGRU
+    from keras_sparse_rnn.layers import DeltaGRU, EventGRU
 
     batch, length, features, units = SIZES[arguments.size]
-    layer = {"GRU": keras.layers.GRU, "EventGRU": EventGRU}[name](units, return_sequences=True)
+    layers = {
+        "GRU": keras.layers.GRU(units, return_sequences=True),
+        "EventGRU": EventGRU(units, return_sequences=True),
+        "DeltaGRU": DeltaGRU(units, input_threshold=0.5, hidden_threshold=0.1, return_sequences=True),
+    }
     model = keras.Sequential(
-        [keras.Input((length, features)), layer, keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(12)]
+        [keras.Input((length, features)), layers[name], keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(12)]
     )
     jit_compile = arguments.jit or arguments.backend == "jax"
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=jit_compile)

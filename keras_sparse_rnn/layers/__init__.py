@@ -1,8 +1,21 @@
 """Recurrent layers: those whose units send events, and the other recurrences that are trained sparse."""
 
+from keras_sparse_rnn.layers.delta_gru import DeltaGRU
+from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell
+from keras_sparse_rnn.layers.delta_hold import DeltaHold
 from keras_sparse_rnn.layers.event_gru import EventGRU
 from keras_sparse_rnn.layers.event_gru_cell import EventGRUCell
 from keras_sparse_rnn.layers.on_lstm import ONLSTM, ONLSTMCell
 from keras_sparse_rnn.layers.recurrent_highway import RecurrentHighway, RecurrentHighwayCell
 
-__all__ = ["ONLSTM", "EventGRU", "EventGRUCell", "ONLSTMCell", "RecurrentHighway", "RecurrentHighwayCell"]
+__all__ = [
+    "ONLSTM",
+    "DeltaGRU",
+    "DeltaGRUCell",
+    "DeltaHold",
+    "EventGRU",
+    "EventGRUCell",
+    "ONLSTMCell",
+    "RecurrentHighway",
+    "RecurrentHighwayCell",
+]

@@ -3,15 +3,14 @@
 from operator import attrgetter
 
 import keras
-from keras import ops
 
 from keras_sparse_rnn.layers import event_recurrence
 from keras_sparse_rnn.layers.event_gru_cell import READOUTS, EventGRUCell
-from keras_sparse_rnn.regularizers import EventPenalty
+from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
-class EventGRU(keras.layers.RNN):
+class EventGRU(TimeMajorLayer):
     """A GRU whose units send their state only when it exceeds a threshold: sparse in activity.
 
     It is to `EventGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`; weights of
@@ -82,8 +81,6 @@ class EventGRU(keras.layers.RNN):
         zero_output_for_mask=False,
         **kwargs,
     ):
-        if kwargs.get("unroll"):
-            raise ValueError("`unroll` must be False: EventGRU has a loop of its own. Received: unroll=True")
         cell = EventGRUCell(
             units,
             activation=activation,
@@ -111,9 +108,6 @@ class EventGRU(keras.layers.RNN):
             trainable=kwargs.get("trainable", True),
             name="event_gru_cell",
         )
-        activity_regularizer = keras.regularizers.get(activity_regularizer)
-        # Keras would give the penalty the output; inner_loop gives it the states and events.
-        is_event_penalty = isinstance(activity_regularizer, EventPenalty)
         super().__init__(
             cell,
             return_sequences=return_sequences,
@@ -121,11 +115,9 @@ class EventGRU(keras.layers.RNN):
             go_backwards=go_backwards,
             stateful=stateful,
             zero_output_for_mask=zero_output_for_mask,
-            activity_regularizer=None if is_event_penalty else activity_regularizer,
+            activity_regularizer=activity_regularizer,
             **kwargs,
         )
-        self.event_penalty = activity_regularizer if is_event_penalty else None
-        self.input_spec = keras.layers.InputSpec(ndim=3)
 
     units = property(attrgetter("cell.units"))
     activation = property(attrgetter("cell.activation"))
@@ -151,26 +143,11 @@ class EventGRU(keras.layers.RNN):
     seed = property(attrgetter("cell.seed"))
 
     @property
-    def variables(self):
-        # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
-        return [*super().variables, *(self.states or [])]
+    def state_names(self):
+        return ("y", "c", "trace") if self.readout == "trace" else ("y", "c")
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
-        """The hook of `keras.layers.RNN` for the loop over time: (last output, outputs, last states)."""
-        if len(initial_state) != len(self.cell.state_size):
-            names = ["y", "c", "trace"][: len(self.cell.state_size)]
-            raise ValueError(f"`initial_state` must be the list of {names}. Received: {len(initial_state)} tensors")
-        initial_state = [ops.convert_to_tensor(state, self.compute_dtype) for state in initial_state]
-        if self.stateful:
-            # Keras overwrites its variables in place at the end of the call; on PyTorch the gradient would notice.
-            initial_state = [ops.copy(state) for state in initial_state]
-        sequences = ops.transpose(sequences, (1, 0, 2))
-        if mask is not None:
-            mask = ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1)
-        if self.go_backwards:
-            sequences = ops.flip(sequences, axis=0)
-            mask = None if mask is None else ops.flip(mask, axis=0)
-
+    def loop(self, sequences, states, mask, training):
+        recurrence = self.cell.recurrence
         sequence_of = {"event": "y", "cell": "c", "trace": "y"}[self.readout]
         asked = []
         if self.return_sequences or self.readout == "trace":
@@ -178,45 +155,20 @@ class EventGRU(keras.layers.RNN):
         if self.event_penalty is not None:
             asked.append("candidate")
         weights = self.cell.recurrent_weights()
-        emitted, states = self.cell.recurrence.sequence(
+        emitted, last_states = recurrence.sequence(
             self.cell.project(sequences),
-            initial_state[:2],
+            states[:2],
             weights,
             mask,
-            tuple(asked),
-            by_hand=self.cell.recurrence.hand_written and training,
+            asked,
+            by_hand=recurrence.hand_written and training,
         )
         emitted = dict(zip(asked, emitted, strict=True))
         outputs = emitted.get(sequence_of)
         if self.readout == "trace":
-            outputs, last_trace = event_recurrence.trace(outputs, initial_state[2], self.trace_decay, mask)
-            states = (*states, last_trace)
+            outputs, last_trace = event_recurrence.trace(outputs, states[2], self.trace_decay, mask)
+            last_states = (*last_states, last_trace)
         if self.event_penalty is not None:
             candidate = emitted["candidate"]
-            events = self.cell.recurrence.event(candidate, weights[2])
-            self.add_loss(self.event_penalty.penalty(candidate, events, mask))
-
-        last_output = states[READOUTS.index(self.readout)]
-        if mask is not None and self.zero_output_for_mask:
-            last_output = ops.where(mask[-1], last_output, ops.zeros_like(last_output))
-            outputs = None if outputs is None else ops.where(mask, outputs, ops.zeros_like(outputs))
-        outputs = ops.transpose(outputs, (1, 0, 2)) if self.return_sequences else ops.expand_dims(last_output, 1)
-        return last_output, outputs, list(states)
-
-    def get_config(self):
-        config = super().get_config()
-        of_cell = self.cell.get_config()
-        for name in ("cell", "unroll"):
-            del config[name]
-        for name in ("name", "trainable", "dtype"):
-            del of_cell[name]
-        activity_regularizer = self.event_penalty or self.activity_regularizer
-        return {
-            **config,
-            **of_cell,
-            "activity_regularizer": keras.regularizers.serialize(activity_regularizer),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
+            self.add_loss(self.event_penalty.penalty(candidate, recurrence.event(candidate, weights[2]), mask))
+        return outputs, last_states[READOUTS.index(self.readout)], last_states

@@ -5,13 +5,14 @@ from keras import ops
 
 from keras_sparse_rnn.initializers import Beta
 from keras_sparse_rnn.layers.event_recurrence import EventRecurrence, trace_step
+from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
 
 READOUTS = ("event", "cell", "trace")
 THRESHOLD_MODES = ("sigmoid", "clipped")
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
-class EventGRUCell(keras.layers.Layer):
+class EventGRUCell(GRUWeightsCell):
     """A GRU cell whose units send their state only when it exceeds a threshold.
 
         a = x W + b_x ;  q = y' R + b_r ;  z = sigma(a_z + q_z) ;  r = sigma(a_r + q_r) ;  g = tanh(a_h + r * q_h)
@@ -76,8 +77,6 @@ class EventGRUCell(keras.layers.Layer):
     (8, 32)
     """
 
-    gates = 3
-
     def __init__(
         self,
         units,
@@ -104,8 +103,6 @@ class EventGRUCell(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        if not (isinstance(units, int) and units > 0):
-            raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
         if threshold_mode not in THRESHOLD_MODES:
             raise ValueError(f"`threshold_mode` must be one of {THRESHOLD_MODES}. Received: {threshold_mode!r}")
         if not surrogate_height >= 0:
@@ -116,14 +113,22 @@ class EventGRUCell(keras.layers.Layer):
             raise ValueError(f"`readout` must be one of {READOUTS}. Received: {readout!r}")
         if not 0 <= trace_decay < 1:
             raise ValueError(f"`trace_decay` must be in [0, 1). Received: {trace_decay}")
-        super().__init__(**kwargs)
-        self.units = units
-        self.activation = keras.activations.get(activation)
-        self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
         self.threshold_mode = threshold_mode
         if threshold_initializer is None:
             if threshold_mode == "sigmoid":
@@ -137,43 +142,14 @@ class EventGRUCell(keras.layers.Layer):
         self.reset = reset
         self.readout = readout
         self.trace_decay = trace_decay
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
         self.seed = seed
         self.state_size = [units] * (3 if readout == "trace" else 2)
-        self.output_size = units
         self.recurrence = EventRecurrence(
-            self.activation, self.recurrent_activation, surrogate_height, surrogate_width, reset
+            self.activation, self.recurrent_activation, surrogate_height, surrogate_width, reset, trainable_threshold
         )
 
     def build(self, input_shape):
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], self.units * 3),
-            name="kernel",
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, self.units * 3),
-            name="recurrent_kernel",
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
-        self.bias = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                shape=(2, self.units * 3),
-                name="bias",
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        super().build(input_shape)
         sigmoid = self.threshold_mode == "sigmoid"
         self._threshold = self.add_weight(
             shape=(self.units,),
@@ -182,7 +158,6 @@ class EventGRUCell(keras.layers.Layer):
             constraint=None if sigmoid else _UnitInterval(),
             trainable=self.trainable_threshold,
         )
-        self.built = True
 
     @property
     def threshold(self):
@@ -196,50 +171,20 @@ class EventGRUCell(keras.layers.Layer):
             raise AttributeError("`threshold_logit` exists with threshold_mode='sigmoid' only.")
         return self._threshold
 
-    def project(self, inputs):
-        """What the inputs give to z, r and h: three tensors (..., units) for inputs (..., features).
-
-        The recurrent biases of z and r are added here, once for a whole sequence.
-        """
-        kernel = ops.convert_to_tensor(self.kernel)
-        # A split copies: of the product for one step, of the smaller kernel for a sequence.
-        if len(inputs.shape) == 2:
-            gates = ops.split(ops.matmul(inputs, kernel), 3, axis=-1)
-        else:
-            gates = [ops.matmul(inputs, part) for part in ops.split(kernel, 3, axis=-1)]
-        if self.use_bias:
-            (b_z, b_r, b_h), (recurrent_b_z, recurrent_b_r, _) = (ops.split(self.bias[i], 3) for i in range(2))
-            biases = (b_z + recurrent_b_z, b_r + recurrent_b_r, b_h)
-            gates = [gate + bias for gate, bias in zip(gates, biases, strict=True)]
-        return tuple(gates)
-
     def recurrent_weights(self):
         """R, the recurrent bias of the candidate, and theta, as tensors in the compute dtype."""
-        bias = self.bias[1, 2 * self.units :] if self.use_bias else ops.zeros((self.units,), self.compute_dtype)
-        return tuple(
-            ops.cast(ops.convert_to_tensor(weight), self.compute_dtype)
-            for weight in (self.recurrent_kernel, bias, self.threshold)
-        )
+        return (*super().recurrent_weights(), ops.cast(ops.convert_to_tensor(self.threshold), self.compute_dtype))
 
     def call(self, inputs, states, training=False):
-        new_states, _ = self.recurrence.step(self.project(inputs), states[:2], self.recurrent_weights())
+        values = self.recurrence.step(self.project(inputs), states[:2], self.recurrent_weights())
+        new_states = (values["y"], values["c"])
         if self.readout == "trace":
             new_states = (*new_states, trace_step(new_states[0], states[2], self.trace_decay))
         return new_states[READOUTS.index(self.readout)], list(new_states)
 
-    def get_initial_state(self, batch_size=None):
-        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
-
     def get_config(self):
         return {
             **super().get_config(),
-            "units": self.units,
-            "activation": keras.activations.serialize(self.activation),
-            "recurrent_activation": keras.activations.serialize(self.recurrent_activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
             "threshold_mode": self.threshold_mode,
             "threshold_initializer": keras.initializers.serialize(self.threshold_initializer),
             "trainable_threshold": self.trainable_threshold,
@@ -248,12 +193,6 @@ class EventGRUCell(keras.layers.Layer):
             "reset": self.reset,
             "readout": self.readout,
             "trace_decay": self.trace_decay,
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "recurrent_regularizer": keras.regularizers.serialize(self.recurrent_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "recurrent_constraint": keras.constraints.serialize(self.recurrent_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
             "seed": self.seed,
         }
 

@@ -5,6 +5,8 @@ from operator import attrgetter
 import keras
 from keras import ops
 
+from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer
+
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class ONLSTMCell(keras.layers.Layer):
@@ -208,7 +210,7 @@ class ONLSTMCell(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
-class ONLSTM(keras.layers.RNN):
+class ONLSTM(RecurrentLayer):
     """Ordered-neurons LSTM.
 
     It is to `ONLSTMCell`, which has the equations, what `keras.layers.LSTM` is to `keras.layers.LSTMCell`.
@@ -314,19 +316,3 @@ class ONLSTM(keras.layers.RNN):
     kernel_constraint = property(attrgetter("cell.kernel_constraint"))
     recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
     bias_constraint = property(attrgetter("cell.bias_constraint"))
-
-    @property
-    def variables(self):
-        # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
-        return [*super().variables, *(self.states or [])]
-
-    def get_config(self):
-        config, of_cell = super().get_config(), self.cell.get_config()
-        del config["cell"]
-        activity_regularizer = keras.regularizers.serialize(self.activity_regularizer)
-        # The layer's name, dtype and trainable win over the cell's.
-        return {**of_cell, **config, "activity_regularizer": activity_regularizer}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)

@@ -5,6 +5,8 @@ from operator import attrgetter
 import keras
 from keras import ops
 
+from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer
+
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class RecurrentHighwayCell(keras.layers.Layer):
@@ -185,7 +187,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
-class RecurrentHighway(keras.layers.RNN):
+class RecurrentHighway(RecurrentLayer):
     """Recurrent highway network: `depth` highway micro-layers within each time step.
 
     It is to `RecurrentHighwayCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`.
@@ -293,22 +295,6 @@ class RecurrentHighway(keras.layers.RNN):
     kernel_constraint = property(attrgetter("cell.kernel_constraint"))
     recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
     bias_constraint = property(attrgetter("cell.bias_constraint"))
-
-    @property
-    def variables(self):
-        # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
-        return [*super().variables, *(self.states or [])]
-
-    def get_config(self):
-        config, of_cell = super().get_config(), self.cell.get_config()
-        del config["cell"]
-        activity_regularizer = keras.regularizers.serialize(self.activity_regularizer)
-        # The layer's name, dtype and trainable win over the cell's.
-        return {**of_cell, **config, "activity_regularizer": activity_regularizer}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config)
 
 
 def _reseeded(initializer, n):

@@ -1,0 +1,161 @@
+"""The delta GRU as a Keras layer."""
+
+from operator import attrgetter
+
+import keras
+
+from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell
+from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class DeltaGRU(TimeMajorLayer):
+    """A GRU whose kernels read inputs and states that are held until they have changed: events as changes.
+
+    It is to `DeltaGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`. With fixed
+    thresholds its weights are those of `keras.layers.GRU(reset_after=True)`: a trained GRU becomes a DeltaGRU by
+
+        delta = DeltaGRU(gru.units, input_threshold=0.5, hidden_threshold=0.2, return_sequences=gru.return_sequences)
+        delta.build(input_shape)
+        delta.set_weights(gru.get_weights())
+
+    or, for a whole model of the same layers else, by `set_weights` of the model; then fine-tune it.
+
+    Args:
+        units, input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width, activation,
+            recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
+            bias_constraint: As in `DeltaGRUCell`.
+        activity_regularizer: An `EventPenalty` acts on the rate of changes that are sent, with its state the size of
+            each change, for the hidden states and for the inputs. Any other regularizer acts on the output, as in
+            Keras.
+        return_sequences: Whether to return h of each step, not only of the last.
+        return_state: Whether to return the last states h, h^ and x^ too.
+        go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
+        stateful: Whether the last states of a batch are the initial states of the next.
+        zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
+
+    Call arguments:
+        sequences: Tensor (batch, time, features).
+        initial_state: List of h and h^, (batch, units) each, and x^, (batch, features), before the first step. Zero by
+            default.
+        mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
+        training: Not used; recurrent layers have it.
+
+    Output shape:
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the states.
+
+    Raises:
+        ValueError: an argument is out of its range, or `initial_state` has another number of states.
+
+    Example:
+
+    >>> layer = DeltaGRU(64, input_threshold=0.5, hidden_threshold=0.2, return_sequences=True)
+    >>> layer(np.random.random((8, 20, 4))).shape
+    (8, 20, 64)
+    """
+
+    state_names = ("h", "held h", "held x")
+
+    def __init__(
+        self,
+        units,
+        input_threshold=0.0,
+        hidden_threshold=0.0,
+        trainable_threshold=False,
+        gradient="exact",
+        surrogate_width=0.25,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        activity_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        return_sequences=False,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        zero_output_for_mask=False,
+        **kwargs,
+    ):
+        cell = DeltaGRUCell(
+            units,
+            input_threshold=input_threshold,
+            hidden_threshold=hidden_threshold,
+            trainable_threshold=trainable_threshold,
+            gradient=gradient,
+            surrogate_width=surrogate_width,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="delta_gru_cell",
+        )
+        super().__init__(
+            cell,
+            activity_regularizer=activity_regularizer,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            zero_output_for_mask=zero_output_for_mask,
+            **kwargs,
+        )
+
+    units = property(attrgetter("cell.units"))
+    input_threshold = property(attrgetter("cell.input_threshold"))
+    hidden_threshold = property(attrgetter("cell.hidden_threshold"))
+    trainable_threshold = property(attrgetter("cell.trainable_threshold"))
+    gradient = property(attrgetter("cell.gradient"))
+    surrogate_width = property(attrgetter("cell.surrogate_width"))
+    activation = property(attrgetter("cell.activation"))
+    recurrent_activation = property(attrgetter("cell.recurrent_activation"))
+    use_bias = property(attrgetter("cell.use_bias"))
+    kernel_initializer = property(attrgetter("cell.kernel_initializer"))
+    recurrent_initializer = property(attrgetter("cell.recurrent_initializer"))
+    bias_initializer = property(attrgetter("cell.bias_initializer"))
+    kernel_regularizer = property(attrgetter("cell.kernel_regularizer"))
+    recurrent_regularizer = property(attrgetter("cell.recurrent_regularizer"))
+    bias_regularizer = property(attrgetter("cell.bias_regularizer"))
+    kernel_constraint = property(attrgetter("cell.kernel_constraint"))
+    recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
+    bias_constraint = property(attrgetter("cell.bias_constraint"))
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+        self.state_size = [self.units, self.units, sequences_shape[-1]]
+        return super().compute_output_shape(sequences_shape, initial_state_shape)
+
+    def loop(self, sequences, states, mask, training):
+        cell, penalty = self.cell, self.event_penalty
+        h, held, held_inputs = states
+        inputs, last_inputs, input_loss = cell.input_hold.sequence(sequences, held_inputs, mask, training, penalty)
+        asked = ["h"] * self.return_sequences + ["change"] * (penalty is not None)
+        emitted, last_states = cell.recurrence.sequence(
+            cell.project(inputs),
+            (h, held),
+            cell.recurrent_weights(),
+            mask,
+            asked,
+            by_hand=cell.recurrence.hand_written and training,
+        )
+        emitted = dict(zip(asked, emitted, strict=True))
+        if penalty is not None:
+            self.add_loss(input_loss + cell.hidden_hold.penalty(penalty, emitted["change"], mask))
+        return emitted.get("h"), last_states[0], (*last_states, last_inputs)

@@ -1,0 +1,143 @@
+"""One step of the delta GRU as a Keras cell."""
+
+import keras
+
+from keras_sparse_rnn.layers.delta_hold import DeltaHoldCell
+from keras_sparse_rnn.layers.delta_recurrence import DeltaRecurrence
+from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class DeltaGRUCell(GRUWeightsCell):
+    """A GRU cell whose kernels read inputs and states that are held until they have changed.
+
+        x^ = x where |x - x^'| > input_threshold, else x^' ;  h^ = h' where |h' - h^'| > hidden_threshold, else h^'
+        a = x^ W + b_x ;  q = h^ R + b_r ;  z = sigma(a_z + q_z) ;  r = sigma(a_r + q_r) ;  g = tanh(a_h + r * q_h)
+        h = z * h' + (1 - z) * g
+
+    (' = the step before.) The converted layer keeps x^ W and h^ R and adds to them for what changed: its cost follows
+    the rate of changes. Weights and their order are those of `keras.layers.GRUCell(reset_after=True)`, and fixed
+    thresholds are no weights: `set_weights` takes those of a GRU as they are. At thresholds of 0 it is that GRU.
+    Trained thresholds are two more weights at the end, of the inputs (features,) and of the states (units,).
+
+    Source: Neil et al., "Delta networks for optimized recurrent network computation", ICML 2017, arXiv:1612.05571.
+
+    Args:
+        units: Positive integer, number of units.
+        input_threshold: Number, or a list with one for each input, at least 0, in units of the input.
+        hidden_threshold: Number, or a list with one for each unit, at least 0; with tanh the states lie in (-1, 1).
+        trainable_threshold, gradient, surrogate_width: As in `DeltaHold`, for both thresholds.
+        activation: Activation of the candidate g. None is linear.
+        recurrent_activation: Activation of the gates z and r. None is linear.
+        use_bias: Whether there is a bias.
+        kernel_initializer: Initializer of W.
+        recurrent_initializer: Initializer of R.
+        bias_initializer: Initializer of both biases.
+        kernel_regularizer: Regularizer of W.
+        recurrent_regularizer: Regularizer of R.
+        bias_regularizer: Regularizer of the biases.
+        kernel_constraint: Constraint of W.
+        recurrent_constraint: Constraint of R.
+        bias_constraint: Constraint of the biases.
+
+    Call arguments:
+        inputs: Tensor (batch, features).
+        states: List of h and h^, (batch, units) each, and x^, (batch, features).
+        training: Not used; cells have it.
+
+    Returns:
+        h (batch, units), and the list of the new states.
+
+    Raises:
+        ValueError: an argument is out of its range, or the number of thresholds is not that of inputs or units.
+
+    Example:
+
+    >>> rnn = keras.layers.RNN([DeltaGRUCell(32, 0.5, 0.2), DeltaGRUCell(32, 0.2, 0.2)])
+    >>> rnn(np.random.random((8, 20, 4))).shape
+    (8, 32)
+    """
+
+    def __init__(
+        self,
+        units,
+        input_threshold=0.0,
+        hidden_threshold=0.0,
+        trainable_threshold=False,
+        gradient="exact",
+        surrogate_width=0.25,
+        activation="tanh",
+        recurrent_activation="sigmoid",
+        use_bias=True,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        **kwargs,
+    ):
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            **kwargs,
+        )
+        self.trainable_threshold = trainable_threshold
+        self.gradient = gradient
+        self.surrogate_width = surrogate_width
+        self.input_hold, self.hidden_hold = (
+            DeltaHoldCell(threshold, trainable_threshold, gradient, surrogate_width, dtype=self.dtype_policy, name=name)
+            for name, threshold in (("input_hold", input_threshold), ("hidden_hold", hidden_threshold))
+        )
+        self.recurrence = DeltaRecurrence(self.activation, self.recurrent_activation, self.hidden_hold.recurrence)
+        self.state_size = [units, units, None]  # the last is known when built: the number of features
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.input_hold.build(input_shape)
+        self.hidden_hold.build((None, self.units))
+        self.state_size = [self.units, self.units, input_shape[-1]]
+
+    @property
+    def input_threshold(self):
+        """The thresholds of x, as `DeltaHold.threshold`."""
+        return self.input_hold.threshold
+
+    @property
+    def hidden_threshold(self):
+        """The thresholds of h, as `DeltaHold.threshold`."""
+        return self.hidden_hold.threshold
+
+    def recurrent_weights(self):
+        """R, the recurrent bias of the candidate, and the thresholds of h, as tensors in the compute dtype."""
+        return (*super().recurrent_weights(), self.hidden_hold.threshold_tensor())
+
+    def call(self, inputs, states, training=False):
+        h, held, held_inputs = states
+        held_inputs, _ = self.input_hold(inputs, [held_inputs])
+        values = self.recurrence.step(self.project(held_inputs), (h, held), self.recurrent_weights())
+        return values["h"], [values["h"], values["held"], held_inputs]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "input_threshold": self.input_hold.get_config()["threshold"],
+            "hidden_threshold": self.hidden_hold.get_config()["threshold"],
+            "trainable_threshold": self.trainable_threshold,
+            "gradient": self.gradient,
+            "surrogate_width": self.surrogate_width,
+        }

@@ -1,0 +1,204 @@
+"""Inputs that are held until they have changed, as a Keras layer."""
+
+import math
+from operator import attrgetter
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_sparse_rnn.layers.delta_recurrence import HoldRecurrence
+from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
+
+GRADIENTS = ("exact", "straight_through")
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class DeltaHoldCell(keras.layers.Layer):
+    """One step of `DeltaHold`, which has the equation and the arguments.
+
+    Call arguments:
+        inputs: Tensor (batch, features).
+        states: List of one tensor (batch, features): what was held at the step before.
+        training: Not used; cells have it.
+
+    Returns:
+        What is held now (batch, features), and the list of it.
+    """
+
+    def __init__(self, threshold, trainable_threshold=False, gradient="exact", surrogate_width=0.25, **kwargs):
+        given = np.asarray(threshold, "float64")
+        if given.ndim > 1 or not given.size or not np.all((given >= 0) & (given < math.inf)):
+            raise ValueError(f"`threshold` must be a number or a list of numbers, >= 0. Received: {threshold!r}")
+        if gradient not in GRADIENTS:
+            raise ValueError(f"`gradient` must be one of {GRADIENTS}. Received: {gradient!r}")
+        if not 0 < surrogate_width < math.inf:
+            raise ValueError(f"`surrogate_width` must be positive. Received: {surrogate_width}")
+        super().__init__(**kwargs)
+        self._given = given
+        self.trainable_threshold = trainable_threshold
+        self.gradient = gradient
+        self.surrogate_width = surrogate_width
+        self.recurrence = HoldRecurrence(gradient, surrogate_width, trainable_threshold)
+        self._threshold = None
+        self.state_size = [None]  # known when built: the number of features
+        self.output_size = None
+
+    def build(self, input_shape):
+        features = input_shape[-1]
+        if self._given.ndim and len(self._given) != features:
+            raise ValueError(f"`threshold` has {len(self._given)} values for {features} channels.")
+        given = np.full((features,), self._given, "float32")
+        if self.trainable_threshold:
+            self._threshold = self.add_weight(
+                shape=(features,),
+                name="threshold",
+                initializer=lambda shape, dtype=None: ops.convert_to_tensor(given, dtype),
+                constraint=keras.constraints.NonNeg(),
+            )
+        else:
+            self._threshold = given
+        self.state_size = [features]
+        self.output_size = features
+
+    @property
+    def threshold(self):
+        """The thresholds (features,): the weight if they are trained, else a NumPy array; before `build` as given."""
+        return self._given.tolist() if self._threshold is None else self._threshold
+
+    def threshold_tensor(self):
+        """The thresholds (features,) in the compute dtype."""
+        return ops.cast(ops.convert_to_tensor(self.threshold), self.compute_dtype)
+
+    def call(self, inputs, states, training=False):
+        held, _ = self.recurrence.hold(inputs, states[0], self.threshold_tensor())
+        return held, [held]
+
+    def sequence(self, inputs, held, mask=None, training=False, event_penalty=None):
+        """All steps: what is held at each (time, batch, features), the last of it, and the loss of the penalty or None.
+
+        Args:
+            inputs: Tensor (time, batch, features).
+            held: What is held before the first step, (batch, features).
+            mask: Boolean tensor (time, batch, 1), or None.
+            training: Whether a gradient will be asked for.
+            event_penalty: An `EventPenalty`, or None.
+        """
+        asked = ("held",) if event_penalty is None else ("held", "change")
+        (outputs, *changes), (last,) = self.recurrence.sequence(
+            (inputs,), (held,), (self.threshold_tensor(),), mask, asked, by_hand=training
+        )
+        losses = [self.penalty(event_penalty, change, mask) for change in changes]
+        return outputs, last, losses[0] if losses else None
+
+    def penalty(self, event_penalty, change, mask=None):
+        """The loss of an `EventPenalty` for the changes (time, batch, features) that were sent or not."""
+        events = self.recurrence.event(change, self.threshold_tensor())
+        return event_penalty.penalty(ops.abs(change), events, mask)
+
+    def get_initial_state(self, batch_size=None):
+        return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "threshold": self._given.tolist(),
+            "trainable_threshold": self.trainable_threshold,
+            "gradient": self.gradient,
+            "surrogate_width": self.surrogate_width,
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class DeltaHold(TimeMajorLayer):
+    """Holds each channel of a sequence until it has changed by more than a threshold.
+
+        x^ = x where |x - x^'| > threshold, else x^'          (' = the step before; x^ is zero before the first step)
+
+    Put before a recurrent layer, it lets the converted layer add what changed to a sum that it keeps, instead of
+    multiplying all inputs: its cost follows the rate of changes. Source: the delta network of Neil et al., "Delta
+    networks for optimized recurrent network computation", ICML 2017, arXiv:1612.05571.
+
+    Args:
+        threshold: Number, or a list with one for each channel, at least 0, in units of the input. At 0 the layer is the
+            identity.
+        trainable_threshold: Whether the thresholds are weights (features,), from `threshold` on and kept at 0 or more.
+            Their gradient alone makes them small: add `activity_regularizer`.
+        gradient: "exact": that in x^ goes to x where x was sent, else to the step when it was. "straight_through": it
+            goes to x always.
+        surrogate_width: Trained thresholds: half-width, in units of the input and positive, of the triangle of area 1
+            that stands for the derivative of sending. A change of that step moves x^ by the jump x - x^', so the
+            gradient in a threshold is the jump times the density of changes at it, which the triangle estimates.
+        activity_regularizer: An `EventPenalty` acts on the rate of changes that are sent, with its state the size
+            |x - x^'| of each change. Any other regularizer acts on the output, as in Keras.
+        return_sequences: Whether to return all steps, not only the last; True by default.
+        return_state, go_backwards, stateful, zero_output_for_mask: As in `keras.layers.RNN`.
+
+    Call arguments:
+        sequences: Tensor (batch, time, features).
+        initial_state: List of one tensor (batch, features), what is held before the first step. Zero by default.
+        mask: Boolean tensor (batch, time), False where a step is to be skipped: what was held stays.
+        training: Not used; recurrent layers have it.
+
+    Output shape:
+        (batch, time, features); with `return_state` followed by (batch, features).
+
+    Raises:
+        ValueError: an argument is out of its range, or the number of thresholds is not that of the channels.
+
+    Example:
+
+    >>> layers = [DeltaHold(0.5), keras.layers.GRU(32)]
+    """
+
+    state_names = ("held",)
+
+    def __init__(
+        self,
+        threshold,
+        trainable_threshold=False,
+        gradient="exact",
+        surrogate_width=0.25,
+        activity_regularizer=None,
+        return_sequences=True,
+        return_state=False,
+        go_backwards=False,
+        stateful=False,
+        zero_output_for_mask=False,
+        **kwargs,
+    ):
+        cell = DeltaHoldCell(
+            threshold,
+            trainable_threshold=trainable_threshold,
+            gradient=gradient,
+            surrogate_width=surrogate_width,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="delta_hold_cell",
+        )
+        super().__init__(
+            cell,
+            activity_regularizer=activity_regularizer,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            zero_output_for_mask=zero_output_for_mask,
+            **kwargs,
+        )
+
+    threshold = property(attrgetter("cell.threshold"))
+    trainable_threshold = property(attrgetter("cell.trainable_threshold"))
+    gradient = property(attrgetter("cell.gradient"))
+    surrogate_width = property(attrgetter("cell.surrogate_width"))
+
+    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+        batch, _, features = sequences_shape
+        output = tuple(sequences_shape) if self.return_sequences else (batch, features)
+        return (output, (batch, features)) if self.return_state else output
+
+    def loop(self, sequences, states, mask, training):
+        held, last, loss = self.cell.sequence(sequences, states[0], mask, training, self.event_penalty)
+        if loss is not None:
+            self.add_loss(loss)
+        return held, last, (last,)

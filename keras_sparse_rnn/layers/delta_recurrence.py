@@ -1,0 +1,118 @@
+"""Values that are held until they have changed: the recurrences of DeltaHold and DeltaGRU on arrays."""
+
+import dataclasses
+from collections.abc import Callable
+
+from keras import ops
+
+from keras_sparse_rnn.layers.gru_recurrence import GRURecurrence
+from keras_sparse_rnn.layers.recurrence import Recurrence, triangle
+
+
+@dataclasses.dataclass(frozen=True)
+class HoldRecurrence(Recurrence):
+    """Send a value where it differs from the one sent last by more than a threshold, else hold that.
+
+        d = x - x^' ;  s = [|d| > theta] ;  x^ = s * x + (1 - s) * x^'
+
+    The gradient in x^ goes to x where it was sent and to x^' where that was held ("exact"), or always to x
+    ("straight_through"). The threshold moves x^ by a jump of -d where |d| passes it: its gradient is that of the mean
+    over a triangular density of |d| around theta, of area 1,
+
+        d_theta = -sum(psi d d_x^) ;  psi = max(0, 1 - ||d| - theta| / width) / width
+
+    Neither gradient knows that another x^' may decide otherwise about what is sent later.
+    """
+
+    gradient: str
+    surrogate_width: float
+    trainable_threshold: bool
+
+    input_names = ("x",)
+    weight_names = ("threshold",)
+    state_names = ("held",)
+    tape_names = ("change",)
+    step_gradients = 1
+
+    def surrogate(self, change, threshold):
+        """The derivative that stands for that of s by |d|."""
+        return triangle(ops.abs(change) - threshold, 1 / self.surrogate_width, self.surrogate_width)
+
+    def event(self, change, threshold):
+        """1 where a change d is sent, else 0, in its dtype, with the surrogate gradient."""
+        distance = ops.abs(change) - threshold
+        slope = ops.stop_gradient(self.surrogate(change, threshold))
+        # The second term is exactly zero and carries the gradient.
+        return _sent(change, threshold) + slope * (distance - ops.stop_gradient(distance))
+
+    def hold(self, x, held, threshold, automatic=True):
+        """The value held now, x^, and the change d."""
+        change = x - held
+        new = ops.where(ops.abs(change) > threshold, x, held)
+        if automatic:
+            # Terms that are exactly zero and carry the gradient.
+            if self.gradient == "straight_through":
+                new = ops.stop_gradient(new) + (x - ops.stop_gradient(x))
+            if self.trainable_threshold:
+                jump = ops.stop_gradient(self.surrogate(change, threshold) * change)
+                new = new - jump * (threshold - ops.stop_gradient(threshold))
+        return new, change
+
+    def hold_gradient(self, change, d_held, threshold):
+        """Gradients in x, in the value held before, and in theta before it is summed (or None)."""
+        d_threshold = -self.surrogate(change, threshold) * change * d_held if self.trainable_threshold else None
+        if self.gradient == "straight_through":
+            return d_held, ops.zeros_like(d_held), d_threshold
+        d_x = _sent(change, threshold) * d_held
+        return d_x, d_held - d_x, d_threshold
+
+    def step(self, inputs, states, weights, automatic=True):
+        held, change = self.hold(inputs[0], states[0], weights[0], automatic)
+        return {"held": held, "change": change}
+
+    def step_gradient(self, tape, d_states, d_values, weights):
+        d_x, d_before, d_threshold = self.hold_gradient(tape["change"], d_states[0], weights[0])
+        if "change" in d_values:
+            d_x, d_before = d_x + d_values["change"], d_before - d_values["change"]
+        return (d_before,), (d_x,), d_threshold
+
+    def gradients(self, first_states, tape, d_steps, d_threshold):
+        return d_steps[0], d_threshold
+
+
+@dataclasses.dataclass(frozen=True)
+class DeltaRecurrence(GRURecurrence):
+    """A GRU whose recurrent kernel reads h^, what is held of the state h' (Neil et al., 2017, arXiv:1612.05571)."""
+
+    activation: Callable
+    recurrent_activation: Callable
+    hidden: HoldRecurrence
+
+    state_names = ("h", "held")
+    tape_names = ("h", "held", "change", "z", "r", "g", "q_h")
+
+    @property
+    def trainable_threshold(self):
+        return self.hidden.trainable_threshold
+
+    def step(self, inputs, states, weights, automatic=True):
+        h, held = states
+        held, change = self.hidden.hold(h, held, weights[2], automatic)
+        new_h, values = self.update(inputs, held, h, weights)
+        return {**values, "h": new_h, "held": held, "change": change}
+
+    def step_gradient(self, tape, d_states, d_values, weights):
+        d_h, d_held = d_states
+        d_source, d_h_before, d_step = self.update_gradient(tape, tape["h"], d_h, weights)
+        d_sent, d_held_before, d_threshold = self.hidden.hold_gradient(tape["change"], d_held + d_source, weights[2])
+        d_h_before = d_h_before + d_sent
+        if "change" in d_values:
+            d_h_before, d_held_before = d_h_before + d_values["change"], d_held_before - d_values["change"]
+        return (d_h_before, d_held_before), d_step, d_threshold
+
+    def gradients(self, first_states, tape, d_steps, d_threshold):
+        return self.update_gradients(tape["held"], d_steps, d_threshold)
+
+
+def _sent(change, threshold):
+    return ops.cast(ops.abs(change) > threshold, change.dtype)

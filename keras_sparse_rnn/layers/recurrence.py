@@ -1,0 +1,157 @@
+"""A recurrence on arrays: all steps of a sequence, and its backward pass through time."""
+
+import abc
+import dataclasses
+
+from keras import ops
+
+from keras_sparse_rnn.layers import loops
+
+
+class Recurrence(abc.ABC):
+    """One step forward and one backward, from a subclass, make a sequence that trains fast.
+
+    A subclass names its arrays and works on tuples of them in this order:
+        input_names: time-major sequences that have a gradient
+        weight_names: what is the same at each step; the last of them is the threshold
+        state_names: what a step hands to the next
+        tape_names: values of a step, or its new states, that `step_gradient` and `gradients` read
+        step_gradients: number of the gradients for each step that `step_gradient` hands to `gradients`
+        trainable_threshold: whether the threshold has a gradient
+    """
+
+    hand_written = True  # whether `step_gradient` is the gradient of `step` with the subclass's settings
+
+    @abc.abstractmethod
+    def step(self, inputs, states, weights, automatic=True, **drawn):
+        """One step: a dict of its values, the new states among them.
+
+        `drawn` are sequences without a gradient, such as random masks. With `automatic` the backend's gradient of this
+        is the right one; without, surrogates may be left out.
+        """
+
+    @abc.abstractmethod
+    def step_gradient(self, tape, d_states, d_values, weights):
+        """Gradients of one step, from those in its new states, d_states, and in other values, the dict d_values.
+
+        The weights are those of `weights_backward`. Returns the gradients in the states before, the arrays that
+        `gradients` needs of each step, and the gradient in the threshold before it is summed over the batch, or None.
+        """
+
+    @abc.abstractmethod
+    def gradients(self, first_states, tape, d_steps, d_threshold):
+        """Gradients in the inputs and in the weights, from what all steps of `step_gradient` returned."""
+
+    def weights_backward(self, weights):
+        """The weights as `step_gradient` wants them, made once for all steps."""
+        return weights
+
+    def sequence(self, inputs, states, weights, mask=None, outputs=(), by_hand=False, **drawn):
+        """All steps of a sequence.
+
+        Args:
+            inputs: Arrays (time, batch, channels).
+            states: What the step before the first left, (batch, channels) each.
+            weights: Arrays.
+            mask: Boolean array (time, batch, 1): where it is False the states are held.
+            outputs: Names of the values of each step to return; states are held where masked, other values are without
+                meaning there.
+            by_hand: Whether the gradient is the backward pass written by hand, the faster way to train, rather than
+                the backend's own. Only if `hand_written`.
+            drawn: Arrays (time, batch, channels) without a gradient, for `step`.
+
+        Returns:
+            A tuple of the asked arrays (time, batch, channels), and the states after the last step.
+        """
+        fixed = drawn if mask is None else {**drawn, "mask": mask}
+        if by_hand:
+            backward_pass = _BackwardPass(self, tuple(outputs), tuple(fixed))
+            arrays = (*inputs, *weights, *states, *fixed.values())
+            results = loops.with_gradient(backward_pass.forward, backward_pass.backward, arrays)
+            return tuple(results[: len(outputs)]), tuple(results[len(outputs) :])
+        return self._scan(inputs, states, weights, fixed, outputs, automatic=True)
+
+    def _scan(self, inputs, states, weights, fixed, outputs, automatic):
+        def step(states, slices):
+            drawn = dict(zip(fixed, slices[len(inputs) :], strict=True))
+            mask = drawn.pop("mask", None)
+            values = self.step(slices[: len(inputs)], states, weights, automatic, **drawn)
+            if mask is not None:
+                for name, old in zip(self.state_names, states, strict=True):
+                    values[name] = ops.where(mask, values[name], old)
+            return tuple(values[name] for name in self.state_names), tuple(values[name] for name in outputs)
+
+        states, emitted = loops.scan(step, states, (*inputs, *fixed.values()), len(outputs))
+        return emitted, states
+
+
+@dataclasses.dataclass(frozen=True)
+class _BackwardPass:
+    """Backpropagation through time; products with the weights' gradients wait until the loop is over."""
+
+    recurrence: Recurrence
+    outputs: tuple
+    fixed: tuple
+
+    def forward(self, *arrays):
+        recurrence = self.recurrence
+        counts = [len(names) for names in (recurrence.input_names, recurrence.weight_names, recurrence.state_names)]
+        inputs, weights, states, fixed = _split(arrays, counts)
+        fixed = dict(zip(self.fixed, fixed, strict=True))
+        names = tuple(dict.fromkeys((*recurrence.tape_names, *self.outputs)))
+        emitted, last = recurrence._scan(inputs, states, weights, fixed, names, automatic=False)
+        emitted = dict(zip(names, emitted, strict=True))
+        tape = (emitted[name] for name in recurrence.tape_names)
+        return (*(emitted[name] for name in self.outputs), *last), (*weights, *states, *tape, *fixed.values())
+
+    def backward(self, residuals, upstream):
+        recurrence = self.recurrence
+        counts = [len(names) for names in (recurrence.weight_names, recurrence.state_names, recurrence.tape_names)]
+        weights, first_states, tape, fixed = _split(residuals, counts)
+        d_outputs, d_last = _split(upstream, [len(self.outputs)])
+        weights = recurrence.weights_backward(weights)
+        read = (*recurrence.tape_names, *self.fixed)
+
+        def step(carried, slices):
+            d_states, d_threshold = _split(carried, [len(d_last)])
+            values, d_values = _split(slices, [len(read)])
+            values = dict(zip(read, values, strict=True))
+            d_values = dict(zip(self.outputs, d_values, strict=True))
+            d_states = tuple(
+                d_state + d_values.pop(name) if name in d_values else d_state
+                for name, d_state in zip(recurrence.state_names, d_states, strict=True)
+            )
+            mask = values.pop("mask", None)
+            d_held = d_states
+            if mask is not None:
+                d_states = tuple(ops.where(mask, d_state, 0.0) for d_state in d_states)
+            d_before, d_step, d_threshold_here = recurrence.step_gradient(values, d_states, d_values, weights)
+            if mask is not None:
+                d_before = tuple(
+                    d_state + ops.where(mask, 0.0, held) for d_state, held in zip(d_before, d_held, strict=True)
+                )
+            return (*d_before, *(total + d_threshold_here for total in d_threshold)), d_step
+
+        d_threshold = (ops.zeros_like(d_last[-1]),) if recurrence.trainable_threshold else ()
+        carried, d_steps = loops.scan(
+            step, (*d_last, *d_threshold), (*tape, *fixed, *d_outputs), recurrence.step_gradients, reverse=True
+        )
+        d_first, d_threshold = _split(carried, [len(d_last)])
+        tape = dict(zip(recurrence.tape_names, tape, strict=True))
+        d_threshold = ops.sum(d_threshold[0], axis=0) if d_threshold else None
+        d_inputs_and_weights = recurrence.gradients(first_states, tape, d_steps, d_threshold)
+        return (*d_inputs_and_weights, *d_first, *(None for _ in fixed))
+
+
+def triangle(distance, height, width):
+    """The derivative that stands for that of a step at distance 0: a triangle of that height and half-width."""
+    return ops.relu(height - height / width * ops.abs(distance))
+
+
+def _split(arrays, counts):
+    """The arrays in groups of these sizes, and the rest of them as a last group."""
+    groups = []
+    for count in counts:
+        groups.append(tuple(arrays[:count]))
+        arrays = arrays[count:]
+    return (*groups, tuple(arrays))

@@ -1,0 +1,80 @@
+"""What the layers of this package add to keras.layers.RNN."""
+
+import keras
+from keras import ops
+
+from keras_sparse_rnn.regularizers import EventPenalty
+
+
+class RecurrentLayer(keras.layers.RNN):
+    """An RNN over a cell of its own, whose configuration is that of the layer and of the cell in one."""
+
+    @property
+    def variables(self):
+        # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
+        return [*super().variables, *(self.states or [])]
+
+    def get_config(self):
+        config, of_cell = super().get_config(), self.cell.get_config()
+        del config["cell"]
+        activity_regularizer = keras.regularizers.serialize(self.activity_regularizer)
+        # The layer's name, dtype and trainable win over the cell's.
+        return {**of_cell, **config, "activity_regularizer": activity_regularizer}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+class TimeMajorLayer(RecurrentLayer):
+    """A recurrent layer with a loop of its own, on arrays (time, batch, channels), and with events to penalise.
+
+    A subclass names its states in `state_names` and has
+
+        loop(sequences, states, mask, training) -> (outputs, last output, last states)
+
+    for a tensor (time, batch, features) in the order to be read, a list of the states before the first step, a boolean
+    tensor (time, batch, 1) or None, and whether a gradient will be asked for. `outputs` may be None if the layer is to
+    return the last only.
+    """
+
+    def __init__(self, cell, activity_regularizer=None, **kwargs):
+        if kwargs.pop("unroll", False):
+            raise ValueError(
+                f"`unroll` must be False: {type(self).__name__} has a loop of its own. Received: unroll=True"
+            )
+        activity_regularizer = keras.regularizers.get(activity_regularizer)
+        # Keras would give the penalty the output; `loop` gives it the states and events.
+        is_event_penalty = isinstance(activity_regularizer, EventPenalty)
+        super().__init__(cell, activity_regularizer=None if is_event_penalty else activity_regularizer, **kwargs)
+        self.event_penalty = activity_regularizer if is_event_penalty else None
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        """The hook of `keras.layers.RNN` for the loop over time: (last output, outputs, last states)."""
+        if len(initial_state) != len(self.state_names):
+            names = list(self.state_names)
+            raise ValueError(f"`initial_state` must be the list of {names}. Received: {len(initial_state)} tensors")
+        initial_state = [ops.convert_to_tensor(state, self.compute_dtype) for state in initial_state]
+        if self.stateful:
+            # Keras overwrites its variables in place at the end of the call; on PyTorch the gradient would notice.
+            initial_state = [ops.copy(state) for state in initial_state]
+        sequences = ops.transpose(sequences, (1, 0, 2))
+        if mask is not None:
+            mask = ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1)
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=0)
+            mask = None if mask is None else ops.flip(mask, axis=0)
+        outputs, last_output, states = self.loop(sequences, initial_state, mask, bool(training))
+        if mask is not None and self.zero_output_for_mask:
+            last_output = ops.where(mask[-1], last_output, ops.zeros_like(last_output))
+            outputs = None if outputs is None else ops.where(mask, outputs, ops.zeros_like(outputs))
+        outputs = ops.transpose(outputs, (1, 0, 2)) if self.return_sequences else ops.expand_dims(last_output, 1)
+        return last_output, outputs, list(states)
+
+    def get_config(self):
+        config = super().get_config()
+        del config["unroll"]
+        if self.event_penalty is not None:
+            config["activity_regularizer"] = keras.regularizers.serialize(self.event_penalty)
+        return config

@@ -1,0 +1,306 @@
+"""The delta GRU: Keras's GRU at threshold 0, its equations in NumPy else, and finite differences of these."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_sparse_rnn.layers import DeltaGRU, DeltaGRUCell, DeltaHold
+from keras_sparse_rnn.regularizers import EventPenalty
+from keras_sparse_rnn.sparsity import find_kernels
+
+BATCH, TIME, FEATURES, UNITS = 4, 9, 3, 5
+THRESHOLDS = {"input_threshold": 0.5, "hidden_threshold": 0.1}
+# JAX compiles by itself; torch.compile needs a C++ compiler and minutes.
+tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="an option of TensorFlow")
+
+
+def sequences(seed=0):
+    return np.random.default_rng(seed).normal(size=(BATCH, TIME, FEATURES)).astype("float32")
+
+
+def masks():
+    mask = np.ones((BATCH, TIME), bool)
+    mask[0, :2] = mask[1, 3:5] = mask[2, 6:] = False
+    return mask
+
+
+def assert_close(a, b, atol=1e-5):
+    np.testing.assert_allclose(ops.convert_to_numpy(a), ops.convert_to_numpy(b), atol=atol)
+
+
+def other_tanh(x):
+    """tanh by another name: the layer knows the gradient of keras.activations.tanh only."""
+    return ops.tanh(x)
+
+
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("mask", [None, masks()], ids=["whole", "masked"])
+def test_threshold_zero_is_keras_gru(mask, go_backwards):
+    arguments = {"return_sequences": True, "return_state": True, "go_backwards": go_backwards}
+    gru = keras.layers.GRU(UNITS, bias_initializer="glorot_uniform", **arguments)
+    expected, last = gru(sequences(), mask=mask)
+    layer = DeltaGRU(UNITS, **arguments)
+    layer.build((None, None, FEATURES))
+    layer.set_weights(gru.get_weights())
+    output, h, _, held_inputs = layer(sequences(), mask=mask)
+    assert_close(output, expected)
+    assert_close(h, last)
+    assert held_inputs.shape == (BATCH, FEATURES)
+
+
+def test_training_at_threshold_zero_is_that_of_keras_gru():
+    layers = [kind(UNITS, return_sequences=True) for kind in (keras.layers.GRU, DeltaGRU)]
+    models = [keras.Sequential([keras.Input((TIME, FEATURES)), layer]) for layer in layers]
+    models[1].set_weights(models[0].get_weights())
+    results = []
+    for model in models:
+        model.compile(keras.optimizers.SGD(1.0), "mse")
+        model.fit(sequences(), np.ones((BATCH, TIME, UNITS)), epochs=2, verbose=0)
+        results.append(model.get_weights())
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def forward(weights, x, mask, input_threshold, hidden_threshold):
+    """h of each step (time, batch, units) for x (time, batch, features), by the equations."""
+    kernel, recurrent_kernel, bias = weights
+    h, held = np.zeros((2, x.shape[1], UNITS))
+    held_x, outputs = np.zeros(x.shape[1:]), []
+    for x_t, valid in zip(x, mask, strict=True):
+        new_x = np.where(abs(x_t - held_x) > input_threshold, x_t, held_x)
+        new_held = np.where(abs(h - held) > hidden_threshold, h, held)
+        a_z, a_r, a_h = np.split(new_x @ kernel + bias[0], 3, axis=-1)
+        q_z, q_r, q_h = np.split(new_held @ recurrent_kernel + bias[1], 3, axis=-1)
+        z, r = 1 / (1 + np.exp(-a_z - q_z)), 1 / (1 + np.exp(-a_r - q_r))
+        new_h = z * h + (1 - z) * np.tanh(a_h + r * q_h)
+        h, held, held_x = (np.where(valid, n, o) for n, o in ((new_h, h), (new_held, held), (new_x, held_x)))
+        outputs.append(h)
+    return np.array(outputs)
+
+
+@pytest.mark.parametrize("mask", [None, masks()], ids=["whole", "masked"])
+def test_output_and_exact_gradient_are_those_of_the_equations(mask):
+    keras.utils.set_random_seed(0)
+    layer = DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True, bias_initializer="glorot_uniform")
+    sequence, valid = keras.Input((TIME, FEATURES)), keras.Input((TIME,), dtype="bool")
+    identity = keras.layers.Dense(FEATURES, use_bias=False, kernel_initializer="identity")
+    model = keras.Model([sequence, valid], layer(identity(sequence), mask=None if mask is None else valid))
+    weights = [w.astype("float64") for w in layer.get_weights()]
+    x, mask = sequences(), np.ones((BATCH, TIME), bool) if mask is None else mask
+    upstream = np.random.default_rng(1).normal(size=(BATCH, TIME, UNITS)).astype("float32")
+
+    def outputs():
+        moved = x.astype("float64") @ matrix
+        return forward(weights, moved.transpose(1, 0, 2), mask.T[..., None], *THRESHOLDS.values()).transpose(1, 0, 2)
+
+    matrix = np.eye(FEATURES)
+    assert_close(model([x, mask]), outputs())
+    model.compile(keras.optimizers.SGD(1.0), loss=lambda y_true, y_pred: ops.sum(y_true * y_pred))
+    before = model.get_weights()
+    model.train_on_batch([x, mask], upstream)
+    grads = [b - a for b, a in zip(before, model.get_weights(), strict=True)]
+    rng = np.random.default_rng(2)
+    for values, grad in zip([matrix, *weights], grads, strict=True):
+        for index in rng.choice(values.size, min(9, values.size), replace=False):
+            index = np.unravel_index(index, values.shape)
+            saved, losses = values[index], []
+            for shift in (1e-6, -1e-6):
+                values[index] = saved + shift
+                losses.append(np.sum(outputs() * upstream))
+            values[index] = saved
+            assert grad[index] == pytest.approx((losses[0] - losses[1]) / 2e-6, rel=1e-4, abs=1e-4)
+
+
+def gradients(activation, masked=False, jit_compile="auto", batches=1, **arguments):
+    """Gradients in all weights and in the input, and the loss, of one step after `batches` - 1 others."""
+    keras.utils.set_random_seed(1)
+    rng = np.random.default_rng(1)
+    arguments = {**THRESHOLDS, "bias_initializer": "glorot_uniform", **arguments}
+    layer = DeltaGRU(UNITS, activation=activation, **arguments)
+    assert layer.cell.recurrence.hand_written == (activation == "tanh")
+    sequence, valid = keras.Input((TIME, FEATURES), BATCH), keras.Input((TIME,), BATCH, dtype="bool")
+    output = layer(keras.layers.Dense(FEATURES)(sequence), mask=valid if masked else None)
+    model = keras.Model([sequence, valid], output)
+    upstream = rng.normal(size=model.output_shape).astype("float32")
+    model.compile(
+        keras.optimizers.SGD(1.0), loss=lambda y_true, y_pred: ops.sum(y_true * y_pred), jit_compile=jit_compile
+    )
+    for _ in range(batches):
+        before = model.get_weights()
+        loss = model.train_on_batch([sequences(), masks()], upstream)
+        grads = [b - a for b, a in zip(before, model.get_weights(), strict=True)]
+        model.set_weights(before)
+    return [*grads, np.array(loss)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"return_sequences": True},
+        {"masked": True, "return_sequences": True, "gradient": "straight_through", "use_bias": False},
+        {"masked": True, "trainable_threshold": True, "go_backwards": True},
+        {"masked": True, "trainable_threshold": True, "activity_regularizer": EventPenalty(on="rate", target=0.1)},
+        {"return_sequences": True, "trainable_threshold": True, "activity_regularizer": EventPenalty()},
+        {"stateful": True, "batches": 3, "trainable_threshold": True, "gradient": "straight_through"},
+        {"masked": True, "stateful": True, "batches": 3, "zero_output_for_mask": True},
+        pytest.param({"masked": True, "jit_compile": True, "trainable_threshold": True}, marks=tensorflow_only),
+    ],
+    ids=lambda arguments: "-".join(arguments),
+)
+def test_gradient_by_hand_is_the_automatic_one(arguments):
+    by_hand, automatic = gradients("tanh", **arguments), gradients(other_tanh, **arguments)
+    assert any(np.any(grad != 0) for grad in by_hand)
+    for a, b in zip(by_hand, automatic, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_without_hidden_threshold_it_is_a_gru_after_a_hold():
+    layer, gru = DeltaGRU(UNITS, [0.3, 0.5, 0.9]), keras.layers.GRU(UNITS)
+    layer.build((None, None, FEATURES))
+    gru.build((None, None, FEATURES))
+    gru.set_weights(layer.get_weights())
+    assert_close(layer(sequences()), gru(DeltaHold([0.3, 0.5, 0.9])(sequences())))
+
+
+def test_cell_in_keras_rnn_is_the_layer():
+    cells = [DeltaGRUCell(UNITS, **THRESHOLDS), DeltaGRUCell(2, **THRESHOLDS)]
+    stack = keras.layers.RNN(cells, return_sequences=True)
+    layers = [DeltaGRU(units, **THRESHOLDS, return_sequences=True) for units in (UNITS, 2)]
+    expected = keras.Sequential(layers)(sequences())
+    stack.build(sequences().shape)
+    stack.set_weights([w for layer in layers for w in layer.get_weights()])
+    assert_close(stack(sequences()), expected)
+
+
+def test_stateful_layer_in_chunks_is_the_whole():
+    whole = DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True)
+    expected = whole(sequences())
+    chunked = DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True, stateful=True)
+    chunked.build(sequences().shape)
+    chunked.set_weights(whole.get_weights())
+    for _ in range(2):
+        parts = [ops.convert_to_numpy(chunked(sequences()[:, i:j])) for i, j in ((0, 3), (3, 4), (4, TIME))]
+        assert_close(np.concatenate(parts, axis=1), expected)
+        chunked.reset_state()
+
+
+def test_initial_state_continues_a_sequence():
+    layer = DeltaGRU(UNITS, **THRESHOLDS, return_state=True)
+    whole, *_ = layer(sequences())
+    _, *states = layer(sequences()[:, :4])
+    assert_close(layer(sequences()[:, 4:], initial_state=states)[0], whole)
+    with pytest.raises(ValueError, match="initial_state.*held x"):
+        layer(sequences(), initial_state=states[:1])
+
+
+def test_bidirectional_is_two_layers():
+    layer = keras.layers.Bidirectional(DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True))
+    output = ops.convert_to_numpy(layer(sequences(), mask=masks()))
+    assert_close(output[..., :UNITS], layer.forward_layer(sequences(), mask=masks()))
+    backward = ops.convert_to_numpy(layer.backward_layer(sequences(), mask=masks()))
+    assert_close(output[..., UNITS:], backward[:, ::-1])
+
+
+@pytest.mark.parametrize("return_sequences", [False, True])
+@pytest.mark.parametrize("return_state", [False, True])
+def test_shapes_are_those_promised(return_sequences, return_state):
+    layer = DeltaGRU(UNITS, return_sequences=return_sequences, return_state=return_state)
+    expected = [(BATCH, TIME, UNITS) if return_sequences else (BATCH, UNITS)]
+    expected += [(BATCH, UNITS), (BATCH, UNITS), (BATCH, FEATURES)] * return_state
+    for shapes in (layer.compute_output_shape((BATCH, TIME, FEATURES)), layer(keras.Input((TIME, FEATURES), BATCH))):
+        shapes = list(shapes) if return_state else [shapes]
+        assert [tuple(getattr(shape, "shape", shape)) for shape in shapes] == expected
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    full, half = DeltaGRU(UNITS), DeltaGRU(UNITS, dtype=policy, activity_regularizer=EventPenalty(0.1))
+    expected = full(sequences())
+    model = keras.Sequential([keras.Input((TIME, FEATURES)), half])
+    model.set_weights(full.get_weights())
+    output = model(sequences())
+    assert keras.backend.standardize_dtype(output.dtype) == policy.removeprefix("mixed_")
+    assert_close(ops.cast(output, "float32"), expected, atol=0.03)
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    history = model.fit(sequences(), np.ones((BATCH, UNITS)), epochs=5, verbose=0).history["loss"]
+    assert np.all(np.isfinite(history)) and history[-1] < history[0]
+
+
+@pytest.mark.parametrize("jit_compile", ["auto", pytest.param(True, marks=tensorflow_only)])
+def test_trains_under_fit_with_any_length(jit_compile):
+    keras.utils.set_random_seed(0)
+    first = DeltaGRU(16, 0.2, 0.1, return_sequences=True, trainable_threshold=True)
+    layers = [keras.Input((None, FEATURES)), keras.layers.Masking(), first, DeltaGRU(16, 0.05, 0.1)]
+    model = keras.Sequential([*layers, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=jit_compile)
+    losses = []
+    for step in range(20):
+        x = sequences()[:, step % 2 :]
+        losses.append(model.train_on_batch(x, x[:, -1, :1]))
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_penalty_on_the_rate_raises_trained_thresholds():
+    penalty = EventPenalty(1.0, on="rate")
+    layer = DeltaGRU(UNITS, **THRESHOLDS, trainable_threshold=True, activity_regularizer=penalty)
+    model = keras.Sequential([keras.Input((TIME, FEATURES)), layer])
+    model.compile(keras.optimizers.SGD(0.1), loss=lambda y_true, y_pred: 0 * ops.sum(y_pred))
+    before = model.evaluate(sequences(), np.zeros((BATCH, UNITS)), verbose=0)
+    model.fit(sequences(), np.zeros((BATCH, UNITS)), epochs=20, verbose=0)
+    assert model.evaluate(sequences(), np.zeros((BATCH, UNITS)), verbose=0) < 0.7 * before
+    for threshold, start in ((layer.input_threshold, 0.5), (layer.hidden_threshold, 0.1)):
+        assert np.mean(ops.convert_to_numpy(threshold)) > start
+
+
+def test_trained_thresholds_stay_at_zero_or_more():
+    keras.utils.set_random_seed(0)
+    layer = DeltaGRU(UNITS, 0.5, 0.01, trainable_threshold=True)
+    model = keras.Sequential([keras.Input((TIME, FEATURES)), layer])
+    model.compile(keras.optimizers.SGD(30.0), "mse")
+    model.fit(sequences(), np.ones((BATCH, UNITS)), epochs=5, verbose=0)
+    thresholds = [ops.convert_to_numpy(t) for t in (layer.input_threshold, layer.hidden_threshold)]
+    assert all(np.all(t >= 0) for t in thresholds)
+    assert any(np.any(t == 0) for t in thresholds)
+
+
+def test_saved_model_loads_as_it_was(tmp_path):
+    layers = [
+        keras.layers.Bidirectional(DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True, trainable_threshold=True)),
+        DeltaGRU(2, [0.1] * 2 * UNITS, [0.2, 0.3], gradient="straight_through", activity_regularizer=EventPenalty(3.0)),
+    ]
+    model = keras.Sequential([keras.Input((None, FEATURES)), *layers])
+    expected = model(sequences())
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert_close(loaded(sequences()), expected, atol=1e-6)
+    last = loaded.layers[1]
+    assert (last.event_penalty.strength, last.gradient) == (3.0, "straight_through")
+    np.testing.assert_allclose(last.hidden_threshold, [0.2, 0.3])
+    for layer in (last, last.cell):
+        config = layer.get_config()
+        assert type(layer).from_config(json.loads(json.dumps(config))).get_config() == config
+        assert (config["hidden_threshold"], config["input_threshold"]) == ([0.2, 0.3], [0.1] * 2 * UNITS)
+
+
+def test_its_kernels_can_be_pruned():
+    model = keras.Sequential([keras.Input((TIME, FEATURES)), DeltaGRU(UNITS, trainable_threshold=True)])
+    kernels, _ = find_kernels(model)
+    assert [(kernel.variable.name, kernel.gates) for kernel in kernels] == [("kernel", 3), ("recurrent_kernel", 3)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"units": 0}, "units=0"),
+        ({"input_threshold": -1}, "threshold.*-1"),
+        ({"hidden_threshold": [0.1, 0.2]}, "2 values for 5 channels"),
+        ({"gradient": "none"}, "'exact', 'straight_through'"),
+        ({"unroll": True}, "unroll"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        DeltaGRU(**{"units": UNITS, **arguments})(sequences())
