@@ -7,6 +7,7 @@ interpreters load where they are used.
 from keras_sparse_rnn import callbacks, initializers, layers, optimizers, regularizers, runtime, schedules, sparsity
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
+from keras_sparse_rnn.shrink import shrink
 
 __all__ = [
     "ConvertedModel",
@@ -20,5 +21,6 @@ __all__ = [
     "regularizers",
     "runtime",
     "schedules",
+    "shrink",
     "sparsity",
 ]

@@ -77,6 +77,8 @@ class EventGRUCell(GRUWeightsCell):
     (8, 32)
     """
 
+    candidate_gate = 2
+
     def __init__(
         self,
         units,

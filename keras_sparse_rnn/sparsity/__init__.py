@@ -6,6 +6,7 @@ from keras_sparse_rnn.sparsity.growth import DROPS, GROWS, REDISTRIBUTIONS, drop
 from keras_sparse_rnn.sparsity.kernels import Kernel, find_kernels
 from keras_sparse_rnn.sparsity.masks import Masks, lowest
 from keras_sparse_rnn.sparsity.measure import measure, measure_kernels
+from keras_sparse_rnn.sparsity.wiring import Wiring
 
 __all__ = [
     "DROPS",
@@ -16,6 +17,7 @@ __all__ = [
     "Blocks",
     "Kernel",
     "Masks",
+    "Wiring",
     "drop_score",
     "find_kernels",
     "kernel_densities",

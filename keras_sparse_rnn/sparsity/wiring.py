@@ -1,0 +1,392 @@
+"""Which weights belong to a hidden unit: its own, and those of all that read it."""
+
+import math
+
+import keras
+import numpy as np
+
+# For each of Keras's cells its gates and the one that feeds the state: while that gate's sum stays zero, from a zero
+# state, so does the unit. A cell of another class says so itself, by integer attributes `gates` and `candidate_gate`.
+_RECURRENT = {keras.layers.RNN, keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM}
+_CELLS = {keras.layers.SimpleRNNCell: (1, 0), keras.layers.GRUCell: (3, 2), keras.layers.LSTMCell: (4, 2)}
+
+# Layers that leave each feature in its place and by itself, and a feature that is always zero at zero.
+_BY_FEATURE = {
+    keras.layers.ActivityRegularization,
+    keras.layers.AlphaDropout,
+    keras.layers.AveragePooling1D,
+    keras.layers.Cropping1D,
+    keras.layers.Dropout,
+    keras.layers.GaussianDropout,
+    keras.layers.GaussianNoise,
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.Identity,
+    keras.layers.MaxPooling1D,
+    keras.layers.RepeatVector,
+    keras.layers.SpatialDropout1D,
+    keras.layers.UpSampling1D,
+    keras.layers.ZeroPadding1D,
+}
+_MERGES = {
+    keras.layers.Add,
+    keras.layers.Average,
+    keras.layers.Maximum,
+    keras.layers.Minimum,
+    keras.layers.Multiply,
+    keras.layers.Subtract,
+}
+_ACTIVATIONS = {keras.layers.Activation, keras.layers.ELU, keras.layers.LeakyReLU, keras.layers.ReLU}
+_BY_ELEMENT = {
+    keras.activations.elu,
+    keras.activations.exponential,
+    keras.activations.gelu,
+    keras.activations.hard_sigmoid,
+    keras.activations.leaky_relu,
+    keras.activations.linear,
+    keras.activations.mish,
+    keras.activations.relu,
+    keras.activations.relu6,
+    keras.activations.selu,
+    keras.activations.sigmoid,
+    keras.activations.silu,
+    keras.activations.softplus,
+    keras.activations.softsign,
+    keras.activations.tanh,
+}
+_FIXED = 0  # the channel of all that is no hidden unit, or must stay
+
+
+class Wiring:
+    """How the hidden units of a model are wired: a channel for each, and where its weights are.
+
+    A channel is a hidden unit, or several that can only be taken out together, such as those that an Add puts on top
+    of one another. Followed are units of SimpleRNN, GRU, LSTM, EventGRU, Dense, Conv1D and Embedding and of
+    `keras.layers.RNN` over one or several cells, through Bidirectional, TimeDistributed, nested models, and layers that
+    act on each feature by itself (dropout, element-wise activations, pooling over time, BatchNormalization), merge
+    (Add, Concatenate, ...) or flatten. What enters any other layer stays, and `skipped` says why; so do the units that
+    are outputs of the model.
+
+    Cells of other classes are followed if their class has integer attributes `gates` and `candidate_gate` (the gate
+    that feeds the state: a unit of zero state stays at zero while this gate's weighted sum is zero), and their weights
+    are a `kernel` (features, gates * units), a `recurrent_kernel` (units, gates * units) and others whose last axis
+    has `units` or `gates * units` entries.
+
+    Args:
+        model: Built Sequential or Functional model. It is not changed.
+
+    Attributes:
+        units: Maps `id(layer)` of each layer or cell that has units to `(layer, channels)`, an int array (units,).
+        inputs: Maps `id(model)` of the model and of each one nested in it to a list: the channels of its inputs.
+        axes: Maps `id(variable)` to `(variable, channels)`: for each axis an int array, or None if it has no units.
+        skipped: Dict: for the name of each layer with units that could not be followed, why.
+
+    Raises:
+        ValueError: If the model is not built, or neither Sequential nor Functional.
+    """
+
+    def __init__(self, model):
+        if not is_graph(model):
+            raise ValueError(
+                f"The model {model.name!r} is a {type(model).__name__}: must be Sequential or Functional, whose graph "
+                "of layers can be read."
+            )
+        if not model.built or not model.inputs:
+            raise ValueError(f"The model {model.name!r} is not built: give it an Input, or call it on a batch of data.")
+        self.units, self.inputs, self.axes, self.skipped = {}, {}, {}, {}
+        self._together = [_FIXED]  # for each channel one that it is tied to, or itself
+        self._flows = []  # (variable, input channels, output channels, which outputs it can wake)
+        self._awake = []  # arrays of channels that are not always zero
+        self._directions = []  # pairs of channels, forward and backward
+        self._holders = {}  # for each cell the layer around it
+        self._reasons = {}
+        for channels in self._walk(model, [_fixed(tensor) for tensor in model.inputs]):
+            self._tie(channels, np.zeros_like(channels))
+        self._find_skipped()
+
+    def roots(self, channels):
+        """One number for each channel, the same for all that are tied; 0 for what must stay."""
+        return np.array([self._root(channel) for channel in channels], int)
+
+    def needed(self):
+        """Bool array over roots: whether the model's outputs change if the channel is taken out.
+
+        A channel is not needed if it reaches no output over non-zero weights, or is always zero.
+        """
+        flows = [
+            (self.roots(inputs), self.roots(outputs), _nonzero(variable), wakes)
+            for variable, inputs, outputs, wakes in self._flows
+        ]
+        read, active = (np.zeros(len(self._together), bool) for _ in range(2))
+        read[_FIXED] = active[_FIXED] = True
+        for channels in self._awake:
+            active[self.roots(channels)] = True
+        before = -1
+        while before != (before := read.sum() + active.sum()):
+            for inputs, outputs, weights, wakes in flows:
+                read[inputs[weights[:, read[outputs]].any(axis=1)]] = True
+                active[outputs[weights[active[inputs]].any(axis=0) & wakes]] = True
+        needed = read & active
+        for _, channels in self.units.values():
+            roots = self.roots(channels)
+            needed[roots[0]] |= not needed[roots].any()  # a layer without units does not exist
+        self._even(needed)
+        return needed
+
+    def _even(self, needed):
+        """Keeps as many units in one direction of a Bidirectional as in the other: Keras reckons with that."""
+        pairs = [[self.roots(channels) for channels in pair] for pair in self._directions]
+        uneven = True
+        while uneven:
+            uneven = False
+            for pair in pairs:
+                fewer, more = sorted(pair, key=lambda roots: needed[roots].sum())
+                if needed[fewer].sum() < needed[more].sum():
+                    needed[fewer[~needed[fewer]][0]] = uneven = True
+
+    def _walk(self, model, inputs):
+        """The channels of a model's outputs, given those of its inputs."""
+        for one, other in zip(self.inputs.setdefault(id(model), inputs), inputs, strict=True):
+            self._tie(one, other)
+        known = {id(tensor): channels for tensor, channels in zip(model.inputs, inputs, strict=True)}
+
+        def channels_of(tensor):
+            if id(tensor) not in known:
+                # Private, but the only way to a model's graph that leaves it as it is: to call its layers on other
+                # tensors adds to the graph.
+                operation, index, _ = tensor._keras_history
+                node = operation._inbound_nodes[index]
+                arguments = keras.tree.map_structure(_Placed, (node.arguments.args, node.arguments.kwargs))
+                for placed in keras.tree.flatten(arguments):
+                    placed.channels = channels_of(placed.value) if keras.backend.is_keras_tensor(placed.value) else None
+                sizes = [output.shape[-1] if output.shape else None for output in node.output_tensors]
+                results = self._follow(operation, *arguments, sizes)
+                for output, channels in zip(node.output_tensors, results, strict=True):
+                    known[id(output)] = channels
+            return known[id(tensor)]
+
+        return [channels_of(tensor) for tensor in model.outputs]
+
+    def _follow(self, layer, args, kwargs, sizes):
+        """The channels of a layer's outputs, whose last axes have `sizes`."""
+        try:
+            return self._outputs(layer, _channels(args), args, kwargs, sizes)
+        except _CannotFollowError as reason:
+            inside = layer._flatten_layers() if isinstance(layer, keras.layers.Layer) else []
+            for channels in [
+                *_channels((args, kwargs)),
+                *(self.units[id(part)][1] for part in inside if id(part) in self.units),
+            ]:
+                self._reasons.update({channel: str(reason) for channel in channels})
+                self._tie(channels, np.zeros_like(channels))
+            if isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)):
+                self.skipped[layer.name] = str(reason)
+            return [np.zeros(size or 0, int) for size in sizes]
+
+    def _outputs(self, layer, given, args, kwargs, sizes):
+        kind = type(layer)
+        if is_graph(layer):
+            return self._walk(layer, given)
+        if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
+            raise _CannotFollowError(f"{layer.name!r} is quantized or has LoRA weights")
+        if getattr(layer, "data_format", "channels_last") != "channels_last":
+            raise _CannotFollowError(f"{layer.name!r} has its features first")
+        if kind is keras.layers.TimeDistributed:
+            return self._follow(layer.layer, args, kwargs, sizes)
+        if hasattr(layer, "cell") or kind is keras.layers.Bidirectional:
+            return self._recurrent(layer, given[0], _channels(kwargs.get("initial_state", args[1:2])))
+        if kind in _BY_FEATURE:
+            return [given[0]]
+        if kind in _ACTIVATIONS:
+            self._activate(_by_element(layer) if kind is keras.layers.Activation else layer, given[0])
+            return [given[0]]
+        if kind in _MERGES:
+            return [self._merge(layer, given)]
+        if kind is keras.layers.Concatenate:
+            axis = layer.axis if layer.axis < 0 else layer.axis - len(args[0][0].value.shape)
+            return [np.concatenate(given) if axis == -1 else self._merge(layer, given)]
+        if kind is keras.layers.Flatten and sizes[0] is not None:
+            return [np.tile(given[0], sizes[0] // given[0].size)]
+        if kind is keras.layers.BatchNormalization and layer.axis in (-1, len(args[0].value.shape) - 1):
+            for variable in layer.weights:
+                self._place(variable, given[0])
+            self._awake.append(given[0])
+            return [given[0]]
+        if kind is keras.layers.Embedding:
+            y = self._units_of(layer, layer.output_dim)
+            self._connect(layer.embeddings, np.zeros(layer.embeddings.shape[0], int), y)
+            return [y]
+        if kind is keras.layers.Dense or (kind is keras.layers.Conv1D and layer.groups == 1):
+            return [self._dense(layer, given[0], sizes[0])]
+        raise _CannotFollowError(f"{layer.name!r} ({kind.__name__}) may mix features or depend on their number")
+
+    def _dense(self, layer, x, units):
+        by_element = layer.activation in _BY_ELEMENT
+        y = self._units_of(layer, units) if by_element else np.zeros(units, int)
+        self._connect(layer.kernel, x, y)
+        if layer.bias is not None:
+            self._connect(layer.bias, None, y)
+        if by_element:
+            self._activate(layer.activation, y)
+        return y
+
+    def _recurrent(self, layer, x, states):
+        if type(layer) is not keras.layers.Bidirectional:
+            return self._rnn(layer, x, states)
+        half = len(states) // 2
+        forward = self._rnn(layer.forward_layer, x, states[:half])
+        backward = self._rnn(layer.backward_layer, x, states[half:])
+        for pair in zip(_cells(layer.forward_layer), _cells(layer.backward_layer), strict=True):
+            self._directions.append([self._units_of(cell, cell.units) for cell in pair])
+        y = [forward.pop(0), backward.pop(0)]
+        if layer.merge_mode is not None:
+            y = [np.concatenate(y) if layer.merge_mode == "concat" else self._merge(layer, y)]
+        return [*y, *forward, *backward]
+
+    def _rnn(self, layer, x, initial_state):
+        """Output and, with `return_state`, the states."""
+        cells = _cells(layer)
+        for cell in cells:
+            if _gates(cell) is None or (type(layer) not in _RECURRENT and not _tells_gates(cell)):
+                raise _CannotFollowError(
+                    f"{layer.name!r} ({type(layer).__name__} of {type(cell).__name__}) is not known"
+                )
+            _by_element(cell)
+        states = []
+        for cell in cells:
+            x = self._cell(cell, x)
+            self._holders[id(cell)] = layer
+            states += [x] * len(keras.tree.flatten(cell.state_size))
+        for state, given in zip(states, initial_state, strict=False):
+            self._tie(state, given)
+        return [x, *states] if layer.return_state else [x]
+
+    def _cell(self, cell, x):
+        gates, candidate = _gates(cell)
+        y = self._units_of(cell, cell.units)
+        columns = np.tile(y, gates)
+        wakes = np.arange(columns.size) // y.size == candidate
+        for variable in cell.weights:
+            if variable is cell.kernel:
+                self._connect(variable, x, columns, wakes)
+            elif variable is cell.recurrent_kernel:
+                self._connect(variable, y, columns, wakes)
+            elif variable.shape[-1] == columns.size:
+                self._connect(variable, None, columns, wakes)
+            else:
+                self._place(variable, y)
+        self._activate(cell.activation, y)
+        if hasattr(cell, "threshold"):
+            # A state of zero fires if its threshold is below.
+            self._awake.append(y[keras.ops.convert_to_numpy(cell.threshold) < 0])
+        return y
+
+    def _activate(self, activation, channels):
+        if keras.ops.convert_to_numpy(activation(keras.ops.zeros((1,))))[0] != 0:
+            self._awake.append(channels)
+
+    def _merge(self, layer, given):
+        if len({channels.size for channels in given}) > 1:
+            raise _CannotFollowError(f"{layer.name!r} merges tensors of other widths")
+        for channels in given[1:]:
+            self._tie(given[0], channels)
+        return given[0]
+
+    def _units_of(self, layer, count):
+        if id(layer) not in self.units:
+            channels = np.arange(len(self._together), len(self._together) + count)
+            self._together.extend(channels)
+            self.units[id(layer)] = (layer, channels)
+        return self.units[id(layer)][1]
+
+    def _connect(self, variable, inputs, outputs, wakes=True):
+        """A weight (..., inputs, outputs), or without inputs (..., outputs)."""
+        self._place(variable, outputs, inputs)
+        if inputs is None:  # a bias is a weight from what is never zero
+            inputs = np.zeros(math.prod(variable.shape[:-1]), int)
+        self._flows.append((variable, inputs, outputs, np.broadcast_to(wakes, outputs.shape)))
+
+    def _place(self, variable, last, before_last=None):
+        """Notes the channels along the last axes of a weight; ties them to those of another call of the layer."""
+        channels = [None] * (len(variable.shape) - 2) + [before_last, last]
+        channels = channels[-len(variable.shape) :]
+        _, known = self.axes.setdefault(id(variable), (variable, channels))
+        for one, other in zip(known, channels, strict=True):
+            if one is not None and other is not None:
+                self._tie(one, other)
+
+    def _tie(self, some, others):
+        for one, other in zip(some, others, strict=True):
+            low, high = sorted((self._root(one), self._root(other)))
+            self._together[high] = low
+
+    def _root(self, channel):
+        while self._together[channel] != channel:
+            channel = self._together[channel]
+        return channel
+
+    def _find_skipped(self):
+        for layer, channels in self.units.values():
+            reason = next((self._reasons[channel] for channel in channels if channel in self._reasons), None)
+            if reason is not None:
+                self.skipped[self._holders.get(id(layer), layer).name] = (
+                    f"what its units enter cannot be followed: {reason}"
+                )
+
+
+class _CannotFollowError(Exception):
+    """What a layer does with its features is not known."""
+
+
+class _Placed:
+    """An argument of a call, with the channels of its features if it is a tensor."""
+
+    def __init__(self, value):
+        self.value = value
+        self.channels = None
+
+
+def _channels(placed):
+    """Those of all tensors in a structure of `_Placed`."""
+    return [part.channels for part in keras.tree.flatten(placed) if part.channels is not None]
+
+
+def is_graph(layer):
+    """Whether a layer is a Sequential or Functional model: one whose graph of layers can be read."""
+    # keras.Model(inputs, outputs) makes a Functional, a class that Keras does not export.
+    return type(layer) is keras.Sequential or (isinstance(layer, keras.Model) and type(layer).__name__ == "Functional")
+
+
+def _cells(layer):
+    """The cells of a recurrent layer, one or several on top of one another."""
+    return getattr(layer.cell, "cells", [layer.cell])
+
+
+def _gates(cell):
+    """`(gates, candidate gate)` of a cell that is known, or None."""
+    if _tells_gates(cell):
+        return cell.gates, cell.candidate_gate
+    return _CELLS.get(type(cell))
+
+
+def _tells_gates(cell):
+    return "candidate_gate" in vars(type(cell))  # not inherited: a subclass may compute something else
+
+
+def _fixed(tensor):
+    size = tensor.shape[-1] if tensor.shape else None
+    return np.zeros(size or 0, int)
+
+
+def _nonzero(variable):
+    """Bool array (inputs, outputs): where a weight is not zero in any of its leading axes."""
+    values = keras.ops.convert_to_numpy(variable.value) != 0
+    return values.reshape(-1, *values.shape[-2:]).any(axis=0) if values.ndim > 1 else values[None]
+
+
+def _by_element(layer):
+    """The activation of a layer or cell; it must act on each unit by itself, and so must that of the gates."""
+    for name in ("activation", "recurrent_activation"):
+        if getattr(layer, name, keras.activations.linear) not in _BY_ELEMENT:
+            raise _CannotFollowError(f"{layer.name!r} has an {name} that may mix units")
+    return layer.activation
