@@ -15,6 +15,7 @@ def convert(
     weights="int8",
     target="tflm",
     time_steps=None,
+    stateful=False,
     block_size=None,
     verify=True,
 ):
@@ -35,13 +36,19 @@ def convert(
             inputs' names. With `weights="float32"` it is optional and serves to verify.
         weights: `"int8"` (int8 weights and activations, int16 states) or `"float32"`.
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`.
-        time_steps: Length of an input, where the model leaves it open.
+        time_steps: Length of an input, where the model leaves it open; with `stateful=True` the steps of one inference,
+            by default 1, whatever length the model has.
+        stateful: Whether the recurrent layers go on from one inference to the next, for streams: their states are kept
+            in variable tensors, which the interpreter's own reset clears. The result is that of the same Keras model
+            with `stateful=True` layers, chunk by chunk, and so that of whole sequences where the other layers look at
+            each step alone (one that looks over time, such as pooling, sees its chunk). Representative data are then
+            sequences of any whole number of chunks, as long as in use.
         block_size: Width of a block along the units: 4, 8 or 16. By default the one that takes the fewest bytes, for
             each layer.
         verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
 
     Returns:
-        A `ConvertedModel` of batch 1 with `.predict`, `.save` and `.report`.
+        A `ConvertedModel` of batch 1 with `.predict`, `.step`, `.reset`, `.save` and `.report`.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -59,4 +66,4 @@ def convert(
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}; given: {value!r}.")
-    return run(model, representative_data, weights == "int8", target, time_steps, block_size, verify)
+    return run(model, representative_data, weights == "int8", target, time_steps, stateful, block_size, verify)

@@ -34,6 +34,15 @@ class ConvertedModel:
         """Outputs for each sample in `x`, `(samples, ...)` real values; see `runtime.Engine.predict`."""
         return self.engine(engine).predict(x)
 
+    def step(self, x, engine="litert"):
+        """Goes on by one step, or one chunk, of a stream; see `runtime.Engine.step`."""
+        return self.engine(engine).step(x)
+
+    def reset(self):
+        """Clears the state that a model converted with `stateful=True` keeps, in every engine."""
+        for engine in self._engines.values():
+            engine.reset()
+
     def save(self, path):
         """Writes the `.tflite` file; an existing file is replaced at once or not at all.
 

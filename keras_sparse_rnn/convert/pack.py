@@ -71,7 +71,7 @@ class ModelWriter:
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
-    def add_recurrent(self, name, op, constants, x, output):
+    def add_recurrent(self, name, op, constants, x, output, *, stateful=False):
         """Adds an op from tensor number `x` to number `output`.
 
         Args:
@@ -79,6 +79,7 @@ class ModelWriter:
             op: A `RecurrentOp`.
             constants: Its constant tensors, as `op.constants()` gives them.
             x, output: Tensor numbers.
+            stateful: Whether it keeps its states from one inference to the next, in variable tensors.
         """
         numbers = [
             -1 if data is None else self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
@@ -86,10 +87,19 @@ class ModelWriter:
         ]
         added = schema.OperatorT()
         added.opcodeIndex = self._custom_code(op.NAME)
-        added.inputs = [x, *numbers]
+        states = [self._add_variable(f"{name}/{state.name}", state) for state in op.states()] if stateful else []
+        added.inputs = [x, *numbers, *states]
         added.outputs = [output]
+        if states:
+            added.mutatingVariableInputs = [False] * (1 + len(numbers)) + [True] * len(states)
         added.customOptions = np.frombuffer(op.options.to_bytes(), np.uint8)
         self._graph.operators.append(added)
+
+    def _add_variable(self, name, tensor):
+        scale = None if tensor.scale is None else (tensor.scale, tensor.zero_point)
+        number = self.add_tensor(name, tensor.shape, tensor.dtype, scale=scale)
+        self._graph.tensors[number].isVariable = True
+        return number
 
     def _custom_code(self, name):
         for i, code in enumerate(self._file.operatorCodes):

@@ -8,7 +8,7 @@ import numpy as np
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.lower import lower
 from keras_sparse_rnn.convert.pack import ModelWriter
-from keras_sparse_rnn.convert.plan import plan
+from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
 from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer
 from keras_sparse_rnn.convert.report import LayerReport, Report
@@ -18,15 +18,15 @@ from keras_sparse_rnn.runtime.native import load_library
 from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp
 
 _UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
+_UNGIVEN_CHUNKS = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What a recurrent call took and gave, and its states after each step, on the representative data:
-    `(samples, steps, ...)` each."""
+    """What a recurrent call took, and its states after each step, on the representative data: `(samples, steps, ...)`
+    each."""
 
     x: np.ndarray
-    y: np.ndarray
     states: list
 
 
@@ -40,7 +40,7 @@ class PackedCall:
     x_scale: Scale | None
 
 
-def run(model, representative_data, is_int8, target, time_steps, block_size, verify):
+def run(model, representative_data, is_int8, target, time_steps, stateful, block_size, verify):
     """`ksr.convert` with checked arguments."""
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -48,24 +48,23 @@ def run(model, representative_data, is_int8, target, time_steps, block_size, ver
             "model (model.save), and load and convert it in a process started with KERAS_BACKEND=tensorflow."
         )
     load_library()
-    cut = plan(model, time_steps)
+    cut = plan(model, time_steps, stateful)
     if is_int8 and representative_data is None:
         raise ValueError(
             "weights='int8' needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
             "activations. Without them take weights='float32'."
         )
-    data = _check_data(cut, representative_data)
-    values = cut.probe.predict(data, batch_size=32, verbose=0)
-    calls, outputs = keras.tree.pack_sequence_as(cut.observed, values)
-    observed = [Observed(*call) for call in calls]
-    calibration = {id(tensor): array for tensor, array in zip(cut.inputs, data, strict=True)}
-    for call, seen in zip(cut.calls, observed, strict=True):
-        calibration[id(call.x)], calibration[id(call.y)] = seen.x, seen.y
+    data = _check_data(cut, representative_data, stateful)
+    calls, outputs = keras.tree.pack_sequence_as(cut.observed, observe(cut.probe, data))
+    observed = [Observed(_whole(x), [_whole(state) for state in states]) for x, _, states in calls]
+    calibration = {id(tensor): _each(array) for tensor, array in zip(cut.inputs, data, strict=True)}
+    for call, (x, y, _) in zip(cut.calls, calls, strict=True):
+        calibration[id(call.x)], calibration[id(call.y)] = _each(x), _each(y)
     for tensor, array in zip(cut.outputs, outputs, strict=True):
-        calibration[id(tensor)] = array
+        calibration[id(tensor)] = _each(array)
 
     rest = lower(cut, calibration if is_int8 else None)
-    file, packed = _assemble(cut, rest, observed, calibration, is_int8, block_size)
+    file, packed = _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size)
     layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]
     report = Report(weights="int8" if is_int8 else "float32", target=target, file_bytes=len(file), layers=layers)
     converted = ConvertedModel(file, report)
@@ -76,7 +75,40 @@ def run(model, representative_data, is_int8, target, time_steps, block_size, ver
     return converted
 
 
-def _assemble(cut, rest, observed, calibration, is_int8, block_size):
+def observe(probe, data):
+    """Runs the Keras model, each chunk from the states that the one before has left.
+
+    Args:
+        probe: Of the `Plan`.
+        data: For each input an array `(samples, chunks, *its shape)`.
+
+    Returns:
+        For each output of the probe an array `(samples, chunks, *shape)`.
+    """
+    batches = []
+    for first in range(0, len(data[0]), PROBE_BATCH):
+        batch = [array[first : first + PROBE_BATCH] for array in data]
+        size = len(batch[0])
+        batch = [np.resize(array, (PROBE_BATCH, *array.shape[1:])) for array in batch]  # the last one too
+        for layer in probe.layers:
+            if isinstance(layer, keras.layers.RNN):
+                layer.reset_state()
+        chunks = [probe.predict_on_batch([array[:, i] for array in batch]) for i in range(batch[0].shape[1])]
+        batches.append([np.stack(parts, axis=1)[:size] for parts in zip(*chunks, strict=True)])
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+
+def _whole(chunks):
+    """`(samples, chunks, steps, ...)` as `(samples, all steps, ...)`."""
+    return chunks.reshape(len(chunks), -1, *chunks.shape[3:])
+
+
+def _each(chunks):
+    """`(samples, chunks, ...)` with every chunk as a sample."""
+    return chunks.reshape(-1, *chunks.shape[2:])
+
+
+def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size):
     """The file's bytes, and the `PackedCall`s."""
     writer = ModelWriter(rest.data)
     numbers = {}  # id of a symbolic tensor -> its number in the file
@@ -98,7 +130,7 @@ def _assemble(cut, rest, observed, calibration, is_int8, block_size):
         x, y = number_of(call.x, f"{call.layer.name}/input"), number_of(call.y, f"{call.layer.name}/output")
         scales = [Scale(*writer.scale_of(number)) for number in (x, y)] if is_int8 else None
         packed.append(_pack_smallest(call.layer, scales, seen, (block_size,) if block_size else BLOCKS))
-        writer.add_recurrent(call.layer.name, packed[-1].op, packed[-1].constants, x, y)
+        writer.add_recurrent(call.layer.name, packed[-1].op, packed[-1].constants, x, y, stateful=stateful)
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
     return writer.finish(inputs, outputs), packed
@@ -112,12 +144,14 @@ def _pack_smallest(layer, scales, seen, blocks):
     return min(candidates, key=lambda call: sum(part.nbytes for part in call.constants if part is not None))
 
 
-def _check_data(cut, data):
-    """The representative data as a list of arrays, one for each input; random where none were given."""
+def _check_data(cut, data, stateful):
+    """The representative data as a list of arrays `(samples, chunks, *shape)`, one for each input; random where none
+    were given."""
     shapes = [tuple(tensor.shape[1:]) for tensor in cut.inputs]
     if data is None:
         generator = np.random.default_rng(0)
-        return [generator.standard_normal((_UNGIVEN_SAMPLES, *shape)).astype(np.float32) for shape in shapes]
+        lead = (_UNGIVEN_SAMPLES, _UNGIVEN_CHUNKS if stateful else 1)
+        return [generator.standard_normal((*lead, *shape)).astype(np.float32) for shape in shapes]
     if isinstance(data, dict):
         if set(data) != set(cut.input_names):
             raise ValueError(f"representative_data must have the keys {cut.input_names}; given: {sorted(data)}.")
@@ -127,18 +161,32 @@ def _check_data(cut, data):
     if len(data) != len(shapes):
         raise ValueError(f"representative_data must hold {len(shapes)} arrays, one for each input; given: {len(data)}.")
     data = [np.asarray(array) for array in data]
-    for name, shape, tensor, array in zip(cut.input_names, shapes, cut.inputs, data, strict=True):
+    chunked = []
+    for name, shape, tensor, timed, array in zip(cut.input_names, shapes, cut.inputs, cut.has_time, data, strict=True):
         kind = np.floating if "float" in tensor.dtype else np.integer
         if not np.issubdtype(array.dtype, kind):
             raise ValueError(
                 f"representative_data for input '{name}' must have a {kind.__name__} dtype ({tensor.dtype}); "
                 f"given: {array.dtype}."
             )
-        if array.shape[1:] != shape or len(array) == 0 or len(array) != len(data[0]):
+        timed = timed and stateful
+        chunks = array.shape[1] // shape[0] if timed and array.ndim > 1 else 1
+        expected = (chunks * shape[0], *shape[1:]) if timed else shape
+        if array.shape[1:] != expected or 0 in array.shape or len(array) != len(data[0]):
+            steps = f"a multiple of {shape[0]} steps" if timed else shape[0] if shape else ""
             raise ValueError(
-                f"representative_data for input '{name}' must have the shape (samples, {', '.join(map(str, shape))}) "
+                f"representative_data for input '{name}' must have the shape "
+                f"({', '.join(map(str, ['samples', steps, *shape[1:]]))}) "
                 f"with at least one sample, the same number for each input; given: {array.shape}."
             )
         if not np.isfinite(array).all():
             raise ValueError(f"representative_data for input '{name}' holds NaN or infinite values.")
-    return data
+        chunked.append(array.reshape(len(array), chunks, *shape))
+    most = max(array.shape[1] for array in chunked)
+    for name, timed, array in zip(cut.input_names, cut.has_time, chunked, strict=True):
+        if timed and array.shape[1] != most:
+            raise ValueError(
+                f"representative_data for input '{name}' must be as long as that of the other inputs, {most} chunks of "
+                f"time_steps; given: {array.shape[1]}."
+            )
+    return [np.broadcast_to(array, (len(array), most, *array.shape[2:])) for array in chunked]

@@ -10,7 +10,9 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.convert.recurrent import KINDS, recurrent_layer
-from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, copy_layer
+from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, copy_layer
+
+PROBE_BATCH = 32
 
 # Layers that do nothing at inference.
 _TRAINING_ONLY = (
@@ -56,9 +58,11 @@ class Plan:
         input_names, output_names: What the signature calls them.
         calls: The `RecurrentCall`s in the order of execution.
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
-        probe: A Keras model from the inputs (any batch) to the tensors of `observed` in one flat list.
+        probe: A Keras model from the inputs (any batch; `PROBE_BATCH` with `stateful`, when it goes on from call to
+            call) to the tensors of `observed` in one flat list.
         observed: `[calls, outputs]`: `[x, y, states]` of each call, with the states that its `observe` gives, and the
             model's outputs.
+        has_time: For each input, whether its first axis is time.
     """
 
     inputs: list
@@ -69,14 +73,16 @@ class Plan:
     sources: dict
     probe: keras.Model
     observed: list
+    has_time: list
 
 
-def plan(model, time_steps=None):
+def plan(model, time_steps=None, stateful=False):
     """Cuts a Sequential or Functional model at its recurrent layers.
 
     Args:
         model: The Keras model.
-        time_steps: Length of the time axis where the model leaves it open.
+        time_steps: Length of the time axis where the model leaves it open, or, with `stateful`, of a chunk.
+        stateful: Whether the recurrent layers go on from one inference to the next.
 
     Returns:
         A `Plan`.
@@ -87,19 +93,38 @@ def plan(model, time_steps=None):
             a layer that cannot be converted; the message names it.
     """
     _check_model(model)
-    shapes = [_fixed_shape(tensor, time_steps) for tensor in model.inputs]
+    has_time = [_has_time_axis(tensor) for tensor in model.inputs]
+    if stateful:
+        time_steps = 1 if time_steps is None else time_steps
+        shapes = [
+            (int(time_steps), *tensor.shape[2:]) if timed else tuple(tensor.shape[1:])
+            for tensor, timed in zip(model.inputs, has_time, strict=True)
+        ]
+    else:
+        shapes = [_given_shape(tensor, time_steps) for tensor in model.inputs]
+    for tensor, shape in zip(model.inputs, shapes, strict=True):
+        if None in shape or any(size < 1 for size in shape):
+            raise ValueError(
+                f"input '{_plain_name(tensor.name)}' must have a known shape; given: {tuple(tensor.shape)}, "
+                f"time_steps {time_steps}."
+            )
     dtypes = [tensor.dtype for tensor in model.inputs]
 
-    walk = _Walk()
+    walk = _Walk(stateful)
     inputs = [keras.Input(batch_shape=(1, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     outputs = walk(model, inputs)
     if not walk.calls:
         raise ValueError(f"model '{model.name}' has no recurrent layer that can be converted; {_SUPPORTED}.")
 
-    probe_walk = _Walk()
-    probe_inputs = [keras.Input(shape, dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
+    probe_walk = _Walk(stateful, keeps_states=stateful)
+    batch = PROBE_BATCH if stateful else None
+    probe_inputs = [
+        keras.Input(batch_shape=(batch, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
+    ]
     probe_outputs = probe_walk(model, probe_inputs)
-    calls = [[call.x, call.y, call.layer.observe(call.x, f"probe_{i}")] for i, call in enumerate(probe_walk.calls)]
+    calls = [
+        [call.x, call.y, call.layer.observe(call.x, f"probe_{i}", stateful)] for i, call in enumerate(probe_walk.calls)
+    ]
     observed = [calls, probe_outputs]
     return Plan(
         inputs=inputs,
@@ -110,6 +135,7 @@ def plan(model, time_steps=None):
         sources=walk.sources,
         probe=keras.Model(probe_inputs, keras.tree.flatten(observed)),
         observed=observed,
+        has_time=has_time,
     )
 
 
@@ -132,8 +158,15 @@ def _is_functional(model):
     return type(model) is keras.Model or model.__class__.__name__ == "Functional"
 
 
-def _fixed_shape(tensor, time_steps):
-    """The input's shape without its batch axis, every axis known."""
+def _has_time_axis(tensor):
+    """Whether the first axis after the batch is time: if it is open, or has features behind it, or holds numbers of
+    words."""
+    shape = tensor.shape[1:]
+    return len(shape) > 1 or (len(shape) == 1 and (shape[0] is None or "int" in tensor.dtype))
+
+
+def _given_shape(tensor, time_steps):
+    """The input's shape without its batch axis."""
     shape = list(tensor.shape[1:])
     name = _plain_name(tensor.name)
     if shape and shape[0] is None:
@@ -144,15 +177,15 @@ def _fixed_shape(tensor, time_steps):
         shape[0] = int(time_steps)
     elif time_steps is not None and len(shape) > 1 and shape[0] != time_steps:
         raise ValueError(f"time_steps is {time_steps}, but input '{name}' has the fixed shape {tuple(tensor.shape)}.")
-    if None in shape or any(size < 1 for size in shape):
-        raise ValueError(
-            f"input '{name}' must have a known shape; given: {tuple(tensor.shape)}, time_steps {time_steps}."
-        )
     return tuple(shape)
 
 
 class _Walk:
     """Calls a model's layers on new inputs.
+
+    Args:
+        stateful: Whether the recurrent layers are to go on from one inference to the next.
+        keeps_states: Whether the new calls do so themselves.
 
     Attributes:
         calls: The `RecurrentCall`s met, in the order of execution.
@@ -160,7 +193,9 @@ class _Walk:
             through a recurrent layer: a dict from their ids to them.
     """
 
-    def __init__(self):
+    def __init__(self, stateful, keeps_states=False):
+        self._stateful = stateful
+        self._keeps_states = keeps_states
         self.calls = []
         self.sources = {}
         self._names = {}  # layer names in use -> the layer
@@ -187,8 +222,12 @@ class _Walk:
         if recurrent is not None:
             if len(args) > 1 or kwargs.get("initial_state") is not None:
                 raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
-            recurrent.check()
-            y = self._named_alone(layer)(args[0])
+            recurrent.check(self._stateful)
+            if layer.stateful or self._keeps_states:  # a call would change its states
+                name = f"{layer.name}_call_{len(self.calls)}"
+                y = call_copy(layer, args[0], name=name, stateful=self._keeps_states)
+            else:
+                y = self._named_alone(layer)(args[0])
             self.calls.append(RecurrentCall(recurrent, args[0], y))
             self.sources[id(y)] = {id(y): y}
             return y

@@ -89,23 +89,39 @@ def _steps(seen, go_backwards):
 def verify_outputs(converted, data, expected):
     """Runs the whole model in the interpreters, compares its outputs with Keras's and fills `converted.report`.
 
+    Args:
+        converted: The `ConvertedModel`.
+        data, expected: Its inputs and Keras's outputs, lists of arrays `(samples, chunks, ...)`.
+
     Raises:
         VerificationError: The outputs have little to do with Keras's.
     """
     report = converted.report
     data, expected = [array[:_SAMPLES] for array in data], [array[:_SAMPLES] for array in expected]
+    expected = [array.reshape(-1, *array.shape[2:]) for array in expected]
     engines = ["litert"]
     if report.target == "tflm" and importlib.util.find_spec("tflite_micro"):
         engines.append("tflm")
     for name in engines:
         engine = converted.engine(name)
-        outputs = engine.predict(data)
-        outputs = [outputs] if len(engine.outputs) == 1 else outputs
+        outputs = _run(engine, data)
         for tensor, ours, keras in zip(engine.outputs, outputs, expected, strict=True):
             _compare(report, name, tensor, ours, keras)
         report.engines.append(name)
+    converted.reset()
     if "tflm" in engines:
         report.arena_bytes = converted.engine("tflm").memory["arena_size"]
+
+
+def _run(engine, data):
+    """Each output for each chunk of each sample, real, on one axis."""
+    results = []
+    for sample in zip(*data, strict=True):
+        engine.reset()
+        for chunk in zip(*sample, strict=True):
+            outputs = engine.step(list(chunk))
+            results.append([outputs] if len(engine.outputs) == 1 else outputs)
+    return [np.stack(parts) for parts in zip(*results, strict=True)]
 
 
 def _compare(report, engine, tensor, ours, keras):

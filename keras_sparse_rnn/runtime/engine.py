@@ -52,19 +52,41 @@ class Engine(ABC):
         Raises:
             ValueError: The number of inputs or a shape does not fit.
         """
-        columns = self._columns(x)
         results = []
-        for sample in zip(*columns, strict=True):
+        for sample in zip(*self._columns(self._arrays(x)), strict=True):
             self.reset()
             results.append(self.invoke([value[None] for value in sample]))
-        outputs = [
-            tensor.dequantize(np.concatenate([result[i] for result in results]))
-            for i, tensor in enumerate(self.outputs)
-        ]
+        return self._real([np.concatenate(parts) for parts in zip(*results, strict=True)])
+
+    def step(self, x):
+        """Goes on by one inference from the state that the one before has left: a step, or a chunk, of a stream.
+
+        A model that was converted with `stateful=True` keeps its state from step to step until `reset`; the outputs of
+        a sequence taken step by step are those of the whole sequence. Any other model starts afresh each time.
+
+        Args:
+            x: Array of the shape of one input without its batch axis, `(time_steps, ...)`; where time_steps is 1, that
+                axis may be left out. A list or dict of arrays for several inputs, as in `predict`.
+
+        Returns:
+            Real values (float32) of the output's shape without its batch axis, or a list of them.
+
+        Raises:
+            ValueError: The number of inputs or a shape does not fit.
+        """
+        arrays = self._arrays(x)
+        for i, (values, tensor) in enumerate(zip(arrays, self.inputs, strict=True)):
+            is_one_step = tensor.shape[1:2] == (1,) and values.shape == tensor.shape[2:]
+            arrays[i] = values[None, None] if is_one_step else values[None]
+        outputs = self.invoke(self._columns(arrays))
+        return self._real([values[0] for values in outputs])
+
+    def _real(self, outputs):
+        outputs = [tensor.dequantize(values) for tensor, values in zip(self.outputs, outputs, strict=True)]
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def _columns(self, x):
-        """The batch as one quantized array for each input."""
+    def _arrays(self, x):
+        """One array for each input, in their order."""
         if isinstance(x, dict):
             names = [tensor.name for tensor in self.inputs]
             if set(x) != set(names):
@@ -74,7 +96,10 @@ class Engine(ABC):
             x = [x]
         if len(x) != len(self.inputs):
             raise ValueError(f"x must hold {len(self.inputs)} arrays, one for each input; given: {len(x)}.")
-        x = [np.asarray(values) for values in x]
+        return [np.asarray(values) for values in x]
+
+    def _columns(self, x):
+        """The batch as one quantized array for each input."""
         for values, tensor in zip(x, self.inputs, strict=True):
             if values.shape[1:] != tensor.shape[1:] or len(values) == 0 or len(values) != len(x[0]):
                 raise ValueError(

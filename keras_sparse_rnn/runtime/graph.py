@@ -25,13 +25,18 @@ class GraphEngine(Engine):
                 "Take the engine 'litert' or 'tflm' for this model."
             )
         self.custom_operators = [op for op in model.operators if op.is_custom]
+        self._variables = {i: tensor.zeros() for i, tensor in enumerate(model.tensors) if tensor.is_variable}
 
     @abstractmethod
     def run_custom(self, op, inputs):
-        """The outputs (a list of arrays) of one of our ops; `inputs` holds None where a tensor is absent."""
+        """The outputs (a list of arrays) of one of our ops.
+
+        `inputs` holds None where a tensor is absent; variable tensors in it are updated in place.
+        """
 
     def invoke(self, inputs):
         values = {i: tensor.data for i, tensor in enumerate(self.model.tensors) if tensor.data is not None}
+        values.update(self._variables)
         values.update(zip(self.model.input_indices, inputs, strict=True))
         for op in self.model.operators:
             arguments = [None if i < 0 else values.get(i) for i in op.inputs]
@@ -44,4 +49,5 @@ class GraphEngine(Engine):
         return [np.ascontiguousarray(values[i]) for i in self.model.output_indices]
 
     def reset(self):
-        """Nothing to clear: no op that this engine runs keeps a state between inferences."""
+        for i, array in self._variables.items():
+            array[...] = self.model.tensors[i].zeros()

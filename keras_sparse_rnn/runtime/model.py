@@ -50,6 +50,11 @@ class TensorInfo:
         stored = np.rint(values / self.scale) + self.zero_point
         return np.clip(stored, limits.min, limits.max).astype(self.dtype)
 
+    def zeros(self):
+        """What an interpreter's reset puts into a variable tensor: real 0, but in int16 the bits of 0."""
+        zero = self.zero_point if self.dtype == np.int8 and self.scale is not None else 0
+        return np.full(self.shape, zero, self.dtype)
+
     def dequantize(self, stored):
         """Stored values to real ones (float32); tensors without a scale pass unchanged."""
         if self.scale is None:

@@ -1,5 +1,9 @@
 """The definition of our ops, run: what every kernel is held to."""
 
+from itertools import zip_longest
+
+import numpy as np
+
 from keras_sparse_rnn.runtime.graph import GraphEngine
 from keras_sparse_rnn.runtime.ops import OPS
 
@@ -18,5 +22,13 @@ class ReferenceEngine(GraphEngine):
 
     def run_custom(self, op, inputs):
         run = self._ops[op]
-        outputs = run(inputs[0][0])
+        given = inputs[1 + len(run.CONSTANTS) :]
+        tensors = run.states()
+        stored = [tensor.zeros() if array is None else array for tensor, array in zip_longest(tensors, given)]
+        zeros = [tensor.zero_point or 0 for tensor in tensors]
+        wide = np.int64 if run.is_int8 else np.float32
+        state = {t.name: s[0].astype(wide) - zero for t, s, zero in zip(tensors, stored, zeros, strict=True)}
+        outputs = run(inputs[0][0], state)
+        for tensor, array, zero in zip(tensors, stored, zeros, strict=True):
+            array[0] = state[tensor.name] + zero
         return [outputs[None] if run.options.return_sequences else outputs[-1:]]

@@ -72,8 +72,13 @@ class TFLMEngine(Engine):
             registerers = [REGISTERER]
 
         self._load = _Loader(runtime.Interpreter, model, registerers)
-        self._arena_size, self._interpreter = self._load.growing() if arena_size is None else self._load(arena_size)
+        self._arena_size, self._interpreter = self._load.growing()
         self._memory = None
+        if arena_size is not None:
+            needed = self.memory["arena_size"]
+            if arena_size < needed:
+                raise ValueError(f"TFLM cannot load the model with an arena of {arena_size} bytes: it needs {needed}.")
+            self._arena_size, self._interpreter = self._load(arena_size)
 
     @property
     def memory(self):
@@ -201,16 +206,30 @@ class _Loader:
                 size *= 4
 
     def smallest_size(self, used, enough):
-        """More than is in use in the end: planning the memory takes some for a while."""
-        low, high = (max(used, SMALLEST_ARENA) - 1) // 16, -(-enough // 16)
+        """More than is in use in the end: planning the memory takes some for a while.
+
+        Where the arena has room for the planner but not for the list of what it plans, 40 bytes for each tensor, TFLM
+        ends the process. So this comes from above, in steps that are shorter than that list.
+        """
+        planned = sum(t.data is None and not t.is_variable for t in self._model.tensors)
+        high, step = -(-enough // 16), 2 * planned
+        near = -(-used // 16) + 16 * len(self._model.tensors) + 256
+        if near < high and self._fits(near):
+            high = near
+        while high > SMALLEST_ARENA // 16 and self._fits(max(high - step, SMALLEST_ARENA // 16)):
+            high = max(high - step, SMALLEST_ARENA // 16)
+        low = max(high - step, SMALLEST_ARENA // 16 - 1)
         while high - low > 1:
             middle = (low + high) // 2
-            try:
-                self(16 * middle)
-                high = middle
-            except ValueError:
-                low = middle
+            low, high = (low, middle) if self._fits(middle) else (middle, high)
         return 16 * high
+
+    def _fits(self, sixteenths):
+        try:
+            self(16 * sixteenths)
+        except ValueError:
+            return False
+        return True
 
 
 def _read_allocations(interpreter):

@@ -73,8 +73,7 @@ def with_state(kind, dtype):
     writer = _Writer()
     x = writer.add_tensor("x", (1, 3, 6), dtype, scale=(1 / 64, 4) if is_int8 else None)
     output = writer.add_tensor("y", (1, 3, 12), dtype, scale=(1 / 128, -5) if is_int8 else None)
-    writer.add_recurrent("op", op.op, op.constants, x, output)
-    writer.add_states(op.op.states())
+    writer.add_recurrent("op", op.op, op.constants, x, output, stateful=True)
     return writer.finish({"x": x}, {"y": output}), op
 
 
@@ -132,16 +131,6 @@ class _Writer(ModelWriter):
         options = schema.SoftmaxOptionsT()
         options.beta = 1.0
         self._add(schema.BuiltinOperator.SOFTMAX, [x], output, schema.BuiltinOptions.SoftmaxOptions, options)
-
-    def add_states(self, states):
-        op = self._graph.operators[-1]
-        variables = []
-        for state in states:
-            scale = None if state.scale is None else (state.scale, state.zero_point)
-            variables.append(self.add_tensor(state.name, state.shape, state.dtype, scale=scale))
-            self._graph.tensors[-1].isVariable = True
-        op.mutatingVariableInputs = [False] * len(op.inputs) + [True] * len(variables)
-        op.inputs = [*op.inputs, *variables]
 
     def _add(self, builtin, inputs, output, options_type, options):
         code = schema.OperatorCodeT()

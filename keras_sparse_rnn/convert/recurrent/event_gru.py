@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.convert.recurrent.gru import gru_weights
-from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, copy_layer, to_float32
+from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, to_float32
 from keras_sparse_rnn.layers import EventGRU
 from keras_sparse_rnn.runtime.ops.event_gru import READOUTS, EventGru, EventGruOptions
 
@@ -17,9 +17,10 @@ class EventGRULayer(RecurrentLayer):
 
     LAYER: ClassVar[type] = EventGRU
 
-    def observe(self, x, name):
-        changes = {"return_sequences": True, "activity_regularizer": None}
-        return [copy_layer(self.layer, name=f"{name}_{kind}", readout=kind, **changes)(x) for kind in ("event", "cell")]
+    def observe(self, x, name, stateful):
+        changes = {"return_sequences": True, "activity_regularizer": None, "stateful": stateful}
+        kinds = READOUTS if self.layer.readout == "trace" else READOUTS[:2]
+        return [call_copy(self.layer, x, name=f"{name}_{kind}", readout=kind, **changes) for kind in kinds]
 
     def float32_op(self, block):
         layer = self.layer
@@ -44,7 +45,7 @@ class EventGRULayer(RecurrentLayer):
 
     def compare(self, op, ours, keras):
         threshold = op.threshold / 2**15 if op.is_int8 else op.threshold
-        (y, c), (keras_y, keras_c) = ours, keras
+        (y, c), (keras_y, keras_c) = ours[:2], keras[:2]
         fired = y != 0
         # Before the threshold: there a unit that fires in one and not in the other differs by rounding only.
         before = c + threshold * fired if op.options.reset else c

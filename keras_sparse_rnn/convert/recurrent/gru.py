@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.convert.quantize import quantize
-from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, copy_layer, to_float32
+from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, to_float32
 from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
 
 
@@ -15,9 +15,9 @@ class GRULayer(RecurrentLayer):
 
     LAYER: ClassVar[type] = keras.layers.GRU
 
-    def observe(self, x, name):
-        changes = {"return_sequences": True, "activity_regularizer": None}
-        return [copy_layer(self.layer, name=f"{name}_h", **changes)(x)]
+    def observe(self, x, name, stateful):
+        changes = {"return_sequences": True, "activity_regularizer": None, "stateful": stateful}
+        return [call_copy(self.layer, x, name=f"{name}_h", **changes)]
 
     def float32_op(self, block):
         options = GruOptions(**self._options(block), reset_after=int(self.layer.reset_after))

@@ -24,36 +24,43 @@ class RecurrentLayer(ABC):
         self.layer = layer
         self.name = layer.name
 
-    def check(self):
-        """Raises ValueError where the op cannot do what the layer is configured to."""
+    def check(self, stateful):
+        """Raises ValueError where the op cannot do what the layer is configured to.
+
+        Args:
+            stateful: Whether the op is to keep its state from one inference to the next.
+        """
         if self.layer.compute_dtype != "float32":
             raise ValueError(
                 f"layer '{self.name}' computes in {self.layer.compute_dtype}; only float32 can be converted. Build the "
                 "model with the dtype policy 'float32' and load the weights into it."
             )
         config = self.layer.get_config()
+        hints = {"go_backwards": " with stateful=True", "stateful": " without stateful=True"}
         for argument, allowed in (
             ("activation", "tanh"),
             ("recurrent_activation", "sigmoid"),
             ("return_state", False),
-            ("stateful", False),
+            *([("go_backwards", False)] if stateful else [("stateful", False)]),
         ):
             if config[argument] != allowed:
                 raise ValueError(
-                    f"layer '{self.name}' has {argument}={config[argument]!r}; only {allowed!r} can be converted."
+                    f"layer '{self.name}' has {argument}={config[argument]!r}; only {allowed!r} can be converted"
+                    f"{hints.get(argument, '')}."
                 )
 
     @abstractmethod
-    def observe(self, x, name):
+    def observe(self, x, name, stateful):
         """The states after each step, as Keras computes them.
 
         Args:
             x: Symbolic input of the layer.
             name: For new layers to begin their own with.
+            stateful: Whether they go on from call to call.
 
         Returns:
-            A list of symbolic tensors `(batch, steps, units)`, in the order of the op's `states()` (of which it may
-            leave out the last ones) and of the steps' computation.
+            A list of symbolic tensors `(batch, steps, units)`, in the order of the op's `states()` and of the steps'
+            computation.
         """
 
     @abstractmethod
@@ -104,6 +111,14 @@ class RecurrentLayer(ABC):
 def to_float32(variable):
     """A variable's value in NumPy."""
     return keras.ops.convert_to_numpy(variable).astype(np.float32)
+
+
+def call_copy(layer, x, **changes):
+    """What a layer of the same weights with another configuration makes of a symbolic tensor."""
+    copy = type(layer).from_config({**layer.get_config(), **changes})
+    y = copy(x)
+    copy.set_weights(layer.get_weights())
+    return y
 
 
 def copy_layer(layer, **changes):

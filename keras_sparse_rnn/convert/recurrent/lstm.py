@@ -16,11 +16,11 @@ class LSTMLayer(RecurrentLayer):
 
     LAYER: ClassVar[type] = keras.layers.LSTM
 
-    def observe(self, x, name):
+    def observe(self, x, name, stateful):
         cell = _VisibleCell.from_config({**self.layer.cell.get_config(), "name": f"{name}_cell"})
         cell.output_size = 2 * cell.units
-        go_backwards = self.layer.go_backwards
-        twin = keras.layers.RNN(cell, return_sequences=True, go_backwards=go_backwards, name=f"{name}_h_c")
+        arguments = {"return_sequences": True, "go_backwards": self.layer.go_backwards, "stateful": stateful}
+        twin = keras.layers.RNN(cell, name=f"{name}_h_c", **arguments)
         states = twin(x)
         twin.set_weights(self.layer.get_weights())
         return [states[..., : self.layer.units], states[..., self.layer.units :]]

@@ -45,7 +45,8 @@ class EventGru(RecurrentOp):
     def states(self):
         # What was sent lies in 0 .. 255, so that its zero point is at the end of the range.
         sent = self._state("y", np.int8, self.options.operand_scale if self.is_int8 else None, -128)
-        return (sent, self._state("c", np.int16, 2**-15), self._state("trace", np.int16, 2**-15))
+        states = (sent, self._state("c", np.int16, 2**-15), self._state("trace", np.int16, 2**-15))
+        return states if READOUTS[self.options.readout] == "trace" else states[:2]
 
     def _step_float32(self, x, state):
         options = self.options
@@ -56,9 +57,10 @@ class EventGru(RecurrentOp):
         event = c > self.threshold
         state["y"] = np.where(event, c, np.float32(0))
         state["c"] = c - self.threshold * event if options.reset else c
-        rate = np.float32(options.trace_rate / 2**31)
-        state["trace"] = state["trace"] + (state["y"] - state["trace"]) * rate
-        return {"event": state["y"], "cell": state["c"], "trace": state["trace"]}[READOUTS[options.readout]]
+        if "trace" in state:
+            rate = np.float32(options.trace_rate / 2**31)
+            state["trace"] = state["trace"] + (state["y"] - state["trace"]) * rate
+        return state[("y", "c", "trace")[options.readout]]
 
     def _step_int8(self, x, state):
         o = self.options
@@ -70,5 +72,6 @@ class EventGru(RecurrentOp):
         fired = np.where(event, c, 0)
         state["y"] = np.clip(rescale(fired, o.operand_multiplier, o.operand_shift), 0, 255)
         state["c"] = c - self.threshold * event if o.reset else c
-        state["trace"] = state["trace"] + (((fired - state["trace"]) * (o.trace_rate >> 16) + 2**14) >> 15)
-        return output_int8(o, {"event": fired, "cell": state["c"], "trace": state["trace"]}[READOUTS[o.readout]])
+        if "trace" in state:
+            state["trace"] = state["trace"] + (((fired - state["trace"]) * (o.trace_rate >> 16) + 2**14) >> 15)
+        return output_int8(o, fired if READOUTS[o.readout] == "event" else state[("y", "c", "trace")[o.readout]])

@@ -1,0 +1,143 @@
+"""Models that go on from one inference to the next."""
+
+import importlib.util
+
+import keras
+import numpy as np
+import pytest
+from event_models import event_model, prune, sequences
+from keras.layers import GRU, LSTM, Dense
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.layers import EventGRU
+
+ENGINES = ["litert", "native", "reference"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
+STEPS = 12
+LAYERS = {
+    "EventGRU": lambda: [EventGRU(16, return_sequences=True, readout="cell")],
+    "EventGRU, trace": lambda: [EventGRU(16, return_sequences=True, readout="trace")],
+    "GRU": lambda: [GRU(16, return_sequences=True)],
+    "GRU, reset before": lambda: [GRU(16, return_sequences=True, reset_after=False)],
+    "LSTM": lambda: [LSTM(16, return_sequences=True)],
+    "stacked": lambda: [
+        Dense(9, activation="relu"),
+        EventGRU(16, return_sequences=True, readout="cell"),
+        LSTM(8, return_sequences=True),
+        GRU(8, return_sequences=True),
+        Dense(3),
+    ],
+}
+by_layers = pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
+
+
+def _stream(engine, x, chunk):
+    """The outputs of one sequence `(steps, features)`, taken chunk by chunk from a clear state."""
+    engine.reset()
+    return np.concatenate([engine.step(x[first : first + chunk]) for first in range(0, len(x), chunk)])
+
+
+def _stored(engine, outputs):
+    """As int8: the real values differ in their last bits where calibration in chunks gave a scale that does."""
+    return engine.outputs[0].quantize(outputs)
+
+
+@by_layers
+def test_chunked_equals_whole_in_every_engine(layers):
+    model, x = event_model(layers()), sequences()
+    prune(next(layer for layer in model.layers if isinstance(layer, keras.layers.RNN)))
+    whole = ksr.convert(model, x)
+    expected = {name: _stored(whole.engine(name), whole.predict(x, name)) for name in ENGINES}
+    for chunk in (1, 3):
+        converted = ksr.convert(model, x, stateful=True, time_steps=chunk, verify=chunk == 3)
+        for name in ENGINES:
+            engine = converted.engine(name)
+            streamed = _stored(engine, np.stack([_stream(engine, sequence, chunk) for sequence in x]))
+            np.testing.assert_array_equal(streamed, expected[name], err_msg=f"{name}, chunks of {chunk}")
+    assert len(np.unique(expected["native"])) > 50
+
+
+@by_layers
+def test_float32_equals_keras(layers):
+    model, x = event_model(layers()), sequences()
+    converted = ksr.convert(model, x, weights="float32", stateful=True)
+    expected = model.predict(x, verbose=0)
+    for name in ENGINES:
+        streamed = [_stream(converted.engine(name), sequence, 1) for sequence in x]
+        assert np.median(np.abs(streamed - expected).reshape(len(x), -1).max(axis=1)) <= 1e-5
+
+
+def test_state_lasts_until_reset():
+    model, x = event_model([GRU(8), Dense(2)]), sequences()
+    converted = ksr.convert(model, x, stateful=True, time_steps=4)
+    for name in ENGINES:
+        first, second = converted.step(x[0, :4], name), converted.step(x[0, :4], name)
+        assert np.any(first != second)
+        converted.reset()
+        np.testing.assert_array_equal(converted.step(x[0, :4], name), first)
+        np.testing.assert_array_equal(converted.predict(x[:1, :4], name)[0], first)  # predict starts afresh
+
+
+def test_a_single_step_needs_no_time_axis():
+    model, x = event_model([LSTM(8), Dense(2)]), sequences()
+    converted = ksr.convert(model, x, stateful=True)
+    first = converted.step(x[0, 0])
+    assert first.shape == (2,)
+    converted.reset()
+    np.testing.assert_array_equal(converted.step(x[0, :1]), first)
+
+
+def test_a_keras_model_that_is_stateful_itself():
+    keras.utils.set_random_seed(0)
+    layers = [GRU(8, stateful=True, return_sequences=True), EventGRU(8, stateful=True)]
+    model = keras.Sequential([keras.Input(batch_shape=(1, 4, 7)), *layers])
+    x = sequences(samples=1)
+    converted = ksr.convert(model, x, weights="float32", stateful=True, time_steps=4)
+    assert all(np.all(keras.ops.convert_to_numpy(layer.states[0]) == 0) for layer in layers)  # left as they were
+    for first in range(0, STEPS, 4):
+        expected = model.predict(x[:, first : first + 4], verbose=0)[0]
+        np.testing.assert_allclose(converted.step(x[0, first : first + 4]), expected, atol=1e-5)
+
+
+def test_layers_that_look_over_time_see_their_chunk():
+    model = event_model([GRU(8, return_sequences=True), keras.layers.GlobalAveragePooling1D(), Dense(2)])
+    x = sequences()
+    converted = ksr.convert(model, x, weights="float32", stateful=True, time_steps=4)
+    gru, pooling, dense = model.layers
+    expected = dense(pooling(gru(x[:1])[:, 4:8])).numpy()[0]
+    converted.step(x[0, :4])
+    np.testing.assert_allclose(converted.step(x[0, 4:8]), expected, atol=1e-5)
+
+
+def test_inputs_without_time_are_the_same_in_every_chunk():
+    keras.utils.set_random_seed(0)
+    words, context = keras.Input((STEPS,), dtype="int32", name="words"), keras.Input((5,), name="context")
+    y = GRU(8)(keras.layers.Embedding(20, 6)(words))
+    model = keras.Model([words, context], Dense(2)(keras.layers.Concatenate()([y, context])))
+    rng = np.random.default_rng(0)
+    data = {"words": rng.integers(0, 20, (16, STEPS), np.int32), "context": rng.normal(size=(16, 5)).astype("float32")}
+    converted = ksr.convert(model, data, stateful=True, time_steps=2, target="litert")
+    expected = model.predict(data, verbose=0)
+    ours = []
+    for tokens, fixed in zip(*data.values(), strict=True):
+        converted.reset()
+        ours.append([converted.step({"words": tokens[t : t + 2], "context": fixed}) for t in range(0, STEPS, 2)][-1])
+    assert np.abs(ours - expected).mean() <= 0.02
+
+
+@pytest.mark.parametrize(
+    ("layer", "arguments", "message"),
+    [
+        (lambda: GRU(4, go_backwards=True, name="back"), {}, "'back' has go_backwards=True; .* with stateful=True"),
+        (lambda: GRU(4), {"time_steps": 5}, r"samples, a multiple of 5 steps, 7\).*given: \(24, 12, 7\)"),
+        (lambda: GRU(4), {"time_steps": 0}, "known shape.*time_steps 0"),
+    ],
+)
+def test_refusals(layer, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ksr.convert(event_model([layer()]), sequences(), stateful=True, **arguments)
+
+
+def test_step_refuses_another_shape():
+    converted = ksr.convert(event_model([GRU(4)]), sequences(), stateful=True, time_steps=3)
+    with pytest.raises(ValueError, match="shape"):
+        converted.step(np.zeros((2, 7), np.float32))
