@@ -29,6 +29,10 @@ RAMPS = [
     ("RampThreshold", {"begin_step": 10, "ramp_step": 30, "end_step": 50, "q": 0.1, "frequency": 5}),
     ("RampThreshold", {"begin_step": 0, "ramp_step": 0, "end_step": 40, "theta": 0.2, "phi": 0.3, "frequency": 7}),
 ]
+COSINES = [
+    ("CosineDecay", {"initial_fraction": 0.5, "final_fraction": 0.01, "begin_step": 0, "end_step": 50, "frequency": 4}),
+    ("CosineDecay", {"initial_fraction": 0.3, "final_fraction": 0.0, "begin_step": 7, "end_step": 40}),
+]
 
 
 def in_new_process(code, *args):
