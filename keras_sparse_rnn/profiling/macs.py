@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from keras_sparse_rnn.layers import EventGRUCell
+from keras_sparse_rnn.layers import DeltaGRUCell, DeltaHold, EventGRUCell
 from keras_sparse_rnn.sparsity import find_kernels
 
 _DENSE_CELLS = (keras.layers.GRUCell, keras.layers.LSTMCell, keras.layers.SimpleRNNCell)
@@ -20,10 +20,11 @@ class LayerMacs:
         steps: Number of time steps that were counted.
         weights: Number of weights in the kernel and the recurrent kernel.
         nonzero_weights: How many of them are not zero.
-        effective: MACs a step that a kernel does which skips zero weights and, for event layers, zero sources; the mean
-            over the counted steps.
-        input_rate: Share of inputs that are not zero, in [0, 1]; 1 for layers whose kernels skip no input.
-        activity: Share of units whose output enters the recurrence as non-zero, in [0, 1]; 1 likewise.
+        effective: MACs a step that a kernel does which skips zero weights and sources that do not act, the mean over
+            the counted steps.
+        input_rate: Share of inputs that act, in [0, 1]: those that are not zero, or that have changed where they are
+            held; 1 for layers whose kernels skip no input.
+        activity: Share of units that act on the recurrence, in [0, 1], in the same sense.
     """
 
     name: str
@@ -48,14 +49,17 @@ class LayerMacs:
 def count_macs(model, x, valid=None):
     """Counts the MACs of each recurrent layer of a model, from zero states.
 
-    Each step costs the sum, over the sources that are not zero (inputs now, outputs of the step before), of the
-    non-zero weights that they feed. It is added up over the real steps, not estimated from mean rates, since the units
-    that fire often may be those that kept many weights. Only event layers skip sources: for the layers of Keras each
-    input and each state counts, also where it is zero, and so their `effective` is the number of their non-zero
-    weights. The element-wise part (3 non-linearities a unit for a GRU) is not counted, nor are other layers.
+    Each step costs the sum, over the sources that act (inputs now, states of the step before), of the non-zero weights
+    that they feed. It is added up over the real steps, not estimated from mean rates, since the units that fire often
+    may be those that kept many weights. Which sources act:
+        EventGRU: inputs and events that are not zero
+        DeltaGRU: inputs and states whose held value has changed
+        any of them, GRU, LSTM or SimpleRNN directly behind a DeltaHold: inputs whose held value has changed
+        else: all, also those that are zero, so that `effective` is the number of non-zero weights
+    The element-wise part (3 non-linearities a unit for a GRU) is not counted, nor are other layers.
 
     Args:
-        model: A built Sequential or Functional model with EventGRU, GRU, LSTM or SimpleRNN layers, or
+        model: A built Sequential or Functional model with EventGRU, DeltaGRU, GRU, LSTM or SimpleRNN layers, or
             `keras.layers.RNN` over one of their cells, at its first level.
         x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
         valid: Boolean array `(samples, time)`, True for the steps to count; by default all. Steps that are left out,
@@ -75,21 +79,24 @@ def count_macs(model, x, valid=None):
     21.4
     """
     layers = _recurrent_layers(model)
-    probes = {layer.name: _events(layer) for layer in layers if isinstance(layer.cell, EventGRUCell)}
+    holds = [layer for layer in model.layers if isinstance(layer, DeltaHold)]
+    # KerasTensors are compared by identity: == would be a tensor.
+    held = {layer.name for layer in layers if any(_input(layer) is hold.output for hold in holds)}
+    probes = {layer.name: _probes(layer, layer.name in held) for layer in layers}
+    probes = {name: tensors for name, tensors in probes.items() if tensors}
     seen = keras.Model(model.inputs, probes).predict(x, batch_size=256, verbose=0) if probes else {}
-    return [
-        _count_events(layer, *seen[layer.name], valid) if layer.name in seen else _count_dense(layer, x, valid)
-        for layer in layers
-    ]
+    steps = np.shape(keras.tree.flatten(x)[0])[:2]
+    valid = _check_valid(valid, steps)
+    return [_count(layer, seen.get(layer.name, {}), layer.name in held, valid) for layer in layers]
 
 
 def _recurrent_layers(model):
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.RNN)]
+    layers = [x for x in model.layers if isinstance(x, keras.layers.RNN) and not isinstance(x, DeltaHold)]
     for layer in layers:
-        if not isinstance(layer.cell, (EventGRUCell, *_DENSE_CELLS)):
+        if not isinstance(layer.cell, (EventGRUCell, DeltaGRUCell, *_DENSE_CELLS)):
             raise ValueError(
-                f"layer '{layer.name}' has a cell of class {type(layer.cell).__name__}; the MACs of EventGRU, GRU, "
-                "LSTM and SimpleRNN can be counted."
+                f"layer '{layer.name}' has a cell of class {type(layer.cell).__name__}; the MACs of EventGRU, "
+                "DeltaGRU, GRU, LSTM and SimpleRNN can be counted."
             )
     cells = {id(layer.cell) for layer in layers}
     for kernel in find_kernels(model)[0]:
@@ -102,27 +109,74 @@ def _recurrent_layers(model):
     return layers
 
 
-def _events(layer):
-    """Symbolic inputs of an event layer (batch, time, features) and its events (batch, time, units), step by step."""
-    cell = EventGRUCell.from_config({**layer.cell.get_config(), "readout": "event"})
-    twin = keras.layers.RNN(cell, return_sequences=True, go_backwards=layer.go_backwards, name=f"{layer.name}_events")
-    twin.build(layer.input.shape)
+def _probes(layer, held):
+    """Symbolic tensors (batch, time, ...) that show which sources of a layer act."""
+    if isinstance(layer.cell, DeltaGRUCell):
+        cell = _Changes(DeltaGRUCell.from_config(layer.cell.get_config()))
+        return {"changes": _twin(layer, cell, zero_output_for_mask=True)}
+    probes = {}
+    if isinstance(layer.cell, EventGRUCell):
+        probes["events"] = _twin(layer, EventGRUCell.from_config({**layer.cell.get_config(), "readout": "event"}))
+    if probes or held:
+        probes["inputs"] = _input(layer)
+    return probes
+
+
+def _input(layer):
+    """The symbolic input sequence; Keras lists a mask and initial states beside it."""
+    return keras.tree.flatten(layer.input)[0]
+
+
+def _twin(layer, cell, **arguments):
+    """The output of a cell at each step in the place of the layer's own, with the layer's weights."""
+    name = f"{layer.name}_sources"
+    twin = keras.layers.RNN(cell, return_sequences=True, go_backwards=layer.go_backwards, name=name, **arguments)
+    twin.build(_input(layer).shape)
     twin.set_weights(layer.get_weights())
-    return layer.input, twin(layer.input)
+    return twin(_input(layer))
 
 
-def _count_events(layer, inputs, events, valid):
-    valid = _check_valid(valid, inputs.shape[:2])
-    if layer.go_backwards:
-        inputs, valid = inputs[:, ::-1], valid[:, ::-1]
-    before = np.concatenate([np.zeros_like(events[:, :1]), events[:, :-1]], axis=1)
-    sources = [(inputs != 0)[valid], (before != 0)[valid]]
-    fed = [np.count_nonzero(weights, axis=1) for weights in _kernels(layer)]
+class _Changes(keras.layers.Layer):
+    """A DeltaGRUCell that returns 1 for each input, then for each unit, whose held value has changed, else 0."""
+
+    def __init__(self, cell):
+        super().__init__(dtype=cell.dtype_policy)
+        self.cell = cell
+        self.state_size = cell.state_size
+
+    def build(self, input_shape):
+        self.cell.build(input_shape)
+        self.output_size = input_shape[-1] + self.cell.units
+
+    def call(self, inputs, states):
+        _, new_states = self.cell(inputs, states)
+        changed = [keras.ops.not_equal(new_states[i], states[i]) for i in (2, 1)]  # x^, h^
+        return keras.ops.cast(keras.ops.concatenate(changed, axis=-1), self.compute_dtype), new_states
+
+    def get_initial_state(self, batch_size=None):
+        return self.cell.get_initial_state(batch_size)
+
+
+def _count(layer, seen, held, valid):
+    kernels = _kernels(layer)
+    # Time runs as the layer reads; probes of recurrent states do already.
+    order = slice(None, None, -1 if layer.go_backwards else 1)
+    valid = valid[:, order]
+    sources = [np.ones((*valid.shape, len(weights)), bool) for weights in kernels]
+    if "changes" in seen:
+        sources = np.split(seen["changes"] != 0, [len(kernels[0])], axis=-1)
+    if "inputs" in seen:
+        inputs = seen["inputs"][:, order]
+        sources[0] = inputs != _before(inputs) if held else inputs != 0
+    if "events" in seen:
+        sources[1] = _before(seen["events"]) != 0
+    sources = [active[valid] for active in sources]
+    fed = [np.count_nonzero(weights, axis=1) for weights in kernels]
     macs = sum(active @ count for active, count in zip(sources, fed, strict=True))
     return LayerMacs(
         name=layer.name,
         steps=len(macs),
-        weights=sum(weights.size for weights in _kernels(layer)),
+        weights=sum(weights.size for weights in kernels),
         nonzero_weights=int(sum(count.sum() for count in fed)),
         effective=float(macs.mean()),
         input_rate=float(sources[0].mean()),
@@ -130,19 +184,9 @@ def _count_events(layer, inputs, events, valid):
     )
 
 
-def _count_dense(layer, x, valid):
-    steps = np.shape(keras.tree.flatten(x)[0])[:2]
-    kernels = _kernels(layer)
-    nonzero = int(sum(np.count_nonzero(weights) for weights in kernels))
-    return LayerMacs(
-        name=layer.name,
-        steps=int(_check_valid(valid, steps).sum()),
-        weights=sum(weights.size for weights in kernels),
-        nonzero_weights=nonzero,
-        effective=float(nonzero),
-        input_rate=1.0,
-        activity=1.0,
-    )
+def _before(sequences):
+    """The values of the step before, zero before the first."""
+    return np.concatenate([np.zeros_like(sequences[:, :1]), sequences[:, :-1]], axis=1)
 
 
 def _kernels(layer):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sparse_rnn.layers import EventGRU, EventGRUCell
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU, EventGRUCell
 from keras_sparse_rnn.profiling import count_macs
 
 
@@ -88,6 +88,62 @@ def test_second_layer_skips_events_that_did_not_happen():
     events = keras.ops.convert_to_numpy(first(x))
     assert macs.input_rate == pytest.approx((events[valid] != 0).mean())
     assert macs.effective == pytest.approx(brute_force(second, events, valid), abs=1e-9)
+
+
+def changes(sequence, threshold):
+    """Where a sequence (time, channels) that is held from zero on changes."""
+    held, changed = np.zeros_like(sequence[0]), []
+    for value in sequence:
+        changed.append(abs(value - held) > threshold)
+        held = np.where(changed[-1], value, held)
+    return np.array(changed)
+
+
+def nonzeros_fed(kernel, changed):
+    return sum(np.count_nonzero(row) for step in changed for row, source in zip(kernel, step, strict=True) if source)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_delta_gru_counts_what_changed(backwards):
+    layer = DeltaGRU(7, 0.8, 0.2, return_sequences=True, go_backwards=backwards)
+    model, x, _ = model_of(layer)
+    [macs] = count_macs(model, x)
+    h = keras.ops.convert_to_numpy(layer(x))
+    kernel, recurrent, _ = layer.get_weights()
+    total = 0
+    for sample, states in zip(x[:, ::-1] if backwards else x, h, strict=True):
+        total += nonzeros_fed(kernel, changes(sample, 0.8))
+        total += nonzeros_fed(recurrent, changes(np.vstack([np.zeros(7), states[:-1]]), 0.2))
+    assert macs.effective == pytest.approx(total / macs.steps, abs=1e-9)
+    assert macs.dense == 3 * 7 * (5 + 7)
+    assert 0 < macs.activity < 1
+    assert 0 < macs.input_rate < 1
+
+
+@pytest.mark.parametrize("layer", [DeltaGRU(7, 0.8, 0.2), EventGRU(7)], ids=["DeltaGRU", "EventGRU"])
+def test_masked_steps_change_nothing(layer):
+    model = keras.Sequential([keras.Input((None, 5)), keras.layers.Masking(), layer])
+    x = np.random.default_rng(0).normal(size=(4, 6, 5)).astype("float32")
+    [whole] = count_macs(model, x)
+    padded = np.concatenate([x[:, :3], np.zeros_like(x[:, :2]), x[:, 3:]], axis=1)
+    [macs] = count_macs(model, padded, padded.any(axis=2))
+    assert (macs.steps, macs.effective) == (whole.steps, pytest.approx(whole.effective))
+
+
+@pytest.mark.parametrize("kind", [keras.layers.GRU, keras.layers.LSTM, EventGRU])
+def test_hold_in_front_lets_a_layer_skip_inputs(kind):
+    layer = kind(7, return_sequences=True)
+    model, x, _ = model_of(DeltaHold(0.8), layer)
+    [macs] = count_macs(model, x)
+    kernel, recurrent = layer.get_weights()[:2]
+    total = sum(nonzeros_fed(kernel, changes(sample, 0.8)) for sample in x)
+    before = np.ones((4, 6, 7), bool)
+    if kind is EventGRU:
+        events = keras.ops.convert_to_numpy(layer(model.layers[0](x)))
+        before = np.concatenate([np.zeros_like(before[:, :1]), events[:, :-1] != 0], axis=1)
+    total += sum(nonzeros_fed(recurrent, sample) for sample in before)
+    assert macs.effective == pytest.approx(total / macs.steps, abs=1e-9)
+    assert 0 < macs.input_rate < 1
 
 
 def test_rnn_over_the_cell_equals_the_layer():
