@@ -1,8 +1,10 @@
 """The event GRU as a Keras layer."""
 
+import dataclasses
 from operator import attrgetter
 
 import keras
+from keras import ops
 
 from keras_sparse_rnn.layers import event_recurrence
 from keras_sparse_rnn.layers.event_gru_cell import READOUTS, EventGRUCell
@@ -20,13 +22,20 @@ class EventGRU(TimeMajorLayer):
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             threshold_mode, threshold_initializer, trainable_threshold, surrogate_height, surrogate_width, reset,
             readout, trace_decay, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-            recurrent_constraint, bias_constraint, seed: As in `EventGRUCell`.
+            recurrent_constraint, bias_constraint: As in `EventGRUCell`.
+        recurrent_dropconnect: Share of R that is zero in training, in [0, 1), drawn once for a batch of sequences; what
+            is left is divided by 1 - recurrent_dropconnect.
+        zoneout: Probability that a unit's c~ is put back to c of the step before, in training, in [0, 1). Else c~ goes
+            that share of the way back, at inference too.
+        seed: Integer, seed of the two above and of the default `threshold_initializer`.
         activity_regularizer: An `EventPenalty` acts on the states before the threshold or on the events. Any other
             regularizer acts on the output, as in Keras.
         return_sequences: Whether to return the readout of each step, not only of the last.
         return_state: Whether to return the last states y and c too, and the trace if that is the readout.
         go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
         stateful: Whether the last states of a batch are the initial states of the next.
+        carry_cell: False starts each call with c = 0, whatever the initial state, and so carries y alone from batch to
+            batch, as EvNN does.
         zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
 
     Call arguments:
@@ -34,7 +43,7 @@ class EventGRU(TimeMajorLayer):
         initial_state: List of the states before the first step, (batch, units) each: y and c, and the trace if that is
             the readout. Zero by default.
         mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
-        training: Not used; recurrent layers have it.
+        training: Whether to draw for `recurrent_dropconnect` and `zoneout`.
 
     Output shape:
         (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the states.
@@ -66,6 +75,8 @@ class EventGRU(TimeMajorLayer):
         reset=True,
         readout="event",
         trace_decay=0.9,
+        recurrent_dropconnect=0.0,
+        zoneout=0.0,
         kernel_regularizer=None,
         recurrent_regularizer=None,
         bias_regularizer=None,
@@ -78,9 +89,13 @@ class EventGRU(TimeMajorLayer):
         return_state=False,
         go_backwards=False,
         stateful=False,
+        carry_cell=True,
         zero_output_for_mask=False,
         **kwargs,
     ):
+        for name, rate in (("recurrent_dropconnect", recurrent_dropconnect), ("zoneout", zoneout)):
+            if not 0 <= rate < 1:
+                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
         cell = EventGRUCell(
             units,
             activation=activation,
@@ -118,6 +133,12 @@ class EventGRU(TimeMajorLayer):
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
+        self.recurrent_dropconnect = recurrent_dropconnect
+        self.zoneout = zoneout
+        self.carry_cell = carry_cell
+        self.recurrence = dataclasses.replace(cell.recurrence, zoneout=zoneout)
+        if recurrent_dropconnect or zoneout:
+            self.seed_generator = keras.random.SeedGenerator(seed)
 
     units = property(attrgetter("cell.units"))
     activation = property(attrgetter("cell.activation"))
@@ -147,21 +168,30 @@ class EventGRU(TimeMajorLayer):
         return ("y", "c", "trace") if self.readout == "trace" else ("y", "c")
 
     def loop(self, sequences, states, mask, training):
-        recurrence = self.cell.recurrence
+        gates, (recurrent_kernel, *weights) = self.cell.project(sequences), self.cell.recurrent_weights()
+        drawn = {}
+        if training and self.recurrent_dropconnect:
+            recurrent_kernel = keras.random.dropout(
+                recurrent_kernel, self.recurrent_dropconnect, seed=self.seed_generator
+            )
+        if training and self.zoneout:
+            drawn["keep"] = keras.random.uniform(ops.shape(gates[0]), seed=self.seed_generator) >= self.zoneout
+        if not self.carry_cell:
+            states = [states[0], ops.zeros_like(states[1]), *states[2:]]
         sequence_of = {"event": "y", "cell": "c", "trace": "y"}[self.readout]
         asked = []
         if self.return_sequences or self.readout == "trace":
             asked.append(sequence_of)
         if self.event_penalty is not None:
             asked.append("candidate")
-        weights = self.cell.recurrent_weights()
-        emitted, last_states = recurrence.sequence(
-            self.cell.project(sequences),
+        emitted, last_states = self.recurrence.sequence(
+            gates,
             states[:2],
-            weights,
+            (recurrent_kernel, *weights),
             mask,
             asked,
-            by_hand=recurrence.hand_written and training,
+            by_hand=self.recurrence.hand_written and training,
+            **drawn,
         )
         emitted = dict(zip(asked, emitted, strict=True))
         outputs = emitted.get(sequence_of)
@@ -170,5 +200,14 @@ class EventGRU(TimeMajorLayer):
             last_states = (*last_states, last_trace)
         if self.event_penalty is not None:
             candidate = emitted["candidate"]
-            self.add_loss(self.event_penalty.penalty(candidate, recurrence.event(candidate, weights[2]), mask))
+            events = self.recurrence.event(candidate, weights[-1])
+            self.add_loss(self.event_penalty.penalty(candidate, events, mask))
         return outputs, last_states[READOUTS.index(self.readout)], last_states
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "recurrent_dropconnect": self.recurrent_dropconnect,
+            "zoneout": self.zoneout,
+            "carry_cell": self.carry_cell,
+        }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from keras_sparse_rnn.layers import DeltaGRUCell, DeltaHold, EventGRUCell
+from keras_sparse_rnn.layers import DeltaGRUCell, DeltaHold, EventGRU, EventGRUCell
 from keras_sparse_rnn.sparsity import find_kernels
 
 _DENSE_CELLS = (keras.layers.GRUCell, keras.layers.LSTMCell, keras.layers.SimpleRNNCell)
@@ -113,10 +113,14 @@ def _probes(layer, held):
     """Symbolic tensors (batch, time, ...) that show which sources of a layer act."""
     if isinstance(layer.cell, DeltaGRUCell):
         cell = _Changes(DeltaGRUCell.from_config(layer.cell.get_config()))
-        return {"changes": _twin(layer, cell, zero_output_for_mask=True)}
+        return {"changes": _twin(layer, keras.layers.RNN, cell=cell, zero_output_for_mask=True)}
     probes = {}
-    if isinstance(layer.cell, EventGRUCell):
-        probes["events"] = _twin(layer, EventGRUCell.from_config({**layer.cell.get_config(), "readout": "event"}))
+    if isinstance(layer, EventGRU):
+        config = {**layer.get_config(), "readout": "event", "activity_regularizer": None}
+        probes["events"] = _twin(layer, EventGRU, **config)
+    elif isinstance(layer.cell, EventGRUCell):
+        cell = EventGRUCell.from_config({**layer.cell.get_config(), "readout": "event"})
+        probes["events"] = _twin(layer, keras.layers.RNN, cell=cell)
     if probes or held:
         probes["inputs"] = _input(layer)
     return probes
@@ -127,10 +131,11 @@ def _input(layer):
     return keras.tree.flatten(layer.input)[0]
 
 
-def _twin(layer, cell, **arguments):
-    """The output of a cell at each step in the place of the layer's own, with the layer's weights."""
-    name = f"{layer.name}_sources"
-    twin = keras.layers.RNN(cell, return_sequences=True, go_backwards=layer.go_backwards, name=name, **arguments)
+def _twin(layer, kind, **arguments):
+    """The outputs at each step of a layer of that kind in the place of a layer, with its weights."""
+    arguments |= {"return_sequences": True, "return_state": False, "stateful": False}
+    arguments |= {"go_backwards": layer.go_backwards, "name": f"{layer.name}_sources"}
+    twin = kind(**arguments)
     twin.build(_input(layer).shape)
     twin.set_weights(layer.get_weights())
     return twin(_input(layer))

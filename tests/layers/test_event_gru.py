@@ -219,6 +219,9 @@ def test_config_round_trip_keeps_every_argument():
         "seed": 4,
     }
     of_layer = {
+        "recurrent_dropconnect": 0.3,
+        "zoneout": 0.2,
+        "carry_cell": False,
         "activity_regularizer": EventPenalty(0.5, on="rate", target=0.1),
         "return_sequences": True,
         "return_state": True,
@@ -253,6 +256,49 @@ def test_thresholds_learn_and_clipped_ones_stay_in_the_unit_interval():
             assert np.array_equal(before, after) == (not trainable)
 
 
+def test_dropconnect_draws_one_matrix_for_all_steps():
+    plain, dropped = EventGRU(UNITS, seed=1), EventGRU(UNITS, seed=1, recurrent_dropconnect=0.4)
+    for layer in (plain, dropped):
+        layer.build((None, None, FEATURES))
+    kernel, recurrent_kernel, *rest = plain.get_weights()
+    dropped.set_weights([kernel, recurrent_kernel, *rest])
+    assert_close(dropped(sequences()), plain(sequences()))
+    seed = keras.random.SeedGenerator(1)
+    outputs = []
+    for _ in range(2):
+        outputs.append(numpy(dropped(sequences(), training=True)))
+        drawn = numpy(keras.random.dropout(recurrent_kernel, 0.4, seed=seed))
+        assert 0 < np.mean(drawn == 0) < 1
+        plain.set_weights([kernel, drawn, *rest])
+        assert_close(outputs[-1], plain(sequences()))
+    assert np.any(outputs[0] != outputs[1])
+
+
+def test_zoneout_puts_states_back_in_training_and_their_mean_at_inference():
+    arguments = {"threshold_mode": "clipped", "threshold_initializer": keras.initializers.Constant(2.0)}
+    plain, layer = EventGRU(64, **arguments, readout="cell"), EventGRU(64, **arguments, readout="cell", zoneout=0.3)
+    x, states = sequences()[:, :1], [np.zeros((BATCH, 64), "float32"), np.full((BATCH, 64), 0.5, "float32")]
+    plain.build(x.shape), layer.build(x.shape)
+    layer.set_weights(plain.get_weights())
+    new = numpy(plain(x, initial_state=states))
+    assert_close(layer(x, initial_state=states), 0.3 * 0.5 + 0.7 * new)
+    in_training = numpy(layer(x, initial_state=states, training=True))
+    held = in_training == 0.5
+    assert 0.2 < held.mean() < 0.4
+    assert_close(in_training, np.where(held, 0.5, new))
+
+
+def test_without_carried_cell_only_events_pass_from_batch_to_batch():
+    layer = EventGRU(UNITS, return_state=True, stateful=True, carry_cell=False)
+    _, y, c = (numpy(value) for value in layer(sequences()))
+    assert np.any(y != 0) and np.any(c != 0)
+    carried = EventGRU(UNITS)
+    carried.build((None, None, FEATURES))
+    carried.set_weights(layer.get_weights())
+    expected = carried(sequences(1), initial_state=[y, np.zeros_like(c)])
+    assert_close(layer(sequences(1))[0], expected)
+
+
 def test_other_activations_and_no_bias():
     x = sequences()
     arguments = {"activation": "relu", "recurrent_activation": "hard_sigmoid", "use_bias": False}
@@ -276,6 +322,8 @@ def test_other_activations_and_no_bias():
         ({"readout": "y"}, "'event', 'cell', 'trace'"),
         ({"trace_decay": 1.0}, "trace_decay"),
         ({"unroll": True}, "unroll"),
+        ({"zoneout": 1.0}, "zoneout=1.0"),
+        ({"recurrent_dropconnect": -0.1}, "recurrent_dropconnect=-0.1"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -55,6 +55,12 @@ def gradients(activation, masked, jit_compile="auto", batches=1, dtype=None, **a
         {"masked": True, "readout": "cell", "activity_regularizer": EventPenalty(), "threshold_mode": "clipped"},
         {"masked": False, "stateful": True, "batches": 3, "activity_regularizer": EventPenalty(on="rate", target=0.1)},
         {"masked": True, "stateful": True, "batches": 3, "zero_output_for_mask": True},
+        {"masked": True, "return_sequences": True, "recurrent_dropconnect": 0.4, "zoneout": 0.3},
+        {"masked": True, "zoneout": 0.5, "readout": "cell", "stateful": True, "carry_cell": False, "batches": 3},
+        {"masked": False, "zoneout": 0.5, "reset": False, "activity_regularizer": EventPenalty()},
+        pytest.param(
+            {"masked": True, "zoneout": 0.3, "recurrent_dropconnect": 0.4, "jit_compile": True}, marks=tensorflow_only
+        ),
         pytest.param({"masked": True, "jit_compile": True}, marks=tensorflow_only),
     ],
     ids=lambda arguments: "-".join(arguments),

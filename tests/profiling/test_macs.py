@@ -59,6 +59,15 @@ def test_event_gru_against_brute_force(readout, backwards):
     assert 0 < macs.effective < macs.nonzero_weights < macs.dense
 
 
+def test_zoneout_counts_as_at_inference():
+    layer = EventGRU(7, zoneout=0.5, return_sequences=True, stateful=True, carry_cell=False)
+    model = keras.Sequential([keras.Input((6, 5), batch_size=4), layer])
+    x = np.random.default_rng(1).normal(size=(4, 6, 5)).astype("float32")
+    [macs] = count_macs(model, x)
+    events = keras.ops.convert_to_numpy(layer(x))
+    assert macs.activity == pytest.approx(np.mean(events[:, :-1] != 0) * 5 / 6)
+
+
 def test_padding_counts_only_without_valid():
     layer = EventGRU(7, seed=3)
     model, x, _ = model_of(layer)
