@@ -3,8 +3,10 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
+from keras_sparse_rnn.sparsity import Wiring, find_kernels
 from keras_sparse_rnn.sparsity.blocks import Blocks, check_block_shape
 
 
@@ -127,11 +129,7 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
         squares = ops.reshape(ops.square(x), (x.shape[0], gates, x.shape[1] // gates))
         ragged = [(0, tall * rows - squares.shape[0]), (0, 0), (0, wide * cols - squares.shape[2])]
         tiles = ops.reshape(ops.pad(squares, ragged), (tall, rows, gates, wide, cols))
-        sums = ops.sum(tiles, axis=(1, 4))
-        # The inner `where` keeps the infinite slope of sqrt(0) away from the gradient, where 0 * inf would be NaN.
-        alive = sums > 0
-        norms = ops.where(alive, ops.sqrt(ops.where(alive, sums, ops.ones_like(sums))), ops.zeros_like(sums))
-        return self.strength * ops.sum(norms)
+        return self.strength * ops.sum(_norms(ops.sum(tiles, axis=(1, 4))))
 
     def get_config(self):
         return {
@@ -140,6 +138,113 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
             "gates": self.gates,
             "active": self.active,
         }
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class UnitGroupLasso(keras.regularizers.Regularizer):
+    """Draws whole hidden units to zero, so that a smaller network is left (ISS; Wen et al. 2018, arXiv:1709.05027).
+
+        strength * sum over units k of sqrt(sum of w^2 over all weights of unit k)
+
+    The weights of a unit are its column of each gate in the kernel and in the recurrent kernel, its row of the
+    recurrent kernel, and its row in the kernel of whatever reads it: the next layer, a Dense, both directions of a
+    Bidirectional. Biases do not count; w_kk of a recurrent kernel counts twice, in row and column, as in the authors'
+    code. Units that an Add or a Bidirectional of merge mode "sum" puts on top of one another are one group. The
+    gradient of a unit of zeros is zero.
+
+    A regularizer of one weight does not see the others, so this one is given the model, once that is built:
+
+    >>> ksr.regularizers.UnitGroupLasso(1e-3).add_to(model)
+
+    It makes units small, not zero. The paper sets weights below 1e-4 to zero after each step; in `fit` this is
+
+    >>> zeroing = ksr.callbacks.ThresholdPruning(lambda step: (True, 1e-4), layers=lambda layer: True)
+
+    where Adam, whose steps are as large for small gradients, needs a threshold above its learning rate. Afterwards
+    `ksr.shrink(model)` takes the dead units out.
+
+    Args:
+        strength: Factor of the penalty, which is added to the model's loss, >= 0. The paper has 0.003 where the loss is
+            a sum over 35 steps: where it is a mean, try 1e-4 to 1e-3.
+
+    Raises:
+        ValueError: If `strength` is outside its range, or it is passed to a layer as a regularizer.
+    """
+
+    def __init__(self, strength):
+        if not 0 <= strength < math.inf:
+            raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength}")
+        self.strength = float(strength)
+
+    def add_to(self, model, layers=None):
+        """Adds the penalty to the losses of a model, in place of one that was added before.
+
+        It acts in `fit` and `evaluate`, whether the model is compiled before or after. It stays with the model object
+        and is in no file: after `load_model`, add it again.
+
+        Args:
+            model: Built Sequential or Functional model.
+            layers: The layers whose units are drawn to zero; None for all recurrent ones. See `sparsity.find_kernels`.
+
+        Raises:
+            ValueError: If the model is not built, neither Sequential nor Functional, a layer is not found, or none has
+                a unit that could be taken out; `sparsity.Wiring` tells what those are.
+        """
+        wiring = Wiring(model)
+        chosen = {id(kernel.layer) for kernel in find_kernels(model, layers)[0]}
+        counted = {0}  # what must stay
+        for key, (layer, channels) in wiring.units.items():
+            roots = np.array(sorted({*wiring.roots(channels)} - counted), int)
+            if key in chosen and roots.size:
+                counted.update(roots)
+                weight = next(
+                    getattr(layer, n) for n in ("recurrent_kernel", "kernel", "embeddings") if hasattr(layer, n)
+                )
+                weight.regularizer = _UnitNorms(self.strength, wiring.lines(roots), len(roots), weight.regularizer)
+        if len(counted) == 1:
+            raise ValueError(
+                f"The model {model.name!r} has no hidden unit to take out: select others with `layers`. Not followed: "
+                f"{wiring.skipped or 'nothing'}."
+            )
+        if model.compiled:
+            # What is compiled keeps the losses that it was traced with.
+            model.make_train_function(force=True)
+            model.make_test_function(force=True)
+
+    def __call__(self, x):
+        raise ValueError(
+            "`UnitGroupLasso` needs the weights of all layers that read a unit, not one: build the model without it, "
+            "then call UnitGroupLasso(...).add_to(model)."
+        )
+
+    def get_config(self):
+        return {"strength": self.strength}
+
+
+class _UnitNorms:
+    """As the regularizer of one weight: the norms of units, whose `lines` are in many; and what was there before."""
+
+    def __init__(self, strength, lines, count, before):
+        self.strength = strength
+        self.lines = lines
+        self.count = count
+        self.before = before.before if isinstance(before, _UnitNorms) else before
+
+    def __call__(self, x):
+        sums = 0.0
+        for variable, axis, units in self.lines:
+            w = ops.cast(ops.convert_to_tensor(variable), "float32")  # squares of small weights are zero in float16
+            squares = ops.sum(ops.square(w), axis=[other for other in range(len(w.shape)) if other != axis])
+            sums += ops.segment_sum(squares, units, num_segments=self.count + 1)
+        penalty = self.strength * ops.sum(_norms(sums[: self.count]))
+        return penalty if self.before is None else penalty + self.before(x)
+
+
+def _norms(sums):
+    """Square roots of sums of squares, with gradient zero at zero."""
+    # The inner `where` keeps the infinite slope of sqrt(0) away from the gradient, where 0 * inf would be NaN.
+    alive = sums > 0
+    return ops.where(alive, ops.sqrt(ops.where(alive, sums, ops.ones_like(sums))), ops.zeros_like(sums))
 
 
 def _mean(x, mask):

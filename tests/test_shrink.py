@@ -290,7 +290,7 @@ def test_what_cannot_be_followed_stays_and_is_named():
 
 def test_a_mask_made_from_units_keeps_them():
     gru = layers.GRU(6, return_sequences=True, name="gru")
-    model = fill(keras.Sequential([keras.Input((7, 3)), gru, layers.Masking(name="mask"), layers.GRU(2)]))
+    model = fill(keras.Sequential([keras.Input((7, 3)), gru, layers.Masking(), layers.GRU(2, name="reader")]))
     mute(model.layers[-1].cell.kernel, rows=[1])
     mute(gru.cell.recurrent_kernel, rows=[1])
     with pytest.warns(UserWarning, match="gru: what its units enter cannot be followed"):

@@ -108,6 +108,22 @@ class Wiring:
         """One number for each channel, the same for all that are tied; 0 for what must stay."""
         return np.array([self._root(channel) for channel in channels], int)
 
+    def lines(self, roots):
+        """Where the weights of some channels are: a list of `(variable, axis, places)`.
+
+        For each row or column of the variable along `axis`, `places` tells which of `roots` it belongs to, as an index,
+        or `len(roots)` if to none. Matrices only, no biases; an entry can lie in a row and in a column.
+        """
+        place = np.full(len(self._together), len(roots))
+        place[roots] = np.arange(len(roots))
+        found = [
+            (variable, axis, place[self.roots(channels)])
+            for variable, axes in self.axes.values()
+            for axis, channels in enumerate(axes)
+            if channels is not None and len(axes) > 1 and axes[-2] is not None
+        ]
+        return [line for line in found if (line[2] < len(roots)).any()]
+
     def needed(self):
         """Bool array over roots: whether the model's outputs change if the channel is taken out.
 
