@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.recurrent import KINDS, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, copy_layer
 
@@ -27,16 +28,14 @@ _TRAINING_ONLY = (
 )
 _UNSUPPORTED = (
     keras.layers.RNN,
-    keras.layers.Bidirectional,
-    keras.layers.TimeDistributed,
     keras.layers.Masking,
     keras.layers.ConvLSTM1D,
     keras.layers.ConvLSTM2D,
     keras.layers.ConvLSTM3D,
 )
 _SUPPORTED = (
-    f"supported: {', '.join(kind.LAYER.__name__ for kind in KINDS)}, and around them layers that TensorFlow Lite has "
-    "builtin ops for, such as Dense"
+    f"supported: {', '.join(kind.LAYER.__name__ for kind in KINDS)}, in Bidirectional too, and around them layers that "
+    "TensorFlow Lite has builtin ops for, such as Dense"
 )
 
 
@@ -218,19 +217,16 @@ class _Walk:
         return keras.tree.flatten(cloned.outputs)
 
     def _call(self, layer, *args, **kwargs):
-        recurrent = recurrent_layer(layer)
-        if recurrent is not None:
-            if len(args) > 1 or kwargs.get("initial_state") is not None:
-                raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
-            recurrent.check(self._stateful)
-            if layer.stateful or self._keeps_states:  # a call would change its states
-                name = f"{layer.name}_call_{len(self.calls)}"
-                y = call_copy(layer, args[0], name=name, stateful=self._keeps_states)
-            else:
-                y = self._named_alone(layer)(args[0])
-            self.calls.append(RecurrentCall(recurrent, args[0], y))
-            self.sources[id(y)] = {id(y): y}
-            return y
+        if (len(args) > 1 or kwargs.get("initial_state") is not None) and isinstance(
+            layer, (keras.layers.RNN, keras.layers.Bidirectional)
+        ):
+            raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
+        if recurrent_layer(layer) is not None:
+            return self._recurrent(layer, args[0])
+        if isinstance(layer, keras.layers.Bidirectional):
+            return self._bidirectional(layer, args[0])
+        if isinstance(layer, keras.layers.TimeDistributed):
+            return self._time_distributed(layer.layer, args[0])
         if isinstance(layer, keras.Model):
             results = self(layer, keras.tree.flatten(args))
             return results[0] if len(results) == 1 else results
@@ -239,7 +235,51 @@ class _Walk:
         if isinstance(layer, _UNSUPPORTED) or getattr(layer, "mask_zero", False):
             what = " with mask_zero=True" if getattr(layer, "mask_zero", False) else ""
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}{what}) cannot be converted; {_SUPPORTED}.")
-        results = self._named_alone(layer)(*args, **kwargs)
+        if isinstance(layer, keras.layers.Embedding):
+            return self._apply(Lookup(layer), *args)
+        return self._apply(self._named_alone(layer), *args, **kwargs)
+
+    def _recurrent(self, layer, x, in_order=False):
+        recurrent = recurrent_layer(layer, in_order)
+        recurrent.check(self._stateful)
+        if layer.stateful or self._keeps_states:  # a call would change its states
+            name = f"{layer.name}_call_{len(self.calls)}"
+            y = call_copy(layer, x, name=name, stateful=self._keeps_states)
+        else:
+            y = self._named_alone(layer)(x)
+        if in_order:
+            y = keras.ops.flip(y, axis=1)
+        self.calls.append(RecurrentCall(recurrent, x, y))
+        self.sources[id(y)] = {id(y): y}
+        return y
+
+    def _bidirectional(self, layer, x):
+        forward, backward = layer.forward_layer, layer.backward_layer
+        for part in (forward, backward):
+            if recurrent_layer(part) is None:
+                raise ValueError(f"layer '{layer.name}' (Bidirectional) holds a {type(part).__name__}; {_SUPPORTED}.")
+        results = [self._recurrent(forward, x), self._recurrent(backward, x, in_order=backward.return_sequences)]
+        merges = {
+            "concat": lambda a, b: keras.ops.concatenate([a, b], axis=-1),
+            "sum": keras.ops.add,
+            "ave": lambda a, b: (a + b) / 2,
+            "mul": keras.ops.multiply,
+        }
+        return self._apply(merges[layer.merge_mode], *results) if layer.merge_mode else results
+
+    def _time_distributed(self, layer, x):
+        """With the steps as a batch: the rest has batch 1 otherwise."""
+        if isinstance(layer, keras.layers.Dense):
+            return self._call(layer, x)
+        if isinstance(layer, (keras.Model, keras.layers.RNN, keras.layers.Wrapper)):
+            raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) in TimeDistributed cannot be converted.")
+        steps = x.shape[1]
+        y = self._call(layer, self._apply(lambda x: keras.ops.reshape(x, (-1, *x.shape[2:])), x))
+        return self._apply(lambda y: keras.ops.reshape(y, (-1, steps, *y.shape[1:])), y)
+
+    def _apply(self, function, *args, **kwargs):
+        """Calls a layer or an operation of the rest."""
+        results = function(*args, **kwargs)
         read = [self.sources.get(id(tensor), {}) for tensor in keras.tree.flatten((args, kwargs))]
         for tensor in keras.tree.flatten(results):
             self.sources[id(tensor)] = {key: source for sources in read for key, source in sources.items()}

@@ -60,7 +60,7 @@ class _SingleStep:
     """An op of the C core that runs one step: `run(x, states before) -> states after`, all real values."""
 
     def __init__(self, call, states):
-        op = replace(call.op, options=replace(call.op.options, return_sequences=0))
+        op = replace(call.op, options=replace(call.op.options, return_sequences=0, go_backwards=0))
         self._tensors = op.states()[:states]
         self._x_scale = call.x_scale
         self._x = np.zeros((1, 1, len(op.kernel)), op.dtype)

@@ -39,6 +39,11 @@ def _mean(op, values, tensors, output):
     return _store(_real(values[0], tensors[0]).mean(axis=axes, keepdims=op.options.keepDims), output)
 
 
+def _concatenation(op, values, tensors, output):
+    y = np.concatenate([_real(*pair) for pair in zip(values, tensors, strict=True)], axis=op.options.axis)
+    return _store(_fused_activation(op, y), output)
+
+
 def _elementwise(function):
     return lambda op, values, tensors, output: _store(function(_real(values[0], tensors[0])), output)
 
@@ -67,9 +72,11 @@ def _store(real, tensor):
 
 BUILTIN_OPS = {
     "ADD": _binary(np.add),
+    "CONCATENATION": _concatenation,
     "DEQUANTIZE": _elementwise(lambda x: x),
     "EXPAND_DIMS": lambda op, values, tensors, output: values[0].reshape(output.shape),
     "FULLY_CONNECTED": _fully_connected,
+    "GATHER": lambda op, values, tensors, output: np.take(values[0], values[1], op.options.axis).reshape(output.shape),
     "LOGISTIC": _elementwise(lambda x: 1 / (1 + np.exp(-x))),
     "MEAN": _mean,
     "MUL": _binary(np.multiply),

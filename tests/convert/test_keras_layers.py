@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from event_models import event_model, prune, sequences
-from keras.layers import GRU, LSTM, Dense
+from keras.layers import GRU, LSTM, Dense, SimpleRNN
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import EventGRU
@@ -14,6 +14,7 @@ LAYERS = {
     "GRU": lambda units=9, **arguments: GRU(units, **arguments),
     "GRU, reset before": lambda units=9, **arguments: GRU(units, reset_after=False, **arguments),
     "LSTM": lambda units=9, **arguments: LSTM(units, **arguments),
+    "SimpleRNN": lambda units=9, **arguments: SimpleRNN(units, **arguments),
 }
 MODELS = {
     "one layer": lambda layer: [layer()],
@@ -58,7 +59,8 @@ def test_int8_follows_keras(layer, layers):
     converted = ksr.convert(model, x)
     error = np.abs(converted.predict(x) - model.predict(x, verbose=0))
     assert error.mean() <= converted.engine().outputs[0].scale  # one step of the output's 255
-    assert max(layer.step_error for layer in converted.report.layers) <= 0.005
+    limit = 0.01 if isinstance(model.layers[0], SimpleRNN) else 0.005  # all of its state is int8, rounded at each step
+    assert max(layer.step_error for layer in converted.report.layers) <= limit
 
 
 @by_layer

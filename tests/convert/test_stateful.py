@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from event_models import event_model, prune, sequences
-from keras.layers import GRU, LSTM, Dense
+from keras.layers import GRU, LSTM, Dense, SimpleRNN
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import EventGRU
@@ -19,6 +19,7 @@ LAYERS = {
     "GRU": lambda: [GRU(16, return_sequences=True)],
     "GRU, reset before": lambda: [GRU(16, return_sequences=True, reset_after=False)],
     "LSTM": lambda: [LSTM(16, return_sequences=True)],
+    "SimpleRNN": lambda: [SimpleRNN(16, return_sequences=True)],
     "stacked": lambda: [
         Dense(9, activation="relu"),
         EventGRU(16, return_sequences=True, readout="cell"),
@@ -115,7 +116,7 @@ def test_inputs_without_time_are_the_same_in_every_chunk():
     model = keras.Model([words, context], Dense(2)(keras.layers.Concatenate()([y, context])))
     rng = np.random.default_rng(0)
     data = {"words": rng.integers(0, 20, (16, STEPS), np.int32), "context": rng.normal(size=(16, 5)).astype("float32")}
-    converted = ksr.convert(model, data, stateful=True, time_steps=2, target="litert")
+    converted = ksr.convert(model, data, stateful=True, time_steps=2)
     expected = model.predict(data, verbose=0)
     ours = []
     for tokens, fixed in zip(*data.values(), strict=True):

@@ -55,6 +55,8 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru"):
         "go_backwards": int(rng.integers(2)),
         "return_sequences": int(rng.integers(2)),
     }
+    if options["return_sequences"]:
+        options["go_backwards"] = int(rng.integers(3))
     own = OWN_OPTIONS[kind.NAME](rng, dtype)
     density = rng.choice([0.0, 1.0, rng.random()])
     sparse = [None, True, False][rng.integers(3)]
@@ -77,6 +79,7 @@ OWN_OPTIONS = {
         "trace_rate": int(rng.integers(2**31)),
     },
     "KsrGru": lambda rng, dtype: {"reset_after": int(rng.integers(2))},
+    "KsrSimpleRnn": lambda rng, dtype: {},
     "KsrLstm": lambda rng, dtype: {"cell_bits": int(rng.integers(8)) if dtype == np.int8 else 0},
 }
 

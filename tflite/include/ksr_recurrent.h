@@ -30,6 +30,9 @@ typedef struct ksr_rescaling {
   int32_t shift;
 } ksr_rescaling;
 
+/* The last step comes first; then also: outputs where their inputs are, for return_sequences alone. */
+enum { KSR_BACKWARDS = 1, KSR_BACKWARDS_IN_ORDER = 2 };
+
 /* The words, little-endian int32, that the custom options of each recurrent op begin with. */
 typedef struct ksr_recurrent_options {
   int32_t version;

@@ -27,7 +27,7 @@ static int is_rescaling(ksr_rescaling r) {
 static int options_are_valid(const ksr_recurrent_options *o, int is_int8) {
   if (o->version != KSR_OPTIONS_VERSION || !ksr_is_within(o->units, 1, MAX_SOURCES)) return 0;
   if (o->block != 4 && o->block != 8 && o->block != 16) return 0;
-  if ((o->go_backwards | o->return_sequences) & ~1) return 0;
+  if (o->return_sequences & ~1 || !ksr_is_within(o->go_backwards, 0, 1 + o->return_sequences)) return 0;
   if (!is_int8) return 1;
   for (int32_t slot = 0; slot < KSR_SLOTS; ++slot) {
     if (o->multiplier[slot] < 0) return 0;
@@ -144,7 +144,8 @@ const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step) {
 
 void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step) {
   const ksr_recurrent_options *o = &recurrent->options;
-  if (o->return_sequences) return (uint8_t *)recurrent->output + bytes_of(recurrent, step * o->units);
+  const int32_t place = o->go_backwards == KSR_BACKWARDS_IN_ORDER ? recurrent->steps - 1 - step : step;
+  if (o->return_sequences) return (uint8_t *)recurrent->output + bytes_of(recurrent, place * o->units);
   return step == recurrent->steps - 1 ? recurrent->output : 0;
 }
 

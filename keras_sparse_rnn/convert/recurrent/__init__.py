@@ -3,13 +3,14 @@
 from keras_sparse_rnn.convert.recurrent.event_gru import EventGRULayer
 from keras_sparse_rnn.convert.recurrent.gru import GRULayer
 from keras_sparse_rnn.convert.recurrent.lstm import LSTMLayer
+from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNLayer
 
-KINDS = (EventGRULayer, GRULayer, LSTMLayer)
+KINDS = (EventGRULayer, GRULayer, LSTMLayer, SimpleRNNLayer)
 
 
-def recurrent_layer(layer):
+def recurrent_layer(layer, in_order=False):
     """A Keras layer as the `RecurrentLayer` of its kind; None where it is of no kind that becomes an op of ours."""
     for kind in KINDS:
         if isinstance(layer, kind.LAYER):
-            return kind(layer)
+            return kind(layer, in_order)
     return None

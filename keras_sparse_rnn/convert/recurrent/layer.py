@@ -6,23 +6,29 @@ from typing import ClassVar
 import keras
 import numpy as np
 
+from keras_sparse_rnn.runtime.ops.recurrent import BACKWARDS_IN_ORDER
+
 
 class RecurrentLayer(ABC):
     """A recurrent layer of a Keras model, which becomes one op.
 
     Class attributes:
         LAYER: Class of the Keras layer.
+        ACTIVATIONS: The activations that its op has, by the arguments' names.
 
     Attributes:
         layer: The Keras layer.
         name: Its name.
+        in_order: Whether outputs are put where their inputs are, though the layer goes backwards.
     """
 
     LAYER: ClassVar[type]
+    ACTIVATIONS: ClassVar[dict] = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 
-    def __init__(self, layer):
+    def __init__(self, layer, in_order=False):
         self.layer = layer
         self.name = layer.name
+        self.in_order = in_order
 
     def check(self, stateful):
         """Raises ValueError where the op cannot do what the layer is configured to.
@@ -38,8 +44,7 @@ class RecurrentLayer(ABC):
         config = self.layer.get_config()
         hints = {"go_backwards": " with stateful=True", "stateful": " without stateful=True"}
         for argument, allowed in (
-            ("activation", "tanh"),
-            ("recurrent_activation", "sigmoid"),
+            *self.ACTIVATIONS.items(),
             ("return_state", False),
             *([("go_backwards", False)] if stateful else [("stateful", False)]),
         ):
@@ -103,7 +108,7 @@ class RecurrentLayer(ABC):
         return {
             "units": self.layer.units,
             "block": block,
-            "go_backwards": int(self.layer.go_backwards),
+            "go_backwards": BACKWARDS_IN_ORDER if self.in_order else int(self.layer.go_backwards),
             "return_sequences": int(self.layer.return_sequences),
         }
 

@@ -3,5 +3,6 @@
 from keras_sparse_rnn.runtime.ops.event_gru import EventGru
 from keras_sparse_rnn.runtime.ops.gru import Gru
 from keras_sparse_rnn.runtime.ops.lstm import Lstm
+from keras_sparse_rnn.runtime.ops.simple_rnn import SimpleRnn
 
-OPS = {op.NAME: op for op in (EventGru, Gru, Lstm)}
+OPS = {op.NAME: op for op in (EventGru, Gru, Lstm, SimpleRnn)}

@@ -9,6 +9,8 @@ import numpy as np
 from keras_sparse_rnn.runtime.block_sparse import BlockSparseMatrix, decode, encode, stride_of
 from keras_sparse_rnn.runtime.model import TensorInfo
 
+BACKWARDS_IN_ORDER = 2  # as `go_backwards`
+
 
 @dataclass(frozen=True, kw_only=True)
 class RecurrentOptions:
@@ -165,13 +167,15 @@ class RecurrentOp(ABC):
                 (float32). It is updated. None starts from zero.
 
         Returns:
-            The outputs in the order in which they are computed, `(T, U)`, of x's dtype.
+            The outputs in the order in which they are computed, or with `BACKWARDS_IN_ORDER` in that of x; `(T, U)`, of
+            x's dtype.
         """
         step = self._step_int8 if self.is_int8 else self._step_float32
         if state is None:
             zeros = np.zeros(self.options.units, np.int64 if self.is_int8 else np.float32)
             state = {tensor.name: zeros for tensor in self.states()}
-        return np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
+        outputs = np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
+        return outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs
 
     @abstractmethod
     def _step_int8(self, x, state):

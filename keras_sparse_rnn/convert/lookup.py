@@ -1,0 +1,19 @@
+"""An Embedding as one op."""
+
+import keras
+
+
+class Lookup(keras.layers.Layer):
+    """What an Embedding does with numbers that are not negative.
+
+    Keras maps negative numbers to rows from the end, by ops that TensorFlow Lite Micro lacks.
+    """
+
+    def __init__(self, embedding):
+        super().__init__()
+        self.embedding = embedding
+
+    def call(self, numbers):
+        import tensorflow as tf
+
+        return tf.gather(tf.convert_to_tensor(self.embedding.embeddings), tf.cast(numbers, "int32"))

@@ -1,0 +1,34 @@
+"""KsrSimpleRnn: the SimpleRNN (`tflite/include/ksr_simple_rnn.h`)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from keras_sparse_rnn.runtime.ops.gates import operand_int8, output_int8, pre_activation, tanh_int8
+from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
+
+
+@dataclass(frozen=True, eq=False)
+class SimpleRnn(RecurrentOp):
+    """The op KsrSimpleRnn."""
+
+    NAME: ClassVar[str] = "KsrSimpleRnn"
+    OPTIONS: ClassVar[type] = RecurrentOptions
+    KERNEL_SLOTS: ClassVar[tuple] = (0,)
+    RECURRENT_SLOTS: ClassVar[tuple] = (0,)
+    ACTIVATIONS: ClassVar[tuple] = ("tanh", None, None, None)
+
+    def states(self):
+        return (self._state("h", np.int8, self.options.operand_scale if self.is_int8 else None),)
+
+    def _step_float32(self, x, state):
+        state["h"] = np.tanh(self._from_x(x)[0] + product(state["h"], self.recurrent_kernel)[0] + self.bias[0])
+        return state["h"]
+
+    def _step_int8(self, x, state):
+        o = self.options
+        a = self._from_x(x)[0] + self._from_operand(state["h"], self.recurrent_kernel)[0] + self.bias[0]
+        h = tanh_int8(o, pre_activation(o, 0, a))
+        state["h"] = operand_int8(o, h)
+        return output_int8(o, h)

@@ -1,0 +1,156 @@
+"""What may stand around recurrent layers, and in which shapes the models may come."""
+
+import importlib.util
+
+import keras
+import numpy as np
+import pytest
+from event_models import event_model, sequences
+from keras import layers
+from keras.layers import GRU, LSTM, Dense, SimpleRNN
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.runtime.model import Model
+
+ENGINES = ["litert"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
+
+
+def _normalization():
+    layer = layers.Normalization()
+    layer.adapt(3 * sequences(seed=5) + 1)
+    return layer
+
+
+STACKS = {
+    "Bidirectional, concat": lambda: [layers.Bidirectional(GRU(6, return_sequences=True), merge_mode="concat")],
+    "Bidirectional, sum, last": lambda: [layers.Bidirectional(LSTM(6), merge_mode="sum"), Dense(3)],
+    "Bidirectional, ave and mul": lambda: [
+        layers.Bidirectional(SimpleRNN(6, return_sequences=True), merge_mode="ave"),
+        layers.Bidirectional(GRU(6, reset_after=False), merge_mode="mul"),
+    ],
+    "Bidirectional, two kinds": lambda: [
+        layers.Bidirectional(GRU(6), backward_layer=LSTM(6, go_backwards=True), merge_mode="concat"),
+        Dense(2),
+    ],
+    "TimeDistributed Dense": lambda: [
+        layers.TimeDistributed(Dense(6, activation="relu")),
+        GRU(6, return_sequences=True),
+        layers.TimeDistributed(Dense(3)),
+    ],
+    "TimeDistributed convolution": lambda: [
+        layers.Reshape((12, 7, 1)),
+        layers.TimeDistributed(layers.Conv1D(3, 3, activation="relu")),
+        layers.TimeDistributed(layers.Flatten()),
+        GRU(6),
+    ],
+    "Conv1D, pooling": lambda: [
+        layers.Conv1D(8, 3, padding="same", activation="relu"),
+        layers.MaxPooling1D(2),
+        GRU(6, return_sequences=True),
+        layers.GlobalMaxPooling1D(),
+        Dense(3),
+    ],
+    "Conv2D, DepthwiseConv2D, BatchNormalization": lambda: [
+        layers.Reshape((12, 7, 1)),
+        layers.Conv2D(4, 3, padding="same"),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.DepthwiseConv2D(3, padding="same"),
+        layers.AveragePooling2D((1, 2)),
+        layers.Reshape((12, 12)),
+        LSTM(6),
+    ],
+    "DepthwiseConv1D, Normalization": lambda: [
+        _normalization(),
+        layers.DepthwiseConv1D(3, padding="same"),
+        GRU(6),
+        Dense(2),
+    ],
+    "BatchNormalization": lambda: [GRU(6, return_sequences=True), layers.BatchNormalization(), GRU(6), Dense(2)],
+    "LeakyReLU, Softmax": lambda: [Dense(8), layers.LeakyReLU(), LSTM(6), Dense(4), layers.Softmax()],
+    "SimpleRNN": lambda: [SimpleRNN(9, return_sequences=True), SimpleRNN(6, go_backwards=True, use_bias=False)],
+}
+
+
+def _residual():
+    x = keras.Input((12, 7), name="x")
+    y = Dense(8)(x)
+    z = layers.Add()([y, GRU(8, return_sequences=True)(y)])
+    wide, narrow = layers.Conv1D(4, 5, padding="same")(z), LSTM(4, return_sequences=True)(z)
+    z = layers.Concatenate()([wide, narrow, layers.Multiply()([wide, narrow])])
+    return keras.Model(x, {"classes": Dense(3, name="classes")(SimpleRNN(6)(z)), "frames": Dense(2, name="frames")(z)})
+
+
+def _nested():
+    """A recurrent encoder inside a model inside a model, called twice."""
+    frames = keras.Input((12, 7))
+    encoder = keras.Sequential([keras.Input((12, 7)), Dense(5), layers.Bidirectional(GRU(4))], name="encoder")
+    inner = keras.Model(frames, encoder(frames), name="inner")
+    a, b = keras.Input((12, 7), name="a"), keras.Input((12, 7), name="b")
+    return keras.Model([a, b], Dense(2, name="distance")(layers.Subtract()([inner(a), inner(b)])))
+
+
+def _embedding():
+    words = keras.Input((12,), dtype="int32", name="words")
+    vectors = layers.Embedding(20, 6, keras.initializers.RandomNormal(stddev=1.0))(words)
+    return keras.Model(words, Dense(3, name="classes")(GRU(6)(vectors)))
+
+
+GRAPHS = {"residual and branches": (_residual, "x"), "nested": (_nested, "a b"), "embedding": (_embedding, "words")}
+
+
+def _check(model, x, weights):
+    # Biases and batch statistics as after training.
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        if variable.name in ("bias", "moving_mean", "beta"):
+            variable.assign_add(rng.normal(0, 0.3, variable.shape))
+    converted = ksr.convert(model, x, weights=weights)
+    expected = keras.tree.flatten(model.predict(x, verbose=0))
+    for name in ENGINES:
+        engine = converted.engine(name)
+        outputs = converted.predict(x, name)
+        outputs = [outputs] if len(engine.outputs) == 1 else outputs
+        for ours, keras_output, tensor in zip(outputs, expected, engine.outputs, strict=True):
+            error = np.abs(ours - keras_output)
+            assert error.max() <= 1e-5 if weights == "float32" else error.mean() <= 2 * tensor.scale, name
+    return converted
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+@pytest.mark.parametrize("stack", STACKS.values(), ids=STACKS)
+def test_stacks(stack, weights):
+    _check(event_model(stack()), sequences(), weights)
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+@pytest.mark.parametrize(("build", "inputs"), GRAPHS.values(), ids=GRAPHS)
+def test_graphs(build, inputs, weights):
+    keras.utils.set_random_seed(0)
+    model = build()
+    data = {name: sequences(seed=i) for i, name in enumerate(inputs.split())}
+    if inputs == "words":
+        data = {"words": np.random.default_rng(0).integers(0, 20, (24, 12), np.int32)}
+    converted = _check(model, data, weights)
+    assert [tensor.name for tensor in Model(converted.data).outputs] == model.output_names
+
+
+def test_events_in_both_directions():
+    model, x = event_model([layers.Bidirectional(EventGRU(8, return_sequences=True, readout="cell"))]), sequences()
+    converted = ksr.convert(model, x)
+    assert np.abs(converted.predict(x) - model.predict(x, verbose=0)).mean() <= 0.01
+    np.testing.assert_array_equal(converted.predict(x, "native"), converted.predict(x, "reference"))
+    assert [op.name for op in Model(converted.data).operators].count("KsrEventGru") == 2
+
+
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        (lambda: [layers.Bidirectional(keras.layers.RNN(layers.GRUCell(4)), name="both")], r"'both' .*holds a RNN"),
+        (lambda: [layers.Reshape((12, 7, 1)), layers.TimeDistributed(GRU(4, name="inner"))], "'inner' .*TimeDistrib"),
+    ],
+)
+def test_refusals(stack, message):
+    with pytest.raises(ValueError, match=message):
+        ksr.convert(event_model(stack()), sequences())

@@ -1,0 +1,81 @@
+#include "ksr_simple_rnn.h"
+
+#include <string.h>
+
+#include "gates_f32.h"
+#include "gates_i8.h"
+#include "recurrent.h"
+
+enum { STATE_H = KSR_OWN_INPUTS, INPUTS };
+
+typedef struct simple_rnn_node {
+  ksr_recurrent recurrent;
+  void *h; /* NULL: zero at the start, kept in scratch */
+} simple_rnn_node;
+
+/* Fills `rnn` from a node; on anything wrong the status names it. */
+static ksr_status read_node(const ksr_node *node, simple_rnn_node *rnn) {
+  const ksr_slots slots = {1, 0};
+  ksr_recurrent_options options;
+  ksr_recurrent *r = &rnn->recurrent;
+  ksr_status status = ksr_recurrent_read(r, node, &options, sizeof(options), KSR_OWN_INPUTS, INPUTS);
+  if (status == KSR_OK) status = ksr_recurrent_read_weights(r, node, slots, slots);
+  if (status != KSR_OK) return status;
+  return ksr_recurrent_read_state(r, node, STATE_H, KSR_INT8, &rnn->h) ? KSR_OK : KSR_BAD_STATE;
+}
+
+static uint32_t state_size(const ksr_recurrent *r) {
+  return (uint32_t)r->options.units * (r->is_int8 ? (uint32_t)sizeof(int8_t) : (uint32_t)sizeof(float));
+}
+
+static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
+  simple_rnn_node rnn;
+  ksr_status status = read_node(node, &rnn);
+  if (status == KSR_OK) status = ksr_recurrent_check(&rnn.recurrent, node);
+  if (status != KSR_OK) return status;
+  *scratch_size = ksr_accumulators_size(&rnn.recurrent) + state_size(&rnn.recurrent);
+  return KSR_OK;
+}
+
+static void step_i8(const ksr_recurrent *r, int32_t step, int8_t *h, int32_t *acc) {
+  const ksr_recurrent_options *o = &r->options;
+  int8_t *output = ksr_recurrent_output(r, step);
+  ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
+  for (int32_t j = 0; j < o->units; ++j) {
+    if (h[j]) ksr_matrix_add_i8(&r->recurrent_kernel, j, h[j] * (1 << o->h_shift), acc);
+  }
+  for (int32_t i = 0; i < o->units; ++i) {
+    const int32_t hidden = ksr_tanh_i8(o, ksr_pre_activation(o, 0, acc[i]));
+    h[i] = (int8_t)ksr_operand_i8(o, hidden);
+    if (output) output[i] = ksr_output_i8(o, hidden);
+  }
+}
+
+static void step_f32(const ksr_recurrent *r, int32_t step, float *h, float *acc) {
+  float *output = ksr_recurrent_output(r, step);
+  ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
+  for (int32_t j = 0; j < r->options.units; ++j) {
+    if (h[j] != 0.0f) ksr_matrix_add_f32(&r->recurrent_kernel, j, h[j], acc);
+  }
+  for (int32_t i = 0; i < r->options.units; ++i) {
+    h[i] = tanhf(acc[i]);
+    if (output) output[i] = h[i];
+  }
+}
+
+static void invoke(const ksr_node *node, void *scratch) {
+  simple_rnn_node rnn;
+  if (read_node(node, &rnn) != KSR_OK) return;
+  const ksr_recurrent *r = &rnn.recurrent;
+  void *h = rnn.h ? rnn.h : (uint8_t *)scratch + ksr_accumulators_size(r);
+  if (!rnn.h) memset(h, 0, state_size(r));
+  for (int32_t step = 0; step < r->steps; ++step) {
+    if (r->is_int8) {
+      step_i8(r, step, h, scratch);
+    } else {
+      step_f32(r, step, h, scratch);
+    }
+  }
+}
+
+const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", prepare, invoke};
