@@ -1,6 +1,7 @@
 """Ordered-neurons LSTM: master gates that open and close its chunks of units in order."""
 
 from operator import attrgetter
+from typing import ClassVar
 
 import keras
 from keras import ops
@@ -25,8 +26,9 @@ class ONLSTMCell(keras.layers.Layer):
         `kernel` W (features, 4 * units), `recurrent_kernel` R (units, 4 * units) and `bias` b (4 * units,), gates in
         the order i, f, g, o of `keras.layers.LSTMCell`, whose weights load unchanged;
         `master_kernel` V (features, 2 * chunks), `master_recurrent_kernel` U (units, 2 * chunks) and `master_bias` d
-        (2 * chunks,), gates in the order f~, i~, with chunks = units / chunk_size. The pruning callbacks leave these
-        dense: they are few, and each of their columns steers a whole chunk.
+        (2 * chunks,), gates in the order f~, i~, with chunks = units / chunk_size.
+
+    The pruning callbacks prune all four matrices, as Selfish-RNN does; blocks must not be wider than `chunks`.
 
     Source: Shen et al., "Ordered neurons: integrating tree structures into recurrent neural networks", ICLR 2019,
     arXiv:1810.09536, equations 9 to 14; one of the networks that Selfish-RNN trains (Liu et al., ICML 2021,
@@ -69,7 +71,7 @@ class ONLSTMCell(keras.layers.Layer):
     (8, 32)
     """
 
-    gates = 4
+    gates: ClassVar = {"kernel": 4, "recurrent_kernel": 4, "master_kernel": 2, "master_recurrent_kernel": 2}
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 
 # Gates side by side in the columns of a cell's kernel and recurrent kernel. A cell of another class says so itself, by
-# an integer attribute `gates`.
+# an attribute `gates`: an integer, or a dict {name of a weight: its gates}.
 _GATES = {keras.layers.SimpleRNNCell: 1, keras.layers.GRUCell: 3, keras.layers.LSTMCell: 4}
 
 
@@ -30,8 +30,9 @@ class Kernel:
 def find_kernels(model, layers=None):
     """Finds the prunable kernels of a built model, in nested models and in wrappers too.
 
-    Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM, EventGRU and any cell with these weights and
-    an integer attribute `gates`, `kernel` of Dense and `embeddings` of Embedding. A shared weight is found once.
+    Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM and any cell with these weights and an integer
+    attribute `gates`, as those of this package; the weights that a cell with a dict `gates` names there, as ONLSTM's
+    master kernels; `kernel` of Dense and `embeddings` of Embedding. A shared weight is found once.
 
     Args:
         model: Built `keras.Model` or layer.
@@ -80,22 +81,25 @@ def find_kernels(model, layers=None):
 def _kernels_of(layer, path):
     """The kernels of one layer, or the reason why it has none: (list, None) or (None, reason)."""
     if isinstance(layer, keras.layers.Embedding):
-        names, gates = ("embeddings",), 1
+        gates = {"embeddings": 1}
     elif isinstance(layer, keras.layers.Dense):
-        names, gates = ("kernel",), 1
+        gates = {"kernel": 1}
     elif hasattr(layer, "recurrent_kernel"):
-        names, gates = ("kernel", "recurrent_kernel"), _gates(layer)
+        gates = _gates(layer)
         if gates is None:
             return None, f"{type(layer).__name__} does not say how many gates its kernels hold (attribute `gates`)"
     else:
         return None, f"{type(layer).__name__} has no kernel of a kind that can be pruned"
-    return [Kernel(f"{path}/{name}", getattr(layer, name), gates, layer) for name in names], None
+    return [Kernel(f"{path}/{name}", getattr(layer, name), count, layer) for name, count in gates.items()], None
 
 
 def _gates(cell):
-    if isinstance(getattr(cell, "gates", None), int):
-        return cell.gates
-    return next((gates for kind, gates in _GATES.items() if isinstance(cell, kind)), None)
+    gates = getattr(cell, "gates", None)
+    if isinstance(gates, dict):
+        return gates
+    if not isinstance(gates, int):
+        gates = next((gates for kind, gates in _GATES.items() if isinstance(cell, kind)), None)
+    return None if gates is None else {"kernel": gates, "recurrent_kernel": gates}
 
 
 def _unfit(kernel):

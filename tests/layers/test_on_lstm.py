@@ -276,8 +276,8 @@ def test_learns_to_recall_the_first_input_and_stays_pruned():
     pruning = MagnitudePruning(ConstantSparsity(0.5, begin_step=20), block_shape=(1, 4), layers="ordered")
     model.fit(x, x[:, 0], epochs=40, verbose=0, callbacks=[pruning])
     found = {kernel.variable.name: kernel for kernel in find_kernels(model)[0]}
-    for name in ("kernel", "recurrent_kernel"):
-        assert found[name].gates == 4
+    for name, gates in (("kernel", 4), ("recurrent_kernel", 4), ("master_kernel", 2), ("master_recurrent_kernel", 2)):
+        assert found[name].gates == gates
         blocks = numpy(found[name].variable.value).reshape(-1, 4)
         assert np.mean(np.all(blocks == 0, axis=1)) == 0.5 == np.mean(blocks == 0)
     # Without memory of the first input the error is 1.

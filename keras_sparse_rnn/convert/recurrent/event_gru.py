@@ -17,6 +17,18 @@ class EventGRULayer(RecurrentLayer):
 
     LAYER: ClassVar[type] = EventGRU
 
+    def check(self, stateful):
+        super().check(stateful)
+        if self.layer.zoneout:
+            raise ValueError(
+                f"layer '{self.name}' has zoneout={self.layer.zoneout}, which keeps a part of each state; only 0 can "
+                "be converted."
+            )
+        if stateful and not self.layer.carry_cell:
+            raise ValueError(
+                f"layer '{self.name}' has carry_cell=False; only True can be converted with stateful=True."
+            )
+
     def observe(self, x, name, stateful):
         changes = {"return_sequences": True, "activity_regularizer": None, "stateful": stateful}
         kinds = READOUTS if self.layer.readout == "trace" else READOUTS[:2]
