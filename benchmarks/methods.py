@@ -22,12 +22,12 @@ from pathlib import Path
 
 import numpy as np
 
-BATCH, LEARNING_RATE, WEIGHT_DECAY, CLIP, DROPOUT, EVENT_PENALTY = 64, 1e-2, 0.01, 1.0, 0.1, 2.0
+BATCH, WEIGHT_DECAY, CLIP, DROPOUT, EVENT_PENALTY = 64, 0.01, 1.0, 0.1, 2.0
 NOISE, OFFSET = 0.4, 0.2  # deviations of the noise on each feature, and of that which is constant over a recording
 RAMP = (0.10, 0.65)  # shares of the training between which magnitude pruning goes on
-LASSO = {"EventGRU": 1e-4, "DeltaGRU": 1e-4, "GRU": 1e-4, "LSTM": 1e-4}
-QUANTILE_FACTOR = collections.defaultdict(lambda: 1.0)
-SGD_RATE, SGD_CLIP = 1.0, 0.25
+LASSO = 1e-4
+Q_FACTOR = {"threshold 1x1": 1.0, "GLP 1x8": 0.5}  # of the paper's q, for about 90 % zeros
+SGD_RATE, SGD_CLIP = 10.0, 0.25
 INPUT_THRESHOLD, HIDDEN_THRESHOLD = 0.5, 0.2  # of DeltaGRU, in deviations of a feature and in units of the state
 
 SIZES = ["EventGRU 128", "DeltaGRU 128", "GRU 128", "LSTM 128"]
@@ -188,7 +188,7 @@ def recurrent_layer(kind, units, method):
     options = {}
     if method.startswith("GLP"):
         gates = {"LSTM": 4}.get(kind, 3)
-        lasso = ksr.regularizers.BlockGroupLasso(LASSO[kind], block(method), gates)
+        lasso = ksr.regularizers.BlockGroupLasso(LASSO, block(method), gates)
         options = {"kernel_regularizer": lasso, "recurrent_regularizer": lasso}
     if kind == "EventGRU":
         penalty = ksr.regularizers.EventPenalty(EVENT_PENALTY)
@@ -211,10 +211,11 @@ def sparsity(method):
     return int(re.search(r"(\d+) %", method)[1]) / 100
 
 
-def adamw(package, steps):
+def adamw(package, net, steps):
     """AdamW with a warm-up and a cosine to zero, of keras or of tf_keras."""
+    highest = 1e-2 if parse_net(net)[1] == 128 else 2e-2
     rate = package.optimizers.schedules.CosineDecay(
-        LEARNING_RATE / 20, steps - steps // 20, warmup_target=LEARNING_RATE, warmup_steps=steps // 20
+        highest / 20, steps - steps // 20, warmup_target=highest, warmup_steps=steps // 20
     )
     return package.optimizers.AdamW(rate, weight_decay=WEIGHT_DECAY, clipnorm=CLIP)
 
@@ -228,30 +229,30 @@ def recipe(cell, seed, steps, arguments):
     net, method = cell.split(" | ")
     share = lambda *shares: [round(share * steps) for share in shares]  # noqa: E731
     if method == "dense":
-        return adamw(keras, steps), []
+        return adamw(keras, net, steps), []
     if method.startswith("magnitude"):
         schedule = schedules.PolynomialDecay(0.0, sparsity(method), *share(*RAMP), frequency=steps // 100)
-        return adamw(keras, steps), [callbacks.MagnitudePruning(schedule, block(method))]
+        return adamw(keras, net, steps), [callbacks.MagnitudePruning(schedule, block(method))]
     if method.startswith(("threshold", "GLP")):
-        q = QUANTILE_FACTOR[net, method] * dense_quantile(net, seed, arguments)
+        q = Q_FACTOR[method] * dense_quantile(net, seed, arguments)
         begin, ramp, end = share(0.1, 0.25, 0.5)
         schedule = schedules.RampThreshold(begin, ramp, end, q=q, frequency=steps // 100)
-        return adamw(keras, steps), [callbacks.ThresholdPruning(schedule, block(method))]
+        return adamw(keras, net, steps), [callbacks.ThresholdPruning(schedule, block(method))]
     density, epoch = 1 - sparsity(method), len(load(20, arguments.split).train) // BATCH
     if method.startswith("SET"):
-        return adamw(keras, steps), [callbacks.SET(density, 0.3, frequency=epoch, seed=seed)]
+        return adamw(keras, net, steps), [callbacks.SET(density, 0.3, frequency=epoch, seed=seed)]
     if method.startswith("RigL"):
         fraction = schedules.CosineDecay(0.3, 0.0, 0, *share(0.75), frequency=epoch)
-        return adamw(keras, steps), [callbacks.RigL(density, fraction, seed=seed)]
+        return adamw(keras, net, steps), [callbacks.RigL(density, fraction, seed=seed)]
     training = callbacks.SelfishRNN(density, schedules.CosineDecay(0.5, 0.005, 0, steps, frequency=epoch), seed=seed)
     if "SNT-ASGD" in method:
         from keras_sparse_rnn import optimizers
 
-        return optimizers.SNTASGD(SGD_RATE, clipnorm=SGD_CLIP), [
+        return optimizers.SNTASGD(SGD_RATE, global_clipnorm=SGD_CLIP), [
             training,
             callbacks.NonMonotonicTrigger(monitor="loss"),
         ]
-    return adamw(keras, steps), [training]
+    return adamw(keras, net, steps), [training]
 
 
 def dense_quantile(net, seed, arguments):
@@ -298,7 +299,7 @@ def train_by_tfmot(cell, seed, arguments):
             layers.Dense(len(data.classes), activation="softmax"),
         ]
     )
-    model.compile(adamw(tf_keras, steps), "sparse_categorical_crossentropy")
+    model.compile(adamw(tf_keras, net, steps), "sparse_categorical_crossentropy")
     step = tfmot.sparsity.keras.UpdatePruningStep()
     model.fit(batches(data.train, seed), steps_per_epoch=steps // epochs, epochs=epochs, callbacks=[step], verbose=0)
     stripped = tfmot.sparsity.keras.strip_pruning(model)
