@@ -255,17 +255,17 @@ def test_density_of_one_leaves_training_as_it_is():
 
 
 def test_sparse_from_the_beginning_it_learns_what_came_first():
-    """Four symbols, each shown once and then noise: a tenth of a GRU's weights tells which one it was."""
+    """Four symbols, each shown once and then noise: a fifth of a GRU's weights tells which one it was."""
     rng = np.random.default_rng(4)
     symbol = rng.integers(4, size=512)
-    x = rng.normal(scale=0.3, size=(512, 8, 4)).astype("float32")
+    x = rng.normal(scale=0.3, size=(512, 4, 4)).astype("float32")
     x[np.arange(512), 0, symbol] += 2
     keras.utils.set_random_seed(1)
-    model = keras.Sequential([keras.Input((8, 4)), layers.GRU(24), layers.Dense(4, "softmax")])
-    model.compile(optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=JIT)
-    schedule = CosineDecay(0.5, 0.005, begin_step=0, end_step=150, frequency=10)
-    model.fit(x[:384], symbol[:384], batch_size=32, epochs=20, verbose=0, callbacks=[SelfishRNN(0.1, schedule)])
-    assert measure(model) == pytest.approx(0.9, abs=0.001)
+    model = keras.Sequential([keras.Input((4, 4)), layers.GRU(16), layers.Dense(4, "softmax")])
+    model.compile(optimizers.Adam(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=JIT)
+    schedule = CosineDecay(0.5, 0.005, begin_step=0, end_step=26, frequency=5)
+    model.fit(x[:384], symbol[:384], batch_size=64, epochs=6, verbose=0, callbacks=[SelfishRNN(0.2, schedule)])
+    assert measure(model) == pytest.approx(0.8, abs=0.001)
     assert model.evaluate(x[384:], symbol[384:], verbose=0)[1] > 0.9
 
 
