@@ -7,6 +7,7 @@ interpreters load where they are used.
 from keras_sparse_rnn import callbacks, initializers, layers, optimizers, regularizers, runtime, schedules, sparsity
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
+from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.shrink import shrink
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "callbacks",
     "convert",
     "initializers",
+    "inspect",
     "layers",
     "optimizers",
     "regularizers",

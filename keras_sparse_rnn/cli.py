@@ -12,6 +12,7 @@ from pathlib import Path
 
 from keras_sparse_rnn import demo
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.verbs import inspect
 
 
 def main(argv=None):
@@ -45,6 +46,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"keras-sparse-rnn {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_demo(verbs)
+    inspect.add(verbs)
     return parser
 
 

@@ -17,6 +17,7 @@ def convert(
     time_steps=None,
     stateful=False,
     block_size=None,
+    labels=None,
     verify=True,
 ):
     """Converts a Keras model with recurrent layers to a `.tflite` model.
@@ -45,6 +46,7 @@ def convert(
             sequences of any whole number of chunks, as long as in use.
         block_size: Width of a block along the units: 4, 8 or 16. By default the one that takes the fewest bytes, for
             each layer.
+        labels: Names of the classes, for the file's metadata.
         verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
 
     Returns:
@@ -66,4 +68,4 @@ def convert(
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}; given: {value!r}.")
-    return run(model, representative_data, weights == "int8", target, time_steps, stateful, block_size, verify)
+    return run(model, representative_data, weights == "int8", target, time_steps, stateful, block_size, labels, verify)

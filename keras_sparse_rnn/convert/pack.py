@@ -1,10 +1,13 @@
 """Assembles the `.tflite`: our ops and their constants, wired to the converted rest."""
 
+import json
+
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.runtime.model import METADATA
 
 _TENSOR_TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
@@ -113,8 +116,13 @@ class ModelWriter:
         self._file.operatorCodes.append(code)
         return len(self._file.operatorCodes) - 1
 
-    def finish(self, inputs, outputs):
-        """The bytes of the model; `inputs` and `outputs` are dicts from names to tensor numbers, in their order."""
+    def finish(self, inputs, outputs, metadata=None):
+        """The bytes of the model.
+
+        Args:
+            inputs, outputs: Dicts from names to tensor numbers, in their order.
+            metadata: What to note under `METADATA`, as JSON.
+        """
         graph, file = self._graph, self._file
         graph.inputs, graph.outputs = list(inputs.values()), list(outputs.values())
         for name, number in (*inputs.items(), *outputs.items()):
@@ -126,6 +134,12 @@ class ModelWriter:
         file.signatureDefs = [signature]
         file.description = f"keras-sparse-rnn {__version__}"
         file.metadata = [entry for entry in file.metadata or [] if entry.name == b"min_runtime_version"]
+        if metadata is not None:
+            buffer, entry = schema.BufferT(), schema.MetadataT()
+            buffer.data = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+            entry.name, entry.buffer = METADATA, len(file.buffers)
+            file.buffers.append(buffer)
+            file.metadata.append(entry)
         file.buffers = self._used_buffers()
         builder = flatbuffers.Builder(1024)
         builder.Finish(file.Pack(builder), b"TFL3")

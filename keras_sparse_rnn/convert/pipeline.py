@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.lower import lower
 from keras_sparse_rnn.convert.pack import ModelWriter
@@ -13,6 +14,7 @@ from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer
 from keras_sparse_rnn.convert.report import LayerReport, Report
 from keras_sparse_rnn.convert.verify import verify_layer, verify_outputs
+from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.runtime.block_sparse import BLOCKS
 from keras_sparse_rnn.runtime.native import load_library
 from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp
@@ -40,7 +42,7 @@ class PackedCall:
     x_scale: Scale | None
 
 
-def run(model, representative_data, is_int8, target, time_steps, stateful, block_size, verify):
+def run(model, representative_data, is_int8, target, time_steps, stateful, block_size, labels, verify):
     """`ksr.convert` with checked arguments."""
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -64,9 +66,12 @@ def run(model, representative_data, is_int8, target, time_steps, stateful, block
         calibration[id(tensor)] = _each(array)
 
     rest = lower(cut, calibration if is_int8 else None)
-    file, packed = _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size)
+    weights = "int8" if is_int8 else "float32"
+    metadata = {"weights": weights, "target": target, "stateful": stateful, "labels": labels and list(labels)}
+    metadata["time_steps"] = cut.time_steps
+    file, packed = _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, metadata)
     layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]
-    report = Report(weights="int8" if is_int8 else "float32", target=target, file_bytes=len(file), layers=layers)
+    report = Report(weights=weights, target=target, inspection=inspect(file, engines=()), layers=layers)
     converted = ConvertedModel(file, report)
     if verify:
         for call, seen, layer in zip(packed, observed, layers, strict=True):
@@ -108,7 +113,7 @@ def _each(chunks):
     return chunks.reshape(-1, *chunks.shape[2:])
 
 
-def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size):
+def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, metadata):
     """The file's bytes, and the `PackedCall`s."""
     writer = ModelWriter(rest.data)
     numbers = {}  # id of a symbolic tensor -> its number in the file
@@ -133,7 +138,9 @@ def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size):
         writer.add_recurrent(call.layer.name, packed[-1].op, packed[-1].constants, x, y, stateful=stateful)
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
-    return writer.finish(inputs, outputs), packed
+    zeros = sum(call.op.zeros * call.op.weights for call in packed)
+    metadata = {"version": __version__, "sparsity": zeros / sum(call.op.weights for call in packed), **metadata}
+    return writer.finish(inputs, outputs, metadata), packed
 
 
 def _pack_smallest(layer, scales, seen, blocks):

@@ -62,6 +62,7 @@ class Plan:
         observed: `[calls, outputs]`: `[x, y, states]` of each call, with the states that its `observe` gives, and the
             model's outputs.
         has_time: For each input, whether its first axis is time.
+        time_steps: Steps of one inference.
     """
 
     inputs: list
@@ -73,6 +74,7 @@ class Plan:
     probe: keras.Model
     observed: list
     has_time: list
+    time_steps: int
 
 
 def plan(model, time_steps=None, stateful=False):
@@ -135,6 +137,7 @@ def plan(model, time_steps=None, stateful=False):
         probe=keras.Model(probe_inputs, keras.tree.flatten(observed)),
         observed=observed,
         has_time=has_time,
+        time_steps=max(int(call.x.shape[1]) for call in walk.calls),
     )
 
 

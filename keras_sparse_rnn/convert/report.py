@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-import numpy as np
+from keras_sparse_rnn.inspection import Inspection
 
 
 @dataclass
@@ -37,8 +37,6 @@ class LayerReport:
     @classmethod
     def of(cls, call, seen):
         op = call.op
-        stored = op.kernel.size + op.recurrent_kernel.size
-        nonzero = np.count_nonzero(op.kernel) + np.count_nonzero(op.recurrent_kernel)
         parts = {name: part for name, part in zip(op.CONSTANTS, call.constants, strict=True) if part is not None}
         matrices = [name for name in parts if name.endswith("kernel")]
         return cls(
@@ -46,10 +44,10 @@ class LayerReport:
             units=op.options.units,
             inputs=len(op.kernel),
             block=op.options.block,
-            sparsity=1 - nonzero / stored,
+            sparsity=op.zeros,
             storage=tuple("blocks" if f"{name}_index" in parts else "dense" for name in matrices),
             bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
-            dense_bytes=stored * op.kernel.itemsize,
+            dense_bytes=op.weights * op.kernel.itemsize,
             event_rate=call.layer.event_rate(seen.states),
         )
 
@@ -60,7 +58,8 @@ class Report:
 
     Attributes:
         weights, target: As asked for.
-        file_bytes: Size of the `.tflite` file.
+        inspection: An `Inspection` of the file, as `ksr.inspect` gives it: each op and tensor, and totals; its engines
+            are not tried.
         layers: A `LayerReport` for each recurrent layer.
         engines: The engines in which the whole model was run to verify it.
         output_error: Mean absolute distance of the outputs from Keras's; None where not verified.
@@ -71,15 +70,21 @@ class Report:
 
     weights: str
     target: str
-    file_bytes: int
+    inspection: Inspection
     layers: list
     engines: list = field(default_factory=list)
     output_error: float | None = None
     equal_decisions: float | None = None
     arena_bytes: int | None = None
 
+    @property
+    def file_bytes(self):
+        """Size of the `.tflite` file."""
+        return self.inspection.file_bytes
+
     def __str__(self):
-        lines = [f"{self.weights} model for {self.target}, {self.file_bytes:,} bytes"]
+        state = f", {self.inspection.state_bytes:,} bytes of state" if self.inspection.state_bytes else ""
+        lines = [f"{self.weights} model for {self.target}, {self.file_bytes:,} bytes{state}"]
         for layer in self.layers:
             events = "" if layer.event_rate is None else f", {layer.event_rate:.1%} events"
             lines.append(
@@ -97,4 +102,5 @@ class Report:
             lines.append(f"  outputs in {', '.join(self.engines)}: mean error {self.output_error:.2g}{decisions}")
         if self.arena_bytes is not None:
             lines.append(f"  TensorFlow Lite Micro arena: {self.arena_bytes:,} bytes")
+        lines.append(f"  ops to register: {', '.join(self.inspection.register)}")
         return "\n".join(lines)

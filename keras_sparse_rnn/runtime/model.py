@@ -1,11 +1,14 @@
 """A `.tflite` file, read into plain objects."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-_DTYPES = {
+METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
+
+DTYPES = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.INT8: np.int8,
     schema.TensorType.UINT8: np.uint8,
@@ -83,6 +86,8 @@ class Model:
         operators: Its ops in the order of execution, a tuple of `Operator`.
         inputs, outputs: Tuples of `TensorInfo`.
         input_indices, output_indices: Their numbers in `tensors`.
+        metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "target", "stateful",
+            "time_steps", "sparsity" (share of zeros in the recurrent weights) and "labels"; `{}` for other files.
 
     Raises:
         ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph).
@@ -90,23 +95,14 @@ class Model:
 
     def __init__(self, data):
         self.data = bytes(data)
-        if self.data[4:8] != b"TFL3":
-            raise ValueError(f"model is no .tflite file: its {len(self.data)} bytes lack the mark TFL3 at offset 4.")
-        try:
-            self._read(schema.ModelT.InitFromPackedBuf(self.data))
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"model cannot be read as a .tflite file: {error}") from error
-        except Exception as error:  # flatbuffers raises struct.error for reads past the end
-            if type(error).__name__ != "error":
-                raise
-            raise ValueError(f"model is damaged or truncated: {error}") from error
+        read_file(self.data, self._read)
 
     def _read(self, file):
         if len(file.subgraphs) != 1:
             raise ValueError(f"one subgraph is supported, the file has {len(file.subgraphs)}")
         graph = file.subgraphs[0]
         self.tensors = tuple(_read_tensor(tensor, file.buffers) for tensor in graph.tensors)
-        self.operators = tuple(_read_operator(op, file.operatorCodes) for op in graph.operators)
+        self.operators = tuple(read_operator(op, file.operatorCodes) for op in graph.operators)
         self.input_indices = tuple(int(i) for i in graph.inputs)
         self.output_indices = tuple(int(i) for i in graph.outputs)
         for op in self.operators:
@@ -115,10 +111,32 @@ class Model:
                     raise ValueError(f"op {op.name} uses tensor {i} of {len(self.tensors)}")
         self.inputs = tuple(self.tensors[i] for i in self.input_indices)
         self.outputs = tuple(self.tensors[i] for i in self.output_indices)
+        self.metadata = {}
+        for entry in file.metadata or []:
+            if entry.name == METADATA.encode():
+                self.metadata = json.loads(bytes(file.buffers[entry.buffer].data))
+
+
+def read_file(data, read):
+    """`read(file)` of a `.tflite` file, as the schema's object.
+
+    Raises:
+        ValueError: The bytes are no `.tflite` file, or `read` finds them damaged.
+    """
+    if data[4:8] != b"TFL3":
+        raise ValueError(f"model is no .tflite file: its {len(data)} bytes lack the mark TFL3 at offset 4.")
+    try:
+        return read(schema.ModelT.InitFromPackedBuf(data))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"model cannot be read as a .tflite file: {error}") from error
+    except Exception as error:  # flatbuffers raises struct.error for reads past the end
+        if type(error).__name__ != "error":
+            raise
+        raise ValueError(f"model is damaged or truncated: {error}") from error
 
 
 def _read_tensor(tensor, buffers):
-    dtype = np.dtype(_DTYPES[tensor.type])
+    dtype = np.dtype(DTYPES[tensor.type])
     shape = () if tensor.shape is None else tuple(int(d) for d in tensor.shape)
     raw = buffers[tensor.buffer].data
     data = None
@@ -140,7 +158,7 @@ def _read_tensor(tensor, buffers):
     return TensorInfo(name, shape, dtype, scale, zero_point, data, bool(tensor.isVariable))
 
 
-def _read_operator(op, codes):
+def read_operator(op, codes):
     code = codes[op.opcodeIndex]
     builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
     is_custom = builtin == schema.BuiltinOperator.CUSTOM

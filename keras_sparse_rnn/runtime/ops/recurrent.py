@@ -137,6 +137,16 @@ class RecurrentOp(ABC):
             **{name: arrays[name] for name in cls._own_vectors()},
         )
 
+    @property
+    def zeros(self):
+        """Share of its weights that are zero."""
+        return 1 - (np.count_nonzero(self.kernel) + np.count_nonzero(self.recurrent_kernel)) / self.weights
+
+    @property
+    def weights(self):
+        """Number of its weights, zeros included: the MACs of a step that skips nothing."""
+        return self.kernel.size + self.recurrent_kernel.size
+
     def _matrices(self):
         """`(kernel, slots)` of each stored matrix by its name."""
         return {

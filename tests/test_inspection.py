@@ -1,0 +1,136 @@
+"""What `inspect` says of files, ours and others."""
+
+import gzip
+import json
+import sys
+
+import keras
+import numpy as np
+import pytest
+from event_models import event_model, prune, sequences
+from keras.layers import GRU, Dense
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.cli import main
+from keras_sparse_rnn.runtime.model import Model
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="conversion needs TensorFlow")
+
+
+@pytest.fixture(scope="module")
+def converted():
+    model = event_model([GRU(32, return_sequences=True, name="gru"), Dense(5, name="classes")])
+    prune(model.layers[0])
+    return ksr.convert(model, sequences(), stateful=True, time_steps=3, labels=["a", "b", "c", "d", "e"], verify=False)
+
+
+def test_ops_and_totals(converted):
+    inspection = ksr.inspect(converted.data)
+    gru, dense = inspection.ops
+    layer = converted.report.layers[0]
+    assert (gru.name, gru.is_custom, gru.block, gru.output) == ("KsrGru", True, 4, (1, 3, 32))
+    assert gru.zeros == pytest.approx(layer.sparsity) and 0.85 < gru.zeros < 0.95
+    bias = 4 * 32 * 4
+    assert (gru.bytes, gru.dense_bytes) == (layer.bytes + bias, layer.dense_bytes + bias)
+    assert gru.macs == 3 * (7 + 32) * 3 * 32
+    assert (dense.name, dense.macs, dense.bytes, dense.block) == ("FULLY_CONNECTED", 3 * 32 * 5, 160, None)
+    assert inspection.macs == gru.macs + dense.macs
+    assert inspection.weight_bytes == gru.bytes + dense.bytes
+    assert inspection.gzip_weight_bytes < inspection.dense_weight_bytes
+    assert inspection.file_bytes == len(converted.data)
+    assert inspection.gzip_bytes == len(gzip.compress(converted.data, mtime=0))
+    assert inspection.state_bytes == 32 * 2  # int16
+    assert [t.name for t in gru.tensors if t.is_variable] == ["gru/h"]
+    assert inspection.register == ("AddFullyConnected", "KsrGru")
+
+
+def test_memory_and_engines(converted):
+    inspection = ksr.inspect(converted.data)
+    assert {name: inspection.engines[name] for name in ("litert", "native", "reference")} == dict.fromkeys(
+        ("litert", "native", "reference")
+    )
+    if inspection.engines["tflm"] is None:
+        memory = converted.engine("tflm").memory
+        assert (inspection.arena_bytes, inspection.persistent_bytes) == (
+            memory["arena_size"],
+            memory["persistent_bytes"],
+        )
+    assert converted.report.inspection.engines == {} and converted.report.inspection.ops == inspection.ops
+
+
+def test_metadata(converted):
+    noted = Model(converted.data).metadata
+    assert noted["version"] == ksr.__version__ and noted["labels"] == ["a", "b", "c", "d", "e"]
+    assert (noted["weights"], noted["target"], noted["stateful"], noted["time_steps"]) == ("int8", "tflm", True, 3)
+    assert noted["sparsity"] == pytest.approx(converted.report.layers[0].sparsity)
+    assert json.loads(ksr.inspect(converted.data, engines=()).metadata["keras_sparse_rnn"]) == noted
+
+
+def _lite(model, sparse=False):
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if sparse:
+        converter.optimizations = [tf.lite.Optimize.EXPERIMENTAL_SPARSITY]
+    return converter.convert()
+
+
+def test_other_peoples_files():
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1), batch_size=1), keras.layers.Conv2D(4, 3), keras.layers.Flatten(), Dense(3)]
+    )
+    inspection = ksr.inspect(_lite(model))
+    conv, _, dense = inspection.ops
+    assert (conv.name, conv.macs) == ("CONV_2D", 36 * 4 * 9) and dense.macs == 144 * 3
+    assert inspection.register == ("AddConv2D", "AddFullyConnected", "AddReshape")
+    assert inspection.engines["litert"] is None and "CONV_2D" in inspection.engines["native"]
+
+
+def test_a_file_with_control_flow():
+    inspection = ksr.inspect(_lite(keras.Sequential([keras.Input((5, 3), batch_size=1), GRU(4)])))
+    assert "WHILE" in [op.name for op in inspection.ops]
+    assert "subgraph" in inspection.engines["native"]
+
+
+def test_a_file_in_the_sparse_encoding():
+    model = keras.Sequential([keras.Input((64,), batch_size=1), Dense(64, use_bias=False)])
+    weights = np.zeros((64, 64), np.float32)
+    weights[:4, :8] = 1
+    model.set_weights([weights])
+    (dense,) = ksr.inspect(_lite(model, sparse=True), engines=("litert",)).ops[-1:]
+    (tensor,) = [tensor for tensor in dense.tensors if tensor.encoding == "sparse"]
+    assert dense.dense_bytes == 64 * 64 * 4 and dense.bytes == tensor.bytes < 1000
+    assert dense.zeros == pytest.approx(1 - 32 / 64**2)
+
+
+def test_the_verb(converted, tmp_path, capsys):
+    path = tmp_path / "model.tflite"
+    converted.save(path)
+    assert main(["inspect", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "KsrGru" in text and "1x4" in text and "ops to register: AddFullyConnected, KsrGru" in text
+    assert main(["inspect", str(path), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["file_bytes"] == len(converted.data) and printed["ops"][0]["tensors"][0]["name"] == "gru/kernel"
+
+
+@pytest.mark.parametrize("content", [None, b"no model", b"\x1c\0\0\0TFL3" + b"\xff" * 40])
+def test_failures_are_one_line(content, tmp_path, capsys):
+    path = tmp_path / "model.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["inspect", str(path)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("keras-sparse-rnn inspect: ") and error.count("\n") == 1
+
+
+def test_bad_use(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["inspect"])
+    assert stopped.value.code == 2 and "usage" in capsys.readouterr().err
+
+
+def test_inspecting_needs_no_interpreter(converted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tflite_micro.python.tflite_micro", None)
+    inspection = ksr.inspect(converted.data, engines=("tflm",))
+    assert "pip install" in inspection.engines["tflm"] and inspection.arena_bytes is None
