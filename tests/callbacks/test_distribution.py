@@ -16,17 +16,25 @@ TRAIN = """
 import json, keras, numpy as np
 from keras_sparse_rnn import callbacks, schedules, sparsity
 class Watch(keras.callbacks.Callback):
-    seen = []
+    def __init__(self):
+        super().__init__()
+        self.seen = []
     def on_train_batch_end(self, batch, logs=None):
-        self.seen.append(sparsity.measure(self.model))
+        self.seen.append([sparsity.measure(self.model, "first"), sparsity.measure(self.model, "second")])
 def build():
-    model = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(8), keras.layers.Dense(2)])
-    model.compile(keras.optimizers.AdamW(0.01, use_ema=True), "mse")
+    keras.utils.set_random_seed(3)
+    gru = keras.layers.GRU(8, return_sequences=True, name="first"), keras.layers.GRU(8, name="second")
+    model = keras.Sequential([keras.Input((4, 3)), *gru, keras.layers.Dense(2)])
+    model.compile(keras.optimizers.AdamW(0.01, use_ema=True, ema_momentum=0.9), "mse")
     return model
 def train(model):
-    pruning = callbacks.MagnitudePruning(schedules.ConstantSparsity(0.75, begin_step=1), block_shape=(1, 2))
-    x, y = np.random.normal(size=(32, 4, 3)), np.random.normal(size=(32, 2))
-    model.fit(x, y, batch_size=8, epochs=2, verbose=0, callbacks=[pruning, Watch()])
+    pruning = callbacks.MagnitudePruning(schedules.ConstantSparsity(0.75, begin_step=1), (1, 2), layers="first")
+    growing = callbacks.RigL(0.25, 0.3, frequency=3, layers="second")
+    x, y = np.split(np.random.default_rng(0).normal(size=(32, 4, 5)).astype("float32"), [3], axis=2)
+    watch = Watch()
+    both = [pruning, growing, watch]
+    model.fit(x, y[:, 0], batch_size=8, epochs=2, verbose=0, shuffle=False, callbacks=both)
+    return watch.seen
 """
 MIRRORED = """
 import tensorflow as tf
@@ -35,7 +43,7 @@ tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfigur
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     model = build()
-train(model)
+seen = train(model)
 replicas = [strategy.experimental_local_results(k.variable.value) for k in sparsity.find_kernels(model)[0]]
 copies = [[w.numpy() for w in replica] for replica in replicas]
 """
@@ -44,18 +52,23 @@ import jax
 assert len(jax.devices()) == 2
 keras.distribution.set_distribution(keras.distribution.DataParallel())
 model = build()
-train(model)
+seen = train(model)
 shards = [k.variable.value.addressable_shards for k in sparsity.find_kernels(model)[0]]
 copies = [[np.array(s.data) for s in shard] for shard in shards]
+keras.distribution.set_distribution(None)
 """
 REPORT = """
 equal = all(len(c) == 2 and np.array_equal(*c) for c in copies)
-print(json.dumps([Watch.seen, equal, [float(np.mean(c[0] == 0)) for c in copies]]))
+alone = build()
+train(alone)
+distance = max(np.abs(a - b).max() for a, b in zip(model.get_weights(), alone.get_weights(), strict=True))
+same_masks = all(np.array_equal(a != 0, b != 0) for a, b in zip(model.get_weights(), alone.get_weights(), strict=True))
+print(json.dumps([seen, equal, [float(np.mean(c[0] == 0)) for c in copies], float(distance), same_masks]))
 """
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras on torch has no distribution within one process")
-def test_masks_hold_on_every_replica():
+def test_masks_hold_on_every_replica_and_training_is_that_of_one_device():
     code = TRAIN + {"tensorflow": MIRRORED, "jax": DATA_PARALLEL}[BACKEND] + REPORT
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -67,7 +80,9 @@ def test_masks_hold_on_every_replica():
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    seen, replicas_equal, zeros = json.loads(done.stdout.splitlines()[-1])
-    assert seen == 8 * [0.75]
+    seen, replicas_equal, zeros, distance, same_masks = json.loads(done.stdout.splitlines()[-1])
+    assert seen == 8 * [[0.75, 0.75]]
     assert replicas_equal
-    assert zeros == [0.75, 0.75]
+    assert zeros == 4 * [0.75]
+    assert distance < 1e-4
+    assert same_masks
