@@ -4,7 +4,17 @@ Importing this brings keras and numpy only (and with them the Keras backend): Te
 interpreters load where they are used.
 """
 
-from keras_sparse_rnn import callbacks, initializers, layers, optimizers, regularizers, runtime, schedules, sparsity
+from keras_sparse_rnn import (
+    callbacks,
+    initializers,
+    layers,
+    optimizers,
+    profiling,
+    regularizers,
+    runtime,
+    schedules,
+    sparsity,
+)
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
 from keras_sparse_rnn.inspection import inspect
@@ -20,6 +30,7 @@ __all__ = [
     "inspect",
     "layers",
     "optimizers",
+    "profiling",
     "regularizers",
     "runtime",
     "schedules",

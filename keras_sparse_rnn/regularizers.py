@@ -24,6 +24,8 @@ class EventPenalty(keras.regularizers.Regularizer):
 
     >>> layer = EventGRU(128, activity_regularizer=EventPenalty(2.0))
 
+    For `DeltaHold` and `DeltaGRU` e is whether a value is sent, and c~ the size of its change since the last time.
+
     The rate with a target is the activity loss of Subramoney et al., ICLR 2023, arXiv:2206.06178.
 
     Args:
@@ -70,7 +72,7 @@ class EventPenalty(keras.regularizers.Regularizer):
     def __call__(self, x):
         raise ValueError(
             "`EventPenalty` needs the state before the threshold, which a layer's output does not show. "
-            "Pass it to a layer that has events: EventGRU(..., activity_regularizer=EventPenalty(...))."
+            "Pass it to a layer that has events, EventGRU, DeltaGRU or DeltaHold: activity_regularizer=EventPenalty()."
         )
 
     def get_config(self):

@@ -7,15 +7,27 @@ from pathlib import Path
 import keras
 import pytest
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the examples convert: TensorFlow only")
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_runs_and_writes_its_model(example, tmp_path):
+def output_of(example, *arguments):
+    pytest.importorskip("aeon")
+    command = [sys.executable, EXAMPLES / example, "--quick", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it converts: TensorFlow only")
+def test_sparse_gru_writes_its_model(tmp_path):
     pytest.importorskip("tflite_micro")
     out = tmp_path / "model.tflite"
-    run = subprocess.run([sys.executable, example, "--quick", "--out", out], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr[-2000:]
-    assert "accuracy in TFLM, int8" in run.stdout
+    assert "accuracy in TFLM, int8" in output_of("sparse_gru.py", "--out", out)
     assert out.read_bytes()[4:8] == b"TFL3"
+
+
+def test_delta_gru_costs_less_than_the_gru_that_it_was():
+    *_, gru, delta, fine_tuned, _ = output_of("delta_gru.py").splitlines()
+    assert gru.startswith("GRU 32") and delta.startswith("DeltaGRU 32, its weights")
+    assert float(gru.split()[-1]) == 3 * 32 * (12 + 32)
+    assert all(float(row.split()[-1]) < 2 / 3 * 3 * 32 * (12 + 32) for row in (delta, fine_tuned))
