@@ -17,6 +17,7 @@ from keras_sparse_rnn import (
 )
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
+from keras_sparse_rnn.from_tfmot import from_tfmot
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.shrink import shrink
 
@@ -26,6 +27,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "convert",
+    "from_tfmot",
     "initializers",
     "inspect",
     "layers",

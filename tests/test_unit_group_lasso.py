@@ -107,7 +107,7 @@ def test_is_taken_up_by_a_model_that_is_compiled_and_lost_with_its_object(tmp_pa
     ("kind", "optimizer", "threshold", "epochs"),
     [
         (EventGRU, lambda: keras.optimizers.Adam(0.01), 0.02, 60),
-        (layers.GRU, lambda: keras.optimizers.SGD(0.3, momentum=0.9), 4e-3, 30),
+        (layers.GRU, lambda: keras.optimizers.SGD(0.3, momentum=0.9), 4e-3, 50),
     ],
 )
 def test_units_die_and_shrink_takes_them_out(kind, optimizer, threshold, epochs):
@@ -118,7 +118,7 @@ def test_units_die_and_shrink_takes_them_out(kind, optimizer, threshold, epochs)
     zeroing = ksr.callbacks.ThresholdPruning(lambda step: (True, threshold), layers=lambda layer: True)
     history = model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, callbacks=[zeroing]).history
     smaller = ksr.shrink(model)
-    assert smaller.layers[0].units <= 8
+    assert smaller.layers[0].units <= 10
     assert history["mse"][-1] < 0.5 * np.var(Y)
     np.testing.assert_allclose(ops.convert_to_numpy(smaller(X)), ops.convert_to_numpy(model(X)), atol=1e-6)
 

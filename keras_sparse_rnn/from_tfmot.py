@@ -1,0 +1,162 @@
+"""Models pruned by tensorflow-model-optimization (tfmot), which knows Keras 2 only, as Keras 3 models."""
+
+import keras
+
+# Their weights, and all settings that matter, have the same names, shapes and meaning in tf_keras and in Keras 3.
+_LAYERS = (
+    "Activation",
+    "Add",
+    "Average",
+    "Concatenate",
+    "Dense",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GRU",
+    "GlobalAveragePooling1D",
+    "GlobalMaxPooling1D",
+    "LSTM",
+    "Masking",
+    "Maximum",
+    "Multiply",
+    "RepeatVector",
+    "Reshape",
+    "SpatialDropout1D",
+    "Subtract",
+)
+# hard_sigmoid, for one, is another function in Keras 3.
+_ACTIVATIONS = (
+    "elu",
+    "exponential",
+    "gelu",
+    "linear",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+)
+_KERAS_2_ONLY = ("batch_input_shape", "implementation", "input_length", "time_major")
+
+
+def from_tfmot(model):
+    """Turns a tf_keras model, pruned by tfmot, into a Keras 3 model with the same outputs.
+
+    Args:
+        model: Built Sequential or Functional model of tf_keras, with tfmot's `PruneLowMagnitude` wrappers (what they
+            mask is set to zero, as in every call of theirs) or stripped of them; one that was never pruned works too.
+            Its layers may be GRU, LSTM, Dense, Embedding, Activation, Dropout, SpatialDropout1D, Flatten, Reshape,
+            RepeatVector, Masking, GlobalAveragePooling1D, GlobalMaxPooling1D and those that add, average, multiply, ...
+            or concatenate. tfmot's wrappers lose masks over time steps (`Masking`, `Embedding(mask_zero=True)`), so
+            that outputs change when they are stripped: the result is as after stripping.
+
+    Returns:
+        A plain Keras model, Sequential or Functional as the one given, with the names of its layers, not compiled.
+        Pruned weights are zeros in it: `callbacks.MagnitudePruning` goes on from there, `convert` makes them small.
+
+    Raises:
+        TypeError: If `model` is no tf_keras model.
+        ValueError: If it is not built, neither Sequential nor Functional, or has a layer, an activation or a way of
+            calling a layer that is not taken over; the message names it.
+
+    Example:
+
+    >>> pruned = tfmot.sparsity.keras.prune_low_magnitude(model, schedule)
+    >>> pruned.fit(x, y, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()])
+    >>> model3 = ksr.from_tfmot(pruned)
+    """
+    # By name only: neither tf_keras nor tfmot is imported here, who has such a model has done that.
+    if isinstance(model, keras.Model):
+        raise TypeError(f"The model {model.name!r} is a Keras 3 model already; from_tfmot takes one of tf_keras.")
+    kind = type(model).__name__
+    if not type(model).__module__.startswith("tf_keras."):
+        raise TypeError(f"model must be a Sequential or Functional model of tf_keras; given: {type(model)}.")
+    if kind not in ("Sequential", "Functional"):
+        raise ValueError(f"The model {model.name!r} is a {kind}: must be Sequential or Functional.")
+    if not model.built or not model.inputs:
+        raise ValueError(f"The model {model.name!r} is not built: give it an Input, or call it on a batch of data.")
+    layers = {layer.name: layer for layer in model.layers if type(layer).__name__ != "InputLayer"}
+    copies = {name: _copy(layer) for name, layer in layers.items()}
+    copy = _sequential(model, copies) if kind == "Sequential" else _functional(model, copies)
+    for name, layer in layers.items():
+        copies[name].set_weights(_weights(layer))
+    return copy
+
+
+def _sequential(model, copies):
+    (tensor,) = model.inputs
+    inputs = keras.Input(batch_shape=tuple(tensor.shape), dtype=tensor.dtype.name)
+    return keras.Sequential([inputs, *copies.values()], name=model.name)
+
+
+def _functional(model, copies):
+    config = model.get_config()
+    calls = {layer["name"]: layer["inbound_nodes"] for layer in config["layers"]}
+    references = [_references(config[key]) for key in ("input_layers", "output_layers")]
+    known = {
+        (name, node): [keras.Input(batch_shape=tuple(tensor.shape), dtype=tensor.dtype.name, name=name)]
+        for (name, node, _), tensor in zip(references[0], model.inputs, strict=True)
+    }
+
+    def tensor_of(name, node, number):
+        if (name, node) not in known:
+            options = [reference[3] for reference in calls[name][node] if reference[3]]
+            if options:
+                raise ValueError(f"The layer {name!r} is called with {', '.join(options[0])}, which is not taken over.")
+            x = [tensor_of(*reference[:3]) for reference in calls[name][node]]
+            if isinstance(copies[name], keras.layers.RNN):
+                y = copies[name](x[0], initial_state=x[1:] or None)
+            else:
+                y = copies[name](x if len(x) > 1 else x[0])
+            known[name, node] = keras.tree.flatten(y)
+        return known[name, node][number]
+
+    inputs, outputs = ([tensor_of(*reference) for reference in part] for part in references)
+    return keras.Model(*(part if len(part) > 1 else part[0] for part in (inputs, outputs)), name=model.name)
+
+
+def _references(structure):
+    """The `[layer, node, tensor]` of a model's inputs or outputs, of which there may be one or a list."""
+    if isinstance(structure, dict):
+        raise ValueError("Models with a dict of inputs or outputs are not taken over: use a list.")
+    return [structure] if isinstance(structure[0], str) else structure
+
+
+def _copy(layer):
+    """The layer in Keras 3, without weights."""
+    layer = getattr(layer, "layer", layer) if _is_wrapper(layer) else layer
+    kind, config = type(layer).__name__, layer.get_config()
+    if kind not in _LAYERS or not type(layer).__module__.startswith("tf_keras."):
+        raise ValueError(f"The layer {layer.name!r} is a {kind}: from_tfmot takes over {', '.join(_LAYERS)}.")
+    if config.get("time_major"):
+        raise ValueError(f"The layer {layer.name!r} has time_major=True, which Keras 3 does not have.")
+    for name in ("activation", "recurrent_activation"):
+        activation = config.get(name, "linear")
+        if activation not in _ACTIVATIONS:
+            given = repr(activation) if isinstance(activation, str) else "a function of your own"
+            raise ValueError(f"The layer {layer.name!r} has {name}={given}: allowed are {', '.join(_ACTIVATIONS)}.")
+    config = {name: value for name, value in config.items() if name not in _KERAS_2_ONLY}
+    config["dtype"] = layer.dtype_policy.name
+    if kind == "SpatialDropout1D":
+        del config["noise_shape"]  # always the same
+    trainable = config.pop("trainable")  # not all layers of Keras 3 take it as an argument
+    copy = getattr(keras.layers, kind).from_config(config)
+    copy.trainable = trainable
+    return copy
+
+
+def _weights(layer):
+    if not _is_wrapper(layer):
+        return layer.get_weights()
+    masks = {id(weight): mask for weight, mask, _ in layer.pruning_vars}
+    values = zip(layer.layer.weights, layer.layer.get_weights(), strict=True)
+    return [value * masks[id(weight)].numpy() if id(weight) in masks else value for weight, value in values]
+
+
+def _is_wrapper(layer):
+    return type(layer).__name__ == "PruneLowMagnitude"
