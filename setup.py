@@ -28,9 +28,9 @@ setup(
     ext_modules=[
         Extension(
             "keras_sparse_rnn.runtime._core",
-            sources=sorted(glob("tflite/kernels/*.c") + glob("tflite/adapters/*.c")),
+            sources=sorted(glob("tflite/kernels/**/*.c", recursive=True) + glob("tflite/adapters/*.c")),
             depends=glob("tflite/**/*.h", recursive=True),
-            include_dirs=["tflite/include"],
+            include_dirs=["tflite/include", "tflite/kernels"],
             optional=True,  # without a compiler the package still installs and trains
         )
     ],

@@ -49,7 +49,7 @@ def quantize(op, name, x, operand_scale, output):
     while True:
         x_unit, h_unit = x.scale / 2**x_shift, operand_scale / 2**h_shift
         accumulators = _accumulator_scales(op, x_unit, h_unit)
-        fraction = int(np.clip(np.floor(np.log2(0.499 / accumulators.max())), 0, 10))
+        fraction = _fraction(op, accumulators)
         if fraction >= 7:
             break
         # Coarse accumulators: finer operands, as long as the accumulators hold the sum.
@@ -61,9 +61,9 @@ def quantize(op, name, x, operand_scale, output):
                 "of about -4 to 4 (keras.layers.Normalization) and train again."
             )
 
-    # Makes the floor of a table index round to nearest; at 7 bits the index of tanh is not shifted.
-    half_steps = {"sigmoid": 2**-7, "tanh": 2**-8 if fraction > 7 else 0, None: 0}
-    half_step = np.array([half_steps[activation] for activation in op.ACTIVATIONS])[:, None]
+    # Makes the floor of a table index round to nearest.
+    half_step = np.array([{"sigmoid": 2**-7, "tanh": 2**-8}.get(kind, 0) for kind in op.ACTIVATIONS])[:, None]
+    bits = np.array([{"sigmoid": 6, "tanh": fraction, "reset": fraction + 1}.get(kind, 0) for kind in op.ACTIVATIONS])
     operand_multiplier, operand_shift = _from_q15(operand_scale)
     output_multiplier, output_shift = _from_q15(output.scale)
     options = replace(
@@ -72,7 +72,7 @@ def quantize(op, name, x, operand_scale, output):
         x_shift=x_shift,
         h_shift=h_shift,
         fraction=fraction,
-        multipliers=tuple(int(m) for m in np.rint(accumulators * 2.0 ** (fraction + 32))),
+        multipliers=tuple(_of_15_bits(factor) for factor in accumulators * 2.0 ** (bits + 32)),
         operand_multiplier=operand_multiplier,
         operand_shift=operand_shift,
         output_multiplier=output_multiplier,
@@ -111,6 +111,22 @@ def _accumulator_scales(op, x_unit, h_unit):
     np.maximum.at(scales, list(op.RECURRENT_SLOTS), h_unit * _largest(op.recurrent_kernel) / 127)
     # A bias takes at most a quarter of the accumulator's range; a matrix of zeros gets any scale.
     return np.maximum(scales, (np.abs(op.bias).max(axis=1) + 1) / 2**29)
+
+
+def _fraction(op, accumulators):
+    """Fractional bits of the candidate's pre-activations: as many as the multipliers hold; below 7 they do not fit."""
+    kinds = [*op.ACTIVATIONS]
+    largest = {kind: max(a for a, other in zip(accumulators, kinds, strict=True) if other == kind) for kind in kinds}
+    if largest.get("sigmoid", 0) * 2**6 > 0.499:
+        return 0
+    most = int(np.floor(np.log2(0.499 / max(largest["tanh"], 2 * largest.get("reset", 0)))))
+    return min(most, 10 if "reset" in kinds else 7)  # without a reset gate between, tanh is looked up as it is
+
+
+def _of_15_bits(factor):
+    """The nearest integer with at most 15 significant bits."""
+    shift = max(int(np.floor(np.log2(max(factor, 1)))) - 14, 0)
+    return min(round(factor / 2**shift), 2**15 - 1) << shift
 
 
 def _largest(kernel):

@@ -55,13 +55,14 @@ def missing_tools():
     return [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
-def measure(model, inputs, cpu="cortex-m4", optimization="-O2"):
+def measure(model, inputs, cpu="cortex-m4", *, portable=False, optimization="-O2"):
     """Runs a model on an emulated board, from a clear state, and counts.
 
     Args:
         model: A `runtime.model.Model`.
         inputs: What the calls take, one after the other, `(calls, values)` in the model's own dtype.
         cpu: One of `BOARDS`.
+        portable: Whether to take the kernels in plain C alone.
         optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
 
     Returns:
@@ -88,7 +89,7 @@ def measure(model, inputs, cpu="cortex-m4", optimization="-O2"):
         write(code, folder)
         expected = _run_on_host(code, folder, inputs)
         (folder / "recorded.h").write_text(_recording(code, inputs, expected))
-        image = _build(folder, cpu, optimization)
+        image = _build(folder, cpu, portable, optimization)
         return Measurement(expected, _run(image, cpu), *_sizes(image))
 
 
@@ -144,7 +145,7 @@ enum {{
 {"".join(as_bytes)}"""
 
 
-def _build(folder, cpu, optimization):
+def _build(folder, cpu, portable, optimization):
     build, firmware = folder / "build", source_folder() / "firmware"
     toolchain = firmware / "arm-none-eabi.cmake"
     options = (
@@ -152,6 +153,7 @@ def _build(folder, cpu, optimization):
         f"-DCPU={cpu}",
         f"-DMODEL={folder}",
         f"-DOPTIMIZATION={optimization}",
+        f"-DPORTABLE={int(portable)}",
     )
     _call("cmake", "-S", firmware, "-B", build, *options)
     _call("cmake", "--build", build)

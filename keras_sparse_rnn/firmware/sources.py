@@ -24,8 +24,8 @@ def source_folder():
 def files_of(roots, float32):
     """The C files `roots` and all that they include or call into, as a dict from file names to paths.
 
-    A header `name.h` or `ksr_name.h` brings `name.c`, and `name_steps.h` the loops `name_i8.c` and, with `float32`,
-    `name_f32.c`.
+    A header `name.h`, `ksr_name.h` or `name_steps.h` brings `name.c` and its bodies for a number format or a processor
+    of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c` and, with `float32`, `name_f32.c`.
     """
     folder = source_folder()
     places = {path.name: path for part in ("include", "kernels") for path in sorted((folder / part).rglob("*.[ch]"))}
@@ -39,5 +39,6 @@ def files_of(roots, float32):
         if name.endswith(".h"):
             stem = name.removesuffix(".h").removeprefix("ksr_")
             loops = stem.removesuffix("_steps")
-            open_names += [f"{stem}.c", f"{loops}_i8.c", *([f"{loops}_f32.c"] if float32 else [])]
+            endings = ("_i8", "_dsp", "_helium", *(("_f32",) if float32 else ()))
+            open_names += [f"{stem}.c", *(f"{loops}{ending}.c" for ending in endings)]
     return dict(sorted(found.items()))

@@ -98,8 +98,8 @@ def _int8(rng, kernels, masks, steps, activity):
         "output_shift": int(rng.integers(21, 26)),
         "output_zero_point": int(rng.integers(-128, 128)),
     }
-    scale = 2.0 ** rng.integers(-14, -6) * 2.0 ** (options["fraction"] + 32) * (64 if saturating else 1)
-    options["multipliers"] = tuple(int(min(scale * rng.uniform(0.5, 2), 2**31 - 1)) for _ in range(4))
+    scale = 2.0 ** rng.integers(-14, -6) * (64 if saturating else 1)
+    options["multipliers"] = tuple(_multiplier(scale * rng.uniform(0.5, 2) * 2.0**bits) for bits in (38, 38, 42, 42))
     bias_limit = 2**29 if saturating else 2**14
     bias = rng.integers(-bias_limit, bias_limit, (4, units))
     if activity == "all active":
@@ -111,6 +111,12 @@ def _int8(rng, kernels, masks, steps, activity):
     if activity == "silent":
         x[:] = options["x_zero_point"]
     return options, [*weights, bias.astype(np.int32)], x
+
+
+def _multiplier(factor):
+    """At most 15 significant bits, below 2^31."""
+    shift = max(int(factor).bit_length() - 15, 0)
+    return min(int(factor) >> shift << shift, 0x7FFF0000)
 
 
 def _float32(rng, kernels, masks, steps, activity):

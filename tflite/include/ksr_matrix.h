@@ -40,7 +40,16 @@ int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int
  * accumulation. */
 int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count);
 
-/* acc[column] += value * weight for everything that source j feeds. */
+/* A source that is not zero: what it is worth to all that it feeds. */
+typedef struct ksr_event {
+  uint16_t source;
+  int16_t value;
+} ksr_event;
+
+/* acc[column] += value * weight for everything that the events' sources feed. */
+void ksr_matrix_add_events_i8(const ksr_matrix *matrix, const ksr_event *events, int32_t count, int32_t *acc);
+
+/* Likewise for one source; `value` fits into int16. */
 void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32_t *acc);
 void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc);
 

@@ -11,8 +11,10 @@
  * Only rows whose source is non-zero are visited, and in them only stored blocks.
  *
  * Integers. A source's value is its distance from its zero point, shifted left by its operand shift, so that x and h
- * can add into the same accumulators. Accumulators become pre-activations in Q(fraction) by the high word of a 64-bit
- * product. Sigmoid and tanh are tables (ksr_tables.h). States are int16; what the recurrence reads of them is int8. */
+ * can add into the same accumulators. The high word of an accumulator's product with its slot's multiplier is an index
+ * into the slot's table (ksr_tables.h: Q6 for sigmoid, Q7 for tanh); in a GRU's candidate, where the reset gate comes
+ * between, it is in Q(fraction) in the slot of x and in Q(fraction + 1) in the slot of y. States are int16; what the
+ * recurrence reads of them is int8. */
 #ifndef KSR_RECURRENT_H_
 #define KSR_RECURRENT_H_
 
@@ -44,8 +46,8 @@ typedef struct ksr_recurrent_options {
   int32_t x_zero_point;
   int32_t x_shift; /* operand shifts, 0 to 7 */
   int32_t h_shift;
-  int32_t fraction;        /* of pre-activations, 7 to 10 bits */
-  int32_t multiplier[4];   /* of each slot: scale of its accumulators * 2^(fraction + 32) */
+  int32_t fraction;        /* of a GRU's candidate, 7 to 10 bits */
+  int32_t multiplier[4];   /* of each slot: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
   ksr_rescaling operand;   /* from Q15 to what the recurrence reads */
   ksr_rescaling output;    /* from Q15 to the output tensor */
   int32_t output_zero_point;

@@ -4,6 +4,7 @@
 
 #include "ksr_recurrent.h"
 #include "ksr_tables.h"
+#include "target.h"
 
 enum { KSR_Q15_ONE = 1 << 15 };
 
@@ -11,41 +12,107 @@ static inline int32_t ksr_saturate(int32_t value, int32_t low, int32_t high) {
   return value < low ? low : value > high ? high : value;
 }
 
+static inline int32_t ksr_saturate_i8(int32_t value) {
+#ifdef KSR_SATURATES
+  __asm__("ssat %0, #8, %1" : "=r"(value) : "r"(value));
+  return value;
+#else
+  return ksr_saturate(value, INT8_MIN, INT8_MAX);
+#endif
+}
+
+static inline int32_t ksr_saturate_u8(int32_t value) {
+#ifdef KSR_SATURATES
+  __asm__("usat %0, #8, %1" : "=r"(value) : "r"(value));
+  return value;
+#else
+  return ksr_saturate(value, 0, UINT8_MAX);
+#endif
+}
+
 static inline int32_t ksr_rescale(int32_t value, ksr_rescaling by) {
   return (value * by.multiplier + (1 << (by.shift - 1))) >> by.shift;
 }
 
-/* The pre-activation of an accumulator of `slot`, in Q(fraction). */
-static inline int32_t ksr_pre_activation(const ksr_recurrent_options *o, int32_t slot, int32_t acc) {
-  return (int32_t)(((int64_t)acc * o->multiplier[slot]) >> 32);
+/* (a * b) >> 16, b at most 2^15 in magnitude. */
+static inline int32_t ksr_product_over_16(int32_t a, int32_t b) {
+#ifdef KSR_SHORT_PRODUCT
+  return (a >> 16) * b + (int32_t)(((uint32_t)(uint16_t)a * (uint32_t)b) >> 16);
+#else
+  return (int32_t)(((int64_t)a * b) >> 16);
+#endif
 }
 
-static inline int32_t ksr_look_up(const int16_t *table, int32_t k) { return table[512 + ksr_saturate(k, -512, 511)]; }
+/* A slot's multiplier, 0 to 2^31 - 1 with at most 15 significant bits, made ready. */
+#ifdef KSR_SHORT_PRODUCT
+typedef struct ksr_multiplier {
+  int32_t factor, shift;
+} ksr_multiplier;
 
-static inline int32_t ksr_sigmoid_i8(const ksr_recurrent_options *o, int32_t slot, int32_t acc) {
-  return ksr_look_up(ksr_sigmoid_table, ksr_pre_activation(o, slot, acc) >> (o->fraction - 6));
+static inline ksr_multiplier ksr_multiplier_of(int32_t multiplier) {
+  ksr_multiplier m = {multiplier, 16};
+  for (; m.factor > INT16_MAX; m.factor >>= 1) --m.shift;
+  return m;
 }
 
-/* tanh of a pre-activation. */
-static inline int32_t ksr_tanh_i8(const ksr_recurrent_options *o, int32_t value) {
-  return ksr_look_up(ksr_tanh_table, value >> (o->fraction - 7));
+static inline int32_t ksr_multiply(int32_t acc, ksr_multiplier by) {
+  return ksr_product_over_16(acc, by.factor) >> by.shift;
+}
+#else
+typedef int32_t ksr_multiplier;
+
+static inline ksr_multiplier ksr_multiplier_of(int32_t multiplier) { return multiplier; }
+
+static inline int32_t ksr_multiply(int32_t acc, ksr_multiplier by) { return (int32_t)(((int64_t)acc * by) >> 32); }
+#endif
+
+/* What the integer gates of a layer are made with; a copy on the stack, which stores to outputs cannot change. */
+typedef struct ksr_gates {
+  ksr_multiplier multiplier[4];
+  int32_t to_tanh; /* shift from Q(fraction) to the table */
+  ksr_rescaling operand, output;
+  int32_t output_zero_point;
+} ksr_gates;
+
+static inline ksr_gates ksr_gates_of(const ksr_recurrent_options *o) {
+  ksr_gates gates = {.to_tanh = o->fraction - 7,
+                     .operand = o->operand,
+                     .output = o->output,
+                     .output_zero_point = o->output_zero_point};
+  for (int32_t slot = 0; slot < 4; ++slot) gates.multiplier[slot] = ksr_multiplier_of(o->multiplier[slot]);
+  return gates;
+}
+
+static inline int32_t ksr_look_up(const int16_t *table, int32_t k) {
+#ifdef KSR_SATURATES
+  __asm__("ssat %0, #10, %1" : "=r"(k) : "r"(k));
+  return table[512 + k];
+#else
+  uint32_t at = (uint32_t)(k + 512);
+  if (KSR_RARELY(at > 1023)) at = k < 0 ? 0 : 1023;
+  return table[at];
+#endif
+}
+
+static inline int32_t ksr_sigmoid_i8(const ksr_gates *gates, int32_t slot, int32_t acc) {
+  return ksr_look_up(ksr_sigmoid_table, ksr_multiply(acc, gates->multiplier[slot]));
 }
 
 /* z * before + (1 - z) * g, with g = tanh(x + r * y), of one unit's accumulators x and y. */
-static inline int32_t ksr_gru_unit_i8(const ksr_recurrent_options *o, int32_t z, int32_t r, int32_t x_acc,
-                                      int32_t y_acc, int32_t before) {
-  const int32_t y = ksr_saturate(ksr_pre_activation(o, 3, y_acc), INT16_MIN, INT16_MAX);
-  const int32_t g = ksr_tanh_i8(o, ksr_pre_activation(o, 2, x_acc) + ((r * y) >> 15));
+static inline int32_t ksr_gru_unit_i8(const ksr_gates *gates, int32_t z, int32_t r, int32_t x_acc, int32_t y_acc,
+                                      int32_t before) {
+  const int32_t x = ksr_multiply(x_acc, gates->multiplier[2]), y = ksr_multiply(y_acc, gates->multiplier[3]);
+  const int32_t g = ksr_look_up(ksr_tanh_table, (x + ksr_product_over_16(y, r)) >> gates->to_tanh);
   return g + ((z * (before - g) + (1 << 14)) >> 15);
 }
 
 /* A state as the recurrence reads it, and as the output tensor holds it. */
-static inline int32_t ksr_operand_i8(const ksr_recurrent_options *o, int32_t q15) {
-  return ksr_saturate(ksr_rescale(q15, o->operand), INT8_MIN, INT8_MAX);
+static inline int32_t ksr_operand_i8(const ksr_gates *gates, int32_t q15) {
+  return ksr_saturate_i8(ksr_rescale(q15, gates->operand));
 }
 
-static inline int8_t ksr_output_i8(const ksr_recurrent_options *o, int32_t q15) {
-  return (int8_t)ksr_saturate(ksr_rescale(q15, o->output) + o->output_zero_point, INT8_MIN, INT8_MAX);
+static inline int8_t ksr_output_i8(const ksr_gates *gates, int32_t q15) {
+  return (int8_t)ksr_saturate_i8(ksr_rescale(q15, gates->output) + gates->output_zero_point);
 }
 
 #endif /* KSR_GATES_I8_H_ */

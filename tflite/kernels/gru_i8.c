@@ -1,48 +1,64 @@
 #include <string.h>
 
-#include "gates_i8.h"
 #include "gru_steps.h"
+#include "gru_units.h"
 
-static void add_state(const ksr_gru_node *gru, const int16_t *h, int32_t *acc) {
+enum { UNITS_AT_ONCE = 64 };
+
+static void add_state(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const ksr_recurrent_options *o = &gru->recurrent.options;
-  for (int32_t j = 0; j < o->units; ++j) {
-    const int32_t operand = ksr_operand_i8(o, h[j]);
-    if (operand) ksr_matrix_add_i8(&gru->recurrent.recurrent_kernel, j, operand * (1 << o->h_shift), acc);
+  const int32_t units = o->units, factor = 1 << o->h_shift;
+  for (int32_t j = 0; j < units;) {
+    ksr_event events[UNITS_AT_ONCE];
+    ksr_event *end = events;
+    for (; j < units && end < events + UNITS_AT_ONCE; ++j) {
+      const int32_t operand = ksr_operand_i8(gates, h[j]);
+      if (operand) *end++ = (ksr_event){(uint16_t)j, (int16_t)(operand * factor)};
+    }
+    ksr_matrix_add_events_i8(&gru->recurrent.recurrent_kernel, events, (int32_t)(end - events), acc);
   }
 }
 
 /* Reset before the product: the candidate reads r * h. */
-static void add_reset_state(const ksr_gru_node *gru, const int16_t *h, int32_t *acc) {
+static void add_reset_state(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const ksr_recurrent_options *o = &gru->recurrent.options;
   const int32_t *r_acc = acc + gru->recurrent.stride;
   int32_t *y_acc = acc + 3 * gru->recurrent.stride;
   for (int32_t j = 0; j < o->units; ++j) {
-    const int32_t operand = ksr_operand_i8(o, (ksr_sigmoid_i8(o, 1, r_acc[j]) * h[j] + (1 << 14)) >> 15);
+    const int32_t operand = ksr_operand_i8(gates, (ksr_sigmoid_i8(gates, 1, r_acc[j]) * h[j] + (1 << 14)) >> 15);
     if (operand) ksr_matrix_add_i8(&gru->candidate_kernel, j, operand * (1 << o->h_shift), y_acc);
   }
 }
 
-static void update(const ksr_gru_node *gru, const int32_t *acc, int16_t *h, int8_t *output) {
-  const ksr_recurrent_options *o = &gru->recurrent.options;
-  const int32_t stride = gru->recurrent.stride;
-  const int32_t *z_acc = acc, *r_acc = z_acc + stride, *x_acc = r_acc + stride, *y_acc = x_acc + stride;
-  for (int32_t i = 0; i < o->units; ++i) {
-    const int32_t z = ksr_sigmoid_i8(o, 0, z_acc[i]);
-    const int32_t r = gru->options.reset_after ? ksr_sigmoid_i8(o, 1, r_acc[i]) : KSR_Q15_ONE;
-    h[i] = (int16_t)ksr_gru_unit_i8(o, z, r, x_acc[i], y_acc[i], h[i]);
-    if (output) output[i] = ksr_output_i8(o, h[i]);
+static void update(const ksr_gru_node *gru, const ksr_gates *gates, const int32_t *acc, int16_t *h) {
+  const int32_t units = gru->recurrent.options.units, stride = gru->recurrent.stride;
+  if (gru->options.reset_after) {
+    ksr_gru_units_i8(gates, acc, stride, h, units);
+    return;
   }
+  for (int32_t i = 0; i < units; ++i) {
+    const int32_t z = ksr_sigmoid_i8(gates, 0, acc[i]);
+    h[i] = (int16_t)ksr_gru_unit_i8(gates, z, KSR_Q15_ONE, acc[i + 2 * stride], acc[i + 3 * stride], h[i]);
+  }
+}
+
+static void write(const ksr_gates *gates, const int16_t *h, int32_t units, int8_t *output) {
+  const ksr_gates g = *gates;
+  for (int32_t i = 0; i < units; ++i) output[i] = ksr_output_i8(&g, h[i]);
 }
 
 void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
+  const ksr_gates gates = ksr_gates_of(&r->options);
   int32_t *acc = scratch;
   int16_t *h = gru->h ? gru->h : (int16_t *)(acc + KSR_SLOTS * r->stride);
   if (!gru->h) memset(h, 0, (uint32_t)r->options.units * sizeof(int16_t));
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
-    add_state(gru, h, acc);
-    if (!gru->options.reset_after) add_reset_state(gru, h, acc);
-    update(gru, acc, h, ksr_recurrent_output(r, step));
+    add_state(gru, &gates, h, acc);
+    if (!gru->options.reset_after) add_reset_state(gru, &gates, h, acc);
+    update(gru, &gates, acc, h);
+    int8_t *output = ksr_recurrent_output(r, step);
+    if (output) write(&gates, h, r->options.units, output);
   }
 }

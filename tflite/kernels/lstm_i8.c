@@ -9,18 +9,18 @@ static int32_t tanh_of_cell(int32_t c, int32_t bits) {
 }
 
 static void update(const ksr_lstm_node *lstm, const int32_t *acc, int8_t *h, int16_t *c, int8_t *output) {
-  const ksr_recurrent_options *options = &lstm->recurrent.options;
-  const int32_t stride = lstm->recurrent.stride, bits = lstm->options.cell_bits;
-  const int32_t *i_acc = acc, *f_acc = i_acc + stride, *c_acc = f_acc + stride, *o_acc = c_acc + stride;
-  for (int32_t u = 0; u < options->units; ++u) {
-    const int32_t i = ksr_sigmoid_i8(options, 0, i_acc[u]), f = ksr_sigmoid_i8(options, 1, f_acc[u]);
-    const int32_t g = ksr_tanh_i8(options, ksr_pre_activation(options, 2, c_acc[u]));
-    const int32_t o = ksr_sigmoid_i8(options, 3, o_acc[u]);
+  const ksr_gates gates = ksr_gates_of(&lstm->recurrent.options);
+  const int32_t units = lstm->recurrent.options.units, stride = lstm->recurrent.stride;
+  const int32_t bits = lstm->options.cell_bits;
+  for (int32_t u = 0; u < units; ++u) {
+    const int32_t i = ksr_sigmoid_i8(&gates, 0, acc[u]), f = ksr_sigmoid_i8(&gates, 1, acc[u + stride]);
+    const int32_t g = ksr_look_up(ksr_tanh_table, ksr_multiply(acc[u + 2 * stride], gates.multiplier[2]));
+    const int32_t o = ksr_sigmoid_i8(&gates, 3, acc[u + 3 * stride]);
     const int32_t cell = ksr_saturate((f * c[u] + ((i * g) >> bits) + (1 << 14)) >> 15, INT16_MIN, INT16_MAX);
     const int32_t hidden = (o * tanh_of_cell(cell, bits) + (1 << 14)) >> 15;
     c[u] = (int16_t)cell;
-    h[u] = (int8_t)ksr_operand_i8(options, hidden);
-    if (output) output[u] = ksr_output_i8(options, hidden);
+    h[u] = (int8_t)ksr_operand_i8(&gates, hidden);
+    if (output) output[u] = ksr_output_i8(&gates, hidden);
   }
 }
 
@@ -35,9 +35,7 @@ void ksr_lstm_run_i8(const ksr_lstm_node *lstm, void *scratch) {
   if (!lstm->h) memset(h, 0, units);
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
-    for (int32_t j = 0; j < r->options.units; ++j) {
-      if (h[j]) ksr_matrix_add_i8(&r->recurrent_kernel, j, h[j] * (1 << r->options.h_shift), acc);
-    }
+    ksr_recurrent_add_i8(r, h, acc);
     update(lstm, acc, h, c, ksr_recurrent_output(r, step));
   }
 }

@@ -1,5 +1,7 @@
 #include "ksr_matrix.h"
 
+#include "add_events.h"
+
 static int is_vector(const ksr_tensor *tensor, int32_t type) {
   return tensor->type == type && tensor->rank == 1 && tensor->data;
 }
@@ -15,7 +17,8 @@ int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int
   matrix->block = block;
   matrix->stride = stride;
   matrix->slots = slots;
-  if (!is_vector(values, stored_type)) return 0;
+  /* Four int8 weights are loaded as a word. */
+  if (!is_vector(values, stored_type) || (uintptr_t)values->data % 4 != 0) return 0;
   if (index->type < 0 && rows->type < 0) {
     return values->dims[0] / stride == slots.gates * sources && values->dims[0] % stride == 0;
   }
@@ -46,38 +49,34 @@ int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count) {
   return 1;
 }
 
-#define DEFINE_ADD(suffix, number, weight)                                                                       \
-  static void add_blocks_##suffix(const weight *values, const uint8_t *index, uint32_t count, int32_t block,     \
-                                  number value, number *acc) {                                                   \
-    for (uint32_t k = 0; k < count; ++k, values += block) {                                                      \
-      acc += index[k] * block;                                                                                   \
-      for (int32_t i = 0; i < block; ++i) acc[i] += value * values[i];                                           \
-    }                                                                                                            \
-  }                                                                                                              \
-                                                                                                                 \
-  void ksr_matrix_add_##suffix(const ksr_matrix *matrix, int32_t j, number value, number *acc) {                 \
-    const weight *values = matrix->values;                                                                       \
-    if (!matrix->index) {                                                                                        \
-      const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;                        \
-      values += (uint32_t)(others + stride) * (uint32_t)j;                                                       \
-      for (int32_t i = 0; i < others; ++i) acc[i] += value * values[i];                                          \
-      values += others;                                                                                          \
-      acc += matrix->slots.last * stride;                                                                        \
-      for (int32_t i = 0; i < stride; ++i) acc[i] += value * values[i];                                          \
-      return;                                                                                                    \
-    }                                                                                                            \
-    const uint32_t begin = row_start(matrix, j), count = row_start(matrix, j + 1) - begin;                       \
-    values += begin * (uint32_t)matrix->block;                                                                   \
-    const uint8_t *index = matrix->index + begin;                                                                \
-    /* The block width as a constant, so that the compiler unrolls and vectorises. */                            \
-    if (matrix->block == 4) {                                                                                    \
-      add_blocks_##suffix(values, index, count, 4, value, acc);                                                  \
-    } else if (matrix->block == 8) {                                                                             \
-      add_blocks_##suffix(values, index, count, 8, value, acc);                                                  \
-    } else {                                                                                                     \
-      add_blocks_##suffix(values, index, count, 16, value, acc);                                                 \
-    }                                                                                                            \
+static void add_blocks(const float *values, const uint8_t *index, uint32_t count, int32_t block, float value,
+                       float *acc) {
+  for (uint32_t k = 0; k < count; ++k, values += block) {
+    acc += index[k] * block;
+    for (int32_t i = 0; i < block; ++i) acc[i] += value * values[i];
   }
+}
 
-DEFINE_ADD(i8, int32_t, int8_t)
-DEFINE_ADD(f32, float, float)
+void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc) {
+  const float *values = matrix->values;
+  if (!matrix->index) {
+    const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;
+    values += (uint32_t)(others + stride) * (uint32_t)j;
+    for (int32_t i = 0; i < others; ++i) acc[i] += value * values[i];
+    values += others;
+    acc += matrix->slots.last * stride;
+    for (int32_t i = 0; i < stride; ++i) acc[i] += value * values[i];
+    return;
+  }
+  const uint32_t begin = row_start(matrix, j), count = row_start(matrix, j + 1) - begin;
+  const uint8_t *index = matrix->index + begin;
+  values += begin * (uint32_t)matrix->block;
+  /* The block width as a constant, so that the compiler unrolls and vectorises. */
+  if (matrix->block == 4) {
+    add_blocks(values, index, count, 4, value, acc);
+  } else if (matrix->block == 8) {
+    add_blocks(values, index, count, 8, value, acc);
+  } else {
+    add_blocks(values, index, count, 16, value, acc);
+  }
+}

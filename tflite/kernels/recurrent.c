@@ -2,7 +2,13 @@
 
 #include <string.h>
 
-enum { MAX_SOURCES = 65535 }; /* event indices are uint16 */
+#include "target.h"
+#ifdef KSR_HELIUM
+#include <arm_mve.h>
+#endif
+
+enum { MAX_SOURCES = 65535 };   /* sources of events are uint16 */
+enum { SOURCES_AT_ONCE = 64 };
 
 int ksr_is_within(int32_t value, int32_t low, int32_t high) { return low <= value && value <= high; }
 
@@ -24,13 +30,22 @@ static int is_rescaling(ksr_rescaling r) {
   return ksr_is_within(r.multiplier, 0, 32767) && ksr_is_within(r.shift, 1, 30);
 }
 
-static int options_are_valid(const ksr_recurrent_options *o, int is_int8) {
-  if (o->version != KSR_OPTIONS_VERSION || !ksr_is_within(o->units, 1, MAX_SOURCES)) return 0;
-  if (o->block != 4 && o->block != 8 && o->block != 16) return 0;
-  if (o->return_sequences & ~1 || !ksr_is_within(o->go_backwards, 0, 1 + o->return_sequences)) return 0;
-  if (!is_int8) return 1;
+/* At most 15 significant bits, so that processors without a product of 64 bits can take them apart. */
+static int is_multiplier(int32_t multiplier) {
+  while (multiplier > INT16_MAX && !(multiplier & 1)) multiplier >>= 1;
+  return ksr_is_within(multiplier, 0, INT16_MAX);
+}
+
+/* What a node's tensors are read by. */
+static int sizes_are_valid(const ksr_recurrent_options *o) {
+  return o->version == KSR_OPTIONS_VERSION && ksr_is_within(o->units, 1, MAX_SOURCES) &&
+         (o->block == 4 || o->block == 8 || o->block == 16) && ksr_is_within(o->return_sequences, 0, 1) &&
+         ksr_is_within(o->go_backwards, 0, 1 + o->return_sequences);
+}
+
+static int integers_are_valid(const ksr_recurrent_options *o) {
   for (int32_t slot = 0; slot < KSR_SLOTS; ++slot) {
-    if (o->multiplier[slot] < 0) return 0;
+    if (!is_multiplier(o->multiplier[slot])) return 0;
   }
   return ksr_is_within(o->x_zero_point, -128, 127) && ksr_is_within(o->x_shift, 0, 7) &&
          ksr_is_within(o->h_shift, 0, 7) && ksr_is_within(o->fraction, 7, 10) && is_rescaling(o->operand) &&
@@ -47,10 +62,10 @@ ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, vo
   if (output->type != x->type) return KSR_BAD_TYPE;
 
   read_words(options, node->options, size);
-  memcpy(&recurrent->options, options, sizeof(recurrent->options));
+  recurrent->options = *(const ksr_recurrent_options *)options;
   const ksr_recurrent_options *o = &recurrent->options;
   recurrent->is_int8 = x->type == KSR_INT8;
-  if (!options_are_valid(o, recurrent->is_int8)) return KSR_BAD_OPTIONS;
+  if (!sizes_are_valid(o)) return KSR_BAD_OPTIONS;
 
   if (x->rank != 3 || x->dims[0] != 1 || !ksr_is_within(x->dims[1], 1, INT32_MAX) ||
       !ksr_is_within(x->dims[2], 1, MAX_SOURCES)) {
@@ -126,6 +141,7 @@ static int accumulators_fit(const ksr_recurrent *recurrent) {
 }
 
 ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *node) {
+  if (recurrent->is_int8 && !integers_are_valid(&recurrent->options)) return KSR_BAD_OPTIONS;
   if (!ksr_matrix_check(&recurrent->kernel, node->inputs[KSR_KERNEL].dims[0])) return KSR_BAD_KERNEL;
   if (!ksr_matrix_check(&recurrent->recurrent_kernel, node->inputs[KSR_RECURRENT_KERNEL].dims[0])) {
     return KSR_BAD_RECURRENT_KERNEL;
@@ -149,13 +165,61 @@ void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step) {
   return step == recurrent->steps - 1 ? recurrent->output : 0;
 }
 
+/* A multiple of sixteen words, many at a time: C libraries made for small size do not. */
+static void copy_words(int32_t *to, const int32_t *from, int32_t count) {
+#ifdef KSR_DSP
+  for (const int32_t *end = from + count; from < end;) {
+    __asm__ volatile("ldm %0!, {r4-r6, r8-r12}\n stm %1!, {r4-r6, r8-r12}"
+                     : "+r"(from), "+r"(to)::"r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
+  }
+#elif defined(KSR_HELIUM)
+  for (const int32_t *end = from + count; from < end; from += 16, to += 16) {
+    const int32x4x4_t words = {{vldrwq_s32(from), vldrwq_s32(from + 4), vldrwq_s32(from + 8), vldrwq_s32(from + 12)}};
+    for (int32_t i = 0; i < 4; ++i) vstrwq_s32(to + 4 * i, words.val[i]);
+  }
+#else
+  typedef struct words {
+    int32_t word[8];
+  } words;
+  for (const int32_t *end = from + count; from < end; from += 8, to += 8) *(words *)to = *(const words *)from;
+#endif
+}
+
+/* acc += (x - zero_point) * factor * matrix, some sources at a time. */
+static void add_vector(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc) {
+  const int32_t sources = matrix->sources;
+  for (int32_t j = 0; j < sources;) {
+    ksr_event events[SOURCES_AT_ONCE];
+    ksr_event *end = events;
+    for (; j < sources && end < events + SOURCES_AT_ONCE; ++j) {
+#ifdef KSR_HELIUM
+      /* Eight at once where none is zero, as in an input that is not held. */
+      while (j + 8 <= sources && end + 8 <= events + SOURCES_AT_ONCE) {
+        const int16x8_t values = vsubq_n_s16(vldrbq_s16(x + j), (int16_t)zero_point);
+        if (vminavq_s16(UINT16_MAX, values) == 0) break;
+        const int16x8x2_t pairs = {{vreinterpretq_s16_u16(vidupq_n_u16((uint32_t)j, 1)),
+                                    vmulq_n_s16(values, (int16_t)factor)}};
+        vst2q_s16((int16_t *)(void *)end, pairs);
+        end += 8;
+        j += 8;
+      }
+      if (j == sources || end == events + SOURCES_AT_ONCE) break;
+#endif
+      const int32_t value = x[j] - zero_point;
+      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
+    }
+    ksr_matrix_add_events_i8(matrix, events, (int32_t)(end - events), acc);
+  }
+}
+
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc) {
   const ksr_recurrent_options *o = &recurrent->options;
-  memcpy(acc, recurrent->bias, KSR_SLOTS * (uint32_t)recurrent->stride * sizeof(int32_t));
-  for (int32_t j = 0; j < recurrent->inputs; ++j) {
-    const int32_t value = x[j] - o->x_zero_point;
-    if (value) ksr_matrix_add_i8(&recurrent->kernel, j, value * (1 << o->x_shift), acc);
-  }
+  copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
+  add_vector(&recurrent->kernel, x, o->x_zero_point, 1 << o->x_shift, acc);
+}
+
+void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc) {
+  add_vector(&recurrent->recurrent_kernel, h, 0, 1 << recurrent->options.h_shift, acc);
 }
 
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc) {

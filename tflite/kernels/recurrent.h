@@ -46,6 +46,9 @@ void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step);
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc);
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc);
 
+/* acc += h R, for a state of int8 with zero point 0 */
+void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc);
+
 int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size);
 int ksr_is_within(int32_t value, int32_t low, int32_t high);
 

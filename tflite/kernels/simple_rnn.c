@@ -38,16 +38,15 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 }
 
 static void step_i8(const ksr_recurrent *r, int32_t step, int8_t *h, int32_t *acc) {
-  const ksr_recurrent_options *o = &r->options;
+  const ksr_gates gates = ksr_gates_of(&r->options);
+  const int32_t units = r->options.units;
   int8_t *output = ksr_recurrent_output(r, step);
   ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
-  for (int32_t j = 0; j < o->units; ++j) {
-    if (h[j]) ksr_matrix_add_i8(&r->recurrent_kernel, j, h[j] * (1 << o->h_shift), acc);
-  }
-  for (int32_t i = 0; i < o->units; ++i) {
-    const int32_t hidden = ksr_tanh_i8(o, ksr_pre_activation(o, 0, acc[i]));
-    h[i] = (int8_t)ksr_operand_i8(o, hidden);
-    if (output) output[i] = ksr_output_i8(o, hidden);
+  ksr_recurrent_add_i8(r, h, acc);
+  for (int32_t i = 0; i < units; ++i) {
+    const int32_t hidden = ksr_look_up(ksr_tanh_table, ksr_multiply(acc[i], gates.multiplier[0]));
+    h[i] = (int8_t)ksr_operand_i8(&gates, hidden);
+    if (output) output[i] = ksr_output_i8(&gates, hidden);
   }
 }
 

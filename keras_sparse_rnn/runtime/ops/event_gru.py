@@ -40,7 +40,7 @@ class EventGru(RecurrentOp):
     CONSTANTS: ClassVar[tuple] = (*RecurrentOp.CONSTANTS, "threshold")
     KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2)
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
-    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", None)
+    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
     def states(self):
         # What was sent lies in 0 .. 255, so that its zero point is at the end of the range.

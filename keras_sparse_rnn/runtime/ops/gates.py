@@ -1,6 +1,7 @@
 """Gates, in integers and in floats.
 
-Integers: pre-activations in Q(fraction), gates and states in Q15, sigmoid and tanh from tables without interpolation.
+Integers: gates and states in Q15, sigmoid and tanh from tables without interpolation. The accumulators of a gate become
+an index into its table; those of a GRU's candidate, x and y, become Q(fraction) and Q(fraction + 1).
 Shifts to the right round towards minus infinity, as in C.
 """
 
@@ -17,11 +18,11 @@ def pre_activation(options, slot, accumulator):
 
 
 def sigmoid_int8(options, slot, accumulator):
-    return look_up(SIGMOID_TABLE, pre_activation(options, slot, accumulator) >> (options.fraction - 6))
+    return look_up(SIGMOID_TABLE, pre_activation(options, slot, accumulator))
 
 
 def tanh_int8(options, value):
-    """tanh of a pre-activation."""
+    """tanh of a pre-activation in Q(fraction)."""
     return look_up(TANH_TABLE, value >> (options.fraction - 7))
 
 
@@ -31,8 +32,8 @@ def look_up(table, k):
 
 def gru_unit_int8(options, z, r, from_x, from_y, before):
     """z * before + (1 - z) * g, with g = tanh(x + r * y), x and y from the accumulators of slots 2 and 3."""
-    from_y = np.clip(pre_activation(options, 3, from_y), -(2**15), 2**15 - 1)
-    g = tanh_int8(options, pre_activation(options, 2, from_x) + ((r * from_y) >> 15))
+    from_x, from_y = pre_activation(options, 2, from_x), pre_activation(options, 3, from_y)
+    g = tanh_int8(options, from_x + ((r * from_y) >> 16))
     return g + ((z * (before - g) + 2**14) >> 15)
 
 

@@ -36,7 +36,7 @@ class Gru(RecurrentOp):
     )
     KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2)
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
-    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", None)
+    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
     def _matrices(self):
         if self.options.reset_after:

@@ -13,7 +13,6 @@ from keras_sparse_rnn.runtime.ops.gates import (
     pre_activation,
     sigmoid_float32,
     sigmoid_int8,
-    tanh_int8,
 )
 from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
 
@@ -49,7 +48,7 @@ class Lstm(RecurrentOp):
         options, bits = self.options, self.options.cell_bits
         i, f, g, o = self._from_x(x) + self._from_operand(state["h"], self.recurrent_kernel) + self.bias
         i, f, o = sigmoid_int8(options, 0, i), sigmoid_int8(options, 1, f), sigmoid_int8(options, 3, o)
-        g = tanh_int8(options, pre_activation(options, 2, g))
+        g = look_up(TANH_TABLE, pre_activation(options, 2, g))
         c = (f * state["c"] + ((i * g) >> bits) + 2**14) >> 15
         state["c"] = np.clip(c, -(2**15), 2**15 - 1)
         tanh = look_up(TANH_TABLE, (state["c"] + (1 << (7 - bits))) >> (8 - bits))

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.ops.gates import operand_int8, output_int8, pre_activation, tanh_int8
+from keras_sparse_rnn.runtime.ops.gates import TANH_TABLE, look_up, operand_int8, output_int8, pre_activation
 from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
 
 
@@ -29,6 +29,6 @@ class SimpleRnn(RecurrentOp):
     def _step_int8(self, x, state):
         o = self.options
         a = self._from_x(x)[0] + self._from_operand(state["h"], self.recurrent_kernel)[0] + self.bias[0]
-        h = tanh_int8(o, pre_activation(o, 0, a))
+        h = look_up(TANH_TABLE, pre_activation(o, 0, a))
         state["h"] = operand_int8(o, h)
         return output_int8(o, h)

@@ -1,0 +1,16 @@
+#include "gru_units.h"
+
+void ksr_gru_units_i8(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units) {
+#if defined(KSR_DSP)
+  ksr_gru_units_dsp(gates, acc, stride, state, units);
+#elif defined(KSR_HELIUM)
+  ksr_gru_units_helium(gates, acc, stride, state, units);
+#else
+  const ksr_gates g = *gates;
+  const int32_t *r_acc = acc + stride, *x_acc = r_acc + stride, *y_acc = x_acc + stride;
+  for (int32_t i = 0; i < units; ++i) {
+    const int32_t z = ksr_sigmoid_i8(&g, 0, acc[i]), r = ksr_sigmoid_i8(&g, 1, r_acc[i]);
+    state[i] = (int16_t)ksr_gru_unit_i8(&g, z, r, x_acc[i], y_acc[i], state[i]);
+  }
+#endif
+}

@@ -1,0 +1,17 @@
+/* The element-wise part of a GRU in integers: for each unit the gates and the new state,
+ *
+ *   z = sigma(acc[0])    r = sigma(acc[1])    g = tanh(acc[2] + r * acc[3])    state = z * state + (1 - z) * g,
+ *
+ * where acc[k] lies k * stride behind the unit's first accumulator. */
+#ifndef KSR_GRU_UNITS_H_
+#define KSR_GRU_UNITS_H_
+
+#include "gates_i8.h"
+
+void ksr_gru_units_i8(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
+
+/* Bodies for some processors. */
+void ksr_gru_units_dsp(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
+void ksr_gru_units_helium(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
+
+#endif /* KSR_GRU_UNITS_H_ */

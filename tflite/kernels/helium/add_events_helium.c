@@ -1,0 +1,91 @@
+/* The loop over events for the M-profile vector extension: loads that widen, a product with a scalar, and hardware
+ * loops. By hand: compilers of today do not use the latter. */
+#include "add_events.h"
+
+#ifdef KSR_HELIUM
+
+/* In the order in which the loops load them. */
+typedef struct rows {
+  const uint8_t *index;
+  const int8_t *values;
+  int32_t *acc;
+  const uint16_t *starts;
+} rows;
+
+/* r0 `rows`, r1 next event, r2 end of events, r3 value, r4 blocks, r5 index, r6 weights, r7 accumulators */
+#define LOOP(weights_shift, block)       \
+  "push {r4-r8, lr}\n"                   \
+  "cmp r1, r2\n"                         \
+  "bhs 4f\n"                             \
+  "1: ldrh r4, [r1], #2\n"               \
+  "ldrsh r3, [r1], #2\n"                 \
+  "ldm r0, {r5-r8}\n"                    \
+  "add r8, r8, r4, lsl #1\n"             \
+  "ldrh r4, [r8, #2]\n"                  \
+  "ldrh r8, [r8]\n"                      \
+  "sub r4, r4, r8\n"                     \
+  "add r5, r5, r8\n"                     \
+  "add r6, r6, r8, lsl #" weights_shift "\n" \
+  "wls lr, r4, 3f\n"                     \
+  "2:\n" block                           \
+  "le lr, 2b\n"                          \
+  "3: cmp r1, r2\n"                      \
+  "bne 1b\n"                             \
+  "4: pop {r4-r8, pc}\n"
+
+#define BLOCK_4                  \
+  "ldrb r8, [r5], #1\n"          \
+  "vldrb.s32 q0, [r6], #4\n"     \
+  "add r7, r7, r8, lsl #4\n"     \
+  "vldrw.32 q1, [r7]\n"          \
+  "vmla.s32 q1, q0, r3\n"        \
+  "vstrw.32 q1, [r7]\n"
+
+/* Eight more accumulators, `at` bytes into the block, whose weights begin at `weights`. */
+#define ADD_8(first, second, at, at_second) \
+  "vldrb.s32 q0, " first "\n"               \
+  "vldrw.32 q1, [r7, #" at "]\n"            \
+  "vmla.s32 q1, q0, r3\n"                   \
+  "vldrb.s32 q2, " second "\n"              \
+  "vldrw.32 q3, [r7, #" at_second "]\n"     \
+  "vmla.s32 q3, q2, r3\n"                   \
+  "vstrw.32 q1, [r7, #" at "]\n"            \
+  "vstrw.32 q3, [r7, #" at_second "]\n"
+
+#define BLOCK_8              \
+  "ldrb r8, [r5], #1\n"      \
+  "add r7, r7, r8, lsl #5\n" \
+  ADD_8("[r6], #4", "[r6], #4", "0", "16")
+
+#define BLOCK_16             \
+  "ldrb r8, [r5], #1\n"      \
+  "add r7, r7, r8, lsl #6\n" \
+  ADD_8("[r6], #4", "[r6], #4", "0", "16") \
+  ADD_8("[r6], #4", "[r6], #4", "32", "48")
+
+#define DEFINE(name, weights_shift, block)                                                               \
+  __attribute__((naked)) static void name(const rows *r, const ksr_event *event, const ksr_event *end) { \
+    __asm__ volatile(".syntax unified\n" LOOP(weights_shift, block));                                    \
+  }
+
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+DEFINE(add_1x4, "2", BLOCK_4)
+DEFINE(add_1x8, "3", BLOCK_8)
+DEFINE(add_1x16, "4", BLOCK_16)
+
+int ksr_add_events_helium(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc) {
+  if (!matrix->rows16) return 0;
+  const rows r = {matrix->index, matrix->values, acc, matrix->rows16};
+  if (matrix->block == 4) {
+    add_1x4(&r, events, end);
+  } else if (matrix->block == 8) {
+    add_1x8(&r, events, end);
+  } else {
+    add_1x16(&r, events, end);
+  }
+  return 1;
+}
+
+#endif /* KSR_HELIUM */
+
+typedef int ksr_add_events_helium_is_not_empty;

@@ -1,0 +1,32 @@
+/* Which instructions the compiler may use: decides between the bodies of a kernel. KSR_PORTABLE asks for plain C. */
+#ifndef KSR_TARGET_H_
+#define KSR_TARGET_H_
+
+#if !defined(KSR_PORTABLE) && defined(__GNUC__)
+#if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE
+#define KSR_HELIUM 1 /* Cortex-M55, M85 */
+#elif defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define KSR_DSP 1 /* Cortex-M4, M7, M33 */
+#elif defined(__x86_64__)
+#define KSR_X86 1
+#endif
+#endif
+
+/* Cortex-M0, M0+ and M23 have no product of 64 bits. */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
+#define KSR_SHORT_PRODUCT 1
+#endif
+
+/* SSAT and USAT, from Cortex-M3 on. */
+#if !defined(KSR_PORTABLE) && defined(__GNUC__) && defined(__ARM_FEATURE_SAT)
+#define KSR_SATURATES 1
+#endif
+
+/* A test that hardly ever holds. */
+#ifdef __GNUC__
+#define KSR_RARELY(condition) __builtin_expect(!!(condition), 0)
+#else
+#define KSR_RARELY(condition) (condition)
+#endif
+
+#endif /* KSR_TARGET_H_ */
