@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers, optimizers
 
-from keras_sparse_rnn.callbacks import DynamicSparseTraining, MagnitudePruning, NonMonotonicTrigger
+from keras_sparse_rnn.callbacks import DynamicSparseTraining, MagnitudePruning, NonMonotonicTrigger, RigL
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.optimizers import SNTASGD
 from keras_sparse_rnn.schedules import ConstantSparsity
@@ -232,6 +232,16 @@ def test_the_best_averages_come_back():
     fit(model, *callbacks(MagnitudePruning(ConstantSparsity(0.75, 0), layers="hidden")), restore, look)
     best = look.epochs[restore.best_epoch]
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), best, strict=True))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="JAX is always compiled here, PyTorch never")
+def test_compiled_by_xla_it_is_the_same():
+    models = []
+    for jit in (False, True):
+        models.append(net(SNTASGD(0.5, interval=1)))
+        models[-1].compile(models[-1].optimizer, "mse", jit_compile=jit)
+        fit(models[-1], *callbacks(RigL(0.25, 0.3, frequency=3, layers="hidden")))
+    same(*models)
 
 
 def test_config_and_loss_scaling():

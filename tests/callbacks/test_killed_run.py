@@ -27,8 +27,8 @@ class Kill(keras.callbacks.Callback):
 def train(folder, *more):
     """One fit with all methods, each on its layer; the masks of two have just moved when the backup is written."""
     keras.utils.set_random_seed(7)
-    gru = layers.GRU(6, return_sequences=True, name="pruned"), layers.GRU(6, name="selfish")
-    model = keras.Sequential([keras.Input((4, 3)), *gru, layers.Dense(8, "relu", name="rigl"), layers.Dense(2)])
+    first = layers.Dense(6, name="pruned"), layers.GRU(6, name="selfish")
+    model = keras.Sequential([keras.Input((4, 3)), *first, layers.Dense(8, "relu", name="rigl"), layers.Dense(2)])
     model.compile(keras.optimizers.Adam(0.02), "mse")
     cosine = CosineDecay(0.5, 0.1, 0, STEPS * EPOCHS, frequency=STEPS)
     methods = [
