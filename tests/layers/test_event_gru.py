@@ -267,7 +267,7 @@ def test_dropconnect_draws_one_matrix_for_all_steps():
     outputs = []
     for _ in range(2):
         outputs.append(numpy(dropped(sequences(), training=True)))
-        drawn = numpy(keras.random.dropout(recurrent_kernel, 0.4, seed=seed))
+        drawn = numpy(keras.random.dropout(ops.convert_to_tensor(recurrent_kernel), 0.4, seed=seed))
         assert 0 < np.mean(drawn == 0) < 1
         plain.set_weights([kernel, drawn, *rest])
         assert_close(outputs[-1], plain(sequences()))
