@@ -31,3 +31,19 @@ def test_delta_gru_costs_less_than_the_gru_that_it_was():
     assert gru.startswith("GRU 32") and delta.startswith("DeltaGRU 32, its weights")
     assert float(gru.split()[-1]) == 3 * 32 * (12 + 32)
     assert all(float(row.split()[-1]) < 2 / 3 * 3 * 32 * (12 + 32) for row in (delta, fine_tuned))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it converts: TensorFlow only")
+def test_what_tfmot_pruned_is_taken_over_and_converted(tmp_path):
+    pytest.importorskip("tflite_micro")
+    out = tmp_path / "model.tflite"
+    _, theirs, ours, _, difference = output_of("from_tfmot.py", "--out", out).splitlines()
+    assert theirs.startswith("tf_keras, pruned by tfmot") and ours.startswith("Keras 3")
+    assert ours.split()[-3:] == theirs.split()[-3:]
+    assert float(difference.split()[-1]) < 1e-6
+    assert out.read_bytes()[4:8] == b"TFL3"
+
+
+def test_a_cell_of_ones_own_is_pruned():
+    printed = output_of("custom_cell.py").splitlines()
+    assert printed[2].split() == ["mgu/cell/recurrent_kernel", "(32,", "64)", "90.0%"]

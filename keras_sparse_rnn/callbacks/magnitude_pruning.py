@@ -34,7 +34,8 @@ class MagnitudePruning(MaskCallback):
             together, ranked in one list, so that kernels of small weights lose more, up to all of them.
         layers: None for the kernels and recurrent kernels of all recurrent layers; otherwise names, compiled regular
             expressions, layers or functions of a layer (see `sparsity.find_kernels`), by which Dense and Embedding
-            layers can be pruned too.
+            layers can be pruned too. For another sparsity or other blocks in some layers, give `fit` a callback for
+            each kind; no two may prune the same kernel.
         score: Worth of a block: `"l1"` (mean |w|, the default, as in tfmot), `"l2"` (root mean square) or `"max"`.
 
     Attributes:
