@@ -130,16 +130,18 @@ def _references(structure):
 def _copy(layer):
     """The layer in Keras 3, without weights."""
     layer = getattr(layer, "layer", layer) if _is_wrapper(layer) else layer
-    kind, config = type(layer).__name__, layer.get_config()
+    kind = type(layer).__name__
     if kind not in _LAYERS or not type(layer).__module__.startswith("tf_keras."):
         raise ValueError(f"The layer {layer.name!r} is a {kind}: from_tfmot takes over {', '.join(_LAYERS)}.")
+    for name in ("activation", "recurrent_activation"):
+        activation = getattr(getattr(layer, name, None), "__name__", "linear")
+        if activation not in _ACTIVATIONS:
+            raise ValueError(
+                f"The layer {layer.name!r} has {name}={activation}: allowed are {', '.join(_ACTIVATIONS)}."
+            )
+    config = layer.get_config()
     if config.get("time_major"):
         raise ValueError(f"The layer {layer.name!r} has time_major=True, which Keras 3 does not have.")
-    for name in ("activation", "recurrent_activation"):
-        activation = config.get(name, "linear")
-        if activation not in _ACTIVATIONS:
-            given = repr(activation) if isinstance(activation, str) else "a function of your own"
-            raise ValueError(f"The layer {layer.name!r} has {name}={given}: allowed are {', '.join(_ACTIVATIONS)}.")
     config = {name: value for name, value in config.items() if name not in _KERAS_2_ONLY}
     config["dtype"] = layer.dtype_policy.name
     if kind == "SpatialDropout1D":

@@ -146,8 +146,8 @@ def test_masks_states_and_shared_layers(imported, name):
     ("name", "error", "message"),
     [
         ("bidirectional", "ValueError", "The layer 'both' is a Bidirectional: from_tfmot takes over Activation, Add"),
-        ("hard", "ValueError", "The layer 'hard' has recurrent_activation='hard_sigmoid': allowed are elu"),
-        ("own activation", "ValueError", "The layer 'own' has activation=a function of your own: allowed are elu"),
+        ("hard", "ValueError", "The layer 'hard' has recurrent_activation=hard_sigmoid: allowed are elu"),
+        ("own activation", "ValueError", "The layer 'own' has activation=<lambda>: allowed are elu"),
         ("time major", "ValueError", "The layer 'major' has time_major=True"),
         ("nested", "ValueError", "is a Sequential: from_tfmot takes over"),
         ("unbuilt", "ValueError", "is not built"),
