@@ -24,6 +24,9 @@ class GraphEngine(Engine):
                 f"engine has no op {', '.join(unknown)}; it has {', '.join([*OPS, *sorted(BUILTIN_OPS)])}. "
                 "Take the engine 'litert' or 'tflm' for this model."
             )
+        for op in model.operators:
+            if len(op.outputs) != 1 or not op.inputs:
+                raise ValueError(f"op {op.name} has {len(op.inputs)} inputs and {len(op.outputs)} outputs.")
         self.custom_operators = [op for op in model.operators if op.is_custom]
         self._variables = {i: tensor.zeros() for i, tensor in enumerate(model.tensors) if tensor.is_variable}
 
@@ -37,16 +40,28 @@ class GraphEngine(Engine):
     def invoke(self, inputs):
         values = {i: tensor.data for i, tensor in enumerate(self.model.tensors) if tensor.data is not None}
         values.update(self._variables)
-        values.update(zip(self.model.input_indices, inputs, strict=True))
+        self._write(values, self.model.input_indices, inputs)
         for op in self.model.operators:
             arguments = [None if i < 0 else values.get(i) for i in op.inputs]
             if op.is_custom:
                 results = self.run_custom(op, arguments)
             else:
                 infos = [None if i < 0 else self.model.tensors[i] for i in op.inputs]
-                results = [BUILTIN_OPS[op.name](op, arguments, infos, self.model.tensors[op.outputs[0]])]
-            values.update(zip(op.outputs, results, strict=True))
+                try:
+                    results = [BUILTIN_OPS[op.name](op, arguments, infos, self.model.tensors[op.outputs[0]])]
+                except (AttributeError, IndexError, TypeError) as error:
+                    raise ValueError(f"op {op.name} has inputs that it cannot use: {error}") from error
+            self._write(values, op.outputs, results)
         return [np.ascontiguousarray(values[i]) for i in self.model.output_indices]
+
+    def _write(self, values, numbers, arrays):
+        for i, array in zip(numbers, arrays, strict=True):
+            tensor = self.model.tensors[i]
+            if array.shape != tensor.shape or array.dtype != tensor.dtype:
+                raise ValueError(
+                    f"tensor '{tensor.name}' must be {tensor.dtype} {tensor.shape}; given: {array.dtype} {array.shape}."
+                )
+            values[i] = array
 
     def reset(self):
         for i, array in self._variables.items():

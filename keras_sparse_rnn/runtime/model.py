@@ -1,11 +1,13 @@
 """A `.tflite` file, read into plain objects."""
 
 import json
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+_LARGEST_TENSOR = 2**31 - 1  # bytes
 METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
 
 DTYPES = {
@@ -52,6 +54,11 @@ class TensorInfo:
         limits = np.iinfo(self.dtype)
         stored = np.rint(values / self.scale) + self.zero_point
         return np.clip(stored, limits.min, limits.max).astype(self.dtype)
+
+    @property
+    def is_ready(self):
+        """Whether it holds values before anything has run."""
+        return self.data is not None or self.is_variable or 0 in self.shape
 
     def zeros(self):
         """What an interpreter's reset puts into a variable tensor: real 0, but in int16 the bits of 0."""
@@ -105,16 +112,36 @@ class Model:
         self.operators = tuple(read_operator(op, file.operatorCodes) for op in graph.operators)
         self.input_indices = tuple(int(i) for i in graph.inputs)
         self.output_indices = tuple(int(i) for i in graph.outputs)
-        for op in self.operators:
-            for i in (*op.inputs, *op.outputs):
-                if not -1 <= i < len(self.tensors):
-                    raise ValueError(f"op {op.name} uses tensor {i} of {len(self.tensors)}")
+        self._check()
         self.inputs = tuple(self.tensors[i] for i in self.input_indices)
         self.outputs = tuple(self.tensors[i] for i in self.output_indices)
         self.metadata = {}
         for entry in file.metadata or []:
             if entry.name == METADATA.encode():
                 self.metadata = json.loads(bytes(file.buffers[entry.buffer].data))
+
+    def _check(self):
+        """Raises ValueError where the graph does not hang together, so that values would be read that nobody wrote."""
+        count = len(self.tensors)
+        for i in (*self.input_indices, *self.output_indices):
+            if not 0 <= i < count:
+                raise ValueError(f"the graph's inputs and outputs name tensor {i} of {count}")
+        ends = {*self.input_indices, *self.output_indices}
+        if any(self.tensors[i].is_ready and 0 not in self.tensors[i].shape for i in ends):
+            raise ValueError("one of the graph's inputs or outputs is a constant or a variable tensor")
+        written = {i for i, tensor in enumerate(self.tensors) if tensor.is_ready} | set(self.input_indices)
+        for op in self.operators:
+            for i in (*op.inputs, *op.outputs):
+                if not -1 <= i < count:
+                    raise ValueError(f"op {op.name} uses tensor {i} of {count}")
+            unwritten = set(op.inputs) - written - {-1}
+            if unwritten:
+                raise ValueError(f"op {op.name} reads tensor {min(unwritten)} before anything has written it")
+            if written & set(op.outputs) or -1 in op.outputs:
+                raise ValueError(f"op {op.name} writes tensors {op.outputs}, of which one is absent or written already")
+            written |= set(op.outputs)
+        if not written >= set(self.output_indices):
+            raise ValueError("nothing writes one of the graph's outputs")
 
 
 def read_file(data, read):
@@ -138,6 +165,9 @@ def read_file(data, read):
 def _read_tensor(tensor, buffers):
     dtype = np.dtype(DTYPES[tensor.type])
     shape = () if tensor.shape is None else tuple(int(d) for d in tensor.shape)
+    size = math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or size > _LARGEST_TENSOR:
+        raise ValueError(f"a tensor has the shape {shape}")
     raw = buffers[tensor.buffer].data
     data = None
     if raw is not None and len(raw):

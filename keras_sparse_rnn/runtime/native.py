@@ -131,6 +131,8 @@ class NativeEngine(GraphEngine):
             tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
             arrays = [t if t is None else np.zeros(t.shape, t.dtype) if t.data is None else t.data for t in tensors]
             output = model.tensors[op.outputs[0]]
+            if any(len(t.shape) > MAX_RANK or t.dtype not in _TYPES for t in (output, *tensors) if t is not None):
+                raise ValueError(f"{op.name} refused: a tensor has more than {MAX_RANK} dimensions or a foreign type.")
             self._ops[op] = NativeOp(op.name, op.options, arrays, output.shape, output.dtype)
 
     @property

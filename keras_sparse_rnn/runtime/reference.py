@@ -4,31 +4,38 @@ from itertools import zip_longest
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.graph import GraphEngine
+from keras_sparse_rnn.runtime.native import NativeEngine
 from keras_sparse_rnn.runtime.ops import OPS
 
 
-class ReferenceEngine(GraphEngine):
-    """Every op in NumPy; ours as `keras_sparse_rnn.runtime.ops` defines them."""
+class ReferenceEngine(NativeEngine):
+    """Every op in NumPy; ours as `keras_sparse_rnn.runtime.ops` defines them.
+
+    The C core only says whether it would take the model: what it refuses has no definition.
+    """
 
     def __init__(self, model):
         super().__init__(model)
-        self._ops = {}
+        self._definitions = {}
         for op in self.custom_operators:
             kind = OPS[op.name]
             inputs = op.inputs[1 : 1 + len(kind.CONSTANTS)]
             constants = [None if i < 0 else model.tensors[i].data for i in inputs]
-            self._ops[op] = kind.from_constants(kind.OPTIONS.from_bytes(op.options), constants)
+            self._definitions[op] = kind.from_constants(kind.OPTIONS.from_bytes(op.options), constants)
+
+    @property
+    def memory(self):
+        return {}
 
     def run_custom(self, op, inputs):
-        run = self._ops[op]
+        run = self._definitions[op]
         given = inputs[1 + len(run.CONSTANTS) :]
         tensors = run.states()
         stored = [tensor.zeros() if array is None else array for tensor, array in zip_longest(tensors, given)]
         zeros = [tensor.zero_point or 0 for tensor in tensors]
         wide = np.int64 if run.is_int8 else np.float32
-        state = {t.name: s[0].astype(wide) - zero for t, s, zero in zip(tensors, stored, zeros, strict=True)}
+        state = {t.name: s.reshape(-1).astype(wide) - zero for t, s, zero in zip(tensors, stored, zeros, strict=True)}
         outputs = run(inputs[0][0], state)
         for tensor, array, zero in zip(tensors, stored, zeros, strict=True):
-            array[0] = state[tensor.name] + zero
+            array[...] = (state[tensor.name] + zero).reshape(array.shape)
         return [outputs[None] if run.options.return_sequences else outputs[-1:]]

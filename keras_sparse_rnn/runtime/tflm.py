@@ -19,6 +19,7 @@ import numpy as np
 
 from keras_sparse_rnn.runtime.engine import Engine
 from keras_sparse_rnn.runtime.native import library_path
+from keras_sparse_rnn.runtime.ops import OPS
 
 # What the functions are called in each layout; the types in the names tell which one a release has.
 LAYOUTS = {
@@ -65,6 +66,7 @@ class TFLMEngine(Engine):
         if arena_size is not None and arena_size < SMALLEST_ARENA:
             raise ValueError(f"arena_size must be at least {SMALLEST_ARENA} bytes; given: {arena_size}.")
         _refuse_sparse_encodings(model)
+        _refuse_malformed(model)
         runtime = _import_package()
         registerers = []
         if any(op.is_custom for op in model.operators):
@@ -160,6 +162,14 @@ def _refuse_sparse_encodings(model):
                 f"tensor '{tensor.name}' is stored in the sparse encoding of LiteRT, which TFLM would read as garbage; "
                 'convert the model with target="tflm".'
             )
+
+
+def _refuse_malformed(model):
+    """TFLM trusts its files; what LiteRT's checks refuse does not reach it."""
+    from keras_sparse_rnn.runtime.litert import LiteRTEngine
+
+    if not {op.name for op in model.operators if op.is_custom} - set(OPS):
+        LiteRTEngine(model)
 
 
 class _ArenaTooSmallError(ValueError):

@@ -1,0 +1,66 @@
+"""A short run of the damaged models of `mutated_models.py`, which runs 10,000 as a command."""
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import mutated_models
+import pytest
+from mutated_models import CHANGES, base_models, build_sanitized_core, mutant
+
+from keras_sparse_rnn import runtime
+
+TOOL = Path(mutated_models.__file__)
+HAS_TFLM = importlib.util.find_spec("tflite_micro") is not None
+COUNT = 170
+
+
+def _run(*arguments):
+    run = subprocess.run(
+        [sys.executable, TOOL, "--count", str(COUNT), *arguments], capture_output=True, text=True, timeout=300
+    )
+    return run.returncode, re.findall(r"(\w+): (\d+) refused, (\d+) ran, (\d+) faults", run.stdout), run.stdout
+
+
+@pytest.mark.parametrize("engines", [["native", "reference"], ["litert", *(["tflm"] if HAS_TFLM else [])]], ids=str)
+def test_engines_refuse_or_run(engines):
+    status, results, text = _run("--engines", *engines)
+    assert status == 0, text
+    assert [result[0] for result in results] == engines
+    for _, refused, ran, faults in results:
+        assert (int(refused) + int(ran), int(faults)) == (COUNT, 0)
+        assert int(refused) > COUNT // 2 and int(ran) > COUNT // 10
+
+
+def test_the_core_under_sanitizers(tmp_path):
+    try:
+        build_sanitized_core(tmp_path)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"no gcc with sanitizers: {error}")
+    status, results, text = _run("--sanitize")
+    assert status == 0 and results[0][3] == "0", text
+
+
+def test_a_fault_is_seen(monkeypatch):
+    """A child that dies, or raises something else than ValueError, is a fault, and the others go on."""
+
+    def run(engine, number):
+        if number == 2:
+            raise AssertionError("number 2 raised TypeError")
+        if number == 4:
+            mutated_models.os.abort()
+        return "ran"
+
+    monkeypatch.setattr(mutated_models, "run", run)
+    counts, faults = mutated_models.run_all("native", 6)
+    assert counts == {"ran": 4, "refused": 0} and len(faults) == 2
+    assert "raised TypeError" in faults[0] and "exit status -6" in faults[1]
+
+
+def test_the_corpus_is_varied_and_its_bases_are_sound():
+    labels = [mutant(number)[1] for number in range(300)]
+    assert {label.split(", ")[-1] for label in labels} == {change.__name__ for change in CHANGES}
+    for name, data in base_models():
+        assert runtime.load(data, "native").outputs, name
