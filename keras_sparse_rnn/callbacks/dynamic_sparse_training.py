@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.callbacks.gradient_record import GradientRecord
-from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
+from keras_sparse_rnn.callbacks.mask_callback import MaskCallback, moving_averages
 from keras_sparse_rnn.schedules import ConstantSparsity
 from keras_sparse_rnn.sparsity import (
     DROPS,
@@ -178,13 +178,15 @@ class DynamicSparseTraining(MaskCallback):
     def _keep(self, kept):
         """Sets the masks; weights that are new to them start at nothing, with nothing in the optimizer."""
         masks, optimizer = self.masks, self.model.optimizer
+        averages = moving_averages(optimizer)
         for kernel, blocks, old, new in zip(masks.kernels, masks.blocks, masks.kept, kept, strict=True):
             grown = new & ~old
             if grown.any():
                 where = keras.ops.convert_to_tensor(blocks.expand(grown), "bool")
                 _set(kernel.variable, where, NEW_WEIGHT)
                 for slot in _slots(optimizer, kernel.variable):
-                    _set(slot, where, 0)
+                    # A moving average becomes the weight when fit ends: there, too, zero would mean masked.
+                    _set(slot, where, NEW_WEIGHT if slot is averages.get(id(kernel.variable)) else 0)
         masks.keep(kept)
 
 

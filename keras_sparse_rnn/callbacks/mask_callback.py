@@ -112,7 +112,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         return int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
 
     def _apply(self):
-        self.masks.apply(_moving_averages(self.model.optimizer))
+        self.masks.apply(moving_averages(self.model.optimizer))
 
     def _claim(self, kernels):
         claims = self._claims()
@@ -142,7 +142,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             )
 
 
-def _moving_averages(optimizer):
+def moving_averages(optimizer):
     """Maps `id(variable)` to its moving average for an optimizer with `use_ema=True`; else an empty dict."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # LossScaleOptimizer
     averages = {}
