@@ -229,13 +229,12 @@ def test_mixed_precision(policy):
     assert np.all(np.isfinite(history)) and history[-1] < history[0]
 
 
-@pytest.mark.parametrize("jit_compile", ["auto", pytest.param(True, marks=tensorflow_only)])
-def test_trains_under_fit_with_any_length(jit_compile):
+def test_trains_under_fit_with_any_length():
     keras.utils.set_random_seed(0)
     first = DeltaGRU(16, 0.2, 0.1, return_sequences=True, trainable_threshold=True)
     layers = [keras.Input((None, FEATURES)), keras.layers.Masking(), first, DeltaGRU(16, 0.05, 0.1)]
     model = keras.Sequential([*layers, keras.layers.Dense(1)])
-    model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=jit_compile)
+    model.compile(keras.optimizers.Adam(0.02), "mse")
     losses = []
     for step in range(20):
         x = sequences()[:, step % 2 :]
