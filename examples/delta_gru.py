@@ -5,7 +5,8 @@
 Nine speakers are told apart by how they say two vowels (JapaneseVowels, from the wheel of aeon), or spoken digits are
 recognised (fsdd; KSR_DATA names the folder that holds fsdd.npz). Each row is a net on the test set: accuracy, negative
 log-likelihood (NLL), the shares of inputs and of units whose held value changes at a step, and multiply-accumulates
-(MACs) a step. All nets are trained for as many epochs in all; the smaller GRU is what the DeltaGRU has to beat.
+(MACs) a step. The first row and the last two are trained for as many epochs; the smaller GRU is what the DeltaGRU has to
+beat.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import keras_sparse_rnn as ksr
 from keras_sparse_rnn.demo.data import load
 
 UNITS, SMALLER = 32, 16
-# In standard deviations of the inputs, and of states in (-1, 1). Twice as much costs less and starts to err.
+# Of the inputs in their standard deviations, of the states in (-1, 1).
 THRESHOLDS = {"input_threshold": 0.5, "hidden_threshold": 0.1}
 
 
