@@ -19,6 +19,7 @@ from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
 from keras_sparse_rnn.from_tfmot import from_tfmot
 from keras_sparse_rnn.inspection import inspect
+from keras_sparse_rnn.profiling import profile, summary
 from keras_sparse_rnn.shrink import shrink
 
 __all__ = [
@@ -32,10 +33,12 @@ __all__ = [
     "inspect",
     "layers",
     "optimizers",
+    "profile",
     "profiling",
     "regularizers",
     "runtime",
     "schedules",
     "shrink",
     "sparsity",
+    "summary",
 ]

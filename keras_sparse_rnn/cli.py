@@ -12,7 +12,7 @@ from pathlib import Path
 
 from keras_sparse_rnn import demo
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.verbs import inspect
+from keras_sparse_rnn.verbs import inspect, summary
 
 
 def main(argv=None):
@@ -47,6 +47,7 @@ def _parser():
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_demo(verbs)
     inspect.add(verbs)
+    summary.add(verbs)
     return parser
 
 

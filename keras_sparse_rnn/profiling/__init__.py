@@ -1,5 +1,6 @@
-"""What a model costs: multiply-accumulates counted on data."""
+"""What a model holds and what it costs."""
 
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs
+from keras_sparse_rnn.profiling.profile import GateProfile, LayerProfile, ModelProfile, profile, summary
 
-__all__ = ["LayerMacs", "count_macs"]
+__all__ = ["GateProfile", "LayerMacs", "LayerProfile", "ModelProfile", "count_macs", "profile", "summary"]

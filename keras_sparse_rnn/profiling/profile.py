@@ -1,0 +1,267 @@
+"""What a model holds and what it costs, layer by layer and gate by gate: figures first, the table made from them."""
+
+import dataclasses
+import html
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.layers import DeltaGRUCell, EventGRUCell
+from keras_sparse_rnn.profiling.macs import count_macs
+from keras_sparse_rnn.runtime.block_sparse import encode
+from keras_sparse_rnn.sparsity import Blocks, find_kernels
+
+_GATES = {
+    keras.layers.GRUCell: ("z", "r", "h"),
+    EventGRUCell: ("z", "r", "h"),
+    DeltaGRUCell: ("z", "r", "h"),
+    keras.layers.LSTMCell: ("i", "f", "c", "o"),
+}
+_HEADINGS = ("layer", "weights", "zeros", "blocks", "float32", "int8", "packed", "events", "MACs", "effective")
+
+
+@dataclass(frozen=True)
+class GateProfile:
+    """The weights of one gate, in the kernel and the recurrent kernel together.
+
+    Attributes:
+        name: Its usual name, such as `"z"`, or its number.
+        weights: Number of weights.
+        nonzero: How many of them are not zero.
+    """
+
+    name: str
+    weights: int
+    nonzero: int
+
+    @property
+    def sparsity(self):
+        """Share of weights that are zero, in [0, 1]."""
+        return 1 - self.nonzero / self.weights
+
+
+@dataclass(frozen=True)
+class LayerProfile:
+    """The kernels of one layer: the matrices that can be pruned, without biases and the like.
+
+    Attributes:
+        name: Its name, behind those of the layers that it lies in.
+        kind: Its class.
+        weights: Number of weights in its kernels.
+        nonzero: How many of them are not zero.
+        zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
+            larger than a gate.
+        packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index, or as they are where that is fewer.
+        events: Share of units that act on the recurrence in a step, in [0, 1]; None where it was not measured.
+        dense_macs: Multiply-accumulates of a time step with all weights; None for layers that are not recurrent.
+        effective_macs: Those of a kernel that skips zero weights and sources that do not act, counted on the data;
+            None where they were not.
+        gates: A `GateProfile` for each gate of a recurrent layer.
+    """
+
+    name: str
+    kind: str
+    weights: int
+    nonzero: int
+    zero_blocks: float | None
+    packed_bytes: int
+    events: float | None = None
+    dense_macs: int | None = None
+    effective_macs: float | None = None
+    gates: tuple = ()
+
+    @property
+    def sparsity(self):
+        """Share of weights that are zero, in [0, 1]."""
+        return 1 - self.nonzero / self.weights
+
+    @property
+    def float32_bytes(self):
+        """Bytes of the kernels as float32."""
+        return 4 * self.weights
+
+    @property
+    def int8_bytes(self):
+        """Bytes of the kernels as int8, zeros included."""
+        return self.weights
+
+
+@dataclass(frozen=True)
+class ModelProfile:
+    """The figures of a model; `print` and a notebook show them as a table.
+
+    Attributes:
+        name: The model's name.
+        parameters: Number of all its weights, biases and the like included.
+        block_shape: Pair (rows, cols) of the blocks that `zero_blocks` counts.
+        layers: A `LayerProfile` for each layer with kernels.
+        not_counted: Why there are no effective MACs, or None.
+    """
+
+    name: str
+    parameters: int
+    block_shape: tuple
+    layers: tuple
+    not_counted: str | None = None
+
+    def total(self, figure):
+        """The sum of a figure such as `"weights"` over all layers, for MACs the recurrent ones; None if not known."""
+        layers = [layer for layer in self.layers if layer.gates] if figure.endswith("macs") else self.layers
+        values = [getattr(layer, figure) for layer in layers]
+        return sum(values) if values and None not in values else None
+
+    @property
+    def sparsity(self):
+        """Share of the kernels' weights that are zero, in [0, 1]; None without kernels."""
+        return 1 - self.total("nonzero") / self.total("weights") if self.layers else None
+
+    def to_dict(self):
+        """All figures as plain dicts, lists and numbers."""
+        return dataclasses.asdict(self)
+
+    def rows(self):
+        """The table: a list of lists of strings, without headings, and last the totals."""
+        rows = []
+        for layer in self.layers:
+            events = "" if not layer.gates else _share(layer.events)
+            dense, effective = ("", "") if not layer.gates else (_count(layer.dense_macs), _count(layer.effective_macs))
+            sizes = [_count(n) for n in (layer.float32_bytes, layer.int8_bytes, layer.packed_bytes)]
+            of_weights = [_count(layer.weights), _share(layer.sparsity), _share(layer.zero_blocks)]
+            rows.append([f"{layer.name} ({layer.kind})", *of_weights, *sizes, events, dense, effective])
+            if len(layer.gates) > 1:
+                rows += [[f"  {g.name}", _count(g.weights), _share(g.sparsity), *[""] * 7] for g in layer.gates]
+        sizes = [_count(self.total(f"{kind}_bytes")) for kind in ("float32", "int8", "packed")]
+        macs = [_count(self.total("dense_macs")), _count(self.total("effective_macs"))]
+        return [*rows, ["all", _count(self.total("weights")), _share(self.sparsity), "", *sizes, "", *macs]]
+
+    def reductions(self):
+        """What the zeros save, as sentences."""
+        lines = [
+            f"{self.parameters - (self.total('weights') or 0):,} other parameters, such as biases, are not counted."
+        ]
+        if self.layers:
+            factor = self.total("float32_bytes") / self.total("packed_bytes")
+            lines.append(f"Kernels packed as int8 take {factor:.1f} times fewer bytes than as float32.")
+        dense, effective = self.total("dense_macs"), self.total("effective_macs")
+        if effective:
+            lines.append(f"A time step takes {dense / effective:.1f} times fewer MACs than a dense one.")
+        if self.not_counted:
+            lines.append(f"Effective MACs and events: ? ({self.not_counted})")
+        return lines
+
+    def __str__(self):
+        table = [list(_HEADINGS), *self.rows()]
+        widths = [max(len(row[n]) for row in table) for n in range(len(_HEADINGS))]
+        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in table]
+        rule = "-" * max(map(len, lines))
+        rows, cols = self.block_shape
+        about = (
+            f"weights of kernels; blocks: share in {rows}x{cols} blocks of zeros; sizes in bytes; MACs of a time step"
+        )
+        return "\n".join(
+            [self.name, about, rule, lines[0], rule, *lines[1:-1], rule, lines[-1], rule, *self.reductions()]
+        )
+
+    def _repr_html_(self):
+        def row(cells, tag):
+            return (
+                "<tr>"
+                + "".join(f"<{tag}>{html.escape(cell).replace('  ', '&emsp;')}</{tag}>" for cell in cells)
+                + "</tr>"
+            )
+
+        body = "".join(row(cells, "td") for cells in self.rows())
+        notes = "<br>".join(html.escape(line) for line in self.reductions())
+        return f"<table><caption>{html.escape(self.name)}</caption>{row(_HEADINGS, 'th')}{body}</table><p>{notes}</p>"
+
+
+def profile(model, data=None, valid=None, block_shape=(1, 4)):
+    """Measures what a model holds and what it costs.
+
+    Args:
+        model: Any built Keras model. Layers inside others count as well.
+        data: Its inputs, (samples, time, ...), as for `model.predict`, to count events and effective MACs on; see
+            `count_macs`. Without them, and in models whose MACs cannot be counted, these are None.
+        valid: Boolean array (samples, time), True for the steps to count; by default all.
+        block_shape: Pair (rows, cols) of the blocks to look for.
+
+    Returns:
+        A `ModelProfile`.
+
+    Raises:
+        ValueError: If the model is not built, or `block_shape` or `valid` do not fit.
+
+    Example:
+
+    >>> print(ksr.profile(model, x_test))
+    """
+    kernels = find_kernels(model, lambda layer: True)[0] if model.weights or not model.built else []
+    macs, reason = {}, "no data given" if data is None else None
+    if data is not None:
+        try:
+            macs = {counted.name: counted for counted in count_macs(model, data, valid)}
+        except ValueError as error:
+            reason = str(error)
+    holders = {}
+    for kernel in kernels:
+        holders.setdefault(id(kernel.layer), []).append(kernel)
+    layers = tuple(_profile_layer(of_layer, macs, block_shape) for of_layer in holders.values())
+    return ModelProfile(model.name, model.count_params(), tuple(block_shape), layers, reason)
+
+
+def summary(model, data=None, valid=None, block_shape=(1, 4)):
+    """Prints the table of `profile`, whose arguments and errors it has."""
+    print(profile(model, data, valid, block_shape))
+
+
+def _profile_layer(kernels, macs, block_shape):
+    holder, recurrent = kernels[0].layer, hasattr(kernels[0].layer, "recurrent_kernel")
+    path = kernels[0].path.split("/")[:-1]
+    # A cell stands for the layer around it, unless that has several.
+    name = "/".join(path[:-1] if recurrent and (len(path) < 3 or path[-2] != "stacked_rnn_cells") else path)
+    values = [keras.ops.convert_to_numpy(kernel.variable.value) != 0 for kernel in kernels]
+    counted = macs.get(name)
+    return LayerProfile(
+        name=name,
+        kind=type(holder).__name__.removesuffix("Cell"),
+        weights=sum(value.size for value in values),
+        nonzero=int(sum(value.sum() for value in values)),
+        zero_blocks=_zero_blocks(kernels, values, block_shape),
+        packed_bytes=sum(
+            encode(value.reshape(len(value), k.gates, -1).astype("int8"), 4, range(k.gates)).nbytes
+            for k, value in zip(kernels, values, strict=True)
+        ),
+        events=counted.activity if counted else None,
+        dense_macs=sum(value.size for value in values) if recurrent else None,
+        effective_macs=counted.effective if counted else None,
+        gates=_profile_gates(holder, kernels, values) if recurrent else (),
+    )
+
+
+def _profile_gates(cell, kernels, values):
+    count = kernels[0].gates
+    if any(kernel.gates != count for kernel in kernels):
+        return (GateProfile("all", sum(v.size for v in values), int(sum(v.sum() for v in values))),)
+    names = next((names for kind, names in _GATES.items() if isinstance(cell, kind)), [str(n) for n in range(count)])
+    parts = [np.concatenate([np.split(value, count, axis=1)[n] for value in values]) for n in range(count)]
+    return tuple(GateProfile(name, part.size, int(part.sum())) for name, part in zip(names, parts, strict=True))
+
+
+def _zero_blocks(kernels, values, block_shape):
+    zeros = size = 0
+    for kernel, value in zip(kernels, values, strict=True):
+        if value.shape[0] < block_shape[0] or value.shape[1] // kernel.gates < block_shape[1]:
+            return None
+        blocks = Blocks(value.shape, kernel.gates, block_shape, kernel.path)
+        zeros += int(blocks.sizes[~blocks.nonzero(value)].sum())
+        size += value.size
+    return zeros / size
+
+
+def _share(value):
+    return "?" if value is None else f"{100 * value:.1f} %"
+
+
+def _count(value):
+    return "?" if value is None else f"{value:,.0f}"
