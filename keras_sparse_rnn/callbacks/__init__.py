@@ -4,6 +4,7 @@ from keras_sparse_rnn.callbacks.dynamic_sparse_training import SET, DynamicSpars
 from keras_sparse_rnn.callbacks.magnitude_pruning import MagnitudePruning
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.callbacks.non_monotonic_trigger import NonMonotonicTrigger
+from keras_sparse_rnn.callbacks.sparsity_logger import SparsityLogger
 from keras_sparse_rnn.callbacks.threshold_pruning import ThresholdPruning
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "NonMonotonicTrigger",
     "RigL",
     "SelfishRNN",
+    "SparsityLogger",
     "ThresholdPruning",
 ]
