@@ -1,10 +1,13 @@
 """Builds the C core into a plain shared library inside the package; everything else is in setup.cfg."""
 
+import shutil
 import sys
 from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 
 class BuildCore(build_ext):
@@ -23,8 +26,18 @@ class BuildCore(build_ext):
         super().build_extension(ext)
 
 
+class BuildPython(build_py):
+    """A wheel carries the C sources too: firmware is made of them."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib, "keras_sparse_rnn", "tflite_sources")
+            shutil.copytree("tflite", target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.o", "*.so"))
+
+
 setup(
-    cmdclass={"build_ext": BuildCore},
+    cmdclass={"build_ext": BuildCore, "build_py": BuildPython},
     ext_modules=[
         Extension(
             "keras_sparse_rnn.runtime._core",

@@ -43,6 +43,16 @@ class ConvertedModel:
         for engine in self._engines.values():
             engine.reset()
 
+    def save_firmware(self, folder, framework="plain-c", name="model"):
+        """Writes the model as a project for a microcontroller; see `firmware.save_firmware`.
+
+        Returns:
+            A `Firmware`; printing it tells the flash and the RAM.
+        """
+        from keras_sparse_rnn.firmware import save_firmware
+
+        return save_firmware(self.data, folder, framework, name)
+
     def save(self, path):
         """Writes the `.tflite` file; an existing file is replaced at once or not at all.
 

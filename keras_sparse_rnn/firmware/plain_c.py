@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_sparse_rnn.firmware.c_source import C_TYPES, array, identifier
+from keras_sparse_rnn.firmware.layers import LAYERS, is_stepwise, layer_call
 from keras_sparse_rnn.runtime.native import NativeOp
 from keras_sparse_rnn.runtime.ops import OPS
 
@@ -45,18 +46,29 @@ class PlainC:
                 f"{len(model.outputs)}. Take framework='tflm-cmake'."
             )
         for op in model.operators:
-            if not (op.is_custom and op.name in OPS):
-                raise ValueError(f"plain C has no op {op.name}; it has {', '.join(OPS)}. Take framework='tflm-cmake'.")
+            if op.name not in (OPS if op.is_custom else LAYERS):
+                raise ValueError(
+                    f"plain C has no op {op.name}; it has {', '.join([*OPS, *LAYERS])}. Take framework='tflm-cmake'."
+                )
         x = model.inputs[0]
-        self.is_streaming = len(x.shape) == 3 and all(not self._options(op).go_backwards for op in model.operators)
+        self.is_streaming = len(x.shape) == 3 and all(
+            not self._options(op).go_backwards if op.is_custom else is_stepwise(op, model.tensors)
+            for op in model.operators
+        )
         self.steps = x.shape[1] if self.is_streaming else 1
         self._declarations, self._resets, self._calls, self._inits = [], [], [], []
         self.headers = []
         self._shapes = {i: self._shape(i) for i, tensor in enumerate(model.tensors) if tensor.data is None}
         for i in dict.fromkeys([*model.input_indices, *(o for op in model.operators for o in op.outputs)]):
             self._buffer(f"tensor_{i}", self._shapes[i], model.tensors[i].dtype)
+        for i, tensor in enumerate(model.tensors):
+            if tensor.is_variable:
+                self._add_state(f"tensor_{i}", tensor)
         for number, op in enumerate(model.operators):
-            self._add_custom(f"op_{number}", op)
+            if op.is_custom:
+                self._add_custom(f"op_{number}", op)
+            else:
+                self._add_layer(f"op_{number}", op)
         self.header = self._header()
         self.source = self._source()
 
@@ -71,8 +83,25 @@ class PlainC:
         return int(np.prod(self._shapes[self._model.output_indices[0]]))
 
     @property
-    def output_dtype(self):
-        return self._model.outputs[0].dtype
+    def tensors(self):
+        """Input and output, as the model has them."""
+        return self._model.inputs[0], self._model.outputs[0]
+
+    @property
+    def c_types(self):
+        """Their types in C."""
+        return tuple(C_TYPES[tensor.dtype] for tensor in self.tensors)
+
+    @property
+    def has_float32(self):
+        """Whether a kernel for float32 is needed."""
+        return any(self._model.tensors[op.inputs[0]].dtype == np.float32 for op in self._model.operators)
+
+    @property
+    def constant_bytes(self):
+        """Of the weights, indices and biases."""
+        used = {i for op in self._model.operators for i in op.inputs if i >= 0}
+        return sum(self._model.tensors[i].data.nbytes for i in used if self._model.tensors[i].data is not None)
 
     @property
     def call(self):
@@ -90,6 +119,10 @@ class PlainC:
     def _buffer(self, name, shape, dtype):
         size = int(np.prod(shape))
         self._declarations.append(f"alignas(16) static {C_TYPES[np.dtype(dtype)]} {name}[{size}];\n")
+
+    def _add_state(self, name, tensor):
+        self._buffer(name, tensor.shape, tensor.dtype)
+        self._resets.append(f"memset({name}, {tensor.zero_point or 0}, sizeof({name}));")
 
     def _add_custom(self, name, op):
         kind, options = OPS[op.name], self._options(op)
@@ -110,13 +143,13 @@ class PlainC:
         missing = 1 + len(kind.CONSTANTS) - len(tensors)
         tensors += ["{0, -1, 0, {0}}"] * missing
         arrays += [None] * missing
-        instance = kind.from_constants(options, arrays[1:])
-        for state in instance.states():
+        instance = kind.from_constants(options, arrays[1 : 1 + len(kind.CONSTANTS)])
+        given = len(tensors) - 1 - len(kind.CONSTANTS)  # states that the model keeps itself
+        for state in instance.states()[given:]:
             if state.name == "trace" and options.readout != 2:
                 continue
             label = f"{name}_state_{state.name}"
-            self._buffer(label, state.shape, state.dtype)
-            self._resets.append(f"memset({label}, {state.zero_point or 0}, sizeof({label}));")
+            self._add_state(label, state)
             tensors.append(_tensor(label, state.shape, state.dtype))
             arrays.append(np.zeros(state.shape, state.dtype))
         output = self._model.tensors[op.outputs[0]]
@@ -142,8 +175,18 @@ class PlainC:
         )
         self._calls.append(f"{symbol}.invoke(&{name}, {name}_scratch);")
 
+    def _add_layer(self, name, op):
+        x, y = op.inputs[0], op.outputs[0]
+        names = (f"tensor_{x}", f"tensor_{y}")
+        shapes = (self._shapes[x], self._shapes[y])
+        declarations, call = layer_call(op, name, self._model.tensors, *names, *shapes)
+        self._declarations += declarations
+        self._calls.append(call)
+        if "ksr_layers.h" not in self.headers:
+            self.headers.append("ksr_layers.h")
+
     def _signature(self, kind):
-        dtypes = [C_TYPES[tensor.dtype] for tensor in (self._model.inputs[0], self._model.outputs[0])]
+        dtypes = self.c_types
         sizes = [self.input_size, self.output_size]
         if kind == "run" and self.is_streaming:
             sizes[0] *= self.steps
@@ -153,14 +196,14 @@ class PlainC:
     def _header(self):
         x, y = self._model.inputs[0], self._model.outputs[0]
         guard = f"{self.name.upper()}_H_"
-        step = ""
+        start = "" if any(t.is_variable for t in self._model.tensors) else ", from a clear state"
         if self.is_streaming:
             step = (
                 "/* One time step; the states are kept from call to call. */\n" + self._signature("step") + ";\n\n"
-                "/* A whole sequence from a clear state, step by step. */\n"
+                f"/* A whole sequence{start}, step by step. */\n"
             )
         else:
-            step = "/* One inference, from a clear state. */\n"
+            step = f"/* One inference{start}. */\n"
         return f"""\
 /* Made by keras-sparse-rnn. Input {_described(x)}; output {_described(y)}. */
 #ifndef {guard}
@@ -197,15 +240,17 @@ void {self.name}_reset(void);
             *self._calls,
             f"memcpy(y, tensor_{y}, sizeof(tensor_{y}));",
         ]
+        keeps_states = any(tensor.is_variable for tensor in model.tensors)
+        reset = [] if keeps_states else [f"{self.name}_reset();"]
         if self.is_streaming:
             forward = f" + t * {self.output_size}" if len(model.outputs[0].shape) == 3 else ""
             run = [
-                f"{self.name}_reset();",
+                *reset,
                 f"for (int32_t t = 0; t < {self.steps}; ++t) {self.name}_step(x + t * {self.input_size}, y{forward});",
             ]
             bodies = _function(self._signature("step"), one) + _function(self._signature("run"), run)
         else:
-            bodies = _function(self._signature("run"), [f"{self.name}_reset();", *one])
+            bodies = _function(self._signature("run"), [*reset, *one])
         inits = ["uint32_t scratch_size;"] if self._inits else []
         inits += [f"if ({check}) return 1;" for check in self._inits]
         return "".join(

@@ -16,7 +16,8 @@ import numpy as np
 
 from keras_sparse_rnn.firmware.c_source import array
 from keras_sparse_rnn.firmware.plain_c import PlainC
-from keras_sparse_rnn.firmware.sources import files_of, source_folder
+from keras_sparse_rnn.firmware.project import save_firmware
+from keras_sparse_rnn.firmware.sources import source_folder
 
 # QEMU's board for each core. There is none with a Cortex-M0+; a Cortex-M3 runs its instructions.
 BOARDS = {
@@ -85,21 +86,13 @@ def measure(model, inputs, cpu="cortex-m4", *, portable=False, optimization="-O2
     if inputs.ndim != 2 or inputs.shape[1] != code.input_size or len(inputs) == 0:
         raise ValueError(f"inputs must have the shape (calls, {code.input_size}); given: {inputs.shape}.")
     with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        write(code, folder)
+        folder = Path(folder) / "model"
+        save_firmware(model, folder, name=code.name)
+        (folder / "main.c").unlink()
         expected = _run_on_host(code, folder, inputs)
         (folder / "recorded.h").write_text(_recording(code, inputs, expected))
         image = _build(folder, cpu, portable, optimization)
         return Measurement(expected, _run(image, cpu), *_sizes(image))
-
-
-def write(code, folder):
-    """Writes a model in C and the kernel sources that it needs."""
-    (folder / f"{code.name}.h").write_text(code.header)
-    (folder / f"{code.name}.c").write_text(code.source)
-    (folder / "ksr").mkdir()
-    for name, path in files_of(code.headers, float32=True).items():
-        shutil.copy(path, folder / "ksr" / name)
 
 
 def _run_on_host(code, folder, inputs):
@@ -122,7 +115,7 @@ def _run_on_host(code, folder, inputs):
     core = ctypes.CDLL(str(library))
     if getattr(core, f"{code.name}_init")() != 0:
         raise RuntimeError("the model's C refuses the model on this machine.")
-    outputs = np.zeros((len(inputs), code.output_size), code.output_dtype)
+    outputs = np.zeros((len(inputs), code.output_size), code.tensors[1].dtype)
     for x, y in zip(inputs, outputs, strict=True):
         getattr(core, code.call)(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
     return outputs

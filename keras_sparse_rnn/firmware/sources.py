@@ -32,10 +32,11 @@ def files_of(roots, float32):
     found, open_names = {}, list(roots)
     while open_names:
         name = open_names.pop()
-        if name in found or name not in places:
+        if name in found or name not in places or name == "ksr_build.h":  # a project has its own
             continue
         found[name] = places[name]
-        open_names += _INCLUDE.findall(found[name].read_text())
+        includes = _INCLUDE.findall(found[name].read_text())
+        open_names += [include for include in includes if float32 or not include.endswith("_f32.h")]
         if name.endswith(".h"):
             stem = name.removesuffix(".h").removeprefix("ksr_")
             loops = stem.removesuffix("_steps")

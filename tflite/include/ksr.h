@@ -9,6 +9,8 @@
 
 #include <stdint.h>
 
+#include "ksr_build.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -19,7 +21,7 @@ extern "C" {
   X(KSR_BAD_OPTIONS, "custom options: wrong size, version or value")                        \
   X(KSR_BAD_INPUT_COUNT, "inputs: wrong number of tensors")                                 \
   X(KSR_BAD_OUTPUT_COUNT, "outputs: wrong number of tensors")                               \
-  X(KSR_BAD_TYPE, "tensor type: float32 throughout, or int8 with its int16 and int32 parts") \
+  X(KSR_BAD_TYPE, "tensor type: float32 throughout (unless left out of the build), or int8 with its int16 and int32 parts") \
   X(KSR_BAD_X, "x: shape must be (1, steps, inputs)")                                       \
   X(KSR_BAD_OUTPUT, "output: shape must be (1, steps, units) or (1, units)")                \
   X(KSR_BAD_KERNEL, "kernel: size, row pointers or block index out of range, or not aligned to 4 bytes")               \

@@ -32,10 +32,12 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
   ksr_status status = read_node(node, &gru);
   if (status == KSR_OK) status = ksr_recurrent_check(&gru.recurrent, node);
   if (status != KSR_OK) return status;
+#if KSR_WITH_FLOAT32
   if (!gru.recurrent.is_int8) {
     *scratch_size = ksr_event_gru_scratch_f32(&gru);
     return KSR_OK;
   }
+#endif
   const int16_t *threshold = gru.threshold;
   for (int32_t i = 0; i < gru.recurrent.options.units; ++i) {
     if (threshold[i] < 0) return KSR_BAD_THRESHOLD;
@@ -47,11 +49,10 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 static void invoke(const ksr_node *node, void *scratch) {
   ksr_event_gru_node gru;
   if (read_node(node, &gru) != KSR_OK) return;
-  if (gru.recurrent.is_int8) {
-    ksr_event_gru_run_i8(&gru, scratch);
-  } else {
-    ksr_event_gru_run_f32(&gru, scratch);
-  }
+  if (gru.recurrent.is_int8) ksr_event_gru_run_i8(&gru, scratch);
+#if KSR_WITH_FLOAT32
+  if (!gru.recurrent.is_int8) ksr_event_gru_run_f32(&gru, scratch);
+#endif
 }
 
 const ksr_op ksr_event_gru = {"KsrEventGru", prepare, invoke};

@@ -50,11 +50,10 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 static void invoke(const ksr_node *node, void *scratch) {
   ksr_gru_node gru;
   if (read_node(node, &gru) != KSR_OK) return;
-  if (gru.recurrent.is_int8) {
-    ksr_gru_run_i8(&gru, scratch);
-  } else {
-    ksr_gru_run_f32(&gru, scratch);
-  }
+  if (gru.recurrent.is_int8) ksr_gru_run_i8(&gru, scratch);
+#if KSR_WITH_FLOAT32
+  if (!gru.recurrent.is_int8) ksr_gru_run_f32(&gru, scratch);
+#endif
 }
 
 const ksr_op ksr_gru = {"KsrGru", prepare, invoke};

@@ -34,11 +34,10 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 static void invoke(const ksr_node *node, void *scratch) {
   ksr_lstm_node lstm;
   if (read_node(node, &lstm) != KSR_OK) return;
-  if (lstm.recurrent.is_int8) {
-    ksr_lstm_run_i8(&lstm, scratch);
-  } else {
-    ksr_lstm_run_f32(&lstm, scratch);
-  }
+  if (lstm.recurrent.is_int8) ksr_lstm_run_i8(&lstm, scratch);
+#if KSR_WITH_FLOAT32
+  if (!lstm.recurrent.is_int8) ksr_lstm_run_f32(&lstm, scratch);
+#endif
 }
 
 const ksr_op ksr_lstm = {"KsrLstm", prepare, invoke};

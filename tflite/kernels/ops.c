@@ -14,10 +14,3 @@ const ksr_op *ksr_find_op(const char *name) {
   }
   return 0;
 }
-
-#define KSR_STATUS_TEXT(name, text) text,
-static const char *const status_texts[] = {KSR_STATUS_LIST(KSR_STATUS_TEXT)};
-
-const char *ksr_status_text(ksr_status status) {
-  return (unsigned)status < KSR_STATUS_COUNT ? status_texts[status] : "unknown status";
-}

@@ -58,7 +58,7 @@ ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, vo
   if (node->input_count < required || node->input_count > allowed) return KSR_BAD_INPUT_COUNT;
   if (node->output_count != 1) return KSR_BAD_OUTPUT_COUNT;
   const ksr_tensor *x = &node->inputs[KSR_X], *output = &node->outputs[0];
-  if (x->type != KSR_INT8 && x->type != KSR_FLOAT32) return KSR_BAD_TYPE;
+  if (x->type != KSR_INT8 && !(KSR_WITH_FLOAT32 && x->type == KSR_FLOAT32)) return KSR_BAD_TYPE;
   if (output->type != x->type) return KSR_BAD_TYPE;
 
   read_words(options, node->options, size);

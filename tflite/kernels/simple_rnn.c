@@ -2,9 +2,11 @@
 
 #include <string.h>
 
-#include "gates_f32.h"
 #include "gates_i8.h"
 #include "recurrent.h"
+#if KSR_WITH_FLOAT32
+#include "gates_f32.h"
+#endif
 
 enum { STATE_H = KSR_OWN_INPUTS, INPUTS };
 
@@ -50,6 +52,7 @@ static void step_i8(const ksr_recurrent *r, int32_t step, int8_t *h, int32_t *ac
   }
 }
 
+#if KSR_WITH_FLOAT32
 static void step_f32(const ksr_recurrent *r, int32_t step, float *h, float *acc) {
   float *output = ksr_recurrent_output(r, step);
   ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
@@ -61,6 +64,7 @@ static void step_f32(const ksr_recurrent *r, int32_t step, float *h, float *acc)
     if (output) output[i] = h[i];
   }
 }
+#endif
 
 static void invoke(const ksr_node *node, void *scratch) {
   simple_rnn_node rnn;
@@ -69,11 +73,10 @@ static void invoke(const ksr_node *node, void *scratch) {
   void *h = rnn.h ? rnn.h : (uint8_t *)scratch + ksr_accumulators_size(r);
   if (!rnn.h) memset(h, 0, state_size(r));
   for (int32_t step = 0; step < r->steps; ++step) {
-    if (r->is_int8) {
-      step_i8(r, step, h, scratch);
-    } else {
-      step_f32(r, step, h, scratch);
-    }
+    if (r->is_int8) step_i8(r, step, h, scratch);
+#if KSR_WITH_FLOAT32
+    if (!r->is_int8) step_f32(r, step, h, scratch);
+#endif
   }
 }
 

@@ -71,8 +71,8 @@ class RecurrentOp(ABC):
         OPTIONS: Class of its options.
         CONSTANTS: Names of its constant tensors, inputs 1 and on; the states follow.
         KERNEL_SLOTS, RECURRENT_SLOTS: The slot of accumulators that each gate adds to.
-        ACTIVATIONS: For each slot the table that its pre-activation is looked up in; "reset" where the reset gate scales
-            it on its way to tanh, None where the slot is not used.
+        ACTIVATIONS: For each slot the table that its pre-activation is looked up in; "reset" where the reset gate
+            scales it on its way to tanh, None where the slot is not used.
     """
 
     options: RecurrentOptions

@@ -1,0 +1,140 @@
+"""Builtin ops as calls of `tflite/include/ksr_layers.h`."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_sparse_rnn.firmware.c_source import array
+from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
+
+_UNARY = ("LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH")
+_SAME_VALUES = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE")
+LAYERS = (*_UNARY, *_SAME_VALUES, "FULLY_CONNECTED", "MEAN", "SOFTMAX")
+
+
+def is_stepwise(op, tensors):
+    """Whether the op treats each time step for itself, the time being axis 1 of three."""
+    return op.name not in (*_SAME_VALUES, "MEAN") or len(tensors[op.inputs[0]].shape) != 3
+
+
+def layer_call(op, name, tensors, x, y, x_shape, y_shape):
+    """A builtin op in C.
+
+    Args:
+        op: The `Operator`, of one of `LAYERS`.
+        name: What its constants are called.
+        tensors: Of the model.
+        x, y: Names of its buffers.
+        x_shape, y_shape: Their shapes in one call.
+
+    Returns:
+        `(declarations, statement)`.
+
+    Raises:
+        ValueError: The op has a form that there is no kernel for.
+    """
+    x_tensor, y_tensor = tensors[op.inputs[0]], tensors[op.outputs[0]]
+    is_int8 = x_tensor.dtype == np.int8
+    if x_tensor.dtype not in (np.int8, np.float32) or y_tensor.dtype != x_tensor.dtype:
+        raise ValueError(f"plain C has {op.name} from int8 to int8 and from float32 to float32 only.")
+    if op.name in _SAME_VALUES:
+        return [], f"memcpy({y}, {x}, sizeof({y}));"
+    if op.name == "FULLY_CONNECTED":
+        return (_dense_int8 if is_int8 else _dense_float32)(op, name, tensors, x, y, int(np.prod(x_shape)))
+    if op.name == "SOFTMAX":
+        return _softmax(op, name, x_tensor, y_tensor, x, y, x_shape)
+    if op.name == "MEAN":
+        return _mean(op, tensors, x, y, x_shape)
+    if not is_int8:
+        raise ValueError(f"plain C has {op.name} in int8 models only.")
+    return _unary(op, name, x_tensor, y_tensor, x, y, x_shape)
+
+
+def _dense_int8(op, name, tensors, x, y, size):
+    x_tensor, y_tensor, weights = tensors[op.inputs[0]], tensors[op.outputs[0]], tensors[op.inputs[1]]
+    outputs, inputs = weights.shape
+    bias = np.zeros(outputs, np.int64)
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        bias += tensors[op.inputs[2]].data
+    bias -= x_tensor.zero_point * weights.data.astype(np.int64).sum(axis=1)
+    if np.any(weights.zero_point) or np.abs(bias).max() >= 2**31 - 2**15 * inputs:
+        raise ValueError("plain C has FULLY_CONNECTED with weights of zero point 0 and biases that fit int32 only.")
+    scalings = [_scaling(scale) for scale in np.atleast_1d(x_tensor.scale * weights.scale / y_tensor.scale)]
+    low, high = _range(op, y_tensor)
+    declarations = [
+        array(f"{name}_weights", weights.data),
+        array(f"{name}_bias", bias.astype(np.int32)),
+        f"static const ksr_scaling {name}_scaling[{len(scalings)}] = {{{', '.join(scalings)}}};\n",
+        f"static const ksr_dense {name} = {{{name}_weights, {name}_bias, {name}_scaling, {len(scalings)}, {inputs}, "
+        f"{outputs}, {y_tensor.zero_point}, {low}, {high}}};\n",
+    ]
+    return declarations, f"ksr_dense_i8(&{name}, {x}, {size // inputs}, {y});"
+
+
+def _dense_float32(op, name, tensors, x, y, size):
+    weights = tensors[op.inputs[1]]
+    outputs, inputs = weights.shape
+    declarations, bias = [array(f"{name}_weights", weights.data)], "0"
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        bias = f"{name}_bias"
+        declarations.append(array(bias, tensors[op.inputs[2]].data))
+    low, high = {0: ("-3.4e38f", "3.4e38f"), 1: ("0.0f", "3.4e38f"), 3: ("0.0f", "6.0f")}[_activation(op)]
+    sizes = f"{inputs}, {outputs}, {low}, {high}"
+    return declarations, f"ksr_dense_f32({name}_weights, {bias}, {sizes}, {x}, {size // inputs}, {y});"
+
+
+def _softmax(op, name, x_tensor, y_tensor, x, y, shape):
+    rows, classes, beta = int(np.prod(shape[:-1])), shape[-1], op.options.beta
+    if x_tensor.dtype == np.float32:
+        return [], f"ksr_softmax_f32({float(beta)!r}f, {x}, {rows}, {classes}, {y});"
+    if not np.isclose(y_tensor.scale, 1 / 256) or y_tensor.zero_point != -128:
+        raise ValueError("plain C has SOFTMAX with outputs of scale 1/256 and zero point -128 only.")
+    table = np.rint(2.0**24 * np.exp(-np.arange(256) * (x_tensor.scale * beta))).astype(np.uint32)
+    return [array(f"{name}_exponentials", table)], f"ksr_softmax_i8({name}_exponentials, {x}, {rows}, {classes}, {y});"
+
+
+def _mean(op, tensors, x, y, shape):
+    x_tensor, y_tensor = tensors[op.inputs[0]], tensors[op.outputs[0]]
+    axes = sorted(int(axis) % len(shape) for axis in np.atleast_1d(tensors[op.inputs[1]].data))
+    if axes != list(range(axes[0], axes[-1] + 1)):
+        raise ValueError(f"plain C has MEAN over neighbouring axes only; given: {axes}.")
+    outer, count, inner = (
+        int(np.prod(s)) for s in (shape[: axes[0]], shape[axes[0] : axes[-1] + 1], shape[axes[-1] + 1 :])
+    )
+    sizes = f"{x}, {outer}, {count}, {inner}, {y}"
+    if x_tensor.dtype == np.float32:
+        return [], f"ksr_mean_f32({sizes});"
+    scaling = _scaling(x_tensor.scale / (count * y_tensor.scale))
+    return [], f"ksr_mean_i8((ksr_scaling){scaling}, {x_tensor.zero_point}, {y_tensor.zero_point}, {sizes});"
+
+
+def _unary(op, name, x_tensor, y_tensor, x, y, shape):
+    values = np.arange(-128, 128).astype(np.int8)
+    wide = type(y_tensor)(y_tensor.name, values.shape, y_tensor.dtype, y_tensor.scale, y_tensor.zero_point)
+    table = BUILTIN_OPS[op.name](op, [values], [x_tensor], wide)
+    return [array(f"{name}_table", table)], f"ksr_look_up_i8({name}_table, {x}, {int(np.prod(shape))}, {y});"
+
+
+def _scaling(factor):
+    """A real factor as `ksr_scaling`: 31 significant bits."""
+    mantissa, exponent = np.frexp(float(factor))
+    multiplier = min(round(mantissa * 2**31), 2**31 - 1)
+    return f"{{{multiplier}, {int(np.clip(31 - exponent, 1, 62))}}}"
+
+
+def _activation(op):
+    kind = op.options.fusedActivationFunction
+    kinds = schema.ActivationFunctionType
+    if kind not in (kinds.NONE, kinds.RELU, kinds.RELU6):
+        raise ValueError(f"plain C has {op.name} with no fused activation, RELU or RELU6; given: {kind}.")
+    return kind
+
+
+def _range(op, tensor):
+    """What a fused activation leaves of int8."""
+    kind = _activation(op)
+    low, high = -128, 127
+    if kind:
+        low = max(low, tensor.zero_point)
+    if kind == schema.ActivationFunctionType.RELU6:
+        high = min(high, tensor.zero_point + round(6 / tensor.scale))
+    return low, high

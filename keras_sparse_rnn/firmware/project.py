@@ -1,0 +1,165 @@
+"""Writes a model as a project for a microcontroller."""
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from keras_sparse_rnn.firmware import tflm_project
+from keras_sparse_rnn.firmware.c_source import identifier
+from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.firmware.sources import files_of
+from keras_sparse_rnn.runtime.model import Model
+
+FRAMEWORKS = ("plain-c", *tflm_project.FRAMEWORKS)
+
+_PLAIN_CMAKE = """\
+# A library of the model, and a program that runs one inference. In a project of your own: add the *.c files of this
+# folder but main.c, and those of ksr/, and put both folders on the include path.
+cmake_minimum_required(VERSION 3.13)
+project({name} C)
+file(GLOB KSR_SOURCES ksr/*.c)
+add_library({name} {name}.c ${{KSR_SOURCES}})
+set_target_properties({name} PROPERTIES C_STANDARD 11)
+target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}} PRIVATE ksr)
+target_link_libraries({name} PUBLIC m)
+add_executable({name}_main main.c)
+target_link_libraries({name}_main {name})
+"""
+
+_PLAIN_MAIN = """\
+#include "{name}.h"
+
+#include <stdio.h>
+
+int main(void) {{
+  static {x_type} x[{x_size}];  /* put a sequence here: {x_shape} */
+  static {y_type} y[{y_size}];
+  if ({name}_init() != 0) return 1;
+  {name}_run(x, y);
+  for (int i = 0; i < {y_size}; ++i) printf("%g ", (double)y[i]);
+  printf("\\n");
+  return 0;
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A project that was written.
+
+    Attributes:
+        folder: Where it lies.
+        framework: One of `FRAMEWORKS`.
+        files: Its files, relative to the folder.
+        flash_bytes, ram_bytes: With "plain-c": of the model and the kernels, without the C library and the stack, as
+            `arm-none-eabi-size` tells them of the objects for a Cortex-M4 at -Os; None where that compiler is missing.
+        model_bytes: Of the constants alone.
+    """
+
+    folder: Path
+    framework: str
+    files: tuple
+    model_bytes: int
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+
+    def __str__(self):
+        lines = [f"{self.framework} firmware in {self.folder}: {len(self.files)} files"]
+        lines.append(f"  model: {self.model_bytes:,} bytes of flash")
+        if self.flash_bytes is not None:
+            sizes = f"{self.flash_bytes:,} bytes of flash, {self.ram_bytes:,} of RAM"
+            lines.append(f"  with kernels for a Cortex-M4 (-Os): {sizes}")
+        return "\n".join(lines)
+
+
+def save_firmware(model, folder, framework="plain-c", name="model"):
+    """Writes a model as a project for a microcontroller: constants, the kernel sources that it needs, a `main`.
+
+    Args:
+        model: A `.tflite` model: its path, its bytes, or a `runtime.model.Model`.
+        folder: Where to; it is made, and must be empty if it exists.
+        framework: `"plain-c"` (C without an interpreter), or one around TensorFlow Lite Micro: `"tflm-cmake"`,
+            `"arduino"`, `"esp-idf"`, `"zephyr"`.
+        name: Of the model in the code.
+
+    Returns:
+        A `Firmware`; it prints as text.
+
+    Raises:
+        ValueError: The framework is unknown, the folder is not empty, or the model has an op that the framework lacks.
+    """
+    if framework not in FRAMEWORKS:
+        raise ValueError(f"framework must be one of {FRAMEWORKS}; given: {framework!r}.")
+    if not isinstance(model, Model):
+        model = Model(bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else Path(model).read_bytes())
+    folder = Path(folder)
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"folder must be empty or new; '{folder}' holds files.")
+    if framework != "plain-c":
+        texts = tflm_project.files(model, framework, identifier(name))
+        sources = tflm_project.kernel_sources(model, framework)
+        _write(folder, texts, sources)
+        return Firmware(folder, framework, _listed(folder), len(model.data))
+    code = PlainC(model, name)
+    sources = {f"ksr/{file}": path for file, path in files_of(code.headers, code.has_float32).items()}
+    _write(folder, _plain_c_files(code), sources)
+    return Firmware(folder, framework, _listed(folder), code.constant_bytes, *plain_c_sizes(folder, code.name))
+
+
+def plain_c_sizes(folder, name, flags=("-mcpu=cortex-m4", "-mthumb", "-Os")):
+    """Bytes of flash and of RAM of a plain C model's objects; `(None, None)` without `arm-none-eabi-gcc`."""
+    if not (shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size")):
+        return None, None
+    sources = [folder / f"{name}.c", *folder.glob("ksr/*.c")]
+    with tempfile.TemporaryDirectory() as build:
+        includes = (f"-I{folder.resolve()}", f"-I{folder.resolve()}/ksr")
+        compiler = ("arm-none-eabi-gcc", *flags, "-std=c11", "-c", *includes)
+        subprocess.run([*compiler, *(str(path.resolve()) for path in sources)], check=True, cwd=build)
+        objects = sorted(str(path) for path in Path(build).glob("*.o"))
+        listed = subprocess.run(["arm-none-eabi-size", *objects], check=True, capture_output=True, text=True).stdout
+    text, data, bss = np.sum([[int(n) for n in line.split()[:3]] for line in listed.splitlines()[1:]], axis=0)
+    return int(text + data), int(data + bss)
+
+
+def _plain_c_files(code):
+    x, y = code.tensors
+    names = {
+        "name": code.name,
+        "x_type": code.c_types[0],
+        "y_type": code.c_types[1],
+        "x_size": int(np.prod(x.shape)),
+        "y_size": int(np.prod(y.shape)),
+        "x_shape": "x".join(map(str, x.shape)),
+    }
+    return {
+        f"{code.name}.h": code.header,
+        f"{code.name}.c": code.source,
+        "main.c": _PLAIN_MAIN.format(**names),
+        "CMakeLists.txt": _PLAIN_CMAKE.format(**names),
+        "ksr/ksr_build.h": build_header(code.has_float32),
+    }
+
+
+def build_header(float32):
+    """`ksr_build.h` of a project: which kernels are built into it."""
+    return (
+        "/* Which kernels this project has; made by keras-sparse-rnn. */\n"
+        f"#ifndef KSR_BUILD_H_\n#define KSR_BUILD_H_\n\n#define KSR_WITH_FLOAT32 {int(float32)}\n\n#endif\n"
+    )
+
+
+def _write(folder, texts, sources):
+    for name, path in sources.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / name)
+    for name, text in texts.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def _listed(folder):
+    return tuple(sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()))

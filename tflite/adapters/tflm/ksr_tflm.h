@@ -1,0 +1,40 @@
+/* The ops of keras-sparse-rnn for a TensorFlow Lite Micro tree.
+ *
+ *   tflite::MicroMutableOpResolver<3> resolver;
+ *   resolver.AddSoftmax();
+ *   ksr::AddOp<&ksr_event_gru>(resolver);  // each op that the model has; all of them: ksr_tflm_all.h
+ *
+ * Against the headers of TFLM from 2023 to 2026 in which TfLiteContext has its functions as members. */
+#ifndef KSR_TFLM_H_
+#define KSR_TFLM_H_
+
+#include "ksr.h"
+#include "tensorflow/lite/c/common.h"
+#include "tensorflow/lite/micro/micro_common.h"
+
+namespace ksr {
+
+/* What the interpreter calls for each node of one of our ops. */
+void* Init(TfLiteContext* context, const ksr_op* op);
+TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node);
+TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node);
+
+/* An interpreter does not tell `init` for which op it is called: each op has one of its own. */
+template <const ksr_op* op>
+void* InitOf(TfLiteContext* context, const char*, size_t) {
+  return Init(context, op);
+}
+
+/* Adds one op to a MicroMutableOpResolver. */
+template <const ksr_op* op, class Resolver>
+TfLiteStatus AddOp(Resolver& resolver) {
+  TFLMRegistration registration = {};
+  registration.init = InitOf<op>;
+  registration.prepare = Prepare;
+  registration.invoke = Invoke;
+  return resolver.AddCustom(op->name, &registration);
+}
+
+}  // namespace ksr
+
+#endif  // KSR_TFLM_H_

@@ -1,0 +1,50 @@
+/* The layers around recurrent ones, for models in plain C without an interpreter.
+ *
+ * Quantized values are `(stored - zero point) * scale`. Everything that depends on scales is computed when the model is
+ * written out: multipliers, tables, and biases that hold the zero points. */
+#ifndef KSR_LAYERS_H_
+#define KSR_LAYERS_H_
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Rounds value * multiplier / 2^shift to nearest; shift 1 to 62. */
+typedef struct ksr_scaling {
+  int32_t multiplier;
+  int32_t shift;
+} ksr_scaling;
+
+/* y = x W' + b, for rows of x. */
+typedef struct ksr_dense {
+  const int8_t *weights; /* (outputs, inputs) */
+  const int32_t *bias;   /* of what the zero point of x adds, too */
+  const ksr_scaling *scaling;
+  int32_t scalings; /* 1 for all outputs, or one each */
+  int32_t inputs, outputs;
+  int32_t zero_point, low, high; /* of y, and its range: a ReLU is in it */
+} ksr_dense;
+
+void ksr_dense_i8(const ksr_dense *dense, const int8_t *x, int32_t rows, int8_t *y);
+void ksr_dense_f32(const float *weights, const float *bias, int32_t inputs, int32_t outputs, float low, float high,
+                   const float *x, int32_t rows, float *y);
+
+/* Any function of one value: table[128 + x]. */
+void ksr_look_up_i8(const int8_t table[256], const int8_t *x, int32_t count, int8_t *y);
+
+/* exponentials[k]: 2^24 exp(-k * scale of x * beta). y has the scale 1/256 and the zero point -128. */
+void ksr_softmax_i8(const uint32_t exponentials[256], const int8_t *x, int32_t rows, int32_t classes, int8_t *y);
+void ksr_softmax_f32(float beta, const float *x, int32_t rows, int32_t classes, float *y);
+
+/* Over the middle one of three axes. */
+void ksr_mean_i8(ksr_scaling scaling, int32_t x_zero_point, int32_t y_zero_point, const int8_t *x, int32_t outer,
+                 int32_t count, int32_t inner, int8_t *y);
+void ksr_mean_f32(const float *x, int32_t outer, int32_t count, int32_t inner, float *y);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_LAYERS_H_ */

@@ -1,0 +1,34 @@
+#include <math.h>
+
+#include "ksr_layers.h"
+
+void ksr_dense_f32(const float *weights, const float *bias, int32_t inputs, int32_t outputs, float low, float high,
+                   const float *x, int32_t rows, float *y) {
+  for (int32_t row = 0; row < rows; ++row, x += inputs) {
+    const float *weight = weights;
+    for (int32_t i = 0; i < outputs; ++i) {
+      float sum = bias ? bias[i] : 0.0f;
+      for (int32_t j = 0; j < inputs; ++j) sum += x[j] * *weight++;
+      *y++ = sum < low ? low : sum > high ? high : sum;
+    }
+  }
+}
+
+void ksr_softmax_f32(float beta, const float *x, int32_t rows, int32_t classes, float *y) {
+  for (int32_t row = 0; row < rows; ++row, x += classes, y += classes) {
+    float largest = x[0], sum = 0.0f;
+    for (int32_t i = 1; i < classes; ++i) largest = x[i] > largest ? x[i] : largest;
+    for (int32_t i = 0; i < classes; ++i) sum += y[i] = expf((x[i] - largest) * beta);
+    for (int32_t i = 0; i < classes; ++i) y[i] /= sum;
+  }
+}
+
+void ksr_mean_f32(const float *x, int32_t outer, int32_t count, int32_t inner, float *y) {
+  for (int32_t row = 0; row < outer; ++row, x += count * inner) {
+    for (int32_t i = 0; i < inner; ++i) {
+      float sum = 0.0f;
+      for (int32_t k = 0; k < count; ++k) sum += x[k * inner + i];
+      *y++ = sum / (float)count;
+    }
+  }
+}

@@ -1,0 +1,46 @@
+#include "ksr_layers.h"
+
+static int8_t scaled(int64_t value, ksr_scaling by, int32_t zero_point, int32_t low, int32_t high) {
+  const int64_t rounded = ((value * by.multiplier + ((int64_t)1 << (by.shift - 1))) >> by.shift) + zero_point;
+  return (int8_t)(rounded < low ? low : rounded > high ? high : rounded);
+}
+
+void ksr_dense_i8(const ksr_dense *dense, const int8_t *x, int32_t rows, int8_t *y) {
+  for (int32_t row = 0; row < rows; ++row, x += dense->inputs) {
+    const int8_t *weights = dense->weights;
+    for (int32_t i = 0; i < dense->outputs; ++i) {
+      int32_t sum = dense->bias[i];
+      for (int32_t j = 0; j < dense->inputs; ++j) sum += x[j] * *weights++;
+      const ksr_scaling scaling = dense->scaling[dense->scalings > 1 ? i : 0];
+      *y++ = scaled(sum, scaling, dense->zero_point, dense->low, dense->high);
+    }
+  }
+}
+
+void ksr_look_up_i8(const int8_t table[256], const int8_t *x, int32_t count, int8_t *y) {
+  for (int32_t i = 0; i < count; ++i) y[i] = table[128 + x[i]];
+}
+
+void ksr_softmax_i8(const uint32_t exponentials[256], const int8_t *x, int32_t rows, int32_t classes, int8_t *y) {
+  for (int32_t row = 0; row < rows; ++row, x += classes, y += classes) {
+    int32_t largest = x[0];
+    for (int32_t i = 1; i < classes; ++i) largest = x[i] > largest ? x[i] : largest;
+    uint64_t sum = 0;
+    for (int32_t i = 0; i < classes; ++i) sum += exponentials[largest - x[i]];
+    for (int32_t i = 0; i < classes; ++i) {
+      const int32_t share = (int32_t)((((uint64_t)exponentials[largest - x[i]] << 9) + sum) / (2 * sum));
+      y[i] = (int8_t)((share > 255 ? 255 : share) - 128);
+    }
+  }
+}
+
+void ksr_mean_i8(ksr_scaling scaling, int32_t x_zero_point, int32_t y_zero_point, const int8_t *x, int32_t outer,
+                 int32_t count, int32_t inner, int8_t *y) {
+  for (int32_t row = 0; row < outer; ++row, x += count * inner) {
+    for (int32_t i = 0; i < inner; ++i) {
+      int32_t sum = -count * x_zero_point;
+      for (int32_t k = 0; k < count; ++k) sum += x[k * inner + i];
+      *y++ = scaled(sum, scaling, y_zero_point, INT8_MIN, INT8_MAX);
+    }
+  }
+}
