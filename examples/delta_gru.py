@@ -5,8 +5,8 @@
 Nine speakers are told apart by how they say two vowels (JapaneseVowels, from the wheel of aeon), or spoken digits are
 recognised (fsdd; KSR_DATA names the folder that holds fsdd.npz). Each row is a net on the test set: accuracy, negative
 log-likelihood (NLL), the shares of inputs and of units whose held value changes at a step, and multiply-accumulates
-(MACs) a step. The first row and the last two are trained for as many epochs; the smaller GRU is what the DeltaGRU has to
-beat.
+(MACs) a step. The first row and the last two are trained for as many epochs; the smaller GRU is what the DeltaGRU has
+to beat.
 """
 
 import argparse
