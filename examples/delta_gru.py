@@ -18,7 +18,7 @@ from keras_sparse_rnn.demo.data import load
 
 UNITS, SMALLER = 32, 16
 # Of the inputs in their standard deviations, of the states in (-1, 1).
-THRESHOLDS = {"input_threshold": 0.5, "hidden_threshold": 0.1}
+THRESHOLDS = {"input_threshold": 0.5, "hidden_threshold": 0.2}
 
 
 def main(name, epochs, fine_tuning):
