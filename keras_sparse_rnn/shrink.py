@@ -15,7 +15,7 @@ def shrink(model):
 
     - if nothing reads it: there is no chain of non-zero weights from it to an output of the model. It may feed itself
       and other dead units, and compute whatever it likes;
-    - or if it is always zero: in SimpleRNN, GRU, LSTM and EventGRU if all weights and biases that lead to its
+    - or if it is always zero: in SimpleRNN, GRU, LSTM, EventGRU and DeltaGRU if all weights and biases that lead to its
       candidate (the gate that feeds the state) are zero or come from units that are always zero. Then its state stays
       at zero, where it begins. The other gates do not matter.
 

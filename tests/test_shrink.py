@@ -8,9 +8,9 @@ import pytest
 from keras import layers
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import EventGRU, EventGRUCell
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU, EventGRUCell
 
-GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4, "EventGRU": 3}
+GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4, "EventGRU": 3, "DeltaGRU": 3}
 
 
 def fill(model, seed=0):
@@ -52,7 +52,7 @@ def same(model, smaller, integers=None):
 
 
 def recurrent(kind, units=6, **options):
-    return EventGRU(units, **options) if kind == "EventGRU" else getattr(layers, kind)(units, **options)
+    return getattr(ksr.layers if kind in ("EventGRU", "DeltaGRU") else layers, kind)(units, **options)
 
 
 CELLS = [
@@ -65,6 +65,8 @@ CELLS = [
     ("EventGRU", {}),
     ("EventGRU", {"readout": "cell", "threshold_mode": "clipped"}),
     ("EventGRU", {"readout": "trace", "reset": False}),
+    ("DeltaGRU", {"input_threshold": 0.2, "hidden_threshold": 0.1}),
+    ("DeltaGRU", {"trainable_threshold": True}),
 ]
 
 
@@ -220,6 +222,12 @@ def masked(x):
     )
 
 
+def deltas(x):
+    x = layers.GRU(8, return_sequences=True)(DeltaHold(0.1)(x))
+    y, *states = DeltaGRU(8, 0.1, 0.1, trainable_threshold=True, return_state=True)(DeltaHold(0.2)(x))
+    return layers.Dense(3)(layers.Concatenate()([y, *states]))
+
+
 def cells(x):
     stack = [layers.GRUCell(8), EventGRUCell(7), layers.SimpleRNNCell(6)]
     _, *states = layers.RNN(stack, return_state=True)(x)
@@ -234,7 +242,8 @@ MODELS = {
     "backwards": lambda x: layers.Dense(3)(EventGRU(8, go_backwards=True)(layers.RepeatVector(4)(layers.GRU(8)(x)))),
     "two_outputs": lambda x: [layers.Dense(2)(y := layers.LSTM(8)(x)), layers.Dense(3)(layers.Dense(8, "elu")(y))],
     **{f.__name__: f for f in (residual, encoder_and_decoder, states_between_directions, shared_layer, nested)},
-    **{f.__name__: f for f in (nested_in_a_wrapper, normalized, convolved_and_flat, masked, cells)},
+    **{f.__name__: f for f in (nested_in_a_wrapper, normalized, convolved_and_flat)},
+    **{f.__name__: f for f in (masked, deltas, cells)},
 }
 
 
@@ -286,6 +295,15 @@ def test_what_cannot_be_followed_stays_and_is_named():
     assert [layer.units for layer in smaller.layers[-2:]] == [3, 6]
     assert smaller.count_params() == model.count_params() - 2 * (6 + 1 + 6)
     assert same(model, smaller) > 0.01
+
+
+def test_thresholds_given_for_each_channel_keep_their_channels():
+    for stack in [DeltaHold([0.1] * 6), layers.GRU(2)], [DeltaGRU(2, input_threshold=[0.1] * 6)]:
+        model = fill(keras.Sequential([keras.Input((7, 3)), layers.GRU(6, return_sequences=True), *stack]))
+        mute(model.layers[-1].cell.kernel, rows=[0, 1])
+        mute(model.layers[0].cell.recurrent_kernel, rows=[0, 1])
+        with pytest.warns(UserWarning, match="was given a threshold for each channel"):
+            assert ksr.shrink(model).layers[0].units == 6
 
 
 def test_a_mask_made_from_units_keeps_them():

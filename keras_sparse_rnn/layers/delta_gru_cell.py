@@ -58,6 +58,8 @@ class DeltaGRUCell(GRUWeightsCell):
     (8, 32)
     """
 
+    candidate_gate = 2
+
     def __init__(
         self,
         units,

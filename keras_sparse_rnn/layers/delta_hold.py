@@ -26,6 +26,8 @@ class DeltaHoldCell(keras.layers.Layer):
         What is held now (batch, features), and the list of it.
     """
 
+    holds_features = True
+
     def __init__(self, threshold, trainable_threshold=False, gradient="exact", surrogate_width=0.25, **kwargs):
         given = np.asarray(threshold, "float64")
         if given.ndim > 1 or not given.size or not np.all((given >= 0) & (given < math.inf)):

@@ -61,11 +61,11 @@ class Wiring:
     """How the hidden units of a model are wired: a channel for each, and where its weights are.
 
     A channel is a hidden unit, or several that can only be taken out together, such as those that an Add puts on top
-    of one another. Followed are units of SimpleRNN, GRU, LSTM, EventGRU, Dense, Conv1D and Embedding and of
+    of one another. Followed are units of SimpleRNN, GRU, LSTM, EventGRU, DeltaGRU, Dense, Conv1D and Embedding and of
     `keras.layers.RNN` over one or several cells, through Bidirectional, TimeDistributed, nested models, and layers that
-    act on each feature by itself (dropout, element-wise activations, pooling over time, BatchNormalization), merge
-    (Add, Concatenate, ...) or flatten. What enters any other layer stays, and `skipped` says why; so do the units that
-    are outputs of the model.
+    act on each feature by itself (dropout, element-wise activations, pooling over time, BatchNormalization, DeltaHold),
+    merge (Add, Concatenate, ...) or flatten. What enters any other layer stays, and `skipped` says why; so do the units
+    that are outputs of the model.
 
     Cells of other classes are followed if their class has integer attributes `gates` and `candidate_gate` (the gate
     that feeds the state: a unit of zero state stays at zero while this gate's weighted sum is zero), and their weights
@@ -209,6 +209,9 @@ class Wiring:
             raise _CannotFollowError(f"{layer.name!r} has its features first")
         if kind is keras.layers.TimeDistributed:
             return self._follow(layer.layer, args, kwargs, sizes)
+        if hasattr(layer, "cell") and getattr(layer.cell, "holds_features", False):
+            self._hold(layer.cell, given[0])
+            return [given[0]] * len(sizes)
         if hasattr(layer, "cell") or kind is keras.layers.Bidirectional:
             return self._recurrent(layer, given[0], _channels(kwargs.get("initial_state", args[1:2])))
         if kind in _BY_FEATURE:
@@ -270,9 +273,12 @@ class Wiring:
             _by_element(cell)
         states = []
         for cell in cells:
-            x = self._cell(cell, x)
+            inputs, x = x, self._cell(cell, x)
             self._holders[id(cell)] = layer
-            states += [x] * len(keras.tree.flatten(cell.state_size))
+            if hasattr(cell, "input_hold"):
+                states += [x, x, inputs]
+            else:
+                states += [x] * len(keras.tree.flatten(cell.state_size))
         for state, given in zip(states, initial_state, strict=False):
             self._tie(state, given)
         return [x, *states] if layer.return_state else [x]
@@ -282,7 +288,12 @@ class Wiring:
         y = self._units_of(cell, cell.units)
         columns = np.tile(y, gates)
         wakes = np.arange(columns.size) // y.size == candidate
-        for variable in cell.weights:
+        thresholds = set()
+        if hasattr(cell, "input_hold"):
+            for hold, channels in ((cell.input_hold, x), (cell.hidden_hold, y)):
+                self._hold(hold, channels)
+                thresholds.update(id(variable) for variable in hold.weights)
+        for variable in (weight for weight in cell.weights if id(weight) not in thresholds):
             if variable is cell.kernel:
                 self._connect(variable, x, columns, wakes)
             elif variable is cell.recurrent_kernel:
@@ -296,6 +307,13 @@ class Wiring:
             # A state of zero fires if its threshold is below.
             self._awake.append(y[keras.ops.convert_to_numpy(cell.threshold) < 0])
         return y
+
+    def _hold(self, hold, channels):
+        """What is held, by itself, until it has changed by a threshold."""
+        if isinstance(hold.get_config()["threshold"], list):
+            raise _CannotFollowError(f"{hold.name!r} was given a threshold for each channel")
+        for variable in hold.weights:
+            self._place(variable, channels)
 
     def _activate(self, activation, channels):
         if keras.ops.convert_to_numpy(activation(keras.ops.zeros((1,))))[0] != 0:
