@@ -196,7 +196,7 @@ def profile(model, data=None, valid=None, block_shape=(1, 4)):
 
     >>> print(ksr.profile(model, x_test))
     """
-    kernels = find_kernels(model, lambda layer: True)[0] if model.weights or not model.built else []
+    kernels = find_kernels(model, lambda layer: True, frozen=True)[0] if model.weights or not model.built else []
     macs, reason = {}, "no data given" if data is None else None
     if data is not None:
         try:

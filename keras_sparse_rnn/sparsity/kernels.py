@@ -27,7 +27,7 @@ class Kernel:
     layer: keras.layers.Layer
 
 
-def find_kernels(model, layers=None):
+def find_kernels(model, layers=None, frozen=False):
     """Finds the prunable kernels of a built model, in nested models and in wrappers too.
 
     Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM and any cell with these weights and an integer
@@ -40,6 +40,7 @@ def find_kernels(model, layers=None):
             or path (`"gru"`, `"encoder/gru"`); a compiled regular expression, searched for in the names; a layer of
             the model; a function that is given each layer with weights (for a cell: the RNN layer around it) and
             returns whether to prune it. A name, an expression or a layer selects everything prunable below it.
+        frozen: Whether kernels that are not trainable count: they can be measured, but not pruned.
 
     Returns:
         Pair `(kernels, skipped)`: a list of `Kernel`, and a dict that gives for the path of each layer or weight
@@ -69,7 +70,7 @@ def find_kernels(model, layers=None):
             skipped[path] = reason
             continue
         for kernel in found:
-            reason = _unfit(kernel)
+            reason = _unfit(kernel, frozen)
             if reason is not None:
                 skipped[kernel.path] = reason
             elif id(kernel.variable) not in seen:
@@ -102,12 +103,12 @@ def _gates(cell):
     return None if gates is None else {"kernel": gates, "recurrent_kernel": gates}
 
 
-def _unfit(kernel):
+def _unfit(kernel, frozen):
     """Why this kernel cannot be pruned after all, or None."""
     variable = kernel.variable
     if not isinstance(variable, keras.Variable):
         return "computed from other weights (LoRA or quantization), not a weight of its own"
-    if not variable.trainable:
+    if not (variable.trainable or frozen):
         return "not trainable"
     if len(variable.shape) != 2:
         return f"has {len(variable.shape)} dimensions, not 2"

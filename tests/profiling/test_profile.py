@@ -124,6 +124,8 @@ def test_any_model_is_shown_and_what_is_not_known_is_a_question_mark():
     assert "lies inside another layer" in profile.not_counted or "StackedRNNCells" in profile.not_counted
     assert profile.total("effective_macs") is None
     assert profile.rows()[-1][-1] == "?"
+    model.trainable = False
+    assert ksr.profile(model).total("weights") == profile.total("weights")
     empty = keras.Sequential([keras.Input((6, 5)), layers.Flatten()])
     assert ksr.profile(empty).rows() == [["all", "?", "?", "", "?", "?", "?", "", "?", "?"]]
     with pytest.raises(ValueError, match="is not built"):
