@@ -1,6 +1,7 @@
 """What is in a `.tflite` file: bytes, zeros, memory, MACs."""
 
 import gzip
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -181,7 +182,7 @@ def _inspect(data, file, engines):
 def _op(op, graph, file):
     """Its `OpInspection`, and its constants with every weight stored."""
     from keras_sparse_rnn.runtime.model import read_operator
-    from keras_sparse_rnn.runtime.ops import OPS
+    from keras_sparse_rnn.runtime.ops import ALL_OPS
 
     read = read_operator(op, file.operatorCodes)
     inputs = [graph.tensors[i] if i >= 0 else None for i in read.inputs]
@@ -193,8 +194,8 @@ def _op(op, graph, file):
         if tensor is not None and (raw is not None or tensor.isVariable)
     )
     stored = sum(raw.nbytes for raw in raws if raw is not None)
-    if read.is_custom and read.name in OPS:
-        dense, zeros, block, macs = _ours(OPS[read.name], read, inputs, raws)
+    if read.is_custom and read.name in ALL_OPS:
+        dense, zeros, block, macs = _ours(ALL_OPS[read.name], read, inputs, raws)
     else:
         present = [(t, raw) for t, raw in zip(inputs, raws, strict=True) if raw is not None]
         dense = b"".join(raw.tobytes().ljust(_memory(t), b"\0") for t, raw in present)
@@ -212,9 +213,11 @@ def _ours(kind, read, inputs, raws):
     op = kind.from_constants(kind.OPTIONS.from_bytes(read.options), constants)
     parts = {name: raw for name, raw in zip(kind.CONSTANTS, constants, strict=False) if raw is not None}
     others = [raw for name, raw in parts.items() if "kernel" not in name]
-    dense = b"".join(part.tobytes() for part in (op.kernel, op.recurrent_kernel, *others))
+    dense = b"".join(part.tobytes() for part in (*op.kernels, *others))
     block = op.options.block if any(name.endswith("_index") for name in parts) else None
-    return dense, op.zeros, block, op.weights * _shape(inputs[0])[1]
+    weights = sum(kernel.size for kernel in op.kernels)
+    zeros = 1 - sum(np.count_nonzero(kernel) for kernel in op.kernels) / weights
+    return dense, zeros, block, weights * math.prod(_shape(inputs[0])[:-1])
 
 
 def _builtin_macs(name, inputs, output):

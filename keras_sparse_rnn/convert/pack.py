@@ -55,6 +55,11 @@ class ModelWriter:
             return None
         return float(quantization.scale[0]), int(quantization.zeroPoint[0])
 
+    def scales_of(self, number):
+        """All scales of a tensor, `(0,)` where it is not quantized."""
+        quantization = self._graph.tensors[number].quantization
+        return np.asarray([] if quantization is None or quantization.scale is None else quantization.scale)
+
     def add_tensor(self, name, shape, dtype, *, data=None, scale=None):
         """Adds a tensor and returns its number; `scale` is `(scale, zero point)`."""
         tensor = schema.TensorT()
@@ -84,19 +89,61 @@ class ModelWriter:
             x, output: Tensor numbers.
             stateful: Whether it keeps its states from one inference to the next, in variable tensors.
         """
-        numbers = [
-            -1 if data is None else self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
-            for label, data in zip(op.CONSTANTS, constants, strict=True)
-        ]
         added = schema.OperatorT()
-        added.opcodeIndex = self._custom_code(op.NAME)
         states = [self._add_variable(f"{name}/{state.name}", state) for state in op.states()] if stateful else []
-        added.inputs = [x, *numbers, *states]
+        constants = self._add_constants(name, op, constants)
+        added.inputs = [x, *constants, *states]
         added.outputs = [output]
         if states:
-            added.mutatingVariableInputs = [False] * (1 + len(numbers)) + [True] * len(states)
-        added.customOptions = np.frombuffer(op.options.to_bytes(), np.uint8)
+            added.mutatingVariableInputs = [False] * (1 + len(constants)) + [True] * len(states)
+        self._make_custom(added, op)
         self._graph.operators.append(added)
+
+    def operators(self, name):
+        """The builtin ops of that name, as the schema's objects."""
+        wanted = getattr(schema.BuiltinOperator, name)
+        codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in self._file.operatorCodes]
+        return [op for op in self._graph.operators if codes[op.opcodeIndex] == wanted]
+
+    def constant(self, number):
+        """A constant tensor's values; None where it is no constant, or in a sparse encoding or of another type."""
+        tensor = self._graph.tensors[number]
+        types = {number: dtype for dtype, number in _TENSOR_TYPES.items()}
+        data = self._file.buffers[tensor.buffer].data
+        if data is None or not len(data) or tensor.sparsity is not None or tensor.type not in types:
+            return None
+        return np.asarray(data, np.uint8).view(types[tensor.type]).reshape(tensor.shape)
+
+    def dtype_of(self, number):
+        """A tensor's NumPy dtype; None for one that no op of ours takes."""
+        types = {number: dtype for dtype, number in _TENSOR_TYPES.items()}
+        return types.get(self._graph.tensors[number].type)
+
+    def name_of(self, number):
+        name = self._graph.tensors[number].name
+        return name.decode() if isinstance(name, bytes) else name
+
+    def replace(self, op, name, ours, constants):
+        """Makes one of our ops of a builtin one that has its input and its output.
+
+        Args:
+            op: As `operators` gives it.
+            name: What the names of its constant tensors begin with.
+            ours, constants: The op, and its constant tensors as `ours.constants()` gives them.
+        """
+        op.inputs = [int(op.inputs[0]), *self._add_constants(name, ours, constants)]
+        op.builtinOptions, op.builtinOptionsType = None, schema.BuiltinOptions.NONE
+        self._make_custom(op, ours)
+
+    def _add_constants(self, name, op, constants):
+        return [
+            -1 if data is None else self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
+            for label, data in zip(op.CONSTANTS, constants, strict=False)
+        ]
+
+    def _make_custom(self, operator, op):
+        operator.opcodeIndex = self._custom_code(op.NAME)
+        operator.customOptions = np.frombuffer(op.options.to_bytes(), np.uint8)
 
     def _add_variable(self, name, tensor):
         scale = None if tensor.scale is None else (tensor.scale, tensor.zero_point)
@@ -124,6 +171,7 @@ class ModelWriter:
             metadata: What to note under `METADATA`, as JSON.
         """
         graph, file = self._graph, self._file
+        inputs, outputs = self._drop_unused_tensors(inputs, outputs)
         graph.inputs, graph.outputs = list(inputs.values()), list(outputs.values())
         for name, number in (*inputs.items(), *outputs.items()):
             graph.tensors[number].name = name
@@ -144,6 +192,17 @@ class ModelWriter:
         builder = flatbuffers.Builder(1024)
         builder.Finish(file.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+    def _drop_unused_tensors(self, inputs, outputs):
+        """Renumbers the tensors; the inputs and outputs by their new numbers."""
+        graph = self._graph
+        lists = [list(map(int, numbers)) for op in graph.operators for numbers in (op.inputs, op.outputs)]
+        used = sorted({i for numbers in lists for i in numbers if i >= 0} | {*inputs.values(), *outputs.values()})
+        new = {-1: -1} | {number: place for place, number in enumerate(used)}
+        graph.tensors = [graph.tensors[i] for i in used]
+        for op in graph.operators:
+            op.inputs, op.outputs = ([new[int(i)] for i in numbers] for numbers in (op.inputs, op.outputs))
+        return ({name: new[number] for name, number in tensors.items()} for tensors in (inputs, outputs))
 
     def _used_buffers(self):
         """The buffers that something refers to, numbered anew: what the converter noted about itself goes."""

@@ -13,6 +13,7 @@ from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
 from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer
 from keras_sparse_rnn.convert.report import LayerReport, Report
+from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
 from keras_sparse_rnn.convert.verify import verify_layer, verify_outputs
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.runtime.block_sparse import BLOCKS
@@ -69,9 +70,9 @@ def run(model, representative_data, is_int8, target, time_steps, stateful, block
     weights = "int8" if is_int8 else "float32"
     metadata = {"weights": weights, "target": target, "stateful": stateful, "labels": labels and list(labels)}
     metadata["time_steps"] = cut.time_steps
-    file, packed = _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, metadata)
+    file, packed, dense = _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, metadata)
     layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]
-    report = Report(weights=weights, target=target, inspection=inspect(file, engines=()), layers=layers)
+    report = Report(weights=weights, target=target, inspection=inspect(file, engines=()), layers=layers, dense=dense)
     converted = ConvertedModel(file, report)
     if verify:
         for call, seen, layer in zip(packed, observed, layers, strict=True):
@@ -114,7 +115,7 @@ def _each(chunks):
 
 
 def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, metadata):
-    """The file's bytes, and the `PackedCall`s."""
+    """The file's bytes, the `PackedCall`s, and the `DenseReport`s."""
     writer = ModelWriter(rest.data)
     numbers = {}  # id of a symbolic tensor -> its number in the file
     if rest.data is not None:
@@ -138,9 +139,10 @@ def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, m
         writer.add_recurrent(call.layer.name, packed[-1].op, packed[-1].constants, x, y, stateful=stateful)
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
-    zeros = sum(call.op.zeros * call.op.weights for call in packed)
-    metadata = {"version": __version__, "sparsity": zeros / sum(call.op.weights for call in packed), **metadata}
-    return writer.finish(inputs, outputs, metadata), packed
+    dense = pack_sparse_dense(writer) if metadata["target"] == "tflm" else []
+    kernels = [kernel for call in packed for kernel in call.op.kernels]
+    sparsity = 1 - sum(np.count_nonzero(kernel) for kernel in kernels) / sum(kernel.size for kernel in kernels)
+    return writer.finish(inputs, outputs, {"version": __version__, "sparsity": sparsity, **metadata}), packed, dense
 
 
 def _pack_smallest(layer, scales, seen, blocks):

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from keras_sparse_rnn.inspection import Inspection
 
 
@@ -37,6 +39,7 @@ class LayerReport:
     @classmethod
     def of(cls, call, seen):
         op = call.op
+        weights = sum(kernel.size for kernel in op.kernels)
         parts = {name: part for name, part in zip(op.CONSTANTS, call.constants, strict=True) if part is not None}
         matrices = [name for name in parts if name.endswith("kernel")]
         return cls(
@@ -44,10 +47,10 @@ class LayerReport:
             units=op.options.units,
             inputs=len(op.kernel),
             block=op.options.block,
-            sparsity=op.zeros,
+            sparsity=1 - sum(np.count_nonzero(kernel) for kernel in op.kernels) / weights,
             storage=tuple("blocks" if f"{name}_index" in parts else "dense" for name in matrices),
             bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
-            dense_bytes=op.weights * op.kernel.itemsize,
+            dense_bytes=weights * op.kernel.itemsize,
             event_rate=call.layer.event_rate(seen.states),
         )
 
@@ -61,6 +64,7 @@ class Report:
         inspection: An `Inspection` of the file, as `ksr.inspect` gives it: each op and tensor, and totals; its engines
             are not tried.
         layers: A `LayerReport` for each recurrent layer.
+        dense: A `DenseReport` for each dense layer of constant weights, as TensorFlow Lite's converter left it.
         engines: The engines in which the whole model was run to verify it.
         output_error: Mean absolute distance of the outputs from Keras's; None where not verified.
         equal_decisions: Share of samples with the same largest output; None where the model does not classify.
@@ -72,6 +76,7 @@ class Report:
     target: str
     inspection: Inspection
     layers: list
+    dense: list
     engines: list = field(default_factory=list)
     output_error: float | None = None
     equal_decisions: float | None = None
@@ -97,6 +102,9 @@ class Report:
                     f"    against Keras, step by step: error {layer.step_error:.2g} in the mean, "
                     f"{layer.largest_step_error:.2g} at most{equal}"
                 )
+        for layer in self.dense:
+            sizes = ", ".join(f"{name} {size:,}" for name, size in layer.bytes.items())
+            lines.append(f"  {layer.name}: {layer.zeros:.1%} zeros; stored {layer.stored} (bytes: {sizes})")
         if self.output_error is not None:
             decisions = "" if self.equal_decisions is None else f", {self.equal_decisions:.1%} equal decisions"
             lines.append(f"  outputs in {', '.join(self.engines)}: mean error {self.output_error:.2g}{decisions}")

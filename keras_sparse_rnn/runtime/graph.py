@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.engine import Engine
-from keras_sparse_rnn.runtime.ops import OPS
+from keras_sparse_rnn.runtime.ops import ALL_OPS
 
 
 class GraphEngine(Engine):
@@ -18,10 +18,12 @@ class GraphEngine(Engine):
 
     def __init__(self, model):
         super().__init__(model)
-        unknown = sorted({op.name for op in model.operators if op.name not in (OPS if op.is_custom else BUILTIN_OPS)})
+        unknown = sorted(
+            {op.name for op in model.operators if op.name not in (ALL_OPS if op.is_custom else BUILTIN_OPS)}
+        )
         if unknown:
             raise ValueError(
-                f"engine has no op {', '.join(unknown)}; it has {', '.join([*OPS, *sorted(BUILTIN_OPS)])}. "
+                f"engine has no op {', '.join(unknown)}; it has {', '.join([*ALL_OPS, *sorted(BUILTIN_OPS)])}. "
                 "Take the engine 'litert' or 'tflm' for this model."
             )
         for op in model.operators:

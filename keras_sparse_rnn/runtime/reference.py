@@ -5,7 +5,7 @@ from itertools import zip_longest
 import numpy as np
 
 from keras_sparse_rnn.runtime.native import NativeEngine
-from keras_sparse_rnn.runtime.ops import OPS
+from keras_sparse_rnn.runtime.ops import ALL_OPS
 
 
 class ReferenceEngine(NativeEngine):
@@ -18,7 +18,7 @@ class ReferenceEngine(NativeEngine):
         super().__init__(model)
         self._definitions = {}
         for op in self.custom_operators:
-            kind = OPS[op.name]
+            kind = ALL_OPS[op.name]
             inputs = op.inputs[1 : 1 + len(kind.CONSTANTS)]
             constants = [None if i < 0 else model.tensors[i].data for i in inputs]
             self._definitions[op] = kind.from_constants(kind.OPTIONS.from_bytes(op.options), constants)
@@ -35,7 +35,7 @@ class ReferenceEngine(NativeEngine):
         zeros = [tensor.zero_point or 0 for tensor in tensors]
         wide = np.int64 if run.is_int8 else np.float32
         state = {t.name: s.reshape(-1).astype(wide) - zero for t, s, zero in zip(tensors, stored, zeros, strict=True)}
-        outputs = run(inputs[0][0], state)
+        output = run.invoke(inputs[0], state)
         for tensor, array, zero in zip(tensors, stored, zeros, strict=True):
             array[...] = (state[tensor.name] + zero).reshape(array.shape)
-        return [outputs[None] if run.options.return_sequences else outputs[-1:]]
+        return [output]

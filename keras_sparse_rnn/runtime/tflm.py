@@ -19,7 +19,7 @@ import numpy as np
 
 from keras_sparse_rnn.runtime.engine import Engine
 from keras_sparse_rnn.runtime.native import library_path
-from keras_sparse_rnn.runtime.ops import OPS
+from keras_sparse_rnn.runtime.ops import ALL_OPS
 
 # What the functions are called in each layout; the types in the names tell which one a release has.
 LAYOUTS = {
@@ -168,7 +168,7 @@ def _refuse_malformed(model):
     """TFLM trusts its files; what LiteRT's checks refuse does not reach it."""
     from keras_sparse_rnn.runtime.litert import LiteRTEngine
 
-    if not {op.name for op in model.operators if op.is_custom} - set(OPS):
+    if not {op.name for op in model.operators if op.is_custom} - set(ALL_OPS):
         LiteRTEngine(model)
 
 

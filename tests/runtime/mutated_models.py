@@ -47,7 +47,22 @@ def base_models():
             name = f"{kind}, {np.dtype(dtype).name}"
             models.append((name, random_op(9, dtype, kind).to_model()))
             models.append((f"{name}, stateful", with_state(kind, dtype)[0]))
-    return models
+    return [*models, ("KsrSparseDense, int8", _sparse_dense())]
+
+
+def _sparse_dense():
+    from keras_sparse_rnn.convert.pack import ModelWriter
+    from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
+
+    rng = np.random.default_rng(0)
+    kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(np.int8)
+    scales = rng.integers(0, 2**31, 18).astype(np.int32), rng.integers(35, 50, 18).astype(np.uint8)
+    options = SparseDenseOptions(units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
+    op = SparseDense(options, kernel, np.arange(18, dtype=np.int32), *scales)
+    writer = ModelWriter()
+    x, y = (writer.add_tensor(name, (1, 3, size), np.int8, scale=(1.0, 0)) for name, size in (("x", 12), ("y", 18)))
+    writer.add_recurrent("dense", op, op.constants(sparse=True), x, y)
+    return writer.finish({"x": x}, {"y": y})
 
 
 def truncated(rng, data):

@@ -30,7 +30,8 @@ extern "C" {
                               "row pointers or block index out of range")                   \
   X(KSR_BAD_BIAS, "bias: wrong size, or accumulators could overflow")                       \
   X(KSR_BAD_THRESHOLD, "threshold: wrong size, or negative")                                \
-  X(KSR_BAD_STATE, "state: wrong size or type")
+  X(KSR_BAD_STATE, "state: wrong size or type")                                             \
+  X(KSR_BAD_SCALES, "multiplier or shift: wrong size or out of range")
 
 #define KSR_STATUS_NAME(name, text) name,
 typedef enum ksr_status { KSR_STATUS_LIST(KSR_STATUS_NAME) KSR_STATUS_COUNT } ksr_status;

@@ -16,7 +16,7 @@ int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size) {
   return tensor->type == type && tensor->rank == 1 && tensor->dims[0] == size && tensor->data;
 }
 
-static void read_words(void *words, const uint8_t *little_endian, uint32_t size) {
+void ksr_read_words(void *words, const uint8_t *little_endian, uint32_t size) {
   uint8_t *bytes = words;
   const int32_t one = 1;
   if (*(const uint8_t *)&one) {
@@ -61,7 +61,7 @@ ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, vo
   if (x->type != KSR_INT8 && !(KSR_WITH_FLOAT32 && x->type == KSR_FLOAT32)) return KSR_BAD_TYPE;
   if (output->type != x->type) return KSR_BAD_TYPE;
 
-  read_words(options, node->options, size);
+  ksr_read_words(options, node->options, size);
   recurrent->options = *(const ksr_recurrent_options *)options;
   const ksr_recurrent_options *o = &recurrent->options;
   recurrent->is_int8 = x->type == KSR_INT8;

@@ -49,6 +49,9 @@ void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, flo
 /* acc += h R, for a state of int8 with zero point 0 */
 void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc);
 
+/* `size` bytes of little-endian words, as the custom options hold them. */
+void ksr_read_words(void *words, const uint8_t *little_endian, uint32_t size);
+
 int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size);
 int ksr_is_within(int32_t value, int32_t low, int32_t high);
 

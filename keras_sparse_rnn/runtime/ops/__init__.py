@@ -4,5 +4,7 @@ from keras_sparse_rnn.runtime.ops.event_gru import EventGru
 from keras_sparse_rnn.runtime.ops.gru import Gru
 from keras_sparse_rnn.runtime.ops.lstm import Lstm
 from keras_sparse_rnn.runtime.ops.simple_rnn import SimpleRnn
+from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense
 
-OPS = {op.NAME: op for op in (EventGru, Gru, Lstm, SimpleRnn)}
+OPS = {op.NAME: op for op in (EventGru, Gru, Lstm, SimpleRnn)}  # the recurrent ones
+ALL_OPS = OPS | {SparseDense.NAME: SparseDense}

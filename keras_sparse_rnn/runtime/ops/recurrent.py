@@ -139,14 +139,9 @@ class RecurrentOp(ABC):
         )
 
     @property
-    def zeros(self):
-        """Share of its weights that are zero."""
-        return 1 - (np.count_nonzero(self.kernel) + np.count_nonzero(self.recurrent_kernel)) / self.weights
-
-    @property
-    def weights(self):
-        """Number of its weights, zeros included: the MACs of a step that skips nothing."""
-        return self.kernel.size + self.recurrent_kernel.size
+    def kernels(self):
+        """Its matrices with every weight: as many MACs a step, where nothing is skipped."""
+        return (self.kernel, self.recurrent_kernel)
 
     def _matrices(self):
         """`(kernel, slots)` of each stored matrix by its name."""
@@ -187,6 +182,11 @@ class RecurrentOp(ABC):
             state = {tensor.name: zeros for tensor in self.states()}
         outputs = np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
         return outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs
+
+    def invoke(self, x, state):
+        """The output tensor for the tensor x, `(1, T, I)`; see `__call__` for the state."""
+        outputs = self(x[0], state)
+        return outputs[None] if self.options.return_sequences else outputs[-1:]
 
     @abstractmethod
     def _step_int8(self, x, state):

@@ -1,0 +1,142 @@
+"""Dense layers in blocks."""
+
+import importlib.util
+
+import numpy as np
+import pytest
+from event_models import event_model, sequences
+from keras.layers import GRU, Dense
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
+
+ENGINES = ["litert", "native", "reference"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
+
+
+def _pruned(units, activation, density=0.1, use_bias=True):
+    model = event_model([Dense(70, name="first"), GRU(9, return_sequences=True), Dense(64), Dense(units, activation)])
+    model.layers[-1].use_bias = use_bias
+    rng = np.random.default_rng(0)
+    kernel = np.array(model.layers[-1].kernel)
+    for first in range(0, units, 4):
+        kernel[:, first : first + 4] *= rng.random((64, 1)) < density
+    model.layers[-1].kernel.assign(kernel)
+    model.layers[-1].bias.assign(rng.normal(size=units))
+    return model
+
+
+@pytest.mark.parametrize("weights", ["int8", "float32"])
+@pytest.mark.parametrize(("units", "activation"), [(61, None), (64, "relu"), (70, "relu6"), (61, "softmax")])
+def test_a_pruned_layer_is_packed_and_computes_the_same(units, activation, weights):
+    model, x = _pruned(units, activation), sequences()
+    converted = ksr.convert(model, x, weights=weights)
+    assert [op.name for op in Model(converted.data).operators].count("KsrSparseDense") == 1
+    expected = model.predict(x, verbose=0)
+    plain = ksr.convert(model, x, weights=weights, target="litert", verify=False)
+    step = plain.engine().outputs[0].scale or 0
+    for name in ENGINES:
+        outputs = converted.predict(x, name)
+        # Beside TensorFlow Lite's own dense kernel, which rounds twice where ours rounds once.
+        assert np.abs(outputs - plain.predict(x)).max() <= (1.01 * step if weights == "int8" else 1e-5)
+        assert np.abs(outputs - expected).mean() <= (0.03 if weights == "int8" else 1e-5)
+
+
+def test_only_where_smaller_and_the_report_says_what_each_would_cost():
+    model, x = _pruned(64, None), sequences()
+    sparse = ksr.convert(model, x, verify=False)
+    first, other, pruned = sparse.report.dense
+    assert (first.stored, other.stored, pruned.stored) == ("dense", "dense", "blocks of 1x4")
+    assert pruned.bytes["blocks of 1x4"] == min(pruned.bytes.values()) < 0.5 * pruned.bytes["dense"]
+    assert pruned.zeros == pytest.approx(0.9, abs=0.03)
+    assert f"stored blocks of 1x4 (bytes: dense {pruned.bytes['dense']:,}, " in str(sparse.report)
+    dense = ksr.convert(model, x, target="litert", verify=False)
+    assert len(dense.data) - len(sparse.data) == pytest.approx(
+        pruned.bytes["dense"] - pruned.bytes["blocks of 1x4"], abs=400
+    )
+    assert not any(
+        "MatMul" in t.name and t.data.size == 64 * 64 for t in Model(sparse.data).tensors if t.data is not None
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_every_engine_gives_the_same_bits(dtype):
+    """Random layers of every block width, ragged and empty ones too, on inputs of one to three dimensions."""
+    for seed in range(24):
+        rng = np.random.default_rng(seed)
+        inputs, units, block = int(rng.integers(1, 40)), int(rng.integers(1, 60)), int(rng.choice([4, 8, 16]))
+        mask = rng.random((inputs, 1, units)) < rng.choice([0, 0.1, 1])
+        options = {"units": units, "block": block, "activation": int(rng.integers(3))}
+        shape = (*rng.integers(1, 4, rng.integers(0, 3)), inputs)
+        if dtype == np.int8:
+            options |= {"x_zero_point": int(rng.integers(-128, 128)), "output_zero_point": int(rng.integers(-128, 128))}
+            options |= {"output_min": -128, "output_max": int(rng.integers(-128, 128))}
+            kernel = (rng.integers(-128, 128, mask.shape) * mask).astype(np.int8)
+            bias = rng.integers(-(2**16), 2**16, units).astype(np.int32)
+            scales = rng.integers(0, 2**31, units).astype(np.int32), rng.integers(35, 50, units).astype(np.uint8)
+            op = SparseDense(SparseDenseOptions(**options), kernel, bias, *scales)
+            x = rng.integers(-128, 128, shape).astype(np.int8)
+        else:
+            kernel = (rng.normal(size=mask.shape) * mask).astype(np.float32)
+            op = SparseDense(SparseDenseOptions(**options), kernel, rng.normal(size=units).astype(np.float32))
+            x = rng.normal(size=shape).astype(np.float32)
+        writer = ModelWriter()
+        scale = (1.0, 0) if dtype == np.int8 else None
+        numbers = [
+            writer.add_tensor(name, s, dtype, scale=scale) for name, s in (("x", shape), ("y", (*shape[:-1], units)))
+        ]
+        writer.add_recurrent("dense", op, op.constants(sparse=[None, True][seed % 2]), *numbers)
+        model = writer.finish({"x": numbers[0]}, {"y": numbers[1]})
+        for name in ENGINES:
+            (output,) = ksr.runtime.load(model, name).invoke([x])
+            np.testing.assert_allclose(
+                output, op.invoke(x, {}), atol=0 if dtype == np.int8 else 1e-5, err_msg=str(seed)
+            )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"units": 0}, "custom options"),
+        ({"activation": 3}, "custom options"),
+        ({"output_min": 5, "output_max": 4}, "custom options"),
+        ({"x_zero_point": 200}, "custom options"),
+    ],
+)
+def test_wrong_options_are_refused(change, message):
+    options = {"units": 8, "block": 4, "output_min": -128, "output_max": 127} | change
+    with pytest.raises(ValueError, match=message):
+        _load(options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("shift", np.zeros(8, np.uint8), "multiplier or shift"),
+        ("multiplier", np.full(8, -1, np.int32), "multiplier or shift"),
+        ("bias", np.full(8, 2**31 - 1, np.int32), "bias"),
+        ("kernel_index", np.full(8, 255, np.uint8), "kernel"),
+    ],
+)
+def test_wrong_constants_are_refused(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        _load({"units": 8, "block": 4, "output_min": -128, "output_max": 127}, name, value)
+
+
+def _load(options, name=None, value=None):
+    sound = SparseDense(
+        SparseDenseOptions(units=8, block=4),
+        np.eye(4, dtype=np.int8).repeat(2, axis=1)[:, None, :],
+        np.zeros(8, np.int32),
+        np.ones(8, np.int32),
+        np.ones(8, np.uint8),
+    )
+    constants = dict(zip(SparseDense.CONSTANTS, sound.constants(sparse=True), strict=True))
+    if name:
+        constants[name] = value[: len(constants[name])]
+    op = SparseDense(SparseDenseOptions(**options), *(getattr(sound, field) for field in ("kernel", "bias")))
+    writer = ModelWriter()
+    x, y = (writer.add_tensor(n, (1, size), np.int8, scale=(1.0, 0)) for n, size in (("x", 4), ("y", 8)))
+    writer.add_recurrent("dense", op, list(constants.values()), x, y)
+    return ksr.runtime.load(writer.finish({"x": x}, {"y": y}), "native")
