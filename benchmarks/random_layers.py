@@ -71,13 +71,12 @@ def lstm(units, inputs, block, sparsity, steps=40, seed=0):
     return replace(op, options=replace(op.options, cell_bits=2)), _input(rng, steps, inputs)
 
 
-def to_model(op, x, streaming):
-    """The op as a model that takes one step a call and keeps its state, or a whole sequence."""
+def to_model(op, x):
+    """The op as a model of sequences like `x`."""
     writer = ModelWriter()
-    steps = 1 if streaming else len(x)
-    inputs = writer.add_tensor("x", (1, steps, x.shape[1]), np.int8, scale=(X_SCALE.scale, X_SCALE.zero_point))
+    inputs = writer.add_tensor("x", (1, *x.shape), np.int8, scale=(X_SCALE.scale, X_SCALE.zero_point))
     zero_point = op.options.output_zero_point
-    output = writer.add_tensor("y", (1, steps, op.options.units), np.int8, scale=(1 / 128, zero_point))
+    output = writer.add_tensor("y", (1, len(x), op.options.units), np.int8, scale=(1 / 128, zero_point))
     writer.add_recurrent("layer", op, op.constants(), inputs, output)
     return Model(writer.finish({"x": inputs}, {"y": output}))
 

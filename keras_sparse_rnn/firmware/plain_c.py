@@ -24,6 +24,7 @@ class PlainC:
     Args:
         model: A `runtime.model.Model` with one input and one output.
         name: What functions and files are called; made a C identifier.
+        allow_streaming: False for whole sequences at a time even where single steps are possible.
 
     Raises:
         ValueError: The model has an op without a plain C kernel, or several inputs or outputs.
@@ -37,7 +38,7 @@ class PlainC:
         headers: Names of the core's headers that the source includes.
     """
 
-    def __init__(self, model, name="model"):
+    def __init__(self, model, name="model", allow_streaming=True):
         self.name = identifier(name)
         self._model = model
         if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -51,9 +52,13 @@ class PlainC:
                     f"plain C has no op {op.name}; it has {', '.join([*OPS, *LAYERS])}. Take framework='tflm-cmake'."
                 )
         x = model.inputs[0]
-        self.is_streaming = len(x.shape) == 3 and all(
-            not self._options(op).go_backwards if op.is_custom else is_stepwise(op, model.tensors)
-            for op in model.operators
+        self.is_streaming = (
+            allow_streaming
+            and len(x.shape) == 3
+            and all(
+                not self._options(op).go_backwards if op.is_custom else is_stepwise(op, model.tensors)
+                for op in model.operators
+            )
         )
         self.steps = x.shape[1] if self.is_streaming else 1
         self._declarations, self._resets, self._calls, self._inits = [], [], [], []

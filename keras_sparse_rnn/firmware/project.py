@@ -105,9 +105,14 @@ def save_firmware(model, folder, framework="plain-c", name="model"):
         _write(folder, texts, sources)
         return Firmware(folder, framework, _listed(folder), len(model.data))
     code = PlainC(model, name)
+    write_plain_c(code, folder)
+    return Firmware(folder, framework, _listed(folder), code.constant_bytes, *plain_c_sizes(folder, code.name))
+
+
+def write_plain_c(code, folder):
+    """Writes a `PlainC` and the kernel sources that it needs."""
     sources = {f"ksr/{file}": path for file, path in files_of(code.headers, code.has_float32).items()}
     _write(folder, _plain_c_files(code), sources)
-    return Firmware(folder, framework, _listed(folder), code.constant_bytes, *plain_c_sizes(folder, code.name))
 
 
 def plain_c_sizes(folder, name, flags=("-mcpu=cortex-m4", "-mthumb", "-Os")):

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_sparse_rnn.firmware.c_source import array
 from keras_sparse_rnn.firmware.plain_c import PlainC
-from keras_sparse_rnn.firmware.project import save_firmware
+from keras_sparse_rnn.firmware.project import write_plain_c
 from keras_sparse_rnn.firmware.sources import source_folder
 
 # QEMU's board for each core. There is none with a Cortex-M0+; a Cortex-M3 runs its instructions.
@@ -56,13 +56,14 @@ def missing_tools():
     return [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
-def measure(model, inputs, cpu="cortex-m4", *, portable=False, optimization="-O2"):
+def measure(model, inputs, cpu="cortex-m4", *, whole_sequences=False, portable=False, optimization="-O2"):
     """Runs a model on an emulated board, from a clear state, and counts.
 
     Args:
         model: A `runtime.model.Model`.
         inputs: What the calls take, one after the other, `(calls, values)` in the model's own dtype.
         cpu: One of `BOARDS`.
+        whole_sequences: Whether a call takes a whole sequence even where the model could take a step.
         portable: Whether to take the kernels in plain C alone.
         optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
 
@@ -81,13 +82,13 @@ def measure(model, inputs, cpu="cortex-m4", *, portable=False, optimization="-O2
             f"{', '.join(missing)} must be installed to run firmware in QEMU (Debian: apt-get install cmake gcc "
             "gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)."
         )
-    code = PlainC(model)
+    code = PlainC(model, allow_streaming=not whole_sequences)
     inputs = np.ascontiguousarray(inputs, model.inputs[0].dtype)
     if inputs.ndim != 2 or inputs.shape[1] != code.input_size or len(inputs) == 0:
         raise ValueError(f"inputs must have the shape (calls, {code.input_size}); given: {inputs.shape}.")
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder) / "model"
-        save_firmware(model, folder, name=code.name)
+        write_plain_c(code, folder)
         (folder / "main.c").unlink()
         expected = _run_on_host(code, folder, inputs)
         (folder / "recorded.h").write_text(_recording(code, inputs, expected))

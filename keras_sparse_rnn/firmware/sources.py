@@ -40,6 +40,8 @@ def files_of(roots, float32):
         if name.endswith(".h"):
             stem = name.removesuffix(".h").removeprefix("ksr_")
             loops = stem.removesuffix("_steps")
+            if name == "add_events.h":
+                open_names += ["add_dense_dsp.c", "add_dense_helium.c"]
             endings = ("_i8", "_dsp", "_helium", *(("_f32",) if float32 else ()))
             open_names += [f"{stem}.c", *(f"{loops}{ending}.c" for ending in endings)]
     return dict(sorted(found.items()))

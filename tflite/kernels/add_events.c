@@ -72,8 +72,16 @@ void ksr_add_events_portable(const ksr_matrix *matrix, const ksr_event *events, 
 void ksr_matrix_add_events_i8(const ksr_matrix *matrix, const ksr_event *events, int32_t count, int32_t *acc) {
   const ksr_event *end = events + count;
 #if defined(KSR_DSP)
+  if (!matrix->index) {
+    ksr_add_dense_dsp(matrix, events, end, acc);
+    return;
+  }
   if (ksr_add_events_dsp(matrix, events, end, acc)) return;
 #elif defined(KSR_HELIUM)
+  if (!matrix->index) {
+    ksr_add_dense_helium(matrix, events, end, acc);
+    return;
+  }
   if (ksr_add_events_helium(matrix, events, end, acc)) return;
 #endif
   ksr_add_events_portable(matrix, events, end, acc);

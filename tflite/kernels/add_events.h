@@ -12,4 +12,8 @@ void ksr_add_events_portable(const ksr_matrix *matrix, const ksr_event *events, 
 int ksr_add_events_dsp(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
 int ksr_add_events_helium(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
 
+/* And dense matrices. */
+void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
+void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
+
 #endif /* KSR_ADD_EVENTS_H_ */
