@@ -29,8 +29,7 @@ def shrink(model):
             over: they begin at zero.
 
     Returns:
-        A plain Keras model of the same layers, names and structure, with fewer units; compiled likewise, with a new
-        optimizer, if the model was.
+        A plain Keras model of the same layers, names and structure, with fewer units, not compiled.
 
     Raises:
         ValueError: If the model is not built, or neither Sequential nor Functional.
@@ -77,8 +76,12 @@ class _Rebuild:
             )
             for tensor, kept in zip(model.inputs, self._inputs[id(model)], strict=True)
         ]
-        inputs = inputs[0] if isinstance(model, keras.Sequential) else keras.tree.pack_sequence_as(model.input, inputs)
-        return keras.models.clone_model(model, input_tensors=inputs, clone_function=self._layer)
+        if isinstance(model, keras.Sequential):
+            return keras.Sequential([*inputs, *map(self._layer, model.layers)], name=model.name)
+        # Keras compiles a clone as its model was, and fails at losses that it cannot serialize: clone one not compiled.
+        graph = keras.Model(model.input, model.output, name=model.name)
+        inputs = keras.tree.pack_sequence_as(model.input, inputs)
+        return keras.models.clone_model(graph, input_tensors=inputs, clone_function=self._layer)
 
     def _layer(self, layer):
         """A new layer, not built, with as many units as are kept; the same one for a layer that is used twice."""
