@@ -14,8 +14,8 @@ from keras_sparse_rnn.runtime.ops.lstm import Lstm, LstmOptions
 X_SCALE = Scale(1 / 32, 0)
 
 
-def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0):
-    """An int8 EventGRU, all of its inputs active, of whose units a given share fires.
+def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=np.int8):
+    """An EventGRU, all of its inputs active, of whose units a given share fires.
 
     Args:
         units, inputs, block: Sizes.
@@ -23,9 +23,10 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0):
         activity: Share of units that fire in a step, in the mean over a sequence.
         steps: Length of that sequence.
         seed: Of the random weights and inputs.
+        dtype: `np.int8` or `np.float32`.
 
     Returns:
-        `(op, x)`: an `EventGru` in int8 and an input `(steps, inputs)`.
+        `(op, x)`: an `EventGru` and an input `(steps, inputs)`.
     """
     rng = np.random.default_rng(seed)
     kernels = [_kernel(rng, sources, 3, units, block, sparsity) for sources in (inputs, units)]
@@ -34,18 +35,21 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0):
         units=units, block=block, go_backwards=0, return_sequences=1, readout=0, reset=1, trace_rate=2**30
     )
     x = _input(rng, steps, inputs)
-    op = EventGru(options, *kernels, bias, np.zeros(units, np.float32))
-    op = quantize(op, "random", X_SCALE, 1 / 255, Scale.of_range(0, 1))
-    draw = rng.random(units)
+    # Low thresholds, as trained ones are; what drives units up or down is their bias.
+    threshold = (rng.random(units) * 3000).astype(np.int16)
+    real_x = x.astype(np.float32) * np.float32(X_SCALE.scale)
 
     def with_shift(shift):
-        # Thresholds stay low, as trained ones are; what drives the units up or down is their bias.
-        bias = op.bias.copy()
-        bias[2] += round(shift * 2.0 ** (op.options.fraction + 32) / op.options.multipliers[2])
-        return replace(op, bias=bias, threshold=(draw * 3000).astype(np.int16))
+        shifted = bias.copy()
+        shifted[2] += np.float32(shift)
+        op = EventGru(options, *kernels, shifted, threshold / np.float32(2**15))
+        if dtype == np.float32:
+            return op
+        return replace(quantize(op, "random", X_SCALE, 1 / 255, Scale.of_range(0, 1)), threshold=threshold)
 
+    x = x if dtype == np.int8 else real_x
     low, high = -8.0, 8.0
-    for _ in range(20):
+    for _ in range(14):
         middle = (low + high) / 2
         low, high = (middle, high) if rate(with_shift(middle), x) < activity else (low, middle)
     return with_shift(high), x
@@ -74,16 +78,17 @@ def lstm(units, inputs, block, sparsity, steps=40, seed=0):
 def to_model(op, x):
     """The op as a model of sequences like `x`."""
     writer = ModelWriter()
-    inputs = writer.add_tensor("x", (1, *x.shape), np.int8, scale=(X_SCALE.scale, X_SCALE.zero_point))
-    zero_point = op.options.output_zero_point
-    output = writer.add_tensor("y", (1, len(x), op.options.units), np.int8, scale=(1 / 128, zero_point))
+    x_scale = (X_SCALE.scale, X_SCALE.zero_point) if op.is_int8 else None
+    y_scale = (1 / 128, op.options.output_zero_point) if op.is_int8 else None
+    inputs = writer.add_tensor("x", (1, *x.shape), x.dtype, scale=x_scale)
+    output = writer.add_tensor("y", (1, len(x), op.options.units), x.dtype, scale=y_scale)
     writer.add_recurrent("layer", op, op.constants(), inputs, output)
     return Model(writer.finish({"x": inputs}, {"y": output}))
 
 
 def rate(op, x):
     """Share of the outputs that are not zero."""
-    return float(np.mean(op(x) != op.options.output_zero_point))
+    return float(np.mean(op(x) != (op.options.output_zero_point if op.is_int8 else 0)))
 
 
 def _kernel(rng, sources, gates, units, block, sparsity):

@@ -25,7 +25,7 @@ def files_of(roots, float32):
     """The C files `roots` and all that they include or call into, as a dict from file names to paths.
 
     A header `name.h`, `ksr_name.h` or `name_steps.h` brings `name.c` and its bodies for a number format or a processor
-    of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c` and, with `float32`, `name_f32.c`.
+    of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c`, `name_x86.c` (for tests on a computer) and, with `float32`, `name_f32.c`.
     """
     folder = source_folder()
     places = {path.name: path for part in ("include", "kernels") for path in sorted((folder / part).rglob("*.[ch]"))}
@@ -42,6 +42,6 @@ def files_of(roots, float32):
             loops = stem.removesuffix("_steps")
             if name == "add_events.h":
                 open_names += ["add_dense_dsp.c", "add_dense_helium.c"]
-            endings = ("_i8", "_dsp", "_helium", *(("_f32",) if float32 else ()))
+            endings = ("_i8", "_dsp", "_helium", "_x86", *(("_f32",) if float32 else ()))
             open_names += [f"{stem}.c", *(f"{loops}{ending}.c" for ending in endings)]
     return dict(sorted(found.items()))

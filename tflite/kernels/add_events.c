@@ -83,6 +83,8 @@ void ksr_matrix_add_events_i8(const ksr_matrix *matrix, const ksr_event *events,
     return;
   }
   if (ksr_add_events_helium(matrix, events, end, acc)) return;
+#elif defined(KSR_X86)
+  if (ksr_add_events_x86(matrix, events, end, acc)) return;
 #endif
   ksr_add_events_portable(matrix, events, end, acc);
 }

@@ -11,6 +11,7 @@ void ksr_add_events_portable(const ksr_matrix *matrix, const ksr_event *events, 
 /* For some processors: returns 0, with nothing done, where the matrix is of a kind that they have no loop for. */
 int ksr_add_events_dsp(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
 int ksr_add_events_helium(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
+int ksr_add_events_x86(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
 
 /* And dense matrices. */
 void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);

@@ -1,0 +1,106 @@
+"""Time of a sequence on this computer, one thread: LiteRT with a Keras GRU, and our ops in the same interpreter.
+
+    python benchmarks/kernel_host.py [--plot events.png]
+
+49 steps of 40 inputs. LiteRT runs the float32 model of `keras.layers.GRU` (its converter has no int8 for a rolled GRU);
+beside it EventGRU with 90 % zero blocks and 20 % active units, in 1x4 blocks as float32 and in 1x16 blocks as int8, and
+the dense GRU as int8. All of them in turn, the median of many rounds. The plot shows int8 time against the stored
+blocks that events visit, over sparsities and activities, with the straight line through the dearest point.
+"""
+
+import argparse
+import contextlib
+import io
+import os
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import numpy as np
+import random_layers
+
+from keras_sparse_rnn import runtime
+
+STEPS, INPUTS = 49, 40
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--units", type=int, nargs="+", default=[64, 128, 256, 512])
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--plot", metavar="FILE")
+    arguments = parser.parse_args()
+    print("| units | LiteRT GRU f32, us | EventGRU f32 | EventGRU int8 | dense GRU int8 |\n|---|---|---|---|---|")
+    for units in arguments.units:
+        rivals = [
+            _keras_gru(units),
+            _ours(*random_layers.event_gru(units, INPUTS, 4, 0.9, 0.2, STEPS, dtype=np.float32)),
+            _ours(*random_layers.event_gru(units, INPUTS, 16, 0.9, 0.2, STEPS)),
+            _ours(*random_layers.gru(units, INPUTS, 16, 0.0, STEPS)),
+        ]
+        times = medians(rivals, arguments.rounds)
+        cells = [f"{t * 1e6:,.0f} ({times[0] / t:.1f}x)" for t in times[1:]]
+        print(f"| {units} | {times[0] * 1e6:,.0f} | {' | '.join(cells)} |", flush=True)
+    if arguments.plot:
+        _plot(arguments.plot, arguments.rounds)
+
+
+def medians(runs, rounds):
+    """The median time of each function, in seconds; they run in turn, so that what disturbs one disturbs all."""
+    times = np.zeros((rounds, len(runs)))
+    for row in times:
+        for i, run in enumerate(runs):
+            start = time.perf_counter()
+            run()
+            row[i] = time.perf_counter() - start
+    return np.median(times, axis=0)
+
+
+def _keras_gru(units):
+    import keras
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    model = keras.Sequential(
+        [keras.Input((STEPS, INPUTS), batch_size=1), keras.layers.GRU(units, return_sequences=True)]
+    )
+    with contextlib.redirect_stdout(io.StringIO()):
+        data = tf.lite.TFLiteConverter.from_keras_model(model).convert()
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    x = np.random.default_rng(0).normal(size=(1, STEPS, INPUTS)).astype(np.float32)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    return interpreter.invoke
+
+
+def _ours(op, x):
+    engine = runtime.load(random_layers.to_model(op, x), "litert")
+    return lambda: engine.invoke([x[None]])
+
+
+def _plot(path, rounds, units=256):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    points = []
+    for sparsity in (0.5, 0.8, 0.9, 0.95):
+        for activity in (0.1, 0.3, 0.6, 1.0):
+            op, x = random_layers.event_gru(units, INPUTS, 16, sparsity, activity, STEPS)
+            seen = random_layers.rate(op, x)
+            blocks = ((op.kernel != 0).sum() + seen * (op.recurrent_kernel != 0).sum()) / 16
+            points.append((blocks, medians([_ours(op, x)], rounds)[0] * 1e6 / STEPS))
+    blocks, times = np.array(sorted(points)).T
+    figure, axes = plt.subplots(figsize=(6, 4))
+    axes.plot(blocks, times, "o", label="measured")
+    axes.plot([0, blocks[-1]], [times[0], times[-1]], "-", label="events x stored blocks, and the gates")
+    axes.set(xlabel="1x16 blocks visited in a step", ylabel="us a step", title=f"EventGRU {units}, int8", ylim=0)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()
