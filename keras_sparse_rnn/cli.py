@@ -12,7 +12,7 @@ from pathlib import Path
 
 from keras_sparse_rnn import demo
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.verbs import inspect, summary
+from keras_sparse_rnn.verbs import bench, firmware, inspect, summary
 
 
 def main(argv=None):
@@ -46,6 +46,8 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"keras-sparse-rnn {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     _add_demo(verbs)
+    bench.add(verbs)
+    firmware.add(verbs)
     inspect.add(verbs)
     summary.add(verbs)
     return parser

@@ -25,7 +25,8 @@ def files_of(roots, float32):
     """The C files `roots` and all that they include or call into, as a dict from file names to paths.
 
     A header `name.h`, `ksr_name.h` or `name_steps.h` brings `name.c` and its bodies for a number format or a processor
-    of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c`, `name_x86.c` (for tests on a computer) and, with `float32`, `name_f32.c`.
+    of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c`, `name_x86.c` (for tests on
+    a computer) and, with `float32`, `name_f32.c`.
     """
     folder = source_folder()
     places = {path.name: path for part in ("include", "kernels") for path in sorted((folder / part).rglob("*.[ch]"))}

@@ -279,9 +279,12 @@ def _in_child(engine, numbers):
 def build_sanitized_core(folder):
     """Compiles the C core with the sanitizers; its path."""
     core = Path(folder) / "_core.so"
-    sources = [str(path) for part in ("kernels", "adapters") for path in (ROOT / "tflite" / part).glob("*.c")]
+    sources = [str(path) for part in ("kernels", "adapters") for path in (ROOT / "tflite" / part).rglob("*.c")]
     flags = ["-std=c99", "-g", "-O1", "-fPIC", "-shared", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    subprocess.run(["gcc", *flags, f"-I{ROOT}/tflite/include", *sources, "-o", str(core), "-lm"], check=True)
+    subprocess.run(
+        ["gcc", *flags, f"-I{ROOT}/tflite/include", f"-I{ROOT}/tflite/kernels", *sources, "-o", str(core), "-lm"],
+        check=True,
+    )
     return core
 
 
