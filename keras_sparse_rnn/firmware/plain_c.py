@@ -5,7 +5,7 @@ import numpy as np
 from keras_sparse_rnn.firmware.c_source import C_TYPES, array, identifier
 from keras_sparse_rnn.firmware.layers import LAYERS, is_stepwise, layer_call
 from keras_sparse_rnn.runtime.native import NativeOp
-from keras_sparse_rnn.runtime.ops import OPS
+from keras_sparse_rnn.runtime.ops import ALL_OPS, OPS
 
 _KSR_TYPES = {
     np.dtype(np.float32): "KSR_FLOAT32",
@@ -47,16 +47,17 @@ class PlainC:
                 f"{len(model.outputs)}. Take framework='tflm-cmake'."
             )
         for op in model.operators:
-            if op.name not in (OPS if op.is_custom else LAYERS):
+            if op.name not in (ALL_OPS if op.is_custom else LAYERS):
                 raise ValueError(
-                    f"plain C has no op {op.name}; it has {', '.join([*OPS, *LAYERS])}. Take framework='tflm-cmake'."
+                    f"plain C has no op {op.name}; it has {', '.join([*ALL_OPS, *LAYERS])}. "
+                    "Take framework='tflm-cmake'."
                 )
         x = model.inputs[0]
         self.is_streaming = (
             allow_streaming
             and len(x.shape) == 3
             and all(
-                not self._options(op).go_backwards if op.is_custom else is_stepwise(op, model.tensors)
+                is_stepwise(op, model.tensors) if op.name not in OPS else not self._options(op).go_backwards
                 for op in model.operators
             )
         )
@@ -114,7 +115,7 @@ class PlainC:
         return f"{self.name}_step" if self.is_streaming else f"{self.name}_run"
 
     def _options(self, op):
-        return OPS[op.name].OPTIONS.from_bytes(op.options)
+        return ALL_OPS[op.name].OPTIONS.from_bytes(op.options)
 
     def _shape(self, i):
         """A tensor's shape in one call: streaming, one time step of those that have a time axis."""
@@ -130,7 +131,7 @@ class PlainC:
         self._resets.append(f"memset({name}, {tensor.zero_point or 0}, sizeof({name}));")
 
     def _add_custom(self, name, op):
-        kind, options = OPS[op.name], self._options(op)
+        kind, options = ALL_OPS[op.name], self._options(op)
         tensors, arrays = [], []
         for position, i in enumerate(op.inputs):
             tensor = None if i < 0 else self._model.tensors[i]
@@ -145,18 +146,12 @@ class PlainC:
                 self._declarations.append(array(label, tensor.data))
                 tensors.append(_tensor(label, tensor.shape, tensor.dtype))
                 arrays.append(tensor.data)
-        missing = 1 + len(kind.CONSTANTS) - len(tensors)
-        tensors += ["{0, -1, 0, {0}}"] * missing
-        arrays += [None] * missing
-        instance = kind.from_constants(options, arrays[1 : 1 + len(kind.CONSTANTS)])
-        given = len(tensors) - 1 - len(kind.CONSTANTS)  # states that the model keeps itself
-        for state in instance.states()[given:]:
-            if state.name == "trace" and options.readout != 2:
-                continue
-            label = f"{name}_state_{state.name}"
-            self._add_state(label, state)
-            tensors.append(_tensor(label, state.shape, state.dtype))
-            arrays.append(np.zeros(state.shape, state.dtype))
+        if op.name in OPS:
+            for state in self._own_states(kind, options, tensors, arrays):
+                label = f"{name}_state_{state.name}"
+                self._add_state(label, state)
+                tensors.append(_tensor(label, state.shape, state.dtype))
+                arrays.append(np.zeros(state.shape, state.dtype))
         output = self._model.tensors[op.outputs[0]]
         shape = self._shapes[op.outputs[0]]
         scratch = NativeOp(op.name, op.options, arrays, shape, output.dtype).scratch_size
@@ -179,6 +174,15 @@ class PlainC:
             f"{symbol}.prepare(&{name}, &scratch_size) != KSR_OK || scratch_size > sizeof({name}_scratch)"
         )
         self._calls.append(f"{symbol}.invoke(&{name}, {name}_scratch);")
+
+    def _own_states(self, kind, options, tensors, arrays):
+        """The states of a recurrent op that the model does not keep itself; fills in the constants that are absent."""
+        missing = 1 + len(kind.CONSTANTS) - len(tensors)
+        tensors += ["{0, -1, 0, {0}}"] * missing
+        arrays += [None] * missing
+        states = kind.from_constants(options, arrays[1 : 1 + len(kind.CONSTANTS)]).states()
+        given = len(tensors) - 1 - len(kind.CONSTANTS)
+        return [s for s in states[given:] if s.name != "trace" or options.readout == 2]
 
     def _add_layer(self, name, op):
         x, y = op.inputs[0], op.outputs[0]

@@ -12,9 +12,11 @@ from adapter_models import between_dense_layers, with_state
 from random_models import random_op
 
 from keras_sparse_rnn import runtime
+from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import FRAMEWORKS, qemu, save_firmware
 from keras_sparse_rnn.firmware.sources import source_folder
 from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
 
 needs_tools = pytest.mark.skipif(
     bool(qemu.missing_tools()),
@@ -108,3 +110,19 @@ def test_refusals(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="folder must be empty or new"):
         save_firmware(data, tmp_path)
+
+
+@needs_tools
+def test_plain_c_runs_sparse_dense_layers():
+    rng = np.random.default_rng(0)
+    kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(np.int8)
+    options = SparseDenseOptions(units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
+    scales = np.full(18, 2**30, np.int32), np.full(18, 38, np.uint8)
+    op = SparseDense(options, kernel, np.arange(18, dtype=np.int32), *scales)
+    writer = ModelWriter()
+    x, y = (writer.add_tensor(name, (1, 3, size), np.int8, scale=(1.0, 0)) for name, size in (("x", 12), ("y", 18)))
+    writer.add_recurrent("dense", op, op.constants(sparse=True), x, y)
+    inputs = rng.integers(-128, 128, (3, 12)).astype(np.int8)
+    measured = qemu.measure(Model(writer.finish({"x": x}, {"y": y})), inputs, "cortex-m4")
+    np.testing.assert_array_equal(measured.outputs, op.invoke(inputs, {}))
+    assert len(np.unique(measured.outputs)) > 10

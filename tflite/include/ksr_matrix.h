@@ -49,6 +49,10 @@ typedef struct ksr_event {
 /* acc[column] += value * weight for everything that the events' sources feed. */
 void ksr_matrix_add_events_i8(const ksr_matrix *matrix, const ksr_event *events, int32_t count, int32_t *acc);
 
+/* acc += (x - zero_point) * factor * matrix, for a vector x of all sources; each product of the first two fits int16. */
+void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
+                              int32_t *acc);
+
 /* Likewise for one source; `value` fits into int16. */
 void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32_t *acc);
 void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc);

@@ -2,6 +2,12 @@
 
 #include <string.h>
 
+#ifdef KSR_HELIUM
+#include <arm_mve.h>
+#endif
+
+enum { SOURCES_AT_ONCE = 64 };
+
 static inline void add_4(const int8_t *values, int32_t value, int32_t *acc) {
 #ifdef KSR_SHORT_PRODUCT
   /* Eight registers and no loads with sign and offset: one weight after the other, all four by one load. */
@@ -92,4 +98,31 @@ void ksr_matrix_add_events_i8(const ksr_matrix *matrix, const ksr_event *events,
 void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32_t *acc) {
   const ksr_event event = {(uint16_t)j, (int16_t)value};
   ksr_matrix_add_events_i8(matrix, &event, 1, acc);
+}
+
+void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
+                              int32_t *acc) {
+  const int32_t sources = matrix->sources;
+  for (int32_t j = 0; j < sources;) {
+    ksr_event events[SOURCES_AT_ONCE];
+    ksr_event *end = events;
+    for (; j < sources && end < events + SOURCES_AT_ONCE; ++j) {
+#ifdef KSR_HELIUM
+      /* Eight at once where none is zero, as in an input that is not held. */
+      while (j + 8 <= sources && end + 8 <= events + SOURCES_AT_ONCE) {
+        const int16x8_t values = vsubq_n_s16(vldrbq_s16(x + j), (int16_t)zero_point);
+        if (vminavq_s16(UINT16_MAX, values) == 0) break;
+        const int16x8x2_t pairs = {{vreinterpretq_s16_u16(vidupq_n_u16((uint32_t)j, 1)),
+                                    vmulq_n_s16(values, (int16_t)factor)}};
+        vst2q_s16((int16_t *)(void *)end, pairs);
+        end += 8;
+        j += 8;
+      }
+      if (j == sources || end == events + SOURCES_AT_ONCE) break;
+#endif
+      const int32_t value = x[j] - zero_point;
+      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
+    }
+    ksr_matrix_add_events_i8(matrix, events, (int32_t)(end - events), acc);
+  }
 }

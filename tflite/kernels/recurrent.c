@@ -8,7 +8,6 @@
 #endif
 
 enum { MAX_SOURCES = 65535 };   /* sources of events are uint16 */
-enum { SOURCES_AT_ONCE = 64 };
 
 int ksr_is_within(int32_t value, int32_t low, int32_t high) { return low <= value && value <= high; }
 
@@ -185,41 +184,14 @@ static void copy_words(int32_t *to, const int32_t *from, int32_t count) {
 #endif
 }
 
-/* acc += (x - zero_point) * factor * matrix, some sources at a time. */
-static void add_vector(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc) {
-  const int32_t sources = matrix->sources;
-  for (int32_t j = 0; j < sources;) {
-    ksr_event events[SOURCES_AT_ONCE];
-    ksr_event *end = events;
-    for (; j < sources && end < events + SOURCES_AT_ONCE; ++j) {
-#ifdef KSR_HELIUM
-      /* Eight at once where none is zero, as in an input that is not held. */
-      while (j + 8 <= sources && end + 8 <= events + SOURCES_AT_ONCE) {
-        const int16x8_t values = vsubq_n_s16(vldrbq_s16(x + j), (int16_t)zero_point);
-        if (vminavq_s16(UINT16_MAX, values) == 0) break;
-        const int16x8x2_t pairs = {{vreinterpretq_s16_u16(vidupq_n_u16((uint32_t)j, 1)),
-                                    vmulq_n_s16(values, (int16_t)factor)}};
-        vst2q_s16((int16_t *)(void *)end, pairs);
-        end += 8;
-        j += 8;
-      }
-      if (j == sources || end == events + SOURCES_AT_ONCE) break;
-#endif
-      const int32_t value = x[j] - zero_point;
-      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
-    }
-    ksr_matrix_add_events_i8(matrix, events, (int32_t)(end - events), acc);
-  }
-}
-
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc) {
   const ksr_recurrent_options *o = &recurrent->options;
   copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
-  add_vector(&recurrent->kernel, x, o->x_zero_point, 1 << o->x_shift, acc);
+  ksr_matrix_add_vector_i8(&recurrent->kernel, x, o->x_zero_point, 1 << o->x_shift, acc);
 }
 
 void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc) {
-  add_vector(&recurrent->recurrent_kernel, h, 0, 1 << recurrent->options.h_shift, acc);
+  ksr_matrix_add_vector_i8(&recurrent->recurrent_kernel, h, 0, 1 << recurrent->options.h_shift, acc);
 }
 
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc) {

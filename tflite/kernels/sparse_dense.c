@@ -95,10 +95,7 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 static void run_i8(const dense_node *dense, const int8_t *x, int8_t *output, int32_t *acc) {
   const ksr_sparse_dense_options *o = &dense->options;
   memcpy(acc, dense->bias, (uint32_t)dense->stride * sizeof(int32_t));
-  for (int32_t j = 0; j < dense->inputs; ++j) {
-    const int32_t value = x[j] - o->x_zero_point;
-    if (value) ksr_matrix_add_i8(&dense->kernel, j, value, acc);
-  }
+  ksr_matrix_add_vector_i8(&dense->kernel, x, o->x_zero_point, 1, acc);
   for (int32_t i = 0; i < o->units; ++i) {
     const int64_t product = (int64_t)acc[i] * dense->multiplier[i] + ((int64_t)1 << (dense->shift[i] - 1));
     const int64_t y = (product >> dense->shift[i]) + o->output_zero_point;
