@@ -1,0 +1,63 @@
+"""What holds for matrices, ops and streams of every shape, density, block and length."""
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_models import KINDS, random_op
+
+from keras_sparse_rnn import runtime
+from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.runtime.block_sparse import BLOCKS, decode, encode
+
+few = settings(max_examples=30, deadline=None, derandomize=True)
+seeds = st.integers(0, 2**32 - 1)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    sources=st.integers(1, 30),
+    units=st.integers(1, 300),
+    slots=st.sampled_from([(0,), (0, 1), (0, 1, 2), (0, 1, 3), (0, 1, 2, 3)]),
+    block=st.sampled_from(BLOCKS),
+    density=st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]),
+    sparse=st.sampled_from([None, True, False]),
+    dtype=st.sampled_from([np.int8, np.float32]),
+    seed=seeds,
+)
+def test_matrices_survive_encoding(sources, units, slots, block, density, sparse, dtype, seed):
+    rng = np.random.default_rng(seed)
+    shape = (sources, len(slots), units)
+    kernel = (rng.integers(-128, 128, shape) * (rng.random(shape) < density)).astype(dtype)
+    matrix = encode(kernel, block, slots, sparse)
+    np.testing.assert_array_equal(decode(matrix, sources, units, block, slots), kernel)
+    assert matrix.nbytes <= encode(kernel, block, slots, False).nbytes or sparse
+
+
+@few
+@given(seed=seeds, kind=st.sampled_from(KINDS))
+def test_all_engines_agree(seed, kind):
+    op = random_op(seed, kind=kind)
+    model = op.to_model()
+    for name in ("native", "reference", "litert"):
+        (output,) = runtime.load(model, name).invoke([op.x[None]])
+        np.testing.assert_array_equal(output, op.expected(), f"{name}, {op.label}")
+
+
+@few
+@given(seed=seeds, kind=st.sampled_from(KINDS), cut=st.integers(1, 8), engine=st.sampled_from(["native", "litert"]))
+def test_a_stream_in_chunks_is_the_whole(seed, kind, cut, engine):
+    """Sequences cut into chunks of any length, the last one padded."""
+    op = random_op(seed, kind=kind)
+    ours = replace(op.op, options=replace(op.op.options, go_backwards=0, return_sequences=1))
+    writer, units, steps = ModelWriter(), ours.options.units, len(op.x)
+    x = writer.add_tensor("x", (1, cut, op.x.shape[1]), np.int8, scale=(1 / 64, ours.options.x_zero_point))
+    y = writer.add_tensor("y", (1, cut, units), np.int8, scale=(1 / 128, ours.options.output_zero_point))
+    writer.add_recurrent("op", ours, ours.constants(), x, y, stateful=True)
+    loaded = runtime.load(writer.finish({"x": x}, {"y": y}), engine)
+    padded = np.concatenate([op.x, np.zeros((-steps % cut, op.x.shape[1]), np.int8)])
+    for _ in range(2):
+        chunks = [loaded.invoke([padded[None, t : t + cut]])[0][0] for t in range(0, len(padded), cut)]
+        np.testing.assert_array_equal(np.concatenate(chunks)[:steps], ours(op.x), op.label)
+        loaded.reset()
