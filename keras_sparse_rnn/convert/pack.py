@@ -90,7 +90,8 @@ class ModelWriter:
             stateful: Whether it keeps its states from one inference to the next, in variable tensors.
         """
         added = schema.OperatorT()
-        states = [self._add_variable(f"{name}/{state.name}", state) for state in op.states()] if stateful else []
+        states = op.states((self.scale_of(x) or (1.0,))[0]) if stateful else []
+        states = [self._add_variable(f"{name}/{state.name}", state) for state in states]
         constants = self._add_constants(name, op, constants)
         added.inputs = [x, *constants, *states]
         added.outputs = [output]

@@ -12,6 +12,7 @@ import numpy as np
 from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.recurrent import KINDS, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, copy_layer
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold
 
 PROBE_BATCH = 32
 
@@ -34,14 +35,15 @@ _UNSUPPORTED = (
     keras.layers.ConvLSTM3D,
 )
 _SUPPORTED = (
-    f"supported: {', '.join(kind.LAYER.__name__ for kind in KINDS)}, in Bidirectional too, and around them layers that "
-    "TensorFlow Lite has builtin ops for, such as Dense"
+    f"supported: {', '.join(kind.LAYER.__name__ for kind in KINDS)}, in Bidirectional too, a DeltaHold in front of "
+    "them, and around them layers that TensorFlow Lite has builtin ops for, such as Dense"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class RecurrentCall:
-    """A recurrent layer at one place of the graph: `x` and `y` are symbolic tensors of the rest."""
+    """A recurrent layer at one place of the graph: `x` and `y` are symbolic tensors of the rest. Where a DeltaHold
+    stands in front of it, `x` is what that reads."""
 
     layer: RecurrentLayer
     x: object
@@ -114,6 +116,7 @@ def plan(model, time_steps=None, stateful=False):
     walk = _Walk(stateful)
     inputs = [keras.Input(batch_shape=(1, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
     outputs = walk(model, inputs)
+    walk.check_read(outputs)
     if not walk.calls:
         raise ValueError(f"model '{model.name}' has no recurrent layer that can be converted; {_SUPPORTED}.")
 
@@ -200,6 +203,7 @@ class _Walk:
         self._keeps_states = keeps_states
         self.calls = []
         self.sources = {}
+        self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
         self._names = {}  # layer names in use -> the layer
         self._kept = []  # an id names a tensor only while the tensor lives
 
@@ -224,6 +228,8 @@ class _Walk:
             layer, (keras.layers.RNN, keras.layers.Bidirectional)
         ):
             raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
+        if isinstance(layer, DeltaHold):
+            return self._hold(layer, args[0])
         if recurrent_layer(layer) is not None:
             return self._recurrent(layer, args[0])
         if isinstance(layer, keras.layers.Bidirectional):
@@ -243,18 +249,38 @@ class _Walk:
         return self._apply(self._named_alone(layer), *args, **kwargs)
 
     def _recurrent(self, layer, x, in_order=False):
-        recurrent = recurrent_layer(layer, in_order)
+        hold, read = self._holds.get(id(x), (None, x))
+        recurrent = recurrent_layer(layer, in_order, hold)
         recurrent.check(self._stateful)
-        if layer.stateful or self._keeps_states:  # a call would change its states
-            name = f"{layer.name}_call_{len(self.calls)}"
-            y = call_copy(layer, x, name=name, stateful=self._keeps_states)
-        else:
-            y = self._named_alone(layer)(x)
+        y = self._over_time(layer, x)
         if in_order:
             y = keras.ops.flip(y, axis=1)
-        self.calls.append(RecurrentCall(recurrent, x, y))
+        self.calls.append(RecurrentCall(recurrent, read, y))
         self.sources[id(y)] = {id(y): y}
         return y
+
+    def _hold(self, layer, x):
+        self.check_read([x])
+        y = self._over_time(layer, x)
+        self._holds[id(y)] = layer, x
+        self._kept.append(y)
+        return y
+
+    def _over_time(self, layer, x):
+        """What a layer with states makes of a symbolic tensor."""
+        if layer.stateful or self._keeps_states:  # a call would change its states
+            name = f"{layer.name}_call_{len(self._kept) + len(self.calls)}"
+            return call_copy(layer, x, name=name, stateful=self._keeps_states)
+        return self._named_alone(layer)(x)
+
+    def check_read(self, tensors):
+        """Raises ValueError where one of them is what a DeltaHold holds: only recurrent layers read that."""
+        for tensor in tensors:
+            if id(tensor) in self._holds:
+                raise ValueError(
+                    f"layer '{self._holds[id(tensor)][0].name}' (DeltaHold) can be converted in front of "
+                    f"{', '.join(kind.LAYER.__name__ for kind in KINDS if kind.LAYER is not DeltaGRU)} alone."
+                )
 
     def _bidirectional(self, layer, x):
         forward, backward = layer.forward_layer, layer.backward_layer
@@ -282,6 +308,7 @@ class _Walk:
 
     def _apply(self, function, *args, **kwargs):
         """Calls a layer or an operation of the rest."""
+        self.check_read(keras.tree.flatten((args, kwargs)))
         results = function(*args, **kwargs)
         read = [self.sources.get(id(tensor), {}) for tensor in keras.tree.flatten((args, kwargs))]
         for tensor in keras.tree.flatten(results):

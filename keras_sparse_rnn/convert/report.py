@@ -17,7 +17,9 @@ class LayerReport:
         storage: For the kernel and the recurrent kernel, "blocks" or "dense"; a GRU whose reset comes before the
             product has a third matrix, its candidate's.
         bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of the same type.
-        event_rate: Share of units that fire a step, on the representative data; None for a layer without events.
+        event_rate: Share of units that fire a step, of a DeltaGRU whose held state changes, on the representative data;
+            None for a layer without events.
+        input_rate: Share of inputs that change a step, on the representative data; None where they are not held.
         step_error, largest_step_error: Distance of the state (of an event layer before the threshold) from Keras's,
             each step from the same state, in the mean and at most; None where it was not verified.
         event_agreement: Share of equal events in these steps; None where it was not verified or there are none.
@@ -32,6 +34,7 @@ class LayerReport:
     bytes: int
     dense_bytes: int
     event_rate: float | None
+    input_rate: float | None
     step_error: float | None = None
     largest_step_error: float | None = None
     event_agreement: float | None = None
@@ -52,6 +55,7 @@ class LayerReport:
             bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
             dense_bytes=weights * op.kernel.itemsize,
             event_rate=call.layer.event_rate(seen.states),
+            input_rate=call.layer.input_rate(seen.states),
         )
 
 
@@ -92,6 +96,7 @@ class Report:
         lines = [f"{self.weights} model for {self.target}, {self.file_bytes:,} bytes{state}"]
         for layer in self.layers:
             events = "" if layer.event_rate is None else f", {layer.event_rate:.1%} events"
+            events += "" if layer.input_rate is None else f", {layer.input_rate:.1%} of the inputs change"
             lines.append(
                 f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros{events}; "
                 f"{' and '.join(layer.storage)} of 1x{layer.block}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,})"

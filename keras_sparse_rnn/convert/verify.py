@@ -28,9 +28,9 @@ def verify_layer(call, seen, report):
     Raises:
         VerificationError: A step differs by more than rounding explains.
     """
-    run = _SingleStep(call, len(seen.states))
+    run = _SingleStep(call)
     compared = [
-        call.layer.compare(call.op, run(x, before), after)
+        call.layer.compare(call.op, run(x, before), after, call.x_scale and call.x_scale.scale)
         for x, before, after in _steps(seen, call.op.options.go_backwards)
     ]
     errors, flips, margins = (None if part[0] is None else np.array(part) for part in zip(*compared, strict=True))
@@ -59,9 +59,10 @@ def verify_layer(call, seen, report):
 class _SingleStep:
     """An op of the C core that runs one step: `run(x, states before) -> states after`, all real values."""
 
-    def __init__(self, call, states):
+    def __init__(self, call):
         op = replace(call.op, options=replace(call.op.options, return_sequences=0, go_backwards=0))
-        self._tensors = op.states()[:states]
+        self._op = op
+        self._tensors = op.states() if call.x_scale is None else op.states(call.x_scale.scale)
         self._x_scale = call.x_scale
         self._x = np.zeros((1, 1, len(op.kernel)), op.dtype)
         self._states = [np.zeros(tensor.shape, tensor.dtype) for tensor in self._tensors]
@@ -70,10 +71,15 @@ class _SingleStep:
 
     def __call__(self, x, states):
         self._x[...] = x if self._x_scale is None else self._x_scale.quantize(x)
-        for stored, tensor, values in zip(self._states, self._tensors, states, strict=True):
+        pairs = list(zip(self._states, self._tensors, strict=True))
+        for (stored, tensor), values in zip(pairs, states, strict=False):
             stored[0] = tensor.quantize(values)
+        if len(states) < len(pairs):  # the sums, which Keras does not have
+            wide = np.int64 if self._op.is_int8 else np.float32
+            counts = {tensor.name: stored[0].astype(wide) - (tensor.zero_point or 0) for stored, tensor in pairs}
+            self._states[-1][0] = self._op.sums(counts).reshape(-1)
         self._run(self._inputs)
-        return [tensor.dequantize(stored[0]) for stored, tensor in zip(self._states, self._tensors, strict=True)]
+        return [tensor.dequantize(stored[0]) for stored, tensor in pairs[: len(states)]]
 
 
 def _steps(seen, go_backwards):

@@ -31,6 +31,16 @@ def test_every_bit_equals_the_definition(kind, cpu, seed=8):
 
 
 @needs_tools
+@pytest.mark.parametrize("cpu", qemu.BOARDS)
+def test_every_bit_of_a_delta_gru_equals_the_definition(cpu):
+    op = random_op(10, kind="KsrGru", holds=True)
+    assert op.op.hidden_threshold is not None
+    inputs, expected = _calls(op)
+    measured = qemu.measure(Model(op.to_model()), inputs, cpu)
+    np.testing.assert_array_equal(measured.outputs, expected, op.label)
+
+
+@needs_tools
 def test_counts_are_exact():
     """A second run executes the same instructions; a call with the same input from the same state, too."""
     op = random_op(8)

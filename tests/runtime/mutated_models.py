@@ -37,7 +37,8 @@ def mutant(number):
 
 @cache
 def base_models():
-    """Sound models to damage: each op in int8 and float32, with and without state, and one between dense layers."""
+    """Sound models to damage: each op in int8 and float32, with and without state
+    and held inputs, and one between dense layers."""
     from adapter_models import between_dense_layers, with_state
     from random_models import KINDS, random_op
 
@@ -45,7 +46,8 @@ def base_models():
     for kind in KINDS:
         for dtype in (np.int8, np.float32):
             name = f"{kind}, {np.dtype(dtype).name}"
-            models.append((name, random_op(9, dtype, kind).to_model()))
+            models.append((name, random_op(9, dtype, kind, holds=False).to_model()))
+            models.append((f"{name}, holds", random_op(9, dtype, kind, holds=True).to_model()))
             models.append((f"{name}, stateful", with_state(kind, dtype)[0]))
     return [*models, ("KsrSparseDense, int8", _sparse_dense())]
 

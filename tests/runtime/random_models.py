@@ -1,6 +1,6 @@
 """Random ops of each kind, over everything that their options allow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,8 +43,13 @@ class RandomOp:
         return writer.finish({"x": x}, {"y": y})
 
 
-def random_op(seed, dtype=np.int8, kind="KsrEventGru"):
-    """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated."""
+def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None):
+    """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated.
+
+    Args:
+        seed, dtype, kind: Each of them gives another op.
+        holds: Whether it holds its inputs, and a GRU perhaps its state; None: perhaps.
+    """
     rng = np.random.default_rng(seed)
     kind = OPS[kind]
     units, inputs, steps = (int(n) for n in (rng.integers(1, 71), rng.integers(1, 41), rng.integers(1, 9)))
@@ -67,9 +72,26 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru"):
     if kind.NAME == "KsrEventGru":
         arrays.append(_thresholds(rng, units, dtype, activity))
     op = kind(kind.OPTIONS(**options, **own, **more_options), *arrays)
+    holding = np.random.default_rng([seed, 1])  # its own, so that it changes nothing else
+    if holding.random() < 0.4 if holds is None else holds:
+        op = replace(op, **_thresholds_of_holds(holding, op))
     label = f"{kind.NAME}, seed {seed}: {op.options}, {inputs} inputs, {steps} steps, {activity}, "
+    label += f"holds {op.input_threshold is not None}, "
     label += f"density {density:.2f}, sparse={sparse}"
     return RandomOp(op, op.constants(sparse), x, label, activity)
+
+
+def _thresholds_of_holds(rng, op):
+    """From every change to none."""
+    thresholds = {"input_threshold": (len(op.kernel), 255, np.uint8, 2.0)}
+    if getattr(op.options, "reset_after", False) and rng.random() < 0.7:
+        thresholds["hidden_threshold"] = (op.options.units, 2**16 - 1, np.uint16, 0.5)
+    drawn = {}
+    for name, (size, most, dtype, largest) in thresholds.items():
+        share = rng.random(size) ** 2 * rng.integers(2) * rng.random()
+        drawn[name] = np.rint(share * most).astype(dtype) if op.is_int8 else (share * largest).astype(np.float32)
+        drawn[name][rng.random(size) < 0.1] = most
+    return drawn
 
 
 OWN_OPTIONS = {

@@ -12,9 +12,9 @@ by_kind = pytest.mark.parametrize("kind", KINDS)
 SEED = 9
 
 
-def sparse_op(kind, **options):
+def sparse_op(kind, holds=False, **options):
     """An op with every matrix in blocks and more than one block a row."""
-    op = random_op(SEED, kind=kind)
+    op = random_op(SEED, kind=kind, holds=holds)
     recurrent = replace(op.op, options=replace(op.op.options, **options))
     return replace(op, op=recurrent, constants=recurrent.constants(sparse=True))
 
@@ -92,7 +92,7 @@ def test_shapes_and_types(kind):
     refuse(op, "output:", output_shape=(1, op.op.options.units + 1))
     refuse(op, "tensor type", x=op.x[None].astype(np.int16))
     refuse(op, "inputs:", constants=op.constants[:6])
-    refuse(op, "inputs:", constants=[*op.constants, *[None] * 4])
+    refuse(op, "inputs:", constants=[*op.constants, *[None] * 6])
     refuse(op, "bias", constants=changed(op, "bias", lambda bias: bias[:-1]))
     refuse(op, "bias", constants=changed(op, "bias", assigned(0, 2**31 - 1)))
 
@@ -130,13 +130,39 @@ def test_matrices(kind, options, matrix):
 
 def test_a_candidate_kernel_only_with_the_reset_before_the_product():
     before, after = sparse_op("KsrGru", reset_after=0), sparse_op("KsrGru", reset_after=1)
-    refuse(before, "candidate kernel: needed", constants=before.constants[:7])
-    refuse(after, "candidate kernel: needed", constants=[*after.constants[:7], *before.constants[7:]])
+    refuse(before, "candidate kernel: needed", constants=before.constants[:8])
+    refuse(after, "candidate kernel: needed", constants=[*after.constants[:8], *before.constants[8:]])
 
 
 @by_kind
-def test_states(kind):
-    op = sparse_op(kind)
+def test_holds(kind):
+    op = sparse_op(kind, holds=True)
+    place = op.op.CONSTANTS.index("input_threshold")
+    assert op.constants[place] is not None
+    refuse(op, "hold", constants=changed(op, "input_threshold", lambda threshold: threshold[:-1]))
+    refuse(op, "hold", constants=changed(op, "input_threshold", lambda threshold: threshold.astype(np.int8)))
+    *others, held, sums = [state.zeros() for state in op.op.states()]
+    refuse(op, "state", constants=[*op.constants, *others, held, None])  # cleared together or kept together
+    refuse(op, "state", constants=[*op.constants, *others, None, sums])
+    not_held = [*op.constants[:place], None, *op.constants[place + 1 :]]
+    if "hidden_threshold" in op.op.CONSTANTS and op.op.hidden_threshold is not None:
+        refuse(op, "hold", constants=not_held)
+    else:
+        refuse(op, "state", constants=[*not_held, *others, held, sums])
+
+
+def test_a_hidden_threshold_only_with_the_reset_after_the_product():
+    op = sparse_op("KsrGru", holds=True, reset_after=1)
+    refuse(op, "hold", constants=changed(op, "hidden_threshold", lambda _: np.zeros(1, np.uint16)))
+    before = sparse_op("KsrGru", holds=True, reset_after=0)
+    thresholds = np.zeros(before.op.options.units, np.uint16)
+    refuse(before, "hold", constants=changed(before, "hidden_threshold", lambda _: thresholds))
+
+
+@by_kind
+@pytest.mark.parametrize("holds", [False, True])
+def test_states(kind, holds):
+    op = sparse_op(kind, holds)
     for place, state in enumerate(op.op.states()):
         others = [None] * place
         for wrong in (np.zeros(op.op.options.units + 1, state.dtype), np.zeros(op.op.options.units, np.int32)):

@@ -30,6 +30,8 @@ extern "C" {
                               "row pointers or block index out of range")                   \
   X(KSR_BAD_BIAS, "bias: wrong size, or accumulators could overflow")                       \
   X(KSR_BAD_THRESHOLD, "threshold: wrong size, or negative")                                \
+  X(KSR_BAD_HOLD, "hold: threshold of wrong size or type, one of the state without one of the input or with the " \
+                  "reset before the product")                                               \
   X(KSR_BAD_STATE, "state: wrong size or type")                                             \
   X(KSR_BAD_SCALES, "multiplier or shift: wrong size or out of range")
 
@@ -70,7 +72,7 @@ typedef struct ksr_op {
   void (*invoke)(const ksr_node *node, void *scratch);
 } ksr_op;
 
-#define KSR_MAX_INPUTS 12
+#define KSR_MAX_INPUTS 17
 #define KSR_MAX_OUTPUTS 1
 
 /* All ops of the library; the list ends with a NULL. */

@@ -5,10 +5,16 @@
  *
  * Slots: z, r, and the candidate's input part and recurrent part. Tensors and integers as in ksr_recurrent.h, and
  *
- *   8-10 candidate kernel    like the others    R_h, reset before only, when the recurrent kernel has z and r alone
- *   11 h                     int16, Q15         float32
+ *   9-11 candidate kernel    like the others    R_h, reset before only, when the recurrent kernel has z and r alone
+ *   12 hidden threshold      uint16 (U), Q15    float32     absent: h is not held
+ *   13 h                     int16, Q15         float32
+ *   14 held h                int16, Q15         float32     with a hidden threshold
+ *   then held x, sums        as in ksr_recurrent.h
  *
- * The recurrence reads h as int8, h * operand scale; reset before, r * h' likewise. */
+ * The recurrence reads h as int8, h * operand scale; reset before, r * h' likewise.
+ *
+ * With a hidden threshold this is DeltaGRU: R reads h^, which is h' where |h' - h^'| > threshold, else h^', and the sums
+ * hold h^ R as well. It needs an input threshold, and the reset after the product. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
 

@@ -5,10 +5,18 @@
  *   1-3 kernel           int8 values, uint8 index, uint16 or uint32 rows (ksr_matrix.h); values float32
  *   4-6 recurrent kernel likewise
  *   7 bias               int32 (4 * stride)   float32     what the accumulators start from, slot by slot
- *   8-  what each op has besides, and last its states: variable tensors, or absent and then zero at each start
+ *   8 input threshold    uint8 (I)            float32     absent: x is not held
+ *   9-  what each op has besides, and last its states: variable tensors, or absent and then zero at each start
+ *       last of all, where x is held: held x, int8 (I) with the zero point of x, and sums, int32 (4 * stride); float32
  * Output                 int8 (1, T, U) or (1, U)   float32
  *
  * Only rows whose source is non-zero are visited, and in them only stored blocks.
+ *
+ * A held value changes only where it differs from the new one by more than its threshold (the delta network, arXiv
+ * 1612.05571): x^ = x where |x - x^'| > threshold, else x^'. The op keeps the sums of x^ W, without the biases, and adds
+ * W (x^ - x^') to them: only rows of sources that changed are visited. In integers the sums are bit for bit what x^ would
+ * give afresh; in floats they gather rounding until a reset. They start at zero, as x^ does (at its zero point): the
+ * states are to be cleared together, and are not to be written otherwise. An int8 model compares counts of x.
  *
  * Integers. A source's value is its distance from its zero point, shifted left by its operand shift, so that x and h
  * can add into the same accumulators. The high word of an accumulator's product with its slot's multiplier is an index

@@ -2,7 +2,8 @@
  *
  * Slots: 0 alone. Tensors and integers as in ksr_recurrent.h, and
  *
- *   8 h                  int8, zero point 0      float32
+ *   9 h                  int8, zero point 0      float32
+ *   10 held x, 11 sums   as in ksr_recurrent.h
  *
  * The recurrence reads h as int8, h * operand scale. */
 #ifndef KSR_SIMPLE_RNN_H_

@@ -2,7 +2,7 @@
 
 #include "event_gru_steps.h"
 
-enum { THRESHOLD = KSR_OWN_INPUTS, STATE_Y, STATE_C, STATE_TRACE, INPUTS };
+enum { THRESHOLD = KSR_OWN_INPUTS, STATE_Y, STATE_C, STATE_TRACE, INPUTS = STATE_TRACE + 3 };
 
 /* Fills `gru` from a node; on anything wrong the status names it. */
 static ksr_status read_node(const ksr_node *node, ksr_event_gru_node *gru) {
@@ -19,12 +19,14 @@ static ksr_status read_node(const ksr_node *node, ksr_event_gru_node *gru) {
   const ksr_tensor *threshold = &node->inputs[THRESHOLD];
   if (!ksr_is_vector(threshold, r->is_int8 ? KSR_INT16 : KSR_FLOAT32, r->options.units)) return KSR_BAD_THRESHOLD;
   gru->threshold = threshold->data;
+  gru->trace = 0;
+  const int32_t has_trace = o->readout == KSR_READOUT_TRACE;
   if (!ksr_recurrent_read_state(r, node, STATE_Y, KSR_INT8, &gru->y) ||
       !ksr_recurrent_read_state(r, node, STATE_C, KSR_INT16, &gru->c) ||
-      !ksr_recurrent_read_state(r, node, STATE_TRACE, KSR_INT16, &gru->trace)) {
+      (has_trace && !ksr_recurrent_read_state(r, node, STATE_TRACE, KSR_INT16, &gru->trace))) {
     return KSR_BAD_STATE;
   }
-  return KSR_OK;
+  return ksr_recurrent_read_hold(r, node, STATE_TRACE + has_trace);
 }
 
 static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
@@ -49,6 +51,7 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 static void invoke(const ksr_node *node, void *scratch) {
   ksr_event_gru_node gru;
   if (read_node(node, &gru) != KSR_OK) return;
+  ksr_recurrent_begin(&gru.recurrent, scratch);
   if (gru.recurrent.is_int8) ksr_event_gru_run_i8(&gru, scratch);
 #if KSR_WITH_FLOAT32
   if (!gru.recurrent.is_int8) ksr_event_gru_run_f32(&gru, scratch);

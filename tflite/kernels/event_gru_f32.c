@@ -13,7 +13,7 @@ static buffers place(const ksr_event_gru_node *gru, float *scratch) {
   const int32_t units = gru->recurrent.options.units;
   buffers b = {0};
   b.acc = scratch;
-  scratch += KSR_SLOTS * gru->recurrent.stride;
+  scratch += ksr_recurrent_scratch(&gru->recurrent) / sizeof(float);
   b.y = gru->y ? gru->y : scratch;
   b.c = gru->c ? gru->c : scratch + units;
   if (gru->options.readout == KSR_READOUT_TRACE) b.trace = gru->trace ? gru->trace : scratch + 2 * units;
@@ -23,7 +23,7 @@ static buffers place(const ksr_event_gru_node *gru, float *scratch) {
 uint32_t ksr_event_gru_scratch_f32(const ksr_event_gru_node *gru) {
   const uint32_t states = gru->options.readout == KSR_READOUT_TRACE ? 3 : 2;
   const ksr_recurrent *r = &gru->recurrent;
-  return ksr_accumulators_size(r) + states * (uint32_t)r->options.units * (uint32_t)sizeof(float);
+  return ksr_recurrent_scratch(r) + states * (uint32_t)r->options.units * (uint32_t)sizeof(float);
 }
 
 /* Gates, state and events of all units. `output` is NULL where this step is not read. */

@@ -18,7 +18,7 @@ static buffers place(const ksr_event_gru_node *gru, uint8_t *scratch, uint32_t *
   buffers b = {0};
   uint32_t used = 0;
   b.acc = (int32_t *)(void *)(scratch + used);
-  used += ksr_accumulators_size(&gru->recurrent);
+  used += ksr_recurrent_scratch(&gru->recurrent);
   b.events = (ksr_event *)(void *)(scratch + used);
   used += units * (uint32_t)sizeof(ksr_event);
   b.c = gru->c;

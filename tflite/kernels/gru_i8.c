@@ -19,6 +19,25 @@ static void add_state(const ksr_gru_node *gru, const ksr_gates *gates, const int
   }
 }
 
+/* Takes over those of h that have changed, and adds what they changed by to the sums. */
+static void send_state_changes(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int16_t *held) {
+  const ksr_recurrent_options *o = &gru->recurrent.options;
+  const int32_t units = o->units, factor = 1 << o->h_shift;
+  const uint16_t *threshold = gru->hidden_threshold;
+  for (int32_t j = 0; j < units;) {
+    ksr_event events[UNITS_AT_ONCE];
+    ksr_event *end = events;
+    for (; j < units && end < events + UNITS_AT_ONCE; ++j) {
+      const int32_t change = h[j] - held[j];
+      if (change <= threshold[j] && -change <= threshold[j]) continue;
+      const int32_t operand = ksr_operand_i8(gates, h[j]) - ksr_operand_i8(gates, held[j]);
+      held[j] = h[j];
+      if (operand) *end++ = (ksr_event){(uint16_t)j, (int16_t)(operand * factor)};
+    }
+    ksr_matrix_add_events_i8(&gru->recurrent.recurrent_kernel, events, (int32_t)(end - events), gru->recurrent.sums);
+  }
+}
+
 /* Reset before the product: the candidate reads r * h. */
 static void add_reset_state(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const ksr_recurrent_options *o = &gru->recurrent.options;
@@ -51,11 +70,15 @@ void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
   const ksr_gates gates = ksr_gates_of(&r->options);
   int32_t *acc = scratch;
-  int16_t *h = gru->h ? gru->h : (int16_t *)(acc + KSR_SLOTS * r->stride);
-  if (!gru->h) memset(h, 0, (uint32_t)r->options.units * sizeof(int16_t));
+  int16_t *states = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
+  int16_t *h = gru->h ? gru->h : states, *held = gru->held_h ? gru->held_h : states + r->options.units;
+  const uint32_t state_size = (uint32_t)r->options.units * sizeof(int16_t);
+  if (!gru->h) memset(h, 0, state_size);
+  if (gru->hidden_threshold && !gru->held_h) memset(held, 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
+    if (gru->hidden_threshold) send_state_changes(gru, &gates, h, held);
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
-    add_state(gru, &gates, h, acc);
+    if (!gru->hidden_threshold) add_state(gru, &gates, h, acc);
     if (!gru->options.reset_after) add_reset_state(gru, &gates, h, acc);
     update(gru, &gates, acc, h);
     int8_t *output = ksr_recurrent_output(r, step);

@@ -9,7 +9,8 @@ typedef struct ksr_gru_node {
   ksr_recurrent recurrent;
   ksr_gru_options options;
   ksr_matrix candidate_kernel; /* reset before only */
-  void *h;                     /* NULL: zero at each start, kept in scratch */
+  const void *hidden_threshold; /* NULL: h is not held */
+  void *h, *held_h;            /* NULL: zero at each start, kept in scratch */
 } ksr_gru_node;
 
 void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch);

@@ -2,13 +2,13 @@
 
 #include "lstm_steps.h"
 
-enum { STATE_H = KSR_OWN_INPUTS, STATE_C, INPUTS };
+enum { STATE_H = KSR_OWN_INPUTS, STATE_C, STATE_HELD_X, STATE_SUMS, INPUTS };
 
 /* Fills `lstm` from a node; on anything wrong the status names it. */
 static ksr_status read_node(const ksr_node *node, ksr_lstm_node *lstm) {
   const ksr_slots slots = {4, 3};
   ksr_recurrent *r = &lstm->recurrent;
-  ksr_status status = ksr_recurrent_read(r, node, &lstm->options, sizeof(lstm->options), KSR_OWN_INPUTS, INPUTS);
+  ksr_status status = ksr_recurrent_read(r, node, &lstm->options, sizeof(lstm->options), KSR_BIAS + 1, INPUTS);
   if (status != KSR_OK) return status;
   if (!ksr_is_within(lstm->options.cell_bits, 0, r->is_int8 ? 7 : 0)) return KSR_BAD_OPTIONS;
   status = ksr_recurrent_read_weights(r, node, slots, slots);
@@ -17,7 +17,7 @@ static ksr_status read_node(const ksr_node *node, ksr_lstm_node *lstm) {
       !ksr_recurrent_read_state(r, node, STATE_C, KSR_INT16, &lstm->c)) {
     return KSR_BAD_STATE;
   }
-  return KSR_OK;
+  return ksr_recurrent_read_hold(r, node, STATE_HELD_X);
 }
 
 static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
@@ -27,13 +27,14 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
   if (status != KSR_OK) return status;
   /* The states too, in case they have no tensors. */
   const uint32_t states = lstm.recurrent.is_int8 ? sizeof(int16_t) + sizeof(int8_t) : 2 * sizeof(float);
-  *scratch_size = ksr_accumulators_size(&lstm.recurrent) + states * (uint32_t)lstm.recurrent.options.units;
+  *scratch_size = ksr_recurrent_scratch(&lstm.recurrent) + states * (uint32_t)lstm.recurrent.options.units;
   return KSR_OK;
 }
 
 static void invoke(const ksr_node *node, void *scratch) {
   ksr_lstm_node lstm;
   if (read_node(node, &lstm) != KSR_OK) return;
+  ksr_recurrent_begin(&lstm.recurrent, scratch);
   if (lstm.recurrent.is_int8) ksr_lstm_run_i8(&lstm, scratch);
 #if KSR_WITH_FLOAT32
   if (!lstm.recurrent.is_int8) ksr_lstm_run_f32(&lstm, scratch);

@@ -17,7 +17,7 @@ void ksr_lstm_run_f32(const ksr_lstm_node *lstm, void *scratch) {
   const ksr_recurrent *r = &lstm->recurrent;
   const uint32_t state_size = (uint32_t)r->options.units * sizeof(float);
   float *acc = scratch;
-  float *states = acc + KSR_SLOTS * r->stride;
+  float *states = (float *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
   float *h = lstm->h ? lstm->h : states;
   float *c = lstm->c ? lstm->c : states + r->options.units;
   if (!lstm->h) memset(h, 0, state_size);

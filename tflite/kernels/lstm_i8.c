@@ -28,7 +28,7 @@ void ksr_lstm_run_i8(const ksr_lstm_node *lstm, void *scratch) {
   const ksr_recurrent *r = &lstm->recurrent;
   const uint32_t units = (uint32_t)r->options.units;
   int32_t *acc = scratch;
-  int16_t *c_scratch = (int16_t *)(acc + KSR_SLOTS * r->stride);
+  int16_t *c_scratch = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
   int16_t *c = lstm->c ? lstm->c : c_scratch;
   int8_t *h = lstm->h ? lstm->h : (int8_t *)(c_scratch + units);
   if (!lstm->c) memset(c, 0, units * sizeof(int16_t));

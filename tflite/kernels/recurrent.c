@@ -11,6 +11,8 @@ enum { MAX_SOURCES = 65535 };   /* sources of events are uint16 */
 
 int ksr_is_within(int32_t value, int32_t low, int32_t high) { return low <= value && value <= high; }
 
+int ksr_is_absent(const ksr_node *node, int32_t i) { return i >= node->input_count || node->inputs[i].type < 0; }
+
 int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size) {
   return tensor->type == type && tensor->rank == 1 && tensor->dims[0] == size && tensor->data;
 }
@@ -110,20 +112,41 @@ ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *
   return KSR_OK;
 }
 
-int ksr_recurrent_read_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
-                             void **state) {
+int ksr_recurrent_read_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
+                                   int32_t expected, void **state) {
   *state = 0;
-  if (i >= node->input_count || node->inputs[i].type < 0) return 1;
+  if (ksr_is_absent(node, i)) return 1;
   const ksr_tensor *tensor = &node->inputs[i];
-  const int32_t units = recurrent->options.units;
   int32_t size = 1;
   for (int32_t d = 0; d < tensor->rank; ++d) {
-    if (!ksr_is_within(tensor->dims[d], 1, units)) return 0;
+    if (!ksr_is_within(tensor->dims[d], 1, expected)) return 0;
     if (tensor->dims[d] > 1 && size > 1) return 0;
     size *= tensor->dims[d];
   }
   *state = tensor->data;
-  return tensor->type == (recurrent->is_int8 ? (int32_t)type : KSR_FLOAT32) && size == units;
+  return tensor->type == (recurrent->is_int8 ? (int32_t)type : KSR_FLOAT32) && size == expected;
+}
+
+int ksr_recurrent_read_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
+                             void **state) {
+  return ksr_recurrent_read_sized_state(recurrent, node, i, type, recurrent->options.units, state);
+}
+
+ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *node, int32_t i) {
+  recurrent->input_threshold = recurrent->held_x = recurrent->sums = 0;
+  if (ksr_is_absent(node, KSR_INPUT_THRESHOLD)) {
+    return ksr_is_absent(node, i) && ksr_is_absent(node, i + 1) ? KSR_OK : KSR_BAD_STATE;
+  }
+  const ksr_tensor *threshold = &node->inputs[KSR_INPUT_THRESHOLD];
+  if (!ksr_is_vector(threshold, recurrent->is_int8 ? KSR_UINT8 : KSR_FLOAT32, recurrent->inputs)) return KSR_BAD_HOLD;
+  recurrent->input_threshold = threshold->data;
+  const int32_t sums = KSR_SLOTS * recurrent->stride;
+  /* Cleared together or kept together. */
+  if (ksr_is_absent(node, i) != ksr_is_absent(node, i + 1)) return KSR_BAD_STATE;
+  return ksr_recurrent_read_sized_state(recurrent, node, i, KSR_INT8, recurrent->inputs, &recurrent->held_x) &&
+                 ksr_recurrent_read_sized_state(recurrent, node, i + 1, KSR_INT32, sums, &recurrent->sums)
+             ? KSR_OK
+             : KSR_BAD_STATE;
 }
 
 /* The largest accumulator that an input could cause, against int32. */
@@ -184,8 +207,55 @@ static void copy_words(int32_t *to, const int32_t *from, int32_t count) {
 #endif
 }
 
+uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {
+  const uint32_t accumulators = ksr_accumulators_size(recurrent);
+  if (!recurrent->input_threshold) return accumulators;
+  return 2 * accumulators + ksr_aligned((uint32_t)bytes_of(recurrent, recurrent->inputs));
+}
+
+void ksr_recurrent_begin(ksr_recurrent *recurrent, void *scratch) {
+  if (!recurrent->input_threshold) return;
+  const uint32_t accumulators = ksr_accumulators_size(recurrent);
+  uint8_t *sums = (uint8_t *)scratch + accumulators, *held_x = sums + accumulators;
+  if (!recurrent->sums) recurrent->sums = memset(sums, 0, accumulators);
+  if (!recurrent->held_x) {
+    const int zero = recurrent->is_int8 ? recurrent->options.x_zero_point : 0;
+    recurrent->held_x = memset(held_x, zero, (uint32_t)bytes_of(recurrent, recurrent->inputs));
+  }
+}
+
+/* acc = a + b, a multiple of sixteen words */
+static void add_words(int32_t *acc, const int32_t *a, const int32_t *b, int32_t count) {
+  for (int32_t i = 0; i < count; ++i) acc[i] = (int32_t)((uint32_t)a[i] + (uint32_t)b[i]);
+}
+
+enum { CHANGES_AT_ONCE = 64 };
+
+/* Takes over those of x that have changed, and adds what they changed by to the sums. */
+static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
+  const int32_t inputs = recurrent->inputs, factor = 1 << recurrent->options.x_shift;
+  const uint8_t *threshold = recurrent->input_threshold;
+  int8_t *held = recurrent->held_x;
+  for (int32_t j = 0; j < inputs;) {
+    ksr_event events[CHANGES_AT_ONCE];
+    ksr_event *end = events;
+    for (; j < inputs && end < events + CHANGES_AT_ONCE; ++j) {
+      const int32_t change = x[j] - held[j];
+      if (change <= threshold[j] && -change <= threshold[j]) continue;
+      held[j] = x[j];
+      *end++ = (ksr_event){(uint16_t)j, (int16_t)(change * factor)};
+    }
+    ksr_matrix_add_events_i8(&recurrent->kernel, events, (int32_t)(end - events), recurrent->sums);
+  }
+}
+
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc) {
   const ksr_recurrent_options *o = &recurrent->options;
+  if (recurrent->input_threshold) {
+    send_changes(recurrent, x);
+    add_words(acc, recurrent->bias, recurrent->sums, KSR_SLOTS * recurrent->stride);
+    return;
+  }
   copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
   ksr_matrix_add_vector_i8(&recurrent->kernel, x, o->x_zero_point, 1 << o->x_shift, acc);
 }
@@ -194,7 +264,24 @@ void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32
   ksr_matrix_add_vector_i8(&recurrent->recurrent_kernel, h, 0, 1 << recurrent->options.h_shift, acc);
 }
 
+static void send_changes_f32(const ksr_recurrent *recurrent, const float *x) {
+  const float *threshold = recurrent->input_threshold;
+  float *held = recurrent->held_x;
+  for (int32_t j = 0; j < recurrent->inputs; ++j) {
+    const float change = x[j] - held[j];
+    if (!(change > threshold[j] || -change > threshold[j])) continue;
+    held[j] = x[j];
+    ksr_matrix_add_f32(&recurrent->kernel, j, change, recurrent->sums);
+  }
+}
+
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc) {
+  if (recurrent->input_threshold) {
+    const float *bias = recurrent->bias, *sums = recurrent->sums;
+    send_changes_f32(recurrent, x);
+    for (int32_t i = 0; i < KSR_SLOTS * recurrent->stride; ++i) acc[i] = bias[i] + sums[i];
+    return;
+  }
   memcpy(acc, recurrent->bias, KSR_SLOTS * (uint32_t)recurrent->stride * sizeof(float));
   for (int32_t j = 0; j < recurrent->inputs; ++j) {
     if (x[j] != 0.0f) ksr_matrix_add_f32(&recurrent->kernel, j, x[j], acc);

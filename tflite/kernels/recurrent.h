@@ -5,7 +5,7 @@
 #include "ksr_matrix.h"
 #include "ksr_recurrent.h"
 
-enum { KSR_X, KSR_KERNEL, KSR_RECURRENT_KERNEL = 4, KSR_BIAS = 7, KSR_OWN_INPUTS };
+enum { KSR_X, KSR_KERNEL, KSR_RECURRENT_KERNEL = 4, KSR_BIAS = 7, KSR_INPUT_THRESHOLD, KSR_OWN_INPUTS };
 enum { KSR_SLOTS = 4 };
 
 typedef struct ksr_recurrent {
@@ -15,6 +15,8 @@ typedef struct ksr_recurrent {
   ksr_matrix kernel, recurrent_kernel;
   const void *x, *bias;
   void *output;
+  const void *input_threshold; /* NULL: x is not held */
+  void *held_x, *sums;         /* NULL: cleared at each start, kept in scratch */
 } ksr_recurrent;
 
 /* Reads a node's options, `size` bytes, and its x and output. It must have at least `required` inputs and at most
@@ -35,6 +37,13 @@ int ksr_recurrent_read_matrix(const ksr_recurrent *recurrent, const ksr_node *no
 int ksr_recurrent_read_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
                              void **state);
 
+/* Likewise for a state of another size, also in an int8 model. */
+int ksr_recurrent_read_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
+                                   int32_t size, void **state);
+
+/* Then whether and how x is held; its states are input number `i` and the next one. */
+ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *node, int32_t i);
+
 /* Whether the weights lead neither out of bounds nor to an overflow; once, while preparing. */
 ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *node);
 
@@ -42,7 +51,13 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *n
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step);
 void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step);
 
-/* acc = bias + x W */
+/* Bytes with which scratch memory begins: accumulators, and the states of a held x in case they have no tensors. */
+uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent);
+
+/* Puts states of a held x that have no tensors there, cleared; once at the start of an invocation. */
+void ksr_recurrent_begin(ksr_recurrent *recurrent, void *scratch);
+
+/* acc = bias + x W; where x is held, bias + sums, after adding what changed to the sums */
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc);
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc);
 
@@ -52,10 +67,12 @@ void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32
 /* `size` bytes of little-endian words, as the custom options hold them. */
 void ksr_read_words(void *words, const uint8_t *little_endian, uint32_t size);
 
+/* Whether an input is not given. */
+int ksr_is_absent(const ksr_node *node, int32_t i);
+
 int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size);
 int ksr_is_within(int32_t value, int32_t low, int32_t high);
 
-/* Bytes of the accumulators, with which scratch memory begins. */
 static inline uint32_t ksr_accumulators_size(const ksr_recurrent *recurrent) {
   return (uint32_t)(KSR_SLOTS * recurrent->stride) * (uint32_t)sizeof(int32_t);
 }

@@ -8,7 +8,7 @@
 #include "gates_f32.h"
 #endif
 
-enum { STATE_H = KSR_OWN_INPUTS, INPUTS };
+enum { STATE_H = KSR_OWN_INPUTS, STATE_HELD_X, STATE_SUMS, INPUTS };
 
 typedef struct simple_rnn_node {
   ksr_recurrent recurrent;
@@ -20,10 +20,11 @@ static ksr_status read_node(const ksr_node *node, simple_rnn_node *rnn) {
   const ksr_slots slots = {1, 0};
   ksr_recurrent_options options;
   ksr_recurrent *r = &rnn->recurrent;
-  ksr_status status = ksr_recurrent_read(r, node, &options, sizeof(options), KSR_OWN_INPUTS, INPUTS);
+  ksr_status status = ksr_recurrent_read(r, node, &options, sizeof(options), KSR_BIAS + 1, INPUTS);
   if (status == KSR_OK) status = ksr_recurrent_read_weights(r, node, slots, slots);
   if (status != KSR_OK) return status;
-  return ksr_recurrent_read_state(r, node, STATE_H, KSR_INT8, &rnn->h) ? KSR_OK : KSR_BAD_STATE;
+  if (!ksr_recurrent_read_state(r, node, STATE_H, KSR_INT8, &rnn->h)) return KSR_BAD_STATE;
+  return ksr_recurrent_read_hold(r, node, STATE_HELD_X);
 }
 
 static uint32_t state_size(const ksr_recurrent *r) {
@@ -35,7 +36,7 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
   ksr_status status = read_node(node, &rnn);
   if (status == KSR_OK) status = ksr_recurrent_check(&rnn.recurrent, node);
   if (status != KSR_OK) return status;
-  *scratch_size = ksr_accumulators_size(&rnn.recurrent) + state_size(&rnn.recurrent);
+  *scratch_size = ksr_recurrent_scratch(&rnn.recurrent) + state_size(&rnn.recurrent);
   return KSR_OK;
 }
 
@@ -70,7 +71,8 @@ static void invoke(const ksr_node *node, void *scratch) {
   simple_rnn_node rnn;
   if (read_node(node, &rnn) != KSR_OK) return;
   const ksr_recurrent *r = &rnn.recurrent;
-  void *h = rnn.h ? rnn.h : (uint8_t *)scratch + ksr_accumulators_size(r);
+  ksr_recurrent_begin(&rnn.recurrent, scratch);
+  void *h = rnn.h ? rnn.h : (uint8_t *)scratch + ksr_recurrent_scratch(r);
   if (!rnn.h) memset(h, 0, state_size(r));
   for (int32_t step = 0; step < r->steps; ++step) {
     if (r->is_int8) step_i8(r, step, h, scratch);

@@ -55,7 +55,7 @@ class EventGRULayer(RecurrentLayer):
     def event_rate(self, states):
         return float(np.mean(states[0] != 0))
 
-    def compare(self, op, ours, keras):
+    def compare(self, op, ours, keras, x_scale):
         threshold = op.threshold / 2**15 if op.is_int8 else op.threshold
         (y, c), (keras_y, keras_c) = ours[:2], keras[:2]
         fired = y != 0

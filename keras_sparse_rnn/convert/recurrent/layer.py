@@ -36,23 +36,7 @@ class RecurrentLayer(ABC):
         Args:
             stateful: Whether the op is to keep its state from one inference to the next.
         """
-        if self.layer.compute_dtype != "float32":
-            raise ValueError(
-                f"layer '{self.name}' computes in {self.layer.compute_dtype}; only float32 can be converted. Build the "
-                "model with the dtype policy 'float32' and load the weights into it."
-            )
-        config = self.layer.get_config()
-        hints = {"go_backwards": " with stateful=True", "stateful": " without stateful=True"}
-        for argument, allowed in (
-            *self.ACTIVATIONS.items(),
-            ("return_state", False),
-            *([("go_backwards", False)] if stateful else [("stateful", False)]),
-        ):
-            if config[argument] != allowed:
-                raise ValueError(
-                    f"layer '{self.name}' has {argument}={config[argument]!r}; only {allowed!r} can be converted"
-                    f"{hints.get(argument, '')}."
-                )
+        check_layer(self.layer, {**self.ACTIVATIONS, "return_state": False}, stateful)
 
     @abstractmethod
     def observe(self, x, name, stateful):
@@ -89,16 +73,22 @@ class RecurrentLayer(ABC):
         """Share of units that fire in a step; None for a layer without events."""
         return None
 
-    def compare(self, op, ours, keras):
+    def input_rate(self, states):
+        """Share of inputs that change in a step; None where they are not held."""
+        return None
+
+    def compare(self, op, ours, keras, x_scale):
         """How far one step of the op leads from one step of the layer, from the same state.
 
         Args:
             op: The `RecurrentOp`.
-            ours, keras: The states after the step, lists of real `(units,)`.
+            ours, keras: The states after the step, lists of real 1-D arrays.
+            x_scale: What one count of the input is worth; None in float32.
 
         Returns:
-            `(error, flips, margin)`, each `(units,)`: the distance, relative for states beyond 1; where an event of one
-            has none of the other, and the state's distance from its threshold (both None for a layer without events).
+            `(error, flips, margin)`, each 1-D, over the units and whatever else is compared: the distance, relative for
+            states beyond 1; where an event of one has none of the other, and the state's distance from its threshold
+            (both None for a layer without events).
         """
         distances = [np.abs(a - b) / np.maximum(1, np.abs(b)) for a, b in zip(ours, keras, strict=True)]
         return np.max(distances, axis=0), None, None
@@ -111,6 +101,23 @@ class RecurrentLayer(ABC):
             "go_backwards": BACKWARDS_IN_ORDER if self.in_order else int(self.layer.go_backwards),
             "return_sequences": int(self.layer.return_sequences),
         }
+
+
+def check_layer(layer, allowed, stateful):
+    """Raises ValueError where a Keras layer's configuration differs from the `allowed` one, a dict."""
+    if layer.compute_dtype != "float32":
+        raise ValueError(
+            f"layer '{layer.name}' computes in {layer.compute_dtype}; only float32 can be converted. Build the "
+            "model with the dtype policy 'float32' and load the weights into it."
+        )
+    config = layer.get_config()
+    hints = {"go_backwards": " with stateful=True", "stateful": " without stateful=True"}
+    for argument, value in (allowed | ({"go_backwards": False} if stateful else {"stateful": False})).items():
+        if config[argument] != value:
+            raise ValueError(
+                f"layer '{layer.name}' has {argument}={config[argument]!r}; only {value!r} can be converted"
+                f"{hints.get(argument, '')}."
+            )
 
 
 def to_float32(variable):

@@ -42,7 +42,7 @@ class EventGru(RecurrentOp):
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
-    def states(self):
+    def own_states(self):
         # What was sent lies in 0 .. 255, so that its zero point is at the end of the range.
         sent = self._state("y", np.int8, self.options.operand_scale if self.is_int8 else None, -128)
         states = (sent, self._state("c", np.int16, 2**-15), self._state("trace", np.int16, 2**-15))
@@ -50,10 +50,10 @@ class EventGru(RecurrentOp):
 
     def _step_float32(self, x, state):
         options = self.options
-        a, q = self._from_x(x), product(state["y"], self.recurrent_kernel)
-        z = sigmoid_float32(a[0] + q[0] + self.bias[0])
-        r = sigmoid_float32(a[1] + q[1] + self.bias[1])
-        c = gru_unit_float32(z, r, a[2] + self.bias[2], q[2] + self.bias[3], state["c"])
+        acc = self._start(x, state)
+        acc[list(self.RECURRENT_SLOTS)] += product(state["y"], self.recurrent_kernel)
+        z, r = sigmoid_float32(acc[0]), sigmoid_float32(acc[1])
+        c = gru_unit_float32(z, r, acc[2], acc[3], state["c"])
         event = c > self.threshold
         state["y"] = np.where(event, c, np.float32(0))
         state["c"] = c - self.threshold * event if options.reset else c
@@ -64,10 +64,10 @@ class EventGru(RecurrentOp):
 
     def _step_int8(self, x, state):
         o = self.options
-        a, q = self._from_x(x), self._from_operand(state["y"], self.recurrent_kernel)
-        z, r, from_x, from_y = self.bias + np.stack([a[0] + q[0], a[1] + q[1], a[2], q[2]])
-        z, r = sigmoid_int8(o, 0, z), sigmoid_int8(o, 1, r)
-        c = gru_unit_int8(o, z, r, from_x, from_y, state["c"])
+        acc = self._start(x, state)
+        acc[list(self.RECURRENT_SLOTS)] += self._from_operand(state["y"], self.recurrent_kernel)
+        z, r = sigmoid_int8(o, 0, acc[0]), sigmoid_int8(o, 1, acc[1])
+        c = gru_unit_int8(o, z, r, acc[2], acc[3], state["c"])
         event = c > self.threshold
         fired = np.where(event, c, 0)
         state["y"] = np.clip(rescale(fired, o.operand_multiplier, o.operand_shift), 0, 255)

@@ -1,6 +1,6 @@
 """KsrGru: the GRU, with the reset gate after or before the recurrent product (`tflite/include/ksr_gru.h`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from keras_sparse_rnn.runtime.ops.gates import (
     sigmoid_float32,
     sigmoid_int8,
 )
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
+from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, hold, product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,14 @@ class GruOptions(RecurrentOptions):
 
 @dataclass(frozen=True, eq=False)
 class Gru(RecurrentOp):
-    """The op KsrGru."""
+    """The op KsrGru.
+
+    Attributes:
+        hidden_threshold `(U,)`: Q15 (uint16) or float32: what the recurrence reads of h is held until h differs from it
+            by more; None where it is not held.
+    """
+
+    hidden_threshold: np.ndarray | None = field(default=None, kw_only=True)
 
     NAME: ClassVar[str] = "KsrGru"
     OPTIONS: ClassVar[type] = GruOptions
@@ -33,6 +40,7 @@ class Gru(RecurrentOp):
         "candidate_kernel",
         "candidate_kernel_index",
         "candidate_kernel_rows",
+        "hidden_threshold",
     )
     KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2)
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
@@ -53,28 +61,50 @@ class Gru(RecurrentOp):
             return super()._read_recurrent_kernel(options, matrix)
         return np.concatenate([matrix("recurrent_kernel", (0, 1)), matrix("candidate_kernel", (0,))], axis=1)
 
-    def states(self):
-        return (self._state("h", np.int16, 2**-15),)
+    def own_states(self):
+        held = () if self.hidden_threshold is None else (self._state("held_h", np.int16, 2**-15),)
+        return (self._state("h", np.int16, 2**-15), *held)
+
+    def sums(self, state):
+        sums = super().sums(state)
+        if self.hidden_threshold is not None:
+            self._add(sums, self.RECURRENT_SLOTS, self._from_state(state["held_h"]))
+        return sums
+
+    def _from_state(self, h):
+        """The product of a state, as the recurrence reads it, with the recurrent kernel: `(gates, U)`."""
+        if self.is_int8:
+            return self._from_operand(operand_int8(self.options, h), self.recurrent_kernel)
+        return product(h, self.recurrent_kernel)
+
+    def _accumulators(self, x, state):
+        """`(4, U)`; with the reset before the product the candidate's recurrent part is to be replaced."""
+        h, slots = state["h"], self.RECURRENT_SLOTS
+        if self.hidden_threshold is None:
+            acc = self._start(x, state)
+            acc[list(slots)] += self._from_state(h)
+            return acc
+        before = state["held_h"]
+        change, state["held_h"] = hold(h, before, self.hidden_threshold)
+        if self.is_int8:
+            self._add_change(state, slots, self._from_state(state["held_h"]) - self._from_state(before))
+        else:
+            self._add_change(state, slots, self._from_state(change))
+        return self._start(x, state)
 
     def _step_float32(self, x, state):
-        h = state["h"]
-        a, q = self._from_x(x), product(h, self.recurrent_kernel)
-        z = sigmoid_float32(a[0] + q[0] + self.bias[0])
-        r = sigmoid_float32(a[1] + q[1] + self.bias[1])
-        from_y = q[2]
+        h, acc = state["h"], self._accumulators(x, state)
+        z, r, from_y = sigmoid_float32(acc[0]), sigmoid_float32(acc[1]), acc[3]
         if not self.options.reset_after:
-            from_y, r = product(r * h, self.recurrent_kernel[:, 2:])[0], np.float32(1)
-        state["h"] = gru_unit_float32(z, r, a[2] + self.bias[2], from_y + self.bias[3], h)
+            from_y, r = self.bias[3] + product(r * h, self.recurrent_kernel[:, 2:])[0], np.float32(1)
+        state["h"] = gru_unit_float32(z, r, acc[2], from_y, h)
         return state["h"]
 
     def _step_int8(self, x, state):
-        o, h = self.options, state["h"]
-        a, q = self._from_x(x), self._from_operand(operand_int8(o, h), self.recurrent_kernel)
-        z = sigmoid_int8(o, 0, self.bias[0] + a[0] + q[0])
-        r = sigmoid_int8(o, 1, self.bias[1] + a[1] + q[1])
-        from_y = q[2]
+        o, h, acc = self.options, state["h"], self._accumulators(x, state)
+        z, r, from_y = sigmoid_int8(o, 0, acc[0]), sigmoid_int8(o, 1, acc[1]), acc[3]
         if not o.reset_after:
             reset = operand_int8(o, (r * h + 2**14) >> 15)
-            from_y, r = self._from_operand(reset, self.recurrent_kernel[:, 2:])[0], ONE
-        state["h"] = gru_unit_int8(o, z, r, self.bias[2] + a[2], self.bias[3] + from_y, h)
+            from_y, r = self.bias[3] + self._from_operand(reset, self.recurrent_kernel[:, 2:])[0], ONE
+        state["h"] = gru_unit_int8(o, z, r, acc[2], from_y, h)
         return output_int8(o, state["h"])

@@ -34,19 +34,19 @@ class Lstm(RecurrentOp):
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 2, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "sigmoid")
 
-    def states(self):
+    def own_states(self):
         h_scale = self.options.operand_scale if self.is_int8 else None
         return (self._state("h", np.int8, h_scale), self._state("c", np.int16, 2.0 ** (self.options.cell_bits - 15)))
 
     def _step_float32(self, x, state):
-        i, f, g, o = self._from_x(x) + product(state["h"], self.recurrent_kernel) + self.bias
+        i, f, g, o = self._start(x, state) + product(state["h"], self.recurrent_kernel)
         state["c"] = sigmoid_float32(f) * state["c"] + sigmoid_float32(i) * np.tanh(g)
         state["h"] = sigmoid_float32(o) * np.tanh(state["c"])
         return state["h"]
 
     def _step_int8(self, x, state):
         options, bits = self.options, self.options.cell_bits
-        i, f, g, o = self._from_x(x) + self._from_operand(state["h"], self.recurrent_kernel) + self.bias
+        i, f, g, o = self._start(x, state) + self._from_operand(state["h"], self.recurrent_kernel)
         i, f, o = sigmoid_int8(options, 0, i), sigmoid_int8(options, 1, f), sigmoid_int8(options, 3, o)
         g = look_up(TANH_TABLE, pre_activation(options, 2, g))
         c = (f * state["c"] + ((i * g) >> bits) + 2**14) >> 15

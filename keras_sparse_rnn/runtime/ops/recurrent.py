@@ -1,7 +1,7 @@
 """What the recurrent ops have in common, as `tflite/include/ksr_recurrent.h` defines it."""
 
 from abc import ABC, abstractmethod
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, field, fields
 from typing import ClassVar
 
 import numpy as np
@@ -65,6 +65,8 @@ class RecurrentOp(ABC):
         options: The op's `RecurrentOptions`.
         kernel `(I, gates, U)`, recurrent_kernel `(U, gates, U)`: int8 or float32.
         bias `(4, U)`: What the accumulators start from, slot by slot; int32 or float32.
+        input_threshold `(I,)`: Counts (uint8) or float32: an input is held until it differs by more; None where inputs
+            are not held.
 
     Class attributes:
         NAME: Custom code of the op.
@@ -79,6 +81,7 @@ class RecurrentOp(ABC):
     kernel: np.ndarray
     recurrent_kernel: np.ndarray
     bias: np.ndarray
+    input_threshold: np.ndarray | None = field(default=None, kw_only=True)
 
     NAME: ClassVar[str]
     OPTIONS: ClassVar[type]
@@ -90,6 +93,7 @@ class RecurrentOp(ABC):
         "recurrent_kernel_index",
         "recurrent_kernel_rows",
         "bias",
+        "input_threshold",
     )
     KERNEL_SLOTS: ClassVar[tuple]
     RECURRENT_SLOTS: ClassVar[tuple]
@@ -112,7 +116,7 @@ class RecurrentOp(ABC):
         """
         bias = np.zeros((4, stride_of(self.options.units, self.options.block)), self.bias.dtype)
         bias[:, : self.options.units] = self.bias
-        arrays = {"bias": bias.reshape(-1)} | {name: getattr(self, name) for name in self._own_vectors()}
+        arrays = {"bias": bias.reshape(-1)} | {name: getattr(self, name) for name in self._vectors()}
         for name, (kernel, slots) in self._matrices().items():
             matrix = encode(kernel, self.options.block, slots, sparse)
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
@@ -135,7 +139,7 @@ class RecurrentOp(ABC):
             matrix("kernel", cls.KERNEL_SLOTS, sources),
             cls._read_recurrent_kernel(options, matrix),
             arrays["bias"].reshape(4, stride)[:, : options.units],
-            **{name: arrays[name] for name in cls._own_vectors()},
+            **{name: arrays[name] for name in cls._vectors()},
         )
 
     @property
@@ -156,20 +160,32 @@ class RecurrentOp(ABC):
         return matrix("recurrent_kernel", cls.RECURRENT_SLOTS)
 
     @classmethod
-    def _own_vectors(cls):
-        """Names of the fields that a subclass adds: they are stored as they are."""
-        return [field.name for field in fields(cls)[len(fields(RecurrentOp)) :]]
+    def _vectors(cls):
+        """Names of the fields that are stored as they are: the input threshold, and what a subclass adds."""
+        return [field.name for field in fields(cls)[4:]]
 
     @abstractmethod
-    def states(self):
-        """The state tensors, inputs after the constants, in their order: a tuple of `TensorInfo`."""
+    def own_states(self):
+        """The state tensors but those of held inputs, in their order: a tuple of `TensorInfo`."""
+
+    def states(self, x_scale=1.0):
+        """The state tensors, inputs after the constants, in their order: a tuple of `TensorInfo`.
+
+        Args:
+            x_scale: What one count of x is worth (int8 models).
+        """
+        if self.input_threshold is None:
+            return self.own_states()
+        held = self._state("held_x", np.int8, x_scale, self.options.x_zero_point, size=len(self.kernel))
+        size = 4 * stride_of(self.options.units, self.options.block)
+        return (*self.own_states(), held, self._state("sums", np.int32, None, None, size))
 
     def __call__(self, x, state=None):
         """Runs the op over a sequence.
 
         Args:
             x: `(T, I)`, int8 or float32.
-            state: Dict of the states by their names, `(U,)` each: counts from the zero point (int64) or real values
+            state: Dict of the states by their names, 1-D each: counts from the zero point (int64) or real values
                 (float32). It is updated. None starts from zero.
 
         Returns:
@@ -178,8 +194,8 @@ class RecurrentOp(ABC):
         """
         step = self._step_int8 if self.is_int8 else self._step_float32
         if state is None:
-            zeros = np.zeros(self.options.units, np.int64 if self.is_int8 else np.float32)
-            state = {tensor.name: zeros for tensor in self.states()}
+            wide = np.int64 if self.is_int8 else np.float32
+            state = {tensor.name: np.zeros(tensor.shape[1], wide) for tensor in self.states()}
         outputs = np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
         return outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs
 
@@ -196,21 +212,53 @@ class RecurrentOp(ABC):
     def _step_float32(self, x, state):
         """Likewise."""
 
-    def _state(self, name, dtype, scale, zero_point=0):
-        shape = (1, self.options.units)
+    def _state(self, name, dtype, scale, zero_point=0, size=None):
+        shape = (1, size or self.options.units)
         if not self.is_int8:
             return TensorInfo(name, shape, np.dtype(np.float32), is_variable=True)
         return TensorInfo(name, shape, np.dtype(dtype), scale, zero_point, is_variable=True)
 
-    def _from_x(self, x):
-        """x W for each gate, `(gates, U)`, in integers or floats."""
+    def sums(self, state):
+        """What the states that are held feed, `(4, stride)`: the sums that an op keeps, computed afresh."""
+        sums = np.zeros((4, stride_of(self.options.units, self.options.block)), state["held_x"].dtype)
+        self._add(sums, self.KERNEL_SLOTS, self._from_x(state["held_x"]))
+        return sums
+
+    def _start(self, x, state):
+        """The accumulators `(4, U)` of a step, from the biases and the inputs."""
         if self.is_int8:
-            x = (x.astype(np.int64) - self.options.x_zero_point) << self.options.x_shift
-        return product(x, self.kernel)
+            x = x.astype(np.int64) - self.options.x_zero_point
+        acc = self.bias.astype(x.dtype)
+        if self.input_threshold is None:
+            acc[list(self.KERNEL_SLOTS)] += self._from_x(x)
+            return acc
+        change, state["held_x"] = hold(x, state["held_x"], self.input_threshold)
+        self._add_change(state, self.KERNEL_SLOTS, self._from_x(change))
+        return acc + state["sums"].reshape(4, -1)[:, : self.options.units]
+
+    def _add_change(self, state, slots, products):
+        """Adds the products of what has changed to the sums that the state keeps."""
+        sums = state["sums"].reshape(4, -1).copy()
+        self._add(sums, slots, products)
+        state["sums"] = sums.reshape(-1)
+
+    def _add(self, sums, slots, products):
+        sums[list(slots), : self.options.units] += products
+
+    def _from_x(self, x):
+        """The product of inputs, counted from their zero point, with the kernel: `(gates, U)`."""
+        return product(x << self.options.x_shift if self.is_int8 else x, self.kernel)
 
     def _from_operand(self, operand, kernel):
         """The product of what the recurrence reads with a kernel, in integers."""
         return product(operand << self.options.h_shift, kernel)
+
+
+def hold(value, held, threshold):
+    """How far what is held moves, and what is held then: the value where they differ by more than the threshold."""
+    change = value - held
+    change = np.where(np.abs(change) > threshold, change, np.zeros_like(change))
+    return change, np.where(change != 0, value, held)
 
 
 def product(x, kernel):

@@ -19,16 +19,16 @@ class SimpleRnn(RecurrentOp):
     RECURRENT_SLOTS: ClassVar[tuple] = (0,)
     ACTIVATIONS: ClassVar[tuple] = ("tanh", None, None, None)
 
-    def states(self):
+    def own_states(self):
         return (self._state("h", np.int8, self.options.operand_scale if self.is_int8 else None),)
 
     def _step_float32(self, x, state):
-        state["h"] = np.tanh(self._from_x(x)[0] + product(state["h"], self.recurrent_kernel)[0] + self.bias[0])
+        state["h"] = np.tanh(self._start(x, state)[0] + product(state["h"], self.recurrent_kernel)[0])
         return state["h"]
 
     def _step_int8(self, x, state):
         o = self.options
-        a = self._from_x(x)[0] + self._from_operand(state["h"], self.recurrent_kernel)[0] + self.bias[0]
+        a = self._start(x, state)[0] + self._from_operand(state["h"], self.recurrent_kernel)[0]
         h = look_up(TANH_TABLE, pre_activation(o, 0, a))
         state["h"] = operand_int8(o, h)
         return output_int8(o, h)

@@ -1,0 +1,58 @@
+"""A DeltaHold in front of a recurrent layer becomes a part of its op."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from keras_sparse_rnn.convert.recurrent.holds import change_rate, compare_held, counts
+from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, check_layer, to_float32
+from keras_sparse_rnn.layers import DeltaGRU
+
+
+class HeldLayer(RecurrentLayer):
+    """A recurrent layer that reads what a DeltaHold holds. Its states are the layer's own and, last, held x.
+
+    Attributes:
+        hold: The DeltaHold.
+        reader: The `RecurrentLayer` behind it.
+    """
+
+    def __init__(self, hold, reader):
+        super().__init__(reader.layer, reader.in_order)
+        self.hold = hold
+        self.reader = reader
+
+    def check(self, stateful):
+        self.reader.check(stateful)
+        if isinstance(self.layer, DeltaGRU):
+            raise ValueError(
+                f"layer '{self.name}' (DeltaGRU) holds its inputs itself: take the DeltaHold '{self.hold.name}' in "
+                "front of it out of the model to convert it."
+            )
+        check_layer(self.hold, {"return_state": False, "return_sequences": True}, stateful)
+        if self.hold.go_backwards or self.layer.go_backwards:
+            raise ValueError(
+                f"layer '{self.hold.name}' and layer '{self.name}' behind it must both go forwards to be converted; "
+                "one has go_backwards=True."
+            )
+
+    def observe(self, x, name, stateful):
+        held = call_copy(self.hold, x, name=f"{name}_held_x", activity_regularizer=None, stateful=stateful)
+        return [*self.reader.observe(held, name, stateful), held]
+
+    def float32_op(self, block):
+        return replace(self.reader.float32_op(block), input_threshold=to_float32(self.hold.threshold))
+
+    def int8_op(self, block, x, output, states):
+        op = self.reader.int8_op(block, x, output, states[:-1])
+        return replace(op, input_threshold=counts(to_float32(self.hold.threshold), x.scale, np.uint8))
+
+    def event_rate(self, states):
+        return self.reader.event_rate(states[:-1])
+
+    def input_rate(self, states):
+        return change_rate(states[-1])
+
+    def compare(self, op, ours, keras, x_scale):
+        own = self.reader.compare(op, ours[:-1], keras[:-1], x_scale)
+        return compare_held(op, own, [(ours[-1], keras[-1], x_scale)])

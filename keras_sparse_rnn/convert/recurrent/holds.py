@@ -1,0 +1,37 @@
+"""What is held until it has changed: thresholds in integers, rates of changes, and how they are compared."""
+
+import numpy as np
+
+
+def counts(threshold, scale, dtype):
+    """Thresholds in integers: of two integers one is further off by more than `threshold / scale` exactly if it is by
+    more than that rounded down."""
+    return np.minimum(np.floor(threshold / scale), np.iinfo(dtype).max).astype(dtype)
+
+
+def change_rate(held):
+    """Share of what is held, `(samples, steps, channels)`, that changes in a step."""
+    return float(np.mean(np.diff(held, axis=1, prepend=0) != 0))
+
+
+def compare_held(op, compared, held):
+    """Adds what is held to what `RecurrentLayer.compare` found of the rest.
+
+    In floats it must be equal, in integers as near as rounding: what is further off was sent in one and not in the
+    other, a flip.
+
+    Args:
+        op: The `RecurrentOp`.
+        compared: `(error, flips, margin)` of the other states.
+        held: For each state that is held `(ours, keras, scale)`, with the worth of one count in int8 models.
+
+    Returns:
+        `(error, flips, margin)`.
+    """
+    error, flips, margin = compared
+    distances = [np.abs(ours - keras) for ours, keras, _ in held]
+    if not op.is_int8:
+        return np.concatenate([error, *distances]), flips, margin
+    further = [distance > scale for distance, (_, _, scale) in zip(distances, held, strict=True)]
+    parts = [*([] if flips is None else [flips]), *further]
+    return error, np.concatenate(parts), np.zeros(sum(map(len, parts)))
