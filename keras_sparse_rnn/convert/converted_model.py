@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from keras_sparse_rnn import runtime
 
 
@@ -52,6 +54,38 @@ class ConvertedModel:
         from keras_sparse_rnn.firmware import save_firmware
 
         return save_firmware(self.data, folder, framework, name)
+
+    def drift(self, x, expected, engine="litert", parts=10):
+        """Error against the float model over time: whether it grows along a sequence.
+
+        Args:
+            x: Sequences for a model of one input, `(samples, steps, ...)`. A model converted with `stateful=True` takes
+                them chunk by chunk, any whole number of chunks.
+            expected: What the Keras model gives at each step, `(samples, steps, ...)`.
+            engine: Name of the engine.
+            parts: Number of stretches of time, at most steps.
+
+        Returns:
+            The mean absolute error in each stretch, `(parts,)`.
+
+        Raises:
+            ValueError: The model's output has no time axis, or the shapes do not fit.
+        """
+        loaded = self.engine(engine)
+        chunk = loaded.inputs[0].shape[1]
+        if len(loaded.inputs) != 1 or len(loaded.outputs) != 1 or loaded.outputs[0].shape[1:2] != (chunk,):
+            raise ValueError("drift needs a model of one input and one output that has a value at each step.")
+        if not 1 <= parts <= x.shape[1] or x.shape[1] % chunk or expected.shape[:2] != x.shape[:2]:
+            raise ValueError(
+                f"x and expected must have the same samples and steps, a multiple of {chunk} and at least "
+                f"parts={parts}; given: {x.shape} and {expected.shape}."
+            )
+        error = []
+        for sequence, wanted in zip(x, expected, strict=True):
+            loaded.reset()
+            steps = [loaded.step(sequence[first : first + chunk]) for first in range(0, len(sequence), chunk)]
+            error.append(np.abs(np.concatenate(steps) - wanted).reshape(len(sequence), -1).mean(axis=1))
+        return np.array([part.mean() for part in np.array_split(np.mean(error, axis=0), parts)])
 
     def save(self, path):
         """Writes the `.tflite` file; an existing file is replaced at once or not at all.

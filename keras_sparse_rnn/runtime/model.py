@@ -182,6 +182,9 @@ def _read_tensor(tensor, buffers):
         zero_point = np.zeros(len(scale), np.int32)
         if quantization.zeroPoint is not None:
             zero_point = np.asarray(quantization.zeroPoint, np.int32)
+        limits = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else None
+        if limits and not np.all((limits.min <= zero_point) & (zero_point <= limits.max)):
+            raise ValueError(f"a tensor of {dtype} has a zero point out of its range")
         if len(scale) == 1:
             scale, zero_point = float(scale[0]), int(zero_point[0])
     name = (tensor.name or b"").decode("utf-8", "replace")

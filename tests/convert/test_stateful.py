@@ -142,3 +142,20 @@ def test_step_refuses_another_shape():
     converted = ksr.convert(event_model([GRU(4)]), sequences(), stateful=True, time_steps=3)
     with pytest.raises(ValueError, match="shape"):
         converted.step(np.zeros((2, 7), np.float32))
+
+
+@pytest.mark.parametrize("layer", [GRU, LSTM])
+def test_drift_over_a_thousand_steps(layer):
+    """In a stream and in a whole sequence the same error, which does not grow."""
+    model, x = event_model([layer(8, return_sequences=True)], steps=1000), sequences(samples=3, steps=1000)
+    expected = model.predict(x, verbose=0)
+    stream = ksr.convert(model, x, stateful=True, time_steps=50, verify=False)
+    drift = stream.drift(x, expected)
+    assert drift.shape == (10,) and drift.max() <= stream.engine().outputs[0].scale
+    assert drift[-1] <= 1.5 * drift[0]
+    whole = ksr.convert(model, x, verify=False)
+    np.testing.assert_allclose(whole.drift(x, expected), drift, rtol=0.02)
+    with pytest.raises(ValueError, match="a multiple of 50"):
+        stream.drift(x[:, :60], expected[:, :60])
+    with pytest.raises(ValueError, match="a value at each step"):
+        ksr.convert(event_model([layer(8)]), sequences(), verify=False).drift(x, expected)
