@@ -61,8 +61,9 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
     return KSR_BAD_CANDIDATE_KERNEL;
   }
   /* The states too, in case they have no tensors. */
-  const uint32_t states = (gru.recurrent.is_int8 ? sizeof(int16_t) : sizeof(float)) * (gru.hidden_threshold ? 2 : 1);
-  *scratch_size = ksr_recurrent_scratch(&gru.recurrent) + states * (uint32_t)gru.recurrent.options.units;
+  const uint32_t size = (uint32_t)(gru.recurrent.is_int8 ? sizeof(int16_t) : sizeof(float));
+  const uint32_t states = (gru.hidden_threshold ? 2 * size : size) * (uint32_t)gru.recurrent.options.units;
+  *scratch_size = ksr_recurrent_scratch(&gru.recurrent) + states;
   return KSR_OK;
 }
 
