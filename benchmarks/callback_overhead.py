@@ -2,10 +2,10 @@
 
     KERAS_BACKEND=jax python benchmarks/callback_overhead.py
 
-Models that differ in their callback only are fitted in turn, a few steps at a time, in one process, so that other load
-on the machine meets all of them; the table gives medians over all steps but the first of each fit. `keeping` are steps
-on which masks are applied, `updating` those on which they are also computed anew, and `every 100` is what a step costs
-on average if every hundredth is one of these, the default of the schedules.
+A model without and one with the callback are fitted in turn, a few steps at a time, in one process, so that other
+load on the machine meets both. Of each fit the median over all steps but the first is taken, and of the rounds the
+median ratio. `keeping` are steps on which masks are applied, `updating` those on which they are also computed anew,
+and `every 100` is what a step costs on average if every hundredth is one of these, the default of the schedules.
 """
 
 import argparse
@@ -23,12 +23,8 @@ SIZES = {"S": (32, 100, 40, 128), "M": (64, 70, 256, 512)}  # batch, time, featu
 class StepTimes(keras.callbacks.Callback):
     """Seconds from one step to the next, all callbacks before this one included."""
 
-    def __init__(self):
-        super().__init__()
-        self.seconds = []
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._began = None
+    def on_train_begin(self, logs=None):
+        self.seconds, self._began = [], None
 
     def on_train_batch_end(self, batch, logs=None):
         # A backend may hand out a step before it is done.
@@ -45,24 +41,21 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="of each fit")
     arguments = parser.parse_args()
-    contestants = {"plain fit": ((), StepTimes())}
+    size = SIZES[arguments.size]
+    plain = compiled(size)
+    print(f"{keras.backend.backend()}, batch, time, features, units = {size}")
+    print(f"{'':36} {'plain ms':>9} {'ratio':>7}")
+    ratios = {}
     for label, callback in callbacks().items():
-        contestants[label] = ((callback,), StepTimes())
-    models = {label: compiled(SIZES[arguments.size]) for label in contestants}
-    for round_ in range(arguments.rounds + 1):
-        for label, (before, times) in contestants.items():
-            fit(models[label], SIZES[arguments.size], arguments.steps, [*before, times])
-            if round_ == 0:
-                times.seconds.clear()
-    medians = {label: statistics.median(times.seconds) for label, (_, times) in contestants.items()}
-    plain = medians["plain fit"]
-    print(f"{keras.backend.backend()}, batch, time, features, units = {SIZES[arguments.size]}")
-    print(f"{'':40} {'ms':>8} {'ratio':>7}")
-    for label, median in medians.items():
-        print(f"{label:40} {1e3 * median:8.1f} {median / plain:7.3f}")
-    for method in dict.fromkeys(label.rsplit(", ", 1)[0] for label in medians if label != "plain fit"):
-        every = medians[f"{method}, keeping"] * 0.99 + medians[f"{method}, updating"] * 0.01
-        print(f"{method + ', every 100':40} {1e3 * every:8.1f} {every / plain:7.3f}")
+        model, rounds = compiled(size), []
+        for _ in range(arguments.rounds + 1):
+            rounds.append([step_time(plain, size, arguments.steps), step_time(model, size, arguments.steps, callback)])
+        plain_times, times = np.transpose(rounds[1:])  # the first round compiles
+        ratios[label] = statistics.median(times / plain_times)
+        print(f"{label:36} {1e3 * statistics.median(plain_times):9.1f} {ratios[label]:7.3f}", flush=True)
+    for method in dict.fromkeys(label.rsplit(", ", 1)[0] for label in ratios):
+        every = ratios[f"{method}, keeping"] * 0.99 + ratios[f"{method}, updating"] * 0.01
+        print(f"{method + ', every 100':36} {'':9} {every:7.3f}")
 
 
 def callbacks():
@@ -87,10 +80,13 @@ def compiled(size):
     return model
 
 
-def fit(model, size, steps, callbacks):
+def step_time(model, size, steps, *callbacks):
+    """Seconds of a step of a fit, the median."""
     batch, length, features, _ = size
     x = np.random.default_rng(0).normal(size=(batch * steps, length, features)).astype("float32")
-    model.fit(x, x[:, 0, :10], batch_size=batch, verbose=0, callbacks=callbacks)
+    times = StepTimes()
+    model.fit(x, x[:, 0, :10], batch_size=batch, verbose=0, callbacks=[*callbacks, times])
+    return statistics.median(times.seconds)
 
 
 if __name__ == "__main__":
