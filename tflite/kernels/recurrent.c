@@ -226,7 +226,17 @@ void ksr_recurrent_begin(ksr_recurrent *recurrent, void *scratch) {
 
 /* acc = a + b, a multiple of sixteen words */
 static void add_words(int32_t *acc, const int32_t *a, const int32_t *b, int32_t count) {
+#ifdef KSR_DSP
+  for (const int32_t *end = a + count; a < end;) {
+    __asm__ volatile(
+        "ldm %0!, {r4-r6, r8}\n ldm %1!, {r9-r12}\n"
+        "add r4, r4, r9\n add r5, r5, r10\n add r6, r6, r11\n add r8, r8, r12\n"
+        "stm %2!, {r4-r6, r8}"
+        : "+r"(a), "+r"(b), "+r"(acc)::"r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
+  }
+#else
   for (int32_t i = 0; i < count; ++i) acc[i] = (int32_t)((uint32_t)a[i] + (uint32_t)b[i]);
+#endif
 }
 
 enum { CHANGES_AT_ONCE = 64 };
