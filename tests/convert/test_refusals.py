@@ -27,7 +27,7 @@ class Subclassed(keras.Model):
         (lambda: event_model([keras.layers.Dense(2)]), "no recurrent layer"),
         (
             lambda: event_model([keras.layers.RNN(EventGRUCell(4), name="loop")]),
-            r"'loop' \(RNN\).*supported: EventGRU, GRU, LSTM, SimpleRNN, in Bidirectional too",
+            r"'loop' \(RNN\).*supported: DeltaGRU, EventGRU, GRU, LSTM, SimpleRNN, in Bidirectional too",
         ),
         (lambda: event_model([keras.layers.Masking(name="masks"), EventGRU(4)]), r"'masks' \(Masking\)"),
         (lambda: event_model([EventGRU(4, activation="relu", name="e")]), "'e' has activation='relu'; only 'tanh'"),
