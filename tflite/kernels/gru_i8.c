@@ -27,9 +27,9 @@ static void send_state_changes(const ksr_gru_node *gru, const ksr_gates *gates, 
   for (int32_t j = 0; j < units;) {
     ksr_event events[UNITS_AT_ONCE];
     ksr_event *end = events;
-    for (; j < units && end < events + UNITS_AT_ONCE; ++j) {
+    for (const int32_t last = units - j < UNITS_AT_ONCE ? units : j + UNITS_AT_ONCE; j < last; ++j) {
       const int32_t change = h[j] - held[j];
-      if (change <= threshold[j] && -change <= threshold[j]) continue;
+      if (ksr_is_held(change, threshold[j])) continue;
       const int32_t operand = ksr_operand_i8(gates, h[j]) - ksr_operand_i8(gates, held[j]);
       held[j] = h[j];
       if (operand) *end++ = (ksr_event){(uint16_t)j, (int16_t)(operand * factor)};

@@ -249,9 +249,9 @@ static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
   for (int32_t j = 0; j < inputs;) {
     ksr_event events[CHANGES_AT_ONCE];
     ksr_event *end = events;
-    for (; j < inputs && end < events + CHANGES_AT_ONCE; ++j) {
+    for (const int32_t last = inputs - j < CHANGES_AT_ONCE ? inputs : j + CHANGES_AT_ONCE; j < last; ++j) {
       const int32_t change = x[j] - held[j];
-      if (change <= threshold[j] && -change <= threshold[j]) continue;
+      if (ksr_is_held(change, threshold[j])) continue;
       held[j] = x[j];
       *end++ = (ksr_event){(uint16_t)j, (int16_t)(change * factor)};
     }
