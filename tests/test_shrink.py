@@ -276,7 +276,7 @@ def test_models_with_few_weights(name):
 def test_what_cannot_be_followed_stays_and_is_named():
     x = keras.Input((7, 3))
     y = layers.LayerNormalization(name="norm")(layers.GRU(6, return_sequences=True, name="gru")(x))
-    y = layers.Bidirectional(ksr.layers.ONLSTM(6, chunk_size=2, return_sequences=True), name="both")(y)
+    y = layers.Bidirectional(ksr.layers.ONLSTM(6, chunk_size=2, return_sequences=True, name="onlstm"), name="both")(y)
     y = layers.LSTM(6, name="lstm", return_sequences=True)(y) * 2.0
     y = layers.RNN(layers.LSTMCell(6, activation="softmax", name="cell"), name="softmax")(y)
     model = fill(keras.Model(x, layers.Dense(6, name="out")(layers.Dense(5, name="last")(y))))

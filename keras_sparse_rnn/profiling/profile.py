@@ -206,7 +206,11 @@ def profile(model, data=None, valid=None, block_shape=(1, 4)):
     holders = {}
     for kernel in kernels:
         holders.setdefault(id(kernel.layer), []).append(kernel)
-    layers = tuple(_profile_layer(of_layer, macs, block_shape) for of_layer in holders.values())
+    names = _names([of_layer[0] for of_layer in holders.values()])
+    layers = tuple(
+        _profile_layer(name, of_layer, macs.get(name), block_shape)
+        for name, of_layer in zip(names, holders.values(), strict=True)
+    )
     return ModelProfile(model.name, model.count_params(), tuple(block_shape), layers, reason)
 
 
@@ -215,13 +219,17 @@ def summary(model, data=None, valid=None, block_shape=(1, 4)):
     print(profile(model, data, valid, block_shape))
 
 
-def _profile_layer(kernels, macs, block_shape):
+def _names(kernels):
+    """The layer of each kernel, by its path. A cell stands for the layer around it, unless that has several."""
+    holders = [kernel.path.rpartition("/")[0] for kernel in kernels]
+    around = [holder.rpartition("/")[0] for holder in holders]
+    cells = [hasattr(kernel.layer, "recurrent_kernel") for kernel in kernels]
+    return [a if cell and around.count(a) == 1 else h for h, a, cell in zip(holders, around, cells, strict=True)]
+
+
+def _profile_layer(name, kernels, counted, block_shape):
     holder, recurrent = kernels[0].layer, hasattr(kernels[0].layer, "recurrent_kernel")
-    path = kernels[0].path.split("/")[:-1]
-    # A cell stands for the layer around it, unless that has several.
-    name = "/".join(path[:-1] if recurrent and (len(path) < 3 or path[-2] != "stacked_rnn_cells") else path)
     values = [keras.ops.convert_to_numpy(kernel.variable.value) != 0 for kernel in kernels]
-    counted = macs.get(name)
     return LayerProfile(
         name=name,
         kind=type(holder).__name__.removesuffix("Cell"),

@@ -58,8 +58,10 @@ def test_int8_follows_keras(layer, layers):
     model, x = _model(layers(layer)), sequences()
     converted = ksr.convert(model, x)
     error = np.abs(converted.predict(x) - model.predict(x, verbose=0))
-    assert error.mean() <= converted.engine().outputs[0].scale  # one step of the output's 255
-    limit = 0.01 if isinstance(model.layers[0], SimpleRNN) else 0.005  # all of its state is int8, rounded at each step
+    # All of a SimpleRNN's state is int8, rounded at each step.
+    steps = 1.25 if any(isinstance(layer, SimpleRNN) for layer in model.layers) else 1
+    assert error.mean() <= steps * converted.engine().outputs[0].scale  # of the output's 255 steps
+    limit = 0.01 if isinstance(model.layers[0], SimpleRNN) else 0.005
     assert max(layer.step_error for layer in converted.report.layers) <= limit
 
 

@@ -101,11 +101,11 @@ def test_summary_prints_it_and_a_notebook_shows_it(capsys):
 
 
 def test_any_model_is_shown_and_what_is_not_known_is_a_question_mark():
-    cells = [layers.GRUCell(4, name="low"), layers.SimpleRNNCell(4, name="high")]
+    cells = layers.StackedRNNCells([layers.GRUCell(4, name="low"), layers.SimpleRNNCell(4, name="high")], name="cells")
     model = keras.Sequential(
         [
             keras.Input((6, 5)),
-            layers.Bidirectional(layers.GRU(3, return_sequences=True), name="both"),
+            layers.Bidirectional(layers.GRU(3, return_sequences=True, name="gru"), name="both"),
             layers.LayerNormalization(),
             layers.RNN(cells, return_sequences=True, name="stack"),
             ksr.layers.RecurrentHighway(4, name="highway"),
@@ -117,8 +117,8 @@ def test_any_model_is_shown_and_what_is_not_known_is_a_question_mark():
     assert names[:4] == [
         "both/forward_gru",
         "both/backward_gru",
-        "stack/stacked_rnn_cells/low",
-        "stack/stacked_rnn_cells/high",
+        "stack/cells/low",
+        "stack/cells/high",
     ]
     assert names[4] == "highway"
     assert "lies inside another layer" in profile.not_counted or "StackedRNNCells" in profile.not_counted
