@@ -1,5 +1,7 @@
 """From a Keras model to a verified `.tflite`: plan -> lower -> quantize -> pack -> verify -> report."""
 
+import numbers
+
 from keras_sparse_rnn.convert.converted_model import ConvertedModel, VerificationError
 
 __all__ = ["ConvertedModel", "VerificationError", "convert"]
@@ -17,6 +19,7 @@ def convert(
     time_steps=None,
     stateful=False,
     block_size=None,
+    percentile=100,
     labels=None,
     verify=True,
 ):
@@ -48,6 +51,10 @@ def convert(
             sequences of any whole number of chunks, as long as in use.
         block_size: Width of a block along the units: 4, 8 or 16. By default the one that takes the fewest bytes, for
             each layer.
+        percentile: For `weights="int8"`, how much of the representative data the ranges cover: from the
+            `100 - percentile` to the `percentile` percentile of an input, an output or a state; above 50. 100 is from
+            the smallest to the largest value; 99.99 leaves out rare outliers, which then saturate, for a finer step.
+            It holds for inputs, outputs and recurrent layers; between the other layers the largest value counts.
         labels: Names of the classes, for the file's metadata.
         verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
 
@@ -70,4 +77,11 @@ def convert(
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}; given: {value!r}.")
-    return run(model, representative_data, weights == "int8", target, time_steps, stateful, block_size, labels, verify)
+    if isinstance(percentile, bool) or not isinstance(percentile, numbers.Real) or not 50 < percentile <= 100:
+        raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
+    if weights == "float32" and percentile != 100:
+        raise ValueError(f"percentile sets ranges of int8; with weights='float32' leave it out (given: {percentile}).")
+    is_int8 = weights == "int8"
+    return run(
+        model, representative_data, is_int8, target, time_steps, stateful, block_size, percentile, labels, verify
+    )

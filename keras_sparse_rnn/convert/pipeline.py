@@ -10,7 +10,7 @@ from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.lower import lower
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
-from keras_sparse_rnn.convert.quantize import Scale
+from keras_sparse_rnn.convert.quantize import Scale, within_percentile
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer
 from keras_sparse_rnn.convert.report import LayerReport, Report
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
@@ -43,7 +43,7 @@ class PackedCall:
     x_scale: Scale | None
 
 
-def run(model, representative_data, is_int8, target, time_steps, stateful, block_size, labels, verify):
+def run(model, representative_data, is_int8, target, time_steps, stateful, block_size, percentile, labels, verify):
     """`ksr.convert` with checked arguments."""
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -60,17 +60,17 @@ def run(model, representative_data, is_int8, target, time_steps, stateful, block
     data = _check_data(cut, representative_data, stateful)
     calls, outputs = keras.tree.pack_sequence_as(cut.observed, observe(cut.probe, data))
     observed = [Observed(_whole(x), [_whole(state) for state in states]) for x, _, states in calls]
-    calibration = {id(tensor): _each(array) for tensor, array in zip(cut.inputs, data, strict=True)}
+    tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
     for call, (x, y, _) in zip(cut.calls, calls, strict=True):
-        calibration[id(call.x)], calibration[id(call.y)] = _each(x), _each(y)
-    for tensor, array in zip(cut.outputs, outputs, strict=True):
-        calibration[id(tensor)] = _each(array)
+        tensors += [(call.x, x), (call.y, y)]
+    calibration = {id(tensor): within_percentile(_each(array), percentile) for tensor, array in tensors}
 
     rest = lower(cut, calibration if is_int8 else None)
     weights = "int8" if is_int8 else "float32"
     metadata = {"weights": weights, "target": target, "stateful": stateful, "labels": labels and list(labels)}
     metadata["time_steps"] = cut.time_steps
-    file, packed, dense = _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, metadata)
+    states = [[within_percentile(state, percentile) for state in seen.states] for seen in observed]
+    file, packed, dense = _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata)
     layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]
     report = Report(weights=weights, target=target, inspection=inspect(file, engines=()), layers=layers, dense=dense)
     converted = ConvertedModel(file, report)
@@ -114,7 +114,7 @@ def _each(chunks):
     return chunks.reshape(-1, *chunks.shape[2:])
 
 
-def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, metadata):
+def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata):
     """The file's bytes, the `PackedCall`s, and the `DenseReport`s."""
     writer = ModelWriter(rest.data)
     numbers = {}  # id of a symbolic tensor -> its number in the file
@@ -132,7 +132,7 @@ def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, m
         return numbers[id(tensor)]
 
     packed = []
-    for call, seen in zip(cut.calls, observed, strict=True):
+    for call, seen in zip(cut.calls, states, strict=True):
         x, y = number_of(call.x, f"{call.layer.name}/input"), number_of(call.y, f"{call.layer.name}/output")
         scales = [Scale(*writer.scale_of(number)) for number in (x, y)] if is_int8 else None
         packed.append(_pack_smallest(call.layer, scales, seen, (block_size,) if block_size else BLOCKS))
@@ -145,10 +145,10 @@ def _assemble(cut, rest, observed, calibration, is_int8, stateful, block_size, m
     return writer.finish(inputs, outputs, {"version": __version__, "sparsity": sparsity, **metadata}), packed, dense
 
 
-def _pack_smallest(layer, scales, seen, blocks):
+def _pack_smallest(layer, scales, states, blocks):
     candidates = []
     for block in blocks:
-        op = layer.int8_op(block, *scales, seen.states) if scales else layer.float32_op(block)
+        op = layer.int8_op(block, *scales, states) if scales else layer.float32_op(block)
         candidates.append(PackedCall(layer, op, op.constants(), scales[0] if scales else None))
     return min(candidates, key=lambda call: sum(part.nbytes for part in call.constants if part is not None))
 

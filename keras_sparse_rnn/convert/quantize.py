@@ -26,6 +26,14 @@ class Scale:
         return np.clip(np.rint(values / self.scale) + self.zero_point, -128, 127).astype(np.int8)
 
 
+def within_percentile(values, percentile):
+    """Values with those beyond the given percentile, at either end, brought to it; integers are left as they are."""
+    if percentile == 100 or not np.issubdtype(values.dtype, np.floating):
+        return values
+    low, high = np.percentile(values, [100 - percentile, percentile])
+    return np.clip(values, low, high).astype(values.dtype)
+
+
 def quantize(op, name, x, operand_scale, output):
     """A recurrent op in integers (`runtime/ops` defines what they mean).
 

@@ -160,6 +160,27 @@ def test_verification_finds_a_range_ruined_by_an_outlier(classifier):
         ksr.convert(classifier, np.concatenate([x, x[:1] * 1e3]))
 
 
+def test_percentile_leaves_outliers_out(classifier):
+    x = sequences()
+    x[0, 0, 0] = 1e3
+    with pytest.raises(ksr.VerificationError):
+        ksr.convert(classifier, x)
+    converted = ksr.convert(classifier, x, percentile=99.9)
+    low, high = np.percentile(x, [0.1, 99.9])
+    assert converted.engine().inputs[0].scale == pytest.approx((high - low) / 255, rel=1e-5)
+    assert converted.report.output_error < 0.02
+
+
+def test_percentile_narrows_the_range_of_a_state():
+    model = keras.Sequential([keras.Input((12, 7)), keras.layers.GRU(6, return_sequences=True)])
+    x = sequences()
+    expected = model.predict(x, verbose=0)
+    low, high = np.percentile(expected, [10, 90])
+    clipped = ksr.convert(model, x, percentile=90, verify=False).predict(x)
+    assert clipped.max() == pytest.approx(high, rel=0.02) and clipped.min() == pytest.approx(low, rel=0.02)
+    assert ksr.convert(model, x).predict(x).max() == pytest.approx(expected.max(), rel=0.05)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_outputs_that_do_not_vary_are_no_fault(seed):
     """Where all samples are one, rounding is all that there is to compare."""

@@ -111,6 +111,9 @@ def test_representative_data(model, data, message):
         ({"weights": "int4"}, r"weights must be one of \('int8', 'float32'\); given: 'int4'"),
         ({"target": "esp32"}, "target must be one of"),
         ({"block_size": 5}, "block_size must be one of"),
+        ({"percentile": 50}, "percentile must be a number above 50 and at most 100; given: 50"),
+        ({"percentile": "min-max"}, "percentile must be a number"),
+        ({"percentile": 99, "weights": "float32"}, "percentile sets ranges of int8"),
         ({"time_steps": 9}, "time_steps is 9"),
     ],
 )
