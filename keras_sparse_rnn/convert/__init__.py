@@ -21,6 +21,7 @@ def convert(
     block_size=None,
     percentile=100,
     labels=None,
+    representative_labels=None,
     verify=True,
 ):
     """Converts a Keras model with recurrent layers to a `.tflite` model.
@@ -56,6 +57,10 @@ def convert(
             the smallest to the largest value; 99.99 leaves out rare outliers, which then saturate, for a finer step.
             It holds for inputs, outputs and recurrent layers; between the other layers the largest value counts.
         labels: Names of the classes, for the file's metadata.
+        representative_labels: The right class of each sample of `representative_data`, integers from 0: verification
+            then reports the accuracy of the Keras model and of the converted one on all of them. Of a model that
+            decides several times a sample, at each step or chunk, the last decision counts, or all of them if the
+            labels are `(samples, decisions)`. The model must have one output with a value for each class.
         verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
 
     Returns:
@@ -79,9 +84,20 @@ def convert(
             raise ValueError(f"{name} must be one of {allowed}; given: {value!r}.")
     if isinstance(percentile, bool) or not isinstance(percentile, numbers.Real) or not 50 < percentile <= 100:
         raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
+    if representative_labels is not None and (representative_data is None or not verify):
+        raise ValueError("representative_labels need the representative_data that they belong to, and verify=True.")
     if weights == "float32" and percentile != 100:
         raise ValueError(f"percentile sets ranges of int8; with weights='float32' leave it out (given: {percentile}).")
-    is_int8 = weights == "int8"
     return run(
-        model, representative_data, is_int8, target, time_steps, stateful, block_size, percentile, labels, verify
+        model,
+        representative_data,
+        weights == "int8",
+        target,
+        time_steps,
+        stateful,
+        block_size,
+        percentile,
+        labels,
+        representative_labels,
+        verify,
     )

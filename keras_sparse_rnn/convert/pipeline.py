@@ -14,7 +14,7 @@ from keras_sparse_rnn.convert.quantize import Scale, within_percentile
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer
 from keras_sparse_rnn.convert.report import LayerReport, Report
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
-from keras_sparse_rnn.convert.verify import verify_layer, verify_outputs
+from keras_sparse_rnn.convert.verify import check_labels, verify_layer, verify_outputs
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.runtime.block_sparse import BLOCKS
 from keras_sparse_rnn.runtime.native import load_library
@@ -43,7 +43,19 @@ class PackedCall:
     x_scale: Scale | None
 
 
-def run(model, representative_data, is_int8, target, time_steps, stateful, block_size, percentile, labels, verify):
+def run(
+    model,
+    representative_data,
+    is_int8,
+    target,
+    time_steps,
+    stateful,
+    block_size,
+    percentile,
+    labels,
+    representative_labels,
+    verify,
+):
     """`ksr.convert` with checked arguments."""
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -59,6 +71,8 @@ def run(model, representative_data, is_int8, target, time_steps, stateful, block
         )
     data = _check_data(cut, representative_data, stateful)
     calls, outputs = keras.tree.pack_sequence_as(cut.observed, observe(cut.probe, data))
+    if representative_labels is not None:
+        representative_labels = check_labels(representative_labels, outputs)
     observed = [Observed(_whole(x), [_whole(state) for state in states]) for x, _, states in calls]
     tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
     for call, (x, y, _) in zip(cut.calls, calls, strict=True):
@@ -77,7 +91,7 @@ def run(model, representative_data, is_int8, target, time_steps, stateful, block
     if verify:
         for call, seen, layer in zip(packed, observed, layers, strict=True):
             verify_layer(call, seen, layer)
-        verify_outputs(converted, data, outputs)
+        verify_outputs(converted, data, outputs, representative_labels)
     return converted
 
 

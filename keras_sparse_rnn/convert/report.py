@@ -72,6 +72,8 @@ class Report:
         engines: The engines in which the whole model was run to verify it.
         output_error: Mean absolute distance of the outputs from Keras's; None where not verified.
         equal_decisions: Share of samples with the same largest output; None where the model does not classify.
+        accuracy, keras_accuracy: Share of right decisions of the converted model and of the Keras model, on the
+            representative data; None where no labels were given.
         arena_bytes: The smallest arena in which TensorFlow Lite Micro loads the model, on this machine of 64 bits; None
             where its wheel is not installed.
     """
@@ -84,6 +86,8 @@ class Report:
     engines: list = field(default_factory=list)
     output_error: float | None = None
     equal_decisions: float | None = None
+    accuracy: float | None = None
+    keras_accuracy: float | None = None
     arena_bytes: int | None = None
 
     @property
@@ -113,6 +117,8 @@ class Report:
         if self.output_error is not None:
             decisions = "" if self.equal_decisions is None else f", {self.equal_decisions:.1%} equal decisions"
             lines.append(f"  outputs in {', '.join(self.engines)}: mean error {self.output_error:.2g}{decisions}")
+        if self.accuracy is not None:
+            lines.append(f"  accuracy on representative data: {self.accuracy:.2%} (Keras {self.keras_accuracy:.2%})")
         if self.arena_bytes is not None:
             lines.append(f"  TensorFlow Lite Micro arena: {self.arena_bytes:,} bytes")
         lines.append(f"  ops to register: {', '.join(self.inspection.register)}")

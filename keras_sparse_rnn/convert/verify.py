@@ -92,18 +92,45 @@ def _steps(seen, go_backwards):
             yield x[t], [state[t] for state in before], [state[t] for state in states]
 
 
-def verify_outputs(converted, data, expected):
+def check_labels(labels, outputs):
+    """The labels as integers, checked against Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
+    labels = np.asarray(labels)
+    if len(outputs) != 1 or outputs[0].ndim < 3 or outputs[0].shape[-1] < 2:
+        raise ValueError(
+            "representative_labels need a model of one output with a value for each class; given one with outputs of "
+            f"the shapes {[array.shape[2:] for array in outputs]}."
+        )
+    samples, classes = len(outputs[0]), outputs[0].shape[-1]
+    decisions = outputs[0][..., 0].size // samples
+    allowed = [(samples,), (samples, decisions)]
+    if labels.shape not in allowed or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(
+            f"representative_labels must be integers of the shape {allowed[0]} or {allowed[1]}; given: {labels.shape} "
+            f"of {labels.dtype}."
+        )
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(
+            f"representative_labels must be from 0 to {classes - 1}; given: {labels.min()} to {labels.max()}."
+        )
+    return labels
+
+
+def verify_outputs(converted, data, expected, labels=None):
     """Runs the whole model in the interpreters, compares its outputs with Keras's and fills `converted.report`.
 
     Args:
         converted: The `ConvertedModel`.
         data, expected: Its inputs and Keras's outputs, lists of arrays `(samples, chunks, ...)`.
+        labels: Of the samples, as `check_labels` gives them; None where there are none.
 
     Raises:
         VerificationError: The outputs have little to do with Keras's.
     """
     report = converted.report
-    data, expected = [array[:_SAMPLES] for array in data], [array[:_SAMPLES] for array in expected]
+    if labels is None:
+        data, expected = [array[:_SAMPLES] for array in data], [array[:_SAMPLES] for array in expected]
+    else:
+        report.keras_accuracy = _accuracy(expected[0], labels)
     expected = [array.reshape(-1, *array.shape[2:]) for array in expected]
     engines = ["litert"]
     if report.target == "tflm" and importlib.util.find_spec("tflite_micro"):
@@ -113,10 +140,19 @@ def verify_outputs(converted, data, expected):
         outputs = _run(engine, data)
         for tensor, ours, keras in zip(engine.outputs, outputs, expected, strict=True):
             _compare(report, name, tensor, ours, keras)
+        if labels is not None:
+            accuracy = _accuracy(outputs[0], labels)
+            report.accuracy = accuracy if report.accuracy is None else min(report.accuracy, accuracy)
         report.engines.append(name)
     converted.reset()
     if "tflm" in engines:
         report.arena_bytes = converted.engine("tflm").memory["arena_size"]
+
+
+def _accuracy(outputs, labels):
+    """Share of right decisions; the last one of each sample where `labels` has one axis."""
+    decisions = outputs.argmax(axis=-1).reshape(len(labels), -1)
+    return float(np.mean(decisions == labels if labels.ndim == 2 else decisions[:, -1] == labels))
 
 
 def _run(engine, data):

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
@@ -158,6 +159,35 @@ def test_verification_finds_a_range_ruined_by_an_outlier(classifier):
     x = sequences()
     with pytest.raises(ksr.VerificationError, match="representative_data"):
         ksr.convert(classifier, np.concatenate([x, x[:1] * 1e3]))
+
+
+def test_accuracy_on_labels(classifier):
+    """Of 60 samples, more than the outputs are otherwise compared on; the figures by Keras's own metric."""
+    x = sequences(60)
+    labels = classifier.predict(x, verbose=0).argmax(axis=1)
+    labels[::3] = (labels[::3] + 1) % 5
+    converted = ksr.convert(classifier, x, representative_labels=labels)
+    accuracy = keras.metrics.SparseCategoricalAccuracy()
+    assert converted.report.keras_accuracy == pytest.approx(float(accuracy(labels, classifier.predict(x, verbose=0))))
+    assert converted.report.keras_accuracy == pytest.approx(2 / 3)
+    accuracy.reset_state()
+    assert converted.report.accuracy == pytest.approx(float(accuracy(labels, converted.predict(x))))
+    assert "(Keras 66.67%)" in str(converted.report)
+    assert ksr.convert(classifier, x).report.accuracy is None
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+def test_accuracy_of_decisions_at_each_step(stateful):
+    keras.utils.set_random_seed(2)
+    model = keras.Sequential([keras.Input((12, 7)), keras.layers.GRU(6, return_sequences=True), Dense(3)])
+    x = sequences(8)
+    labels = model.predict(x, verbose=0).argmax(axis=2)
+    labels[:, :3] = (labels[:, :3] + 1) % 3
+    convert = partial(ksr.convert, model, x, weights="float32", stateful=stateful, time_steps=4 if stateful else None)
+    report = convert(representative_labels=labels).report
+    assert report.accuracy == report.keras_accuracy == 0.75
+    report = convert(representative_labels=labels[:, -1]).report
+    assert report.accuracy == report.keras_accuracy == 1
 
 
 def test_percentile_leaves_outliers_out(classifier):

@@ -122,6 +122,22 @@ def test_arguments(model, arguments, message):
         ksr.convert(model, sequences(), **arguments)
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros(23, int), r"integers of the shape \(24,\) or \(24, 1\); given: \(23,\)"),
+        (np.zeros(24), "integers .* of float64"),
+        (np.full(24, 2), "must be from 0 to 1; given: 2 to 2"),
+        (np.full(24, -1), "must be from 0 to 1; given: -1 to -1"),
+    ],
+)
+def test_representative_labels(model, labels, message):
+    with pytest.raises(ValueError, match=message):
+        ksr.convert(model, sequences(), representative_labels=labels)
+    with pytest.raises(ValueError, match="need the representative_data"):
+        ksr.convert(model, weights="float32", representative_labels=labels)
+
+
 def test_input_out_of_all_proportion(model):
     with pytest.raises(ValueError, match=r"'events'.*Normalization"):
         ksr.convert(model, sequences() * 1e9, verify=False)
