@@ -55,6 +55,7 @@ def run(
     labels,
     representative_labels,
     verify,
+    progress,
 ):
     """`ksr.convert` with checked arguments."""
     if keras.backend.backend() != "tensorflow":
@@ -70,6 +71,7 @@ def run(
             "activations. Without them take weights='float32'."
         )
     data = _check_data(cut, representative_data, stateful)
+    progress.show(f"running the Keras model on {len(data[0])} samples")
     calls, outputs = keras.tree.pack_sequence_as(cut.observed, observe(cut.probe, data))
     if representative_labels is not None:
         representative_labels = check_labels(representative_labels, outputs)
@@ -79,19 +81,21 @@ def run(
         tensors += [(call.x, x), (call.y, y)]
     calibration = {id(tensor): within_percentile(_each(array), percentile) for tensor, array in tensors}
 
+    progress.show("TensorFlow Lite's converter, for the layers around the recurrent ones")
     rest = lower(cut, calibration if is_int8 else None)
     weights = "int8" if is_int8 else "float32"
     metadata = {"weights": weights, "target": target, "stateful": stateful, "labels": labels and list(labels)}
     metadata["time_steps"] = cut.time_steps
     states = [[within_percentile(state, percentile) for state in seen.states] for seen in observed]
-    file, packed, dense = _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata)
+    file, packed, dense = _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata, progress)
     layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]
     report = Report(weights=weights, target=target, inspection=inspect(file, engines=()), layers=layers, dense=dense)
     converted = ConvertedModel(file, report)
     if verify:
         for call, seen, layer in zip(packed, observed, layers, strict=True):
+            progress.show(f"verifying {layer.name}")
             verify_layer(call, seen, layer)
-        verify_outputs(converted, data, outputs, representative_labels)
+        verify_outputs(converted, data, outputs, representative_labels, progress)
     return converted
 
 
@@ -128,7 +132,7 @@ def _each(chunks):
     return chunks.reshape(-1, *chunks.shape[2:])
 
 
-def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata):
+def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata, progress):
     """The file's bytes, the `PackedCall`s, and the `DenseReport`s."""
     writer = ModelWriter(rest.data)
     numbers = {}  # id of a symbolic tensor -> its number in the file
@@ -147,6 +151,7 @@ def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, met
 
     packed = []
     for call, seen in zip(cut.calls, states, strict=True):
+        progress.show(f"packing {call.layer.name}")
         x, y = number_of(call.x, f"{call.layer.name}/input"), number_of(call.y, f"{call.layer.name}/output")
         scales = [Scale(*writer.scale_of(number)) for number in (x, y)] if is_int8 else None
         packed.append(_pack_smallest(call.layer, scales, seen, (block_size,) if block_size else BLOCKS))

@@ -115,13 +115,14 @@ def check_labels(labels, outputs):
     return labels
 
 
-def verify_outputs(converted, data, expected, labels=None):
+def verify_outputs(converted, data, expected, labels, progress):
     """Runs the whole model in the interpreters, compares its outputs with Keras's and fills `converted.report`.
 
     Args:
         converted: The `ConvertedModel`.
         data, expected: Its inputs and Keras's outputs, lists of arrays `(samples, chunks, ...)`.
         labels: Of the samples, as `check_labels` gives them; None where there are none.
+        progress: A `Progress`.
 
     Raises:
         VerificationError: The outputs have little to do with Keras's.
@@ -136,6 +137,7 @@ def verify_outputs(converted, data, expected, labels=None):
     if report.target == "tflm" and importlib.util.find_spec("tflite_micro"):
         engines.append("tflm")
     for name in engines:
+        progress.show(f"running {len(data[0])} samples in {name}")
         engine = converted.engine(name)
         outputs = _run(engine, data)
         for tensor, ours, keras in zip(engine.outputs, outputs, expected, strict=True):
