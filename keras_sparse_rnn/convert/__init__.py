@@ -43,7 +43,9 @@ def convert(
             activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
             inputs' names. With `weights="float32"` it is optional and serves to verify.
         weights: `"int8"` (int8 weights and activations, int16 states) or `"float32"`.
-        target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`.
+        target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`. Pruned dense layers are stored
+            sparse where that is smaller: for TFLM as KsrSparseDense, for LiteRT in its own encoding, which nothing else
+            reads, and only in float32 with a number of inputs that is a multiple of 4 (blocks of 1x4 along the inputs).
         time_steps: Length of an input, where the model leaves it open; with `stateful=True` the steps of one inference,
             by default 1, whatever length the model has.
         stateful: Whether the recurrent layers go on from one inference to the next, for streams: their states are kept

@@ -79,6 +79,17 @@ class ModelWriter:
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
+    def add_sparse(self, name, shape, values, sparsity):
+        """Adds a constant tensor of a sparse encoding: the values stored and `SparsityParametersT`; its number."""
+        number = self.add_tensor(name, shape, values.dtype, data=values)
+        self._graph.tensors[number].sparsity = sparsity
+        return number
+
+    def require_version(self, op, version):
+        """Notes that an op needs at least this version of its kernel."""
+        code = self._file.operatorCodes[op.opcodeIndex]
+        code.version = max(code.version, version)
+
     def add_recurrent(self, name, op, constants, x, output, *, stateful=False):
         """Adds an op from tensor number `x` to number `output`.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
+from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.lower import lower
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
@@ -158,7 +159,7 @@ def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, met
         writer.add_recurrent(call.layer.name, packed[-1].op, packed[-1].constants, x, y, stateful=stateful)
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
-    dense = pack_sparse_dense(writer) if metadata["target"] == "tflm" else []
+    dense = pack_sparse_dense(writer) if metadata["target"] == "tflm" else pack_litert_sparse(writer)
     kernels = [kernel for call in packed for kernel in call.op.kernels]
     sparsity = 1 - sum(np.count_nonzero(kernel) for kernel in kernels) / sum(kernel.size for kernel in kernels)
     return writer.finish(inputs, outputs, {"version": __version__, "sparsity": sparsity, **metadata}), packed, dense

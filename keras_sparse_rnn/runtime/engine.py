@@ -107,3 +107,13 @@ class Engine(ABC):
                     f"one sample, the same number for each input; given: {values.shape}."
                 )
         return [tensor.quantize(values) for values, tensor in zip(x, self.inputs, strict=True)]
+
+
+def refuse_sparse_encodings(model):
+    """Raises ValueError where weights are in an encoding that all engines but LiteRT would read as garbage."""
+    for tensor in model.tensors:
+        if tensor.data is not None and tensor.data.size != np.prod(tensor.shape, dtype=np.int64):
+            raise ValueError(
+                f"tensor '{tensor.name}' is stored in the sparse encoding of LiteRT, which no other engine reads; take "
+                "the engine 'litert', or convert the model with target=\"tflm\"."
+            )

@@ -5,7 +5,7 @@ from abc import abstractmethod
 import numpy as np
 
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
-from keras_sparse_rnn.runtime.engine import Engine
+from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
 from keras_sparse_rnn.runtime.ops import ALL_OPS
 
 
@@ -13,11 +13,12 @@ class GraphEngine(Engine):
     """Base of the engines that walk the graph themselves.
 
     Raises:
-        ValueError: The model uses an op that neither we nor `builtin_ops` have.
+        ValueError: The model uses an op that neither we nor `builtin_ops` have, or weights in LiteRT's sparse encoding.
     """
 
     def __init__(self, model):
         super().__init__(model)
+        refuse_sparse_encodings(model)
         unknown = sorted(
             {op.name for op in model.operators if op.name not in (ALL_OPS if op.is_custom else BUILTIN_OPS)}
         )

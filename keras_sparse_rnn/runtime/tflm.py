@@ -17,7 +17,7 @@ from functools import cache
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.engine import Engine
+from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
 from keras_sparse_rnn.runtime.native import library_path
 from keras_sparse_rnn.runtime.ops import ALL_OPS
 
@@ -65,7 +65,7 @@ class TFLMEngine(Engine):
         super().__init__(model)
         if arena_size is not None and arena_size < SMALLEST_ARENA:
             raise ValueError(f"arena_size must be at least {SMALLEST_ARENA} bytes; given: {arena_size}.")
-        _refuse_sparse_encodings(model)
+        refuse_sparse_encodings(model)
         _refuse_malformed(model)
         runtime = _import_package()
         registerers = []
@@ -153,15 +153,6 @@ def _unknown_layout():
         f"tflite_micro {__version__} has a layout in memory that this release of keras-sparse-rnn does not know; "
         'pip install "keras-sparse-rnn[tflm]" brings one that it knows.'
     )
-
-
-def _refuse_sparse_encodings(model):
-    for tensor in model.tensors:
-        if tensor.data is not None and tensor.data.size != np.prod(tensor.shape, dtype=np.int64):
-            raise ValueError(
-                f"tensor '{tensor.name}' is stored in the sparse encoding of LiteRT, which TFLM would read as garbage; "
-                'convert the model with target="tflm".'
-            )
 
 
 def _refuse_malformed(model):
