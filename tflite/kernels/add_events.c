@@ -106,10 +106,11 @@ void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t
   for (int32_t j = 0; j < sources;) {
     ksr_event events[SOURCES_AT_ONCE];
     ksr_event *end = events;
-    for (; j < sources && end < events + SOURCES_AT_ONCE; ++j) {
+    const int32_t next = sources - j > SOURCES_AT_ONCE ? j + SOURCES_AT_ONCE : sources;
+    for (; j < next; ++j) {
 #ifdef KSR_HELIUM
       /* Eight at once where none is zero, as in an input that is not held. */
-      while (j + 8 <= sources && end + 8 <= events + SOURCES_AT_ONCE) {
+      while (j + 8 <= next) {
         const int16x8_t values = vsubq_n_s16(vldrbq_s16(x + j), (int16_t)zero_point);
         if (vminavq_s16(UINT16_MAX, values) == 0) break;
         const int16x8x2_t pairs = {{vreinterpretq_s16_u16(vidupq_n_u16((uint32_t)j, 1)),
@@ -118,7 +119,7 @@ void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t
         end += 8;
         j += 8;
       }
-      if (j == sources || end == events + SOURCES_AT_ONCE) break;
+      if (j == next) break;
 #endif
       const int32_t value = x[j] - zero_point;
       if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};

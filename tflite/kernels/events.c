@@ -46,7 +46,7 @@ ksr_event *ksr_events_of(int16_t *cell, const int16_t *threshold, int32_t units,
       if (reset) cell[i] = (int16_t)-(int16_t)below;
     }
     if (below & 0x80000000u) {
-      *event++ = (ksr_event){(uint16_t)(i + 1), (int16_t)(cells >> 16)};
+      *event++ = (ksr_event){(uint16_t)(i | 1), (int16_t)(cells >> 16)};
       if (reset) cell[i + 1] = (int16_t)-(int16_t)(below >> 16);
     }
   }
