@@ -1,5 +1,6 @@
 """Smaller models against the models they come from: Keras itself says whether the outputs are the same."""
 
+import re
 import warnings
 
 import keras
@@ -289,7 +290,7 @@ def test_what_cannot_be_followed_stays_and_is_named():
     text = next(str(warning.message) for warning in caught if warning.category is UserWarning)
     assert "gru: what its units enter cannot be followed: 'norm' (LayerNormalization) may mix features" in text
     assert "both: 'forward_onlstm' (ONLSTM of ONLSTMCell) is not known" in text
-    assert "lstm: what its units enter cannot be followed: 'multiply' (Multiply) may mix" in text
+    assert re.search(r"lstm: what its units enter cannot be followed: 'multiply\w*' \(Multiply\) may mix", text)
     assert "softmax: 'cell' has an activation that may mix units" in text
     assert "last" not in text
     assert [layer.units for layer in smaller.layers[-2:]] == [3, 6]
