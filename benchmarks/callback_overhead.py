@@ -9,6 +9,7 @@ and `every 100` is what a step costs on average if every hundredth is one of the
 """
 
 import argparse
+import re
 import statistics
 import time
 
@@ -40,6 +41,7 @@ def main():
     parser.add_argument("--size", choices=sorted(SIZES), default="M")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=6, help="of each fit")
+    parser.add_argument("--only", default="", metavar="REGEX", help="which callbacks, by the names in the table")
     arguments = parser.parse_args()
     size = SIZES[arguments.size]
     plain = compiled(size)
@@ -47,13 +49,16 @@ def main():
     print(f"{'':36} {'plain ms':>9} {'ratio':>7}")
     ratios = {}
     for label, callback in callbacks().items():
+        if not re.search(arguments.only, label):
+            continue
         model, rounds = compiled(size), []
         for _ in range(arguments.rounds + 1):
             rounds.append([step_time(plain, size, arguments.steps), step_time(model, size, arguments.steps, callback)])
         plain_times, times = np.transpose(rounds[1:])  # the first round compiles
         ratios[label] = statistics.median(times / plain_times)
         print(f"{label:36} {1e3 * statistics.median(plain_times):9.1f} {ratios[label]:7.3f}", flush=True)
-    for method in dict.fromkeys(label.rsplit(", ", 1)[0] for label in ratios):
+    methods = [label.removesuffix(", updating") for label in ratios if label.endswith(", updating")]
+    for method in methods if not arguments.only else []:
         every = ratios[f"{method}, keeping"] * 0.99 + ratios[f"{method}, updating"] * 0.01
         print(f"{method + ', every 100':36} {'':9} {every:7.3f}")
 
