@@ -82,7 +82,7 @@ class Masks:
             for variable in variables:
                 # Not mask * variable: a weight that overflowed would become NaN.
                 value = keras.ops.convert_to_tensor(variable)
-                variable.assign(keras.ops.where(mask, value, keras.ops.zeros_like(value)))
+                variable.assign(keras.ops.where(mask, value, keras.ops.zeros((), variable.dtype)))
 
     @property
     def sparsity(self):
