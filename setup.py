@@ -1,20 +1,27 @@
 """Builds the C core into a plain shared library inside the package; everything else is in setup.cfg."""
 
+import os
 import shutil
 import sys
 from glob import glob
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
 
 class BuildCore(build_ext):
-    """The core has no Python in it: ctypes loads it, so no module initialiser is exported."""
+    """The core has no Python in it: ctypes loads it, so no module initialiser is exported, and its name has no version
+    of Python."""
 
     def get_export_symbols(self, ext):
         return ext.export_symbols
+
+    def get_ext_filename(self, fullname):
+        stem, suffix = os.path.splitext(super().get_ext_filename(fullname))
+        return stem.partition(".")[0] + suffix
 
     def build_extension(self, ext):
         if self.compiler.compiler_type == "msvc":
@@ -36,8 +43,15 @@ class BuildPython(build_py):
             shutil.copytree("tflite", target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.o", "*.so"))
 
 
+class BuildWheel(bdist_wheel):
+    """One wheel for every Python on a platform."""
+
+    def get_tag(self):
+        return "py3", "none", super().get_tag()[2]
+
+
 setup(
-    cmdclass={"build_ext": BuildCore, "build_py": BuildPython},
+    cmdclass={"bdist_wheel": BuildWheel, "build_ext": BuildCore, "build_py": BuildPython},
     ext_modules=[
         Extension(
             "keras_sparse_rnn.runtime._core",

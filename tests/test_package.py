@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import keras
@@ -63,3 +65,37 @@ def test_without_a_compiler_the_package_builds_and_says_what_is_missing(tmp_path
     monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
     with pytest.raises(RuntimeError, match="install gcc or clang"):
         native.library_path()
+
+
+def test_what_is_built(tmp_path):
+    """A wheel for every Python, with the C sources for firmware, the types and no tests; a source archive with all."""
+    command = [sys.executable, "setup.py", "-q"]
+    command += ["egg_info", "--egg-base", tmp_path, "build", "--build-base", tmp_path]
+    command += [
+        "bdist_wheel",
+        "--dist-dir",
+        tmp_path,
+        "--bdist-dir",
+        tmp_path / "wheel",
+        "sdist",
+        "--dist-dir",
+        tmp_path,
+    ]
+    build = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert build.returncode == 0, build.stderr[-2000:]
+    (wheel,), (archive,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
+    assert wheel.name.startswith(f"keras_sparse_rnn-{ksr.__version__}-py3-none-")
+    sources = {
+        str(path.relative_to(ROOT)) for path in (ROOT / "tflite").rglob("*") if path.suffix in (".c", ".h", ".cc")
+    }
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    assert inside >= {source.replace("tflite", "keras_sparse_rnn/tflite_sources", 1) for source in sources}
+    assert inside >= {"keras_sparse_rnn/py.typed", f"keras_sparse_rnn/runtime/{native.library_path().name}"}
+    assert {name.split("/")[0] for name in inside} == {
+        "keras_sparse_rnn",
+        f"keras_sparse_rnn-{ksr.__version__}.dist-info",
+    }
+    with tarfile.open(archive) as file:
+        inside = {name.partition("/")[2] for name in file.getnames()}
+    assert inside >= {*sources, "CHANGES.md", "docs/train.md", "tests/test_package.py"}
+    assert not any(name.endswith((".so", ".pyd")) for name in inside)

@@ -1,7 +1,7 @@
 """Our ops from the compiled C core, by ctypes."""
 
 import ctypes
-import sysconfig
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def library_path():
     Raises:
         RuntimeError: The package was built without a C compiler.
     """
-    path = Path(__file__).with_name("_core" + sysconfig.get_config_var("EXT_SUFFIX"))
+    path = Path(__file__).with_name("_core.pyd" if sys.platform == "win32" else "_core.so")
     if not path.exists():
         raise RuntimeError(
             f"The C core of keras-sparse-rnn is missing ({path.name}): no C compiler was found when the package was "
