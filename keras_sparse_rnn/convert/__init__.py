@@ -17,6 +17,7 @@ def convert(
     *,
     weights="int8",
     target="tflm",
+    batch_size=1,
     time_steps=None,
     stateful=False,
     block_size=None,
@@ -46,6 +47,8 @@ def convert(
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`. Pruned dense layers are stored
             sparse where that is smaller: for TFLM as KsrSparseDense, for LiteRT in its own encoding, which nothing else
             reads, and only in float32 with a number of inputs that is a multiple of 4 (blocks of 1x4 along the inputs).
+        batch_size: Samples of one inference, at least 1. States, with `stateful=True`, are those of as many streams.
+            Plain C firmware takes 1.
         time_steps: Length of an input, where the model leaves it open; with `stateful=True` the steps of one inference,
             by default 1, whatever length the model has.
         stateful: Whether the recurrent layers go on from one inference to the next, for streams: their states are kept
@@ -67,7 +70,7 @@ def convert(
         verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
 
     Returns:
-        A `ConvertedModel` of batch 1 with `.predict`, `.step`, `.reset`, `.save` and `.report`.
+        A `ConvertedModel` with `.predict`, `.step`, `.reset`, `.save` and `.report`.
 
     Raises:
         TypeError: `model` is no Keras model.
@@ -85,6 +88,9 @@ def convert(
     ):
         if value not in allowed:
             raise ValueError(f"{name} must be one of {allowed}; given: {value!r}.")
+    for name, value in (("batch_size", batch_size), ("time_steps", 1 if time_steps is None else time_steps)):
+        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+            raise ValueError(f"{name} must be an integer of at least 1; given: {value!r}.")
     if isinstance(percentile, bool) or not isinstance(percentile, numbers.Real) or not 50 < percentile <= 100:
         raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
     if representative_labels is not None and (representative_data is None or not verify):
@@ -96,6 +102,7 @@ def convert(
         representative_data,
         weights == "int8",
         target,
+        batch_size,
         time_steps,
         stateful,
         block_size,

@@ -80,12 +80,9 @@ class ConvertedModel:
                 f"x and expected must have the same samples and steps, a multiple of {chunk} and at least "
                 f"parts={parts}; given: {x.shape} and {expected.shape}."
             )
-        error = []
-        for sequence, wanted in zip(x, expected, strict=True):
-            loaded.reset()
-            steps = [loaded.step(sequence[first : first + chunk]) for first in range(0, len(sequence), chunk)]
-            error.append(np.abs(np.concatenate(steps) - wanted).reshape(len(sequence), -1).mean(axis=1))
-        return np.array([part.mean() for part in np.array_split(np.mean(error, axis=0), parts)])
+        (outputs,) = loaded.run_chunks([x.reshape(len(x), -1, chunk, *x.shape[2:])])
+        error = np.abs(outputs.reshape(expected.shape) - expected).reshape(*expected.shape[:2], -1).mean(axis=(0, 2))
+        return np.array([part.mean() for part in np.array_split(error, parts)])
 
     def save(self, path):
         """Writes the `.tflite` file; an existing file is replaced at once or not at all.

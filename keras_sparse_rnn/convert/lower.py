@@ -59,7 +59,7 @@ def _to_tflite(model, inputs, calibration):
         converter = tf.lite.TFLiteConverter.from_keras_model(model)
         if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: _samples(inputs, calibration)
+            converter.representative_dataset = lambda: _batches(inputs, calibration)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.int8
         try:
@@ -71,10 +71,12 @@ def _to_tflite(model, inputs, calibration):
             ) from error
 
 
-def _samples(inputs, calibration):
-    count = min(len(calibration[id(tensor)]) for tensor in inputs.values())
-    for i in range(count):
-        yield {name: np.asarray(calibration[id(tensor)][i : i + 1], tensor.dtype) for name, tensor in inputs.items()}
+def _batches(inputs, calibration):
+    """The values of each input, as many samples at a time as the model takes."""
+    columns = {name: (np.asarray(calibration[id(t)], t.dtype), t.shape) for name, t in inputs.items()}
+    size = max(shape[0] for _, shape in columns.values())
+    for first in range(0, min(len(values) for values, _ in columns.values()), size):
+        yield {name: np.resize(values[first : first + size], shape) for name, (values, shape) in columns.items()}
 
 
 @contextlib.contextmanager

@@ -102,7 +102,8 @@ class ModelWriter:
         """
         added = schema.OperatorT()
         states = op.states((self.scale_of(x) or (1.0,))[0]) if stateful else []
-        states = [self._add_variable(f"{name}/{state.name}", state) for state in states]
+        batch = self._graph.tensors[x].shape[0]
+        states = [self._add_variable(f"{name}/{state.name}", batch, state) for state in states]
         constants = self._add_constants(name, op, constants)
         added.inputs = [x, *constants, *states]
         added.outputs = [output]
@@ -157,9 +158,9 @@ class ModelWriter:
         operator.opcodeIndex = self._custom_code(op.NAME)
         operator.customOptions = np.frombuffer(op.options.to_bytes(), np.uint8)
 
-    def _add_variable(self, name, tensor):
+    def _add_variable(self, name, batch, tensor):
         scale = None if tensor.scale is None else (tensor.scale, tensor.zero_point)
-        number = self.add_tensor(name, tensor.shape, tensor.dtype, scale=scale)
+        number = self.add_tensor(name, (batch, *tensor.shape[1:]), tensor.dtype, scale=scale)
         self._graph.tensors[number].isVariable = True
         return number
 

@@ -49,6 +49,7 @@ def run(
     representative_data,
     is_int8,
     target,
+    batch_size,
     time_steps,
     stateful,
     block_size,
@@ -65,7 +66,7 @@ def run(
             "model (model.save), and load and convert it in a process started with KERAS_BACKEND=tensorflow."
         )
     load_library()
-    cut = plan(model, time_steps, stateful)
+    cut = plan(model, time_steps, stateful, batch_size)
     if is_int8 and representative_data is None:
         raise ValueError(
             "weights='int8' needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
@@ -86,7 +87,7 @@ def run(
     rest = lower(cut, calibration if is_int8 else None)
     weights = "int8" if is_int8 else "float32"
     metadata = {"weights": weights, "target": target, "stateful": stateful, "labels": labels and list(labels)}
-    metadata["time_steps"] = cut.time_steps
+    metadata |= {"batch_size": batch_size, "time_steps": cut.time_steps}
     states = [[within_percentile(state, percentile) for state in seen.states] for seen in observed]
     file, packed, dense = _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata, progress)
     layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]

@@ -55,7 +55,7 @@ class Plan:
     """A model, cut at its recurrent layers.
 
     Attributes:
-        inputs, outputs: Symbolic tensors of the model, of batch 1.
+        inputs, outputs: Symbolic tensors of the model, of the batch of one inference.
         input_names, output_names: What the signature calls them.
         calls: The `RecurrentCall`s in the order of execution.
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
@@ -79,13 +79,14 @@ class Plan:
     time_steps: int
 
 
-def plan(model, time_steps=None, stateful=False):
+def plan(model, time_steps=None, stateful=False, batch_size=1):
     """Cuts a Sequential or Functional model at its recurrent layers.
 
     Args:
         model: The Keras model.
         time_steps: Length of the time axis where the model leaves it open, or, with `stateful`, of a chunk.
         stateful: Whether the recurrent layers go on from one inference to the next.
+        batch_size: Samples of one inference.
 
     Returns:
         A `Plan`.
@@ -114,7 +115,9 @@ def plan(model, time_steps=None, stateful=False):
     dtypes = [tensor.dtype for tensor in model.inputs]
 
     walk = _Walk(stateful)
-    inputs = [keras.Input(batch_shape=(1, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)]
+    inputs = [
+        keras.Input(batch_shape=(batch_size, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
+    ]
     outputs = walk(model, inputs)
     walk.check_read(outputs)
     if not walk.calls:
@@ -297,7 +300,7 @@ class _Walk:
         return self._apply(merges[layer.merge_mode], *results) if layer.merge_mode else results
 
     def _time_distributed(self, layer, x):
-        """With the steps as a batch: the rest has batch 1 otherwise."""
+        """With the steps as a batch."""
         if isinstance(layer, keras.layers.Dense):
             return self._call(layer, x)
         if isinstance(layer, (keras.Model, keras.layers.RNN, keras.layers.Wrapper)):

@@ -139,7 +139,7 @@ def verify_outputs(converted, data, expected, labels, progress):
     for name in engines:
         progress.show(f"running {len(data[0])} samples in {name}")
         engine = converted.engine(name)
-        outputs = _run(engine, data)
+        outputs = [array.reshape(-1, *array.shape[2:]) for array in engine.run_chunks(data)]
         for tensor, ours, keras in zip(engine.outputs, outputs, expected, strict=True):
             _compare(report, name, tensor, ours, keras)
         if labels is not None:
@@ -155,17 +155,6 @@ def _accuracy(outputs, labels):
     """Share of right decisions; the last one of each sample where `labels` has one axis."""
     decisions = outputs.argmax(axis=-1).reshape(len(labels), -1)
     return float(np.mean(decisions == labels if labels.ndim == 2 else decisions[:, -1] == labels))
-
-
-def _run(engine, data):
-    """Each output for each chunk of each sample, real, on one axis."""
-    results = []
-    for sample in zip(*data, strict=True):
-        engine.reset()
-        for chunk in zip(*sample, strict=True):
-            outputs = engine.step(list(chunk))
-            results.append([outputs] if len(engine.outputs) == 1 else outputs)
-    return [np.stack(parts) for parts in zip(*results, strict=True)]
 
 
 def _compare(report, engine, tensor, ours, keras):

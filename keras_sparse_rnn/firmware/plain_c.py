@@ -46,6 +46,11 @@ class PlainC:
                 f"plain C takes models with one input and one output; given: {len(model.inputs)} and "
                 f"{len(model.outputs)}. Take framework='tflm-cmake'."
             )
+        if model.inputs[0].shape[:1] not in ((), (1,)):
+            raise ValueError(
+                f"plain C takes models of batch 1; given: batch {model.inputs[0].shape[0]}. Convert with batch_size=1, "
+                "or take framework='tflm-cmake'."
+            )
         for op in model.operators:
             if op.name not in (ALL_OPS if op.is_custom else LAYERS):
                 raise ValueError(

@@ -34,17 +34,22 @@ class Engine(ABC):
         """Clears the state that variable tensors keep between inferences."""
 
     @property
+    def batch_size(self):
+        """Samples of one inference."""
+        return self.inputs[0].shape[0] if self.inputs[0].shape else 1
+
+    @property
     def memory(self):
         """Bytes of working memory by part, as far as the engine can tell; `{}` where it cannot."""
         return {}
 
     def predict(self, x):
-        """Runs the model on each sample, from a clear state.
+        """Runs the model on each sample, from a clear state; a model of batch B takes B samples at a time.
 
         Args:
-            x: Array `(samples, *shape of one input without its batch axis)`, or for several inputs a list of such
-                arrays in the order of `inputs` or a dict by their names. Real values are quantized where the model's
-                input is; values that have the input's dtype already are taken as they are.
+            x: Array `(samples, *shape of one input without its batch axis)`, any number of samples, or for several
+                inputs a list of such arrays in the order of `inputs` or a dict by their names. Real values are
+                quantized where the model's input is; values that have the input's dtype already are taken as they are.
 
         Returns:
             Array `(samples, ...)` of real values (float32), or a list of them where the model has several outputs.
@@ -52,11 +57,28 @@ class Engine(ABC):
         Raises:
             ValueError: The number of inputs or a shape does not fit.
         """
+        outputs = self.run_chunks([values[:, None] for values in self._columns(self._arrays(x))])
+        outputs = [values[:, 0] for values in outputs]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def run_chunks(self, x):
+        """Runs sequences chunk by chunk, each sequence from a clear state.
+
+        Args:
+            x: For each input an array `(samples, chunks, *its shape without its batch axis)`, as `predict` takes them.
+
+        Returns:
+            For each output an array of real values (float32), `(samples, chunks, *its shape without its batch axis)`.
+        """
+        samples, chunks = x[0].shape[:2]
         results = []
-        for sample in zip(*self._columns(self._arrays(x)), strict=True):
+        for first in range(0, samples, self.batch_size):
+            batch = [values[first : first + self.batch_size] for values in x]
+            batch = [np.resize(values, (self.batch_size, *values.shape[1:])) for values in batch]  # the last one too
             self.reset()
-            results.append(self.invoke([value[None] for value in sample]))
-        return self._real([np.concatenate(parts) for parts in zip(*results, strict=True)])
+            steps = [self.invoke(self._columns([values[:, i] for values in batch])) for i in range(chunks)]
+            results.append([np.stack(parts, axis=1) for parts in zip(*steps, strict=True)])
+        return self._real([np.concatenate(parts)[:samples] for parts in zip(*results, strict=True)])
 
     def step(self, x):
         """Goes on by one inference from the state that the one before has left: a step, or a chunk, of a stream.
@@ -66,24 +88,30 @@ class Engine(ABC):
 
         Args:
             x: Array of the shape of one input without its batch axis, `(time_steps, ...)`; where time_steps is 1, that
-                axis may be left out. A list or dict of arrays for several inputs, as in `predict`.
+                axis may be left out. A model of batch B > 1 takes B streams at once, `(B, time_steps, ...)`. A list or
+                dict of arrays for several inputs, as in `predict`.
 
         Returns:
-            Real values (float32) of the output's shape without its batch axis, or a list of them.
+            Real values (float32) of the output's shape, without its batch axis where that is 1, or a list of them.
 
         Raises:
             ValueError: The number of inputs or a shape does not fit.
         """
         arrays = self._arrays(x)
         for i, (values, tensor) in enumerate(zip(arrays, self.inputs, strict=True)):
-            is_one_step = tensor.shape[1:2] == (1,) and values.shape == tensor.shape[2:]
-            arrays[i] = values[None, None] if is_one_step else values[None]
-        outputs = self.invoke(self._columns(arrays))
-        return self._real([values[0] for values in outputs])
+            batch = values[None] if self.batch_size == 1 else values
+            is_one_step = tensor.shape[1:2] == (1,) and batch.shape[1:] == tensor.shape[2:]
+            arrays[i] = batch[:, None] if is_one_step else batch
+        columns = self._columns(arrays)
+        if len(columns[0]) != self.batch_size:
+            raise ValueError(f"x must hold {self.batch_size} streams, as many as the model; given: {len(columns[0])}.")
+        outputs = self._real(self.invoke(columns))
+        if self.batch_size == 1:
+            outputs = [values[0] for values in outputs]
+        return outputs[0] if len(outputs) == 1 else outputs
 
     def _real(self, outputs):
-        outputs = [tensor.dequantize(values) for tensor, values in zip(self.outputs, outputs, strict=True)]
-        return outputs[0] if len(outputs) == 1 else outputs
+        return [tensor.dequantize(values) for tensor, values in zip(self.outputs, outputs, strict=True)]
 
     def _arrays(self, x):
         """One array for each input, in their order."""

@@ -94,7 +94,8 @@ class Model:
         inputs, outputs: Tuples of `TensorInfo`.
         input_indices, output_indices: Their numbers in `tensors`.
         metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "target", "stateful",
-            "time_steps", "sparsity" (share of zeros in the recurrent weights) and "labels"; `{}` for other files.
+            "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and "labels"; `{}` for
+            other files.
 
     Raises:
         ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph).

@@ -31,11 +31,14 @@ class ReferenceEngine(NativeEngine):
         run = self._definitions[op]
         given = inputs[1 + len(run.CONSTANTS) :]
         tensors = run.states()
-        stored = [tensor.zeros() if array is None else array for tensor, array in zip_longest(tensors, given)]
+        stored = [
+            np.repeat(tensor.zeros(), len(inputs[0]), axis=0) if array is None else array
+            for tensor, array in zip_longest(tensors, given)
+        ]
         zeros = [tensor.zero_point or 0 for tensor in tensors]
         wide = np.int64 if run.is_int8 else np.float32
-        state = {t.name: s.reshape(-1).astype(wide) - zero for t, s, zero in zip(tensors, stored, zeros, strict=True)}
-        output = run.invoke(inputs[0], state)
+        states = {t.name: s.astype(wide) - zero for t, s, zero in zip(tensors, stored, zeros, strict=True)}
+        output = run.invoke(inputs[0], states)
         for tensor, array, zero in zip(tensors, stored, zeros, strict=True):
-            array[...] = (state[tensor.name] + zero).reshape(array.shape)
+            array[...] = states[tensor.name] + zero
         return [output]

@@ -130,7 +130,7 @@ def test_inputs_without_time_are_the_same_in_every_chunk():
     [
         (lambda: GRU(4, go_backwards=True, name="back"), {}, "'back' has go_backwards=True; .* with stateful=True"),
         (lambda: GRU(4), {"time_steps": 5}, r"samples, a multiple of 5 steps, 7\).*given: \(24, 12, 7\)"),
-        (lambda: GRU(4), {"time_steps": 0}, "known shape.*time_steps 0"),
+        (lambda: GRU(4), {"time_steps": 0}, "time_steps must be an integer of at least 1; given: 0"),
     ],
 )
 def test_refusals(layer, arguments, message):

@@ -61,3 +61,25 @@ def test_a_stream_in_chunks_is_the_whole(seed, kind, cut, engine):
         chunks = [loaded.invoke([padded[None, t : t + cut]])[0][0] for t in range(0, len(padded), cut)]
         np.testing.assert_array_equal(np.concatenate(chunks)[:steps], ours(op.x), op.label)
         loaded.reset()
+
+
+@few
+@given(seed=seeds, kind=st.sampled_from(KINDS), batch=st.integers(2, 5), stateful=st.booleans())
+def test_a_batch_is_its_samples(seed, kind, batch, stateful):
+    """Sample by sample what the definition gives for each alone; with states each of its own."""
+    op = random_op(seed, kind=kind)
+    rng, (steps, inputs) = np.random.default_rng(seed), op.x.shape
+    x = np.stack([op.x, *rng.integers(-128, 128, (batch - 1, steps, inputs)).astype(np.int8)])
+    writer = ModelWriter()
+    x_number = writer.add_tensor("x", x.shape, np.int8, scale=(1 / 64, op.op.options.x_zero_point))
+    shape = (batch, *op.output_shape[1:])
+    y = writer.add_tensor("y", shape, np.int8, scale=(1 / 128, op.op.options.output_zero_point))
+    writer.add_recurrent("op", op.op, op.constants, x_number, y, stateful=stateful)
+    model = writer.finish({"x": x_number}, {"y": y})
+    engines = {name: runtime.load(model, name) for name in ("native", "reference", "litert")}
+    states = [{t.name: np.zeros(t.shape[1], np.int64) for t in op.op.states()} for _ in range(batch)]
+    for _ in range(2):
+        rows = [op.op(sample, state if stateful else None) for sample, state in zip(x, states, strict=True)]
+        expected = np.stack(rows if op.op.options.return_sequences else [row[-1] for row in rows])
+        for name, engine in engines.items():
+            np.testing.assert_array_equal(engine.invoke([x])[0], expected, f"{name}, {op.label}")

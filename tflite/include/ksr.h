@@ -22,8 +22,8 @@ extern "C" {
   X(KSR_BAD_INPUT_COUNT, "inputs: wrong number of tensors")                                 \
   X(KSR_BAD_OUTPUT_COUNT, "outputs: wrong number of tensors")                               \
   X(KSR_BAD_TYPE, "tensor type: float32 throughout (unless left out of the build), or int8 with its int16 and int32 parts") \
-  X(KSR_BAD_X, "x: shape must be (1, steps, inputs)")                                       \
-  X(KSR_BAD_OUTPUT, "output: shape must be (1, steps, units) or (1, units)")                \
+  X(KSR_BAD_X, "x: shape must be (batch, steps, inputs)")                                   \
+  X(KSR_BAD_OUTPUT, "output: shape must be (batch, steps, units) or (batch, units)")        \
   X(KSR_BAD_KERNEL, "kernel: size, row pointers or block index out of range, or not aligned to 4 bytes")               \
   X(KSR_BAD_RECURRENT_KERNEL, "recurrent kernel: size, row pointers or block index out of range") \
   X(KSR_BAD_CANDIDATE_KERNEL, "candidate kernel: needed with the reset before the product and only then; else size, " \

@@ -1,14 +1,14 @@
-/* What the recurrent ops have in common: batch 1, over a whole sequence or a chunk of it.
+/* What the recurrent ops have in common: over whole sequences, a batch of B, or a chunk of them.
  *
  * Inputs                 int8 model           float32 model
- *   0 x                  int8 (1, T, I)       float32
+ *   0 x                  int8 (B, T, I)       float32
  *   1-3 kernel           int8 values, uint8 index, uint16 or uint32 rows (ksr_matrix.h); values float32
  *   4-6 recurrent kernel likewise
  *   7 bias               int32 (4 * stride)   float32     what the accumulators start from, slot by slot
  *   8 input threshold    uint8 (I)            float32     absent: x is not held
  *   9-  what each op has besides, and last its states: variable tensors, or absent and then zero at each start
- *       last of all, where x is held: held x, int8 (I) with the zero point of x, and sums, int32 (4 * stride); float32
- * Output                 int8 (1, T, U) or (1, U)   float32
+ *       last of all, where x is held: held x, int8 (B, I) with the zero point of x, and sums, int32 (B, 4 * stride); float32
+ * Output                 int8 (B, T, U) or (B, U)   float32
  *
  * Only rows whose source is non-zero are visited, and in them only stored blocks.
  *

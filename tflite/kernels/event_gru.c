@@ -4,12 +4,12 @@
 
 enum { THRESHOLD = KSR_OWN_INPUTS, STATE_Y, STATE_C, STATE_TRACE, INPUTS = STATE_TRACE + 3 };
 
-/* Fills `gru` from a node; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, ksr_event_gru_node *gru) {
+/* Fills `gru` from a node, for one sample of the batch; on anything wrong the status names it. */
+static ksr_status read_node(const ksr_node *node, int32_t sample, ksr_event_gru_node *gru) {
   const ksr_slots kernel = {3, 2}, recurrent_kernel = {3, 3};
   ksr_recurrent *r = &gru->recurrent;
   const ksr_event_gru_options *o = &gru->options;
-  ksr_status status = ksr_recurrent_read(r, node, &gru->options, sizeof(gru->options), THRESHOLD + 1, INPUTS);
+  ksr_status status = ksr_recurrent_read(r, node, sample, &gru->options, sizeof(gru->options), THRESHOLD + 1, INPUTS);
   if (status != KSR_OK) return status;
   if (!ksr_is_within(o->readout, KSR_READOUT_EVENT, KSR_READOUT_TRACE) || (o->reset & ~1) || o->trace_rate < 0) {
     return KSR_BAD_OPTIONS;
@@ -31,7 +31,7 @@ static ksr_status read_node(const ksr_node *node, ksr_event_gru_node *gru) {
 
 static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
   ksr_event_gru_node gru;
-  ksr_status status = read_node(node, &gru);
+  ksr_status status = read_node(node, 0, &gru);
   if (status == KSR_OK) status = ksr_recurrent_check(&gru.recurrent, node);
   if (status != KSR_OK) return status;
 #if KSR_WITH_FLOAT32
@@ -50,12 +50,14 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 
 static void invoke(const ksr_node *node, void *scratch) {
   ksr_event_gru_node gru;
-  if (read_node(node, &gru) != KSR_OK) return;
-  ksr_recurrent_begin(&gru.recurrent, scratch);
-  if (gru.recurrent.is_int8) ksr_event_gru_run_i8(&gru, scratch);
+  for (int32_t sample = 0; sample < ksr_recurrent_samples(node); ++sample) {
+    if (read_node(node, sample, &gru) != KSR_OK) return;
+    ksr_recurrent_begin(&gru.recurrent, scratch);
+    if (gru.recurrent.is_int8) ksr_event_gru_run_i8(&gru, scratch);
 #if KSR_WITH_FLOAT32
-  if (!gru.recurrent.is_int8) ksr_event_gru_run_f32(&gru, scratch);
+    if (!gru.recurrent.is_int8) ksr_event_gru_run_f32(&gru, scratch);
 #endif
+  }
 }
 
 const ksr_op ksr_event_gru = {"KsrEventGru", prepare, invoke};

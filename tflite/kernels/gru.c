@@ -31,10 +31,10 @@ static ksr_status read_holds(const ksr_node *node, ksr_gru_node *gru) {
   return ksr_recurrent_read_state(r, node, STATE_HELD_H, KSR_INT16, &gru->held_h) ? KSR_OK : KSR_BAD_STATE;
 }
 
-/* Fills `gru` from a node; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, ksr_gru_node *gru) {
+/* Fills `gru` from a node, for one sample of the batch; on anything wrong the status names it. */
+static ksr_status read_node(const ksr_node *node, int32_t sample, ksr_gru_node *gru) {
   ksr_recurrent *r = &gru->recurrent;
-  ksr_status status = ksr_recurrent_read(r, node, &gru->options, sizeof(gru->options), KSR_BIAS + 1, INPUTS);
+  ksr_status status = ksr_recurrent_read(r, node, sample, &gru->options, sizeof(gru->options), KSR_BIAS + 1, INPUTS);
   if (status != KSR_OK) return status;
   const int32_t reset_after = gru->options.reset_after;
   if (reset_after & ~1) return KSR_BAD_OPTIONS;
@@ -54,7 +54,7 @@ static ksr_status read_node(const ksr_node *node, ksr_gru_node *gru) {
 
 static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
   ksr_gru_node gru;
-  ksr_status status = read_node(node, &gru);
+  ksr_status status = read_node(node, 0, &gru);
   if (status == KSR_OK) status = ksr_recurrent_check(&gru.recurrent, node);
   if (status != KSR_OK) return status;
   if (!gru.options.reset_after && !ksr_matrix_check(&gru.candidate_kernel, node->inputs[CANDIDATE_KERNEL].dims[0])) {
@@ -69,12 +69,14 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 
 static void invoke(const ksr_node *node, void *scratch) {
   ksr_gru_node gru;
-  if (read_node(node, &gru) != KSR_OK) return;
-  ksr_recurrent_begin(&gru.recurrent, scratch);
-  if (gru.recurrent.is_int8) ksr_gru_run_i8(&gru, scratch);
+  for (int32_t sample = 0; sample < ksr_recurrent_samples(node); ++sample) {
+    if (read_node(node, sample, &gru) != KSR_OK) return;
+    ksr_recurrent_begin(&gru.recurrent, scratch);
+    if (gru.recurrent.is_int8) ksr_gru_run_i8(&gru, scratch);
 #if KSR_WITH_FLOAT32
-  if (!gru.recurrent.is_int8) ksr_gru_run_f32(&gru, scratch);
+    if (!gru.recurrent.is_int8) ksr_gru_run_f32(&gru, scratch);
 #endif
+  }
 }
 
 const ksr_op ksr_gru = {"KsrGru", prepare, invoke};

@@ -4,11 +4,11 @@
 
 enum { STATE_H = KSR_OWN_INPUTS, STATE_C, STATE_HELD_X, STATE_SUMS, INPUTS };
 
-/* Fills `lstm` from a node; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, ksr_lstm_node *lstm) {
+/* Fills `lstm` from a node, for one sample of the batch; on anything wrong the status names it. */
+static ksr_status read_node(const ksr_node *node, int32_t sample, ksr_lstm_node *lstm) {
   const ksr_slots slots = {4, 3};
   ksr_recurrent *r = &lstm->recurrent;
-  ksr_status status = ksr_recurrent_read(r, node, &lstm->options, sizeof(lstm->options), KSR_BIAS + 1, INPUTS);
+  ksr_status status = ksr_recurrent_read(r, node, sample, &lstm->options, sizeof(lstm->options), KSR_BIAS + 1, INPUTS);
   if (status != KSR_OK) return status;
   if (!ksr_is_within(lstm->options.cell_bits, 0, r->is_int8 ? 7 : 0)) return KSR_BAD_OPTIONS;
   status = ksr_recurrent_read_weights(r, node, slots, slots);
@@ -22,7 +22,7 @@ static ksr_status read_node(const ksr_node *node, ksr_lstm_node *lstm) {
 
 static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
   ksr_lstm_node lstm;
-  ksr_status status = read_node(node, &lstm);
+  ksr_status status = read_node(node, 0, &lstm);
   if (status == KSR_OK) status = ksr_recurrent_check(&lstm.recurrent, node);
   if (status != KSR_OK) return status;
   /* The states too, in case they have no tensors. */
@@ -33,12 +33,14 @@ static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
 
 static void invoke(const ksr_node *node, void *scratch) {
   ksr_lstm_node lstm;
-  if (read_node(node, &lstm) != KSR_OK) return;
-  ksr_recurrent_begin(&lstm.recurrent, scratch);
-  if (lstm.recurrent.is_int8) ksr_lstm_run_i8(&lstm, scratch);
+  for (int32_t sample = 0; sample < ksr_recurrent_samples(node); ++sample) {
+    if (read_node(node, sample, &lstm) != KSR_OK) return;
+    ksr_recurrent_begin(&lstm.recurrent, scratch);
+    if (lstm.recurrent.is_int8) ksr_lstm_run_i8(&lstm, scratch);
 #if KSR_WITH_FLOAT32
-  if (!lstm.recurrent.is_int8) ksr_lstm_run_f32(&lstm, scratch);
+    if (!lstm.recurrent.is_int8) ksr_lstm_run_f32(&lstm, scratch);
 #endif
+  }
 }
 
 const ksr_op ksr_lstm = {"KsrLstm", prepare, invoke};

@@ -53,8 +53,13 @@ static int integers_are_valid(const ksr_recurrent_options *o) {
          is_rescaling(o->output) && ksr_is_within(o->output_zero_point, -128, 127);
 }
 
-ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, void *options, uint32_t size,
-                              int32_t required, int32_t allowed) {
+/* What a tensor holds of the sample, `bytes` for each one. */
+static void *of_sample(const ksr_recurrent *recurrent, const ksr_tensor *tensor, size_t bytes) {
+  return tensor->data ? (uint8_t *)tensor->data + (size_t)recurrent->sample * bytes : 0;
+}
+
+ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, void *options,
+                              uint32_t size, int32_t required, int32_t allowed) {
   if (node->options_size != size || !node->options) return KSR_BAD_OPTIONS;
   if (node->input_count < required || node->input_count > allowed) return KSR_BAD_INPUT_COUNT;
   if (node->output_count != 1) return KSR_BAD_OUTPUT_COUNT;
@@ -68,20 +73,23 @@ ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, vo
   recurrent->is_int8 = x->type == KSR_INT8;
   if (!sizes_are_valid(o)) return KSR_BAD_OPTIONS;
 
-  if (x->rank != 3 || x->dims[0] != 1 || !ksr_is_within(x->dims[1], 1, INT32_MAX) ||
+  if (x->rank != 3 || !ksr_is_within(x->dims[0], 1, INT32_MAX) || !ksr_is_within(x->dims[1], 1, INT32_MAX) ||
       !ksr_is_within(x->dims[2], 1, MAX_SOURCES)) {
     return KSR_BAD_X;
   }
+  recurrent->samples = x->dims[0];
+  recurrent->sample = sample;
   recurrent->steps = x->dims[1];
   recurrent->inputs = x->dims[2];
   recurrent->stride = (o->units + o->block - 1) / o->block * o->block;
-  recurrent->x = x->data;
+  const size_t bytes = recurrent->is_int8 ? 1 : sizeof(float), steps = (size_t)recurrent->steps;
+  recurrent->x = of_sample(recurrent, x, steps * (size_t)recurrent->inputs * bytes);
   const int32_t *shape = output->dims;
   const int sequences_fit =
-      output->rank == 3 && shape[0] == 1 && shape[1] == recurrent->steps && shape[2] == o->units;
-  const int last_fits = output->rank == 2 && shape[0] == 1 && shape[1] == o->units;
+      output->rank == 3 && shape[0] == recurrent->samples && shape[1] == recurrent->steps && shape[2] == o->units;
+  const int last_fits = output->rank == 2 && shape[0] == recurrent->samples && shape[1] == o->units;
   if (!(o->return_sequences ? sequences_fit : last_fits)) return KSR_BAD_OUTPUT;
-  recurrent->output = output->data;
+  recurrent->output = of_sample(recurrent, output, (o->return_sequences ? steps : 1) * (size_t)o->units * bytes);
   return KSR_OK;
 }
 
@@ -113,18 +121,15 @@ ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *
 }
 
 int ksr_recurrent_read_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
-                                   int32_t expected, void **state) {
+                                   int32_t size, void **state) {
   *state = 0;
   if (ksr_is_absent(node, i)) return 1;
   const ksr_tensor *tensor = &node->inputs[i];
-  int32_t size = 1;
-  for (int32_t d = 0; d < tensor->rank; ++d) {
-    if (!ksr_is_within(tensor->dims[d], 1, expected)) return 0;
-    if (tensor->dims[d] > 1 && size > 1) return 0;
-    size *= tensor->dims[d];
-  }
-  *state = tensor->data;
-  return tensor->type == (recurrent->is_int8 ? (int32_t)type : KSR_FLOAT32) && size == expected;
+  if (!recurrent->is_int8) type = KSR_FLOAT32;
+  const size_t bytes = type == KSR_INT8 ? 1 : type == KSR_INT16 ? 2 : 4;
+  *state = of_sample(recurrent, tensor, (size_t)size * bytes);
+  return tensor->type == (int32_t)type && tensor->rank == 2 && tensor->dims[0] == recurrent->samples &&
+         tensor->dims[1] == size;
 }
 
 int ksr_recurrent_read_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,

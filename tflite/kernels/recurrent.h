@@ -11,6 +11,7 @@ enum { KSR_SLOTS = 4 };
 typedef struct ksr_recurrent {
   ksr_recurrent_options options;
   int32_t is_int8;
+  int32_t samples, sample; /* of the batch, and which one is meant */
   int32_t steps, inputs, stride;
   ksr_matrix kernel, recurrent_kernel;
   const void *x, *bias;
@@ -19,10 +20,14 @@ typedef struct ksr_recurrent {
   void *held_x, *sums;         /* NULL: cleared at each start, kept in scratch */
 } ksr_recurrent;
 
-/* Reads a node's options, `size` bytes, and its x and output. It must have at least `required` inputs and at most
- * `allowed`. On anything wrong the status names it. */
-ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, void *options, uint32_t size,
-                              int32_t required, int32_t allowed);
+/* Reads a node's options, `size` bytes, and its x and output; what is read of these, and of states later on, is that of
+ * one sample of the batch. The node must have at least `required` inputs and at most `allowed`. On anything wrong the
+ * status names it. */
+ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, void *options,
+                              uint32_t size, int32_t required, int32_t allowed);
+
+/* Samples of a node that was read before. */
+static inline int32_t ksr_recurrent_samples(const ksr_node *node) { return node->inputs[KSR_X].dims[0]; }
 
 /* Then its weights, which add to the given slots. */
 ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *node, ksr_slots kernel,

@@ -15,12 +15,12 @@ typedef struct simple_rnn_node {
   void *h; /* NULL: zero at the start, kept in scratch */
 } simple_rnn_node;
 
-/* Fills `rnn` from a node; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, simple_rnn_node *rnn) {
+/* Fills `rnn` from a node, for one sample of the batch; on anything wrong the status names it. */
+static ksr_status read_node(const ksr_node *node, int32_t sample, simple_rnn_node *rnn) {
   const ksr_slots slots = {1, 0};
   ksr_recurrent_options options;
   ksr_recurrent *r = &rnn->recurrent;
-  ksr_status status = ksr_recurrent_read(r, node, &options, sizeof(options), KSR_BIAS + 1, INPUTS);
+  ksr_status status = ksr_recurrent_read(r, node, sample, &options, sizeof(options), KSR_BIAS + 1, INPUTS);
   if (status == KSR_OK) status = ksr_recurrent_read_weights(r, node, slots, slots);
   if (status != KSR_OK) return status;
   if (!ksr_recurrent_read_state(r, node, STATE_H, KSR_INT8, &rnn->h)) return KSR_BAD_STATE;
@@ -33,7 +33,7 @@ static uint32_t state_size(const ksr_recurrent *r) {
 
 static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
   simple_rnn_node rnn;
-  ksr_status status = read_node(node, &rnn);
+  ksr_status status = read_node(node, 0, &rnn);
   if (status == KSR_OK) status = ksr_recurrent_check(&rnn.recurrent, node);
   if (status != KSR_OK) return status;
   *scratch_size = ksr_recurrent_scratch(&rnn.recurrent) + state_size(&rnn.recurrent);
@@ -69,16 +69,18 @@ static void step_f32(const ksr_recurrent *r, int32_t step, float *h, float *acc)
 
 static void invoke(const ksr_node *node, void *scratch) {
   simple_rnn_node rnn;
-  if (read_node(node, &rnn) != KSR_OK) return;
-  const ksr_recurrent *r = &rnn.recurrent;
-  ksr_recurrent_begin(&rnn.recurrent, scratch);
-  void *h = rnn.h ? rnn.h : (uint8_t *)scratch + ksr_recurrent_scratch(r);
-  if (!rnn.h) memset(h, 0, state_size(r));
-  for (int32_t step = 0; step < r->steps; ++step) {
-    if (r->is_int8) step_i8(r, step, h, scratch);
+  for (int32_t sample = 0; sample < ksr_recurrent_samples(node); ++sample) {
+    if (read_node(node, sample, &rnn) != KSR_OK) return;
+    const ksr_recurrent *r = &rnn.recurrent;
+    ksr_recurrent_begin(&rnn.recurrent, scratch);
+    void *h = rnn.h ? rnn.h : (uint8_t *)scratch + ksr_recurrent_scratch(r);
+    if (!rnn.h) memset(h, 0, state_size(r));
+    for (int32_t step = 0; step < r->steps; ++step) {
+      if (r->is_int8) step_i8(r, step, h, scratch);
 #if KSR_WITH_FLOAT32
-    if (!r->is_int8) step_f32(r, step, h, scratch);
+      if (!r->is_int8) step_f32(r, step, h, scratch);
 #endif
+    }
   }
 }
 

@@ -169,7 +169,7 @@ class RecurrentOp(ABC):
         """The state tensors but those of held inputs, in their order: a tuple of `TensorInfo`."""
 
     def states(self, x_scale=1.0):
-        """The state tensors, inputs after the constants, in their order: a tuple of `TensorInfo`.
+        """The state tensors of one sample, inputs after the constants, in their order: a tuple of `TensorInfo`.
 
         Args:
             x_scale: What one count of x is worth (int8 models).
@@ -199,10 +199,16 @@ class RecurrentOp(ABC):
         outputs = np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
         return outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs
 
-    def invoke(self, x, state):
-        """The output tensor for the tensor x, `(1, T, I)`; see `__call__` for the state."""
-        outputs = self(x[0], state)
-        return outputs[None] if self.options.return_sequences else outputs[-1:]
+    def invoke(self, x, states):
+        """The output tensor for the tensor x, `(B, T, I)`; the states are as in `__call__`, but `(B, size)` each."""
+        outputs = []
+        for i, sample in enumerate(x):
+            state = {name: values[i] for name, values in states.items()}
+            outputs.append(self(sample, state))
+            for name, values in state.items():
+                states[name][i] = values
+        outputs = np.stack(outputs)
+        return outputs if self.options.return_sequences else outputs[:, -1]
 
     @abstractmethod
     def _step_int8(self, x, state):

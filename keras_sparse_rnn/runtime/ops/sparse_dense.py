@@ -89,7 +89,7 @@ class SparseDense:
     def states(self):
         return ()
 
-    def invoke(self, x, state):
+    def invoke(self, x, states):
         """The output tensor for the tensor x, `(.., I)`."""
         o = self.options
         if not self.is_int8:
