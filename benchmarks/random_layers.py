@@ -65,6 +65,28 @@ def gru(units, inputs, block, sparsity, steps=40, seed=0):
     return op, _input(rng, steps, inputs)
 
 
+def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, seed=0):
+    """An int8 DeltaGRU and an input, likewise.
+
+    Args:
+        units, inputs, block, sparsity, steps, seed: As above.
+        input_rate: Share of the inputs that change in a step, in the mean over a sequence.
+        activity: Share of the units whose held state changes.
+    """
+    op, noise = gru(units, inputs, block, sparsity, steps, seed)
+    # A random walk to and fro: what is held changes from time to time.
+    x = np.rint(96 * np.sin(np.cumsum(noise / 512, axis=0))).astype(np.int8)
+    input_threshold, hidden_threshold = np.zeros(inputs, np.uint8), np.zeros(units, np.uint16)
+    for name, threshold, wanted in (("x", input_threshold, input_rate), ("h", hidden_threshold, activity)):
+        op = replace(op, input_threshold=input_threshold, hidden_threshold=hidden_threshold)
+        low, high = 0, int(np.iinfo(threshold.dtype).max)
+        while low < high:
+            threshold[:] = middle = (low + high) // 2
+            low, high = (middle + 1, high) if change_rates(op, x)[name] > wanted else (low, middle)
+        threshold[:] = low
+    return op, x
+
+
 def lstm(units, inputs, block, sparsity, steps=40, seed=0):
     """An int8 LSTM and an input, likewise."""
     rng = np.random.default_rng(seed)
@@ -89,6 +111,18 @@ def to_model(op, x):
 def rate(op, x):
     """Share of the outputs that are not zero."""
     return float(np.mean(op(x) != (op.options.output_zero_point if op.is_int8 else 0)))
+
+
+def change_rates(op, x):
+    """Share of what is held that changes in a step, of the inputs (`"x"`) and of the states (`"h"`)."""
+    state = {tensor.name: np.zeros(tensor.shape[1], np.int64) for tensor in op.states()}
+    names, changes = {"x": "held_x", "h": "held_h"}, {"x": [], "h": []}
+    for x_t in x:
+        before = dict(state)
+        op(x_t[None], state)
+        for name, held in names.items():
+            changes[name].append(np.mean(state[held] != before[held]))
+    return {name: float(np.mean(share)) for name, share in changes.items()}
 
 
 def _kernel(rng, sources, gates, units, block, sparsity):

@@ -172,13 +172,15 @@ class PlainC:
             f"static const ksr_node {name} = {{{name}_options, sizeof({name}_options), {len(tensors)}, 1, "
             f"{name}_inputs, &{name}_output}};\n"
         )
-        symbol, header = op_symbol(op.name), f"{op_symbol(op.name)}.h"
-        if header not in self.headers:
-            self.headers.append(header)
+        symbol = op_symbol(op.name)
+        for header in (f"{symbol}.h", f"{symbol.removeprefix('ksr_')}_steps.h"):
+            if header not in self.headers:
+                self.headers.append(header)
+        self._declarations.append(f"static {symbol}_node {name}_data;\n")
         self._inits.append(
-            f"{symbol}.prepare(&{name}, &scratch_size) != KSR_OK || scratch_size > sizeof({name}_scratch)"
+            f"{symbol}.prepare(&{name}, &{name}_data, &scratch_size) != KSR_OK || scratch_size > sizeof({name}_scratch)"
         )
-        self._calls.append(f"{symbol}.invoke(&{name}, {name}_scratch);")
+        self._calls.append(f"{symbol}.invoke(&{name}, &{name}_data, {name}_scratch);")
 
     def _own_states(self, kind, options, tensors, arrays):
         """The states of a recurrent op that the model does not keep itself; fills in the constants that are absent."""

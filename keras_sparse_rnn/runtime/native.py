@@ -44,8 +44,12 @@ class _Node(ctypes.Structure):
 class _Op(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p),
-        ("prepare", ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Node), ctypes.POINTER(ctypes.c_uint32))),
-        ("invoke", ctypes.CFUNCTYPE(None, ctypes.POINTER(_Node), ctypes.c_void_p)),
+        ("data_size", ctypes.c_uint32),
+        (
+            "prepare",
+            ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Node), ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)),
+        ),
+        ("invoke", ctypes.CFUNCTYPE(None, ctypes.POINTER(_Node), ctypes.c_void_p, ctypes.c_void_p)),
     )
 
 
@@ -99,7 +103,8 @@ class NativeOp:
         self._kept = [options, *inputs]
         self._node = _Node(options, len(options), len(inputs), 1, self._inputs, self._outputs)
         size = ctypes.c_uint32()
-        status = self._op.prepare(self._node, size)
+        self._data = ctypes.create_string_buffer(self._op.data_size)
+        status = self._op.prepare(self._node, self._data, size)
         if status:
             raise ValueError(f"{name} refused: {self._library.ksr_status_text(status).decode()}.")
         self.scratch_size = size.value  # bytes
@@ -110,7 +115,7 @@ class NativeOp:
         for i, array in enumerate(inputs):
             if array is not None:
                 self._inputs[i].data = array.ctypes.data
-        self._op.invoke(self._node, self._scratch.ctypes.data)
+        self._op.invoke(self._node, self._data, self._scratch.ctypes.data)
         return self._output.copy()
 
 

@@ -53,7 +53,8 @@ def test_sizes_are_those_of_the_compiler(tmp_path):
     sizes = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4}
     buffers = re.findall(r"alignas\(16\) static (\w+) \w+\[(\d+)\];", text)
     used = sum(sizes[dtype] * int(length) for dtype, length in buffers)
-    assert used <= large.ram_bytes <= used + 16 * len(buffers)
+    # Besides them, what prepare keeps of a node.
+    assert used + 200 <= large.ram_bytes <= used + 400 + 16 * len(buffers)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)

@@ -98,6 +98,7 @@ typedef struct kernel_data {
   int32_t outputs[KSR_MAX_OUTPUTS];
   uint8_t *options;
   uint32_t options_size;
+  void *data;
   void *scratch;
 } kernel_data;
 
@@ -153,6 +154,7 @@ static void kernel_free(litert_context *context, void *user_data) {
   (void)context;
   if (!kernel) return;
   free(kernel->scratch);
+  free(kernel->data);
   free(kernel->options);
   free(kernel);
 }
@@ -172,6 +174,11 @@ static void *kernel_init(litert_context *context, const char *buffer, size_t len
   kernel_data *kernel = calloc(1, sizeof(*kernel));
   if (!kernel) return 0;
   kernel->op = ksr_find_op(registration->custom_name);
+  kernel->data = malloc(kernel->op->data_size);
+  if (!kernel->data) {
+    kernel_free(context, kernel);
+    return 0;
+  }
   kernel->input_count = node->inputs->size;
   kernel->output_count = node->outputs->size;
   for (int32_t i = 0; i < kernel->input_count; ++i) kernel->inputs[i] = node->inputs->data[i];
@@ -198,7 +205,7 @@ static status kernel_prepare(litert_context *context, litert_node *node) {
                           kernel->op->name, KSR_MAX_RANK);
     return STATUS_ERROR;
   }
-  const ksr_status prepared = kernel->op->prepare(&view.node, &scratch_size);
+  const ksr_status prepared = kernel->op->prepare(&view.node, kernel->data, &scratch_size);
   if (prepared != KSR_OK) {
     context->report_error(context, "%s refused its node. %s.", kernel->op->name, ksr_status_text(prepared));
     return STATUS_ERROR;
@@ -220,7 +227,7 @@ static status kernel_invoke(litert_context *context, litert_node *node) {
     context->report_error(context, "%s: a tensor has no memory, or less than its shape.", kernel->op->name);
     return STATUS_ERROR;
   }
-  kernel->op->invoke(&view.node, kernel->scratch);
+  kernel->op->invoke(&view.node, kernel->data, kernel->scratch);
   return STATUS_OK;
 }
 

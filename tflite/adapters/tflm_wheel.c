@@ -58,6 +58,7 @@ static tflm_functions tflm; /* one package a process, so one set of its function
 /* One op of the model, in the arena. */
 typedef struct op_data {
   const ksr_op *op;
+  void *data;
   int32_t scratch;
 } op_data;
 
@@ -94,7 +95,7 @@ static status prepare(tflm_context *context, tflm_node *node) {
             KSR_MAX_INPUTS, KSR_MAX_OUTPUTS, KSR_MAX_RANK);
     return STATUS_ERROR;
   }
-  const ksr_status prepared = data->op->prepare(&view.node, &scratch_size);
+  const ksr_status prepared = data->op->prepare(&view.node, data->data, &scratch_size);
   if (prepared != KSR_OK) {
     fprintf(stderr, "%s refused its node. %s.\n", data->op->name, ksr_status_text(prepared));
     return STATUS_ERROR;
@@ -106,14 +107,16 @@ static status invoke(tflm_context *context, tflm_node *node) {
   const op_data *data = node->user_data;
   node_view view;
   if (!view_node(context, node, &view) || !tensors_are_placed(&view)) return STATUS_ERROR;
-  data->op->invoke(&view.node, tflm.get_scratch_buffer(context, data->scratch));
+  data->op->invoke(&view.node, data->data, tflm.get_scratch_buffer(context, data->scratch));
   return STATUS_OK;
 }
 
 static void *init(tflm_context *context, const ksr_op *op) {
   op_data *data = tflm.allocate_persistent_buffer(context, sizeof(*data));
-  if (data) data->op = op;
-  return data;
+  if (!data) return 0;
+  data->op = op;
+  data->data = tflm.allocate_persistent_buffer(context, op->data_size);
+  return data->data ? data : 0;
 }
 
 /* An op's functions are not told which op they are called for: each place in ksr_ops has an init of its own. */

@@ -1,7 +1,8 @@
 /* What every op of keras-sparse-rnn has in common: tensors, status, and the two calls prepare and invoke.
  *
- * An adapter (LiteRT delegate, TFLM op, firmware) looks an op up by its name, hands `prepare` the node with its
- * constant tensors, gives the scratch bytes that it asks for, and calls `invoke` as often as it likes. The core
+ * An adapter (LiteRT delegate, TFLM op, firmware) looks an op up by its name, gives each node `data_size` bytes to
+ * keep, hands `prepare` the node with its constant tensors, gives the scratch bytes that it asks for, and calls `invoke`
+ * as often as it likes. The core
  * allocates nothing, keeps no global state and includes no header but its own, <stdint.h> and <string.h>
  * (float32 kernels: <math.h>). */
 #ifndef KSR_H_
@@ -65,11 +66,14 @@ typedef struct ksr_node {
 
 typedef struct ksr_op {
   const char *name; /* the custom code in the model file */
+  uint32_t data_size; /* bytes of a node's `data`, aligned as a pointer is */
   /* Checks everything that the kernel relies on: options, types, shapes, every pointer and index in the constant
-   * tensors. Sets the bytes of scratch memory (16-byte aligned) that an invocation needs. */
-  ksr_status (*prepare)(const ksr_node *node, uint32_t *scratch_size);
-  /* Runs a node that `prepare` has accepted. State tensors, where given, are read and updated. */
-  void (*invoke)(const ksr_node *node, void *scratch);
+   * tensors. Keeps in `data` what an invocation needs of them; constant tensors must stay where they are. Sets the bytes
+   * of scratch memory (16-byte aligned) that an invocation needs. */
+  ksr_status (*prepare)(const ksr_node *node, void *data, uint32_t *scratch_size);
+  /* Runs a node that `prepare` has accepted: of `node` it reads where x, the output and the states lie. State tensors,
+   * where given, are read and updated. Between invocations neither `scratch` nor x and output need to be kept. */
+  void (*invoke)(const ksr_node *node, void *data, void *scratch);
 } ksr_op;
 
 #define KSR_MAX_INPUTS 17

@@ -9,7 +9,7 @@ typedef struct ksr_event_gru_node {
   ksr_recurrent recurrent;
   ksr_event_gru_options options;
   const void *threshold;
-  void *y, *c, *trace; /* NULL: zero at each start, kept in scratch */
+  void *y, *c, *trace; /* of an invocation; NULL: zero at its start, kept in scratch */
 } ksr_event_gru_node;
 
 uint32_t ksr_event_gru_scratch_i8(const ksr_event_gru_node *gru);

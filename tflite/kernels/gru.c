@@ -20,7 +20,7 @@ static ksr_status read_holds(const ksr_node *node, ksr_gru_node *gru) {
   const ksr_tensor *threshold = &node->inputs[HIDDEN_THRESHOLD];
   const int32_t holds_h = !ksr_is_absent(node, HIDDEN_THRESHOLD), first = STATE_HELD_H + holds_h;
   const ksr_status status = ksr_recurrent_read_hold(r, node, first);
-  gru->hidden_threshold = gru->held_h = 0;
+  gru->hidden_threshold = 0;
   if (status != KSR_OK || !holds_h) return status;
   if (!gru->options.reset_after || !r->input_threshold ||
       !ksr_is_vector(threshold, r->is_int8 ? KSR_UINT16 : KSR_FLOAT32, r->options.units)) {
@@ -28,13 +28,13 @@ static ksr_status read_holds(const ksr_node *node, ksr_gru_node *gru) {
   }
   gru->hidden_threshold = threshold->data;
   if (ksr_is_absent(node, STATE_HELD_H) != ksr_is_absent(node, first)) return KSR_BAD_STATE;
-  return ksr_recurrent_read_state(r, node, STATE_HELD_H, KSR_INT16, &gru->held_h) ? KSR_OK : KSR_BAD_STATE;
+  return ksr_recurrent_has_state(r, node, STATE_HELD_H, KSR_INT16) ? KSR_OK : KSR_BAD_STATE;
 }
 
-/* Fills `gru` from a node, for one sample of the batch; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, int32_t sample, ksr_gru_node *gru) {
+/* Fills `gru` from a node; on anything wrong the status names it. */
+static ksr_status read_node(const ksr_node *node, ksr_gru_node *gru) {
   ksr_recurrent *r = &gru->recurrent;
-  ksr_status status = ksr_recurrent_read(r, node, sample, &gru->options, sizeof(gru->options), KSR_BIAS + 1, INPUTS);
+  ksr_status status = ksr_recurrent_read(r, node, &gru->options, sizeof(gru->options), KSR_BIAS + 1, INPUTS);
   if (status != KSR_OK) return status;
   const int32_t reset_after = gru->options.reset_after;
   if (reset_after & ~1) return KSR_BAD_OPTIONS;
@@ -48,35 +48,37 @@ static ksr_status read_node(const ksr_node *node, int32_t sample, ksr_gru_node *
              !ksr_recurrent_read_matrix(r, node, CANDIDATE_KERNEL, candidate_slots, &gru->candidate_kernel)) {
     return KSR_BAD_CANDIDATE_KERNEL;
   }
-  if (!ksr_recurrent_read_state(r, node, STATE_H, KSR_INT16, &gru->h)) return KSR_BAD_STATE;
+  if (!ksr_recurrent_has_state(r, node, STATE_H, KSR_INT16)) return KSR_BAD_STATE;
   return read_holds(node, gru);
 }
 
-static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
-  ksr_gru_node gru;
-  ksr_status status = read_node(node, 0, &gru);
-  if (status == KSR_OK) status = ksr_recurrent_check(&gru.recurrent, node);
+static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+  ksr_gru_node *gru = data;
+  ksr_status status = read_node(node, gru);
+  if (status == KSR_OK) status = ksr_recurrent_check(&gru->recurrent, node);
   if (status != KSR_OK) return status;
-  if (!gru.options.reset_after && !ksr_matrix_check(&gru.candidate_kernel, node->inputs[CANDIDATE_KERNEL].dims[0])) {
+  if (!gru->options.reset_after && !ksr_matrix_check(&gru->candidate_kernel, node->inputs[CANDIDATE_KERNEL].dims[0])) {
     return KSR_BAD_CANDIDATE_KERNEL;
   }
   /* The states too, in case they have no tensors. */
-  const uint32_t size = (uint32_t)(gru.recurrent.is_int8 ? sizeof(int16_t) : sizeof(float));
-  const uint32_t states = (gru.hidden_threshold ? 2 * size : size) * (uint32_t)gru.recurrent.options.units;
-  *scratch_size = ksr_recurrent_scratch(&gru.recurrent) + states;
+  const uint32_t size = (uint32_t)(gru->recurrent.is_int8 ? sizeof(int16_t) : sizeof(float));
+  const uint32_t states = (gru->hidden_threshold ? 2 * size : size) * (uint32_t)gru->recurrent.options.units;
+  *scratch_size = ksr_recurrent_scratch(&gru->recurrent) + states;
   return KSR_OK;
 }
 
-static void invoke(const ksr_node *node, void *scratch) {
-  ksr_gru_node gru;
-  for (int32_t sample = 0; sample < ksr_recurrent_samples(node); ++sample) {
-    if (read_node(node, sample, &gru) != KSR_OK) return;
-    ksr_recurrent_begin(&gru.recurrent, scratch);
-    if (gru.recurrent.is_int8) ksr_gru_run_i8(&gru, scratch);
+static void invoke(const ksr_node *node, void *data, void *scratch) {
+  ksr_gru_node *gru = data;
+  const int32_t holds_h = gru->hidden_threshold != 0;
+  for (int32_t sample = 0; sample < gru->recurrent.samples; ++sample) {
+    ksr_recurrent_begin(&gru->recurrent, node, sample, STATE_HELD_H + holds_h, scratch);
+    gru->h = ksr_state_of(node, sample, STATE_H);
+    gru->held_h = holds_h ? ksr_state_of(node, sample, STATE_HELD_H) : 0;
+    if (gru->recurrent.is_int8) ksr_gru_run_i8(gru, scratch);
 #if KSR_WITH_FLOAT32
-    if (!gru.recurrent.is_int8) ksr_gru_run_f32(&gru, scratch);
+    if (!gru->recurrent.is_int8) ksr_gru_run_f32(gru, scratch);
 #endif
   }
 }
 
-const ksr_op ksr_gru = {"KsrGru", prepare, invoke};
+const ksr_op ksr_gru = {"KsrGru", sizeof(ksr_gru_node), prepare, invoke};

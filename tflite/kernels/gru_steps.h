@@ -10,7 +10,7 @@ typedef struct ksr_gru_node {
   ksr_gru_options options;
   ksr_matrix candidate_kernel; /* reset before only */
   const void *hidden_threshold; /* NULL: h is not held */
-  void *h, *held_h;            /* NULL: zero at each start, kept in scratch */
+  void *h, *held_h; /* of an invocation; NULL: zero at its start, kept in scratch */
 } ksr_gru_node;
 
 void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch);

@@ -8,7 +8,7 @@
 typedef struct ksr_lstm_node {
   ksr_recurrent recurrent;
   ksr_lstm_options options;
-  void *h, *c; /* NULL: zero at each start, kept in scratch */
+  void *h, *c; /* of an invocation; NULL: zero at its start, kept in scratch */
 } ksr_lstm_node;
 
 void ksr_lstm_run_i8(const ksr_lstm_node *lstm, void *scratch);

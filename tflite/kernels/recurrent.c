@@ -53,13 +53,8 @@ static int integers_are_valid(const ksr_recurrent_options *o) {
          is_rescaling(o->output) && ksr_is_within(o->output_zero_point, -128, 127);
 }
 
-/* What a tensor holds of the sample, `bytes` for each one. */
-static void *of_sample(const ksr_recurrent *recurrent, const ksr_tensor *tensor, size_t bytes) {
-  return tensor->data ? (uint8_t *)tensor->data + (size_t)recurrent->sample * bytes : 0;
-}
-
-ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, void *options,
-                              uint32_t size, int32_t required, int32_t allowed) {
+ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, void *options, uint32_t size,
+                              int32_t required, int32_t allowed) {
   if (node->options_size != size || !node->options) return KSR_BAD_OPTIONS;
   if (node->input_count < required || node->input_count > allowed) return KSR_BAD_INPUT_COUNT;
   if (node->output_count != 1) return KSR_BAD_OUTPUT_COUNT;
@@ -78,18 +73,14 @@ ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, in
     return KSR_BAD_X;
   }
   recurrent->samples = x->dims[0];
-  recurrent->sample = sample;
   recurrent->steps = x->dims[1];
   recurrent->inputs = x->dims[2];
   recurrent->stride = (o->units + o->block - 1) / o->block * o->block;
-  const size_t bytes = recurrent->is_int8 ? 1 : sizeof(float), steps = (size_t)recurrent->steps;
-  recurrent->x = of_sample(recurrent, x, steps * (size_t)recurrent->inputs * bytes);
   const int32_t *shape = output->dims;
   const int sequences_fit =
       output->rank == 3 && shape[0] == recurrent->samples && shape[1] == recurrent->steps && shape[2] == o->units;
   const int last_fits = output->rank == 2 && shape[0] == recurrent->samples && shape[1] == o->units;
   if (!(o->return_sequences ? sequences_fit : last_fits)) return KSR_BAD_OUTPUT;
-  recurrent->output = of_sample(recurrent, output, (o->return_sequences ? steps : 1) * (size_t)o->units * bytes);
   return KSR_OK;
 }
 
@@ -120,36 +111,28 @@ ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *
   return KSR_OK;
 }
 
-int ksr_recurrent_read_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
-                                   int32_t size, void **state) {
-  *state = 0;
+int ksr_recurrent_has_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
+                                  int32_t size) {
   if (ksr_is_absent(node, i)) return 1;
   const ksr_tensor *tensor = &node->inputs[i];
-  if (!recurrent->is_int8) type = KSR_FLOAT32;
-  const size_t bytes = type == KSR_INT8 ? 1 : type == KSR_INT16 ? 2 : 4;
-  *state = of_sample(recurrent, tensor, (size_t)size * bytes);
-  return tensor->type == (int32_t)type && tensor->rank == 2 && tensor->dims[0] == recurrent->samples &&
-         tensor->dims[1] == size;
+  return tensor->type == (recurrent->is_int8 ? (int32_t)type : KSR_FLOAT32) && tensor->rank == 2 &&
+         tensor->dims[0] == recurrent->samples && tensor->dims[1] == size;
 }
 
-int ksr_recurrent_read_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
-                             void **state) {
-  return ksr_recurrent_read_sized_state(recurrent, node, i, type, recurrent->options.units, state);
+int ksr_recurrent_has_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type) {
+  return ksr_recurrent_has_sized_state(recurrent, node, i, type, recurrent->options.units);
 }
 
 ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *node, int32_t i) {
-  recurrent->input_threshold = recurrent->held_x = recurrent->sums = 0;
-  if (ksr_is_absent(node, KSR_INPUT_THRESHOLD)) {
-    return ksr_is_absent(node, i) && ksr_is_absent(node, i + 1) ? KSR_OK : KSR_BAD_STATE;
-  }
+  recurrent->input_threshold = 0;
+  /* Cleared together or kept together. */
+  if (ksr_is_absent(node, i) != ksr_is_absent(node, i + 1)) return KSR_BAD_STATE;
+  if (ksr_is_absent(node, KSR_INPUT_THRESHOLD)) return ksr_is_absent(node, i) ? KSR_OK : KSR_BAD_STATE;
   const ksr_tensor *threshold = &node->inputs[KSR_INPUT_THRESHOLD];
   if (!ksr_is_vector(threshold, recurrent->is_int8 ? KSR_UINT8 : KSR_FLOAT32, recurrent->inputs)) return KSR_BAD_HOLD;
   recurrent->input_threshold = threshold->data;
-  const int32_t sums = KSR_SLOTS * recurrent->stride;
-  /* Cleared together or kept together. */
-  if (ksr_is_absent(node, i) != ksr_is_absent(node, i + 1)) return KSR_BAD_STATE;
-  return ksr_recurrent_read_sized_state(recurrent, node, i, KSR_INT8, recurrent->inputs, &recurrent->held_x) &&
-                 ksr_recurrent_read_sized_state(recurrent, node, i + 1, KSR_INT32, sums, &recurrent->sums)
+  return ksr_recurrent_has_sized_state(recurrent, node, i, KSR_INT8, recurrent->inputs) &&
+                 ksr_recurrent_has_sized_state(recurrent, node, i + 1, KSR_INT32, KSR_SLOTS * recurrent->stride)
              ? KSR_OK
              : KSR_BAD_STATE;
 }
@@ -218,10 +201,26 @@ uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {
   return 2 * accumulators + ksr_aligned((uint32_t)bytes_of(recurrent, recurrent->inputs));
 }
 
-void ksr_recurrent_begin(ksr_recurrent *recurrent, void *scratch) {
+/* A tensor's part that belongs to one sample of the batch, its first dimension. */
+static void *of_sample(const ksr_tensor *tensor, int32_t sample) {
+  if (!sample || !tensor->data) return tensor->data;
+  size_t bytes = tensor->type == KSR_INT8 ? 1 : tensor->type == KSR_INT16 ? 2 : 4;
+  for (int32_t d = 1; d < tensor->rank; ++d) bytes *= (size_t)tensor->dims[d];
+  return (uint8_t *)tensor->data + (size_t)sample * bytes;
+}
+
+void *ksr_state_of(const ksr_node *node, int32_t sample, int32_t i) {
+  return i < node->input_count ? of_sample(&node->inputs[i], sample) : 0;
+}
+
+void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, int32_t i, void *scratch) {
+  recurrent->x = of_sample(&node->inputs[KSR_X], sample);
+  recurrent->output = of_sample(&node->outputs[0], sample);
   if (!recurrent->input_threshold) return;
   const uint32_t accumulators = ksr_accumulators_size(recurrent);
   uint8_t *sums = (uint8_t *)scratch + accumulators, *held_x = sums + accumulators;
+  recurrent->held_x = ksr_state_of(node, sample, i);
+  recurrent->sums = ksr_state_of(node, sample, i + 1);
   if (!recurrent->sums) recurrent->sums = memset(sums, 0, accumulators);
   if (!recurrent->held_x) {
     const int zero = recurrent->is_int8 ? recurrent->options.x_zero_point : 0;

@@ -11,23 +11,21 @@ enum { KSR_SLOTS = 4 };
 typedef struct ksr_recurrent {
   ksr_recurrent_options options;
   int32_t is_int8;
-  int32_t samples, sample; /* of the batch, and which one is meant */
+  int32_t samples; /* of the batch */
   int32_t steps, inputs, stride;
   ksr_matrix kernel, recurrent_kernel;
-  const void *x, *bias;
-  void *output;
+  const void *bias;
   const void *input_threshold; /* NULL: x is not held */
-  void *held_x, *sums;         /* NULL: cleared at each start, kept in scratch */
+  /* of an invocation, of one sample */
+  const void *x;
+  void *output;
+  void *held_x, *sums;
 } ksr_recurrent;
 
-/* Reads a node's options, `size` bytes, and its x and output; what is read of these, and of states later on, is that of
- * one sample of the batch. The node must have at least `required` inputs and at most `allowed`. On anything wrong the
- * status names it. */
-ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, void *options,
-                              uint32_t size, int32_t required, int32_t allowed);
-
-/* Samples of a node that was read before. */
-static inline int32_t ksr_recurrent_samples(const ksr_node *node) { return node->inputs[KSR_X].dims[0]; }
+/* Reads a node's options, `size` bytes, and the shapes of its x and output. It must have at least `required` inputs and
+ * at most `allowed`. On anything wrong the status names it. */
+ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, void *options, uint32_t size,
+                              int32_t required, int32_t allowed);
 
 /* Then its weights, which add to the given slots. */
 ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *node, ksr_slots kernel,
@@ -37,14 +35,12 @@ ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *
 int ksr_recurrent_read_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_slots slots,
                               ksr_matrix *matrix);
 
-/* A state that input number `i` holds; NULL where it is absent or, while preparing, not yet placed. Returns 0 if it
- * does not fit; `type` is that in an int8 model. */
-int ksr_recurrent_read_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
-                             void **state);
+/* Whether input number `i` is absent or a state that fits; `type` is that in an int8 model. */
+int ksr_recurrent_has_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type);
 
 /* Likewise for a state of another size, also in an int8 model. */
-int ksr_recurrent_read_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
-                                   int32_t size, void **state);
+int ksr_recurrent_has_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
+                                  int32_t size);
 
 /* Then whether and how x is held; its states are input number `i` and the next one. */
 ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *node, int32_t i);
@@ -59,8 +55,12 @@ void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step);
 /* Bytes with which scratch memory begins: accumulators, and the states of a held x in case they have no tensors. */
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent);
 
-/* Puts states of a held x that have no tensors there, cleared; once at the start of an invocation. */
-void ksr_recurrent_begin(ksr_recurrent *recurrent, void *scratch);
+/* Once at the start of a sample: where its x and output lie, and the states of a held x, inputs number `i` and the next
+ * one; those that have no tensors are put into scratch memory, cleared. */
+void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, int32_t i, void *scratch);
+
+/* Where a sample's part of input number `i` lies; NULL where it is absent. */
+void *ksr_state_of(const ksr_node *node, int32_t sample, int32_t i);
 
 /* acc = bias + x W; where x is held, bias + sums, after adding what changed to the sums */
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc);

@@ -3,27 +3,21 @@
 #include <string.h>
 
 #include "gates_i8.h"
-#include "recurrent.h"
+#include "simple_rnn_steps.h"
 #if KSR_WITH_FLOAT32
 #include "gates_f32.h"
 #endif
 
 enum { STATE_H = KSR_OWN_INPUTS, STATE_HELD_X, STATE_SUMS, INPUTS };
 
-typedef struct simple_rnn_node {
-  ksr_recurrent recurrent;
-  void *h; /* NULL: zero at the start, kept in scratch */
-} simple_rnn_node;
-
-/* Fills `rnn` from a node, for one sample of the batch; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, int32_t sample, simple_rnn_node *rnn) {
+/* Fills `r` from a node; on anything wrong the status names it. */
+static ksr_status read_node(const ksr_node *node, ksr_recurrent *r) {
   const ksr_slots slots = {1, 0};
   ksr_recurrent_options options;
-  ksr_recurrent *r = &rnn->recurrent;
-  ksr_status status = ksr_recurrent_read(r, node, sample, &options, sizeof(options), KSR_BIAS + 1, INPUTS);
+  ksr_status status = ksr_recurrent_read(r, node, &options, sizeof(options), KSR_BIAS + 1, INPUTS);
   if (status == KSR_OK) status = ksr_recurrent_read_weights(r, node, slots, slots);
   if (status != KSR_OK) return status;
-  if (!ksr_recurrent_read_state(r, node, STATE_H, KSR_INT8, &rnn->h)) return KSR_BAD_STATE;
+  if (!ksr_recurrent_has_state(r, node, STATE_H, KSR_INT8)) return KSR_BAD_STATE;
   return ksr_recurrent_read_hold(r, node, STATE_HELD_X);
 }
 
@@ -31,12 +25,12 @@ static uint32_t state_size(const ksr_recurrent *r) {
   return (uint32_t)r->options.units * (r->is_int8 ? (uint32_t)sizeof(int8_t) : (uint32_t)sizeof(float));
 }
 
-static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
-  simple_rnn_node rnn;
-  ksr_status status = read_node(node, 0, &rnn);
-  if (status == KSR_OK) status = ksr_recurrent_check(&rnn.recurrent, node);
+static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+  ksr_recurrent *r = &((ksr_simple_rnn_node *)data)->recurrent;
+  ksr_status status = read_node(node, r);
+  if (status == KSR_OK) status = ksr_recurrent_check(r, node);
   if (status != KSR_OK) return status;
-  *scratch_size = ksr_recurrent_scratch(&rnn.recurrent) + state_size(&rnn.recurrent);
+  *scratch_size = ksr_recurrent_scratch(r) + state_size(r);
   return KSR_OK;
 }
 
@@ -67,14 +61,12 @@ static void step_f32(const ksr_recurrent *r, int32_t step, float *h, float *acc)
 }
 #endif
 
-static void invoke(const ksr_node *node, void *scratch) {
-  simple_rnn_node rnn;
-  for (int32_t sample = 0; sample < ksr_recurrent_samples(node); ++sample) {
-    if (read_node(node, sample, &rnn) != KSR_OK) return;
-    const ksr_recurrent *r = &rnn.recurrent;
-    ksr_recurrent_begin(&rnn.recurrent, scratch);
-    void *h = rnn.h ? rnn.h : (uint8_t *)scratch + ksr_recurrent_scratch(r);
-    if (!rnn.h) memset(h, 0, state_size(r));
+static void invoke(const ksr_node *node, void *data, void *scratch) {
+  ksr_recurrent *r = &((ksr_simple_rnn_node *)data)->recurrent;
+  for (int32_t sample = 0; sample < r->samples; ++sample) {
+    ksr_recurrent_begin(r, node, sample, STATE_HELD_X, scratch);
+    void *h = ksr_state_of(node, sample, STATE_H);
+    if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size(r));
     for (int32_t step = 0; step < r->steps; ++step) {
       if (r->is_int8) step_i8(r, step, h, scratch);
 #if KSR_WITH_FLOAT32
@@ -84,4 +76,4 @@ static void invoke(const ksr_node *node, void *scratch) {
   }
 }
 
-const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", prepare, invoke};
+const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", sizeof(ksr_simple_rnn_node), prepare, invoke};

@@ -3,19 +3,10 @@
 #include <string.h>
 
 #include "recurrent.h"
+#include "sparse_dense_steps.h"
 
 enum { X, KERNEL, BIAS = 4, MULTIPLIER, SHIFT, INPUTS };
 enum { MAX_SIZE = 65535 };
-
-typedef struct dense_node {
-  ksr_sparse_dense_options options;
-  ksr_matrix kernel;
-  int32_t is_int8, rows, inputs, stride;
-  const void *x, *bias;
-  const int32_t *multiplier;
-  const uint8_t *shift;
-  void *output;
-} dense_node;
 
 /* The number of rows of a tensor whose rows have `size` values; -1 if it has others. */
 static int32_t rows_of(const ksr_tensor *tensor, int32_t size) {
@@ -36,7 +27,7 @@ static int options_are_valid(const ksr_sparse_dense_options *o, int32_t is_int8)
 }
 
 /* Fills `dense` from a node; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, dense_node *dense) {
+static ksr_status read_node(const ksr_node *node, ksr_sparse_dense_node *dense) {
   ksr_sparse_dense_options *o = &dense->options;
   if (node->options_size != sizeof(*o) || !node->options) return KSR_BAD_OPTIONS;
   if (node->input_count < BIAS + 1 || node->input_count > INPUTS) return KSR_BAD_INPUT_COUNT;
@@ -52,8 +43,6 @@ static ksr_status read_node(const ksr_node *node, dense_node *dense) {
   dense->rows = rows_of(x, dense->inputs);
   if (dense->rows < 1) return KSR_BAD_X;
   if (rows_of(output, o->units) != dense->rows) return KSR_BAD_OUTPUT;
-  dense->x = x->data;
-  dense->output = output->data;
 
   const ksr_slots slots = {1, 0};
   dense->stride = (o->units + o->block - 1) / o->block * o->block;
@@ -75,24 +64,24 @@ static ksr_status read_node(const ksr_node *node, dense_node *dense) {
   return KSR_OK;
 }
 
-static ksr_status prepare(const ksr_node *node, uint32_t *scratch_size) {
-  dense_node dense;
-  const ksr_status status = read_node(node, &dense);
+static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+  ksr_sparse_dense_node *dense = data;
+  const ksr_status status = read_node(node, dense);
   if (status != KSR_OK) return status;
-  if (!ksr_matrix_check(&dense.kernel, node->inputs[KERNEL].dims[0])) return KSR_BAD_KERNEL;
-  if (dense.is_int8) {
-    const int64_t bound = (int64_t)128 * 255 * dense.inputs;
-    const int32_t *bias = dense.bias;
-    for (int32_t i = 0; i < dense.stride; ++i) {
+  if (!ksr_matrix_check(&dense->kernel, node->inputs[KERNEL].dims[0])) return KSR_BAD_KERNEL;
+  if (dense->is_int8) {
+    const int64_t bound = (int64_t)128 * 255 * dense->inputs;
+    const int32_t *bias = dense->bias;
+    for (int32_t i = 0; i < dense->stride; ++i) {
       if (bias[i] > INT32_MAX - bound || bias[i] < -INT32_MAX + bound) return KSR_BAD_BIAS;
-      if (dense.multiplier[i] < 0 || !ksr_is_within(dense.shift[i], 1, 62)) return KSR_BAD_SCALES;
+      if (dense->multiplier[i] < 0 || !ksr_is_within(dense->shift[i], 1, 62)) return KSR_BAD_SCALES;
     }
   }
-  *scratch_size = (uint32_t)dense.stride * (uint32_t)sizeof(int32_t);
+  *scratch_size = (uint32_t)dense->stride * (uint32_t)sizeof(int32_t);
   return KSR_OK;
 }
 
-static void run_i8(const dense_node *dense, const int8_t *x, int8_t *output, int32_t *acc) {
+static void run_i8(const ksr_sparse_dense_node *dense, const int8_t *x, int8_t *output, int32_t *acc) {
   const ksr_sparse_dense_options *o = &dense->options;
   memcpy(acc, dense->bias, (uint32_t)dense->stride * sizeof(int32_t));
   ksr_matrix_add_vector_i8(&dense->kernel, x, o->x_zero_point, 1, acc);
@@ -103,7 +92,7 @@ static void run_i8(const dense_node *dense, const int8_t *x, int8_t *output, int
   }
 }
 
-static void run_f32(const dense_node *dense, const float *x, float *output, float *acc) {
+static void run_f32(const ksr_sparse_dense_node *dense, const float *x, float *output, float *acc) {
   const ksr_sparse_dense_options *o = &dense->options;
   memcpy(acc, dense->bias, (uint32_t)dense->stride * sizeof(float));
   for (int32_t j = 0; j < dense->inputs; ++j) {
@@ -117,17 +106,18 @@ static void run_f32(const dense_node *dense, const float *x, float *output, floa
   }
 }
 
-static void invoke(const ksr_node *node, void *scratch) {
-  dense_node dense;
-  if (read_node(node, &dense) != KSR_OK) return;
-  for (int32_t row = 0; row < dense.rows; ++row) {
-    const int32_t from = row * dense.inputs, to = row * dense.options.units;
-    if (dense.is_int8) {
-      run_i8(&dense, (const int8_t *)dense.x + from, (int8_t *)dense.output + to, scratch);
+static void invoke(const ksr_node *node, void *data, void *scratch) {
+  const ksr_sparse_dense_node *dense = data;
+  const void *x = node->inputs[X].data;
+  void *output = node->outputs[0].data;
+  for (int32_t row = 0; row < dense->rows; ++row) {
+    const int32_t from = row * dense->inputs, to = row * dense->options.units;
+    if (dense->is_int8) {
+      run_i8(dense, (const int8_t *)x + from, (int8_t *)output + to, scratch);
     } else {
-      run_f32(&dense, (const float *)dense.x + from, (float *)dense.output + to, scratch);
+      run_f32(dense, (const float *)x + from, (float *)output + to, scratch);
     }
   }
 }
 
-const ksr_op ksr_sparse_dense = {"KsrSparseDense", prepare, invoke};
+const ksr_op ksr_sparse_dense = {"KsrSparseDense", sizeof(ksr_sparse_dense_node), prepare, invoke};

@@ -8,6 +8,7 @@ namespace {
 /* One node of the model, in the arena. */
 struct NodeData {
   const ksr_op* op;
+  void* data;
   int scratch;
 };
 
@@ -62,8 +63,9 @@ bool View(TfLiteContext* context, TfLiteNode* node, NodeView* view) {
 
 void* Init(TfLiteContext* context, const ksr_op* op) {
   auto* data = static_cast<NodeData*>(context->AllocatePersistentBuffer(context, sizeof(NodeData)));
-  if (data != nullptr) *data = {op, -1};
-  return data;
+  if (data == nullptr) return nullptr;
+  *data = {op, context->AllocatePersistentBuffer(context, op->data_size), -1};
+  return data->data == nullptr ? nullptr : data;
 }
 
 TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
@@ -76,7 +78,7 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
     return kTfLiteError;
   }
   uint32_t scratch_size = 0;
-  const ksr_status status = data->op->prepare(&view.node, &scratch_size);
+  const ksr_status status = data->op->prepare(&view.node, data->data, &scratch_size);
   if (status != KSR_OK) {
     MicroPrintf("%s refused its node. %s.", data->op->name, ksr_status_text(status));
     return kTfLiteError;
@@ -88,7 +90,7 @@ TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node) {
   const auto* data = static_cast<const NodeData*>(node->user_data);
   NodeView view;
   if (!View(context, node, &view)) return kTfLiteError;
-  data->op->invoke(&view.node, context->GetScratchBuffer(context, data->scratch));
+  data->op->invoke(&view.node, data->data, context->GetScratchBuffer(context, data->scratch));
   return kTfLiteOk;
 }
 

@@ -1,0 +1,12 @@
+/* A checked KsrSimpleRnn node. */
+#ifndef KSR_SIMPLE_RNN_STEPS_H_
+#define KSR_SIMPLE_RNN_STEPS_H_
+
+#include "ksr_simple_rnn.h"
+#include "recurrent.h"
+
+typedef struct ksr_simple_rnn_node {
+  ksr_recurrent recurrent;
+} ksr_simple_rnn_node;
+
+#endif /* KSR_SIMPLE_RNN_STEPS_H_ */
