@@ -163,6 +163,7 @@ def test_contest_table_and_picture(small, tmp_path):
     assert "running the test set in TFLM" in progress
 
     assert [net.name for net in held.shown[:3]] == ["EventGRU 8, pruned", "GRU 8", "GRU 8, pruned"]
+    assert [net.file_name for net in held.shown[:3]] == ["event_gru_8_pruned", "gru_8", "gru_8_pruned"]
     for run in (*held.event.runs, *held.pruned.runs):
         assert run.macs.sparsity == pytest.approx(0.9, abs=0.05)
         assert run.macs.steps == loaded.test.valid.sum()

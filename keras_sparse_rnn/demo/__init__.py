@@ -6,11 +6,14 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+
 # What each data set needs of the extra `demo`.
 PACKAGES = {
     "japanese-vowels": ("aeon", "matplotlib", "rich", "tflite_micro"),
     "fsdd": ("matplotlib", "rich", "tflite_micro"),
 }
+_INPUTS = 4
 
 
 def run(data, out, quick=False):
@@ -18,7 +21,8 @@ def run(data, out, quick=False):
 
     Args:
         data: `"japanese-vowels"` or `"fsdd"`.
-        out: Folder for table.md, results.json, picture.png, event_gru.keras and event_gru.tflite; made if missing.
+        out: Folder for table.md, results.json, picture.png, event_gru.keras, a `.tflite` file for each net and
+            inputs.npy, a few test sequences for `keras-sparse-rnn bench`; made if missing.
         quick: Whether to train for a few epochs only, to see that everything works.
 
     Raises:
@@ -46,7 +50,9 @@ def run(data, out, quick=False):
         with display.task("picture"):
             picture.draw(nets, loaded, recipe, out / "picture.png", quick)
     nets.event.model.save(out / "event_gru.keras")
-    nets.event.runs[0].converted.save(out / "event_gru.tflite")
+    for net in nets.shown:
+        net.runs[0].converted.save(out / f"{net.file_name}.tflite")
+    np.save(out / "inputs.npy", loaded.test.x[:: max(1, len(loaded.test) // _INPUTS)][:_INPUTS])
     report = table.Table(nets, loaded, recipe, quick)
     (out / "table.md").write_text(report.markdown())
     (out / "results.json").write_text(report.json())

@@ -54,6 +54,13 @@ class Net:
     model: keras.Model
     runs: list
 
+    @property
+    def file_name(self):
+        """Such as "gru_64_pruned"."""
+        return "_".join(
+            [{"EventGRU": "event_gru", "GRU": "gru"}[self.kind], str(self.units), *["pruned"] * self.is_pruned]
+        )
+
     def mean(self, figure):
         """The mean over the runs of `figure(run)`."""
         return float(np.mean([figure(run) for run in self.runs]))
