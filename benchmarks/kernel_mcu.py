@@ -5,7 +5,8 @@
 
 Random weights of exactly the given sparsity (0 % is stored dense), 40 inputs that are all active, int8. A step holds
 everything from the input to the output; "stream" is one call a step, which reads the node and its states anew, "chunk"
-a call for 40 steps. Executed instructions, not cycles.
+a call for 40 steps. Executed instructions; beside them, of "stream", an estimate of cycles from the cores' documented
+timings (`tflite/firmware/cycles.h`), where there are any.
 """
 
 import argparse
@@ -32,7 +33,7 @@ def main():
     parser.add_argument("--cores", nargs="+", choices=list(CORES), default=list(CORES))
     arguments = parser.parse_args()
     activities = arguments.activity if arguments.layer == "event_gru" else [1]
-    cores = " | ".join(f"{core} stream, chunk" for core in arguments.cores)
+    cores = " | ".join(f"{core} stream, chunk (cycles, estimate)" for core in arguments.cores)
     print(f"| units | zeros | activity | MAC | {cores} | flash | RAM |")
     print(f"|---|---|---|---|{'---|' * len(arguments.cores)}---|---|")
     for units in arguments.units:
@@ -53,7 +54,8 @@ def _print_row(arguments, units, sparsity, activity):
         model = random_layers.to_model(op, x)
         streamed = qemu.measure(model, x, cpu, portable=portable)
         chunked = qemu.measure(model, x.reshape(1, -1), cpu, portable=portable, whole_sequences=True)
-        cells.append(f"{streamed.mean_instructions:,.0f}, {chunked.mean_instructions / len(x):,.0f}")
+        cycles = "" if streamed.cycles_estimate is None else f" ({streamed.cycles_estimate:,.0f})"
+        cells.append(f"{streamed.mean_instructions:,.0f}, {chunked.mean_instructions / len(x):,.0f}{cycles}")
         size = streamed
     columns = [units, f"{sparsity:.0%}", f"{seen:.0%}", f"{macs:,.0f}", *cells]
     print(f"| {' | '.join(map(str, columns))} | {size.code_bytes:,} | {size.data_bytes:,} |", flush=True)

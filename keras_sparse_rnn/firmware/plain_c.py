@@ -25,6 +25,7 @@ class PlainC:
         model: A `runtime.model.Model` with one input and one output.
         name: What functions and files are called; made a C identifier.
         allow_streaming: False for whole sequences at a time even where single steps are possible.
+        has_marks: Whether the code has marks between the ops, for counting instructions (`tflite/firmware/marks.h`).
 
     Raises:
         ValueError: The model has an op without a plain C kernel, or several inputs or outputs.
@@ -38,8 +39,9 @@ class PlainC:
         headers: Names of the core's headers that the source includes.
     """
 
-    def __init__(self, model, name="model", allow_streaming=True):
+    def __init__(self, model, name="model", allow_streaming=True, has_marks=False):
         self.name = identifier(name)
+        self._has_marks = has_marks
         self._model = model
         if len(model.inputs) != 1 or len(model.outputs) != 1:
             raise ValueError(
@@ -250,10 +252,13 @@ void {self.name}_reset(void);
 
     def _source(self):
         model, x, y = self._model, self._model.input_indices[0], self._model.output_indices[0]
-        includes = "".join(f'#include "{header}"\n' for header in self.headers)
+        headers = [*self.headers, *["marks.h"] * self._has_marks]
+        includes = "".join(f'#include "{header}"\n' for header in headers)
+        mark = ["KSR_COUNT_PART();"] * self._has_marks
         one = [
             f"memcpy(tensor_{x}, x, sizeof(tensor_{x}));",
-            *self._calls,
+            *mark,
+            *(line for call in self._calls for line in (call, *mark)),
             f"memcpy(y, tensor_{y}, sizeof(tensor_{y}));",
         ]
         keeps_states = any(tensor.is_variable for tensor in model.tensors)

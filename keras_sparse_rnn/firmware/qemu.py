@@ -27,7 +27,25 @@ BOARDS = {
     "cortex-m7": "mps2-an500",
     "cortex-m55": "mps3-an547",
 }
+# Cores whose timings are known (tflite/firmware/cycles.h). A Cortex-M7 issues two instructions a cycle, by rules that
+# are not public.
+TIMED = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55")
 TOOLS = ("cmake", "gcc", "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm")
+
+
+@dataclass(frozen=True)
+class OpCost:
+    """What an op takes in a call, in the mean over the calls.
+
+    Attributes:
+        name: As in the model; "" is the copying of input and output.
+        instructions: Executed.
+        cycles_estimate: See `Measurement`.
+    """
+
+    name: str
+    instructions: float
+    cycles_estimate: float | None
 
 
 @dataclass(frozen=True)
@@ -38,11 +56,18 @@ class Measurement:
         outputs: `(calls, values)`, as the board gave them.
         instructions: Executed in each call, in order: `NAME_step` of a model that takes one time step a call, else
             `NAME_run`.
-        code_bytes, data_bytes: Of the image: what lies in flash, and in RAM without the stack.
+        cycles_estimate: Of the mean call: the cores' documented timings applied to those instructions
+            (`tflite/firmware/cycles.h`), for memory without wait states. An estimate, not a measurement; None for a
+            core that is not one of `TIMED`.
+        ops: An `OpCost` for each op of the model, in its order, and a last one for what is between them.
+        code_bytes, data_bytes: Of the image, with the recorded inputs and the C library: what lies in flash, and in RAM
+            without the stack. What the model and its kernels take: `project.plain_c_sizes`.
     """
 
     outputs: np.ndarray
     instructions: tuple
+    cycles_estimate: float | None
+    ops: tuple
     code_bytes: int
     data_bytes: int
 
@@ -82,7 +107,7 @@ def measure(model, inputs, cpu="cortex-m4", *, whole_sequences=False, portable=F
             f"{', '.join(missing)} must be installed to run firmware in QEMU (Debian: apt-get install cmake gcc "
             "gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)."
         )
-    code = PlainC(model, allow_streaming=not whole_sequences)
+    code = PlainC(model, allow_streaming=not whole_sequences, has_marks=True)
     inputs = np.ascontiguousarray(inputs, model.inputs[0].dtype)
     if inputs.ndim != 2 or inputs.shape[1] != code.input_size or len(inputs) == 0:
         raise ValueError(f"inputs must have the shape (calls, {code.input_size}); given: {inputs.shape}.")
@@ -93,7 +118,13 @@ def measure(model, inputs, cpu="cortex-m4", *, whole_sequences=False, portable=F
         expected = _run_on_host(code, folder, inputs)
         (folder / "recorded.h").write_text(_recording(code, inputs, expected))
         image = _build(folder, cpu, portable, optimization)
-        return Measurement(expected, _run(image, cpu), *_sizes(image))
+        calls = _run(image, cpu)
+        if len(calls) != len(inputs):
+            raise RuntimeError(f"the emulated board reported {len(calls)} of {len(inputs)} calls.")
+        counts, parts = zip(*calls, strict=True)
+        cycles = float(np.mean(counts, axis=0)[1]) if cpu in TIMED else None
+        ops = _op_costs([op.name for op in model.operators], np.mean(counts, axis=0), np.mean(parts, axis=0), cpu)
+        return Measurement(expected, tuple(n for n, _ in counts), cycles, ops, *_sizes(image))
 
 
 def _run_on_host(code, folder, inputs):
@@ -108,6 +139,7 @@ def _run_on_host(code, folder, inputs):
         "-fPIC",
         f"-I{folder}",
         f"-I{folder}/ksr",
+        f"-I{source_folder() / 'firmware'}",
         *sources,
         "-o",
         library,
@@ -155,24 +187,33 @@ def _build(folder, cpu, portable, optimization):
 
 
 def _run(image, cpu):
+    """For each call `((instructions, cycles), parts)`, the parts being those between two marks, `(parts, 2)`."""
     plugin, log = image.with_name("count.so"), image.with_name("count.txt")
-    source = source_folder() / "firmware" / "count_instructions.c"
-    _call("gcc", "-O2", "-shared", "-fPIC", source, "-o", plugin)
-    emulator = (
-        "qemu-system-arm",
-        "-M",
-        BOARDS[cpu],
-        "-kernel",
-        image,
-        "-nographic",
-        "-monitor",
-        "none",
-        "-serial",
-        "none",
-    )
+    sources = (source_folder() / "firmware" / name for name in ("count_instructions.c", "cycles.c"))
+    _call("gcc", "-O2", "-shared", "-fPIC", *sources, "-o", plugin)
+    board = ("-M", BOARDS[cpu], "-kernel", image, "-nographic", "-monitor", "none", "-serial", "none")
     semihosting = ("-semihosting-config", "enable=on,target=native")
-    _call(*emulator, *semihosting, "-plugin", plugin, "-d", "plugin", "-D", log)
-    return tuple(int(count) for count in re.findall(r"^count (\d+)$", log.read_text(), re.MULTILINE))
+    log_options = ("-plugin", f"{plugin},core={cpu}", "-d", "plugin", "-D", log)
+    _call("qemu-system-arm", *board, *semihosting, *log_options)
+    calls, parts = [], []
+    for kind, *numbers in re.findall(r"^(part|count) (\d+) (\d+)$", log.read_text(), re.MULTILINE):
+        if kind == "part":
+            parts.append(tuple(map(int, numbers)))
+        else:
+            calls.append((tuple(map(int, numbers)), parts))
+            parts = []
+    return calls
+
+
+def _op_costs(names, total, parts, cpu):
+    """An `OpCost` for each op and for the rest, from the means of what was between the marks: for each step of a call
+    what comes before the first op, and then each op."""
+    of_ops = parts.reshape(-1, 1 + len(names), 2).sum(axis=0)[1:]
+    costs = [*of_ops, total - of_ops.sum(axis=0)]
+    return tuple(
+        OpCost(name, float(instructions), float(cycles) if cpu in TIMED else None)
+        for name, (instructions, cycles) in zip([*names, ""], costs, strict=True)
+    )
 
 
 def _sizes(image):

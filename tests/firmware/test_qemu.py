@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from adapter_models import between_dense_layers
 from random_models import KINDS, random_op
 
 from keras_sparse_rnn.firmware import qemu
@@ -48,6 +49,22 @@ def test_counts_are_exact():
     silent = np.full((3, op.x.shape[-1] * (1 if not op.op.options.go_backwards else len(op.x))), 0, np.int8)
     first, second = (qemu.measure(model, silent).instructions for _ in range(2))
     assert first == second and len(first) == 3 and min(first) > 100
+
+
+@needs_tools
+def test_costs_by_op_and_an_estimate_of_cycles():
+    model = Model(between_dense_layers(all_outputs=False))
+    x = np.random.default_rng(0).integers(-128, 128, model.inputs[0].shape[1:]).astype(np.int8).reshape(1, -1)
+    for cpu, timed in (("cortex-m4", True), ("cortex-m7", False)):
+        seen = qemu.measure(model, x, cpu, whole_sequences=True)
+        assert [op.name for op in seen.ops] == [*(op.name for op in model.operators), ""]
+        assert min(op.instructions for op in seen.ops) > 0
+        assert sum(op.instructions for op in seen.ops) == seen.mean_instructions
+        if timed:
+            assert sum(op.cycles_estimate for op in seen.ops) == seen.cycles_estimate
+            assert 1.2 * seen.mean_instructions < seen.cycles_estimate < 2.5 * seen.mean_instructions
+        else:
+            assert seen.cycles_estimate is None
 
 
 def test_an_unknown_cpu_is_named():

@@ -1,13 +1,19 @@
-/* A QEMU plugin that counts the instructions executed between two marker instructions, exactly.
+/* A QEMU plugin that counts the instructions executed between two marker instructions, exactly, and estimates the cycles
+ * that they take on a core (cycles.h).
  *
  * QEMU's package ships no header for plugins, so the few functions used are declared here (plugin API 1, QEMU 4.2 to 8).
  * The program marks a stretch by `mov r10, r10` and ends it by `mov r11, r11` (marks.h); stretches do not nest. At each
- * end a line "count NUMBER" goes to QEMU's log. The markers themselves are not counted. */
+ * end a line "count INSTRUCTIONS CYCLES" goes to QEMU's log. `mov r9, r9` divides a stretch into parts: there a line
+ * "part INSTRUCTIONS CYCLES" says what was executed since the mark before. Marks themselves are not counted. Argument:
+ * core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55; without it the cycles are 0. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "cycles.h"
 
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
@@ -17,8 +23,10 @@ enum { QEMU_PLUGIN_CB_NO_REGS = 0, QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
+uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
+void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned, void *), int flags, void *);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned, void *), int flags, void *);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int operation, void *, uint64_t);
 void qemu_plugin_outs(const char *);
@@ -27,40 +35,89 @@ void qemu_plugin_outs(const char *);
 
 EXPORT int qemu_plugin_version = 1;
 
-enum { BEGIN = 0x46d2, END = 0x46db };
+enum { BEGIN = 0x46d2, END = 0x46db, PART = 0x46c9 };
 
-static uint64_t executed, at_begin;
+static const char *const cores[KSR_CORES] = {"cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55"};
+static int core = KSR_CORES; /* not named */
 
-static void begin(unsigned cpu, void *unused) {
-  (void)cpu, (void)unused;
-  at_begin = executed;
+typedef struct sums {
+  uint64_t instructions, cycles;
+} sums;
+
+static sums executed, at_begin, at_part;
+
+/* A stretch that QEMU translates at once; only its last instruction can branch. */
+typedef struct block {
+  uint64_t begin, end;
+  uint32_t if_taken;
+} block;
+
+static const block *before;
+
+static void enter(unsigned cpu, void *entered) {
+  const block *now = entered;
+  (void)cpu;
+  if (before && now->begin != before->end) executed.cycles += before->if_taken;
+  before = now;
 }
 
-static void end(unsigned cpu, void *unused) {
-  char line[40];
-  (void)cpu, (void)unused;
-  snprintf(line, sizeof(line), "count %" PRIu64 "\n", executed - at_begin);
+static void print(const char *what, const sums *since) {
+  char line[64];
+  snprintf(line, sizeof(line), "%s %" PRIu64 " %" PRIu64 "\n", what, executed.instructions - since->instructions,
+           executed.cycles - since->cycles);
   qemu_plugin_outs(line);
 }
 
+static void begin(unsigned cpu, void *unused) {
+  (void)cpu, (void)unused;
+  at_begin = at_part = executed;
+}
+
+static void part(unsigned cpu, void *unused) {
+  (void)cpu, (void)unused;
+  print("part", &at_part);
+  at_part = executed;
+}
+
+static void end(unsigned cpu, void *unused) {
+  (void)cpu, (void)unused;
+  print("count", &at_begin);
+}
+
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
+  const size_t count = qemu_plugin_tb_n_insns(tb);
+  block *made = malloc(sizeof(*made)); /* QEMU holds on to it */
+  ksr_cycles_before last = {0, 0, 0, 0, 0};
   (void)id;
-  for (size_t i = 0; i < qemu_plugin_tb_n_insns(tb); ++i) {
+  if (!made || count == 0) abort();
+  for (size_t i = 0; i < count; ++i) {
     struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-    uint16_t opcode = 0;
-    if (qemu_plugin_insn_size(insn) == sizeof(opcode)) memcpy(&opcode, qemu_plugin_insn_data(insn), sizeof(opcode));
-    if (opcode == BEGIN) {
-      qemu_plugin_register_vcpu_insn_exec_cb(insn, begin, QEMU_PLUGIN_CB_NO_REGS, 0);
-    } else if (opcode == END) {
-      qemu_plugin_register_vcpu_insn_exec_cb(insn, end, QEMU_PLUGIN_CB_NO_REGS, 0);
+    const uint32_t size = (uint32_t)qemu_plugin_insn_size(insn);
+    uint8_t code[4] = {0, 0, 0, 0};
+    memcpy(code, qemu_plugin_insn_data(insn), size);
+    const uint32_t opcode = size == 2 ? code[0] | (uint32_t)code[1] << 8 : 0;
+    if (opcode == BEGIN || opcode == END || opcode == PART) {
+      qemu_plugin_register_vcpu_insn_exec_cb(insn, opcode == BEGIN ? begin : opcode == END ? end : part,
+                                             QEMU_PLUGIN_CB_NO_REGS, 0);
     } else {
-      qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed, 1);
+      qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed.instructions, 1);
+      const uint32_t cycles = core == KSR_CORES ? 0 : ksr_cycles((ksr_core)core, code, size, &last);
+      if (cycles) qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed.cycles, cycles);
     }
+    if (i == 0) made->begin = qemu_plugin_insn_vaddr(insn);
+    made->end = qemu_plugin_insn_vaddr(insn) + size;
+    made->if_taken = core == KSR_CORES ? 0 : ksr_cycles_taken((ksr_core)core, code, size);
   }
+  qemu_plugin_register_vcpu_tb_exec_cb(tb, enter, QEMU_PLUGIN_CB_NO_REGS, made);
 }
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
-  (void)info, (void)argc, (void)argv;
+  (void)info;
+  for (int i = 0; i < argc; ++i) {
+    for (int k = 0; k < KSR_CORES; ++k) {
+      if (strncmp(argv[i], "core=", 5) == 0 && strcmp(argv[i] + 5, cores[k]) == 0) core = k;
+    }
+  }
   qemu_plugin_register_vcpu_tb_trans_cb(id, translate);
   return 0;
 }

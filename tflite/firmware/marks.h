@@ -2,7 +2,12 @@
 #ifndef KSR_MARKS_H_
 #define KSR_MARKS_H_
 
+#ifdef __arm__
 #define KSR_COUNT_BEGIN() __asm__ volatile("mov r10, r10" ::: "memory")
 #define KSR_COUNT_END() __asm__ volatile("mov r11, r11" ::: "memory")
+#define KSR_COUNT_PART() __asm__ volatile("mov r9, r9" ::: "memory")
+#else
+#define KSR_COUNT_PART() ((void)0)
+#endif
 
 #endif /* KSR_MARKS_H_ */
