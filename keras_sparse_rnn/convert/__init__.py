@@ -46,7 +46,8 @@ def convert(
         weights: `"int8"` (int8 weights and activations, int16 states) or `"float32"`.
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`. Pruned dense layers are stored
             sparse where that is smaller: for TFLM as KsrSparseDense, for LiteRT in its own encoding, which nothing else
-            reads, and only in float32 with a number of inputs that is a multiple of 4 (blocks of 1x4 along the inputs).
+            reads: float32 weight by weight or in blocks of 1x4 along the inputs, int8 in blocks of 1x16. A number of
+            inputs that is no multiple of the block costs a PAD op.
         batch_size: Samples of one inference, at least 1. States, with `stateful=True`, are those of as many streams.
             Plain C firmware takes 1.
         time_steps: Length of an input, where the model leaves it open; with `stateful=True` the steps of one inference,

@@ -1,8 +1,10 @@
 """Dense layers of the converted rest as LiteRT's own sparse FULLY_CONNECTED, where that is smaller.
 
 TensorFlow Lite's encoder (`EXPERIMENTAL_SPARSITY`) writes wrong weights where the width is no multiple of the block,
-and leaves other layers to DENSIFY. This one encodes only what LiteRT computes in place: float32 in blocks of 1x4 along
-the inputs, their number a multiple of 4. TensorFlow Lite Micro would read such weights as garbage.
+and leaves other layers to DENSIFY. This one encodes only what LiteRT computes in place: float32 weight by weight or in
+blocks of 1x4 along the inputs, int8 in blocks of 1x16. Where the number of inputs is no multiple of the block, the
+weights are padded with zeros, and the input by a PAD op: the kernels read whole blocks of it. TensorFlow Lite Micro
+would read such weights as garbage.
 """
 
 import numpy as np
@@ -10,9 +12,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn.convert.sparse_dense import DenseReport
 
-BLOCK = 4
-_STORED = f"SparsityParameters of 1x{BLOCK}"
-_TABLE_BYTES = 192  # what a file takes for the encoding besides its arrays, about
+BLOCKS = {np.dtype(np.float32): (1, 4), np.dtype(np.int8): (16,)}
+# What a file takes besides the arrays, about: for the encoding, and for a PAD op with its tensors.
+_TABLE_BYTES = 192
+_PAD_BYTES = 320
 _OP_VERSION = 8  # the first FULLY_CONNECTED with sparse weights
 _VECTORS = (
     (np.uint8, schema.Uint8VectorT, schema.SparseIndexVector.Uint8Vector),
@@ -22,7 +25,7 @@ _VECTORS = (
 
 
 def pack_litert_sparse(writer):
-    """Stores the weights of each float32 FULLY_CONNECTED op sparse where the file becomes smaller.
+    """Stores the weights of each FULLY_CONNECTED op sparse where the file becomes smaller.
 
     Args:
         writer: A `ModelWriter`; it is changed.
@@ -31,37 +34,55 @@ def pack_litert_sparse(writer):
         A `DenseReport` for each such op.
     """
     reports = []
-    packed = {}  # weights that several ops share are stored once
+    packed = {}  # weights that several ops share are stored once, and inputs that they share padded once
     for op in writer.operators("FULLY_CONNECTED"):
-        number = int(op.inputs[1])
+        x, number = int(op.inputs[0]), int(op.inputs[1])
         weights = writer.constant(number)
-        if weights is None or weights.dtype != np.float32 or weights.shape[1] % BLOCK:
+        if weights is None or writer.dtype_of(x) != weights.dtype or weights.dtype not in BLOCKS:
             continue
-        values, segments, indices = encode(weights)
-        sizes = {"dense": weights.nbytes}
-        sizes[_STORED] = values.nbytes + segments.nbytes + indices.nbytes + _TABLE_BYTES
+        units, inputs = weights.shape
+        sizes, ways = {"dense": weights.nbytes}, {}
+        for block in BLOCKS[weights.dtype]:
+            padding = -inputs % block
+            if padding and writer.shape_of(x)[-1] != inputs:
+                continue  # it takes several axes as one
+            values, segments, indices = encode(weights, block)
+            name = stored_as(block, padding)
+            sizes[name] = values.nbytes + segments.nbytes + indices.nbytes + _TABLE_BYTES + _PAD_BYTES * (padding > 0)
+            ways[name] = (values, _parameters(units, segments, indices, block), padding)
         stored = min(sizes, key=sizes.get)
         if stored != "dense":
-            if number not in packed:
-                sparsity = _parameters(len(weights), segments, indices)
-                packed[number] = writer.add_sparse(writer.name_of(number), weights.shape, values, sparsity)
-            op.inputs = [int(op.inputs[0]), packed[number], *map(int, op.inputs[2:])]
+            values, parameters, padding = ways[stored]
+            if padding:
+                if (x, padding) not in packed:
+                    packed[x, padding] = writer.add_pad(x, padding)
+                x = packed[x, padding]
+            if (number, stored) not in packed:
+                packed[number, stored] = writer.add_sparse(number, (units, inputs + padding), values, parameters)
+            op.inputs = [x, packed[number, stored], *map(int, op.inputs[2:])]
             writer.require_version(op, _OP_VERSION)
         reports.append(DenseReport(writer.name_of(number), float(np.mean(weights == 0)), stored, sizes))
     return reports
 
 
-def encode(weights):
-    """Blocks of 1x4 that are not all zero; one of zeros where all are.
+def stored_as(block, padding=0):
+    """What a `DenseReport` calls an encoding in blocks of 1x`block`."""
+    return f"SparsityParameters of 1x{block}" + (" and PAD" if padding else "")
+
+
+def encode(weights, block):
+    """Blocks of 1x`block` that are not all zero; one of zeros where all are.
 
     Args:
-        weights: `(units, inputs)`, the inputs a multiple of 4.
+        weights: `(units, inputs)`; the inputs are padded with zeros to whole blocks.
+        block: Width of a block along the inputs.
 
     Returns:
-        `(values, segments, indices)`: the blocks `(blocks, 4)`, where those of a unit begin `(units + 1,)`, and their
-        places along the inputs `(blocks,)`, in the smallest type that holds them.
+        `(values, segments, indices)`: the blocks `(blocks, block)`, where those of a unit begin `(units + 1,)`, and
+        their places along the inputs `(blocks,)`, in the smallest type that holds them.
     """
-    blocks = weights.reshape(len(weights), -1, BLOCK)
+    padded = np.pad(weights, ((0, 0), (0, -weights.shape[1] % block)))
+    blocks = padded.reshape(len(weights), -1, block)
     present = blocks.any(axis=2)
     present[0, 0] |= not present.any()  # a constant without any value counts as no constant
     segments = np.concatenate([[0], np.cumsum(present.sum(axis=1))])
@@ -72,15 +93,19 @@ def _smallest(numbers):
     return numbers.astype(next(t for t, *_ in _VECTORS if numbers.max(initial=0) <= np.iinfo(t).max))
 
 
-def _parameters(units, segments, indices):
-    rows, columns, block = (schema.DimensionMetadataT() for _ in range(3))
-    rows.denseSize, block.denseSize = units, BLOCK
+def _parameters(units, segments, indices, block):
+    rows, columns, within = (schema.DimensionMetadataT() for _ in range(3))
+    rows.denseSize, within.denseSize = units, block
     columns.format = schema.DimensionType.SPARSE_CSR
     columns.arraySegmentsType, columns.arraySegments = _vector(segments)
     columns.arrayIndicesType, columns.arrayIndices = _vector(indices)
     parameters = schema.SparsityParametersT()
-    parameters.traversalOrder, parameters.blockMap = [0, 1, 2], [1]
-    parameters.dimMetadata = [rows, columns, block]
+    if block == 1:
+        parameters.traversalOrder, parameters.blockMap = [0, 1], []
+        parameters.dimMetadata = [rows, columns]
+    else:
+        parameters.traversalOrder, parameters.blockMap = [0, 1, 2], [1]
+        parameters.dimMetadata = [rows, columns, within]
     return parameters
 
 

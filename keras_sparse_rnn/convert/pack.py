@@ -79,11 +79,38 @@ class ModelWriter:
         self._graph.tensors.append(tensor)
         return len(self._graph.tensors) - 1
 
-    def add_sparse(self, name, shape, values, sparsity):
-        """Adds a constant tensor of a sparse encoding: the values stored and `SparsityParametersT`; its number."""
-        number = self.add_tensor(name, shape, values.dtype, data=values)
+    def add_sparse(self, dense, shape, values, sparsity):
+        """Adds a constant tensor in a sparse encoding.
+
+        Args:
+            dense: Number of the tensor that holds all the weights, whose name and scales it gets.
+            shape: Of the weights.
+            values, sparsity: Those that are stored, and `SparsityParametersT`.
+
+        Returns:
+            Its number.
+        """
+        number = self.add_tensor(self.name_of(dense), shape, values.dtype, data=values)
+        self._graph.tensors[number].quantization = self._graph.tensors[dense].quantization
         self._graph.tensors[number].sparsity = sparsity
         return number
+
+    def add_pad(self, x, padding):
+        """Adds zeros at the end of a tensor's last axis, by a PAD op; the number of what it puts out."""
+        shape, name = self.shape_of(x), self.name_of(x)
+        output = self.add_tensor(f"{name}/padded", (*shape[:-1], shape[-1] + padding), self.dtype_of(x))
+        self._graph.tensors[output].quantization = self._graph.tensors[x].quantization
+        paddings = np.zeros((len(shape), 2), np.int32)
+        paddings[-1, 1] = padding
+        op = schema.OperatorT()
+        op.opcodeIndex = self._builtin_code(schema.BuiltinOperator.PAD, version=2)
+        op.inputs, op.outputs = (
+            [x, self.add_tensor(f"{name}/paddings", paddings.shape, np.int32, data=paddings)],
+            [output],
+        )
+        op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.PadOptions, schema.PadOptionsT()
+        self._graph.operators.append(op)
+        return output
 
     def require_version(self, op, version):
         """Notes that an op needs at least this version of its kernel."""
@@ -132,6 +159,9 @@ class ModelWriter:
         types = {number: dtype for dtype, number in _TENSOR_TYPES.items()}
         return types.get(self._graph.tensors[number].type)
 
+    def shape_of(self, number):
+        return tuple(int(size) for size in self._graph.tensors[number].shape)
+
     def name_of(self, number):
         name = self._graph.tensors[number].name
         return name.decode() if isinstance(name, bytes) else name
@@ -163,6 +193,16 @@ class ModelWriter:
         number = self.add_tensor(name, (batch, *tensor.shape[1:]), tensor.dtype, scale=scale)
         self._graph.tensors[number].isVariable = True
         return number
+
+    def _builtin_code(self, builtin, version):
+        for i, code in enumerate(self._file.operatorCodes):
+            if max(code.builtinCode, code.deprecatedBuiltinCode) == builtin and code.version >= version:
+                return i
+        code = schema.OperatorCodeT()
+        code.builtinCode = code.deprecatedBuiltinCode = builtin
+        code.version = version
+        self._file.operatorCodes.append(code)
+        return len(self._file.operatorCodes) - 1
 
     def _custom_code(self, name):
         for i, code in enumerate(self._file.operatorCodes):

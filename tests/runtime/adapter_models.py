@@ -22,7 +22,7 @@ def between_dense_layers(all_outputs):
         The bytes of the model; its input is `(1, 9, 6)`.
     """
     rng = np.random.default_rng(1)
-    writer = _Writer()
+    writer = DenseWriter()
     x = writer.add_tensor("x", (1, 9, 6), np.int8, scale=(1 / 64, 4))
     results = {"dense": writer.add_tensor("dense", (1, 9, 12), np.int8, scale=(1 / 16, -5))}
     writer.add_fully_connected(x, results["dense"], rng)
@@ -70,7 +70,7 @@ def with_state(kind, dtype):
     """
     op = small_op(kind, 6, dtype, seed=3, x_zero_point=4)
     is_int8 = dtype == np.int8
-    writer = _Writer()
+    writer = DenseWriter()
     x = writer.add_tensor("x", (1, 3, 6), dtype, scale=(1 / 64, 4) if is_int8 else None)
     output = writer.add_tensor("y", (1, 3, 12), dtype, scale=(1 / 128, -5) if is_int8 else None)
     writer.add_recurrent("op", op.op, op.constants, x, output, stateful=True)
@@ -107,20 +107,28 @@ def unknown_op(file):
     file.operatorCodes[0].customCode = "NobodysOp"
 
 
-class _Writer(ModelWriter):
+class DenseWriter(ModelWriter):
+    """A `ModelWriter` that knows builtin ops."""
+
     def add_fully_connected(self, x, output, rng):
+        """A FULLY_CONNECTED of random int8 weights."""
         inputs, units = self._graph.tensors[x].shape[-1], self._graph.tensors[output].shape[-1]
         weights = rng.integers(-127, 128, (units, inputs)).astype(np.int8)
-        bias = rng.integers(-500, 500, units).astype(np.int32)
-        scale = 1 / 512
+        self.add_dense(x, output, weights, rng.integers(-500, 500, units).astype(np.int32), scale=1 / 512)
+
+    def add_dense(self, x, output, weights, bias, scale):
+        """A FULLY_CONNECTED of weights `(units, inputs)`; their scale counts in int8 alone."""
         options = schema.FullyConnectedOptionsT()
         options.keepNumDims = True
+        scales = [None, None]
+        if weights.dtype == np.int8:
+            scales = [(scale, 0), (scale * self.scale_of(x)[0], 0)]
         self._add(
             schema.BuiltinOperator.FULLY_CONNECTED,
             [
                 x,
-                self.add_tensor("weights", weights.shape, np.int8, data=weights, scale=(scale, 0)),
-                self.add_tensor("bias", bias.shape, np.int32, data=bias, scale=(scale * self.scale_of(x)[0], 0)),
+                self.add_tensor("weights", weights.shape, weights.dtype, data=weights, scale=scales[0]),
+                self.add_tensor("bias", bias.shape, bias.dtype, data=bias, scale=scales[1]),
             ],
             output,
             schema.BuiltinOptions.FullyConnectedOptions,
