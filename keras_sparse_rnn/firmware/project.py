@@ -106,7 +106,7 @@ def save_firmware(model, folder, framework="plain-c", name="model"):
         return Firmware(folder, framework, _listed(folder), len(model.data))
     code = PlainC(model, name)
     write_plain_c(code, folder)
-    return Firmware(folder, framework, _listed(folder), code.constant_bytes, *plain_c_sizes(folder, code.name))
+    return Firmware(folder, framework, _listed(folder), code.constant_bytes, *plain_c_sizes(code))
 
 
 def write_plain_c(code, folder):
@@ -115,16 +115,21 @@ def write_plain_c(code, folder):
     _write(folder, _plain_c_files(code), sources)
 
 
-def plain_c_sizes(folder, name, flags=("-mcpu=cortex-m4", "-mthumb", "-Os")):
-    """Bytes of flash and of RAM of a plain C model's objects; `(None, None)` without `arm-none-eabi-gcc`."""
+def plain_c_sizes(code, cpu="cortex-m4"):
+    """Bytes of flash and of RAM that a `PlainC` and its kernels take, without the C library and the stack.
+
+    They are what `arm-none-eabi-size` tells of all objects of the project, compiled for `cpu` at -Os; `(None, None)`
+    where the compiler is missing.
+    """
     if not (shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size")):
         return None, None
-    sources = [folder / f"{name}.c", *folder.glob("ksr/*.c")]
-    with tempfile.TemporaryDirectory() as build:
-        includes = (f"-I{folder.resolve()}", f"-I{folder.resolve()}/ksr")
-        compiler = ("arm-none-eabi-gcc", *flags, "-std=c11", "-c", *includes)
-        subprocess.run([*compiler, *(str(path.resolve()) for path in sources)], check=True, cwd=build)
-        objects = sorted(str(path) for path in Path(build).glob("*.o"))
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder) / "project"
+        write_plain_c(code, folder)
+        sources = [folder / f"{code.name}.c", *sorted(folder.glob("ksr/*.c"))]
+        compiler = ("arm-none-eabi-gcc", f"-mcpu={cpu}", "-mthumb", "-Os", "-std=c11", f"-I{folder}", f"-I{folder}/ksr")
+        subprocess.run([*compiler, "-c", *map(str, sources)], check=True, cwd=folder)
+        objects = sorted(str(path) for path in folder.glob("*.o"))
         listed = subprocess.run(["arm-none-eabi-size", *objects], check=True, capture_output=True, text=True).stdout
     text, data, bss = np.sum([[int(n) for n in line.split()[:3]] for line in listed.splitlines()[1:]], axis=0)
     return int(text + data), int(data + bss)

@@ -81,13 +81,23 @@ def missing_tools():
     return [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
-def measure(model, inputs, cpu="cortex-m4", *, whole_sequences=False, portable=False, optimization="-O2"):
+def measure(
+    model,
+    inputs,
+    cpu="cortex-m4",
+    *,
+    calls_per_sequence=None,
+    whole_sequences=False,
+    portable=False,
+    optimization="-O2",
+):
     """Runs a model on an emulated board, from a clear state, and counts.
 
     Args:
         model: A `runtime.model.Model`.
         inputs: What the calls take, one after the other, `(calls, values)` in the model's own dtype.
         cpu: One of `BOARDS`.
+        calls_per_sequence: After so many calls the states are cleared, outside of what is counted; None: never.
         whole_sequences: Whether a call takes a whole sequence even where the model could take a step.
         portable: Whether to take the kernels in plain C alone.
         optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
@@ -111,12 +121,13 @@ def measure(model, inputs, cpu="cortex-m4", *, whole_sequences=False, portable=F
     inputs = np.ascontiguousarray(inputs, model.inputs[0].dtype)
     if inputs.ndim != 2 or inputs.shape[1] != code.input_size or len(inputs) == 0:
         raise ValueError(f"inputs must have the shape (calls, {code.input_size}); given: {inputs.shape}.")
+    calls_per_sequence = calls_per_sequence or len(inputs)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder) / "model"
         write_plain_c(code, folder)
         (folder / "main.c").unlink()
-        expected = _run_on_host(code, folder, inputs)
-        (folder / "recorded.h").write_text(_recording(code, inputs, expected))
+        expected = _run_on_host(code, folder, inputs, calls_per_sequence)
+        (folder / "recorded.h").write_text(_recording(code, inputs, expected, calls_per_sequence))
         image = _build(folder, cpu, portable, optimization)
         calls = _run(image, cpu)
         if len(calls) != len(inputs):
@@ -127,7 +138,7 @@ def measure(model, inputs, cpu="cortex-m4", *, whole_sequences=False, portable=F
         return Measurement(expected, tuple(n for n, _ in counts), cycles, ops, *_sizes(image))
 
 
-def _run_on_host(code, folder, inputs):
+def _run_on_host(code, folder, inputs, calls_per_sequence):
     """The outputs of the same C, compiled for this machine: `(calls, values)`."""
     library = folder / "host.so"
     sources = [*folder.glob("*.c"), *folder.glob("ksr/*.c")]
@@ -149,12 +160,14 @@ def _run_on_host(code, folder, inputs):
     if getattr(core, f"{code.name}_init")() != 0:
         raise RuntimeError("the model's C refuses the model on this machine.")
     outputs = np.zeros((len(inputs), code.output_size), code.tensors[1].dtype)
-    for x, y in zip(inputs, outputs, strict=True):
+    for i, (x, y) in enumerate(zip(inputs, outputs, strict=True)):
+        if i % calls_per_sequence == 0:
+            getattr(core, f"{code.name}_reset")()
         getattr(core, code.call)(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
     return outputs
 
 
-def _recording(code, inputs, outputs):
+def _recording(code, inputs, outputs, calls_per_sequence):
     as_bytes = [
         array(f"recorded_{name}", values.view(np.uint8)) for name, values in (("input", inputs), ("output", outputs))
     ]
@@ -162,9 +175,11 @@ def _recording(code, inputs, outputs):
 #include <stdalign.h>
 #include "{code.name}.h"
 #define recorded_init {code.name}_init
+#define recorded_reset {code.name}_reset
 #define recorded_call(x, y) {code.call}((const void *)(x), (void *)(y))
 enum {{
   RECORDED_CALLS = {len(inputs)},
+  RECORDED_CALLS_A_SEQUENCE = {calls_per_sequence},
   RECORDED_INPUT_BYTES = {inputs[0].nbytes},
   RECORDED_OUTPUT_BYTES = {outputs[0].nbytes},
 }};

@@ -1,0 +1,159 @@
+"""What a model costs: instructions on an emulated Cortex-M by op, or time on this computer."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_sparse_rnn.firmware import qemu
+from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.firmware.project import plain_c_sizes
+from keras_sparse_rnn.runtime.model import Model
+
+HOST = "host"
+# Each core under its name, as users shorten it, and "host".
+CPUS = {name: name for name in qemu.BOARDS} | {name.removeprefix("cortex-"): name for name in qemu.BOARDS}
+CPUS |= {"m0": "cortex-m0plus", "cortex-m0": "cortex-m0plus", "m0+": "cortex-m0plus", HOST: HOST}
+_NOISE_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What `bench` saw. Figures are for a time step where the model has a time axis, else for an inference, in the mean
+    over the inputs.
+
+    Attributes:
+        cpu: A name in `firmware.qemu.BOARDS`, or "host".
+        unit: "step" or "inference".
+        count: How many of them ran.
+        instructions: Executed; None on the host.
+        least, most: Of the calls of the C function; a call is a step, or a sequence where the model takes no steps.
+        cycles_estimate: See `firmware.qemu.Measurement`; None on the host and for cores without known timings.
+        ops: A `firmware.qemu.OpCost` for each op, and one of the name "" for the copying of input and output.
+        flash_bytes, ram_bytes: Of the model and its kernels as plain C at -Os, without the C library and the stack;
+            None on the host.
+        microseconds: Median time in LiteRT with this package's ops, one thread, on the host; else None.
+    """
+
+    cpu: str
+    unit: str
+    count: int
+    instructions: float | None = None
+    least: int | None = None
+    most: int | None = None
+    cycles_estimate: float | None = None
+    ops: tuple = ()
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    microseconds: float | None = None
+
+    def __str__(self):
+        if self.cpu == HOST:
+            return f"LiteRT on this computer, one thread: {self.microseconds:,.2f} us a {self.unit} (median)"
+        names = [op.name or "input, output" for op in self.ops]
+        rows = [(name, op.instructions, op.cycles_estimate) for name, op in zip(names, self.ops, strict=True)]
+        rows.append(("in all", self.instructions, self.cycles_estimate))
+        width = max(len(name) for name, *_ in rows)
+        timed = self.cycles_estimate is not None
+        lines = [f"{'a ' + self.unit:{width}}  instructions" + "  cycles (estimate)" * timed]
+        for name, instructions, cycles in rows:
+            lines.append(f"{name:{width}}  {instructions:12,.0f}" + (f"  {cycles:17,.0f}" if timed else ""))
+        if self.least != self.most:
+            lines.append(f"calls of the model: {self.least:,} to {self.most:,} instructions")
+        return "\n".join(
+            [
+                f"{self.cpu}, mean of {self.count} {self.unit}s, every bit of the outputs checked",
+                *lines,
+                f"flash {self.flash_bytes:,} bytes, RAM {self.ram_bytes:,} bytes (plain C, -Os)",
+            ]
+        )
+
+
+def bench(model, x=None, cpu="cortex-m4", *, rounds=50):
+    """Runs a model from a clear state on each of some inputs, and says what it costs.
+
+    Args:
+        model: A `.tflite` model with one input and one output: its path, its bytes, or a `runtime.model.Model`.
+        x: Recorded inputs, `(samples, *shape of the input without its batch axis)`; where the model can take one step
+            at a time, `(samples, steps, ...)` of any length. Real values, or values of the input's own dtype. None:
+            noise.
+        cpu: A key of `CPUS`.
+        rounds: How many inferences are timed on the host.
+
+    Returns:
+        A `Bench`; it prints as text.
+
+    Raises:
+        ValueError: `cpu` is unknown, the inputs do not fit, or (on a Cortex-M) plain C has no kernel for an op.
+        RuntimeError: A tool is missing, or an output differs from that of the same C on this computer.
+    """
+    if cpu not in CPUS:
+        raise ValueError(f"cpu must be one of {list(CPUS)}; given: {cpu!r}.")
+    if not isinstance(model, Model):
+        if not isinstance(model, (bytes, bytearray, memoryview)):
+            with open(model, "rb") as file:
+                model = file.read()
+        model = Model(model)
+    if len(model.inputs) != 1:
+        names = [tensor.name for tensor in model.inputs]
+        raise ValueError(f"model must have one input to be measured; it has {len(names)}: {', '.join(names)}.")
+    return _time_on_host(model, x, rounds) if CPUS[cpu] == HOST else _count_on_board(model, x, CPUS[cpu])
+
+
+def _count_on_board(model, x, cpu):
+    code = PlainC(model)
+    has_steps = len(model.inputs[0].shape) == 3
+    takes_steps = has_steps and (code.is_streaming or model.inputs[0].shape[1] == 1)
+    sequences = _stored(model.inputs[0], x, takes_steps)
+    batch = model.inputs[0].shape[0]  # each sample of it the same
+    calls = sequences.reshape(-1, 1, code.input_size // batch).repeat(batch, axis=1).reshape(-1, code.input_size)
+    seen = qemu.measure(model, calls, cpu, calls_per_sequence=len(calls) // len(sequences))
+    steps = model.inputs[0].shape[1] if has_steps and not takes_steps else 1
+
+    def of_step(total):
+        return None if total is None else total / steps
+
+    return Bench(
+        cpu,
+        "step" if has_steps else "inference",
+        len(calls) * steps,
+        of_step(seen.mean_instructions),
+        min(seen.instructions),
+        max(seen.instructions),
+        of_step(seen.cycles_estimate),
+        tuple(qemu.OpCost(op.name, of_step(op.instructions), of_step(op.cycles_estimate)) for op in seen.ops),
+        *plain_c_sizes(code, cpu),
+    )
+
+
+def _time_on_host(model, x, rounds):
+    from keras_sparse_rnn import runtime
+
+    sequences = _stored(model.inputs[0], x, takes_steps=False)
+    engine, times = runtime.load(model, "litert"), []
+    for i in range(rounds):
+        inputs = [sequences[i % len(sequences)][None].repeat(engine.batch_size, axis=0)]
+        engine.reset()
+        start = time.perf_counter()
+        engine.invoke(inputs)
+        times.append(time.perf_counter() - start)
+    has_steps = len(model.inputs[0].shape) == 3
+    steps = model.inputs[0].shape[1] if has_steps else 1
+    microseconds = float(np.median(times)) * 1e6 / steps
+    return Bench(HOST, "step" if has_steps else "inference", rounds * steps, microseconds=microseconds)
+
+
+def _stored(tensor, x, takes_steps):
+    """Sequences as the model stores its input, `(samples, ...)`."""
+    if x is None:
+        shape = (1, _NOISE_STEPS, *tensor.shape[2:]) if takes_steps else tensor.shape
+        x = np.random.default_rng(0).normal(size=shape)
+        if tensor.scale is None and tensor.dtype != np.float32:
+            raise ValueError(f"input '{tensor.name}' holds numbers of {tensor.dtype}, not a signal: give inputs.")
+    x = np.asarray(x)
+    expected = ("samples", "steps", *tensor.shape[2:]) if takes_steps else ("samples", *tensor.shape[1:])
+    fits = x.ndim == len(expected) and all(isinstance(e, str) or n == e for n, e in zip(x.shape, expected, strict=True))
+    if not fits or x.size == 0:
+        shown = ", ".join(map(str, expected))
+        raise ValueError(f"inputs must have the shape ({shown}); given: {x.shape}.")
+    return tensor.quantize(x if x.dtype == tensor.dtype else x.astype(np.float32))
