@@ -1,5 +1,7 @@
 """Models pruned by tensorflow-model-optimization (tfmot), which knows Keras 2 only, as Keras 3 models."""
 
+from typing import Any
+
 import keras
 
 # Their weights, and all settings that matter, have the same names, shapes and meaning in tf_keras and in Keras 3.
@@ -44,7 +46,7 @@ _ACTIVATIONS = (
 _KERAS_2_ONLY = ("batch_input_shape", "implementation", "input_length", "time_major")
 
 
-def from_tfmot(model):
+def from_tfmot(model: Any) -> keras.Model:
     """Turns a tf_keras model, pruned by tfmot, into a Keras 3 model with the same outputs.
 
     Args:

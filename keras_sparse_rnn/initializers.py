@@ -1,8 +1,11 @@
 """Initializers for thresholds."""
 
 import random
+from typing import Any
 
 import keras
+
+from keras_sparse_rnn.typing import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -21,7 +24,7 @@ class Beta(keras.initializers.Initializer):
         ValueError: `mean` is not in (0, 1), `beta` is not positive, or `seed` is neither an integer nor None.
     """
 
-    def __init__(self, mean=0.3, beta=3.0, seed=None):
+    def __init__(self, mean: float = 0.3, beta: float = 3.0, seed: int | None = None) -> None:
         if not 0 < mean < 1:
             raise ValueError(f"`mean` must be in (0, 1). Received: mean={mean}")
         if not beta > 0:
@@ -33,9 +36,9 @@ class Beta(keras.initializers.Initializer):
         self.seed = seed
         self._drawn_seed = random.randint(1, 10**9) if seed is None else seed
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Shape, dtype: Any = None) -> Tensor:
         alpha = self.beta * self.mean / (1 - self.mean)
         return keras.random.beta(shape, alpha, self.beta, dtype=dtype, seed=self._drawn_seed)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "beta": self.beta, "seed": self.seed}

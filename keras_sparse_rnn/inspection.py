@@ -2,6 +2,8 @@
 
 import gzip
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,7 +133,7 @@ class Inspection:
         return "\n".join(lines)
 
 
-def inspect(model, engines=_ENGINES):
+def inspect(model: str | os.PathLike[str] | bytes, engines: Sequence[str] = _ENGINES) -> Inspection:
     """Looks into a `.tflite` model, ours or anybody's.
 
     Args:

@@ -1,8 +1,12 @@
 """Sparse averaged gradient descent."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
+
+from keras_sparse_rnn.typing import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -44,7 +48,14 @@ class SNTASGD(keras.optimizers.Optimizer):
     >>> model.fit(x, y, validation_data=(x_val, y_val), callbacks=callbacks)
     """
 
-    def __init__(self, learning_rate, interval=5, weight_decay=None, name="snt_asgd", **arguments):
+    def __init__(
+        self,
+        learning_rate: Any,
+        interval: int = 5,
+        weight_decay: float | None = None,
+        name: str = "snt_asgd",
+        **arguments: Any,
+    ) -> None:
         if arguments.get("use_ema"):
             raise ValueError("use_ema=True: SNTASGD averages the weights itself; leave use_ema out.")
         if isinstance(interval, bool) or int(interval) != interval or interval < 1:
@@ -52,7 +63,7 @@ class SNTASGD(keras.optimizers.Optimizer):
         super().__init__(learning_rate, weight_decay=weight_decay, name=name, **arguments)
         self.interval = int(interval)
 
-    def build(self, variables):
+    def build(self, variables: list[Any]) -> None:
         if self.built:
             return
         super().build(variables)
@@ -65,7 +76,7 @@ class SNTASGD(keras.optimizers.Optimizer):
             (1 + self.interval,), initializer=keras.initializers.Constant(np.inf), name="losses"
         )
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Tensor, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
         average, count = self._averages[index], self._counts[index]
         masked = ops.equal(ops.convert_to_tensor(variable), 0)
@@ -80,11 +91,11 @@ class SNTASGD(keras.optimizers.Optimizer):
         self.assign(average, ops.where(masked, ops.zeros_like(a), mu * w + (1 - mu) * a))
 
     @property
-    def averaging(self):
+    def averaging(self) -> bool:
         """Whether averaging has started."""
         return bool(self.built and ops.convert_to_numpy(self._averaging.value))
 
-    def observe(self, loss):
+    def observe(self, loss: float) -> None:
         """Takes the validation loss of an epoch, a float, and starts averaging if it has ceased to fall.
 
         With hist the losses of earlier epochs and n the interval: if len(hist) > n and loss > min(hist[:-n]).
@@ -94,7 +105,7 @@ class SNTASGD(keras.optimizers.Optimizer):
             self._averaging.assign(1)
         self._losses.assign([min(best, oldest), *recent, loss])
 
-    def swap_in(self):
+    def swap_in(self) -> None:
         """Puts the averages into the model in place of the weights, if averaging has started.
 
         Of weights that are not averaged yet the present value stays; what is masked stays zero. The weights are kept
@@ -107,7 +118,7 @@ class SNTASGD(keras.optimizers.Optimizer):
                 _exchange(variable, average, ops.where(ops.equal(w, 0) | ops.equal(s, 0), w, a))
             self._exchanged.assign(1)
 
-    def swap_out(self):
+    def swap_out(self) -> None:
         """Puts the weights back in the place of the averages, if these are in the model."""
         if self.averaging and self._swapped:
             for variable, average, _ in self._triples():
@@ -121,7 +132,7 @@ class SNTASGD(keras.optimizers.Optimizer):
     def _triples(self):
         return zip(self._trainable_variables, self._averages, self._counts, strict=True)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "interval": self.interval}
 
 

@@ -1,6 +1,7 @@
 """Regularizers that make activity sparse, or weights."""
 
 import math
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ from keras import ops
 
 from keras_sparse_rnn.sparsity import Wiring, find_kernels
 from keras_sparse_rnn.sparsity.blocks import Blocks, check_block_shape
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -38,7 +40,9 @@ class EventPenalty(keras.regularizers.Regularizer):
             tensor, as a layer that has no events would do.
     """
 
-    def __init__(self, strength=2.0, on="state", target=None):
+    def __init__(
+        self, strength: float = 2.0, on: Literal["state", "rate"] = "state", target: float | None = None
+    ) -> None:
         if not strength >= 0:
             raise ValueError(f"`strength` must be at least 0. Received: strength={strength}")
         if on not in ("state", "rate"):
@@ -51,7 +55,7 @@ class EventPenalty(keras.regularizers.Regularizer):
         self.on = on
         self.target = target
 
-    def penalty(self, state, events, mask=None):
+    def penalty(self, state: Tensor, events: Tensor, mask: Tensor | None = None) -> Tensor:
         """The penalty of one sequence batch.
 
         Args:
@@ -69,13 +73,13 @@ class EventPenalty(keras.regularizers.Regularizer):
             return self.strength * rate
         return self.strength * ops.square(rate - self.target)
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         raise ValueError(
             "`EventPenalty` needs the state before the threshold, which a layer's output does not show. "
             "Pass it to a layer that has events, EventGRU, DeltaGRU or DeltaHold: activity_regularizer=EventPenalty()."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"strength": self.strength, "on": self.on, "target": self.target}
 
 
@@ -109,7 +113,7 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
     >>> layer = keras.layers.GRU(128, kernel_regularizer=lasso, recurrent_regularizer=lasso)
     """
 
-    def __init__(self, strength, block_shape=(4, 4), gates=1, active=True):
+    def __init__(self, strength: float, block_shape: BlockShape = (4, 4), gates: int = 1, active: bool = True) -> None:
         if not 0 <= strength < math.inf:
             raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength}")
         if isinstance(gates, bool) or int(gates) != gates or gates < 1:
@@ -119,7 +123,7 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
         self.gates = int(gates)
         self.active = bool(active)
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         if len(x.shape) != 2:
             raise ValueError(f"`BlockGroupLasso` needs a kernel of 2 dimensions. Received: shape={tuple(x.shape)}")
         rows, cols = self.block_shape
@@ -133,7 +137,7 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
         tiles = ops.reshape(ops.pad(squares, ragged), (tall, rows, gates, wide, cols))
         return self.strength * ops.sum(_norms(ops.sum(tiles, axis=(1, 4))))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "strength": self.strength,
             "block_shape": self.block_shape,
@@ -173,12 +177,12 @@ class UnitGroupLasso(keras.regularizers.Regularizer):
         ValueError: If `strength` is outside its range, or it is passed to a layer as a regularizer.
     """
 
-    def __init__(self, strength):
+    def __init__(self, strength: float) -> None:
         if not 0 <= strength < math.inf:
             raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength}")
         self.strength = float(strength)
 
-    def add_to(self, model, layers=None):
+    def add_to(self, model: keras.Model, layers: LayerSelection = None) -> None:
         """Adds the penalty to the losses of a model, in place of one that was added before.
 
         It acts in `fit` and `evaluate`, whether the model is compiled before or after. It stays with the model object
@@ -213,13 +217,13 @@ class UnitGroupLasso(keras.regularizers.Regularizer):
             model.make_train_function(force=True)
             model.make_test_function(force=True)
 
-    def __call__(self, x):
+    def __call__(self, x: Tensor) -> Tensor:
         raise ValueError(
             "`UnitGroupLasso` needs the weights of all layers that read a unit, not one: build the model without it, "
             "then call UnitGroupLasso(...).add_to(model)."
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"strength": self.strength}
 
 

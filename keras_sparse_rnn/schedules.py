@@ -9,11 +9,13 @@ function of a step that returns such a pair.
 
 import abc
 import math
+from typing import Any, Self
 
 import keras
 import numpy as np
 
 from keras_sparse_rnn.sparsity import find_kernels
+from keras_sparse_rnn.typing import LayerSelection
 
 
 class Schedule(abc.ABC):
@@ -31,7 +33,7 @@ class Schedule(abc.ABC):
         ValueError: If a step or the frequency is no integer or outside its range.
     """
 
-    def __init__(self, begin_step, end_step=-1, frequency=100):
+    def __init__(self, begin_step: int, end_step: int = -1, frequency: int = 100) -> None:
         self.begin_step = _integer("begin_step", begin_step, at_least=0)
         self.end_step = _integer("end_step", end_step, at_least=-1)
         self.frequency = _integer("frequency", frequency, at_least=1)
@@ -41,20 +43,20 @@ class Schedule(abc.ABC):
                 "end_step must be -1 (no end) or >= begin_step."
             )
 
-    def __call__(self, step):
+    def __call__(self, step: int) -> tuple[bool, float]:
         """Returns `(due, value)` for the optimizer step `step`, an int >= 0."""
         in_range = self.begin_step <= step and (step <= self.end_step or self.end_step == -1)
         return in_range and (step - self.begin_step) % self.frequency == 0, self.value(step)
 
     @abc.abstractmethod
-    def value(self, step):
+    def value(self, step: int) -> float:
         """The schedule's value at the optimizer step `step`, whether it acts there or not."""
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"begin_step": self.begin_step, "end_step": self.end_step, "frequency": self.frequency}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 
@@ -75,14 +77,14 @@ class ConstantSparsity(Schedule):
     (True, 0.8)
     """
 
-    def __init__(self, target_sparsity, begin_step, end_step=-1, frequency=100):
+    def __init__(self, target_sparsity: float, begin_step: int, end_step: int = -1, frequency: int = 100) -> None:
         super().__init__(begin_step, end_step, frequency)
         self.target_sparsity = _share("target_sparsity", target_sparsity)
 
-    def value(self, step):
+    def value(self, step: int) -> float:
         return self.target_sparsity
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"target_sparsity": self.target_sparsity, **super().get_config()}
 
 
@@ -104,7 +106,15 @@ class PolynomialDecay(Schedule):
         ValueError: If an argument is outside its range.
     """
 
-    def __init__(self, initial_sparsity, final_sparsity, begin_step, end_step, power=3, frequency=100):
+    def __init__(
+        self,
+        initial_sparsity: float,
+        final_sparsity: float,
+        begin_step: int,
+        end_step: int,
+        power: float = 3,
+        frequency: int = 100,
+    ) -> None:
         super().__init__(begin_step, end_step, frequency)
         if end_step == -1:
             raise ValueError("end_step=-1: a PolynomialDecay must end; end_step must be >= begin_step.")
@@ -114,13 +124,13 @@ class PolynomialDecay(Schedule):
             raise ValueError(f"power={power}: must be > 0.")
         self.power = power
 
-    def value(self, step):
+    def value(self, step: int) -> float:
         if step >= self.end_step:
             return self.final_sparsity
         t = max(0.0, (step - self.begin_step) / (self.end_step - self.begin_step))
         return self.final_sparsity + (self.initial_sparsity - self.final_sparsity) * (1 - t) ** self.power
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "initial_sparsity": self.initial_sparsity,
             "final_sparsity": self.final_sparsity,
@@ -155,19 +165,21 @@ class CosineDecay(Schedule):
     (True, 0.25)
     """
 
-    def __init__(self, initial_fraction, final_fraction, begin_step, end_step, frequency=100):
+    def __init__(
+        self, initial_fraction: float, final_fraction: float, begin_step: int, end_step: int, frequency: int = 100
+    ) -> None:
         super().__init__(begin_step, end_step, frequency)
         if end_step == -1:
             raise ValueError("end_step=-1: a CosineDecay must end; end_step must be >= begin_step.")
         self.initial_fraction = _share("initial_fraction", initial_fraction)
         self.final_fraction = _share("final_fraction", final_fraction)
 
-    def value(self, step):
+    def value(self, step: int) -> float:
         t = (step - self.begin_step) / max(1, self.end_step - self.begin_step)
         fall = (1 + math.cos(math.pi * min(max(t, 0.0), 1.0))) / 2
         return self.final_fraction + (self.initial_fraction - self.final_fraction) * fall
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "initial_fraction": self.initial_fraction,
             "final_fraction": self.final_fraction,
@@ -209,7 +221,16 @@ class RampThreshold(Schedule):
     (True, 0.1005)
     """
 
-    def __init__(self, begin_step, ramp_step, end_step, q=None, theta=None, phi=None, frequency=100):
+    def __init__(
+        self,
+        begin_step: int,
+        ramp_step: int,
+        end_step: int,
+        q: float | None = None,
+        theta: float | None = None,
+        phi: float | None = None,
+        frequency: int = 100,
+    ) -> None:
         super().__init__(begin_step, end_step, frequency)
         if not self.end_step > self.begin_step:
             raise ValueError(f"end_step={end_step}: must be > begin_step={begin_step}; a RampThreshold must end.")
@@ -229,7 +250,17 @@ class RampThreshold(Schedule):
             raise ValueError(f"phi={phi!r}: must be a number >= 0.")
 
     @classmethod
-    def from_model(cls, model, begin_step, ramp_step, end_step, quantile=0.9, layers=None, phi=None, frequency=100):
+    def from_model(
+        cls,
+        model: keras.Model,
+        begin_step: int,
+        ramp_step: int,
+        end_step: int,
+        quantile: float = 0.9,
+        layers: LayerSelection = None,
+        phi: float | None = None,
+        frequency: int = 100,
+    ) -> Self:
         """The schedule whose q is a quantile of |w| in a dense model that is trained already.
 
         Args:
@@ -253,14 +284,14 @@ class RampThreshold(Schedule):
             raise ValueError(f"{quantile:.3g} of the weights of {model.name!r} are zero: the model must be dense.")
         return cls(begin_step, ramp_step, end_step, q=q, phi=phi, frequency=frequency)
 
-    def value(self, step):
+    def value(self, step: int) -> float:
         if step < self.begin_step:
             return 0.0
         slow = min(step, self.ramp_step) - self.begin_step + 1
         fast = min(step, self.end_step) - self.ramp_step + 1 if step >= self.ramp_step else 0
         return (self.theta * slow + self.phi * fast) / self.frequency
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"ramp_step": self.ramp_step, "theta": self.theta, "phi": self.phi, **super().get_config()}
 
 

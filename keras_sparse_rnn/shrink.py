@@ -8,7 +8,7 @@ import numpy as np
 from keras_sparse_rnn.sparsity.wiring import Wiring, is_graph
 
 
-def shrink(model):
+def shrink(model: keras.Model) -> keras.Model:
     """Rebuilds a model without its dead hidden units: a smaller, dense one with the same outputs.
 
     A hidden unit is dead

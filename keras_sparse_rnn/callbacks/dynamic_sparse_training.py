@@ -1,5 +1,7 @@
 """Training that is sparse from its beginning: weights are dropped and grown, their number stays the same."""
 
+from typing import Any, Literal
+
 import keras
 import numpy as np
 
@@ -17,6 +19,7 @@ from keras_sparse_rnn.sparsity import (
     lowest,
     renew,
 )
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score
 
 # What a new weight starts at: nothing, in effect, and yet not the exact zero by which masked weights are known in the
 # weights alone, in a file and in the optimizer. An optimizer's first step leaves it behind.
@@ -80,18 +83,18 @@ class DynamicSparseTraining(MaskCallback):
 
     def __init__(
         self,
-        density,
-        drop_fraction=0.3,
-        frequency=None,
-        drop="magnitude",
-        grow="random",
-        redistribute="gates",
-        init="uniform",
-        block_shape=(1, 1),
-        layers=None,
-        score="l1",
-        seed=0,
-    ):
+        density: float,
+        drop_fraction: float | ScheduleFunction = 0.3,
+        frequency: int | None = None,
+        drop: Literal["magnitude", "signed"] = "magnitude",
+        grow: Literal["random", "gradient"] = "random",
+        redistribute: Literal["gates", "equal", "none"] = "gates",
+        init: Literal["uniform", "er", "erk"] = "uniform",
+        block_shape: BlockShape = (1, 1),
+        layers: LayerSelection = None,
+        score: Score = "l1",
+        seed: int = 0,
+    ) -> None:
         super().__init__(_schedule(drop_fraction, frequency), block_shape, layers)
         if not 0 < density <= 1:
             raise ValueError(f"density={density!r}: must be in (0, 1].")
@@ -113,9 +116,9 @@ class DynamicSparseTraining(MaskCallback):
         self.init = init
         self.score = score
         self.seed = seed
-        self._gradients = None
+        self._gradients: GradientRecord | None = None
 
-    def start(self, step):
+    def start(self, step: int) -> None:
         super().start(step)
         masks = self.masks
         if all(kept.all() or not kept.any() for kept in masks.kept):
@@ -131,7 +134,7 @@ class DynamicSparseTraining(MaskCallback):
             self._gradients = GradientRecord(self.model, [kernel.variable for kernel in masks.kernels])
             self._gradients.attach()
 
-    def update(self, step, value):
+    def update(self, step: int, value: float) -> None:
         if not 0 <= value < 1:
             raise ValueError(f"schedule({step}) gave the drop fraction {value}: must be in [0, 1).")
         # First what the last step moved is masked: a weight that grows starts anew, not from that step.
@@ -145,7 +148,7 @@ class DynamicSparseTraining(MaskCallback):
             renewed.append(renew(kept, worth, promises[i], blocks.sizes, value, self.redistribute, rng))
         self._keep(renewed)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_end(logs)
         if self._gradients is not None:
             self._gradients.detach()
@@ -194,11 +197,17 @@ class SET(DynamicSparseTraining):
     """Sparse evolutionary training (Mocanu et al. 2018, arXiv:1707.04780).
 
     `DynamicSparseTraining` that drops the smallest positive and the largest negative weights and grows at random, each
-    gate for itself, from an Erdos-Renyi density; in the paper 0.3 of the weights at the end of each epoch. Arguments
-    and errors are those of `DynamicSparseTraining`.
+    gate for itself, from an Erdos-Renyi density; in the paper 0.3 of the weights at the end of each epoch. All
+    arguments, and errors, are those of `DynamicSparseTraining`.
     """
 
-    def __init__(self, density, drop_fraction=0.3, frequency=None, **arguments):
+    def __init__(
+        self,
+        density: float,
+        drop_fraction: float | ScheduleFunction = 0.3,
+        frequency: int | None = None,
+        **arguments: Any,
+    ) -> None:
         method = {"drop": "signed", "grow": "random", "redistribute": "none", "init": "er"}
         super().__init__(density, drop_fraction, frequency, **{**method, **arguments})
 
@@ -212,7 +221,13 @@ class SelfishRNN(DynamicSparseTraining):
     `optimizers.SNTASGD`. Arguments and errors are those of `DynamicSparseTraining`.
     """
 
-    def __init__(self, density, drop_fraction=0.5, frequency=None, **arguments):
+    def __init__(
+        self,
+        density: float,
+        drop_fraction: float | ScheduleFunction = 0.5,
+        frequency: int | None = None,
+        **arguments: Any,
+    ) -> None:
         method = {"drop": "magnitude", "grow": "random", "redistribute": "gates", "init": "uniform"}
         super().__init__(density, drop_fraction, frequency, **{**method, **arguments})
 
@@ -226,7 +241,13 @@ class RigL(DynamicSparseTraining):
     step's gradient. Arguments and errors are those of `DynamicSparseTraining`.
     """
 
-    def __init__(self, density, drop_fraction=0.3, frequency=None, **arguments):
+    def __init__(
+        self,
+        density: float,
+        drop_fraction: float | ScheduleFunction = 0.3,
+        frequency: int | None = None,
+        **arguments: Any,
+    ) -> None:
         method = {"drop": "magnitude", "grow": "gradient", "redistribute": "none", "init": "erk"}
         super().__init__(density, drop_fraction, frequency, **{**method, **arguments})
 

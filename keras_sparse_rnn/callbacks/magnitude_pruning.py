@@ -1,12 +1,14 @@
 """Pruning by magnitude: the smallest weights, or blocks of weights, become zero."""
 
 import warnings
+from typing import Literal
 
 import numpy as np
 
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.schedules import RampThreshold
 from keras_sparse_rnn.sparsity import SCORES
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score
 
 SCOPES = ("layer", "global")
 
@@ -59,7 +61,14 @@ class MagnitudePruning(MaskCallback):
     >>> model.fit(x, y, callbacks=[ksr.callbacks.MagnitudePruning(schedule, block_shape=(1, 4))])
     """
 
-    def __init__(self, schedule, block_shape=(1, 1), scope="layer", layers=None, score="l1"):
+    def __init__(
+        self,
+        schedule: ScheduleFunction,
+        block_shape: BlockShape = (1, 1),
+        scope: Literal["layer", "global"] = "layer",
+        layers: LayerSelection = None,
+        score: Score = "l1",
+    ) -> None:
         super().__init__(schedule, block_shape, layers)
         if isinstance(schedule, RampThreshold):
             raise ValueError(
@@ -73,7 +82,7 @@ class MagnitudePruning(MaskCallback):
         self.scope = scope
         self.score = score
 
-    def start(self, step):
+    def start(self, step: int) -> None:
         super().start(step)
         found, acted = self.masks.sparsity, self.last_acted(step)
         asked = acted[1] if acted else 0.0
@@ -96,7 +105,7 @@ class MagnitudePruning(MaskCallback):
         else:
             self.masks.keep([np.ones_like(kept) for kept in self.masks.kept])
 
-    def update(self, step, value):
+    def update(self, step: int, value: float) -> None:
         if not 0 <= value < 1:
             raise ValueError(f"schedule({step}) gave the sparsity {value}: must be in [0, 1).")
         self.masks.prune(value, self.score, self.scope)

@@ -2,11 +2,13 @@
 
 import abc
 import warnings
+from typing import Any
 
 import keras
 
 from keras_sparse_rnn.sparsity import Masks, find_kernels
 from keras_sparse_rnn.sparsity.blocks import check_block_shape
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
 
 
 class MaskCallback(keras.callbacks.Callback, abc.ABC):
@@ -30,7 +32,9 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         skipped: From the beginning of `fit`, a dict: for each layer or weight left out, why.
     """
 
-    def __init__(self, schedule, block_shape=(1, 1), layers=None):
+    def __init__(
+        self, schedule: ScheduleFunction, block_shape: BlockShape = (1, 1), layers: LayerSelection = None
+    ) -> None:
         super().__init__()
         if not callable(schedule):
             raise ValueError(
@@ -40,19 +44,19 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self.schedule = schedule
         self.block_shape = check_block_shape(block_shape)
         self.layers = layers
-        self.masks = None
-        self.skipped = {}
-        self._step = None
+        self.masks: Masks  # from the beginning of fit
+        self.skipped: dict[str, str] = {}
+        self._step: Any = None
 
-    def start(self, step):
+    def start(self, step: int) -> None:
         """Makes the masks for a training that begins, or goes on, at optimizer step `step`."""
         self.masks.recover()
 
     @abc.abstractmethod
-    def update(self, step, value):
+    def update(self, step: int, value: float) -> None:
         """Changes the masks at a `step` at which the schedule acts with `value`."""
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         model = self.model
         if getattr(model, "optimizer", None) is None:
             raise ValueError(f"The model {model.name!r} is not compiled: call model.compile() before training.")
@@ -63,7 +67,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self.masks = Masks(kernels, self.block_shape)
         self._step = None
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Not in on_train_begin: there BackupAndRestore may still have to load the weights that masks are read from.
         if self._step is None:
             self._step = self._iterations()
@@ -71,7 +75,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             self.start(self._step)
             self._apply()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         last, self._step = self._step, self._iterations()
         acted = [(step, value) for step in range(last + 1, self._step + 1) for due, value in [self.ask(step)] if due]
         # Before masked weights are set to zero again: a method may let those return that their gradient has revived.
@@ -79,22 +83,22 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             self.update(*acted[-1])
         self._apply()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             of_fit = {id(callback): callback.masks for callback in self._claims().values()} or {0: self.masks}
             sizes = [masks.size for masks in of_fit.values()]
             masked = [masks.sparsity * masks.size for masks in of_fit.values()]
             logs["sparsity"] = sum(masked) / sum(sizes)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._apply()
 
-    def ask(self, step):
+    def ask(self, step: int) -> tuple[bool, float]:
         """`(due, value)` of the schedule at `step`, as bool and float. Its last step is always due."""
         due, value = self.schedule(step)
         return bool(due) or step == self._end_step, float(value)
 
-    def last_acted(self, step):
+    def last_acted(self, step: int) -> tuple[int, float] | None:
         """`(step, value)` of the schedule's last action at or before `step`, or None."""
         newest = step if self._end_step < 0 else min(step, self._end_step)
         for candidate in range(newest, getattr(self.schedule, "begin_step", 0) - 1, -1):

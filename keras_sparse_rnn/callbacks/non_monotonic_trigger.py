@@ -1,6 +1,7 @@
 """When the averaging of `optimizers.SNTASGD` starts, and where its averages stand in for the weights."""
 
 import warnings
+from typing import Any
 
 import keras
 
@@ -33,21 +34,21 @@ class NonMonotonicTrigger(keras.callbacks.Callback):
     >>> model.fit(x, y, validation_data=validation, callbacks=[ksr.callbacks.NonMonotonicTrigger()])
     """
 
-    def __init__(self, monitor="val_loss"):
+    def __init__(self, monitor: str = "val_loss") -> None:
         super().__init__()
         self.monitor = monitor
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._optimizer()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Not in on_train_begin: there BackupAndRestore may still have to load what was saved with averages in place.
         self._optimizer().swap_out()
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._optimizer().swap_in()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         optimizer, logs = self._optimizer(), {} if logs is None else logs
         if self.monitor in logs:
             optimizer.observe(float(logs[self.monitor]))

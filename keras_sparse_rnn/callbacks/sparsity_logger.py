@@ -1,8 +1,12 @@
 """Sparsity, activity and cost of each layer among the logs of a fit."""
 
+from typing import Any
+
 import keras
+from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.profiling import profile
+from keras_sparse_rnn.typing import Arrays
 
 
 class SparsityLogger(keras.callbacks.Callback):
@@ -29,12 +33,12 @@ class SparsityLogger(keras.callbacks.Callback):
     >>> model.fit(x, y, callbacks=[pruning, logger, keras.callbacks.CSVLogger("log.csv")])
     """
 
-    def __init__(self, data=None, valid=None):
+    def __init__(self, data: Arrays | None = None, valid: ArrayLike | None = None) -> None:
         super().__init__()
         self.data = data
         self.valid = valid
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None:
             return
         measured = profile(self.model, self.data, self.valid)

@@ -8,6 +8,7 @@ import numpy as np
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.regularizers import BlockGroupLasso
 from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
 
 
 class ThresholdPruning(MaskCallback):
@@ -64,7 +65,9 @@ class ThresholdPruning(MaskCallback):
     >>> model.fit(x, y, callbacks=[ksr.callbacks.ThresholdPruning(schedule, block_shape=(4, 4))])
     """
 
-    def __init__(self, schedule, block_shape=(1, 1), layers=None):
+    def __init__(
+        self, schedule: ScheduleFunction, block_shape: BlockShape = (1, 1), layers: LayerSelection = None
+    ) -> None:
         super().__init__(schedule, block_shape, layers)
         if isinstance(schedule, (ConstantSparsity, PolynomialDecay)):
             raise ValueError(
@@ -72,7 +75,7 @@ class ThresholdPruning(MaskCallback):
                 "schedules.RampThreshold gives it. For a sparsity use MagnitudePruning."
             )
 
-    def start(self, step):
+    def start(self, step: int) -> None:
         self._check_lassos()
         super().start(step)
         found, acted = self.masks.sparsity, self.last_acted(step)
@@ -90,7 +93,7 @@ class ThresholdPruning(MaskCallback):
                 f"was trained without pruning so far, let the schedule begin at step {step} or later."
             )
 
-    def update(self, step, value):
+    def update(self, step: int, value: float) -> None:
         if not 0 <= value < math.inf:
             raise ValueError(f"schedule({step}) gave the threshold {value}: must be a number >= 0.")
         self.masks.keep(self._above(value))

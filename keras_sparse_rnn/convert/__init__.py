@@ -1,9 +1,17 @@
 """From a Keras model to a verified `.tflite`: plan -> lower -> quantize -> pack -> verify -> report."""
 
 import numbers
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel, VerificationError
 from keras_sparse_rnn.convert.progress import Progress
+from keras_sparse_rnn.typing import Arrays
+
+if TYPE_CHECKING:
+    import keras
 
 __all__ = ["ConvertedModel", "VerificationError", "convert"]
 
@@ -12,20 +20,20 @@ TARGETS = ("tflm", "litert")
 
 
 def convert(
-    model,
-    representative_data=None,
+    model: "keras.Model",
+    representative_data: Arrays | None = None,
     *,
-    weights="int8",
-    target="tflm",
-    batch_size=1,
-    time_steps=None,
-    stateful=False,
-    block_size=None,
-    percentile=100,
-    labels=None,
-    representative_labels=None,
-    verify=True,
-):
+    weights: Literal["int8", "float32"] = "int8",
+    target: Literal["tflm", "litert"] = "tflm",
+    batch_size: int = 1,
+    time_steps: int | None = None,
+    stateful: bool = False,
+    block_size: int | None = None,
+    percentile: float = 100,
+    labels: Sequence[str] | None = None,
+    representative_labels: ArrayLike | None = None,
+    verify: bool = True,
+) -> ConvertedModel:
     """Converts a Keras model with recurrent layers to a `.tflite` model.
 
     Each recurrent layer becomes one custom op: an EventGRU KsrEventGru, a `keras.layers.GRU` or a DeltaGRU KsrGru, a

@@ -3,10 +3,17 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_sparse_rnn import runtime
+from keras_sparse_rnn.typing import Arrays, EngineName
+
+if TYPE_CHECKING:
+    from keras_sparse_rnn.convert.report import Report
+    from keras_sparse_rnn.firmware import Firmware
+    from keras_sparse_rnn.runtime.engine import Engine
 
 
 class VerificationError(Exception):
@@ -21,31 +28,33 @@ class ConvertedModel:
         report: A `Report`: what was converted, bytes, and how it compares with the Keras model; it prints as text.
     """
 
-    def __init__(self, data, report):
+    def __init__(self, data: bytes, report: "Report") -> None:
         self.data = data
         self.report = report
-        self._engines = {}
+        self._engines: dict[str, Engine] = {}
 
-    def engine(self, name="litert"):
-        """The model in an engine of `runtime.load`; loaded at first use."""
+    def engine(self, name: EngineName = "litert") -> "Engine":
+        """The model in the engine of that `name`, one of `runtime.load`; loaded at first use."""
         if name not in self._engines:
             self._engines[name] = runtime.load(self.data, name)
         return self._engines[name]
 
-    def predict(self, x, engine="litert"):
+    def predict(self, x: Arrays, engine: EngineName = "litert") -> np.ndarray | Any:
         """Outputs for each sample in `x`, `(samples, ...)` real values; see `runtime.Engine.predict`."""
         return self.engine(engine).predict(x)
 
-    def step(self, x, engine="litert"):
+    def step(self, x: Arrays, engine: EngineName = "litert") -> np.ndarray | Any:
         """Goes on by one step, or one chunk, of a stream; see `runtime.Engine.step`."""
         return self.engine(engine).step(x)
 
-    def reset(self):
+    def reset(self) -> None:
         """Clears the state that a model converted with `stateful=True` keeps, in every engine."""
         for engine in self._engines.values():
             engine.reset()
 
-    def save_firmware(self, folder, framework="plain-c", name="model"):
+    def save_firmware(
+        self, folder: str | os.PathLike[str], framework: str = "plain-c", name: str = "model"
+    ) -> "Firmware":
         """Writes the model as a project for a microcontroller; see `firmware.save_firmware`.
 
         Returns:
@@ -55,7 +64,7 @@ class ConvertedModel:
 
         return save_firmware(self.data, folder, framework, name)
 
-    def drift(self, x, expected, engine="litert", parts=10):
+    def drift(self, x: np.ndarray, expected: np.ndarray, engine: EngineName = "litert", parts: int = 10) -> np.ndarray:
         """Error against the float model over time: whether it grows along a sequence.
 
         Args:
@@ -84,7 +93,7 @@ class ConvertedModel:
         error = np.abs(outputs.reshape(expected.shape) - expected).reshape(*expected.shape[:2], -1).mean(axis=(0, 2))
         return np.array([part.mean() for part in np.array_split(error, parts)])
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the `.tflite` file; an existing file is replaced at once or not at all.
 
         Args:

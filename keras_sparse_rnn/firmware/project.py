@@ -1,5 +1,6 @@
 """Writes a model as a project for a microcontroller."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -76,7 +77,12 @@ class Firmware:
         return "\n".join(lines)
 
 
-def save_firmware(model, folder, framework="plain-c", name="model"):
+def save_firmware(
+    model: str | os.PathLike[str] | bytes | Model,
+    folder: str | os.PathLike[str],
+    framework: str = "plain-c",
+    name: str = "model",
+) -> Firmware:
     """Writes a model as a project for a microcontroller: constants, the kernel sources that it needs, a `main`.
 
     Args:

@@ -1,11 +1,14 @@
 """The delta GRU as a Keras layer."""
 
+from collections.abc import Sequence
 from operator import attrgetter
+from typing import Any, Literal
 
 import keras
 
 from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell
 from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -59,32 +62,32 @@ class DeltaGRU(TimeMajorLayer):
 
     def __init__(
         self,
-        units,
-        input_threshold=0.0,
-        hidden_threshold=0.0,
-        trainable_threshold=False,
-        gradient="exact",
-        surrogate_width=0.25,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        zero_output_for_mask=False,
-        **kwargs,
-    ):
+        units: int,
+        input_threshold: float | Sequence[float] = 0.0,
+        hidden_threshold: float | Sequence[float] = 0.0,
+        trainable_threshold: bool = False,
+        gradient: Literal["exact", "straight_through"] = "exact",
+        surrogate_width: float = 0.25,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
         cell = DeltaGRUCell(
             units,
             input_threshold=input_threshold,
@@ -138,11 +141,13 @@ class DeltaGRU(TimeMajorLayer):
     recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
     bias_constraint = property(attrgetter("cell.bias_constraint"))
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         self.state_size = [self.units, self.units, sequences_shape[-1]]
         return super().compute_output_shape(sequences_shape, initial_state_shape)
 
-    def loop(self, sequences, states, mask, training):
+    def loop(
+        self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
+    ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
         cell, penalty = self.cell, self.event_penalty
         h, held, held_inputs = states
         inputs, last_inputs, input_loss = cell.input_hold.sequence(sequences, held_inputs, mask, training, penalty)

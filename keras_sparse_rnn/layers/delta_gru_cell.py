@@ -1,10 +1,14 @@
 """One step of the delta GRU as a Keras cell."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import keras
 
 from keras_sparse_rnn.layers.delta_hold import DeltaHoldCell
 from keras_sparse_rnn.layers.delta_recurrence import DeltaRecurrence
 from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -62,26 +66,26 @@ class DeltaGRUCell(GRUWeightsCell):
 
     def __init__(
         self,
-        units,
-        input_threshold=0.0,
-        hidden_threshold=0.0,
-        trainable_threshold=False,
-        gradient="exact",
-        surrogate_width=0.25,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        units: int,
+        input_threshold: float | Sequence[float] = 0.0,
+        hidden_threshold: float | Sequence[float] = 0.0,
+        trainable_threshold: bool = False,
+        gradient: Literal["exact", "straight_through"] = "exact",
+        surrogate_width: float = 0.25,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             units,
             activation=activation,
@@ -108,33 +112,33 @@ class DeltaGRUCell(GRUWeightsCell):
         self.recurrence = DeltaRecurrence(self.activation, self.recurrent_activation, self.hidden_hold.recurrence)
         self.state_size = [units, units, None]  # the last is known when built: the number of features
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         self.input_hold.build(input_shape)
         self.hidden_hold.build((None, self.units))
         self.state_size = [self.units, self.units, input_shape[-1]]
 
     @property
-    def input_threshold(self):
+    def input_threshold(self) -> Any:
         """The thresholds of x, as `DeltaHold.threshold`."""
         return self.input_hold.threshold
 
     @property
-    def hidden_threshold(self):
+    def hidden_threshold(self) -> Any:
         """The thresholds of h, as `DeltaHold.threshold`."""
         return self.hidden_hold.threshold
 
-    def recurrent_weights(self):
+    def recurrent_weights(self) -> tuple[Tensor, ...]:
         """R, the recurrent bias of the candidate, and the thresholds of h, as tensors in the compute dtype."""
         return (*super().recurrent_weights(), self.hidden_hold.threshold_tensor())
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         h, held, held_inputs = states
         held_inputs, _ = self.input_hold(inputs, [held_inputs])
         values = self.recurrence.step(self.project(held_inputs), (h, held), self.recurrent_weights())
         return values["h"], [values["h"], values["held"], held_inputs]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "input_threshold": self.input_hold.get_config()["threshold"],

@@ -1,7 +1,9 @@
 """Inputs that are held until they have changed, as a Keras layer."""
 
 import math
+from collections.abc import Sequence
 from operator import attrgetter
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ from keras import ops
 
 from keras_sparse_rnn.layers.delta_recurrence import HoldRecurrence
 from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
+from keras_sparse_rnn.typing import Regularizer, Shape, Tensor
 
 GRADIENTS = ("exact", "straight_through")
 
@@ -157,18 +160,18 @@ class DeltaHold(TimeMajorLayer):
 
     def __init__(
         self,
-        threshold,
-        trainable_threshold=False,
-        gradient="exact",
-        surrogate_width=0.25,
-        activity_regularizer=None,
-        return_sequences=True,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        zero_output_for_mask=False,
-        **kwargs,
-    ):
+        threshold: float | Sequence[float],
+        trainable_threshold: bool = False,
+        gradient: Literal["exact", "straight_through"] = "exact",
+        surrogate_width: float = 0.25,
+        activity_regularizer: Regularizer = None,
+        return_sequences: bool = True,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
         cell = DeltaHoldCell(
             threshold,
             trainable_threshold=trainable_threshold,
@@ -194,12 +197,14 @@ class DeltaHold(TimeMajorLayer):
     gradient = property(attrgetter("cell.gradient"))
     surrogate_width = property(attrgetter("cell.surrogate_width"))
 
-    def compute_output_shape(self, sequences_shape, initial_state_shape=None):
+    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         batch, _, features = sequences_shape
         output = tuple(sequences_shape) if self.return_sequences else (batch, features)
         return (output, (batch, features)) if self.return_state else output
 
-    def loop(self, sequences, states, mask, training):
+    def loop(
+        self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
+    ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
         held, last, loss = self.cell.sequence(sequences, states[0], mask, training, self.event_penalty)
         if loss is not None:
             self.add_loss(loss)

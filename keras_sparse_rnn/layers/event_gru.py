@@ -1,7 +1,9 @@
 """The event GRU as a Keras layer."""
 
 import dataclasses
+from collections.abc import Sequence
 from operator import attrgetter
+from typing import Any, Literal
 
 import keras
 from keras import ops
@@ -9,6 +11,7 @@ from keras import ops
 from keras_sparse_rnn.layers import event_recurrence
 from keras_sparse_rnn.layers.event_gru_cell import READOUTS, EventGRUCell
 from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -60,39 +63,39 @@ class EventGRU(TimeMajorLayer):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        threshold_mode="sigmoid",
-        threshold_initializer=None,
-        trainable_threshold=True,
-        surrogate_height=0.7,
-        surrogate_width=1.0,
-        reset=True,
-        readout="event",
-        trace_decay=0.9,
-        recurrent_dropconnect=0.0,
-        zoneout=0.0,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        seed=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        carry_cell=True,
-        zero_output_for_mask=False,
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        threshold_mode: Literal["sigmoid", "clipped"] = "sigmoid",
+        threshold_initializer: Initializer | None = None,
+        trainable_threshold: bool = True,
+        surrogate_height: float = 0.7,
+        surrogate_width: float = 1.0,
+        reset: bool = True,
+        readout: Literal["event", "cell", "trace"] = "event",
+        trace_decay: float = 0.9,
+        recurrent_dropconnect: float = 0.0,
+        zoneout: float = 0.0,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        carry_cell: bool = True,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
         for name, rate in (("recurrent_dropconnect", recurrent_dropconnect), ("zoneout", zoneout)):
             if not 0 <= rate < 1:
                 raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
@@ -164,10 +167,12 @@ class EventGRU(TimeMajorLayer):
     seed = property(attrgetter("cell.seed"))
 
     @property
-    def state_names(self):
+    def state_names(self) -> tuple[str, ...]:
         return ("y", "c", "trace") if self.readout == "trace" else ("y", "c")
 
-    def loop(self, sequences, states, mask, training):
+    def loop(
+        self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
+    ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
         gates, (recurrent_kernel, *weights) = self.cell.project(sequences), self.cell.recurrent_weights()
         drawn = {}
         if training and self.recurrent_dropconnect:
@@ -204,7 +209,7 @@ class EventGRU(TimeMajorLayer):
             self.add_loss(self.event_penalty.penalty(candidate, events, mask))
         return outputs, last_states[READOUTS.index(self.readout)], last_states
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "recurrent_dropconnect": self.recurrent_dropconnect,

@@ -1,11 +1,15 @@
 """One step of the event GRU as a Keras cell."""
 
+from collections.abc import Sequence
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
 from keras_sparse_rnn.initializers import Beta
 from keras_sparse_rnn.layers.event_recurrence import EventRecurrence, trace_step
 from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 READOUTS = ("event", "cell", "trace")
 THRESHOLD_MODES = ("sigmoid", "clipped")
@@ -81,30 +85,30 @@ class EventGRUCell(GRUWeightsCell):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        threshold_mode="sigmoid",
-        threshold_initializer=None,
-        trainable_threshold=True,
-        surrogate_height=0.7,
-        surrogate_width=1.0,
-        reset=True,
-        readout="event",
-        trace_decay=0.9,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        seed=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        threshold_mode: Literal["sigmoid", "clipped"] = "sigmoid",
+        threshold_initializer: Initializer | None = None,
+        trainable_threshold: bool = True,
+        surrogate_height: float = 0.7,
+        surrogate_width: float = 1.0,
+        reset: bool = True,
+        readout: Literal["event", "cell", "trace"] = "event",
+        trace_decay: float = 0.9,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         if threshold_mode not in THRESHOLD_MODES:
             raise ValueError(f"`threshold_mode` must be one of {THRESHOLD_MODES}. Received: {threshold_mode!r}")
         if not surrogate_height >= 0:
@@ -150,7 +154,7 @@ class EventGRUCell(GRUWeightsCell):
             self.activation, self.recurrent_activation, surrogate_height, surrogate_width, reset, trainable_threshold
         )
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
         sigmoid = self.threshold_mode == "sigmoid"
         self._threshold = self.add_weight(
@@ -162,29 +166,29 @@ class EventGRUCell(GRUWeightsCell):
         )
 
     @property
-    def threshold(self):
+    def threshold(self) -> Tensor:
         """The thresholds theta (units,): a tensor in "sigmoid" mode, the weight itself in "clipped" mode."""
         return ops.sigmoid(self._threshold) if self.threshold_mode == "sigmoid" else self._threshold
 
     @property
-    def threshold_logit(self):
+    def threshold_logit(self) -> keras.Variable:
         """The weight rho (units,) of "sigmoid" mode, theta = sigmoid(rho)."""
         if self.threshold_mode != "sigmoid":
             raise AttributeError("`threshold_logit` exists with threshold_mode='sigmoid' only.")
         return self._threshold
 
-    def recurrent_weights(self):
+    def recurrent_weights(self) -> tuple[Tensor, ...]:
         """R, the recurrent bias of the candidate, and theta, as tensors in the compute dtype."""
         return (*super().recurrent_weights(), ops.cast(ops.convert_to_tensor(self.threshold), self.compute_dtype))
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         values = self.recurrence.step(self.project(inputs), states[:2], self.recurrent_weights())
-        new_states = (values["y"], values["c"])
+        new_states = [values["y"], values["c"]]
         if self.readout == "trace":
-            new_states = (*new_states, trace_step(new_states[0], states[2], self.trace_decay))
-        return new_states[READOUTS.index(self.readout)], list(new_states)
+            new_states.append(trace_step(values["y"], states[2], self.trace_decay))
+        return new_states[READOUTS.index(self.readout)], new_states
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "threshold_mode": self.threshold_mode,

@@ -1,7 +1,11 @@
 """The weights of a GRU as a Keras cell."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 class GRUWeightsCell(keras.layers.Layer):
@@ -15,21 +19,21 @@ class GRUWeightsCell(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        **kwargs: Any,
+    ) -> None:
         if not (isinstance(units, int) and units > 0):
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
         super().__init__(**kwargs)
@@ -48,7 +52,7 @@ class GRUWeightsCell(keras.layers.Layer):
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.output_size = units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.units * 3),
             name="kernel",
@@ -63,7 +67,7 @@ class GRUWeightsCell(keras.layers.Layer):
             regularizer=self.recurrent_regularizer,
             constraint=self.recurrent_constraint,
         )
-        self.bias = None
+        self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(
                 shape=(2, self.units * 3),
@@ -73,7 +77,7 @@ class GRUWeightsCell(keras.layers.Layer):
                 constraint=self.bias_constraint,
             )
 
-    def project(self, inputs):
+    def project(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What the inputs give to z, r and h: three tensors (..., units) for inputs (..., features).
 
         The recurrent biases of z and r are added here, once for a whole sequence.
@@ -90,16 +94,16 @@ class GRUWeightsCell(keras.layers.Layer):
             gates = [gate + bias for gate, bias in zip(gates, biases, strict=True)]
         return tuple(gates)
 
-    def recurrent_weights(self):
+    def recurrent_weights(self) -> tuple[Tensor, ...]:
         """R and the recurrent bias of the candidate, as tensors in the compute dtype."""
         bias = self.bias[1, 2 * self.units :] if self.use_bias else ops.zeros((self.units,))
         weights = (self.recurrent_kernel, bias)
         return tuple(ops.cast(ops.convert_to_tensor(weight), self.compute_dtype) for weight in weights)
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,

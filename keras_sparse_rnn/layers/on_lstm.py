@@ -1,12 +1,14 @@
 """Ordered-neurons LSTM: master gates that open and close its chunks of units in order."""
 
+from collections.abc import Sequence
 from operator import attrgetter
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -75,23 +77,23 @@ class ONLSTMCell(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        chunk_size,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        units: int,
+        chunk_size: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        **kwargs: Any,
+    ) -> None:
         for name, value in (("units", units), ("chunk_size", chunk_size)):
             if not (isinstance(value, int) and value > 0):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
@@ -120,7 +122,7 @@ class ONLSTMCell(keras.layers.Layer):
         self.state_size = [units, units]
         self.output_size = units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         bias = self._initial_bias if self.unit_forget_bias else self.bias_initializer
         self.kernel, self.recurrent_kernel, self.bias = self._add_gates("", input_shape[-1], 4 * self.units, bias)
         self.master_kernel, self.master_recurrent_kernel, self.master_bias = self._add_gates(
@@ -158,7 +160,7 @@ class ONLSTMCell(keras.layers.Layer):
         i, _, g_and_o = (self.bias_initializer((n * self.units,), dtype) for n in (1, 1, 2))
         return ops.concatenate([i, ops.ones((self.units,), dtype), g_and_o])
 
-    def master_gates(self, inputs, h):
+    def master_gates(self, inputs: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """The master gates f~ and i~, (batch, units / chunk_size) each, for inputs x and the output h' before.
 
         units / chunk_size - sum(f~) estimates how many chunks a step erases: the higher in the tree a phrase ends, the
@@ -172,7 +174,7 @@ class ONLSTMCell(keras.layers.Layer):
         f, i = (ops.cumsum(ops.softmax(gate, axis=-1), axis=-1) for gate in ops.split(a, 2, axis=-1))
         return ops.cast(f, self.compute_dtype), ops.cast(1 - i, self.compute_dtype)
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         h, c = states
         master_f, master_i = (ops.repeat(gate, self.chunk_size, axis=-1) for gate in self.master_gates(inputs, h))
         a = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel)
@@ -187,10 +189,10 @@ class ONLSTMCell(keras.layers.Layer):
         h = o * self.activation(c)
         return h, [h, c]
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -246,30 +248,30 @@ class ONLSTM(RecurrentLayer):
 
     def __init__(
         self,
-        units,
-        chunk_size,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        unit_forget_bias=True,
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        zero_output_for_mask=False,
-        **kwargs,
-    ):
+        units: int,
+        chunk_size: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
         cell = ONLSTMCell(
             units,
             chunk_size,

@@ -1,11 +1,14 @@
 """Recurrent highway network: several highway layers within each time step."""
 
+from collections.abc import Sequence
 from operator import attrgetter
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -70,24 +73,24 @@ class RecurrentHighwayCell(keras.layers.Layer):
 
     def __init__(
         self,
-        units,
-        depth=3,
-        coupled=True,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        transform_bias=-2.0,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        **kwargs,
-    ):
+        units: int,
+        depth: int = 3,
+        coupled: bool = True,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        transform_bias: float = -2.0,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        **kwargs: Any,
+    ) -> None:
         for name, value in (("units", units), ("depth", depth)):
             if not (isinstance(value, int) and value > 0):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
@@ -112,7 +115,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
         self.state_size = units
         self.output_size = units
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> None:
         self.kernel = self.add_weight(
             shape=(input_shape[-1], self.gates * self.units),
             name="kernel",
@@ -127,7 +130,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
             regularizer=self.recurrent_regularizer,
             constraint=self.recurrent_constraint,
         )
-        self.bias = None
+        self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(
                 shape=(self.depth, self.gates * self.units),
@@ -138,7 +141,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, inputs, states, training=False):
+    def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, Any]:
         s = states[0] if keras.tree.is_nested(states) else states
         from_input = ops.matmul(inputs, self.kernel)
         for n in range(self.depth):
@@ -153,10 +156,10 @@ class RecurrentHighwayCell(keras.layers.Layer):
             s = h * t + s * c
         return s, [s] if keras.tree.is_nested(states) else s
 
-    def get_initial_state(self, batch_size=None):
+    def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         return [ops.zeros((batch_size, self.units), dtype=self.compute_dtype)]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "units": self.units,
@@ -220,31 +223,31 @@ class RecurrentHighway(RecurrentLayer):
 
     def __init__(
         self,
-        units,
-        depth=3,
-        coupled=True,
-        activation="tanh",
-        recurrent_activation="sigmoid",
-        use_bias=True,
-        transform_bias=-2.0,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        kernel_regularizer=None,
-        recurrent_regularizer=None,
-        bias_regularizer=None,
-        activity_regularizer=None,
-        kernel_constraint=None,
-        recurrent_constraint=None,
-        bias_constraint=None,
-        return_sequences=False,
-        return_state=False,
-        go_backwards=False,
-        stateful=False,
-        unroll=False,
-        zero_output_for_mask=False,
-        **kwargs,
-    ):
+        units: int,
+        depth: int = 3,
+        coupled: bool = True,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        transform_bias: float = -2.0,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ) -> None:
         cell = RecurrentHighwayCell(
             units,
             depth=depth,

@@ -1,20 +1,24 @@
 """What the layers of this package add to keras.layers.RNN."""
 
+from collections.abc import Sequence
+from typing import Any, Self
+
 import keras
 from keras import ops
 
 from keras_sparse_rnn.regularizers import EventPenalty
+from keras_sparse_rnn.typing import Regularizer, Tensor
 
 
 class RecurrentLayer(keras.layers.RNN):
     """An RNN over a cell of its own, whose configuration is that of the layer and of the cell in one."""
 
     @property
-    def variables(self):
+    def variables(self) -> list[keras.Variable]:
         # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
         return [*super().variables, *(self.states or [])]
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config, of_cell = super().get_config(), self.cell.get_config()
         del config["cell"]
         activity_regularizer = keras.regularizers.serialize(self.activity_regularizer)
@@ -22,7 +26,7 @@ class RecurrentLayer(keras.layers.RNN):
         return {**of_cell, **config, "activity_regularizer": activity_regularizer}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
 
 
@@ -38,19 +42,21 @@ class TimeMajorLayer(RecurrentLayer):
     return the last only.
     """
 
-    def __init__(self, cell, activity_regularizer=None, **kwargs):
+    def __init__(self, cell: keras.layers.Layer, activity_regularizer: Regularizer = None, **kwargs: Any) -> None:
         if kwargs.pop("unroll", False):
             raise ValueError(
                 f"`unroll` must be False: {type(self).__name__} has a loop of its own. Received: unroll=True"
             )
-        activity_regularizer = keras.regularizers.get(activity_regularizer)
+        penalty: Any = keras.regularizers.get(activity_regularizer)
         # Keras would give the penalty the output; `loop` gives it the states and events.
-        is_event_penalty = isinstance(activity_regularizer, EventPenalty)
-        super().__init__(cell, activity_regularizer=None if is_event_penalty else activity_regularizer, **kwargs)
-        self.event_penalty = activity_regularizer if is_event_penalty else None
+        is_event_penalty = isinstance(penalty, EventPenalty)
+        super().__init__(cell, activity_regularizer=None if is_event_penalty else penalty, **kwargs)
+        self.event_penalty = penalty if is_event_penalty else None
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
-    def inner_loop(self, sequences, initial_state, mask, training=False):
+    def inner_loop(
+        self, sequences: Tensor, initial_state: Sequence[Tensor], mask: Tensor | None, training: bool = False
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The hook of `keras.layers.RNN` for the loop over time: (last output, outputs, last states)."""
         if len(initial_state) != len(self.state_names):
             names = list(self.state_names)
@@ -72,7 +78,7 @@ class TimeMajorLayer(RecurrentLayer):
         outputs = ops.transpose(outputs, (1, 0, 2)) if self.return_sequences else ops.expand_dims(last_output, 1)
         return last_output, outputs, list(states)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["unroll"]
         if self.event_penalty is not None:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.layers import DeltaGRUCell, DeltaHold, EventGRU, EventGRUCell
 from keras_sparse_rnn.sparsity import find_kernels
+from keras_sparse_rnn.typing import Arrays
 
 _DENSE_CELLS = (keras.layers.GRUCell, keras.layers.LSTMCell, keras.layers.SimpleRNNCell)
 
@@ -36,17 +38,17 @@ class LayerMacs:
     activity: float
 
     @property
-    def dense(self):
+    def dense(self) -> int:
         """MACs a step with all weights and all sources: the size of both matrices."""
         return self.weights
 
     @property
-    def sparsity(self):
+    def sparsity(self) -> float:
         """Share of weights that are zero, in [0, 1]."""
         return 1 - self.nonzero_weights / self.weights
 
 
-def count_macs(model, x, valid=None):
+def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None) -> list[LayerMacs]:
     """Counts the MACs of each recurrent layer of a model, from zero states.
 
     Each step costs the sum, over the sources that act (inputs now, states of the step before), of the non-zero weights

@@ -3,14 +3,17 @@
 import dataclasses
 import html
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.layers import DeltaGRUCell, EventGRUCell
 from keras_sparse_rnn.profiling.macs import count_macs
 from keras_sparse_rnn.runtime.block_sparse import encode
-from keras_sparse_rnn.sparsity import Blocks, find_kernels
+from keras_sparse_rnn.sparsity import Blocks, Kernel, find_kernels
+from keras_sparse_rnn.typing import Arrays, BlockShape
 
 _GATES = {
     keras.layers.GRUCell: ("z", "r", "h"),
@@ -36,7 +39,7 @@ class GateProfile:
     nonzero: int
 
     @property
-    def sparsity(self):
+    def sparsity(self) -> float:
         """Share of weights that are zero, in [0, 1]."""
         return 1 - self.nonzero / self.weights
 
@@ -69,20 +72,20 @@ class LayerProfile:
     events: float | None = None
     dense_macs: int | None = None
     effective_macs: float | None = None
-    gates: tuple = ()
+    gates: tuple[GateProfile, ...] = ()
 
     @property
-    def sparsity(self):
+    def sparsity(self) -> float:
         """Share of weights that are zero, in [0, 1]."""
         return 1 - self.nonzero / self.weights
 
     @property
-    def float32_bytes(self):
+    def float32_bytes(self) -> int:
         """Bytes of the kernels as float32."""
         return 4 * self.weights
 
     @property
-    def int8_bytes(self):
+    def int8_bytes(self) -> int:
         """Bytes of the kernels as int8, zeros included."""
         return self.weights
 
@@ -101,26 +104,26 @@ class ModelProfile:
 
     name: str
     parameters: int
-    block_shape: tuple
-    layers: tuple
+    block_shape: BlockShape
+    layers: tuple[LayerProfile, ...]
     not_counted: str | None = None
 
-    def total(self, figure):
+    def total(self, figure: str) -> float | Any:
         """The sum of a figure such as `"weights"` over all layers, for MACs the recurrent ones; None if not known."""
         layers = [layer for layer in self.layers if layer.gates] if figure.endswith("macs") else self.layers
         values = [getattr(layer, figure) for layer in layers]
         return sum(values) if values and None not in values else None
 
     @property
-    def sparsity(self):
+    def sparsity(self) -> float | None:
         """Share of the kernels' weights that are zero, in [0, 1]; None without kernels."""
         return 1 - self.total("nonzero") / self.total("weights") if self.layers else None
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """All figures as plain dicts, lists and numbers."""
         return dataclasses.asdict(self)
 
-    def rows(self):
+    def rows(self) -> list[list[str]]:
         """The table: a list of lists of strings, without headings, and last the totals."""
         rows = []
         for layer in self.layers:
@@ -135,7 +138,7 @@ class ModelProfile:
         macs = [_count(self.total("dense_macs")), _count(self.total("effective_macs"))]
         return [*rows, ["all", _count(self.total("weights")), _share(self.sparsity), "", *sizes, "", *macs]]
 
-    def reductions(self):
+    def reductions(self) -> list[str]:
         """What the zeros save, as sentences."""
         lines = [
             f"{self.parameters - (self.total('weights') or 0):,} other parameters, such as biases, are not counted."
@@ -176,7 +179,9 @@ class ModelProfile:
         return f"<table><caption>{html.escape(self.name)}</caption>{row(_HEADINGS, 'th')}{body}</table><p>{notes}</p>"
 
 
-def profile(model, data=None, valid=None, block_shape=(1, 4)):
+def profile(
+    model: keras.Model, data: Arrays | None = None, valid: ArrayLike | None = None, block_shape: BlockShape = (1, 4)
+) -> ModelProfile:
     """Measures what a model holds and what it costs.
 
     Args:
@@ -203,7 +208,7 @@ def profile(model, data=None, valid=None, block_shape=(1, 4)):
             macs = {counted.name: counted for counted in count_macs(model, data, valid)}
         except ValueError as error:
             reason = str(error)
-    holders = {}
+    holders: dict[int, list[Kernel]] = {}
     for kernel in kernels:
         holders.setdefault(id(kernel.layer), []).append(kernel)
     names = _names([of_layer[0] for of_layer in holders.values()])
@@ -211,10 +216,13 @@ def profile(model, data=None, valid=None, block_shape=(1, 4)):
         _profile_layer(name, of_layer, macs.get(name), block_shape)
         for name, of_layer in zip(names, holders.values(), strict=True)
     )
-    return ModelProfile(model.name, model.count_params(), tuple(block_shape), layers, reason)
+    rows, cols = block_shape
+    return ModelProfile(model.name, model.count_params(), (rows, cols), layers, reason)
 
 
-def summary(model, data=None, valid=None, block_shape=(1, 4)):
+def summary(
+    model: keras.Model, data: Arrays | None = None, valid: ArrayLike | None = None, block_shape: BlockShape = (1, 4)
+) -> None:
     """Prints the table of `profile`, whose arguments and errors it has."""
     print(profile(model, data, valid, block_shape))
 

@@ -3,8 +3,16 @@
 Nothing here needs TensorFlow or Keras.
 """
 
+import os
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_sparse_rnn.typing import EngineName
+
+if TYPE_CHECKING:
+    from keras_sparse_rnn.runtime.engine import Engine
+    from keras_sparse_rnn.runtime.model import Model
 
 # Where each engine lives; it is imported when it is asked for, since each needs another package.
 _ENGINES = {
@@ -17,7 +25,7 @@ _ENGINES = {
 __all__ = ["load"]
 
 
-def load(model, engine="litert", **options):
+def load(model: "str | os.PathLike[str] | bytes | Model", engine: EngineName = "litert", **options: Any) -> "Engine":
     """Loads a `.tflite` model into an engine.
 
     Args:

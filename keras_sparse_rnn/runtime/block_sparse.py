@@ -1,5 +1,6 @@
 """Weight matrices as the kernels read them: source-major and block-sparse (`tflite/include/ksr_matrix.h`)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,16 +24,16 @@ class BlockSparseMatrix:
     rows: np.ndarray | None = None
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         return sum(part.nbytes for part in (self.values, self.index, self.rows) if part is not None)
 
 
-def stride_of(units, block):
+def stride_of(units: int, block: int) -> int:
     """Units padded to whole blocks: the columns of one slot."""
     return -(-units // block) * block
 
 
-def encode(kernel, block, slots, sparse=None):
+def encode(kernel: np.ndarray, block: int, slots: Sequence[int], sparse: bool | None = None) -> BlockSparseMatrix:
     """Packs a kernel.
 
     Args:
@@ -77,10 +78,10 @@ def _encode_blocks(blocks, slots):
     return BlockSparseMatrix(np.concatenate(values), np.array(index, np.uint8), np.array(rows, row_dtype))
 
 
-def decode(matrix, sources, units, block, slots):
+def decode(matrix: BlockSparseMatrix, sources: int, units: int, block: int, slots: Sequence[int]) -> np.ndarray:
     """The kernel `(sources, gates, units)` that `encode` was given."""
     stride = stride_of(units, block)
-    if matrix.index is None:
+    if matrix.index is None or matrix.rows is None:
         return matrix.values.reshape(sources, len(slots), stride)[:, :, :units]
     columns = np.zeros((sources, (slots[-1] + 1) * stride // block, block), matrix.values.dtype)
     values = matrix.values.reshape(-1, block)

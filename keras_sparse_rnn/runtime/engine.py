@@ -1,8 +1,13 @@
 """What every engine offers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.typing import Arrays
 
 
 class Engine(ABC):
@@ -13,13 +18,13 @@ class Engine(ABC):
         inputs, outputs: Its input and output tensors, tuples of `TensorInfo`.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Model) -> None:
         self.model = model
         self.inputs = model.inputs
         self.outputs = model.outputs
 
     @abstractmethod
-    def invoke(self, inputs):
+    def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """One inference on raw tensors.
 
         Args:
@@ -30,20 +35,20 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def reset(self):
+    def reset(self) -> None:
         """Clears the state that variable tensors keep between inferences."""
 
     @property
-    def batch_size(self):
+    def batch_size(self) -> int:
         """Samples of one inference."""
         return self.inputs[0].shape[0] if self.inputs[0].shape else 1
 
     @property
-    def memory(self):
+    def memory(self) -> dict[str, int]:
         """Bytes of working memory by part, as far as the engine can tell; `{}` where it cannot."""
         return {}
 
-    def predict(self, x):
+    def predict(self, x: Arrays) -> np.ndarray | Any:
         """Runs the model on each sample, from a clear state; a model of batch B takes B samples at a time.
 
         Args:
@@ -61,7 +66,7 @@ class Engine(ABC):
         outputs = [values[:, 0] for values in outputs]
         return outputs[0] if len(outputs) == 1 else outputs
 
-    def run_chunks(self, x):
+    def run_chunks(self, x: Sequence[np.ndarray]) -> np.ndarray | Any:
         """Runs sequences chunk by chunk, each sequence from a clear state.
 
         Args:
@@ -80,7 +85,7 @@ class Engine(ABC):
             results.append([np.stack(parts, axis=1) for parts in zip(*steps, strict=True)])
         return self._real([np.concatenate(parts)[:samples] for parts in zip(*results, strict=True)])
 
-    def step(self, x):
+    def step(self, x: Arrays) -> np.ndarray | Any:
         """Goes on by one inference from the state that the one before has left: a step, or a chunk, of a stream.
 
         A model that was converted with `stateful=True` keeps its state from step to step until `reset`; the outputs of
@@ -137,7 +142,7 @@ class Engine(ABC):
         return [tensor.quantize(values) for values, tensor in zip(x, self.inputs, strict=True)]
 
 
-def refuse_sparse_encodings(model):
+def refuse_sparse_encodings(model: Model) -> None:
     """Raises ValueError where weights are in an encoding that all engines but LiteRT would read as garbage."""
     for tensor in model.tensors:
         if tensor.data is not None and tensor.data.size != np.prod(tensor.shape, dtype=np.int64):

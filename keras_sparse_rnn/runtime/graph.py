@@ -1,11 +1,14 @@
 """Runs a model op by op: builtin ops in NumPy, ours as the subclass does."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
+from keras_sparse_rnn.runtime.model import Model, Operator
 from keras_sparse_rnn.runtime.ops import ALL_OPS
 
 
@@ -16,7 +19,7 @@ class GraphEngine(Engine):
         ValueError: The model uses an op that neither we nor `builtin_ops` have, or weights in LiteRT's sparse encoding.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Model) -> None:
         super().__init__(model)
         refuse_sparse_encodings(model)
         unknown = sorted(
@@ -34,13 +37,13 @@ class GraphEngine(Engine):
         self._variables = {i: tensor.zeros() for i, tensor in enumerate(model.tensors) if tensor.is_variable}
 
     @abstractmethod
-    def run_custom(self, op, inputs):
+    def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:
         """The outputs (a list of arrays) of one of our ops.
 
         `inputs` holds None where a tensor is absent; variable tensors in it are updated in place.
         """
 
-    def invoke(self, inputs):
+    def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         values = {i: tensor.data for i, tensor in enumerate(self.model.tensors) if tensor.data is not None}
         values.update(self._variables)
         self._write(values, self.model.input_indices, inputs)
@@ -66,6 +69,6 @@ class GraphEngine(Engine):
                 )
             values[i] = array
 
-    def reset(self):
+    def reset(self) -> None:
         for i, array in self._variables.items():
             array[...] = self.model.tensors[i].zeros()

@@ -1,8 +1,12 @@
 """LiteRT, with our ops as an external delegate."""
 
+from collections.abc import Sequence
+
+import numpy as np
 from ai_edge_litert.interpreter import Interpreter, load_delegate
 
 from keras_sparse_rnn.runtime.engine import Engine
+from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.native import library_path
 
 
@@ -18,7 +22,7 @@ class LiteRTEngine(Engine):
         RuntimeError: The model has custom ops and the package was built without a C compiler.
     """
 
-    def __init__(self, model, num_threads=1):
+    def __init__(self, model: Model, num_threads: int = 1) -> None:
         super().__init__(model)
         if num_threads < 1:
             raise ValueError(f"num_threads must be at least 1; given: {num_threads}.")
@@ -34,11 +38,11 @@ class LiteRTEngine(Engine):
         self._input_numbers = [details["index"] for details in self._interpreter.get_input_details()]
         self._output_numbers = [details["index"] for details in self._interpreter.get_output_details()]
 
-    def invoke(self, inputs):
+    def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         for number, values in zip(self._input_numbers, inputs, strict=True):
             self._interpreter.set_tensor(number, values)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(number) for number in self._output_numbers]
 
-    def reset(self):
+    def reset(self) -> None:
         self._interpreter.reset_all_variables()

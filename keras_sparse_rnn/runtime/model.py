@@ -2,10 +2,13 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import ArrayLike
 
 _LARGEST_TENSOR = 2**31 - 1  # bytes
 METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
@@ -46,8 +49,8 @@ class TensorInfo:
     data: np.ndarray | None = None
     is_variable: bool = False
 
-    def quantize(self, values):
-        """Real values to this tensor's own dtype; values of that dtype already pass unchanged."""
+    def quantize(self, values: ArrayLike) -> np.ndarray:
+        """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged."""
         values = np.asarray(values)
         if self.scale is None or values.dtype == self.dtype:
             return np.ascontiguousarray(values, self.dtype)
@@ -56,18 +59,18 @@ class TensorInfo:
         return np.clip(stored, limits.min, limits.max).astype(self.dtype)
 
     @property
-    def is_ready(self):
+    def is_ready(self) -> bool:
         """Whether it holds values before anything has run."""
         return self.data is not None or self.is_variable or 0 in self.shape
 
-    def zeros(self):
+    def zeros(self) -> np.ndarray:
         """What an interpreter's reset puts into a variable tensor: real 0, but in int16 the bits of 0."""
         zero = self.zero_point if self.dtype == np.int8 and self.scale is not None else 0
         return np.full(self.shape, zero, self.dtype)
 
-    def dequantize(self, stored):
-        """Stored values to real ones (float32); tensors without a scale pass unchanged."""
-        if self.scale is None:
+    def dequantize(self, stored: np.ndarray) -> np.ndarray:
+        """From `stored` values to real ones (float32); tensors without a scale pass unchanged."""
+        if self.scale is None or self.zero_point is None:
             return stored
         return ((stored.astype(np.int32) - self.zero_point) * self.scale).astype(np.float32)
 
@@ -101,7 +104,7 @@ class Model:
         ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph).
     """
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self.data = bytes(data)
         read_file(self.data, self._read)
 
@@ -145,7 +148,7 @@ class Model:
             raise ValueError("nothing writes one of the graph's outputs")
 
 
-def read_file(data, read):
+def read_file(data: bytes, read: Callable[[Any], Any]) -> Any:
     """`read(file)` of a `.tflite` file, as the schema's object.
 
     Raises:
@@ -192,7 +195,7 @@ def _read_tensor(tensor, buffers):
     return TensorInfo(name, shape, dtype, scale, zero_point, data, bool(tensor.isVariable))
 
 
-def read_operator(op, codes):
+def read_operator(op: Any, codes: Any) -> Operator:
     code = codes[op.opcodeIndex]
     builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
     is_custom = builtin == schema.BuiltinOperator.CUSTOM

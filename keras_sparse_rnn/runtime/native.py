@@ -2,12 +2,15 @@
 
 import ctypes
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_sparse_rnn.runtime.graph import GraphEngine
+from keras_sparse_rnn.runtime.model import Model, Operator
 
 MAX_RANK = 4
 _TYPES = {
@@ -53,7 +56,7 @@ class _Op(ctypes.Structure):
     )
 
 
-def library_path():
+def library_path() -> Path:
     """Path of the compiled core.
 
     Raises:
@@ -93,7 +96,14 @@ class NativeOp:
         ValueError: The op refuses its options or a tensor; the message names it.
     """
 
-    def __init__(self, name, options, inputs, output_shape, output_dtype):
+    def __init__(
+        self,
+        name: str,
+        options: bytes,
+        inputs: Sequence[np.ndarray | None],
+        output_shape: tuple[int, ...],
+        output_dtype: np.dtype,
+    ) -> None:
         self._library = load_library()
         self._op = self._library.ksr_find_op(name.encode()).contents
         self._inputs = (_Tensor * len(inputs))(*(_tensor(array) for array in inputs))
@@ -110,7 +120,7 @@ class NativeOp:
         self.scratch_size = size.value  # bytes
         self._scratch = np.zeros(size.value // 16 + 1, np.complex128)
 
-    def __call__(self, inputs):
+    def __call__(self, inputs: Sequence[np.ndarray | None]) -> np.ndarray:
         """The output for the given inputs, a new array."""
         for i, array in enumerate(inputs):
             if array is not None:
@@ -129,7 +139,7 @@ def _tensor(array):
 class NativeEngine(GraphEngine):
     """Our ops from the C core, builtin ops in NumPy."""
 
-    def __init__(self, model):
+    def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._ops = {}
         for op in self.custom_operators:
@@ -141,8 +151,8 @@ class NativeEngine(GraphEngine):
             self._ops[op] = NativeOp(op.name, op.options, arrays, output.shape, output.dtype)
 
     @property
-    def memory(self):
+    def memory(self) -> dict[str, int]:
         return {"scratch_bytes": sum(op.scratch_size for op in self._ops.values())}
 
-    def run_custom(self, op, inputs):
+    def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:
         return [self._ops[op]([None if array is None else np.ascontiguousarray(array) for array in inputs])]

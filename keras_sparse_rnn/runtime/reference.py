@@ -1,9 +1,12 @@
 """The definition of our ops, run: what every kernel is held to."""
 
+from collections.abc import Sequence
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
+from keras_sparse_rnn.runtime.model import Model, Operator
 from keras_sparse_rnn.runtime.native import NativeEngine
 from keras_sparse_rnn.runtime.ops import ALL_OPS
 
@@ -14,20 +17,20 @@ class ReferenceEngine(NativeEngine):
     The C core only says whether it would take the model: what it refuses has no definition.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._definitions = {}
         for op in self.custom_operators:
-            kind = ALL_OPS[op.name]
+            kind: Any = ALL_OPS[op.name]
             inputs = op.inputs[1 : 1 + len(kind.CONSTANTS)]
             constants = [None if i < 0 else model.tensors[i].data for i in inputs]
             self._definitions[op] = kind.from_constants(kind.OPTIONS.from_bytes(op.options), constants)
 
     @property
-    def memory(self):
+    def memory(self) -> dict[str, int]:
         return {}
 
-    def run_custom(self, op, inputs):
+    def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:
         run = self._definitions[op]
         given = inputs[1 + len(run.CONSTANTS) :]
         tensors = run.states()

@@ -12,12 +12,14 @@ import os
 import re
 import tempfile
 import threading
+from collections.abc import Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import cache
 
 import numpy as np
 
 from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
+from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.native import library_path
 from keras_sparse_rnn.runtime.ops import ALL_OPS
 
@@ -61,7 +63,7 @@ class TFLMEngine(Engine):
             the package was built without a C compiler.
     """
 
-    def __init__(self, model, arena_size=None):
+    def __init__(self, model: Model, arena_size: int | None = None) -> None:
         super().__init__(model)
         if arena_size is not None and arena_size < SMALLEST_ARENA:
             raise ValueError(f"arena_size must be at least {SMALLEST_ARENA} bytes; given: {arena_size}.")
@@ -75,7 +77,7 @@ class TFLMEngine(Engine):
 
         self._load = _Loader(runtime.Interpreter, model, registerers)
         self._arena_size, self._interpreter = self._load.growing()
-        self._memory = None
+        self._memory: dict[str, int] | None = None
         if arena_size is not None:
             needed = self.memory["arena_size"]
             if arena_size < needed:
@@ -83,23 +85,23 @@ class TFLMEngine(Engine):
             self._arena_size, self._interpreter = self._load(arena_size)
 
     @property
-    def memory(self):
+    def memory(self) -> dict[str, int]:
         if self._memory is None:
             used = _read_allocations(self._interpreter)
             self._memory = {**used, "arena_size": self._load.smallest_size(used["arena_bytes"], self._arena_size)}
         return dict(self._memory)
 
-    def invoke(self, inputs):
+    def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         for number, values in enumerate(inputs):
             self._interpreter.set_input(values, number)
         self._interpreter.invoke()
         return [self._interpreter.get_output(number) for number in range(len(self.outputs))]
 
-    def reset(self):
+    def reset(self) -> None:
         self._interpreter.reset()
 
 
-def layout_of(library):
+def layout_of(library: ctypes.CDLL) -> str:
     """The name in `LAYOUTS` of the layout that a `tflite_micro` has.
 
     Args:
@@ -114,7 +116,7 @@ def layout_of(library):
     raise RuntimeError(_unknown_layout())
 
 
-def connect(library):
+def connect(library: ctypes.CDLL) -> None:
     """Hands the functions of a `tflite_micro` to the C core, and puts that where the package finds `REGISTERER`.
 
     Raises:

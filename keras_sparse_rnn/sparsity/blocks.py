@@ -1,6 +1,11 @@
 """The blocks that tile a kernel, and what each is worth."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_sparse_rnn.typing import BlockShape, Score
 
 SCORES = ("l1", "l2", "max")
 
@@ -25,7 +30,9 @@ class Blocks:
         ValueError: If `block_shape` is no pair of positive integers or is larger than a gate.
     """
 
-    def __init__(self, shape, gates=1, block_shape=(1, 1), name="kernel"):
+    def __init__(
+        self, shape: Sequence[int], gates: int = 1, block_shape: BlockShape = (1, 1), name: str = "kernel"
+    ) -> None:
         rows, cols = check_block_shape(block_shape)
         inputs, units = shape[0], shape[1] // gates
         if units * gates != shape[1]:
@@ -42,11 +49,16 @@ class Blocks:
         widths = np.minimum(cols, units - cols * np.arange(self.grid[2]))
         self.sizes = np.broadcast_to(heights[:, None, None] * widths, self.grid)
 
-    def score(self, values, score="l1"):
-        """Worth of each block, float array of shape `grid`, from the kernel's `values` (array of its shape).
+    def score(self, values: ArrayLike, score: Score = "l1") -> np.ndarray:
+        """Worth of each block, float array of shape `grid`.
 
-        `"l1"` is the mean of |w| over the block's weights (as tfmot's average pooling), `"l2"` their root mean square,
-        `"max"` the largest |w| (arXiv:1711.02782). With blocks of one weight all three rank alike.
+        Args:
+            values: The kernel's weights, array of its shape.
+            score: `"l1"`: the mean of |w| over the block's weights (as tfmot's average pooling); `"l2"`: their root
+                mean square; `"max"`: the largest |w| (arXiv:1711.02782). With blocks of one weight all rank alike.
+
+        Raises:
+            ValueError: If `score` is none of these.
         """
         values = np.abs(np.asarray(values, dtype="float32"))
         if score == "max":
@@ -57,11 +69,11 @@ class Blocks:
             return np.sqrt(self._tiles(np.square(values)).sum(axis=(1, 4)) / self.sizes)
         raise ValueError(f"score={score!r}: must be one of {SCORES}.")
 
-    def nonzero(self, values):
+    def nonzero(self, values: ArrayLike) -> np.ndarray:
         """Bool array of shape `grid`: whether a block of `values` has any weight that is not exactly zero."""
         return self._tiles(np.asarray(values) != 0).any(axis=(1, 4))
 
-    def expand(self, blocks):
+    def expand(self, blocks: np.ndarray) -> np.ndarray:
         """Array of the kernel's shape in which each weight has its block's entry of `blocks` (shape `grid`)."""
         rows, cols = self.block_shape
         inputs, units = self.shape[0], self.shape[1] // self.grid[1]

@@ -1,11 +1,16 @@
 """How many weights each kernel has at the start of a training that is sparse from its beginning."""
 
+from collections.abc import Sequence
+from typing import Literal
+
 import numpy as np
 
 INITS = ("uniform", "er", "erk")
 
 
-def kernel_densities(shapes, density, init="uniform"):
+def kernel_densities(
+    shapes: Sequence[Sequence[int]], density: float, init: Literal["uniform", "er", "erk"] = "uniform"
+) -> list[float]:
     """Shares `density` of all weights out among the kernels.
 
     `"uniform"` gives each kernel the same density. `"er"` makes it, by the Erdos-Renyi rule of SET (arXiv:1707.04780),

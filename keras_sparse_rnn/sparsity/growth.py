@@ -1,15 +1,25 @@
 """Drop and grow: how a mask moves while the number of its weights stays what it is."""
 
 import math
+from typing import Literal
 
 import numpy as np
+
+from keras_sparse_rnn.sparsity.blocks import Blocks
+from keras_sparse_rnn.typing import Score
 
 DROPS = ("magnitude", "signed")
 GROWS = ("random", "gradient")
 REDISTRIBUTIONS = ("gates", "equal", "none")
 
 
-def drop_score(blocks, values, kept, drop="magnitude", score="l1"):
+def drop_score(
+    blocks: Blocks,
+    values: np.ndarray,
+    kept: np.ndarray,
+    drop: Literal["magnitude", "signed"] = "magnitude",
+    score: Score = "l1",
+) -> np.ndarray:
     """What blocks are worth when the lowest are dropped: a float array of shape `blocks.grid`.
 
     Args:
@@ -31,7 +41,15 @@ def drop_score(blocks, values, kept, drop="magnitude", score="l1"):
     return ranks
 
 
-def renew(kept, worth, promise, sizes, fraction, redistribute, rng):
+def renew(
+    kept: np.ndarray,
+    worth: np.ndarray,
+    promise: np.ndarray,
+    sizes: np.ndarray,
+    fraction: float,
+    redistribute: Literal["gates", "equal", "none"],
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Drops the share `fraction` of the kept blocks that are worth least, and grows as many where most is promised.
 
     ceil(fraction * kept) blocks are dropped. Of equals, chance decides. Among the places to grow are those just

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_sparse_rnn.typing import LayerSelection
+
 # Gates side by side in the columns of a cell's kernel and recurrent kernel. A cell of another class says so itself, by
 # an attribute `gates`: an integer, or a dict {name of a weight: its gates}.
 _GATES = {keras.layers.SimpleRNNCell: 1, keras.layers.GRUCell: 3, keras.layers.LSTMCell: 4}
@@ -27,7 +29,9 @@ class Kernel:
     layer: keras.layers.Layer
 
 
-def find_kernels(model, layers=None, frozen=False):
+def find_kernels(
+    model: keras.layers.Layer, layers: LayerSelection = None, frozen: bool = False
+) -> tuple[list[Kernel], dict[str, str]]:
     """Finds the prunable kernels of a built model, in nested models and in wrappers too.
 
     Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM and any cell with these weights and an integer

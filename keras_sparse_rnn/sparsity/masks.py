@@ -1,9 +1,14 @@
 """The masks over a model's kernels: chosen by score, kept on the device, read back from zeros."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
 import keras
 import numpy as np
 
 from keras_sparse_rnn.sparsity.blocks import Blocks
+from keras_sparse_rnn.sparsity.kernels import Kernel
+from keras_sparse_rnn.typing import BlockShape, Score
 
 
 class Masks:
@@ -19,32 +24,32 @@ class Masks:
         kept: For each kernel a bool array of shape `blocks.grid`: True for blocks that are kept. Change it by `keep`.
     """
 
-    def __init__(self, kernels, block_shape=(1, 1)):
+    def __init__(self, kernels: Iterable[Kernel], block_shape: BlockShape = (1, 1)) -> None:
         self.kernels = list(kernels)
         self.blocks = [Blocks(k.variable.shape, k.gates, block_shape, k.path) for k in self.kernels]
         self.kept = [np.ones(blocks.grid, bool) for blocks in self.blocks]
         self._on_device = [None] * len(self.kernels)
 
-    def values(self):
+    def values(self) -> list[np.ndarray]:
         """The kernels' present values, a list of NumPy arrays."""
         return [keras.ops.convert_to_numpy(kernel.variable.value) for kernel in self.kernels]
 
-    def scores(self, score="l1"):
-        """For each kernel an array of shape `grid`: what its blocks are worth, -inf for those that are masked.
+    def scores(self, score: Score = "l1") -> list[np.ndarray]:
+        """For each kernel an array of shape `grid`: what its blocks are worth by `score`, one of `SCORES`.
 
-        A masked block thus ranks below all others, those that happen to be zero included.
+        A masked block has -inf: it ranks below all others, those that happen to be zero included.
         """
         worth = (blocks.score(w, score) for blocks, w in zip(self.blocks, self.values(), strict=True))
         return [np.where(kept, s, -np.inf) for kept, s in zip(self.kept, worth, strict=True)]
 
-    def keep(self, kept):
+    def keep(self, kept: Sequence[np.ndarray]) -> None:
         """Sets the masks: `kept` is a list of bool arrays of the shapes of `self.kept`. Weights change by `apply`."""
         for i, (old, new, blocks) in enumerate(zip(self.kept, kept, self.blocks, strict=True)):
             if not np.array_equal(old, new):
                 self.kept[i] = new
                 self._on_device[i] = None if new.all() else keras.ops.convert_to_tensor(blocks.expand(new), "bool")
 
-    def prune(self, sparsity, score="l1", scope="layer"):
+    def prune(self, sparsity: float, score: Score = "l1", scope: Literal["layer", "global"] = "layer") -> None:
         """Masks the blocks of lowest score so that a share `sparsity` of the weights is masked.
 
         Args:
@@ -62,11 +67,11 @@ class Masks:
         ends = np.cumsum([s.size for s in scores])[:-1]
         self.keep([~m.reshape(s.shape) for m, s in zip(np.split(flat, ends), scores, strict=True)])
 
-    def recover(self):
+    def recover(self) -> None:
         """Sets the masks from the weights: a block is masked where all its weights are exactly zero."""
         self.keep([blocks.nonzero(w) for blocks, w in zip(self.blocks, self.values(), strict=True)])
 
-    def apply(self, followers=None):
+    def apply(self, followers: Mapping[int, keras.Variable] | None = None) -> None:
         """Sets the masked weights to zero, on the device.
 
         Args:
@@ -85,18 +90,18 @@ class Masks:
                 variable.assign(keras.ops.where(mask, value, keras.ops.zeros((), variable.dtype)))
 
     @property
-    def sparsity(self):
+    def sparsity(self) -> float:
         """Share of the kernels' weights that is masked, in [0, 1]."""
         masked = sum(int(b.sizes[~kept].sum()) for b, kept in zip(self.blocks, self.kept, strict=True))
         return masked / max(1, self.size)
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Number of the kernels' weights."""
         return sum(int(blocks.sizes.sum()) for blocks in self.blocks)
 
 
-def lowest(scores, sizes, sparsity):
+def lowest(scores: np.ndarray, sizes: np.ndarray, sparsity: float) -> np.ndarray:
     """Chooses the blocks of lowest score that hold a share `sparsity` of all weights.
 
     Args:

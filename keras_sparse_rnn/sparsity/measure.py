@@ -4,9 +4,10 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.sparsity.kernels import find_kernels
+from keras_sparse_rnn.typing import LayerSelection
 
 
-def measure(model, layers=None):
+def measure(model: keras.Model, layers: LayerSelection = None) -> float:
     """Share of the weights that are exactly zero, in [0, 1], over all selected kernels of a built model.
 
     Args:
@@ -26,7 +27,7 @@ def measure(model, layers=None):
     return sum(_zeros(kernel) for kernel in kernels) / weights
 
 
-def measure_kernels(model, layers=None):
+def measure_kernels(model: keras.Model, layers: LayerSelection = None) -> dict[str, float]:
     """Share of exact zeros in each selected kernel: a dict from the kernel's path to a number in [0, 1].
 
     Arguments and errors are those of `measure`.

@@ -85,7 +85,7 @@ class Wiring:
         ValueError: If the model is not built, or neither Sequential nor Functional.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         if not is_graph(model):
             raise ValueError(
                 f"The model {model.name!r} is a {type(model).__name__}: must be Sequential or Functional, whose graph "
@@ -93,22 +93,25 @@ class Wiring:
             )
         if not model.built or not model.inputs:
             raise ValueError(f"The model {model.name!r} is not built: give it an Input, or call it on a batch of data.")
-        self.units, self.inputs, self.axes, self.skipped = {}, {}, {}, {}
+        self.units: dict[int, tuple[keras.layers.Layer, np.ndarray]] = {}
+        self.inputs: dict[int, list[np.ndarray]] = {}
+        self.axes: dict[int, tuple[keras.Variable, list[np.ndarray | None]]] = {}
+        self.skipped: dict[str, str] = {}
         self._together = [_FIXED]  # for each channel one that it is tied to, or itself
-        self._flows = []  # (variable, input channels, output channels, which outputs it can wake)
-        self._awake = []  # arrays of channels that are not always zero
-        self._directions = []  # pairs of channels, forward and backward
-        self._holders = {}  # for each cell the layer around it
-        self._reasons = {}
+        self._flows: list[tuple] = []  # (variable, input channels, output channels, which outputs it can wake)
+        self._awake: list[np.ndarray] = []  # arrays of channels that are not always zero
+        self._directions: list[tuple] = []  # pairs of channels, forward and backward
+        self._holders: dict[int, keras.layers.Layer] = {}  # for each cell the layer around it
+        self._reasons: dict[int, str] = {}
         for channels in self._walk(model, [_fixed(tensor) for tensor in model.inputs]):
             self._tie(channels, np.zeros_like(channels))
         self._find_skipped()
 
-    def roots(self, channels):
-        """One number for each channel, the same for all that are tied; 0 for what must stay."""
+    def roots(self, channels: np.ndarray) -> np.ndarray:
+        """One number for each of `channels`, the same for all that are tied; 0 for what must stay."""
         return np.array([self._root(channel) for channel in channels], int)
 
-    def lines(self, roots):
+    def lines(self, roots: np.ndarray) -> list[tuple[keras.Variable, int, np.ndarray]]:
         """Where the weights of some channels are: a list of `(variable, axis, places)`.
 
         For each row or column of the variable along `axis`, `places` tells which of `roots` it belongs to, as an index,
@@ -124,7 +127,7 @@ class Wiring:
         ]
         return [line for line in found if (line[2] < len(roots)).any()]
 
-    def needed(self):
+    def needed(self) -> np.ndarray:
         """Bool array over roots: whether the model's outputs change if the channel is taken out.
 
         A channel is not needed if it reaches no output over non-zero weights, or is always zero.

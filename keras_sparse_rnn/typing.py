@@ -1,0 +1,38 @@
+"""Names for the types of arguments; Keras and NumPy have none for them."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from numpy.typing import ArrayLike
+
+Tensor: TypeAlias = Any
+"""A tensor of the Keras backend."""
+
+Shape: TypeAlias = tuple[int | None, ...]
+"""The shape of a tensor; None where it is open."""
+
+Arrays: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+"""The inputs of a model: an array, or for several inputs a list of them or a dict by their names."""
+
+Activation: TypeAlias = str | Callable[[Any], Any] | None
+Initializer: TypeAlias = str | dict[str, Any] | Callable[..., Any]
+Regularizer: TypeAlias = str | dict[str, Any] | Callable[[Any], Any] | None
+Constraint: TypeAlias = str | dict[str, Any] | Callable[[Any], Any] | None
+"""What Keras takes for them: a name, a configuration, or an object."""
+
+Score: TypeAlias = Literal["l1", "l2", "max"]
+"""Worth of a block of weights; see `sparsity.Blocks.score`."""
+
+BlockShape: TypeAlias = tuple[int, int]
+"""(rows, cols) of the blocks that tile a kernel."""
+
+ScheduleFunction: TypeAlias = Callable[[int], tuple[Any, Any]]
+"""step -> (due, value): one of `schedules`, one of tensorflow-model-optimization's, or any such function."""
+
+LayerSelector: TypeAlias = str | re.Pattern[str] | Callable[[Any], Any]
+LayerSelection: TypeAlias = LayerSelector | Iterable[LayerSelector] | None
+"""Which layers: names, compiled regular expressions, layers, or functions of a layer; see `sparsity.find_kernels`."""
+
+EngineName: TypeAlias = Literal["litert", "tflm", "native", "reference"]
+"""See `runtime.load`."""
