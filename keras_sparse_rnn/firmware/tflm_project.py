@@ -44,6 +44,7 @@ def files(model, framework, name):
         "y_type": C_TYPES[y.dtype],
         "x_shape": "x".join(map(str, x.shape)),
         "y_shape": "x".join(map(str, y.shape)),
+        "y_size": _count(y.shape),
     }
     extension = "cpp" if framework == "arduino" else "cc"
     texts = {
@@ -151,8 +152,8 @@ _RUNNER_CC = """\
 #include "@NAME@_data.h"
 @INCLUDES@#include "ksr_tflm.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
+#include "tensorflow/lite/micro/micro_log.h"
 #include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
-#include "tensorflow/lite/schema/schema_generated.h"
 
 namespace {
 alignas(16) uint8_t arena[@ARENA@];  // @ARENA_NOTE@
@@ -163,7 +164,10 @@ bool @NAME@_init() {
   static tflite::MicroMutableOpResolver<@OPS@> resolver;
 @ADDS@  static tflite::MicroInterpreter made(tflite::GetModel(@NAME@_tflite), resolver, arena, sizeof(arena));
   interpreter = &made;
-  return interpreter->AllocateTensors() == kTfLiteOk;
+  if (interpreter->AllocateTensors() == kTfLiteOk) return true;
+  MicroPrintf("@NAME@ cannot be loaded into an arena of %d bytes; if the lines above do not say otherwise, it needs "
+              "@ARENA@ bytes", static_cast<int>(sizeof(arena)));
+  return false;
 }
 
 bool @NAME@_invoke() { return interpreter->Invoke() == kTfLiteOk; }
@@ -176,13 +180,16 @@ const @Y_TYPE@* @NAME@_output() { return static_cast<const @Y_TYPE@*>(interprete
 """
 
 _MAIN = """\
+#include <cstdio>
+
 #include "@NAME@.h"
 
 @MAIN_SIGNATURE@ {
   if (!@NAME@_init()) return@FAILED@;
   // Fill @NAME@_input() with a sequence (@X_SHAPE@), then:
   if (!@NAME@_invoke()) return@FAILED@;
-  // @NAME@_output() holds @Y_SHAPE@ values.@RETURN@
+  for (int i = 0; i < @Y_SIZE@; ++i) std::printf("%g ", static_cast<double>(@NAME@_output()[i]));
+  std::printf("\\n");@RETURN@
 }
 """
 

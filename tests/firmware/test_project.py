@@ -1,6 +1,5 @@
 """Models as firmware projects."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -14,7 +13,6 @@ from random_models import random_op
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import FRAMEWORKS, qemu, save_firmware
-from keras_sparse_rnn.firmware.sources import source_folder
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
 
@@ -88,20 +86,6 @@ def test_the_plain_c_project_builds_and_runs(tmp_path):
     subprocess.run(["gcc", *strict, *sources, "-o", tmp_path / "net", "-lm"], check=True)
     printed = subprocess.run([tmp_path / "net"], check=True, capture_output=True, text=True).stdout
     assert len(printed.split()) == np.prod(random_op(3).output_shape)
-
-
-@pytest.mark.skipif("TFLM_DIR" not in os.environ, reason="TFLM_DIR does not name a source tree of tflite-micro")
-def test_the_adapter_fits_the_headers_of_a_tflm_tree(tmp_path):
-    use = tmp_path / "use.cc"
-    use.write_text(
-        '#include "ksr_tflm_all.h"\n'
-        "struct Resolver { TfLiteStatus AddCustom(const char*, const TFLMRegistration*) { return kTfLiteOk; } };\n"
-        "TfLiteStatus Use(Resolver& resolver) { return ksr::AddAllOps(resolver); }\n"
-    )
-    folder = source_folder()
-    includes = [f"-I{os.environ['TFLM_DIR']}", f"-I{folder}/include", f"-I{folder}/adapters/tflm"]
-    for source in (folder / "adapters/tflm/ksr_tflm.cc", use):
-        subprocess.run(["g++", "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", *includes, source], check=True)
 
 
 def test_refusals(tmp_path):

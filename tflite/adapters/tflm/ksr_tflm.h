@@ -4,13 +4,13 @@
  *   resolver.AddSoftmax();
  *   ksr::AddOp<&ksr_event_gru>(resolver);  // each op that the model has; all of them: ksr_tflm_all.h
  *
- * Against the headers of TFLM from 2023 to 2026 in which TfLiteContext has its functions as members. */
+ * Against the headers of TFLM from 2023 on: the classic ones, in which the types are global, and those of autumn 2026,
+ * which have them in tflite::micro under global names too. */
 #ifndef KSR_TFLM_H_
 #define KSR_TFLM_H_
 
 #include "ksr.h"
-#include "tensorflow/lite/c/common.h"
-#include "tensorflow/lite/micro/micro_common.h"
+#include "tensorflow/lite/micro/micro_common.h" /* in each of them it brings the types */
 
 namespace ksr {
 
