@@ -117,8 +117,9 @@ def observe(probe, data):
         size = len(batch[0])
         batch = [np.resize(array, (PROBE_BATCH, *array.shape[1:])) for array in batch]  # the last one too
         for layer in probe.layers:
-            if isinstance(layer, keras.layers.RNN):
-                layer.reset_state()
+            if isinstance(layer, keras.layers.RNN) and layer.stateful:
+                for state in keras.tree.flatten(layer.states):  # its reset_state fails for stacked cells
+                    state.assign(keras.ops.zeros_like(state))
         chunks = [probe.predict_on_batch([array[:, i] for array in batch]) for i in range(batch[0].shape[1])]
         batches.append([np.stack(parts, axis=1)[:size] for parts in zip(*chunks, strict=True)])
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.convert.lookup import Lookup
-from keras_sparse_rnn.convert.recurrent import KINDS, recurrent_layer
+from keras_sparse_rnn.convert.recurrent import KINDS, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, copy_layer
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold
 
@@ -29,7 +29,6 @@ _TRAINING_ONLY = (
 )
 _UNSUPPORTED = (
     keras.layers.RNN,
-    keras.layers.Masking,
     keras.layers.ConvLSTM1D,
     keras.layers.ConvLSTM2D,
     keras.layers.ConvLSTM3D,
@@ -233,7 +232,7 @@ class _Walk:
             raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
         if isinstance(layer, DeltaHold):
             return self._hold(layer, args[0])
-        if recurrent_layer(layer) is not None:
+        if isinstance(layer, keras.layers.RNN) and layers_in(layer):
             return self._recurrent(layer, args[0])
         if isinstance(layer, keras.layers.Bidirectional):
             return self._bidirectional(layer, args[0])
@@ -244,20 +243,33 @@ class _Walk:
             return results[0] if len(results) == 1 else results
         if isinstance(layer, _TRAINING_ONLY):
             return args[0]
-        if isinstance(layer, _UNSUPPORTED) or getattr(layer, "mask_zero", False):
-            what = " with mask_zero=True" if getattr(layer, "mask_zero", False) else ""
-            raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}{what}) cannot be converted; {_SUPPORTED}.")
+        if isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False):
+            what = "Embedding with mask_zero=True" if hasattr(layer, "mask_zero") else "Masking"
+            raise ValueError(
+                f"layer '{layer.name}' ({what}) cannot be converted: it marks steps to be left out, and no op carries "
+                "such marks. Build the model without it, which changes no weight, and give it sequences without "
+                "padding: of one length, or step by step with stateful=True."
+            )
+        if isinstance(layer, _UNSUPPORTED):
+            raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
         if isinstance(layer, keras.layers.Embedding):
             return self._apply(Lookup(layer), *args)
         return self._apply(self._named_alone(layer), *args, **kwargs)
 
     def _recurrent(self, layer, x, in_order=False):
+        *inner, last = layers_in(layer)
+        result = self._over_time(layer, x)
+        if in_order:
+            result = keras.ops.flip(result, axis=1)
+        for part in inner:  # all backwards or none: so the ones between keep the order of their inputs
+            y = self._over_time(part, x)
+            x = self._add_call(part, x, keras.ops.flip(y, axis=1) if part.go_backwards else y, part.go_backwards)
+        return self._add_call(last, x, result, in_order)
+
+    def _add_call(self, layer, x, y, in_order):
         hold, read = self._holds.get(id(x), (None, x))
         recurrent = recurrent_layer(layer, in_order, hold)
         recurrent.check(self._stateful)
-        y = self._over_time(layer, x)
-        if in_order:
-            y = keras.ops.flip(y, axis=1)
         self.calls.append(RecurrentCall(recurrent, read, y))
         self.sources[id(y)] = {id(y): y}
         return y
@@ -288,7 +300,7 @@ class _Walk:
     def _bidirectional(self, layer, x):
         forward, backward = layer.forward_layer, layer.backward_layer
         for part in (forward, backward):
-            if recurrent_layer(part) is None:
+            if not layers_in(part):
                 raise ValueError(f"layer '{layer.name}' (Bidirectional) holds a {type(part).__name__}; {_SUPPORTED}.")
         results = [self._recurrent(forward, x), self._recurrent(backward, x, in_order=backward.return_sequences)]
         merges = {

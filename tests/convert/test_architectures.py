@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from event_models import event_model, sequences
 from keras import layers
-from keras.layers import GRU, LSTM, Dense, SimpleRNN
+from keras.layers import GRU, LSTM, RNN, Dense, GRUCell, LSTMCell, SimpleRNN, SimpleRNNCell
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.layers import DeltaGRUCell, EventGRU, EventGRUCell
 from keras_sparse_rnn.runtime.model import Model
 
 ENGINES = ["litert"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
@@ -69,6 +69,22 @@ STACKS = {
     ],
     "BatchNormalization": lambda: [GRU(6, return_sequences=True), layers.BatchNormalization(), GRU(6), Dense(2)],
     "LeakyReLU, Softmax": lambda: [Dense(8), layers.LeakyReLU(), LSTM(6), Dense(4), layers.Softmax()],
+    "RNN over cells": lambda: [
+        RNN([GRUCell(6), LSTMCell(5, use_bias=False)], return_sequences=True),
+        RNN(SimpleRNNCell(6), go_backwards=True),
+    ],
+    "RNN over cells, backwards": lambda: [
+        RNN(
+            [layers.StackedRNNCells([GRUCell(6), GRUCell(5, reset_after=False)]), LSTMCell(4)],
+            go_backwards=True,
+            return_sequences=True,
+        ),
+    ],
+    "Bidirectional over cells": lambda: [
+        layers.Bidirectional(RNN([GRUCell(5), SimpleRNNCell(4)], return_sequences=True)),
+        layers.Bidirectional(RNN(LSTMCell(4)), merge_mode="sum"),
+        Dense(2),
+    ],
     "SimpleRNN": lambda: [SimpleRNN(9, return_sequences=True), SimpleRNN(6, go_backwards=True, use_bias=False)],
 }
 
@@ -144,10 +160,32 @@ def test_events_in_both_directions():
     assert [op.name for op in Model(converted.data).operators].count("KsrEventGru") == 2
 
 
+def test_cells_are_their_layers():
+    """Op by op, with events and with changes; in streams too."""
+    cells = [EventGRUCell(8, readout="cell"), DeltaGRUCell(6, 0.1, 0.05)]
+    model, x = event_model([RNN(cells, return_sequences=True, name="rnn"), Dense(2)]), sequences()
+    converted = ksr.convert(model, x)
+    assert [layer.name for layer in converted.report.layers] == [f"rnn_{cell.name}" for cell in cells]
+    assert [op.name for op in Model(converted.data).operators][:2] == ["KsrEventGru", "KsrGru"]
+    expected = model.predict(x, verbose=0)
+    assert np.abs(converted.predict(x) - expected).mean() <= 0.02
+    stream = ksr.convert(model, x, stateful=True, time_steps=3)
+    np.testing.assert_array_equal(
+        stream.engine().run_chunks([x.reshape(24, 4, 3, 7)])[0].reshape(24, 12, 2), converted.predict(x)
+    )
+
+
+@keras.saving.register_keras_serializable("tests")
+class OtherCell(GRUCell):
+    def call(self, inputs, states, training=False):
+        return super().call(2 * inputs, states, training=training)
+
+
 @pytest.mark.parametrize(
     ("stack", "message"),
     [
-        (lambda: [layers.Bidirectional(keras.layers.RNN(layers.GRUCell(4)), name="both")], r"'both' .*holds a RNN"),
+        (lambda: [layers.Bidirectional(RNN(OtherCell(4)), name="both")], r"'both' .*holds a RNN"),
+        (lambda: [RNN([GRUCell(4), OtherCell(4)], name="cells")], r"'cells' \(RNN\) cannot be converted; supported: "),
         (lambda: [layers.Reshape((12, 7, 1)), layers.TimeDistributed(GRU(4, name="inner"))], "'inner' .*TimeDistrib"),
     ],
 )

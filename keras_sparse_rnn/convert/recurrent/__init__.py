@@ -1,5 +1,7 @@
 """The layers that become ops of ours, each in one module: what is checked, read, observed, quantized and compared."""
 
+import keras
+
 from keras_sparse_rnn.convert.recurrent.delta_gru import DeltaGRULayer
 from keras_sparse_rnn.convert.recurrent.event_gru import EventGRULayer
 from keras_sparse_rnn.convert.recurrent.gru import GRULayer
@@ -17,3 +19,46 @@ def recurrent_layer(layer, in_order=False, hold=None):
         if isinstance(layer, kind.LAYER):
             return kind(layer, in_order) if hold is None else HeldLayer(hold, kind(layer, in_order))
     return None
+
+
+def layers_in(layer):
+    """The layers, one behind the other, of which each becomes an op.
+
+    Args:
+        layer: A built recurrent layer of Keras.
+
+    Returns:
+        The layer itself where it is of a kind that becomes an op; for an RNN over a cell, or a stack of cells, of such
+        kinds the layers of these cells with the same weights; else an empty list.
+    """
+    if isinstance(layer, tuple(kind.LAYER for kind in KINDS)):
+        return [layer]
+    if type(layer) is not keras.layers.RNN:
+        return []
+    cells = _cells_in(layer.cell)
+    layers = [_layer_of(cell, layer, is_last=cell is cells[-1]) for cell in cells]
+    return [] if None in layers else layers
+
+
+def _cells_in(cell):
+    if not isinstance(cell, keras.layers.StackedRNNCells):
+        return [cell]
+    return [inner for part in cell.cells for inner in _cells_in(part)]
+
+
+def _layer_of(cell, rnn, is_last):
+    """A layer over the cell, within an RNN; None for a cell that computes something of its own."""
+    kinds = [kind for kind in KINDS if isinstance(cell, kind.CELL) and type(cell).call is kind.CELL.call]
+    if not kinds:
+        return None
+    config = {
+        "name": rnn.name if cell is rnn.cell else f"{rnn.name}_{cell.name}",
+        "return_sequences": rnn.return_sequences or not is_last,
+        "return_state": rnn.return_state,
+        "go_backwards": rnn.go_backwards,
+        "stateful": rnn.stateful,
+    }
+    layer = kinds[0].LAYER.from_config({**cell.get_config(), **config})
+    layer.build((None, None, cell.kernel.shape[0]))
+    layer.set_weights(cell.get_weights())
+    return layer

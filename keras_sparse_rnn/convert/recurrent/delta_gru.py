@@ -18,6 +18,7 @@ class DeltaGRULayer(RecurrentLayer):
     """A DeltaGRU layer. Its states are h, held h and held x."""
 
     LAYER: ClassVar[type] = DeltaGRU
+    CELL: ClassVar[type] = DeltaGRUCell
 
     def observe(self, x, name, stateful):
         cell = _VisibleCell.from_config({**self.layer.cell.get_config(), "name": f"{name}_cell"})

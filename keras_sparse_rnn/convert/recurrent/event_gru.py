@@ -8,7 +8,7 @@ import numpy as np
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.convert.recurrent.gru import gru_weights
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, to_float32
-from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.layers import EventGRU, EventGRUCell
 from keras_sparse_rnn.runtime.ops.event_gru import READOUTS, EventGru, EventGruOptions
 
 
@@ -16,6 +16,7 @@ class EventGRULayer(RecurrentLayer):
     """An EventGRU layer. Its states are the events y, after the threshold, and the cell c, after the reset."""
 
     LAYER: ClassVar[type] = EventGRU
+    CELL: ClassVar[type] = EventGRUCell
 
     def check(self, stateful):
         super().check(stateful)

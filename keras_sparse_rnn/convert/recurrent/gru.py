@@ -14,6 +14,7 @@ class GRULayer(RecurrentLayer):
     """A GRU layer, with `reset_after` either way. Its state is h."""
 
     LAYER: ClassVar[type] = keras.layers.GRU
+    CELL: ClassVar[type] = keras.layers.GRUCell
 
     def observe(self, x, name, stateful):
         changes = {"return_sequences": True, "activity_regularizer": None, "stateful": stateful}

@@ -13,7 +13,7 @@ class RecurrentLayer(ABC):
     """A recurrent layer of a Keras model, which becomes one op.
 
     Class attributes:
-        LAYER: Class of the Keras layer.
+        LAYER, CELL: Classes of the Keras layer and of its cell.
         ACTIVATIONS: The activations that its op has, by the arguments' names.
 
     Attributes:
@@ -23,6 +23,7 @@ class RecurrentLayer(ABC):
     """
 
     LAYER: ClassVar[type]
+    CELL: ClassVar[type]
     ACTIVATIONS: ClassVar[dict] = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 
     def __init__(self, layer, in_order=False):

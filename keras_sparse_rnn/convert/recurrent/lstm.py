@@ -15,6 +15,7 @@ class LSTMLayer(RecurrentLayer):
     """An LSTM layer. Its states are h and c."""
 
     LAYER: ClassVar[type] = keras.layers.LSTM
+    CELL: ClassVar[type] = keras.layers.LSTMCell
 
     def observe(self, x, name, stateful):
         cell = _VisibleCell.from_config({**self.layer.cell.get_config(), "name": f"{name}_cell"})

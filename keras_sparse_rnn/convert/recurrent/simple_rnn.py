@@ -15,6 +15,7 @@ class SimpleRNNLayer(RecurrentLayer):
     """A SimpleRNN layer. Its state is h."""
 
     LAYER: ClassVar[type] = keras.layers.SimpleRNN
+    CELL: ClassVar[type] = keras.layers.SimpleRNNCell
     ACTIVATIONS: ClassVar[dict] = {"activation": "tanh"}
 
     def observe(self, x, name, stateful):
