@@ -103,6 +103,9 @@ void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32
 void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
                               int32_t *acc) {
   const int32_t sources = matrix->sources;
+#ifdef KSR_DSP
+  if (matrix->index && ksr_add_vector_dsp(matrix, x, zero_point, factor, acc)) return;
+#endif
   for (int32_t j = 0; j < sources;) {
     ksr_event events[SOURCES_AT_ONCE];
     ksr_event *end = events;

@@ -47,6 +47,7 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
     if (threshold[i] < 0) return KSR_BAD_THRESHOLD;
   }
+  gru->gates = ksr_gates_of(&gru->recurrent.options);
   *scratch_size = ksr_event_gru_scratch_i8(gru);
   return KSR_OK;
 }

@@ -50,28 +50,10 @@ uint32_t ksr_event_gru_scratch_i8(const ksr_event_gru_node *gru) {
 static void start(const ksr_event_gru_node *gru, buffers *b) {
   const ksr_recurrent_options *o = &gru->recurrent.options;
   ksr_event *end = b->events;
-  if (gru->y) end = ksr_events_read(gru->y, o->units, 1 << o->h_shift, end);
+  if (gru->y) end = ksr_events_read(gru->y, o->units, o->h_shift, end);
   b->event_count = (int32_t)(end - b->events);
   if (!gru->c) memset(b->c, 0, (uint32_t)o->units * sizeof(int16_t));
   if (b->trace && !gru->trace) memset(b->trace, 0, (uint32_t)o->units * sizeof(int16_t));
-}
-
-static void finish(const ksr_event_gru_node *gru, const buffers *b) {
-  int8_t *y = gru->y;
-  if (!y) return;
-  memset(y, -128, (uint32_t)gru->recurrent.options.units);
-  const int32_t shift = gru->recurrent.options.h_shift;
-  for (const ksr_event *e = b->events; e < b->events + b->event_count; ++e) {
-    y[e->source] = (int8_t)((e->value >> shift) - 128);
-  }
-}
-
-static void read_events(const ksr_gates *gates, const buffers *b, int32_t units, int8_t *output) {
-  const ksr_gates g = *gates;
-  const ksr_event *end = b->events + b->event_count;
-  /* Most units are silent: what they put out is written for all at once. */
-  memset(output, ksr_output_i8(gates, 0), (uint32_t)units);
-  for (const ksr_event *e = b->events; e < end; ++e) output[e->source] = ksr_output_i8(&g, e->value);
 }
 
 static void read_cells(const ksr_gates *gates, const buffers *b, int32_t units, int8_t *output) {
@@ -90,9 +72,10 @@ static void read_trace(const ksr_event_gru_node *gru, const ksr_gates *gates, co
   }
 }
 
-/* One step from the accumulators: states, events, and what is read out, if `output` is not NULL. */
-static void update(const ksr_event_gru_node *gru, const ksr_gates *gates, buffers *b, int8_t *output) {
+/* One step from the accumulators: states, events, and what is read out and kept, where `output` and `y` are not NULL. */
+static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, int8_t *y) {
   const ksr_event_gru_options *o = &gru->options;
+  const ksr_gates *gates = &gru->gates;
   const int32_t units = o->recurrent.units;
   ksr_gru_units_i8(gates, b->acc, gru->recurrent.stride, b->c, units);
   const ksr_event *end = ksr_events_of(b->c, gru->threshold, units, o->reset, b->events);
@@ -100,24 +83,25 @@ static void update(const ksr_event_gru_node *gru, const ksr_gates *gates, buffer
   /* Until they are sent, events hold the states. */
   if (b->trace) {
     read_trace(gru, gates, b, output);
+    output = 0;
   } else if (output && o->readout == KSR_READOUT_CELL) {
     read_cells(gates, b, units, output);
-  } else if (output) {
-    read_events(gates, b, units, output);
+    output = 0;
   }
-  ksr_events_send(b->events, end, gates->operand, 1 << o->recurrent.h_shift);
+  /* Most units are silent: what they put out and keep is written for all at once. */
+  if (output) ksr_fill_i8(output, ksr_output_i8(gates, 0), units);
+  if (y) ksr_fill_i8(y, -128, units);
+  ksr_events_send(b->events, end, gates, o->recurrent.h_shift, output, y);
 }
 
 void ksr_event_gru_run_i8(const ksr_event_gru_node *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
-  const ksr_gates gates = ksr_gates_of(&r->options);
   uint32_t size;
   buffers b = place(gru, scratch, &size);
   start(gru, &b);
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), b.acc);
     ksr_matrix_add_events_i8(&r->recurrent_kernel, b.events, b.event_count, b.acc);
-    update(gru, &gates, &b, ksr_recurrent_output(r, step));
+    update(gru, &b, ksr_recurrent_output(r, step), step == r->steps - 1 ? gru->y : 0);
   }
-  finish(gru, &b);
 }

@@ -2,6 +2,7 @@
 #ifndef KSR_EVENT_GRU_STEPS_H_
 #define KSR_EVENT_GRU_STEPS_H_
 
+#include "gates_i8.h"
 #include "ksr_event_gru.h"
 #include "recurrent.h"
 
@@ -9,6 +10,7 @@ typedef struct ksr_event_gru_node {
   ksr_recurrent recurrent;
   ksr_event_gru_options options;
   const void *threshold;
+  ksr_gates gates; /* int8 models only */
   void *y, *c, *trace; /* of an invocation; NULL: zero at its start, kept in scratch */
 } ksr_event_gru_node;
 

@@ -60,6 +60,7 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   if (!gru->options.reset_after && !ksr_matrix_check(&gru->candidate_kernel, node->inputs[CANDIDATE_KERNEL].dims[0])) {
     return KSR_BAD_CANDIDATE_KERNEL;
   }
+  if (gru->recurrent.is_int8) gru->gates = ksr_gates_of(&gru->recurrent.options);
   /* The states too, in case they have no tensors. */
   const uint32_t size = (uint32_t)(gru->recurrent.is_int8 ? sizeof(int16_t) : sizeof(float));
   const uint32_t states = (gru->hidden_threshold ? 2 * size : size) * (uint32_t)gru->recurrent.options.units;

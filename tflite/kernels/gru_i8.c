@@ -68,7 +68,7 @@ static void write(const ksr_gates *gates, const int16_t *h, int32_t units, int8_
 
 void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
-  const ksr_gates gates = ksr_gates_of(&r->options);
+  const ksr_gates *gates = &gru->gates;
   int32_t *acc = scratch;
   int16_t *states = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
   int16_t *h = gru->h ? gru->h : states, *held = gru->held_h ? gru->held_h : states + r->options.units;
@@ -76,12 +76,12 @@ void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch) {
   if (!gru->h) memset(h, 0, state_size);
   if (gru->hidden_threshold && !gru->held_h) memset(held, 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
-    if (gru->hidden_threshold) send_state_changes(gru, &gates, h, held);
+    if (gru->hidden_threshold) send_state_changes(gru, gates, h, held);
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
-    if (!gru->hidden_threshold) add_state(gru, &gates, h, acc);
-    if (!gru->options.reset_after) add_reset_state(gru, &gates, h, acc);
-    update(gru, &gates, acc, h);
+    if (!gru->hidden_threshold) add_state(gru, gates, h, acc);
+    if (!gru->options.reset_after) add_reset_state(gru, gates, h, acc);
+    update(gru, gates, acc, h);
     int8_t *output = ksr_recurrent_output(r, step);
-    if (output) write(&gates, h, r->options.units, output);
+    if (output) write(gates, h, r->options.units, output);
   }
 }

@@ -2,6 +2,7 @@
 #ifndef KSR_GRU_STEPS_H_
 #define KSR_GRU_STEPS_H_
 
+#include "gates_i8.h"
 #include "ksr_gru.h"
 #include "recurrent.h"
 
@@ -9,6 +10,7 @@ typedef struct ksr_gru_node {
   ksr_recurrent recurrent;
   ksr_gru_options options;
   ksr_matrix candidate_kernel; /* reset before only */
+  ksr_gates gates;              /* int8 models only */
   const void *hidden_threshold; /* NULL: h is not held */
   void *h, *held_h; /* of an invocation; NULL: zero at its start, kept in scratch */
 } ksr_gru_node;

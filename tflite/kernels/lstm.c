@@ -24,6 +24,7 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   ksr_status status = read_node(node, lstm);
   if (status == KSR_OK) status = ksr_recurrent_check(&lstm->recurrent, node);
   if (status != KSR_OK) return status;
+  if (lstm->recurrent.is_int8) lstm->gates = ksr_gates_of(&lstm->recurrent.options);
   /* The states too, in case they have no tensors. */
   const uint32_t states = lstm->recurrent.is_int8 ? sizeof(int16_t) + sizeof(int8_t) : 2 * sizeof(float);
   *scratch_size = ksr_recurrent_scratch(&lstm->recurrent) + states * (uint32_t)lstm->recurrent.options.units;

@@ -9,7 +9,7 @@ static int32_t tanh_of_cell(int32_t c, int32_t bits) {
 }
 
 static void update(const ksr_lstm_node *lstm, const int32_t *acc, int8_t *h, int16_t *c, int8_t *output) {
-  const ksr_gates gates = ksr_gates_of(&lstm->recurrent.options);
+  const ksr_gates gates = lstm->gates;
   const int32_t units = lstm->recurrent.options.units, stride = lstm->recurrent.stride;
   const int32_t bits = lstm->options.cell_bits;
   for (int32_t u = 0; u < units; ++u) {

@@ -2,13 +2,15 @@
 #ifndef KSR_LSTM_STEPS_H_
 #define KSR_LSTM_STEPS_H_
 
+#include "gates_i8.h"
 #include "ksr_lstm.h"
 #include "recurrent.h"
 
 typedef struct ksr_lstm_node {
   ksr_recurrent recurrent;
   ksr_lstm_options options;
-  void *h, *c; /* of an invocation; NULL: zero at its start, kept in scratch */
+  ksr_gates gates; /* int8 models only */
+  void *h, *c;     /* of an invocation; NULL: zero at its start, kept in scratch */
 } ksr_lstm_node;
 
 void ksr_lstm_run_i8(const ksr_lstm_node *lstm, void *scratch);

@@ -179,8 +179,10 @@ void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step) {
 static void copy_words(int32_t *to, const int32_t *from, int32_t count) {
 #ifdef KSR_DSP
   for (const int32_t *end = from + count; from < end;) {
-    __asm__ volatile("ldm %0!, {r4-r6, r8-r12}\n stm %1!, {r4-r6, r8-r12}"
-                     : "+r"(from), "+r"(to)::"r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
+    __asm__ volatile(
+        "ldm %0!, {r4-r6, r8-r12}\n stm %1!, {r4-r6, r8-r12}\n"
+        "ldm %0!, {r4-r6, r8-r12}\n stm %1!, {r4-r6, r8-r12}"
+        : "+r"(from), "+r"(to)::"r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
   }
 #elif defined(KSR_HELIUM)
   for (const int32_t *end = from + count; from < end; from += 16, to += 16) {
@@ -193,6 +195,21 @@ static void copy_words(int32_t *to, const int32_t *from, int32_t count) {
   } words;
   for (const int32_t *end = from + count; from < end; from += 8, to += 8) *(words *)to = *(const words *)from;
 #endif
+}
+
+void ksr_fill_i8(int8_t *to, int8_t value, int32_t count) {
+#ifdef KSR_DSP
+  if (((uintptr_t)to & 3u) == 0) {
+    const uint32_t four = (uint8_t)value * 0x01010101u;
+    for (; count >= 32; count -= 32) {
+      __asm__ volatile("mov r4, %1\n mov r5, %1\n mov r6, %1\n mov r8, %1\n stm %0!, {r4-r6, r8}\n stm %0!, {r4-r6, r8}"
+                       : "+r"(to) : "r"(four) : "r4", "r5", "r6", "r8", "memory");
+    }
+  }
+#elif defined(KSR_HELIUM)
+  for (; count >= 16; count -= 16, to += 16) vstrbq_s8(to, vdupq_n_s8(value));
+#endif
+  memset(to, value, (uint32_t)count);
 }
 
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {

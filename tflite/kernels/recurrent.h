@@ -69,6 +69,9 @@ void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, flo
 /* acc += h R, for a state of int8 with zero point 0 */
 void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc);
 
+/* Sets `count` values. */
+void ksr_fill_i8(int8_t *to, int8_t value, int32_t count);
+
 /* `size` bytes of little-endian words, as the custom options hold them. */
 void ksr_read_words(void *words, const uint8_t *little_endian, uint32_t size);
 

@@ -26,16 +26,19 @@ static uint32_t state_size(const ksr_recurrent *r) {
 }
 
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
-  ksr_recurrent *r = &((ksr_simple_rnn_node *)data)->recurrent;
+  ksr_simple_rnn_node *rnn = data;
+  ksr_recurrent *r = &rnn->recurrent;
   ksr_status status = read_node(node, r);
   if (status == KSR_OK) status = ksr_recurrent_check(r, node);
   if (status != KSR_OK) return status;
+  if (r->is_int8) rnn->gates = ksr_gates_of(&r->options);
   *scratch_size = ksr_recurrent_scratch(r) + state_size(r);
   return KSR_OK;
 }
 
-static void step_i8(const ksr_recurrent *r, int32_t step, int8_t *h, int32_t *acc) {
-  const ksr_gates gates = ksr_gates_of(&r->options);
+static void step_i8(const ksr_simple_rnn_node *rnn, int32_t step, int8_t *h, int32_t *acc) {
+  const ksr_recurrent *r = &rnn->recurrent;
+  const ksr_gates gates = rnn->gates;
   const int32_t units = r->options.units;
   int8_t *output = ksr_recurrent_output(r, step);
   ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
@@ -62,13 +65,14 @@ static void step_f32(const ksr_recurrent *r, int32_t step, float *h, float *acc)
 #endif
 
 static void invoke(const ksr_node *node, void *data, void *scratch) {
-  ksr_recurrent *r = &((ksr_simple_rnn_node *)data)->recurrent;
+  ksr_simple_rnn_node *rnn = data;
+  ksr_recurrent *r = &rnn->recurrent;
   for (int32_t sample = 0; sample < r->samples; ++sample) {
     ksr_recurrent_begin(r, node, sample, STATE_HELD_X, scratch);
     void *h = ksr_state_of(node, sample, STATE_H);
     if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size(r));
     for (int32_t step = 0; step < r->steps; ++step) {
-      if (r->is_int8) step_i8(r, step, h, scratch);
+      if (r->is_int8) step_i8(rnn, step, h, scratch);
 #if KSR_WITH_FLOAT32
       if (!r->is_int8) step_f32(r, step, h, scratch);
 #endif

@@ -1,53 +1,84 @@
-/* The loop over events for Armv7E-M and Armv8-M with the DSP extension: four accumulators at a time by LDM and STM, two
- * weights widened by one SXTB16. By hand: compilers keep neither the registers in order nor the halves packed. */
+/* The loops over events and over the values of a vector for Armv7E-M and Armv8-M with the DSP extension: four
+ * accumulators at a time by LDM and STM, two weights widened by one SXTB16. By hand: compilers keep neither the registers
+ * in order nor the halves packed. */
 #include "add_events.h"
 
 #ifdef KSR_DSP
 
-/* In the order in which the loops load them. */
-typedef struct rows {
+/* In the order in which the loop over events loads them for each row. */
+typedef struct event_rows {
   const uint8_t *index;
   const int8_t *values;
   int32_t *acc;
   const uint16_t *starts;
-} rows;
+} event_rows;
 
-/* r0 to r3, r9: per block; r1 next event, r2 end of events, r3 value, r4 blocks left, r5 index, r6 weights,
- * r7 accumulators. For each row a copy of `rows` is loaded from the stack. */
-#define BEGIN(weights_shift)             \
-  "push {r4-r11, lr}\n"                  \
-  "ldm r0, {r5-r8}\n"                    \
-  "push {r5-r8}\n"                       \
-  "cmp r1, r2\n"                         \
-  "bhs 5f\n"                             \
-  "1: ldrh r4, [r1], #2\n"               \
-  "ldrsh r3, [r1], #2\n"                 \
-  "ldm sp, {r5-r8}\n"                    \
-  "add r8, r8, r4, lsl #1\n"             \
-  "ldrh r4, [r8, #2]\n"                  \
-  "ldrh r8, [r8]\n"                      \
-  "subs r4, r4, r8\n"                    \
-  "beq 4f\n"                             \
-  "add r5, r5, r8\n"                     \
-  "add r6, r6, r8, lsl #" weights_shift "\n"
+/* In the order in which the loop over a vector loads them: four for each row, two once. */
+typedef struct vector_rows {
+  int32_t *acc;
+  int32_t zero_point, factor;
+  const int8_t *end;
+  const uint8_t *index;
+  const int8_t *values;
+} vector_rows;
 
-#define END         \
-  "4: cmp r1, r2\n" \
-  "bne 1b\n"        \
-  "5: add sp, #16\n" \
-  "pop {r4-r11, pc}\n"
+/* Both loops end a row at the same blocks, which go on where the stack says. r3 value, r4 blocks left, r5 index,
+ * r6 weights, r7 accumulators; r0, r8 to r12 and lr are free for each block. */
 
-/* Four blocks an iteration, after the one to three that are over. */
-#define LOOP(block)          \
-  "lsls r8, r4, #31\n"       \
-  "bpl 6f\n" block           \
-  "6: lsls r8, r4, #30\n"    \
-  "bpl 7f\n" block block     \
-  "7: lsrs r4, r4, #2\n"     \
-  "beq 4f\n"                 \
-  "2:\n" block block block block \
-  "subs r4, #1\n"           \
-  "bne 2b\n"
+/* r1 next event, r2 end of events */
+#define EVENTS(weights_shift, blocks)     \
+  "ldm r0, {r5-r8}\n"                     \
+  "adr r9, 1f\n"                          \
+  "adds r9, #1\n"                         \
+  "push {r5-r9}\n"                        \
+  "1: cmp r1, r2\n"                       \
+  "beq 4f\n"                              \
+  "ldrh r4, [r1], #2\n"                   \
+  "ldrsh r3, [r1], #2\n"                  \
+  "ldm sp, {r5-r8}\n"                     \
+  "add r8, r8, r4, lsl #1\n"              \
+  "ldrh r4, [r8, #2]\n"                   \
+  "ldrh r8, [r8]\n"                       \
+  "subs r4, r4, r8\n"                     \
+  "beq 1b\n"                              \
+  "add r5, r5, r8\n"                      \
+  "add r6, r6, r8, lsl #" weights_shift "\n" blocks
+
+/* r1 next value, r2 where the rows start: one after the other, so that index and weights are simply read on. */
+#define VECTOR(weights_shift, blocks)     \
+  "2: ldm r0!, {r7-r10}\n"                \
+  "ldm r0, {r5, r6}\n"                    \
+  "adr r11, 3f\n"                         \
+  "adds r11, #1\n"                        \
+  "push {r7-r11}\n"                       \
+  "3: ldm sp, {r7-r10}\n"                 \
+  "cmp r1, r10\n"                         \
+  "beq 4f\n"                              \
+  "ldrh r4, [r2]\n"                       \
+  "ldrh r10, [r2, #2]!\n"                 \
+  "ldrsb r3, [r1], #1\n"                  \
+  "subs r4, r10, r4\n"                    \
+  "beq 3b\n"                              \
+  "subs r3, r3, r8\n"                     \
+  "beq 5f\n"                              \
+  "mul r3, r3, r9\n" blocks               \
+  "4: add sp, #20\n"                      \
+  "pop {r4-r11, pc}\n"                    \
+  "5: add r5, r5, r4\n"                   \
+  "add r6, r6, r4, lsl #" weights_shift "\n" \
+  "b 3b\n"
+
+/* To that many blocks before the end of the unrolled loop. */
+#define JUMP_8                                                                                                 \
+  "and r8, r4, #7\n tbb [pc, r8]\n"                                                                            \
+  "6: .byte (20f-6b)/2, (27f-6b)/2, (26f-6b)/2, (25f-6b)/2, (24f-6b)/2, (23f-6b)/2, (22f-6b)/2, (21f-6b)/2\n"
+#define JUMP_4 "and r8, r4, #3\n tbb [pc, r8]\n 6: .byte (20f-6b)/2, (23f-6b)/2, (22f-6b)/2, (21f-6b)/2\n"
+#define JUMP_2 "and r8, r4, #1\n tbb [pc, r8]\n 6: .byte (20f-6b)/2, (21f-6b)/2\n"
+
+#define NEXT(unrolled) "subs r4, #" unrolled "\n bgt 20b\n ldr pc, [sp, #16]\n"
+#define LOOP_2(block) "20:\n" block "21:\n" block
+#define LOOP_4(block) LOOP_2(block) "22:\n" block "23:\n" block
+#define LOOP_8(block) LOOP_4(block) "24:\n" block "25:\n" block "26:\n" block "27:\n" block
 
 /* Four weights in register w, times r3, onto four accumulators. */
 #define ADD_4(w, load, store)           \
@@ -85,29 +116,44 @@ typedef struct rows {
   ADD_4("r9", "ldm r7", "stm r7")                 \
   "sub r7, #32\n"
 
-#define DEFINE(name, weights_shift, block)                                                                 \
-  __attribute__((naked)) static void name(const rows *r, const ksr_event *event, const ksr_event *end) {   \
-    __asm__ volatile(".syntax unified\n" BEGIN(weights_shift) LOOP(block) END);                            \
+/* From event_rows, events and their end; or, with `is_vector`, vector_rows, values and where the rows start. */
+#define DEFINE(name, weights_shift, unrolled, block)                                                              \
+  __attribute__((naked)) static void name(const void *rows, const void *from, const void *other, int is_vector) { \
+    __asm__ volatile(".syntax unified\n push {r4-r11, lr}\n cmp r3, #0\n bne 2f\n"                               \
+                     EVENTS(weights_shift, JUMP_##unrolled)                                                       \
+                     VECTOR(weights_shift, JUMP_##unrolled LOOP_##unrolled(block) NEXT(#unrolled)));              \
   }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DEFINE(add_1x4, "2", BLOCK_4)
-DEFINE(add_1x8, "3", BLOCK_8)
-DEFINE(add_1x16, "4", BLOCK_16)
+DEFINE(add_1x4, "2", 8, BLOCK_4)
+DEFINE(add_1x8, "3", 4, BLOCK_8)
+DEFINE(add_1x16, "4", 2, BLOCK_16)
+
+static void add(int32_t block, const void *rows, const void *from, const void *other, int is_vector) {
+  if (block == 4) {
+    add_1x4(rows, from, other, is_vector);
+  } else if (block == 8) {
+    add_1x8(rows, from, other, is_vector);
+  } else {
+    add_1x16(rows, from, other, is_vector);
+  }
+}
+
+/* Accumulators from which the blocks count. */
+static int32_t *first_of(const ksr_matrix *matrix, int32_t *acc) { return matrix->block == 4 ? acc : acc + 4; }
 
 int ksr_add_events_dsp(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc) {
   if (!matrix->rows16) return 0;
-  rows r = {matrix->index, matrix->values, acc, matrix->rows16};
-  if (matrix->block == 4) {
-    add_1x4(&r, events, end);
-  } else {
-    r.acc += 4;
-    if (matrix->block == 8) {
-      add_1x8(&r, events, end);
-    } else {
-      add_1x16(&r, events, end);
-    }
-  }
+  const event_rows rows = {matrix->index, matrix->values, first_of(matrix, acc), matrix->rows16};
+  add(matrix->block, &rows, events, end, 0);
+  return 1;
+}
+
+int ksr_add_vector_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc) {
+  if (!matrix->rows16) return 0;
+  const vector_rows rows = {first_of(matrix, acc), zero_point,     factor,
+                            x + matrix->sources,   matrix->index, matrix->values};
+  add(matrix->block, &rows, x, matrix->rows16, 1);
   return 1;
 }
 
