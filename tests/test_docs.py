@@ -1,27 +1,84 @@
-"""The code in the documentation runs, page by page, as it stands."""
+"""The code and the commands in README and in the documentation, as they stand, and the links between the pages."""
 
+import dataclasses
 import re
+import shlex
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
-PAGES = sorted((Path(__file__).parents[1] / "docs").glob("*.md"))
-BLOCKS = {page: re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL) for page in PAGES}
+from keras_sparse_rnn import cli
+from keras_sparse_rnn.runtime.ops import ALL_OPS
+from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOptions
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
+BLOCKS = {page: re.findall(r"```python\n(.*?)```", text, re.DOTALL) for page, text in TEXTS.items()}
+COMMANDS = {
+    page: re.findall(r"(?:python -m keras_sparse_rnn|keras-sparse-rnn) ([a-z][^`\n]*)", t) for page, t in TEXTS.items()
+}
+
+
+def readme_keeps_its_word(names, folder):
+    for variable in names["events"].cell.kernel, names["events"].cell.recurrent_kernel:
+        assert np.mean(keras.ops.convert_to_numpy(variable) == 0) == pytest.approx(0.9, abs=0.01)
+    dense_float32 = 4 * names["model"].count_params()
+    assert (folder / "model.tflite").stat().st_size < dense_float32 / 5
+
+
+FURTHER_CHECKS = {"README.md": readme_keeps_its_word}
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="pages that convert need the TensorFlow backend")
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCKS[page]], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in TEXTS if BLOCKS[page]])
 def test_code_runs(page, tmp_path, monkeypatch):
+    """The blocks of a page go on from one another."""
     monkeypatch.chdir(tmp_path)
     names = {}
     for block in BLOCKS[page]:
         exec(block, names)
-    models = [value for value in names.values() if isinstance(value, keras.Model)]
-    assert models, f"{page.name} shows no model"
+    FURTHER_CHECKS.get(page, lambda names, folder: None)(names, tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in TEXTS if COMMANDS[page]])
+def test_commands_are_understood(page):
+    for command in COMMANDS[page]:
+        cli._parser().parse_args(shlex.split(command, comments=True))
+
+
+def test_readme_has_the_two_commands():
+    assert ".venv/bin/pip install -q -e '.[demo]' && .venv/bin/python -m keras_sparse_rnn demo" in TEXTS["README.md"]
+    assert ".venv/bin/pip install -q -e '.[test]' && .venv/bin/python -m pytest" in TEXTS["README.md"]
+
+
+@pytest.mark.parametrize("page", TEXTS)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", TEXTS[page]):
+        assert ((ROOT / page).parent / target).exists(), target
+
+
+def test_every_page_is_in_the_navigation():
+    listed = re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2])
+    assert sorted(f"docs/{page}" for page in listed) == sorted(page for page in TEXTS if page != "README.md")
+
+
+def test_the_format_lists_every_word_and_tensor():
+    page = TEXTS["docs/format.md"]
+    for op in ALL_OPS.values():
+        for field in dataclasses.fields(op.OPTIONS):
+            assert f"| `{field.name}` |" in page, f"{op.NAME}: {field.name}"
+        for name in op.CONSTANTS:
+            assert f"`{name}`" in page or name.startswith("candidate_kernel_"), f"{op.NAME}: {name}"
+    words = re.findall(
+        r"^\| (\d+)(?:-(\d+))? \| `(\w+)` \|", page.partition("## Words")[2].partition("Then, for")[0], re.MULTILINE
+    )
+    widths = {name: int(last or first) - int(first) + 1 for first, last, name in words}
+    common = dataclasses.fields(RecurrentOptions)
+    assert list(widths) == ["version", *(field.name for field in common)]
+    assert (
+        sum(widths.values())
+        == len(RecurrentOptions(units=4, block=4, go_backwards=0, return_sequences=0).to_bytes()) / 4
+    )

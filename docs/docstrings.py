@@ -1,0 +1,25 @@
+"""Docstrings as Keras writes them, in the dialect that the documentation's parser reads."""
+
+import re
+
+import griffe
+
+_SEVERAL_NAMES = re.compile(r"^    (?:\*{0,2}\w+,\s+)+\*{0,2}\w+:", re.MULTILINE)
+_CALL_ARGUMENTS = re.compile(r"^Call arguments:\n((?:    .*\n?)+)", re.MULTILINE)
+_OUTPUT_SHAPE = re.compile(r"^Output shape:\n((?:    .*\n?)+)", re.MULTILINE)
+_SESSION = re.compile(r"^>>> .*\n(?:.+\n?)*", re.MULTILINE)
+
+
+class KerasDocstrings(griffe.Extension):
+    def on_instance(self, *, obj, **_):
+        if obj.docstring:
+            text = _SEVERAL_NAMES.sub(lambda names: "    " + " ".join(names[0].split()), obj.docstring.value)
+            text = _CALL_ARGUMENTS.sub(lambda block: f"**Call arguments**\n\n{_listed(block[1])}", text)
+            text = _OUTPUT_SHAPE.sub(lambda block: "**Output shape**\n\n" + block[1].replace("    ", ""), text)
+            text = _SESSION.sub(lambda lines: f"```pycon\n{lines[0].rstrip()}\n```\n", text)
+            obj.docstring.value = re.sub(r"^Example:$", "**Example**", text, flags=re.MULTILINE)
+
+
+def _listed(block):
+    """The items of a section, with their indentation, as a list in Markdown."""
+    return re.sub(r"^    (\w+): ", r"- `\1`: ", block, flags=re.MULTILINE).replace("\n        ", "\n    ")
