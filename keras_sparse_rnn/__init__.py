@@ -4,23 +4,37 @@ Importing this brings keras and numpy only (and with them the Keras backend): Te
 interpreters load where they are used.
 """
 
-from keras_sparse_rnn import (
-    callbacks,
-    initializers,
-    layers,
-    optimizers,
-    profiling,
-    regularizers,
-    runtime,
-    schedules,
-    sparsity,
-)
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
-from keras_sparse_rnn.from_tfmot import from_tfmot
-from keras_sparse_rnn.inspection import inspect
-from keras_sparse_rnn.profiling import profile, summary
-from keras_sparse_rnn.shrink import shrink
+
+# The command line answers --help and bad use at once, and silently: it does not wait for Keras. Everybody else gets the
+# whole, since importing it is what makes the layers known to `keras.saving`.
+_IS_COMMAND_LINE = Path("".join(sys.argv[:1])).stem == "keras-sparse-rnn" or sys.orig_argv[1:3] == [
+    "-m",
+    "keras_sparse_rnn",
+]
+
+if TYPE_CHECKING or not _IS_COMMAND_LINE:
+    from keras_sparse_rnn import (
+        callbacks,
+        initializers,
+        layers,
+        optimizers,
+        plot,
+        profiling,
+        regularizers,
+        runtime,
+        schedules,
+        sparsity,
+    )
+    from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
+    from keras_sparse_rnn.from_tfmot import from_tfmot
+    from keras_sparse_rnn.inspection import inspect
+    from keras_sparse_rnn.profiling import profile, summary
+    from keras_sparse_rnn.shrink import shrink
 
 __all__ = [
     "ConvertedModel",
@@ -33,6 +47,7 @@ __all__ = [
     "inspect",
     "layers",
     "optimizers",
+    "plot",
     "profile",
     "profiling",
     "regularizers",

@@ -8,11 +8,11 @@ import contextlib
 import logging
 import os
 import sys
-from pathlib import Path
 
-from keras_sparse_rnn import demo
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.verbs import bench, firmware, inspect, summary
+from keras_sparse_rnn.verbs import bench, convert, demo, firmware, inspect, run, summary
+
+VERBS = (summary, convert, inspect, run, bench, firmware, demo)
 
 
 def main(argv=None):
@@ -40,45 +40,16 @@ def _parser():
     parser = argparse.ArgumentParser(
         prog="keras-sparse-rnn",
         description="Recurrent networks sparse in weights and in activity, from Keras to a microcontroller.",
-        epilog="example:\n  python -m keras_sparse_rnn demo --quick --out /tmp/demo",
+        epilog="example:\n  keras-sparse-rnn convert model.keras --data x.npy -o model.tflite\n\n"
+        "keras-sparse-rnn VERB --help tells more. Exit status: 0 done, 1 failed, 2 bad use.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"keras-sparse-rnn {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error, and what TensorFlow logs")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    _add_demo(verbs)
-    bench.add(verbs)
-    firmware.add(verbs)
-    inspect.add(verbs)
-    summary.add(verbs)
+    for verb in VERBS:
+        verb.add(verbs)
     return parser
-
-
-def _add_demo(verbs):
-    parser = verbs.add_parser(
-        "demo",
-        help="train, prune, convert and run a network, and compare it with dense ones",
-        description="Trains a sparse EventGRU and the GRUs that it has to be compared with, prunes it to 90 % in 1x4 "
-        "blocks during fit, converts it to int8, runs the whole test set in LiteRT and in TensorFlow Lite Micro, and "
-        "prints one table. Writes table.md, results.json, picture.png, the pruned .keras model, a .tflite file of each "
-        "net and a few inputs for them into DIR. Takes a few minutes on two cores.",
-        epilog="examples:\n"
-        "  python -m keras_sparse_rnn demo\n"
-        "  KSR_DATA=~/data python -m keras_sparse_rnn demo --data fsdd --out digits   # reads ~/data/fsdd.npz",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="the same path with few epochs; its figures mean nothing")
-    parser.add_argument(
-        "--data",
-        choices=list(demo.PACKAGES),
-        default="japanese-vowels",
-        help="9 speakers from 12 cepstra (in the wheel of aeon, no download), or spoken digits from the folder "
-        "KSR_DATA; default: %(default)s",
-    )
-    parser.add_argument(
-        "--out", metavar="DIR", type=Path, default=Path("ksr-demo"), help="folder for the results; default: %(default)s"
-    )
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.set_defaults(run=_run_demo)
 
 
 @contextlib.contextmanager
@@ -104,10 +75,6 @@ def _quiet_tensorflow():
             sys.stderr = sys.__stderr__
             os.dup2(kept, 2)
             os.close(kept)
-
-
-def _run_demo(arguments):
-    demo.run(arguments.data, arguments.out, arguments.quick)
 
 
 def _one_line(error):

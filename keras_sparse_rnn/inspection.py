@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-_ENGINES = ("litert", "tflm", "native", "reference")
+from keras_sparse_rnn.runtime import ENGINES
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Inspection:
         return "\n".join(lines)
 
 
-def inspect(model: str | os.PathLike[str] | bytes, engines: Sequence[str] = _ENGINES) -> Inspection:
+def inspect(model: str | os.PathLike[str] | bytes, engines: Sequence[str] = ENGINES) -> Inspection:
     """Looks into a `.tflite` model, ours or anybody's.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel, VerificationError
-from keras_sparse_rnn.convert.progress import Progress
+from keras_sparse_rnn.progress import Progress
 from keras_sparse_rnn.typing import Arrays
 
 if TYPE_CHECKING:
@@ -121,5 +121,5 @@ def convert(
         representative_labels,
         verify,
     )
-    with Progress() as progress:
+    with Progress("convert") as progress:
         return run(*arguments, progress)

@@ -1,13 +1,12 @@
 """What `ksr.convert` returns, or raises when it is not right."""
 
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_sparse_rnn import runtime
+from keras_sparse_rnn.files import write_file
 from keras_sparse_rnn.typing import Arrays, EngineName
 
 if TYPE_CHECKING:
@@ -102,27 +101,4 @@ class ConvertedModel:
         Raises:
             FileNotFoundError: The folder does not exist.
         """
-        path = Path(path)
-        check_folder(path)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(self.data)
-            os.chmod(name, 0o666 & ~_umask())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
-
-
-def check_folder(path):
-    """Raises FileNotFoundError where a file cannot be written to `path` because its folder is missing."""
-    folder = Path(path).parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"path must lie in an existing folder; '{folder}' does not exist (given: '{path}').")
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        write_file(path, self.data)

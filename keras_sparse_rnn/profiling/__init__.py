@@ -1,6 +1,15 @@
 """What a model holds and what it costs."""
 
-from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs
+from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs, record_events
 from keras_sparse_rnn.profiling.profile import GateProfile, LayerProfile, ModelProfile, profile, summary
 
-__all__ = ["GateProfile", "LayerMacs", "LayerProfile", "ModelProfile", "count_macs", "profile", "summary"]
+__all__ = [
+    "GateProfile",
+    "LayerMacs",
+    "LayerProfile",
+    "ModelProfile",
+    "count_macs",
+    "profile",
+    "record_events",
+    "summary",
+]

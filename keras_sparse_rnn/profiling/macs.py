@@ -27,6 +27,7 @@ class LayerMacs:
         input_rate: Share of inputs that act, in [0, 1]: those that are not zero, or that have changed where they are
             held; 1 for layers whose kernels skip no input.
         activity: Share of units that act on the recurrence, in [0, 1], in the same sense.
+        gates: Effective MACs a step of each gate, in the order of the kernel's columns.
     """
 
     name: str
@@ -36,6 +37,7 @@ class LayerMacs:
     effective: float
     input_rate: float
     activity: float
+    gates: tuple
 
     @property
     def dense(self) -> int:
@@ -48,7 +50,7 @@ class LayerMacs:
         return 1 - self.nonzero_weights / self.weights
 
 
-def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None) -> list[LayerMacs]:
+def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, partial: bool = False) -> list[LayerMacs]:
     """Counts the MACs of each recurrent layer of a model, from zero states.
 
     Each step costs the sum, over the sources that act (inputs now, states of the step before), of the non-zero weights
@@ -62,10 +64,11 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None) ->
 
     Args:
         model: A built Sequential or Functional model with EventGRU, DeltaGRU, GRU, LSTM or SimpleRNN layers, or
-            `keras.layers.RNN` over one of their cells, at its first level.
+            `keras.layers.RNN` over one of their cells, at its first level or in a Bidirectional there.
         x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
         valid: Boolean array `(samples, time)`, True for the steps to count; by default all. Steps that are left out,
             such as padding, still run.
+        partial: Whether to leave out recurrent layers that cannot be counted instead of raising.
 
     Returns:
         A list of `LayerMacs`, in the order of `model.layers`.
@@ -80,67 +83,109 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None) ->
     >>> macs.dense / macs.effective
     21.4
     """
-    layers = _recurrent_layers(model)
+    sites, reasons = _sites(model)
+    if reasons and not partial:
+        raise ValueError(reasons[0])
+    seen = _see(model, x, sites)
+    valid = _check_valid(valid, np.shape(keras.tree.flatten(x)[0])[:2])
+    return [_count(site, seen.get(site.name, {}), valid) for site in sites]
+
+
+def record_events(model: keras.Model, x: Arrays) -> dict[str, np.ndarray]:
+    """Which units act on the recurrence, in each step: EventGRUs that fire, DeltaGRUs whose held state changes.
+
+    Args:
+        model: A model as for `count_macs`; other layers in it are left out.
+        x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
+
+    Returns:
+        Dict {name of a layer: boolean array (samples, time, units)}, in the order of the layers.
+
+    Example:
+
+    >>> ksr.plot.events(record_events(model, x_test)["event_gru"][0])
+    """
+    sites = _sites(model)[0]
+    recorded = {}
+    for site in sites:
+        seen = _see(model, x, [site]).get(site.name, {})
+        if "events" in seen or "changes" in seen:
+            active = seen["events"] if "events" in seen else seen["changes"][..., -site.layer.cell.units :]
+            recorded[site.name] = active[:, :: -1 if site.layer.go_backwards else 1] != 0
+    return recorded
+
+
+@dataclass(frozen=True, eq=False)
+class _Site:
+    """A recurrent layer whose sources can be seen, the symbolic sequence that it reads, and whether that is held."""
+
+    name: str
+    layer: keras.layers.RNN
+    x: keras.KerasTensor
+    held: bool
+
+
+def _sites(model):
+    """The recurrent layers that can be counted, and a reason for each of the others."""
+    sites, reasons, known = [], [], []
     holds = [layer for layer in model.layers if isinstance(layer, DeltaHold)]
-    # KerasTensors are compared by identity: == would be a tensor.
-    held = {layer.name for layer in layers if any(_input(layer) is hold.output for hold in holds)}
-    probes = {layer.name: _probes(layer, layer.name in held) for layer in layers}
-    probes = {name: tensors for name, tensors in probes.items() if tensors}
-    seen = keras.Model(model.inputs, probes).predict(x, batch_size=256, verbose=0) if probes else {}
-    steps = np.shape(keras.tree.flatten(x)[0])[:2]
-    valid = _check_valid(valid, steps)
-    return [_count(layer, seen.get(layer.name, {}), layer.name in held, valid) for layer in layers]
+    for layer in model.layers:
+        both = isinstance(layer, keras.layers.Bidirectional)
+        for part in (layer.forward_layer, layer.backward_layer) if both else (layer,):
+            if not isinstance(part, keras.layers.RNN) or isinstance(part, DeltaHold):
+                continue
+            name = f"{layer.name}/{part.name}" if both else layer.name
+            known.append(f"{name}/")
+            if not isinstance(part.cell, (EventGRUCell, DeltaGRUCell, *_DENSE_CELLS)):
+                reasons.append(
+                    f"layer '{name}' has a cell of class {type(part.cell).__name__}; the MACs of EventGRU, DeltaGRU, "
+                    "GRU, LSTM and SimpleRNN can be counted."
+                )
+                continue
+            x = keras.tree.flatten(layer.input)[0]  # Keras lists a mask and initial states behind it
+            # KerasTensors are compared by identity: == would be a tensor.
+            sites.append(_Site(name, part, x, any(x is hold.output for hold in holds)))
+    reasons += [
+        f"'{kernel.path}' lies inside another layer; only layers of the first level, and in a Bidirectional there, "
+        "can be counted."
+        for kernel in find_kernels(model)[0]
+        if not kernel.path.startswith(tuple(known))
+    ]
+    return sites, reasons if sites or reasons else [f"model '{model.name}' has no recurrent layer."]
 
 
-def _recurrent_layers(model):
-    layers = [x for x in model.layers if isinstance(x, keras.layers.RNN) and not isinstance(x, DeltaHold)]
-    for layer in layers:
-        if not isinstance(layer.cell, (EventGRUCell, DeltaGRUCell, *_DENSE_CELLS)):
-            raise ValueError(
-                f"layer '{layer.name}' has a cell of class {type(layer.cell).__name__}; the MACs of EventGRU, "
-                "DeltaGRU, GRU, LSTM and SimpleRNN can be counted."
-            )
-    cells = {id(layer.cell) for layer in layers}
-    for kernel in find_kernels(model)[0]:
-        if id(kernel.layer) not in cells:
-            raise ValueError(
-                f"'{kernel.path}' lies inside another layer; only layers of the first level can be counted."
-            )
-    if not layers:
-        raise ValueError(f"model '{model.name}' has no recurrent layer.")
-    return layers
+def _see(model, x, sites):
+    """For each layer that skips sources the values that show which act, by its name."""
+    probes = {site.name: tensors for site in sites if (tensors := _probes(site))}
+    return keras.Model(model.inputs, probes).predict(x, batch_size=256, verbose=0) if probes else {}
 
 
-def _probes(layer, held):
+def _probes(site):
     """Symbolic tensors (batch, time, ...) that show which sources of a layer act."""
+    layer = site.layer
     if isinstance(layer.cell, DeltaGRUCell):
         cell = _Changes(DeltaGRUCell.from_config(layer.cell.get_config()))
-        return {"changes": _twin(layer, keras.layers.RNN, cell=cell, zero_output_for_mask=True)}
+        return {"changes": _twin(site, keras.layers.RNN, cell=cell, zero_output_for_mask=True)}
     probes = {}
     if isinstance(layer, EventGRU):
         config = {**layer.get_config(), "readout": "event", "activity_regularizer": None}
-        probes["events"] = _twin(layer, EventGRU, **config)
+        probes["events"] = _twin(site, EventGRU, **config)
     elif isinstance(layer.cell, EventGRUCell):
         cell = EventGRUCell.from_config({**layer.cell.get_config(), "readout": "event"})
-        probes["events"] = _twin(layer, keras.layers.RNN, cell=cell)
-    if probes or held:
-        probes["inputs"] = _input(layer)
+        probes["events"] = _twin(site, keras.layers.RNN, cell=cell)
+    if probes or site.held:
+        probes["inputs"] = site.x
     return probes
 
 
-def _input(layer):
-    """The symbolic input sequence; Keras lists a mask and initial states beside it."""
-    return keras.tree.flatten(layer.input)[0]
-
-
-def _twin(layer, kind, **arguments):
+def _twin(site, kind, **arguments):
     """The outputs at each step of a layer of that kind in the place of a layer, with its weights."""
     arguments |= {"return_sequences": True, "return_state": False, "stateful": False}
-    arguments |= {"go_backwards": layer.go_backwards, "name": f"{layer.name}_sources"}
+    arguments |= {"go_backwards": site.layer.go_backwards, "name": f"{site.layer.name}_sources"}
     twin = kind(**arguments)
-    twin.build(_input(layer).shape)
-    twin.set_weights(layer.get_weights())
-    return twin(_input(layer))
+    twin.build(site.x.shape)
+    twin.set_weights(site.layer.get_weights())
+    return twin(site.x)
 
 
 class _Changes(keras.layers.Layer):
@@ -164,8 +209,8 @@ class _Changes(keras.layers.Layer):
         return self.cell.get_initial_state(batch_size)
 
 
-def _count(layer, seen, held, valid):
-    kernels = _kernels(layer)
+def _count(site, seen, valid):
+    layer, kernels = site.layer, _kernels(site.layer)
     # Time runs as the layer reads; probes of recurrent states do already.
     order = slice(None, None, -1 if layer.go_backwards else 1)
     valid = valid[:, order]
@@ -174,20 +219,22 @@ def _count(layer, seen, held, valid):
         sources = np.split(seen["changes"] != 0, [len(kernels[0])], axis=-1)
     if "inputs" in seen:
         inputs = seen["inputs"][:, order]
-        sources[0] = inputs != _before(inputs) if held else inputs != 0
+        sources[0] = inputs != _before(inputs) if site.held else inputs != 0
     if "events" in seen:
         sources[1] = _before(seen["events"]) != 0
     sources = [active[valid] for active in sources]
-    fed = [np.count_nonzero(weights, axis=1) for weights in kernels]
-    macs = sum(active @ count for active, count in zip(sources, fed, strict=True))
+    # (sources, gates): the non-zero weights that each source feeds.
+    fed = [np.count_nonzero(weights.reshape(len(weights), -1, layer.cell.units), axis=2) for weights in kernels]
+    macs = sum(active.sum(axis=0) @ count for active, count in zip(sources, fed, strict=True)) / valid.sum()
     return LayerMacs(
-        name=layer.name,
-        steps=len(macs),
+        name=site.name,
+        steps=int(valid.sum()),
         weights=sum(weights.size for weights in kernels),
         nonzero_weights=int(sum(count.sum() for count in fed)),
-        effective=float(macs.mean()),
+        effective=float(macs.sum()),
         input_rate=float(sources[0].mean()),
         activity=float(sources[1].mean()),
+        gates=tuple(map(float, macs)),
     )
 
 

@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.layers import DeltaGRUCell, EventGRUCell
 from keras_sparse_rnn.profiling.macs import count_macs
-from keras_sparse_rnn.runtime.block_sparse import encode
+from keras_sparse_rnn.runtime.block_sparse import encode, stride_of
 from keras_sparse_rnn.sparsity import Blocks, Kernel, find_kernels
-from keras_sparse_rnn.typing import Arrays, BlockShape
+from keras_sparse_rnn.typing import Arrays, BlockShape, LayerSelection
 
 _GATES = {
     keras.layers.GRUCell: ("z", "r", "h"),
@@ -21,7 +21,10 @@ _GATES = {
     DeltaGRUCell: ("z", "r", "h"),
     keras.layers.LSTMCell: ("i", "f", "c", "o"),
 }
-_HEADINGS = ("layer", "weights", "zeros", "blocks", "float32", "int8", "packed", "events", "MACs", "effective")
+_HEADINGS = (
+    *("layer", "weights", "nonzero", "zeros", "blocks", "float32", "int8", "packed"),
+    *("events", "MACs", "effective"),
+)
 
 
 @dataclass(frozen=True)
@@ -32,16 +35,39 @@ class GateProfile:
         name: Its usual name, such as `"z"`, or its number.
         weights: Number of weights.
         nonzero: How many of them are not zero.
+        zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
+            larger than a gate.
+        packed_bytes: Bytes of its blocks and their index, or of the gate as it is where the kernel is stored so. What
+            the gates share, where each row begins, is in the layer's bytes only.
+        effective_macs: Multiply-accumulates of a time step, as for the layer.
     """
 
     name: str
     weights: int
     nonzero: int
+    zero_blocks: float | None
+    packed_bytes: int
+    effective_macs: float | None = None
 
     @property
     def sparsity(self) -> float:
         """Share of weights that are zero, in [0, 1]."""
         return 1 - self.nonzero / self.weights
+
+    @property
+    def float32_bytes(self):
+        """Bytes of its weights as float32."""
+        return 4 * self.weights
+
+    @property
+    def int8_bytes(self):
+        """Bytes of its weights as int8, zeros included."""
+        return self.weights
+
+    @property
+    def dense_macs(self):
+        """Multiply-accumulates of a time step with all weights."""
+        return self.weights
 
 
 @dataclass(frozen=True)
@@ -127,16 +153,14 @@ class ModelProfile:
         """The table: a list of lists of strings, without headings, and last the totals."""
         rows = []
         for layer in self.layers:
-            events = "" if not layer.gates else _share(layer.events)
-            dense, effective = ("", "") if not layer.gates else (_count(layer.dense_macs), _count(layer.effective_macs))
-            sizes = [_count(n) for n in (layer.float32_bytes, layer.int8_bytes, layer.packed_bytes)]
-            of_weights = [_count(layer.weights), _share(layer.sparsity), _share(layer.zero_blocks)]
-            rows.append([f"{layer.name} ({layer.kind})", *of_weights, *sizes, events, dense, effective])
+            events = _share(layer.events) if layer.gates else ""
+            rows.append([f"{layer.name} ({layer.kind})", *_weights(layer), events, *_macs(layer, layer.gates)])
             if len(layer.gates) > 1:
-                rows += [[f"  {g.name}", _count(g.weights), _share(g.sparsity), *[""] * 7] for g in layer.gates]
+                rows += [[f"  {gate.name}", *_weights(gate), "", *_macs(gate, True)] for gate in layer.gates]
+        counts = [_count(self.total(figure)) for figure in ("weights", "nonzero")]
         sizes = [_count(self.total(f"{kind}_bytes")) for kind in ("float32", "int8", "packed")]
         macs = [_count(self.total("dense_macs")), _count(self.total("effective_macs"))]
-        return [*rows, ["all", _count(self.total("weights")), _share(self.sparsity), "", *sizes, "", *macs]]
+        return [*rows, ["all", *counts, _share(self.sparsity), "", *sizes, "", *macs]]
 
     def reductions(self) -> list[str]:
         """What the zeros save, as sentences."""
@@ -180,51 +204,64 @@ class ModelProfile:
 
 
 def profile(
-    model: keras.Model, data: Arrays | None = None, valid: ArrayLike | None = None, block_shape: BlockShape = (1, 4)
+    model: keras.Model,
+    data: Arrays | None = None,
+    valid: ArrayLike | None = None,
+    block_shape: BlockShape = (1, 4),
+    layers: LayerSelection = lambda layer: True,
 ) -> ModelProfile:
     """Measures what a model holds and what it costs.
 
     Args:
         model: Any built Keras model. Layers inside others count as well.
         data: Its inputs, (samples, time, ...), as for `model.predict`, to count events and effective MACs on; see
-            `count_macs`. Without them, and in models whose MACs cannot be counted, these are None.
+            `count_macs`. Without them, and in layers whose MACs cannot be counted, these are None.
         valid: Boolean array (samples, time), True for the steps to count; by default all.
         block_shape: Pair (rows, cols) of the blocks to look for.
+        layers: Which layers to show, as for `sparsity.find_kernels`; by default all. None stands for the recurrent
+            ones.
 
     Returns:
         A `ModelProfile`.
 
     Raises:
-        ValueError: If the model is not built, or `block_shape` or `valid` do not fit.
+        ValueError: If the model is not built, `block_shape` or `valid` do not fit, or something in `layers` selects
+            nothing.
 
     Example:
 
     >>> print(ksr.profile(model, x_test))
     """
-    kernels = find_kernels(model, lambda layer: True, frozen=True)[0] if model.weights or not model.built else []
+    kernels = find_kernels(model, layers, frozen=True)[0] if model.weights or not model.built else []
     macs, reason = {}, "no data given" if data is None else None
     if data is not None:
         try:
-            macs = {counted.name: counted for counted in count_macs(model, data, valid)}
+            counted = count_macs(model, data, valid)
         except ValueError as error:
             reason = str(error)
+            counted = count_macs(model, data, valid, partial=True)
+        macs = {layer.name: layer for layer in counted}
     holders: dict[int, list[Kernel]] = {}
     for kernel in kernels:
         holders.setdefault(id(kernel.layer), []).append(kernel)
     names = _names([of_layer[0] for of_layer in holders.values()])
-    layers = tuple(
+    profiles = tuple(
         _profile_layer(name, of_layer, macs.get(name), block_shape)
         for name, of_layer in zip(names, holders.values(), strict=True)
     )
     rows, cols = block_shape
-    return ModelProfile(model.name, model.count_params(), (rows, cols), layers, reason)
+    return ModelProfile(model.name, model.count_params(), (rows, cols), profiles, reason)
 
 
 def summary(
-    model: keras.Model, data: Arrays | None = None, valid: ArrayLike | None = None, block_shape: BlockShape = (1, 4)
+    model: keras.Model,
+    data: Arrays | None = None,
+    valid: ArrayLike | None = None,
+    block_shape: BlockShape = (1, 4),
+    layers: LayerSelection = lambda layer: True,
 ) -> None:
     """Prints the table of `profile`, whose arguments and errors it has."""
-    print(profile(model, data, valid, block_shape))
+    print(profile(model, data, valid, block_shape, layers))
 
 
 def _names(kernels):
@@ -238,41 +275,74 @@ def _names(kernels):
 def _profile_layer(name, kernels, counted, block_shape):
     holder, recurrent = kernels[0].layer, hasattr(kernels[0].layer, "recurrent_kernel")
     values = [keras.ops.convert_to_numpy(kernel.variable.value) != 0 for kernel in kernels]
+    packed = [
+        encode(value.reshape(len(value), kernel.gates, -1).astype("int8"), 4, range(kernel.gates))
+        for kernel, value in zip(kernels, values, strict=True)
+    ]
     return LayerProfile(
         name=name,
         kind=type(holder).__name__.removesuffix("Cell"),
         weights=sum(value.size for value in values),
         nonzero=int(sum(value.sum() for value in values)),
-        zero_blocks=_zero_blocks(kernels, values, block_shape),
-        packed_bytes=sum(
-            encode(value.reshape(len(value), k.gates, -1).astype("int8"), 4, range(k.gates)).nbytes
-            for k, value in zip(kernels, values, strict=True)
-        ),
+        zero_blocks=_zero_blocks(values, [kernel.gates for kernel in kernels], block_shape),
+        packed_bytes=sum(matrix.nbytes for matrix in packed),
         events=counted.activity if counted else None,
         dense_macs=sum(value.size for value in values) if recurrent else None,
         effective_macs=counted.effective if counted else None,
-        gates=_profile_gates(holder, kernels, values) if recurrent else (),
+        gates=_profile_gates(holder, kernels, values, packed, counted, block_shape) if recurrent else (),
     )
 
 
-def _profile_gates(cell, kernels, values):
+def _profile_gates(cell, kernels, values, packed, counted, block_shape):
     count = kernels[0].gates
     if any(kernel.gates != count for kernel in kernels):
-        return (GateProfile("all", sum(v.size for v in values), int(sum(v.sum() for v in values))),)
-    names = next((names for kind, names in _GATES.items() if isinstance(cell, kind)), [str(n) for n in range(count)])
-    parts = [np.concatenate([np.split(value, count, axis=1)[n] for value in values]) for n in range(count)]
-    return tuple(GateProfile(name, part.size, int(part.sum())) for name, part in zip(names, parts, strict=True))
+        count, names = 1, ("all",)
+    else:
+        names = next((names for kind, names in _GATES.items() if isinstance(cell, kind)), map(str, range(count)))
+    gates = []
+    for n, name in enumerate(names):
+        parts = [np.split(value, count, axis=1)[n] for value in values]
+        gates.append(
+            GateProfile(
+                name=name,
+                weights=sum(part.size for part in parts),
+                nonzero=int(sum(part.sum() for part in parts)),
+                zero_blocks=_zero_blocks(parts, [1] * len(parts), block_shape),
+                packed_bytes=sum(
+                    len(part) * stride_of(part.shape[1], 4) if matrix.index is None else _packed_bytes(part)
+                    for part, matrix in zip(parts, packed, strict=True)
+                ),
+                effective_macs=counted.gates[n] if counted else None,
+            )
+        )
+    return tuple(gates)
 
 
-def _zero_blocks(kernels, values, block_shape):
+def _packed_bytes(values, block=4):
+    """Bytes of the blocks of one gate and of their index."""
+    return (block + 1) * int(Blocks(values.shape, 1, (1, min(block, values.shape[1]))).nonzero(values).sum())
+
+
+def _zero_blocks(values, gates, block_shape):
     zeros = size = 0
-    for kernel, value in zip(kernels, values, strict=True):
-        if value.shape[0] < block_shape[0] or value.shape[1] // kernel.gates < block_shape[1]:
+    for value, count in zip(values, gates, strict=True):
+        if value.shape[0] < block_shape[0] or value.shape[1] // count < block_shape[1]:
             return None
-        blocks = Blocks(value.shape, kernel.gates, block_shape, kernel.path)
+        blocks = Blocks(value.shape, count, block_shape)
         zeros += int(blocks.sizes[~blocks.nonzero(value)].sum())
         size += value.size
     return zeros / size
+
+
+def _weights(part):
+    """Cells of a layer or a gate: what it holds."""
+    sizes = [_count(n) for n in (part.float32_bytes, part.int8_bytes, part.packed_bytes)]
+    return [_count(part.weights), _count(part.nonzero), _share(part.sparsity), _share(part.zero_blocks), *sizes]
+
+
+def _macs(part, recurrent):
+    """Cells of a layer or a gate: what a time step costs."""
+    return [_count(part.dense_macs), _count(part.effective_macs)] if recurrent else ["", ""]
 
 
 def _share(value):

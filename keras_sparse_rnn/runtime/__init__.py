@@ -22,7 +22,9 @@ _ENGINES = {
     "reference": ("keras_sparse_rnn.runtime.reference", "ReferenceEngine"),
 }
 
-__all__ = ["load"]
+ENGINES = tuple(_ENGINES)
+
+__all__ = ["ENGINES", "load"]
 
 
 def load(model: "str | os.PathLike[str] | bytes | Model", engine: EngineName = "litert", **options: Any) -> "Engine":

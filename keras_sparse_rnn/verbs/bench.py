@@ -1,24 +1,26 @@
 """`keras-sparse-rnn bench`: what a step of a `.tflite` model costs; its Python twin is `firmware.bench.bench`."""
 
-import argparse
 import dataclasses
 import json
 
+from keras_sparse_rnn.verbs import add_verb
+
 # The keys of `firmware.bench.CPUS`.
-CPUS = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55")
-CPUS += ("m0plus", "m3", "m4", "m7", "m55", "m0", "cortex-m0", "m0+", "host")
+CPUS = ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55"]
+CPUS += ["m0plus", "m3", "m4", "m7", "m55", "m0", "cortex-m0", "m0+", "host"]
 
 
 def add(verbs):
-    parser = verbs.add_parser(
+    parser = add_verb(
+        verbs,
         "bench",
+        _run,
         help="instructions of a .tflite model on a Cortex-M, or its time on this computer",
         description="Runs the model in plain C on an emulated Cortex-M, checks every bit of its outputs against the "
         "same C on this computer, and prints for a time step the executed instructions, in all and by op, an estimate "
         "of cycles from the core's documented timings, and flash and RAM. Or times LiteRT with this package's ops on "
         "this computer.",
-        epilog="example:\n  python -m keras_sparse_rnn bench model.tflite --cpu m4 --inputs recorded.npy",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        examples=["keras-sparse-rnn bench model.tflite --cpu m4 --inputs recorded.npy"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite file")
     parser.add_argument(
@@ -34,15 +36,16 @@ def add(verbs):
         help=".npy with real inputs (samples, steps, features), each sample from a clear state; else noise",
     )
     parser.add_argument("--json", action="store_true", help="the same as JSON")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.set_defaults(run=_run)
 
 
 def _run(arguments):
     import numpy as np
 
     from keras_sparse_rnn.firmware.bench import bench
+    from keras_sparse_rnn.progress import Progress
 
     x = None if arguments.inputs is None else np.load(arguments.inputs)
-    seen = bench(arguments.model, x, arguments.cpu)
+    with Progress("bench") as progress:
+        progress.show(f"building and running the model on {arguments.cpu}")
+        seen = bench(arguments.model, x, arguments.cpu)
     print(json.dumps(dataclasses.asdict(seen), indent=2) if arguments.json else seen)

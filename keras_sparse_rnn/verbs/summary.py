@@ -1,31 +1,46 @@
-"""`keras-sparse-rnn summary`: what a Keras model holds and costs; its Python twin is `keras_sparse_rnn.summary`."""
+"""`keras-sparse-rnn summary`: what a model holds and costs; its Python twins are `keras_sparse_rnn.summary` for Keras
+models and `keras_sparse_rnn.inspect` for `.tflite` files."""
 
-import argparse
+import dataclasses
 import json
+
+from keras_sparse_rnn.verbs import add_verb
+from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
 
 
 def add(verbs):
-    parser = verbs.add_parser(
+    parser = add_verb(
+        verbs,
         "summary",
-        help="sparsity, bytes and MACs of a .keras model, layer by layer",
-        description="Prints for each layer and gate the weights, zeros and blocks of zeros, the bytes as float32, as "
-        "int8 and packed, and with data the share of active units and the MACs of a time step.",
-        epilog="example:\n  python -m keras_sparse_rnn summary model.keras --data x.npy",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        _run,
+        help="sparsity, bytes and MACs of a model, layer by layer",
+        description="Prints for each layer and gate of a Keras model the weights, zeros and blocks of zeros, the bytes "
+        "as float32, as int8 and packed, and with data the share of active units and the MACs of a time step. Of a "
+        ".tflite file it prints each op: its bytes, zeros, blocks and MACs.",
+        examples=["keras-sparse-rnn summary model.keras --data x.npy"],
     )
-    parser.add_argument("model", metavar="MODEL", help="a .keras file")
-    parser.add_argument("--data", metavar="X", help="a .npy file of inputs, (samples, time, features)")
+    parser.add_argument("model", metavar="MODEL", help="a .keras or .tflite file")
+    parser.add_argument("--data", metavar="X", help="inputs of a Keras model: .npy (samples, time, features), or .npz")
     parser.add_argument("--json", action="store_true", help="the same as JSON")
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    parser.set_defaults(run=_run)
 
 
 def _run(arguments):
-    import keras
-    import numpy as np
+    from keras_sparse_rnn.progress import Progress
 
-    from keras_sparse_rnn.profiling import profile
+    with Progress("summary") as progress:
+        progress.show(f"reading {arguments.model}")
+        if is_keras(arguments.model):
+            from keras_sparse_rnn.profiling import profile
 
-    model = keras.models.load_model(arguments.model, compile=False)
-    measured = profile(model, None if arguments.data is None else np.load(arguments.data))
-    print(json.dumps(measured.to_dict(), indent=2) if arguments.json else measured)
+            model, data = load_keras(arguments.model), arguments.data and load_arrays(arguments.data)
+            progress.show("counting" if data is None else "counting on the data")
+            shown = profile(model, data)
+            figures = shown.to_dict()
+        else:
+            from keras_sparse_rnn.inspection import inspect
+
+            if arguments.data is not None:
+                raise ValueError("--data goes with a Keras model; a .tflite file is shown without.")
+            shown = inspect(arguments.model, engines=())
+            figures = dataclasses.asdict(shown)
+    print(json.dumps(figures, indent=2) if arguments.json else shown)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU, EventGRUCell
-from keras_sparse_rnn.profiling import count_macs
+from keras_sparse_rnn.profiling import count_macs, record_events
 
 
 def prune(layer, share, rng):
@@ -88,6 +88,46 @@ def test_keras_layers_skip_zero_weights_only(kind, gates):
     assert macs.effective == macs.nonzero_weights == nonzero
     assert macs.sparsity == pytest.approx(1 - nonzero / macs.dense)
     assert (macs.input_rate, macs.activity) == (1, 1)
+
+
+def test_both_directions_are_counted():
+    both = keras.layers.Bidirectional(EventGRU(7, return_sequences=True, seed=3, name="events"), name="both")
+    model, x, valid = model_of(both)
+    forward, backward = count_macs(model, x, valid)
+    assert (forward.name, backward.name) == ("both/forward_events", "both/backward_events")
+    assert forward.effective == pytest.approx(brute_force(both.forward_layer, x, valid), abs=1e-9)
+    assert backward.effective == pytest.approx(brute_force(both.backward_layer, x, valid, backwards=True), abs=1e-9)
+    recorded = record_events(model, x)
+    outputs = keras.ops.convert_to_numpy(model(x))
+    np.testing.assert_array_equal(recorded["both/forward_events"], outputs[..., :7] != 0)
+    np.testing.assert_array_equal(recorded["both/backward_events"], outputs[..., 7:] != 0)
+
+
+def test_gates_add_up():
+    layer = keras.layers.LSTM(7)
+    model, x, _ = model_of(layer)
+    [macs] = count_macs(model, x)
+    kernels = [np.split(w, 4, axis=1) for w in layer.get_weights()[:2]]
+    assert macs.gates == tuple(sum(np.count_nonzero(kernel[gate]) for kernel in kernels) for gate in range(4))
+    [macs] = count_macs(*model_of(EventGRU(7, seed=3))[:2])
+    assert len(macs.gates) == 3 and sum(macs.gates) == pytest.approx(macs.effective)
+
+
+def test_recorded_events_are_those_of_the_layers():
+    first, delta = EventGRU(7, return_sequences=True, seed=3), DeltaGRU(4, 0.1, 0.2, return_sequences=True)
+    model, x, _ = model_of(first, delta, keras.layers.GRU(3))
+    recorded = record_events(model, x)
+    assert list(recorded) == [first.name, delta.name]
+    np.testing.assert_array_equal(recorded[first.name], keras.ops.convert_to_numpy(first(x)) != 0)
+    states = keras.ops.convert_to_numpy(delta(first(x)))
+    np.testing.assert_array_equal(recorded[delta.name], [changes(sample, 0.2) for sample in states])
+
+
+def test_what_can_be_counted_is_where_the_rest_may_be_left_out():
+    other = keras.layers.RNN([keras.layers.GRUCell(3), keras.layers.GRUCell(3)], return_sequences=True)
+    model = keras.Sequential([keras.Input((6, 5)), other, EventGRU(7, seed=3, name="events")])
+    [macs] = count_macs(model, np.zeros((2, 6, 5)), partial=True)
+    assert (macs.name, macs.dense) == ("events", 3 * 7 * (3 + 7))
 
 
 def test_second_layer_skips_events_that_did_not_happen():
@@ -174,7 +214,7 @@ def test_what_cannot_be_counted_is_named():
     with pytest.raises(ValueError, match="StackedRNNCells"):
         count_macs(sequential(keras.layers.RNN([keras.layers.GRUCell(3), keras.layers.GRUCell(3)])), x)
     with pytest.raises(ValueError, match="inside another layer"):
-        count_macs(sequential(keras.layers.Bidirectional(keras.layers.GRU(3))), x)
+        count_macs(sequential(sequential(keras.layers.GRU(3))), x)
     with pytest.raises(ValueError, match=r"valid.*\(2, 6\).*\(2, 5\)"):
         count_macs(sequential(EventGRU(3)), x, np.ones((2, 5), bool))
     with pytest.raises(ValueError, match="step to count"):

@@ -33,22 +33,22 @@ def speech():
 SNAPSHOT = """
 speech
 weights of kernels; blocks: share in 1x4 blocks of zeros; sizes in bytes; MACs of a time step
-------------------------------------------------------------------------------------------
-layer              weights   zeros  blocks  float32  int8  packed  events  MACs  effective
-------------------------------------------------------------------------------------------
-events (EventGRU)      312  66.7 %  66.7 %    1,248   312     160       ?   312          ?
-  z                    104  69.2 %
-  r                    104  65.4 %
-  h                    104  65.4 %
-lstm (LSTM)            420  67.6 %  46.2 %    1,680   420     354       ?   420          ?
-  i                    105  67.6 %
-  f                    105  67.6 %
-  c                    105  64.8 %
-  o                    105  70.5 %
-out (Dense)             21  71.4 %       ?       84    21      26
-------------------------------------------------------------------------------------------
-all                    753  67.3 %            3,012   753     540           732          ?
-------------------------------------------------------------------------------------------
+---------------------------------------------------------------------------------------------------
+layer              weights  nonzero   zeros  blocks  float32  int8  packed  events  MACs  effective
+---------------------------------------------------------------------------------------------------
+events (EventGRU)      312      104  66.7 %  66.7 %    1,248   312     160       ?   312          ?
+  z                    104       32  69.2 %  69.2 %      416   104      40           104          ?
+  r                    104       36  65.4 %  65.4 %      416   104      45           104          ?
+  h                    104       36  65.4 %  65.4 %      416   104      45           104          ?
+lstm (LSTM)            420      136  67.6 %  46.2 %    1,680   420     354       ?   420          ?
+  i                    105       34  67.6 %  67.6 %      420   105      50           105          ?
+  f                    105       34  67.6 %  32.4 %      420   105     100           105          ?
+  c                    105       37  64.8 %  30.5 %      420   105     105           105          ?
+  o                    105       31  70.5 %  54.3 %      420   105      65           105          ?
+out (Dense)             21        6  71.4 %       ?       84    21      26
+---------------------------------------------------------------------------------------------------
+all                    753      246  67.3 %            3,012   753     540           732          ?
+---------------------------------------------------------------------------------------------------
 87 other parameters, such as biases, are not counted.
 Kernels packed as int8 take 5.6 times fewer bytes than as float32.
 Effective MACs and events: ? (no data given)
@@ -73,6 +73,13 @@ def test_figures_are_those_of_the_weights():
             columns = [np.split(w, gates, axis=1)[n] for w in kernels]
             assert gate.nonzero == sum(np.count_nonzero(part) for part in columns)
             assert gate.weights == sum(part.size for part in columns)
+        rows = 2 * sum(len(kernel) + 1 for kernel in kernels)  # where each begins, uint16, is the layer's alone
+        if not layer.gates:
+            continue
+        assert sum(gate.packed_bytes for gate in layer.gates) == layer.packed_bytes - rows
+        assert sum(gate.effective_macs for gate in layer.gates) == pytest.approx(layer.effective_macs)
+        of_gates = sum(gate.zero_blocks * gate.weights for gate in layer.gates) / layer.weights
+        assert of_gates == pytest.approx(layer.zero_blocks)
     assert "".join(gate.name for gate in profile.layers[0].gates) == "zrh"
     assert "".join(gate.name for gate in profile.layers[1].gates) == "ifco"
     for layer, macs in zip(profile.layers, count_macs(model, X), strict=False):
@@ -122,12 +129,13 @@ def test_any_model_is_shown_and_what_is_not_known_is_a_question_mark():
     ]
     assert names[4] == "highway"
     assert "lies inside another layer" in profile.not_counted or "StackedRNNCells" in profile.not_counted
+    assert [layer.effective_macs is None for layer in profile.layers[:5]] == [False, False, True, True, True]
     assert profile.total("effective_macs") is None
     assert profile.rows()[-1][-1] == "?"
     model.trainable = False
     assert ksr.profile(model).total("weights") == profile.total("weights")
     empty = keras.Sequential([keras.Input((6, 5)), layers.Flatten()])
-    assert ksr.profile(empty).rows() == [["all", "?", "?", "", "?", "?", "?", "", "?", "?"]]
+    assert ksr.profile(empty).rows() == [["all", "?", "?", "?", "", "?", "?", "?", "", "?", "?"]]
     with pytest.raises(ValueError, match="is not built"):
         ksr.profile(keras.Sequential([layers.GRU(3)]))
 

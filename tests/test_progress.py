@@ -8,9 +8,9 @@ from event_models import event_model, sequences
 from keras.layers import Dense
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.convert import progress
-from keras_sparse_rnn.convert.progress import Progress
+from keras_sparse_rnn import progress
 from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.progress import Progress
 
 CLEAR = "\r\x1b[K"
 
@@ -37,7 +37,7 @@ def terminal():
 def test_long_work_shows_what_it_is_at(monkeypatch):
     monkeypatch.setattr(progress, "QUICK_SECONDS", 0.2)
     with terminal() as read:
-        with Progress() as line:
+        with Progress("convert") as line:
             line.show("first")
             deadline = time.monotonic() + 20
             while not (shown := read()) and time.monotonic() < deadline:
@@ -50,14 +50,14 @@ def test_long_work_shows_what_it_is_at(monkeypatch):
 
 def test_quick_work_shows_nothing():
     with terminal() as read:
-        with Progress() as line:
+        with Progress("convert") as line:
             line.show("first")
         assert read() == ""
 
 
 def test_no_terminal_no_line(capfd, monkeypatch):
     monkeypatch.setattr(progress, "QUICK_SECONDS", 0)
-    with Progress() as line:
+    with Progress("convert") as line:
         line.show("first")
         time.sleep(0.05)
     assert capfd.readouterr().err == ""
@@ -72,3 +72,11 @@ def test_conversion_names_its_steps(monkeypatch):
     for step in ("TensorFlow Lite's converter", "packing events", "verifying events", "24 samples in litert"):
         assert step in shown
     assert shown.endswith(CLEAR)
+
+
+def test_counted_work_shows_a_bar(monkeypatch):
+    monkeypatch.setattr(progress, "QUICK_SECONDS", 0)
+    with terminal() as read, Progress("run") as line:
+        time.sleep(0.1)
+        assert list(line.count("abcd", "samples")) == list("abcd")
+        assert read().endswith("run: samples [###############.....] 3 of 4")

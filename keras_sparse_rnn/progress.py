@@ -1,17 +1,23 @@
-"""What a conversion is at, for somebody who waits."""
+"""What long work is at, for somebody who waits."""
 
 import contextlib
 import os
 import sys
 import threading
 
-QUICK_SECONDS = 2  # a conversion that takes less shows nothing
+QUICK_SECONDS = 2  # work that takes less shows nothing
+_BAR_WIDTH = 20
 
 
 class Progress(contextlib.AbstractContextManager):
-    """One line on stderr that rewrites itself, and goes when the work is done; nothing where stderr is no terminal."""
+    """One line on stderr that rewrites itself, and goes when the work is done; nothing where stderr is no terminal.
 
-    def __init__(self):
+    Args:
+        title: What the line begins with, such as `"convert"`.
+    """
+
+    def __init__(self, title):
+        self._title = title
         self._text = ""
         self._visible = False
         self._lock = threading.Lock()
@@ -42,6 +48,13 @@ class Progress(contextlib.AbstractContextManager):
             self._text = text
             self._rewrite()
 
+    def count(self, items, text):
+        """Yields the items of a sequence, with a bar of how many are done."""
+        for done, item in enumerate(items):
+            filled = _BAR_WIDTH * done // len(items)
+            self.show(f"{text} [{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {done:,} of {len(items):,}")
+            yield item
+
     def _appear(self):
         with self._lock:
             self._visible = self._terminal is not None
@@ -49,9 +62,9 @@ class Progress(contextlib.AbstractContextManager):
 
     def _rewrite(self):
         if self._visible:
-            self._write(f"convert: {self._text}")
+            self._write(f"{self._title}: {self._text}")
 
     def _write(self, text):
-        with contextlib.suppress(OSError):  # a terminal that was closed ends no conversion
+        with contextlib.suppress(OSError):  # a terminal that was closed ends no work
             width = os.get_terminal_size(self._terminal).columns or 80
             os.write(self._terminal, f"\r\x1b[K{text[: width - 1]}".encode())

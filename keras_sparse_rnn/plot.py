@@ -1,0 +1,370 @@
+"""Pictures, with matplotlib: what is zero, what fires, how training went, and what it costs.
+
+Each function draws into `ax`, or into a new figure, and returns the axes. Colours are those of Okabe and Ito, which
+everybody can tell apart; nothing hangs on colour alone. Text, and what is drawn in black, follow matplotlib's style.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_sparse_rnn.typing import BlockShape
+
+if TYPE_CHECKING:
+    import keras
+    from matplotlib.axes import Axes
+
+BLUE, ORANGE, GREEN, PINK, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+GREY = "#888888"
+_SERIES = tuple(zip((BLUE, ORANGE, GREEN, PINK, SKY, YELLOW), "os^Dvp", strict=True))
+_GATES = {1: ("",), 3: ("z", "r", "h"), 4: ("i", "f", "c", "o")}
+
+
+def weights(
+    kernel: "keras.layers.Layer | np.ndarray",
+    name: str = "recurrent_kernel",
+    *,
+    gates: int | Sequence[str] | None = None,
+    block_shape: BlockShape = (1, 4),
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Which weights of a kernel are zero, gate by gate; which are negative or positive; which zeros lie in kept blocks.
+
+    Args:
+        kernel: A built layer, such as a GRU, an EventGRU or a Dense, or a matrix (inputs, gates * units).
+        name: Which weight of the layer; of a layer that has one only, that one.
+        gates: Of a matrix, the number of gates side by side in its columns, by default 1, or their names.
+        block_shape: Pair (rows, cols) of the blocks that pruning took.
+        ax: Matplotlib axes to draw into.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: The layer has no such kernel, the columns are no multiple of the gates, or a block is larger than a
+            gate.
+        ImportError: Matplotlib is not installed.
+
+    Example:
+
+    >>> ksr.plot.weights(model.get_layer("gru"))
+    """
+    if isinstance(kernel, np.ndarray):
+        count = 1 if gates is None else gates if isinstance(gates, int) else len(gates)
+        values, title = kernel, "Kernel"
+    else:
+        values, count, title = _find(kernel, name)
+    if values.ndim != 2 or values.shape[1] % count:
+        raise ValueError(f"kernel must be a matrix of {count} gates side by side; given: the shape {values.shape}.")
+    names = gates if isinstance(gates, (list, tuple)) else _GATES.get(count, tuple(map(str, range(count))))
+    kept = _kept(values, count, block_shape)
+    ax = _axes(ax, (9, float(np.clip(9 * values.shape[0] / values.shape[1], 3, 9))))
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import Patch
+
+    colors = np.array([to_rgba(color) for color in (ORANGE, (*to_rgba(GREY)[:3], 0.3), BLUE, (0, 0, 0, 0))])
+    shown = colors[np.where(kept, np.sign(values).astype(int) + 1, 3)]
+    # Averaged as colours where there are more weights than dots, so that no pattern appears that is not there.
+    ax.imshow(shown, aspect="auto", interpolation="auto", interpolation_stage="rgba")
+    units = values.shape[1] // count
+    for gate, gate_name in enumerate(names):
+        if gate:
+            ax.axvline(gate * units - 0.5, color=_ink(), linewidth=0.8)
+        if count > 1:
+            ax.text((gate + 0.5) / count, 1.01, gate_name, ha="center", va="bottom", transform=ax.transAxes)
+    rows, cols = block_shape
+    ax.set_title(
+        f"{title}: {np.mean(values == 0):.1%} zeros, {1 - kept.mean():.1%} in empty {rows}x{cols} blocks",
+        pad=18 if count > 1 else 6,
+        loc="left",
+    )
+    in_each = "to unit, in each gate" if count > 1 else "to unit"
+    ax.set(xticks=[], xlabel=f"{in_each} ({units} units)", ylabel="from input or unit")
+    ax.spines[:].set_visible(True)
+    legend = [("negative", colors[0]), ("positive", colors[2])]
+    if np.any(kept & (values == 0)):
+        legend.append(("zero in a kept block", colors[1]))
+    handles = [Patch(color=color, label=label) for label, color in legend]
+    ax.legend(handles=handles, ncols=3, loc="upper right", bbox_to_anchor=(1, -0.01), frameon=False, borderaxespad=0)
+    return ax
+
+
+def events(active: ArrayLike, *, step_ms: float | None = None, ax: "Axes | None" = None) -> "Axes":
+    """Which units act in each time step.
+
+    Args:
+        active: Array (time, units), not zero where a unit acts, such as one sample of `profiling.record_events`.
+        step_ms: Milliseconds of a time step, for the axis.
+        ax: Matplotlib axes to draw into.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: `active` has not two dimensions.
+        ImportError: Matplotlib is not installed.
+
+    Example:
+
+    >>> ksr.plot.events(ksr.profiling.record_events(model, x)["event_gru"][0], step_ms=10)
+    """
+    acts = np.asarray(active) != 0
+    if acts.ndim != 2 or not acts.size:
+        raise ValueError(f"active must have the shape (time, units); given: {acts.shape}.")
+    ax = _axes(ax, (9, 4))
+    from matplotlib.colors import ListedColormap
+    from matplotlib.ticker import MaxNLocator
+
+    steps, units = acts.shape
+    ax.imshow(
+        acts.T,
+        cmap=ListedColormap([(0, 0, 0, 0), _ink()]),
+        vmin=0,
+        vmax=1,
+        aspect="auto",
+        origin="lower",
+        interpolation="nearest" if acts.size < 500_000 else "auto",
+        extent=(0, steps * (step_ms or 1), 0.5, units + 0.5),
+    )
+    ax.spines[:].set_visible(True)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_title(f"Events: {acts.mean():.1%} of the units act in a step", loc="left")
+    ax.set(xlabel="time step" if step_ms is None else "time (ms)", ylabel="unit")
+    return ax
+
+
+def training(
+    history: "keras.callbacks.History | Mapping[str, Sequence[float]]",
+    *,
+    metric: str | None = None,
+    ax: "Sequence[Axes] | None" = None,
+) -> "Sequence[Axes]":
+    """A metric and the sparsity over a training, one above the other.
+
+    Args:
+        history: What `model.fit` returned, or its `history`, a dict of lists. `callbacks.SparsityLogger` and the
+            pruning callbacks put the sparsities there.
+        metric: Name of the metric; by default the first accuracy, or else the loss.
+        ax: Pair of matplotlib axes to draw into, for the metric and for the sparsity.
+
+    Returns:
+        The pair of axes.
+
+    Raises:
+        ValueError: There is no such metric, or nothing about sparsity or activity.
+        ImportError: Matplotlib is not installed.
+
+    Example:
+
+    >>> ksr.plot.training(model.fit(x, y, callbacks=[pruning, ksr.callbacks.SparsityLogger(x[:256])]))
+    """
+    logs = getattr(history, "history", history)
+    metric = metric or next((key for key in logs if "acc" in key and not key.startswith("val_")), "loss")
+    if metric not in logs:
+        raise ValueError(f"metric must be one of {sorted(logs)}; given: {metric!r}.")
+    shares = [key for key in logs if key.endswith(("_sparsity", "_activity"))] or [
+        key for key in logs if key == "sparsity"
+    ]
+    # Units that never rest are no news.
+    shares = [key for key in shares if key.endswith("sparsity") or min(logs[key]) < 1]
+    if not shares:
+        raise ValueError("history holds no sparsity: list ksr.callbacks.SparsityLogger() among the callbacks of fit.")
+    if ax is None:
+        figure = _figure((9, 6))
+        ax = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+    upper, lower = ax
+    epochs = np.arange(1, len(logs[metric]) + 1)
+    for key, label, style in ((metric, "training", "--"), (f"val_{metric}", "validation", "-")):
+        if key in logs:
+            upper.plot(epochs, logs[key], style, color=BLUE, label=label, marker="." if len(epochs) < 3 else "")
+    upper.set_ylabel(metric.replace("_", " "))
+    upper.set_title("Training", loc="left")
+    if "acc" in metric:
+        upper.yaxis.set_major_formatter(PercentFormatter(1))
+    layers = list(dict.fromkeys(key.rpartition("_")[0] for key in shares))
+    colors = {layer: _SERIES[n % len(_SERIES)] for n, layer in enumerate(layers)}
+    apart = max(1, len(epochs) // 8)  # markers of curves that coincide stand side by side
+    for n, key in enumerate(shares):
+        layer, _, kind = key.rpartition("_")
+        color, marker = colors[layer]
+        what = "zeros" if kind == "sparsity" else "active units"
+        lower.plot(
+            epochs,
+            logs[key],
+            "-" if kind == "sparsity" else ":",
+            color=color,
+            marker=marker,
+            markersize=4,
+            markevery=(n % apart, apart),
+            label=f"{layer}: {what}" if layer else what,
+        )
+    lower.set(xlabel="epoch", ylabel="share of weights or units", ylim=(-0.02, 1.02))
+    lower.yaxis.set_major_formatter(PercentFormatter(1))
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in ax:
+        axes.grid(alpha=0.25)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    return ax
+
+
+def pareto(
+    points: Mapping[str, Mapping[str, tuple[float, float]]],
+    *,
+    cost: str = "effective MACs a step",
+    quality: str = "accuracy (%)",
+    lower_is_better: bool = False,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """What quality costs: models of several kinds, and the front of those that no other beats in both.
+
+    Args:
+        points: Dict {kind: {name of a model: (cost, quality)}}.
+        cost, quality: What the axes show, with units. Costs must be positive: their axis is logarithmic.
+        lower_is_better: Whether a smaller quality is the better one, such as a loss.
+        ax: Matplotlib axes to draw into.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: There is no model, or a cost is not positive.
+        ImportError: Matplotlib is not installed.
+
+    Example:
+
+    >>> ksr.plot.pareto({"GRU": {"16": (2304, 96.1), "24": (2592, 97.1)}, "EventGRU": {"128, 90 %": (1982, 97.4)}})
+    """
+    models = [(float(x), float(y), name, kind) for kind, named in points.items() for name, (x, y) in named.items()]
+    if not models or min(model[0] for model in models) <= 0:
+        raise ValueError("points must hold at least one model, and no cost that is not positive.")
+    ax = _axes(ax, (8, 5))
+    front: list[tuple[float, float]] = []
+    best = -np.inf
+    for x, y, *_ in sorted(models, key=lambda model: (model[0], model[1] if lower_is_better else -model[1])):
+        if (value := -y if lower_is_better else y) > best:
+            front.append((x, y))
+            best = value
+    reach = max(model[0] for model in models)
+    ax.step(*zip(*front, (reach, front[-1][1]), strict=True), where="post", color=GREY, linewidth=1, label="front")
+    for kind, (color, marker) in zip(points, _SERIES * len(points), strict=False):
+        named = points[kind]
+        ax.plot(*zip(*named.values(), strict=True), marker, color=color, label=kind, markersize=7)
+    for x, y, name, kind in models:
+        color = _SERIES[list(points).index(kind) % len(_SERIES)][0]
+        ax.annotate(name, (x, y), (5, 5), textcoords="offset points", color=color, fontsize="small")
+    ax.set_xscale("log")
+    ax.margins(x=0.15, y=0.12)
+    if lower_is_better:
+        ax.invert_yaxis()
+    better = "to the left and above is better"
+    ax.set_title(f"What quality costs: {better}", loc="left")
+    ax.set(xlabel=cost, ylabel=quality)
+    _logarithmic(ax.xaxis)
+    ax.grid(alpha=0.25)
+    ax.legend(frameon=False)
+    return ax
+
+
+def cost(
+    macs: ArrayLike,
+    measured: ArrayLike,
+    *,
+    dense: tuple[float, float],
+    unit: str = "instructions",
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """What a step really costs against the ideal, a cost in proportion to the effective MACs.
+
+    Args:
+        macs: Effective MACs of each of some steps or models, (n,).
+        measured: What each of them cost, (n,), for instance instructions counted in QEMU.
+        dense: Pair (MACs, cost) of the dense model that stands for the whole price of a MAC.
+        unit: Of the cost.
+        ax: Matplotlib axes to draw into.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: The lengths differ or are 0, or something is not positive: the axes are logarithmic.
+        ImportError: Matplotlib is not installed.
+
+    Example:
+
+    >>> ksr.plot.cost([2099, 2423], [13_500, 15_496], dense=(64_512, 235_000))
+    """
+    needed, paid = np.asarray(macs, float), np.asarray(measured, float)
+    if needed.shape != paid.shape or needed.ndim != 1 or not needed.size or min(*needed, *paid, *dense) <= 0:
+        raise ValueError(
+            "macs and measured must have the same length, and all of them and dense be above 0; given: "
+            f"{needed.shape}, {paid.shape} and {dense}."
+        )
+    ax = _axes(ax, (8, 5))
+    price = dense[1] / dense[0]
+    ends = np.array([min(dense[0], needed.min()), max(dense[0], needed.max())])
+    ax.loglog(ends, ends * price, "--", color=GREY, label="ideal: in proportion to MACs")
+    ax.plot(*dense, "s", color=ORANGE, label="dense", markersize=8)
+    ax.vlines(needed, needed * price, paid, color=BLUE, linewidth=0.8, alpha=0.5)
+    ax.plot(needed, paid, "o", color=BLUE, label="measured", markersize=5, alpha=0.8)
+    factor, saved = np.median(paid / (needed * price)), dense[1] / np.median(paid)
+    ax.set_title(f"Cost of a step: {factor:.1f} times the ideal, {saved:.1f} times below dense", loc="left")
+    ax.set(xlabel="effective MACs a step", ylabel=f"{unit} a step")
+    for axis in (ax.xaxis, ax.yaxis):
+        _logarithmic(axis)
+    ax.grid(alpha=0.25)
+    ax.legend(frameon=False, loc="upper left")
+    return ax
+
+
+def _axes(ax, size):
+    return _figure(size).subplots() if ax is None else ax
+
+
+def _figure(size):
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError("ksr.plot needs matplotlib: pip install matplotlib") from error
+    return pyplot.figure(figsize=size, layout="constrained")
+
+
+def _logarithmic(axis):
+    """Labels such as 1k, 2k, 5k on an axis."""
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def _ink():
+    """The colour of text in the style at hand: black, or white on black."""
+    import matplotlib
+
+    return matplotlib.rcParams["text.color"]
+
+
+def _find(layer, name):
+    """Values, number of gates and title of a kernel of a layer."""
+    import keras
+
+    from keras_sparse_rnn.sparsity import find_kernels
+
+    kernels = find_kernels(layer, lambda layer: True, frozen=True)[0]
+    named = [kernel for kernel in kernels if kernel.path.rpartition("/")[2] == name]
+    found = named if named or len(kernels) > 1 else kernels
+    if len(found) != 1:
+        raise ValueError(f"{layer.name!r} must have one kernel {name!r}; it has {[kernel.path for kernel in kernels]}.")
+    return keras.ops.convert_to_numpy(found[0].variable.value), found[0].gates, found[0].path
+
+
+def _kept(values, gates, block_shape):
+    """Which weights lie in a block with a weight that is not zero: booleans of the matrix's shape."""
+    from keras_sparse_rnn.sparsity import Blocks
+
+    blocks = Blocks(values.shape, gates, block_shape, "kernel")
+    return blocks.expand(blocks.nonzero(values != 0))

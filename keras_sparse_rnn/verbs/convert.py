@@ -1,0 +1,75 @@
+"""`keras-sparse-rnn convert`: a Keras model as a verified `.tflite` file; its Python twin is
+`keras_sparse_rnn.convert`, whose keyword arguments are the options here."""
+
+import dataclasses
+import json
+
+from keras_sparse_rnn.convert import TARGETS, WEIGHTS
+from keras_sparse_rnn.verbs import add_verb
+from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
+
+
+def add(verbs):
+    parser = add_verb(
+        verbs,
+        "convert",
+        _run,
+        help="a .keras model as a verified .tflite file",
+        description="Converts a Keras model with recurrent layers, compares the result with it, layer by layer and as "
+        "a whole, writes the file, and prints what was done. Nothing is written where they do not agree.",
+        examples=[
+            "keras-sparse-rnn convert model.keras --data x.npy -o model.tflite",
+            "keras-sparse-rnn convert model.keras --data x.npy --stateful -o stream.tflite   # a step an inference",
+        ],
+    )
+    parser.add_argument("model", metavar="MODEL", help="a .keras file")
+    parser.add_argument("-o", "--out", metavar="FILE", required=True, help="the .tflite file to write")
+    parser.add_argument(
+        "--data",
+        metavar="X",
+        help="inputs as in use, .npy (samples, ...), or .npz for several inputs by their names; a hundred samples are "
+        "enough; needed for int8",
+    )
+    parser.add_argument("--weights", choices=WEIGHTS, default="int8", help="default: %(default)s")
+    parser.add_argument(
+        "--target", choices=TARGETS, default="tflm", help="TensorFlow Lite Micro, or LiteRT only; default: %(default)s"
+    )
+    parser.add_argument("--batch-size", metavar="N", type=int, default=1, help="samples of one inference; default: 1")
+    parser.add_argument(
+        "--time-steps", metavar="N", type=int, help="length of an input, where the model leaves it open, or of a chunk"
+    )
+    parser.add_argument("--stateful", action="store_true", help="for streams: the state goes on between inferences")
+    parser.add_argument(
+        "--block-size", metavar="N", type=int, choices=(4, 8, 16), help="4, 8 or 16; default: the one with fewest bytes"
+    )
+    parser.add_argument(
+        "--percentile", metavar="P", type=float, default=100, help="of the data that int8 ranges cover; default: 100"
+    )
+    parser.add_argument("--labels", metavar="NAME", nargs="+", help="names of the classes, for the file's metadata")
+    parser.add_argument(
+        "--representative-labels", metavar="Y", help=".npy with the right classes of the data: reports the accuracy"
+    )
+    parser.add_argument(
+        "--no-verify", dest="verify", action="store_false", help="do not compare the result with the Keras model"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _run(arguments):
+    from keras_sparse_rnn.convert import convert
+    from keras_sparse_rnn.files import check_folder
+
+    if not is_keras(arguments.model):
+        raise ValueError(f"MODEL must be a Keras model, which is then converted; given: '{arguments.model}'.")
+    check_folder(arguments.out)
+    given = vars(arguments).copy()
+    for name in ("data", "representative_labels"):
+        given[name] = None if given[name] is None else load_arrays(given[name])
+    options = {
+        name: value
+        for name, value in given.items()
+        if name not in ("model", "out", "data", "json", "debug", "run", "verb")
+    }
+    converted = convert(load_keras(arguments.model), given["data"], **options)
+    converted.save(arguments.out)
+    print(json.dumps(dataclasses.asdict(converted.report), indent=2) if arguments.json else converted.report)

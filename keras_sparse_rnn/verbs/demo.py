@@ -1,0 +1,43 @@
+"""`keras-sparse-rnn demo`: the whole way on real data; its Python twin is `keras_sparse_rnn.demo.run`."""
+
+from pathlib import Path
+
+from keras_sparse_rnn import demo
+from keras_sparse_rnn.verbs import add_verb
+
+
+def add(verbs):
+    parser = add_verb(
+        verbs,
+        "demo",
+        _run,
+        help="train, prune, convert and run a network, and compare it with dense ones",
+        description="Trains a sparse EventGRU and the GRUs that it has to be compared with, prunes it to 90 % in 1x4 "
+        "blocks during fit, converts it to int8, runs the whole test set in LiteRT and in TensorFlow Lite Micro, and "
+        "prints one table. Writes table.md, results.json, picture.png, the pruned .keras model, a .tflite file of each "
+        "net and a few inputs for them into DIR. Takes a few minutes on two cores.",
+        examples=[
+            "python -m keras_sparse_rnn demo",
+            "KSR_DATA=~/data python -m keras_sparse_rnn demo --data fsdd --out digits   # reads ~/data/fsdd.npz",
+        ],
+    )
+    parser.add_argument("--quick", action="store_true", help="the same path with few epochs; its figures mean nothing")
+    parser.add_argument(
+        "--data",
+        choices=list(demo.PACKAGES),
+        default="japanese-vowels",
+        help="9 speakers from 12 cepstra (in the wheel of aeon, no download), or spoken digits from the folder "
+        "KSR_DATA; default: %(default)s",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=Path("ksr-demo"),
+        help="folder for the results; default: %(default)s",
+    )
+
+
+def _run(arguments):
+    demo.run(arguments.data, arguments.out, arguments.quick)

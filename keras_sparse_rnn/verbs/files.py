@@ -1,0 +1,45 @@
+"""The files that verbs take: models and arrays."""
+
+from pathlib import Path
+
+KINDS = (".keras", ".h5", ".tflite")
+
+
+def is_keras(path):
+    """Whether a model's file is Keras's, by its name.
+
+    Raises:
+        ValueError: It is neither Keras's nor a `.tflite` file.
+        FileNotFoundError: There is no such file.
+    """
+    suffix = Path(path).suffix
+    if suffix not in KINDS:
+        raise ValueError(f"MODEL must be a file {', '.join(KINDS)}; given: '{path}'.")
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file '{path}'.")
+    return suffix != ".tflite"
+
+
+def load_keras(path):
+    """The Keras model in a file, with what this package's classes need to be found by their names."""
+    import keras
+
+    from keras_sparse_rnn import initializers, layers, regularizers, schedules  # noqa: F401
+
+    return keras.models.load_model(path, compile=False)
+
+
+def load_arrays(path):
+    """What a model takes: the array in a `.npy` file, or the arrays in an `.npz` file, a dict by their names.
+
+    Raises:
+        ValueError: The file holds no such arrays.
+        FileNotFoundError: There is no such file.
+    """
+    import numpy as np
+
+    try:
+        loaded = np.load(path)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"'{path}' is no .npy or .npz file of numbers: {error}") from error
+    return loaded if isinstance(loaded, np.ndarray) else dict(loaded)

@@ -1,0 +1,103 @@
+"""What all verbs have in common, in processes of their own where that matters."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.cli import VERBS, main
+
+NAMES = [verb.__name__.rpartition(".")[2] for verb in VERBS]
+
+
+def run(*arguments, **environment):
+    command = [sys.executable, "-m", "keras_sparse_rnn", *map(str, arguments)]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Path of a model with everything of ours that a file can name."""
+    path = tmp_path_factory.mktemp("saved") / "events.keras"
+    events = ksr.layers.EventGRU(
+        8, threshold_initializer=ksr.initializers.Beta(), activity_regularizer=ksr.regularizers.EventPenalty(1.0)
+    )
+    keras.Sequential([keras.Input((6, 5)), events, keras.layers.Dense(2)]).save(path)
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_help_wraps_and_has_an_example(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    shown = capsys.readouterr().out
+    assert stopped.value.code == 0 and "--debug" in shown
+    body, _, examples = shown.partition("\nexample")
+    assert max(map(len, body.splitlines())) <= 100
+    assert f"keras-sparse-rnn {name}" in examples or f"keras_sparse_rnn {name}" in examples
+
+
+def test_help_comes_without_keras_and_without_a_word_of_tensorflow(tmp_path):
+    (tmp_path / "keras.py").write_text("raise SystemExit('keras was imported')")
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    for arguments, status in (["--help"], 0), (["convert", "--help"], 0), (["run"], 2):
+        done = run(*arguments, PYTHONPATH=path)
+        assert done.returncode == status
+        assert (done.stderr == "") == (status == 0) and "imported" not in done.stderr
+
+
+def test_the_command_line_knows_our_layers(saved):
+    done = run("summary", saved, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["layers"][0]["kind"] == "EventGRU"
+
+
+def test_importing_the_package_makes_our_layers_known_to_keras(saved):
+    code = f"import keras_sparse_rnn, keras; print(type(keras.models.load_model({str(saved)!r}).layers[0]).__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "EventGRU\n", done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("place", ["in front", "behind"])
+def test_debug_shows_the_traceback(place):
+    arguments = ["summary", "nothing.keras"]
+    with pytest.raises(FileNotFoundError):
+        main(["--debug", *arguments] if place == "in front" else [*arguments, "--debug"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["summary", "nothing.keras"], "no file 'nothing.keras'"),
+        (["summary", "model.onnx"], "must be a file .keras, .h5, .tflite; given: 'model.onnx'"),
+        (["summary", "text.keras"], "text.keras"),
+        (["inspect", "text.keras"], "keras-sparse-rnn summary"),
+        (["inspect", "text.tflite"], "no .tflite file"),
+        (["summary", "text.tflite"], "no .tflite file"),
+        (["summary", "text.tflite", "--data", "x.npy"], "goes with a Keras model"),
+        (["convert", "text.tflite", "-o", "out.tflite"], "must be a Keras model"),
+        (["convert", "text.keras", "-o", "missing/out.tflite"], "'missing' does not exist"),
+        (["run", "text.keras", "--inputs", "x.npy", "-o", "missing/y.npy"], "'missing' does not exist"),
+        (["run", "text.tflite", "--inputs", "text.keras"], "no .npy or .npz file"),
+        (["run", "text.keras", "--inputs", "x.npy", "--engine", "tflm"], "goes with a .tflite file"),
+        (["bench", "nothing.tflite"], "nothing.tflite"),
+        (["firmware", "nothing.tflite", "-o", "out"], "nothing.tflite"),
+    ],
+)
+def test_a_failure_is_one_line(arguments, words, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("text.keras", "text.tflite"):
+        (tmp_path / name).write_text("no model")
+    np.save("x.npy", np.zeros((2, 6, 5)))
+    before = sorted(tmp_path.iterdir())
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert printed.err.startswith(f"keras-sparse-rnn {arguments[0]}: ") and words in printed.err
+    assert sorted(tmp_path.iterdir()) == before
