@@ -77,6 +77,8 @@ def test_conversion_names_its_steps(monkeypatch):
 def test_counted_work_shows_a_bar(monkeypatch):
     monkeypatch.setattr(progress, "QUICK_SECONDS", 0)
     with terminal() as read, Progress("run") as line:
-        time.sleep(0.1)
+        deadline = time.monotonic() + 20
+        while not read() and time.monotonic() < deadline:
+            time.sleep(0.02)
         assert list(line.count("abcd", "samples")) == list("abcd")
         assert read().endswith("run: samples [###############.....] 3 of 4")

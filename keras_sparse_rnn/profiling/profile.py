@@ -55,17 +55,17 @@ class GateProfile:
         return 1 - self.nonzero / self.weights
 
     @property
-    def float32_bytes(self):
+    def float32_bytes(self) -> int:
         """Bytes of its weights as float32."""
         return 4 * self.weights
 
     @property
-    def int8_bytes(self):
+    def int8_bytes(self) -> int:
         """Bytes of its weights as int8, zeros included."""
         return self.weights
 
     @property
-    def dense_macs(self):
+    def dense_macs(self) -> int:
         """Multiply-accumulates of a time step with all weights."""
         return self.weights
 

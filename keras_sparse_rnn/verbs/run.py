@@ -50,10 +50,12 @@ def _run_keras(path, engine, x, progress):
     """A dict of arrays by the outputs' names."""
     if engine is not None:
         raise ValueError("--engine goes with a .tflite file; a Keras model runs in Keras.")
+    import keras
+
     model = load_keras(path)
     progress.show("running in Keras")
     outputs = model.predict(x, verbose=0)
-    return dict(zip(model.output_names, outputs if isinstance(outputs, (list, tuple)) else [outputs], strict=True))
+    return {f"output_{n}": values for n, values in enumerate(keras.tree.flatten(outputs))}
 
 
 def _run_tflite(path, engine, x, progress):
