@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from keras_sparse_rnn.convert.pack import ModelWriter
-from keras_sparse_rnn.convert.quantize import Scale, quantize
+from keras_sparse_rnn.convert.quantize import NumberFormat, Scale, quantize
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.ops.event_gru import EventGru, EventGruOptions
 from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
@@ -45,7 +45,8 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
         op = EventGru(options, *kernels, shifted, threshold / np.float32(2**15))
         if dtype == np.float32:
             return op
-        return replace(quantize(op, "random", X_SCALE, 1 / 255, Scale.of_range(0, 1)), threshold=threshold)
+        op = quantize(op, "random", X_SCALE, 1.0, Scale.of_range(0, 1), NumberFormat(), event_bits=8)
+        return replace(op, threshold=threshold)
 
     x = x if dtype == np.int8 else real_x
     low, high = -8.0, 8.0
@@ -61,7 +62,7 @@ def gru(units, inputs, block, sparsity, steps=40, seed=0):
     kernels = [_kernel(rng, sources, 3, units, block, sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = GruOptions(units=units, block=block, go_backwards=0, return_sequences=1, reset_after=1)
-    op = quantize(Gru(options, *kernels, bias), "random", X_SCALE, 1 / 127, Scale.of_range(-1, 1))
+    op = quantize(Gru(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), NumberFormat())
     return op, _input(rng, steps, inputs)
 
 
@@ -93,7 +94,7 @@ def lstm(units, inputs, block, sparsity, steps=40, seed=0):
     kernels = [_kernel(rng, sources, 4, units, block, sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = LstmOptions(units=units, block=block, go_backwards=0, return_sequences=1)
-    op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1 / 127, Scale.of_range(-1, 1))
+    op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), NumberFormat())
     return replace(op, options=replace(op.options, cell_bits=2)), _input(rng, steps, inputs)
 
 

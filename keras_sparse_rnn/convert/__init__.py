@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ConvertedModel", "VerificationError", "convert"]
 
-WEIGHTS = ("int8", "float32")
+WEIGHTS = ("int8", "int8x16", "float32")
+EVENTS = (None, "int4")
+SCALES = ("gate", "output")
 TARGETS = ("tflm", "litert")
 
 
@@ -23,7 +25,9 @@ def convert(
     model: "keras.Model",
     representative_data: Arrays | None = None,
     *,
-    weights: Literal["int8", "float32"] = "int8",
+    weights: Literal["int8", "int8x16", "float32"] = "int8",
+    scales: Literal["gate", "output"] = "gate",
+    events: Literal["int4"] | None = None,
     target: Literal["tflm", "litert"] = "tflm",
     batch_size: int = 1,
     time_steps: int | None = None,
@@ -49,10 +53,18 @@ def convert(
 
     Args:
         model: A built Sequential or Functional model.
-        representative_data: Inputs as in use, `(samples, ...)`, for `weights="int8"`: they set the ranges of the
+        representative_data: Inputs as in use, `(samples, ...)`, for an integer model: they set the ranges of the
             activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
             inputs' names. With `weights="float32"` it is optional and serves to verify.
-        weights: `"int8"` (int8 weights and activations, int16 states) or `"float32"`.
+        weights: `"int8"` (int8 weights and activations, int16 states), `"int8x16"` (int8 weights, int16 activations and
+            gates interpolated, for an error as small as the weights allow, at twice the memory for activations) or
+            `"float32"`.
+        scales: In an integer model, which weights share a scale: all of a `"gate"` of a layer, or those of each
+            `"output"` of each gate, which is more exact where outputs differ in range, for two bytes and about two
+            instructions an output.
+        events: In an integer model, what an EventGRU sends: None is as many bits as activations have; `"int4"` are 15
+            levels, for layers whose events they hold to within 10 % (root mean square, on the representative data);
+            others keep all bits, and the report says so.
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`. Pruned dense layers are stored
             sparse where that is smaller: for TFLM as KsrSparseDense, for LiteRT in its own encoding, which nothing else
             reads: float32 weight by weight or in blocks of 1x4 along the inputs, int8 in blocks of 1x16. A number of
@@ -68,7 +80,7 @@ def convert(
             sequences of any whole number of chunks, as long as in use.
         block_size: Width of a block along the units: 4, 8 or 16. By default the one that takes the fewest bytes, for
             each layer.
-        percentile: For `weights="int8"`, how much of the representative data the ranges cover: from the
+        percentile: For an integer model, how much of the representative data the ranges cover: from the
             `100 - percentile` to the `percentile` percentile of an input, an output or a state; above 50. 100 is from
             the smallest to the largest value; 99.99 leaves out rare outliers, which then saturate, for a finer step.
             It holds for inputs, outputs and recurrent layers; between the other layers the largest value counts.
@@ -90,9 +102,12 @@ def convert(
         RuntimeError: The Keras backend is not TensorFlow, or the C core is missing.
     """
     from keras_sparse_rnn.convert.pipeline import run
+    from keras_sparse_rnn.convert.quantize import NumberFormat
 
     for name, value, allowed in (
         ("weights", weights, WEIGHTS),
+        ("scales", scales, SCALES),
+        ("events", events, EVENTS),
         ("target", target, TARGETS),
         ("block_size", block_size, (None, 4, 8, 16)),
     ):
@@ -105,12 +120,18 @@ def convert(
         raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
     if representative_labels is not None and (representative_data is None or not verify):
         raise ValueError("representative_labels need the representative_data that they belong to, and verify=True.")
-    if weights == "float32" and percentile != 100:
-        raise ValueError(f"percentile sets ranges of int8; with weights='float32' leave it out (given: {percentile}).")
+    integers = ("percentile", percentile, 100), ("scales", scales, "gate"), ("events", events, None)
+    for name, value, default in integers:
+        if weights == "float32" and value != default:
+            raise ValueError(f"{name} is for integers; with weights='float32' leave it out (given: {value!r}).")
+    number_format = None
+    if weights != "float32":
+        bits = 16 if weights == "int8x16" else 8
+        number_format = NumberFormat(bits, event_bits=4 if events == "int4" else bits, scales=scales)
     arguments = (
         model,
         representative_data,
-        weights == "int8",
+        number_format,
         target,
         batch_size,
         time_steps,

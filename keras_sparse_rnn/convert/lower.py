@@ -24,13 +24,14 @@ class Rest:
     outputs: dict
 
 
-def lower(plan, calibration=None):
+def lower(plan, calibration=None, activation_bits=8):
     """Converts what the recurrent layers leave of the model.
 
     Args:
         plan: The `Plan`.
         calibration: None for float32; for int8 a dict from `id(symbolic tensor)` to its values on the representative
             data, of everything that the rest may take as input.
+        activation_bits: Of an integer model, 8 or 16.
 
     Returns:
         A `Rest`.
@@ -49,10 +50,10 @@ def lower(plan, calibration=None):
     # The signature takes its names from the keys, and Keras wants the inputs to be named alike.
     named = {name: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=name) for name, t in inputs.items()}
     model = keras.Model(named, dict(zip(outputs, keras.tree.flatten(rest(list(named.values()))), strict=True)))
-    return Rest(_to_tflite(model, inputs, calibration), inputs, outputs)
+    return Rest(_to_tflite(model, inputs, calibration, activation_bits), inputs, outputs)
 
 
-def _to_tflite(model, inputs, calibration):
+def _to_tflite(model, inputs, calibration, activation_bits):
     import tensorflow as tf
 
     with _quiet():
@@ -60,8 +61,11 @@ def _to_tflite(model, inputs, calibration):
         if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: _batches(inputs, calibration)
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = converter.inference_output_type = tf.int8
+            ops, dtype = tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8
+            if activation_bits == 16:
+                ops, dtype = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, tf.int16
+            converter.target_spec.supported_ops = [ops]
+            converter.inference_input_type = converter.inference_output_type = dtype
         try:
             return converter.convert()
         except Exception as error:

@@ -47,7 +47,7 @@ class PackedCall:
 def run(
     model,
     representative_data,
-    is_int8,
+    number_format,
     target,
     batch_size,
     time_steps,
@@ -59,7 +59,8 @@ def run(
     verify,
     progress,
 ):
-    """`ksr.convert` with checked arguments."""
+    """`ksr.convert` with checked arguments; `number_format` is a `NumberFormat`, or None for float32."""
+    is_int8 = number_format is not None
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
             f"ksr.convert needs the Keras backend tensorflow; this process runs {keras.backend.backend()}. Save the "
@@ -69,9 +70,11 @@ def run(
     cut = plan(model, time_steps, stateful, batch_size)
     if is_int8 and representative_data is None:
         raise ValueError(
-            "weights='int8' needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
+            "an integer model needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
             "activations. Without them take weights='float32'."
         )
+    if is_int8 and number_format.event_bits < 8 and not any(call.layer.SENDS_EVENTS for call in cut.calls):
+        raise ValueError("events='int4' needs a layer that sends events, an EventGRU; the model has none.")
     data = _check_data(cut, representative_data, stateful)
     progress.show(f"running the Keras model on {len(data[0])} samples")
     calls, outputs = keras.tree.pack_sequence_as(cut.observed, observe(cut.probe, data))
@@ -84,14 +87,21 @@ def run(
     calibration = {id(tensor): within_percentile(_each(array), percentile) for tensor, array in tensors}
 
     progress.show("TensorFlow Lite's converter, for the layers around the recurrent ones")
-    rest = lower(cut, calibration if is_int8 else None)
-    weights = "int8" if is_int8 else "float32"
-    metadata = {"weights": weights, "target": target, "stateful": stateful, "labels": labels and list(labels)}
+    bits = number_format.activation_bits if is_int8 else None
+    rest = lower(cut, calibration if is_int8 else None, bits)
+    modes = {
+        "weights": {8: "int8", 16: "int8x16", None: "float32"}[bits],
+        "target": target,
+        "scales": number_format.scales if is_int8 else "gate",
+        "events": "int4" if is_int8 and number_format.event_bits == 4 else None,
+    }
+    metadata = {**modes, "stateful": stateful, "labels": labels and list(labels)}
     metadata |= {"batch_size": batch_size, "time_steps": cut.time_steps}
     states = [[within_percentile(state, percentile) for state in seen.states] for seen in observed]
-    file, packed, dense = _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata, progress)
+    arguments = (number_format, stateful, block_size, metadata, progress)
+    file, packed, dense = _assemble(cut, rest, states, calibration, *arguments)
     layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]
-    report = Report(weights=weights, target=target, inspection=inspect(file, engines=()), layers=layers, dense=dense)
+    report = Report(**modes, inspection=inspect(file, engines=()), layers=layers, dense=dense)
     converted = ConvertedModel(file, report)
     if verify:
         for call, seen, layer in zip(packed, observed, layers, strict=True):
@@ -135,9 +145,9 @@ def _each(chunks):
     return chunks.reshape(-1, *chunks.shape[2:])
 
 
-def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, metadata, progress):
+def _assemble(cut, rest, states, calibration, number_format, stateful, block_size, metadata, progress):
     """The file's bytes, the `PackedCall`s, and the `DenseReport`s."""
-    writer = ModelWriter(rest.data)
+    writer, is_int8 = ModelWriter(rest.data), number_format is not None
     numbers = {}  # id of a symbolic tensor -> its number in the file
     if rest.data is not None:
         for tensors, signature in zip((rest.inputs, rest.outputs), writer.signature(), strict=True):
@@ -146,9 +156,10 @@ def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, met
 
     def number_of(tensor, name):
         if id(tensor) not in numbers:
-            scale = Scale.of_range(calibration[id(tensor)].min(), calibration[id(tensor)].max()) if is_int8 else None
+            values = calibration[id(tensor)]
+            scale = Scale.of_range(values.min(), values.max(), number_format.activation_bits) if is_int8 else None
             pair = (scale.scale, scale.zero_point) if is_int8 else None
-            dtype = np.int8 if is_int8 else np.float32
+            dtype = scale.dtype if is_int8 else np.float32
             numbers[id(tensor)] = writer.add_tensor(name, tensor.shape, dtype, scale=pair)
         return numbers[id(tensor)]
 
@@ -156,8 +167,9 @@ def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, met
     for call, seen in zip(cut.calls, states, strict=True):
         progress.show(f"packing {call.layer.name}")
         x, y = number_of(call.x, f"{call.layer.name}/input"), number_of(call.y, f"{call.layer.name}/output")
-        scales = [Scale(*writer.scale_of(number)) for number in (x, y)] if is_int8 else None
-        packed.append(_pack_smallest(call.layer, scales, seen, (block_size,) if block_size else BLOCKS))
+        bits = number_format and number_format.activation_bits
+        scales = [Scale(*writer.scale_of(number), bits) for number in (x, y)] if is_int8 else None
+        packed.append(_pack_smallest(call.layer, scales, seen, number_format, (block_size,) if block_size else BLOCKS))
         writer.add_recurrent(call.layer.name, packed[-1].op, packed[-1].constants, x, y, stateful=stateful)
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
@@ -167,10 +179,10 @@ def _assemble(cut, rest, states, calibration, is_int8, stateful, block_size, met
     return writer.finish(inputs, outputs, {"version": __version__, "sparsity": sparsity, **metadata}), packed, dense
 
 
-def _pack_smallest(layer, scales, states, blocks):
+def _pack_smallest(layer, scales, states, number_format, blocks):
     candidates = []
     for block in blocks:
-        op = layer.int8_op(block, *scales, states) if scales else layer.float32_op(block)
+        op = layer.int8_op(block, *scales, states, number_format) if scales else layer.float32_op(block)
         candidates.append(PackedCall(layer, op, op.constants(), scales[0] if scales else None))
     return min(candidates, key=lambda call: sum(part.nbytes for part in call.constants if part is not None))
 

@@ -9,21 +9,44 @@ _LARGEST_SHIFT = 7
 
 
 @dataclass(frozen=True)
+class NumberFormat:
+    """The integers that a model is made of.
+
+    Attributes:
+        activation_bits: Of inputs, outputs and what layers hand on: 8, or 16 with int8 weights.
+        event_bits: Of what an event sends: 8 or 4.
+        scales: Whether the weights have one scale for each `"gate"`, or for each `"output"` of each gate.
+    """
+
+    activation_bits: int = 8
+    event_bits: int = 8
+    scales: str = "gate"
+
+
+@dataclass(frozen=True)
 class Scale:
-    """`real = (int8 - zero_point) * scale`."""
+    """`real = (int8 - zero_point) * scale`; with 16 bits int16, and the zero point 0."""
 
     scale: float
     zero_point: int
+    bits: int = 8
 
     @classmethod
-    def of_range(cls, low, high):
+    def of_range(cls, low, high, bits=8):
         """Covers [low, high] and 0, with 0 exactly representable."""
         low, high = min(float(low), 0.0), max(float(high), 0.0)
+        if bits == 16:
+            return cls(max(-low, high, 2**-15) / (2**15 - 1), 0, bits)
         scale = (high - low) / 255 or 1 / 255
         return cls(scale, int(np.clip(round(-128 - low / scale), -128, 127)))
 
     def quantize(self, values):
-        return np.clip(np.rint(values / self.scale) + self.zero_point, -128, 127).astype(np.int8)
+        limits = np.iinfo(self.dtype)
+        return np.clip(np.rint(values / self.scale) + self.zero_point, limits.min, limits.max).astype(self.dtype)
+
+    @property
+    def dtype(self):
+        return np.int16 if self.bits == 16 else np.int8
 
 
 def within_percentile(values, percentile):
@@ -34,18 +57,20 @@ def within_percentile(values, percentile):
     return np.clip(values, low, high).astype(values.dtype)
 
 
-def quantize(op, name, x, operand_scale, output):
+def quantize(op, name, x, largest, output, number_format, event_bits=None):
     """A recurrent op in integers (`runtime/ops` defines what they mean).
 
-    W and R have one scale for each gate. Where both add into one accumulator, the scales of x W and h R must be equal;
-    shifting the operands of one of them brings the two within a factor of two of each other before they are made equal,
-    so that neither loses precision.
+    W and R have one scale for each gate, or for each output of each gate. Where both add into one accumulator, the
+    scales of x W and h R must be equal; shifting the operands of one of them brings the two within a factor of two of
+    each other before they are made equal, so that neither loses precision.
 
     Args:
         op: The `RecurrentOp` in float32.
         name: Of its layer, for errors.
         x, output: `Scale` of the input and of the output tensor.
-        operand_scale: What one count of the state is worth as the recurrence reads it.
+        largest: The largest state that the recurrence reads.
+        number_format: A `NumberFormat`.
+        event_bits: Bits of what the recurrence reads, of an op that sends events, which are not negative.
 
     Returns:
         The same op with int8 kernels, an int32 bias, and the options for them.
@@ -53,56 +78,192 @@ def quantize(op, name, x, operand_scale, output):
     Raises:
         ValueError: The pre-activations do not fit any choice of shifts.
     """
-    x_shift, h_shift = _operand_shifts(op, x.scale, operand_scale)
+    is_int16 = number_format.activation_bits == 16
+    first_choice = _Operands.of_16_bits if is_int16 else _Operands.of_8_bits
+    operands = first_choice(op, x.scale, largest, event_bits)
     while True:
-        x_unit, h_unit = x.scale / 2**x_shift, operand_scale / 2**h_shift
-        accumulators = _accumulator_scales(op, x_unit, h_unit)
-        fraction = _fraction(op, accumulators)
-        if fraction >= 7:
+        weights = _Weights.of(op, operands, number_format.scales)
+        fraction = _fraction(op, weights.accumulators, 15 if is_int16 else 10)
+        if fraction >= 7 and (not is_int16 or _fits(op, weights, operands)):
             break
-        # Coarse accumulators: finer operands, as long as the accumulators hold the sum.
-        x_shift, h_shift = x_shift + 1, h_shift + 1
-        if max(x_shift, h_shift) > _LARGEST_SHIFT or _bound(op, x_shift, h_shift) > _ACCUMULATOR_LIMIT // 2:
+        # 8 bits: accumulators are coarse; finer operands, as long as the accumulators hold the sum. 16 bits: the
+        # accumulators do not hold it; coarser operands.
+        operands = operands.coarser() if is_int16 else operands.finer(op)
+        if operands is None:
             raise ValueError(
                 f"layer '{name}' cannot be stored as int8: one step of its input ({x.scale:.3g}) times one step "
-                f"of its weights changes a gate by up to {accumulators.max():.3g}. Bring the model's input to a range "
-                "of about -4 to 4 (keras.layers.Normalization) and train again."
+                f"of its weights changes a gate by up to {weights.accumulators.max():.3g}. Bring the model's input to "
+                "a range of about -4 to 4 (keras.layers.Normalization) and train again."
             )
 
+    # With 16 bits every index has more bits than its table.
+    more = fraction - 7 if is_int16 else 0
+    tanh = fraction if "reset" in op.ACTIVATIONS or is_int16 else 7
+    bits = {"sigmoid": 6 + more, "tanh": tanh, "reset": fraction + 1, None: 0}
     # Makes the floor of a table index round to nearest.
-    half_step = np.array([{"sigmoid": 2**-7, "tanh": 2**-8}.get(kind, 0) for kind in op.ACTIVATIONS])[:, None]
-    bits = np.array([{"sigmoid": 6, "tanh": fraction, "reset": fraction + 1}.get(kind, 0) for kind in op.ACTIVATIONS])
-    operand_multiplier, operand_shift = _from_q15(operand_scale)
+    half_step = np.array([{"sigmoid": 2**-7, "tanh": 2**-8}.get(kind, 0) / 2**more for kind in op.ACTIVATIONS])
+    factors = weights.accumulators * 2.0 ** (np.array([bits[kind] for kind in op.ACTIVATIONS]) + 32)
+    operand_multiplier, operand_shift = _from_q15(operands.scale)
     output_multiplier, output_shift = _from_q15(output.scale)
     options = replace(
         op.options,
         x_zero_point=x.zero_point,
-        x_shift=x_shift,
-        h_shift=h_shift,
+        x_shift=operands.x_shift,
+        h_shift=operands.h_shift,
         fraction=fraction,
-        multipliers=tuple(_of_15_bits(factor) for factor in accumulators * 2.0 ** (bits + 32)),
+        multipliers=tuple(_of_15_bits(factor) for factor in factors),
         operand_multiplier=operand_multiplier,
         operand_shift=operand_shift,
         output_multiplier=output_multiplier,
         output_shift=output_shift,
         output_zero_point=output.zero_point,
+        activation_bits=number_format.activation_bits,
+        operand_bits=operands.bits,
     )
     return replace(
         op,
         options=options,
-        kernel=_to_int8(op.kernel, accumulators[list(op.KERNEL_SLOTS)] / x_unit),
-        recurrent_kernel=_to_int8(op.recurrent_kernel, accumulators[list(op.RECURRENT_SLOTS)] / h_unit),
-        bias=np.rint((op.bias + half_step) / accumulators[:, None]).astype(np.int32),
+        kernel=weights.kernel,
+        recurrent_kernel=weights.recurrent_kernel,
+        bias=np.rint((op.bias + half_step[:, None]) / weights.scales).astype(np.int32),
+        output_scales=weights.factors,
     )
+
+
+@dataclass(frozen=True)
+class _Operands:
+    """What the weights are multiplied with: x, and what the recurrence reads of the state.
+
+    Attributes:
+        x_scale: What one count of x is worth.
+        x_shift, h_shift, bits: As in the op's options.
+        scale: What one count of the state is worth as the recurrence reads it.
+        is_int16: Whether activations have 16 bits.
+        fewest_bits: How far `bits` may fall.
+    """
+
+    x_scale: float
+    x_shift: int
+    h_shift: int
+    bits: int
+    scale: float
+    is_int16: bool = False
+    fewest_bits: int = 0
+
+    @classmethod
+    def of_8_bits(cls, op, x_scale, largest, event_bits):
+        bits = event_bits or 8
+        scale = largest / (2 ** (bits - (event_bits is None)) - 1)
+        return cls(x_scale, *_operand_shifts(op, x_scale, scale), bits, scale)
+
+    @classmethod
+    def of_16_bits(cls, op, x_scale, largest, event_bits):
+        """As fine as 15 bits, and then the finer part of the two coarser, to one scale."""
+        bits = min(event_bits or 15, 15)
+        scale = largest / (2 ** (bits - (event_bits is None)) - 1)
+        held = 2 if op.input_threshold is not None else 0
+        fewest = bits if bits < 8 else 9
+        finest = cls(x_scale, held, 15 - bits, bits, scale, True, fewest)
+        x_part, h_part = _shared_parts(op, finest.x_unit, finest.h_unit)
+        shift = round(np.log2(x_part / h_part)) if x_part and h_part else 0
+        return finest._coarser_state(shift) if shift > 0 else replace(finest, x_shift=min(held - shift, 6))
+
+    @property
+    def x_unit(self):
+        """What one count of x is worth as the weights are multiplied with it."""
+        return self.x_scale * 2.0 ** (self.x_shift if self.is_int16 else -self.x_shift)
+
+    @property
+    def h_unit(self):
+        return self.scale / 2**self.h_shift
+
+    @property
+    def largest(self):
+        """The largest of both, in counts, as the kernel takes them to be."""
+        if self.is_int16:
+            return 2**15 >> self.x_shift, 2 ** (self.bits + self.h_shift)
+        return 255 << self.x_shift, 256 << self.h_shift
+
+    def finer(self, op):
+        """Both by one bit; None where the accumulators could not hold the sum."""
+        x_shift, h_shift = self.x_shift + 1, self.h_shift + 1
+        if max(x_shift, h_shift) > _LARGEST_SHIFT or _bound(op, x_shift, h_shift) > _ACCUMULATOR_LIMIT // 2:
+            return None
+        return replace(self, x_shift=x_shift, h_shift=h_shift)
+
+    def coarser(self):
+        """Both by one bit; None where too few would be left."""
+        state = self._coarser_state(1)
+        return None if self.x_shift == _LARGEST_SHIFT or state == self else replace(state, x_shift=self.x_shift + 1)
+
+    def _coarser_state(self, shift):
+        """By so many bits, as far as there are some."""
+        from_shift = min(shift, self.h_shift)
+        bits = max(self.bits - (shift - from_shift), self.fewest_bits)
+        return replace(self, h_shift=self.h_shift - from_shift, bits=bits, scale=self.scale * 2 ** (self.bits - bits))
+
+
+@dataclass(frozen=True, eq=False)
+class _Weights:
+    """The kernels in int8.
+
+    Attributes:
+        kernel, recurrent_kernel: As the op has them.
+        scales: What one count of each output's accumulator is worth, `(slots, units)`.
+        accumulators: What it is worth as the gates take it, of one scale a slot.
+        factors: What brings each output to it in Q16; None where it is there from the start.
+    """
+
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
+    scales: np.ndarray
+    accumulators: np.ndarray
+    factors: np.ndarray | None
+
+    @classmethod
+    def of(cls, op, operands, granularity):
+        scales = _accumulator_scales(op, operands.x_unit, operands.h_unit)
+        if granularity == "gate":
+            accumulators, factors = scales.max(axis=1), None
+            scales = np.broadcast_to(accumulators[:, None], scales.shape)
+        else:
+            # The factors are rounded first, so that the scales are exactly what they say.
+            accumulators = scales.max(axis=1) * 2**16 / (2**15 - 1)
+            factors = np.minimum(np.ceil(scales / accumulators[:, None] * 2**16), 2**15 - 1).astype(np.int16)
+            scales = accumulators[:, None] * factors / 2**16
+        return cls(
+            _to_int8(op.kernel, scales[list(op.KERNEL_SLOTS)] / operands.x_unit),
+            _to_int8(op.recurrent_kernel, scales[list(op.RECURRENT_SLOTS)] / operands.h_unit),
+            scales,
+            accumulators,
+            factors,
+        )
+
+
+def _fits(op, weights, operands):
+    """Whether no accumulator could overflow, as the kernel checks it."""
+    largest = np.abs(op.bias / weights.scales) + 1
+    for kernel, slots, most in (
+        (weights.kernel, op.KERNEL_SLOTS, operands.largest[0]),
+        (weights.recurrent_kernel, op.RECURRENT_SLOTS, operands.largest[1]),
+    ):
+        largest[list(slots)] += np.abs(kernel.astype(np.int64)).sum(axis=0) * most
+    return largest.max() < _ACCUMULATOR_LIMIT
+
+
+def _shared_parts(op, x_unit, h_unit):
+    """The largest products of one count of x, and of the state, with a weight in the gates that they share."""
+    shared = set(op.KERNEL_SLOTS) & set(op.RECURRENT_SLOTS)
+    x_part = x_unit * max(_largest(op.kernel)[g].max() for g, slot in enumerate(op.KERNEL_SLOTS) if slot in shared)
+    h_part = h_unit * max(
+        _largest(op.recurrent_kernel)[g].max() for g, slot in enumerate(op.RECURRENT_SLOTS) if slot in shared
+    )
+    return x_part, h_part
 
 
 def _operand_shifts(op, x_scale, operand_scale):
     """Shifts of x and h that bring both parts of the gates that they share to about one scale."""
-    shared = set(op.KERNEL_SLOTS) & set(op.RECURRENT_SLOTS)
-    x_part = x_scale * max(_largest(op.kernel)[gate] for gate, slot in enumerate(op.KERNEL_SLOTS) if slot in shared)
-    h_part = operand_scale * max(
-        _largest(op.recurrent_kernel)[gate] for gate, slot in enumerate(op.RECURRENT_SLOTS) if slot in shared
-    )
+    x_part, h_part = _shared_parts(op, x_scale, operand_scale)
     if not x_part or not h_part:
         return 0, 0
     shift = int(np.clip(round(np.log2(x_part / h_part)), -_LARGEST_SHIFT, _LARGEST_SHIFT))
@@ -113,22 +274,27 @@ def _operand_shifts(op, x_scale, operand_scale):
 
 
 def _accumulator_scales(op, x_unit, h_unit):
-    """What one count of each slot of accumulators is worth."""
-    scales = np.zeros(len(op.bias))
+    """What one count of each output's accumulator is worth, `(slots, units)`."""
+    scales = np.zeros(op.bias.shape)
     np.maximum.at(scales, list(op.KERNEL_SLOTS), x_unit * _largest(op.kernel) / 127)
     np.maximum.at(scales, list(op.RECURRENT_SLOTS), h_unit * _largest(op.recurrent_kernel) / 127)
     # A bias takes at most a quarter of the accumulator's range; a matrix of zeros gets any scale.
-    return np.maximum(scales, (np.abs(op.bias).max(axis=1) + 1) / 2**29)
+    return np.maximum(scales, (np.abs(op.bias).max(axis=1, keepdims=True) + 1) / 2**29)
 
 
-def _fraction(op, accumulators):
-    """Fractional bits of the candidate's pre-activations: as many as the multipliers hold; below 7 they do not fit."""
+def _fraction(op, accumulators, most):
+    """Fractional bits of tanh's pre-activations: as many as the multipliers hold, up to `most`; below 7 they do not
+    fit."""
     kinds = [*op.ACTIVATIONS]
     largest = {kind: max(a for a, other in zip(accumulators, kinds, strict=True) if other == kind) for kind in kinds}
-    if largest.get("sigmoid", 0) * 2**6 > 0.499:
+    coarsest = max(largest["tanh"], 2 * largest.get("reset", 0))
+    if most == 15:
+        coarsest = max(coarsest, largest.get("sigmoid", 0) / 2)
+    elif largest.get("sigmoid", 0) * 2**6 > 0.499:
         return 0
-    most = int(np.floor(np.log2(0.499 / max(largest["tanh"], 2 * largest.get("reset", 0)))))
-    return min(most, 10 if "reset" in kinds else 7)  # without a reset gate between, tanh is looked up as it is
+    if "reset" not in kinds and most == 10:
+        most = 7  # tanh is looked up as it is
+    return min(int(np.floor(np.log2(0.499 / coarsest))), most)
 
 
 def _of_15_bits(factor):
@@ -138,7 +304,8 @@ def _of_15_bits(factor):
 
 
 def _largest(kernel):
-    return np.abs(kernel).max(axis=(0, 2)).astype(np.float64)
+    """Of the weights of each output, `(gates, units)`."""
+    return np.abs(kernel).max(axis=0).astype(np.float64)
 
 
 def _bound(op, x_shift, h_shift):
@@ -155,4 +322,4 @@ def _from_q15(scale):
 
 
 def _to_int8(kernel, scales):
-    return np.clip(np.rint(kernel / scales[None, :, None]), -127, 127).astype(np.int8)
+    return np.clip(np.rint(kernel / scales), -127, 127).astype(np.int8)

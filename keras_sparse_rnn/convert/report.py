@@ -17,6 +17,8 @@ class LayerReport:
         storage: For the kernel and the recurrent kernel, "blocks" or "dense"; a GRU whose reset comes before the
             product has a third matrix, its candidate's.
         bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of the same type.
+        event_bits: Of what an event is sent as; None in float32 and for a layer that sends no events.
+        output_scales: Whether the weights of each output have a scale of their own.
         event_rate: Share of units that fire a step, of a DeltaGRU whose held state changes, on the representative data;
             None for a layer without events.
         input_rate: Share of inputs that change a step, on the representative data; None where they are not held.
@@ -33,6 +35,8 @@ class LayerReport:
     storage: tuple
     bytes: int
     dense_bytes: int
+    event_bits: int | None
+    output_scales: bool
     event_rate: float | None
     input_rate: float | None
     step_error: float | None = None
@@ -54,6 +58,8 @@ class LayerReport:
             storage=tuple("blocks" if f"{name}_index" in parts else "dense" for name in matrices),
             bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
             dense_bytes=weights * op.kernel.itemsize,
+            event_bits=op.options.operand_bits if op.is_int8 and call.layer.SENDS_EVENTS else None,
+            output_scales=op.output_scales is not None,
             event_rate=call.layer.event_rate(seen.states),
             input_rate=call.layer.input_rate(seen.states),
         )
@@ -64,7 +70,7 @@ class Report:
     """A conversion: printing it gives a table.
 
     Attributes:
-        weights, target: As asked for.
+        weights, target, scales, events: As asked for.
         inspection: An `Inspection` of the file, as `ksr.inspect` gives it: each op and tensor, and totals; its engines
             are not tried.
         layers: A `LayerReport` for each recurrent layer.
@@ -80,6 +86,8 @@ class Report:
 
     weights: str
     target: str
+    scales: str
+    events: str
     inspection: Inspection
     layers: list
     dense: list
@@ -97,14 +105,18 @@ class Report:
 
     def __str__(self):
         state = f", {self.inspection.state_bytes:,} bytes of state" if self.inspection.state_bytes else ""
-        lines = [f"{self.weights} model for {self.target}, {self.file_bytes:,} bytes{state}"]
+        scales = ", a scale for each output" if self.scales == "output" else ""
+        lines = [f"{self.weights} model{scales} for {self.target}, {self.file_bytes:,} bytes{state}"]
         for layer in self.layers:
             events = "" if layer.event_rate is None else f", {layer.event_rate:.1%} events"
+            events += " of 4 bits" if layer.event_bits == 4 else ""
             events += "" if layer.input_rate is None else f", {layer.input_rate:.1%} of the inputs change"
             lines.append(
                 f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros{events}; "
                 f"{' and '.join(layer.storage)} of 1x{layer.block}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
             )
+            if self.events == "int4" and (layer.event_bits or 4) > 4:
+                lines.append(f"    events keep {layer.event_bits} bits: 15 levels do not hold them to within 10 %")
             if layer.step_error is not None:
                 equal = "" if layer.event_agreement is None else f", {layer.event_agreement:.2%} equal events"
                 lines.append(

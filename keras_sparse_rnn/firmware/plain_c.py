@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_sparse_rnn.firmware.c_source import C_TYPES, array, identifier
 from keras_sparse_rnn.firmware.layers import LAYERS, is_stepwise, layer_call
+from keras_sparse_rnn.firmware.sources import formats_of
 from keras_sparse_rnn.runtime.native import NativeOp
 from keras_sparse_rnn.runtime.ops import ALL_OPS, OPS
 
@@ -106,9 +107,9 @@ class PlainC:
         return tuple(C_TYPES[tensor.dtype] for tensor in self.tensors)
 
     @property
-    def has_float32(self):
-        """Whether a kernel for float32 is needed."""
-        return any(self._model.tensors[op.inputs[0]].dtype == np.float32 for op in self._model.operators)
+    def formats(self):
+        """The kernels that it needs besides those for int8."""
+        return formats_of(self._model.tensors[op.inputs[0]].dtype for op in self._model.operators)
 
     @property
     def constant_bytes(self):

@@ -12,7 +12,7 @@ import numpy as np
 from keras_sparse_rnn.firmware import tflm_project
 from keras_sparse_rnn.firmware.c_source import identifier
 from keras_sparse_rnn.firmware.plain_c import PlainC
-from keras_sparse_rnn.firmware.sources import files_of
+from keras_sparse_rnn.firmware.sources import build_header, files_of
 from keras_sparse_rnn.runtime.model import Model
 
 FRAMEWORKS = ("plain-c", *tflm_project.FRAMEWORKS)
@@ -117,7 +117,7 @@ def save_firmware(
 
 def write_plain_c(code, folder):
     """Writes a `PlainC` and the kernel sources that it needs."""
-    sources = {f"ksr/{file}": path for file, path in files_of(code.headers, code.has_float32).items()}
+    sources = {f"ksr/{file}": path for file, path in files_of(code.headers, code.formats).items()}
     _write(folder, _plain_c_files(code), sources)
 
 
@@ -156,16 +156,8 @@ def _plain_c_files(code):
         f"{code.name}.c": code.source,
         "main.c": _PLAIN_MAIN.format(**names),
         "CMakeLists.txt": _PLAIN_CMAKE.format(**names),
-        "ksr/ksr_build.h": build_header(code.has_float32),
+        "ksr/ksr_build.h": build_header(code.formats),
     }
-
-
-def build_header(float32):
-    """`ksr_build.h` of a project: which kernels are built into it."""
-    return (
-        "/* Which kernels this project has; made by keras-sparse-rnn. */\n"
-        f"#ifndef KSR_BUILD_H_\n#define KSR_BUILD_H_\n\n#define KSR_WITH_FLOAT32 {int(float32)}\n\n#endif\n"
-    )
 
 
 def _write(folder, texts, sources):

@@ -4,6 +4,8 @@ import re
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
@@ -21,12 +23,30 @@ def source_folder():
     raise RuntimeError(f"The C sources of keras-sparse-rnn are missing from {package}; install the package again.")
 
 
-def files_of(roots, float32):
+FORMATS = {"f32": "KSR_WITH_FLOAT32", "i16": "KSR_WITH_INT16"}  # of activations, besides int8, by their switches
+
+
+def formats_of(dtypes):
+    """Those of `FORMATS` that tensors of the given dtypes need."""
+    kinds = {np.dtype(dtype).name for dtype in dtypes}
+    return tuple(ending for ending, name in (("f32", "float32"), ("i16", "int16")) if name in kinds)
+
+
+def build_header(formats):
+    """`ksr_build.h` of a project: which kernels are built into it."""
+    switches = "".join(f"#define {switch} {int(ending in formats)}\n" for ending, switch in FORMATS.items())
+    return (
+        "/* Which kernels this project has; made by keras-sparse-rnn. */\n"
+        f"#ifndef KSR_BUILD_H_\n#define KSR_BUILD_H_\n\n{switches}\n#endif\n"
+    )
+
+
+def files_of(roots, formats):
     """The C files `roots` and all that they include or call into, as a dict from file names to paths.
 
     A header `name.h`, `ksr_name.h` or `name_steps.h` brings `name.c` and its bodies for a number format or a processor
     of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c`, `name_x86.c` (for tests on
-    a computer) and, with `float32`, `name_f32.c`.
+    a computer) and `name_f32.c` or `name_i16.c` where `formats` names them.
     """
     folder = source_folder()
     places = {path.name: path for part in ("include", "kernels") for path in sorted((folder / part).rglob("*.[ch]"))}
@@ -37,12 +57,13 @@ def files_of(roots, float32):
             continue
         found[name] = places[name]
         includes = _INCLUDE.findall(found[name].read_text())
-        open_names += [include for include in includes if float32 or not include.endswith("_f32.h")]
+        left_out = tuple(f"_{ending}.h" for ending in FORMATS if ending not in formats)
+        open_names += [include for include in includes if not include.endswith(left_out)]
         if name.endswith(".h"):
             stem = name.removesuffix(".h").removeprefix("ksr_")
             loops = stem.removesuffix("_steps")
             if name == "add_events.h":
                 open_names += ["add_dense_dsp.c", "add_dense_helium.c"]
-            endings = ("_i8", "_dsp", "_helium", "_x86", *(("_f32",) if float32 else ()))
+            endings = ("_i8", "_dsp", "_helium", "_x86", *(f"_{ending}" for ending in formats))
             open_names += [f"{stem}.c", *(f"{loops}{ending}.c" for ending in endings)]
     return dict(sorted(found.items()))

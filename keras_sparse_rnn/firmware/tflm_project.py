@@ -2,7 +2,7 @@
 
 from keras_sparse_rnn.firmware.c_source import C_TYPES
 from keras_sparse_rnn.firmware.plain_c import op_symbol
-from keras_sparse_rnn.firmware.sources import files_of, source_folder
+from keras_sparse_rnn.firmware.sources import build_header, files_of, formats_of, source_folder
 
 FRAMEWORKS = ("tflm-cmake", "arduino", "esp-idf", "zephyr")
 
@@ -55,17 +55,16 @@ def files(model, framework, name):
         **{path.replace("NAME", name): text for path, text in _PROJECTS[framework].items()},
     }
     return {path: _fill(text, values) for path, text in texts.items()} | {
-        f"{source}{'' if framework == 'arduino' else 'ksr/'}ksr_build.h": _build_header(model)
+        f"{source}{'' if framework == 'arduino' else 'ksr/'}ksr_build.h": build_header(_formats(model))
     }
 
 
 def kernel_sources(model, framework):
     """The C sources and the adapter that a model needs, by their paths in the project."""
     headers = [f"{op_symbol(op.name)}.h" for op in model.operators if op.is_custom]
-    float32 = _has_float32(model)
     # An Arduino sketch compiles what lies beside it.
     folder = _SOURCE_FOLDERS[framework] + ("" if framework == "arduino" else "ksr/")
-    found = {f"{folder}{name}": path for name, path in files_of([*headers, "status.c"], float32).items()}
+    found = {f"{folder}{name}": path for name, path in files_of([*headers, "status.c"], _formats(model)).items()}
     adapter = source_folder() / "adapters" / "tflm"
     extension = "cpp" if framework == "arduino" else "cc"
     return found | {
@@ -92,14 +91,8 @@ def _count(shape):
     return size
 
 
-def _has_float32(model):
-    return any(model.tensors[op.inputs[0]].dtype.kind == "f" for op in model.operators if op.is_custom)
-
-
-def _build_header(model):
-    from keras_sparse_rnn.firmware.project import build_header
-
-    return build_header(_has_float32(model))
+def _formats(model):
+    return formats_of(model.tensors[op.inputs[0]].dtype for op in model.operators if op.is_custom)
 
 
 def _resolver_name(op):

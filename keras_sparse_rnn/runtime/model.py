@@ -96,9 +96,9 @@ class Model:
         operators: Its ops in the order of execution, a tuple of `Operator`.
         inputs, outputs: Tuples of `TensorInfo`.
         input_indices, output_indices: Their numbers in `tensors`.
-        metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "target", "stateful",
-            "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and "labels"; `{}` for
-            other files.
+        metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "scales", "events",
+            "target", "stateful", "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and
+            "labels"; `{}` for other files.
 
     Raises:
         ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph).

@@ -43,11 +43,12 @@ class RandomOp:
         return writer.finish({"x": x}, {"y": y})
 
 
-def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None):
+def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bits=8):
     """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated.
 
     Args:
         seed, dtype, kind: Each of them gives another op.
+        activation_bits: Of integer ops, 8 or 16.
         holds: Whether it holds its inputs, and a GRU perhaps its state; None: perhaps.
     """
     rng = np.random.default_rng(seed)
@@ -75,10 +76,25 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None):
     holding = np.random.default_rng([seed, 1])  # its own, so that it changes nothing else
     if holding.random() < 0.4 if holds is None else holds:
         op = replace(op, **_thresholds_of_holds(holding, op))
+    op = _with_narrow_numbers(np.random.default_rng([seed, 2]), op)
+    if activation_bits == 16:
+        op, x = _of_16_bits(np.random.default_rng([seed, 3]), op, x)
     label = f"{kind.NAME}, seed {seed}: {op.options}, {inputs} inputs, {steps} steps, {activity}, "
-    label += f"holds {op.input_threshold is not None}, "
+    label += f"holds {op.input_threshold is not None}, output scales {op.output_scales is not None}, "
     label += f"density {density:.2f}, sparse={sparse}"
     return RandomOp(op, op.constants(sparse), x, label, activity)
+
+
+def _with_narrow_numbers(rng, op):
+    """Perhaps scales of its outputs, and events of few bits."""
+    if not op.is_int8:
+        return op
+    if rng.random() < 0.4:
+        scales = rng.integers(0, 2**15, (4, op.options.units)).astype(np.int16)
+        op = replace(op, output_scales=scales)
+    if op.NAME == "KsrEventGru" and rng.random() < 0.3:
+        op = replace(op, options=replace(op.options, operand_bits=int(rng.integers(2, 8))))
+    return op
 
 
 def _thresholds_of_holds(rng, op):
@@ -92,6 +108,32 @@ def _thresholds_of_holds(rng, op):
         drawn[name] = np.rint(share * most).astype(dtype) if op.is_int8 else (share * largest).astype(np.float32)
         drawn[name][rng.random(size) < 0.1] = most
     return drawn
+
+
+def _of_16_bits(rng, op, x):
+    """With int16 activations: the same weights, finer accumulators."""
+    o = op.options
+    operand_bits = int(rng.choice([15, rng.integers(2, 16)]))
+    options = replace(
+        o,
+        activation_bits=16,
+        x_zero_point=0,
+        output_zero_point=0,
+        x_shift=int(rng.integers(0 if op.input_threshold is None else 2, 8)),
+        operand_bits=operand_bits,
+        h_shift=int(rng.integers(16 - operand_bits)),
+        fraction=int(rng.integers(7, 16)),
+        operand_shift=int(rng.integers(14, 16)) + 15 - operand_bits,
+        output_shift=int(rng.integers(14, 17)),
+        # Finer accumulators, finer indices.
+        multipliers=tuple(_multiplier(m * 2.0 ** rng.integers(-3, 3)) for m in o.multipliers),
+    )
+    op = replace(op, options=options)
+    if op.input_threshold is not None:
+        op = replace(op, input_threshold=op.input_threshold.astype(np.uint16) * np.uint16(rng.integers(1, 257)))
+    silent = (x == o.x_zero_point).all()
+    x = rng.integers(-(2**15), 2**15, x.shape).astype(np.int16)
+    return op, np.zeros_like(x) if silent else x
 
 
 OWN_OPTIONS = {

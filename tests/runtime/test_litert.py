@@ -28,10 +28,10 @@ def _sequence(seed=0):
 
 
 @by_kind
-@pytest.mark.parametrize("first", range(0, 200, 50))
-def test_int8_equals_the_reference_bit_for_bit(kind, first):
+@pytest.mark.parametrize(("bits", "first"), [*((8, first) for first in range(0, 200, 50)), (16, 0)])
+def test_integers_equal_the_reference_bit_for_bit(kind, bits, first):
     for seed in range(first, first + 50):
-        op = random_op(seed, kind=kind)
+        op = random_op(seed, kind=kind, activation_bits=bits)
         model = op.to_model()
         ours, reference = (runtime.load(model, engine).invoke([op.x[None]]) for engine in ("litert", "reference"))
         np.testing.assert_array_equal(ours, reference, err_msg=op.label)

@@ -11,6 +11,7 @@ from keras_sparse_rnn.runtime.native import NativeOp, load_library
 from keras_sparse_rnn.runtime.ops.gates import SIGMOID_TABLE, TANH_TABLE
 
 by_kind = pytest.mark.parametrize("kind", KINDS)
+by_bits = pytest.mark.parametrize("bits", [8, 16])
 
 
 def _native(op, states=()):
@@ -19,18 +20,20 @@ def _native(op, states=()):
 
 
 @by_kind
+@by_bits
 @pytest.mark.parametrize("first", range(0, 400, 100))
-def test_int8_equals_the_reference_bit_for_bit(kind, first):
+def test_integers_equal_the_reference_bit_for_bit(kind, bits, first):
     for seed in range(first, first + 100):
-        op = random_op(seed, kind=kind)
+        op = random_op(seed, kind=kind, activation_bits=bits)
         np.testing.assert_array_equal(_native(op), op.expected(), err_msg=op.label)
 
 
 @by_kind
-def test_states_equal_the_reference_bit_for_bit(kind):
+@by_bits
+def test_states_equal_the_reference_bit_for_bit(kind, bits):
     """From states at the ends of their ranges, where an overflow would show."""
     for seed in range(100):
-        op = random_op(seed, kind=kind)
+        op = random_op(seed, kind=kind, activation_bits=bits)
         rng = np.random.default_rng(seed)
         tensors = op.op.states()
         ends = [[np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max] for tensor in tensors]
@@ -54,6 +57,15 @@ def test_random_event_models_cover_silence_and_full_activity():
 
 
 @by_kind
+def test_random_models_of_int16_cover_the_range_of_the_output(kind):
+    outputs = np.concatenate(
+        [random_op(seed, kind=kind, activation_bits=16).expected().reshape(-1) for seed in range(100)]
+    )
+    assert outputs.dtype == np.int16 and outputs.max() > 2**14 and (outputs.min() < -(2**14) or kind == "KsrEventGru")
+    assert len(np.unique(outputs)) > 2000
+
+
+@by_kind
 def test_random_models_cover_the_range_of_the_output(kind):
     outputs = np.concatenate([random_op(seed, kind=kind).expected().reshape(-1) for seed in range(100)])
     assert len(np.unique(outputs)) > 230 and np.mean(np.abs(outputs.astype(int)) < 127) > 0.5
@@ -71,9 +83,10 @@ def test_float32_agrees_with_the_reference_at_each_step(kind):
 
 
 @by_kind
-def test_engines_agree_on_whole_models(kind):
+@by_bits
+def test_engines_agree_on_whole_models(kind, bits):
     for seed in range(20):
-        op = random_op(seed, kind=kind)
+        op = random_op(seed, kind=kind, activation_bits=bits)
         model = op.to_model()
         outputs = [runtime.load(model, engine).invoke([op.x[None]])[0] for engine in ("native", "reference")]
         np.testing.assert_array_equal(*outputs, err_msg=op.label)

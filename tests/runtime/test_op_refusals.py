@@ -9,12 +9,13 @@ from random_models import KINDS, random_op
 from keras_sparse_rnn.runtime.native import NativeOp
 
 by_kind = pytest.mark.parametrize("kind", KINDS)
+by_bits = pytest.mark.parametrize("bits", [8, 16])
 SEED = 9
 
 
-def sparse_op(kind, holds=False, **options):
+def sparse_op(kind, holds=False, bits=8, **options):
     """An op with every matrix in blocks and more than one block a row."""
-    op = random_op(SEED, kind=kind, holds=holds)
+    op = random_op(SEED, kind=kind, holds=holds, activation_bits=bits)
     recurrent = replace(op.op, options=replace(op.op.options, **options))
     return replace(op, op=recurrent, constants=recurrent.constants(sparse=True))
 
@@ -27,7 +28,7 @@ def refuse(op, message, *, options=None, x=None, constants=None, output_shape=No
             op.op.options.to_bytes() if options is None else options,
             inputs,
             op.output_shape if output_shape is None else output_shape,
-            np.int8,
+            op.x.dtype,
         )
 
 
@@ -65,10 +66,13 @@ EVERY_KIND = [
     {"multipliers": (0, 0, -1, 0)},
     {"operand_multiplier": 2**15},
     {"output_shift": 0},
+    {"activation_bits": 16},
+    {"operand_bits": 1},
+    {"operand_bits": 9},
 ]
 OPTIONS = [(kind, change) for kind in KINDS for change in EVERY_KIND]
 OPTIONS += [("KsrEventGru", {"readout": 3}), ("KsrEventGru", {"reset": 2}), ("KsrEventGru", {"trace_rate": -1})]
-OPTIONS += [("KsrGru", {"reset_after": 2}), ("KsrLstm", {"cell_bits": 8})]
+OPTIONS += [("KsrGru", {"reset_after": 2}), ("KsrLstm", {"cell_bits": 8}), ("KsrLstm", {"operand_bits": 4})]
 
 
 @pytest.mark.parametrize(("kind", "change"), OPTIONS, ids=str)
@@ -77,12 +81,69 @@ def test_options(kind, change):
     refuse(op, "custom options", options=replace(op.op.options, **change).to_bytes())
 
 
+INT16 = [
+    {"activation_bits": 8},
+    {"x_zero_point": 1},
+    {"output_zero_point": 1},
+    {"x_shift": 8},
+    {"fraction": 16},
+    {"operand_bits": 16},
+    {"operand_bits": 15, "h_shift": 1},
+    {"operand_bits": 1},
+]
+
+
+@by_kind
+@pytest.mark.parametrize("change", INT16, ids=str)
+def test_options_of_int16_activations(kind, change):
+    op = sparse_op(kind, bits=16)
+    refuse(op, "custom options", options=replace(op.op.options, **change).to_bytes())
+
+
+@by_kind
+def test_held_inputs_of_int16_are_shifted(kind):
+    """So that a change fits into 16 bits too."""
+    op = sparse_op(kind, holds=True, bits=16)
+    refuse(op, "custom options", options=replace(op.op.options, x_shift=1).to_bytes())
+    refuse(op, "hold", constants=changed(op, "input_threshold", lambda threshold: threshold.astype(np.uint8)))
+
+
+@by_kind
+@by_bits
+def test_accumulators_that_could_overflow(kind, bits):
+    """Judged by the weights of each output: beside what these can add, there is room for a bias up to that."""
+    op = sparse_op(kind, bits=bits)
+    o, ours = op.op.options, op.op
+    x = 255 << o.x_shift if bits == 8 else 2**15 >> o.x_shift
+    h = 256 << o.h_shift if bits == 8 else 1 << o.operand_bits + o.h_shift
+    from_x = np.abs(ours.kernel[:, 0, 0].astype(int)).sum() * x
+    from_h = np.abs(ours.recurrent_kernel[:, 0, 0].astype(int)).sum() * h
+    room = 2**31 - 1 - int(from_x + from_h)
+    for bias in (room, -room):
+        inputs = [op.x[None], *changed(op, "bias", assigned(0, bias))]
+        NativeOp(kind, o.to_bytes(), inputs, op.output_shape, op.x.dtype)
+    for bias in (room + 1, -room - 1):
+        refuse(op, "bias", constants=changed(op, "bias", assigned(0, bias)))
+
+
 @by_kind
 def test_options_of_another_size_or_version(kind):
     op = sparse_op(kind)
     options = op.op.options.to_bytes()
     refuse(op, "custom options", options=options[:-4])
-    refuse(op, "custom options", options=b"\2" + options[1:])
+    for version in (1, 3):
+        refuse(op, "custom options: of another version", options=bytes([version]) + options[1:])
+    with pytest.raises(ValueError, match="version 2; given: 1. Convert"):
+        op.op.options.from_bytes(b"\1" + options[1:])
+
+
+@by_kind
+def test_output_scales(kind):
+    op = sparse_op(kind)
+    scales = np.ones((4, op.op.options.units), np.int16)
+    op = replace(op, constants=replace(op.op, output_scales=scales).constants(sparse=True))
+    refuse(op, "multiplier", constants=changed(op, "output_scales", lambda scales: scales[:-1]))
+    refuse(op, "multiplier", constants=changed(op, "output_scales", lambda scales: scales.astype(np.uint16)))
 
 
 @by_kind
@@ -90,7 +151,8 @@ def test_shapes_and_types(kind):
     op = sparse_op(kind)
     refuse(op, "x:", x=op.x)
     refuse(op, "output:", output_shape=(1, op.op.options.units + 1))
-    refuse(op, "tensor type", x=op.x[None].astype(np.int16))
+    refuse(op, "tensor type", x=op.x[None].astype(np.int32))
+    refuse(op, "tensor type", x=op.x[None].astype(np.int16))  # to an output of int8
     refuse(op, "inputs:", constants=op.constants[:6])
     refuse(op, "inputs:", constants=[*op.constants, *[None] * 6])
     refuse(op, "bias", constants=changed(op, "bias", lambda bias: bias[:-1]))

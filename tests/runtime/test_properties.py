@@ -36,9 +36,9 @@ def test_matrices_survive_encoding(sources, units, slots, block, density, sparse
 
 
 @few
-@given(seed=seeds, kind=st.sampled_from(KINDS))
-def test_all_engines_agree(seed, kind):
-    op = random_op(seed, kind=kind)
+@given(seed=seeds, kind=st.sampled_from(KINDS), bits=st.sampled_from([8, 16]))
+def test_all_engines_agree(seed, kind, bits):
+    op = random_op(seed, kind=kind, activation_bits=bits)
     model = op.to_model()
     for name in ("native", "reference", "litert"):
         (output,) = runtime.load(model, name).invoke([op.x[None]])
@@ -46,17 +46,23 @@ def test_all_engines_agree(seed, kind):
 
 
 @few
-@given(seed=seeds, kind=st.sampled_from(KINDS), cut=st.integers(1, 8), engine=st.sampled_from(["native", "litert"]))
-def test_a_stream_in_chunks_is_the_whole(seed, kind, cut, engine):
+@given(
+    seed=seeds,
+    kind=st.sampled_from(KINDS),
+    bits=st.sampled_from([8, 16]),
+    cut=st.integers(1, 8),
+    engine=st.sampled_from(["native", "litert"]),
+)
+def test_a_stream_in_chunks_is_the_whole(seed, kind, bits, cut, engine):
     """Sequences cut into chunks of any length, the last one padded."""
-    op = random_op(seed, kind=kind)
+    op = random_op(seed, kind=kind, activation_bits=bits)
     ours = replace(op.op, options=replace(op.op.options, go_backwards=0, return_sequences=1))
     writer, units, steps = ModelWriter(), ours.options.units, len(op.x)
-    x = writer.add_tensor("x", (1, cut, op.x.shape[1]), np.int8, scale=(1 / 64, ours.options.x_zero_point))
-    y = writer.add_tensor("y", (1, cut, units), np.int8, scale=(1 / 128, ours.options.output_zero_point))
+    x = writer.add_tensor("x", (1, cut, op.x.shape[1]), op.x.dtype, scale=(1 / 64, ours.options.x_zero_point))
+    y = writer.add_tensor("y", (1, cut, units), op.x.dtype, scale=(1 / 128, ours.options.output_zero_point))
     writer.add_recurrent("op", ours, ours.constants(), x, y, stateful=True)
     loaded = runtime.load(writer.finish({"x": x}, {"y": y}), engine)
-    padded = np.concatenate([op.x, np.zeros((-steps % cut, op.x.shape[1]), np.int8)])
+    padded = np.concatenate([op.x, np.zeros((-steps % cut, op.x.shape[1]), op.x.dtype)])
     for _ in range(2):
         chunks = [loaded.invoke([padded[None, t : t + cut]])[0][0] for t in range(0, len(padded), cut)]
         np.testing.assert_array_equal(np.concatenate(chunks)[:steps], ours(op.x), op.label)

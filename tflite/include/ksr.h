@@ -19,7 +19,8 @@ extern "C" {
 /* Each status names the argument that is at fault. */
 #define KSR_STATUS_LIST(X)                                                                  \
   X(KSR_OK, "ok")                                                                           \
-  X(KSR_BAD_OPTIONS, "custom options: wrong size, version or value")                        \
+  X(KSR_BAD_OPTIONS, "custom options: wrong size or value")                        \
+  X(KSR_OTHER_VERSION, "custom options: of another version of the format; convert the Keras model again")       \
   X(KSR_BAD_INPUT_COUNT, "inputs: wrong number of tensors")                                 \
   X(KSR_BAD_OUTPUT_COUNT, "outputs: wrong number of tensors")                               \
   X(KSR_BAD_TYPE, "tensor type: float32 throughout (unless left out of the build), or int8 with its int16 and int32 parts") \
@@ -76,7 +77,7 @@ typedef struct ksr_op {
   void (*invoke)(const ksr_node *node, void *data, void *scratch);
 } ksr_op;
 
-#define KSR_MAX_INPUTS 17
+#define KSR_MAX_INPUTS 18
 #define KSR_MAX_OUTPUTS 1
 
 /* All ops of the library; the list ends with a NULL. */

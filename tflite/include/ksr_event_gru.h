@@ -5,9 +5,9 @@
  *
  * Slots: z, r, and the candidate's input part and recurrent part. Tensors and integers as in ksr_recurrent.h, and
  *
- *   9 threshold          int16 (U), Q15                       float32
- *   10 y                 int8, zero point -128                float32     what was sent
- *   11 c, 12 trace       int16, Q15                           float32     the trace with the readout "trace" only
+ *   10 threshold          int16 (U), Q15                       float32
+ *   11 y                 int8, zero point -128                float32     what was sent
+ *   12 c, 13 trace       int16, Q15                           float32     the trace with the readout "trace" only
  *   then held x, sums    as in ksr_recurrent.h
  *
  * An event is sent as uint8, c~ * operand scale. */

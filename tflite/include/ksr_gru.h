@@ -5,10 +5,10 @@
  *
  * Slots: z, r, and the candidate's input part and recurrent part. Tensors and integers as in ksr_recurrent.h, and
  *
- *   9-11 candidate kernel    like the others    R_h, reset before only, when the recurrent kernel has z and r alone
- *   12 hidden threshold      uint16 (U), Q15    float32     absent: h is not held
- *   13 h                     int16, Q15         float32
- *   14 held h                int16, Q15         float32     with a hidden threshold
+ *   10-12 candidate kernel    like the others    R_h, reset before only, when the recurrent kernel has z and r alone
+ *   13 hidden threshold      uint16 (U), Q15    float32     absent: h is not held
+ *   14 h                     int16, Q15         float32
+ *   15 held h                int16, Q15         float32     with a hidden threshold
  *   then held x, sums        as in ksr_recurrent.h
  *
  * The recurrence reads h as int8, h * operand scale; reset before, r * h' likewise.

@@ -5,9 +5,9 @@
  *
  * Slots: i, f, c, o. Tensors and integers as in ksr_recurrent.h, and
  *
- *   9 h                  int8, zero point 0                       float32
- *   10 c                 int16, Q(15 - cell_bits), saturating     float32
- *   11 held x, 12 sums   as in ksr_recurrent.h
+ *   10 h                 int8, zero point 0                       float32
+ *   11 c                 int16, Q(15 - cell_bits), saturating     float32
+ *   12 held x, 13 sums   as in ksr_recurrent.h
  *
  * The recurrence reads h as int8, h * operand scale. */
 #ifndef KSR_LSTM_H_

@@ -40,6 +40,9 @@ int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int
  * accumulation. */
 int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count);
 
+/* sums[i] += |weight| for every weight of column `first` + i, i below `count`. */
+void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums);
+
 /* A source that is not zero: what it is worth to all that it feeds. */
 typedef struct ksr_event {
   uint16_t source;

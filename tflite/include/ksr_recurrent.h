@@ -1,12 +1,13 @@
 /* What the recurrent ops have in common: over whole sequences, a batch of B, or a chunk of them.
  *
  * Inputs                 int8 model           float32 model
- *   0 x                  int8 (B, T, I)       float32
+ *   0 x                  int8 (B, T, I)       float32       int16 too, see below
  *   1-3 kernel           int8 values, uint8 index, uint16 or uint32 rows (ksr_matrix.h); values float32
  *   4-6 recurrent kernel likewise
  *   7 bias               int32 (4 * stride)   float32     what the accumulators start from, slot by slot
  *   8 input threshold    uint8 (I)            float32     absent: x is not held
- *   9-  what each op has besides, and last its states: variable tensors, or absent and then zero at each start
+ *   9 output scales      int16 (4 * stride)   absent      absent: 1
+ *   10- what each op has besides, and last its states: variable tensors, or absent and then zero at each start
  *       last of all, where x is held: held x, int8 (B, I) with the zero point of x, and sums, int32 (B, 4 * stride); float32
  * Output                 int8 (B, T, U) or (B, U)   float32
  *
@@ -19,10 +20,16 @@
  * states are to be cleared together, and are not to be written otherwise. An int8 model compares counts of x.
  *
  * Integers. A source's value is its distance from its zero point, shifted left by its operand shift, so that x and h
- * can add into the same accumulators. The high word of an accumulator's product with its slot's multiplier is an index
+ * can add into the same accumulators. Where outputs have scales, each accumulator is multiplied by its own, in Q16, once
+ * a step, so that all of a slot have one scale; where not, they have it from the start. The high word of an accumulator's product with its slot's multiplier is an index
  * into the slot's table (ksr_tables.h: Q6 for sigmoid, Q7 for tanh); in a GRU's candidate, where the reset gate comes
  * between, it is in Q(fraction) in the slot of x and in Q(fraction + 1) in the slot of y. States are int16; what the
- * recurrence reads of them is int8. */
+ * recurrence reads of them is int8.
+ *
+ * int16 activations (with int8 weights): x, the output, held x and the other states that are int8 otherwise are int16,
+ * all with zero point 0, and the input threshold is uint16. x is shifted to the right by its operand shift, rounded to
+ * nearest, where it is held by 2 bits at least; what the recurrence reads has operand_bits, also where a state holds it.
+ * Tables are interpolated: an index has fraction - 7 more bits. */
 #ifndef KSR_RECURRENT_H_
 #define KSR_RECURRENT_H_
 
@@ -32,7 +39,7 @@
 extern "C" {
 #endif
 
-enum { KSR_OPTIONS_VERSION = 1 };
+enum { KSR_OPTIONS_VERSION = 2 };
 
 /* (value * multiplier + 2^(shift - 1)) >> shift, multiplier below 2^15, shift 1 to 30. */
 typedef struct ksr_rescaling {
@@ -53,12 +60,14 @@ typedef struct ksr_recurrent_options {
   /* int8 models only, 0 in float32 models */
   int32_t x_zero_point;
   int32_t x_shift; /* operand shifts, 0 to 7 */
-  int32_t h_shift;
-  int32_t fraction;        /* of a GRU's candidate, 7 to 10 bits */
+  int32_t h_shift; /* with int16 activations operand_bits + h_shift is at most 15 */
+  int32_t fraction;        /* of a GRU's candidate, 7 to 10 bits; with int16 activations of every tanh, 7 to 15 bits */
   int32_t multiplier[4];   /* of each slot: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
   ksr_rescaling operand;   /* from Q15 to what the recurrence reads */
   ksr_rescaling output;    /* from Q15 to the output tensor */
   int32_t output_zero_point;
+  int32_t activation_bits; /* 8 or 16: of x and of the output */
+  int32_t operand_bits;    /* 8, of events 2 to 8, with int16 activations 2 to 15: what the recurrence reads is saturated to them */
 } ksr_recurrent_options;
 
 #ifdef __cplusplus

@@ -2,8 +2,8 @@
  *
  * Slots: 0 alone. Tensors and integers as in ksr_recurrent.h, and
  *
- *   9 h                  int8, zero point 0      float32
- *   10 held x, 11 sums   as in ksr_recurrent.h
+ *   10 h                 int8, zero point 0      float32
+ *   11 held x, 12 sums   as in ksr_recurrent.h
  *
  * The recurrence reads h as int8, h * operand scale. */
 #ifndef KSR_SIMPLE_RNN_H_

@@ -24,6 +24,7 @@ static ksr_status read_node(const ksr_node *node, ksr_event_gru_node *gru) {
   const ksr_tensor *threshold = &node->inputs[THRESHOLD];
   if (!ksr_is_vector(threshold, r->is_int8 ? KSR_INT16 : KSR_FLOAT32, r->options.units)) return KSR_BAD_THRESHOLD;
   gru->threshold = threshold->data;
+  r->sends_events = 1;
   const int32_t held = held_states(gru);
   if (!ksr_recurrent_has_state(r, node, STATE_Y, KSR_INT8) || !ksr_recurrent_has_state(r, node, STATE_C, KSR_INT16) ||
       (held > STATE_TRACE && !ksr_recurrent_has_state(r, node, STATE_TRACE, KSR_INT16))) {
@@ -49,6 +50,9 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   }
   gru->gates = ksr_gates_of(&gru->recurrent.options);
   *scratch_size = ksr_event_gru_scratch_i8(gru);
+#if KSR_WITH_INT16
+  if (gru->recurrent.is_int16) *scratch_size = ksr_event_gru_scratch_i16(gru);
+#endif
   return KSR_OK;
 }
 
@@ -60,7 +64,10 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
     gru->y = ksr_state_of(node, sample, STATE_Y);
     gru->c = ksr_state_of(node, sample, STATE_C);
     gru->trace = has_trace ? ksr_state_of(node, sample, STATE_TRACE) : 0;
-    if (gru->recurrent.is_int8) ksr_event_gru_run_i8(gru, scratch);
+#if KSR_WITH_INT16
+    if (gru->recurrent.is_int16) ksr_event_gru_run_i16(gru, scratch);
+#endif
+    if (gru->recurrent.is_int8 && !gru->recurrent.is_int16) ksr_event_gru_run_i8(gru, scratch);
 #if KSR_WITH_FLOAT32
     if (!gru->recurrent.is_int8) ksr_event_gru_run_f32(gru, scratch);
 #endif

@@ -72,11 +72,23 @@ static void read_trace(const ksr_event_gru_node *gru, const ksr_gates *gates, co
   }
 }
 
+/* What was sent as 8 bits has fewer. */
+static void saturate(const ksr_recurrent_options *o, ksr_event *event, const ksr_event *end, int8_t *y) {
+  const int32_t most = (1 << o->operand_bits) - 1;
+  for (; event < end; ++event) {
+    const int32_t sent = event->value >> o->h_shift;
+    if (sent <= most) continue;
+    event->value = (int16_t)(most * (1 << o->h_shift));
+    if (y) y[event->source] = (int8_t)(most - 128);
+  }
+}
+
 /* One step from the accumulators: states, events, and what is read out and kept, where `output` and `y` are not NULL. */
 static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, int8_t *y) {
   const ksr_event_gru_options *o = &gru->options;
   const ksr_gates *gates = &gru->gates;
   const int32_t units = o->recurrent.units;
+  ksr_recurrent_scale_outputs(&gru->recurrent, 0, KSR_SLOTS, b->acc);
   ksr_gru_units_i8(gates, b->acc, gru->recurrent.stride, b->c, units);
   const ksr_event *end = ksr_events_of(b->c, gru->threshold, units, o->reset, b->events);
   b->event_count = (int32_t)(end - b->events);
@@ -92,6 +104,7 @@ static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, in
   if (output) ksr_fill_i8(output, ksr_output_i8(gates, 0), units);
   if (y) ksr_fill_i8(y, -128, units);
   ksr_events_send(b->events, end, gates, o->recurrent.h_shift, output, y);
+  if (o->recurrent.operand_bits < 8) saturate(&o->recurrent, b->events, end, y);
 }
 
 void ksr_event_gru_run_i8(const ksr_event_gru_node *gru, void *scratch) {

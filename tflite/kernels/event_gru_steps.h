@@ -15,8 +15,10 @@ typedef struct ksr_event_gru_node {
 } ksr_event_gru_node;
 
 uint32_t ksr_event_gru_scratch_i8(const ksr_event_gru_node *gru);
+uint32_t ksr_event_gru_scratch_i16(const ksr_event_gru_node *gru);
 uint32_t ksr_event_gru_scratch_f32(const ksr_event_gru_node *gru);
 void ksr_event_gru_run_i8(const ksr_event_gru_node *gru, void *scratch);
+void ksr_event_gru_run_i16(const ksr_event_gru_node *gru, void *scratch);
 void ksr_event_gru_run_f32(const ksr_event_gru_node *gru, void *scratch);
 
 #endif /* KSR_EVENT_GRU_STEPS_H_ */

@@ -60,6 +60,9 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   if (!gru->options.reset_after && !ksr_matrix_check(&gru->candidate_kernel, node->inputs[CANDIDATE_KERNEL].dims[0])) {
     return KSR_BAD_CANDIDATE_KERNEL;
   }
+  if (!gru->options.reset_after && !ksr_recurrent_candidate_fits(&gru->recurrent, &gru->candidate_kernel)) {
+    return KSR_BAD_BIAS;
+  }
   if (gru->recurrent.is_int8) gru->gates = ksr_gates_of(&gru->recurrent.options);
   /* The states too, in case they have no tensors. */
   const uint32_t size = (uint32_t)(gru->recurrent.is_int8 ? sizeof(int16_t) : sizeof(float));
@@ -75,7 +78,10 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
     ksr_recurrent_begin(&gru->recurrent, node, sample, STATE_HELD_H + holds_h, scratch);
     gru->h = ksr_state_of(node, sample, STATE_H);
     gru->held_h = holds_h ? ksr_state_of(node, sample, STATE_HELD_H) : 0;
-    if (gru->recurrent.is_int8) ksr_gru_run_i8(gru, scratch);
+#if KSR_WITH_INT16
+    if (gru->recurrent.is_int16) ksr_gru_run_i16(gru, scratch);
+#endif
+    if (gru->recurrent.is_int8 && !gru->recurrent.is_int16) ksr_gru_run_i8(gru, scratch);
 #if KSR_WITH_FLOAT32
     if (!gru->recurrent.is_int8) ksr_gru_run_f32(gru, scratch);
 #endif

@@ -47,6 +47,7 @@ static void add_reset_state(const ksr_gru_node *gru, const ksr_gates *gates, con
     const int32_t operand = ksr_operand_i8(gates, (ksr_sigmoid_i8(gates, 1, r_acc[j]) * h[j] + (1 << 14)) >> 15);
     if (operand) ksr_matrix_add_i8(&gru->candidate_kernel, j, operand * (1 << o->h_shift), y_acc);
   }
+  ksr_recurrent_scale_outputs(&gru->recurrent, 3, 1, acc);
 }
 
 static void update(const ksr_gru_node *gru, const ksr_gates *gates, const int32_t *acc, int16_t *h) {
@@ -79,6 +80,7 @@ void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch) {
     if (gru->hidden_threshold) send_state_changes(gru, gates, h, held);
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
     if (!gru->hidden_threshold) add_state(gru, gates, h, acc);
+    ksr_recurrent_scale_outputs(r, 0, 3 + gru->options.reset_after, acc);
     if (!gru->options.reset_after) add_reset_state(gru, gates, h, acc);
     update(gru, gates, acc, h);
     int8_t *output = ksr_recurrent_output(r, step);

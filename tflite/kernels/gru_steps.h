@@ -16,6 +16,7 @@ typedef struct ksr_gru_node {
 } ksr_gru_node;
 
 void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch);
+void ksr_gru_run_i16(const ksr_gru_node *gru, void *scratch);
 void ksr_gru_run_f32(const ksr_gru_node *gru, void *scratch);
 
 #endif /* KSR_GRU_STEPS_H_ */

@@ -26,7 +26,8 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   if (status != KSR_OK) return status;
   if (lstm->recurrent.is_int8) lstm->gates = ksr_gates_of(&lstm->recurrent.options);
   /* The states too, in case they have no tensors. */
-  const uint32_t states = lstm->recurrent.is_int8 ? sizeof(int16_t) + sizeof(int8_t) : 2 * sizeof(float);
+  const uint32_t h_size = lstm->recurrent.is_int16 ? sizeof(int16_t) : sizeof(int8_t);
+  const uint32_t states = lstm->recurrent.is_int8 ? (uint32_t)sizeof(int16_t) + h_size : 2 * (uint32_t)sizeof(float);
   *scratch_size = ksr_recurrent_scratch(&lstm->recurrent) + states * (uint32_t)lstm->recurrent.options.units;
   return KSR_OK;
 }
@@ -37,7 +38,10 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
     ksr_recurrent_begin(&lstm->recurrent, node, sample, STATE_HELD_X, scratch);
     lstm->h = ksr_state_of(node, sample, STATE_H);
     lstm->c = ksr_state_of(node, sample, STATE_C);
-    if (lstm->recurrent.is_int8) ksr_lstm_run_i8(lstm, scratch);
+#if KSR_WITH_INT16
+    if (lstm->recurrent.is_int16) ksr_lstm_run_i16(lstm, scratch);
+#endif
+    if (lstm->recurrent.is_int8 && !lstm->recurrent.is_int16) ksr_lstm_run_i8(lstm, scratch);
 #if KSR_WITH_FLOAT32
     if (!lstm->recurrent.is_int8) ksr_lstm_run_f32(lstm, scratch);
 #endif

@@ -36,6 +36,7 @@ void ksr_lstm_run_i8(const ksr_lstm_node *lstm, void *scratch) {
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
     ksr_recurrent_add_i8(r, h, acc);
+    ksr_recurrent_scale_outputs(r, 0, KSR_SLOTS, acc);
     update(lstm, acc, h, c, ksr_recurrent_output(r, step));
   }
 }

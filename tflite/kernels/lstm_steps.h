@@ -14,6 +14,7 @@ typedef struct ksr_lstm_node {
 } ksr_lstm_node;
 
 void ksr_lstm_run_i8(const ksr_lstm_node *lstm, void *scratch);
+void ksr_lstm_run_i16(const ksr_lstm_node *lstm, void *scratch);
 void ksr_lstm_run_f32(const ksr_lstm_node *lstm, void *scratch);
 
 #endif /* KSR_LSTM_STEPS_H_ */

@@ -49,6 +49,35 @@ int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count) {
   return 1;
 }
 
+static void add_magnitudes(const int8_t *values, int32_t column, int32_t width, int32_t first, int32_t count,
+                           uint32_t *sums) {
+  for (int32_t i = 0; i < width; ++i) {
+    const int32_t at = column + i - first;
+    if (at >= 0 && at < count) sums[at] += (uint32_t)(values[i] < 0 ? -values[i] : values[i]);
+  }
+}
+
+void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
+  const int8_t *values = matrix->values;
+  const int32_t stride = matrix->stride, block = matrix->block;
+  for (int32_t j = 0; j < matrix->sources; ++j) {
+    if (!matrix->index) {
+      for (int32_t gate = 0; gate < matrix->slots.gates; ++gate, values += stride) {
+        const int32_t slot = gate == matrix->slots.gates - 1 ? matrix->slots.last : gate;
+        if (slot * stride < first + count && first < (slot + 1) * stride) {
+          add_magnitudes(values, slot * stride, stride, first, count, sums);
+        }
+      }
+      continue;
+    }
+    int32_t column = 0;
+    for (uint32_t k = row_start(matrix, j); k < row_start(matrix, j + 1); ++k, values += block) {
+      column += matrix->index[k] * block;
+      add_magnitudes(values, column, block, first, count, sums);
+    }
+  }
+}
+
 static void add_blocks(const float *values, const uint8_t *index, uint32_t count, int32_t block, float value,
                        float *acc) {
   for (uint32_t k = 0; k < count; ++k, values += block) {

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "gates_i8.h"
 #include "target.h"
 #ifdef KSR_HELIUM
 #include <arm_mve.h>
@@ -39,33 +40,50 @@ static int is_multiplier(int32_t multiplier) {
 
 /* What a node's tensors are read by. */
 static int sizes_are_valid(const ksr_recurrent_options *o) {
-  return o->version == KSR_OPTIONS_VERSION && ksr_is_within(o->units, 1, MAX_SOURCES) &&
+  return ksr_is_within(o->units, 1, MAX_SOURCES) &&
          (o->block == 4 || o->block == 8 || o->block == 16) && ksr_is_within(o->return_sequences, 0, 1) &&
          ksr_is_within(o->go_backwards, 0, 1 + o->return_sequences);
 }
 
-static int integers_are_valid(const ksr_recurrent_options *o) {
+static int integers_are_valid(const ksr_recurrent *recurrent) {
+  const ksr_recurrent_options *o = &recurrent->options;
   for (int32_t slot = 0; slot < KSR_SLOTS; ++slot) {
     if (!is_multiplier(o->multiplier[slot])) return 0;
   }
+  if (!is_rescaling(o->operand) || !is_rescaling(o->output)) return 0;
+  if (recurrent->is_int16) {
+    return o->x_zero_point == 0 && ksr_is_within(o->x_shift, recurrent->input_threshold ? 2 : 0, 7) &&
+           ksr_is_within(o->fraction, 7, 15) && o->output_zero_point == 0 && o->activation_bits == 16 &&
+           ksr_is_within(o->operand_bits, 2, 15) && ksr_is_within(o->h_shift, 0, 15 - o->operand_bits);
+  }
   return ksr_is_within(o->x_zero_point, -128, 127) && ksr_is_within(o->x_shift, 0, 7) &&
-         ksr_is_within(o->h_shift, 0, 7) && ksr_is_within(o->fraction, 7, 10) && is_rescaling(o->operand) &&
-         is_rescaling(o->output) && ksr_is_within(o->output_zero_point, -128, 127);
+         ksr_is_within(o->h_shift, 0, 7) && ksr_is_within(o->fraction, 7, 10) &&
+         ksr_is_within(o->output_zero_point, -128, 127) && o->activation_bits == 8 &&
+         ksr_is_within(o->operand_bits, recurrent->sends_events ? 2 : 8, 8);
 }
 
 ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, void *options, uint32_t size,
                               int32_t required, int32_t allowed) {
-  if (node->options_size != size || !node->options) return KSR_BAD_OPTIONS;
+  int32_t version;
+  if (node->options_size < sizeof(version) || !node->options) return KSR_BAD_OPTIONS;
+  ksr_read_words(&version, node->options, sizeof(version));
+  if (version != KSR_OPTIONS_VERSION) return KSR_OTHER_VERSION;
+  if (node->options_size != size) return KSR_BAD_OPTIONS;
   if (node->input_count < required || node->input_count > allowed) return KSR_BAD_INPUT_COUNT;
   if (node->output_count != 1) return KSR_BAD_OUTPUT_COUNT;
   const ksr_tensor *x = &node->inputs[KSR_X], *output = &node->outputs[0];
-  if (x->type != KSR_INT8 && !(KSR_WITH_FLOAT32 && x->type == KSR_FLOAT32)) return KSR_BAD_TYPE;
+  if (x->type != KSR_INT8 && !(KSR_WITH_INT16 && x->type == KSR_INT16) &&
+      !(KSR_WITH_FLOAT32 && x->type == KSR_FLOAT32)) {
+    return KSR_BAD_TYPE;
+  }
   if (output->type != x->type) return KSR_BAD_TYPE;
 
   ksr_read_words(options, node->options, size);
   recurrent->options = *(const ksr_recurrent_options *)options;
   const ksr_recurrent_options *o = &recurrent->options;
-  recurrent->is_int8 = x->type == KSR_INT8;
+  recurrent->is_int16 = x->type == KSR_INT16;
+  recurrent->is_int8 = recurrent->is_int16 || x->type == KSR_INT8;
+  recurrent->sends_events = 0;
   if (!sizes_are_valid(o)) return KSR_BAD_OPTIONS;
 
   if (x->rank != 3 || !ksr_is_within(x->dims[0], 1, INT32_MAX) || !ksr_is_within(x->dims[1], 1, INT32_MAX) ||
@@ -108,6 +126,11 @@ ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *
     return KSR_BAD_BIAS;
   }
   recurrent->bias = bias->data;
+  recurrent->output_scales = 0;
+  if (ksr_is_absent(node, KSR_OUTPUT_SCALES)) return KSR_OK;
+  const ksr_tensor *scales = &node->inputs[KSR_OUTPUT_SCALES];
+  if (!recurrent->is_int8 || !ksr_is_vector(scales, KSR_INT16, KSR_SLOTS * recurrent->stride)) return KSR_BAD_SCALES;
+  recurrent->output_scales = scales->data;
   return KSR_OK;
 }
 
@@ -115,6 +138,7 @@ int ksr_recurrent_has_sized_state(const ksr_recurrent *recurrent, const ksr_node
                                   int32_t size) {
   if (ksr_is_absent(node, i)) return 1;
   const ksr_tensor *tensor = &node->inputs[i];
+  if (recurrent->is_int16 && type == KSR_INT8) type = KSR_INT16;
   return tensor->type == (recurrent->is_int8 ? (int32_t)type : KSR_FLOAT32) && tensor->rank == 2 &&
          tensor->dims[0] == recurrent->samples && tensor->dims[1] == size;
 }
@@ -129,7 +153,8 @@ ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *nod
   if (ksr_is_absent(node, i) != ksr_is_absent(node, i + 1)) return KSR_BAD_STATE;
   if (ksr_is_absent(node, KSR_INPUT_THRESHOLD)) return ksr_is_absent(node, i) ? KSR_OK : KSR_BAD_STATE;
   const ksr_tensor *threshold = &node->inputs[KSR_INPUT_THRESHOLD];
-  if (!ksr_is_vector(threshold, recurrent->is_int8 ? KSR_UINT8 : KSR_FLOAT32, recurrent->inputs)) return KSR_BAD_HOLD;
+  const ksr_type type = recurrent->is_int16 ? KSR_UINT16 : recurrent->is_int8 ? KSR_UINT8 : KSR_FLOAT32;
+  if (!ksr_is_vector(threshold, type, recurrent->inputs)) return KSR_BAD_HOLD;
   recurrent->input_threshold = threshold->data;
   return ksr_recurrent_has_sized_state(recurrent, node, i, KSR_INT8, recurrent->inputs) &&
                  ksr_recurrent_has_sized_state(recurrent, node, i + 1, KSR_INT32, KSR_SLOTS * recurrent->stride)
@@ -137,30 +162,53 @@ ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *nod
              : KSR_BAD_STATE;
 }
 
-/* The largest accumulator that an input could cause, against int32. */
-static int accumulators_fit(const ksr_recurrent *recurrent) {
+/* The largest that a source's value can be: of x, and of the state. */
+static int64_t largest_x(const ksr_recurrent *recurrent) {
   const ksr_recurrent_options *o = &recurrent->options;
-  const int64_t sources = (int64_t)recurrent->inputs * (1 << o->x_shift) + (int64_t)o->units * (1 << o->h_shift);
-  const int64_t bound = 128 * 255 * sources;
-  if (bound > INT32_MAX) return 0;
+  return recurrent->is_int16 ? 32768 >> o->x_shift : 255 * (1 << o->x_shift);
+}
+
+static int64_t largest_h(const ksr_recurrent *recurrent) {
+  const ksr_recurrent_options *o = &recurrent->options;
+  return (int64_t)(1 << (recurrent->is_int16 ? o->operand_bits : 8)) << o->h_shift;
+}
+
+/* Whether no accumulator of columns `begin` to `end` could overflow int32: the matrices, NULL for none, add to columns
+ * from `begin` on. */
+static int columns_fit(const ksr_recurrent *recurrent, const ksr_matrix *kernel, const ksr_matrix *recurrent_kernel,
+                       int32_t begin, int32_t end) {
+  enum { AT_ONCE = 32 };
   const int32_t *bias = recurrent->bias;
-  for (int32_t i = 0; i < KSR_SLOTS * recurrent->stride; ++i) {
-    if (bias[i] > INT32_MAX - (int32_t)bound || bias[i] < -INT32_MAX + (int32_t)bound) return 0;
+  for (int32_t first = begin; first < end; first += AT_ONCE) {
+    uint32_t from_x[AT_ONCE] = {0}, from_h[AT_ONCE] = {0};
+    if (kernel) ksr_matrix_add_magnitudes_i8(kernel, first - begin, AT_ONCE, from_x);
+    ksr_matrix_add_magnitudes_i8(recurrent_kernel, first - begin, AT_ONCE, from_h);
+    for (int32_t i = 0; i < AT_ONCE && first + i < end; ++i) {
+      const int64_t magnitude = bias[first + i] < 0 ? -(int64_t)bias[first + i] : bias[first + i];
+      if (from_x[i] * largest_x(recurrent) + from_h[i] * largest_h(recurrent) > INT32_MAX - magnitude) return 0;
+    }
   }
   return 1;
 }
 
+int ksr_recurrent_candidate_fits(const ksr_recurrent *recurrent, const ksr_matrix *matrix) {
+  return !recurrent->is_int8 || columns_fit(recurrent, 0, matrix, 3 * recurrent->stride, 4 * recurrent->stride);
+}
+
 ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *node) {
-  if (recurrent->is_int8 && !integers_are_valid(&recurrent->options)) return KSR_BAD_OPTIONS;
+  if (recurrent->is_int8 && !integers_are_valid(recurrent)) return KSR_BAD_OPTIONS;
   if (!ksr_matrix_check(&recurrent->kernel, node->inputs[KSR_KERNEL].dims[0])) return KSR_BAD_KERNEL;
   if (!ksr_matrix_check(&recurrent->recurrent_kernel, node->inputs[KSR_RECURRENT_KERNEL].dims[0])) {
     return KSR_BAD_RECURRENT_KERNEL;
   }
-  return recurrent->is_int8 && !accumulators_fit(recurrent) ? KSR_BAD_BIAS : KSR_OK;
+  return !recurrent->is_int8 || columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0,
+                                           KSR_SLOTS * recurrent->stride)
+             ? KSR_OK
+             : KSR_BAD_BIAS;
 }
 
 static int32_t bytes_of(const ksr_recurrent *recurrent, int32_t count) {
-  return count * (recurrent->is_int8 ? 1 : (int32_t)sizeof(float));
+  return count * (recurrent->is_int16 ? 2 : recurrent->is_int8 ? 1 : (int32_t)sizeof(float));
 }
 
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step) {
@@ -291,8 +339,76 @@ void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int
   ksr_matrix_add_vector_i8(&recurrent->kernel, x, o->x_zero_point, 1 << o->x_shift, acc);
 }
 
+#if KSR_WITH_INT16
+static int32_t operand_of_x(int32_t x, int32_t shift) { return (x + ((1 << shift) >> 1)) >> shift; }
+
+static void send_changes_i16(const ksr_recurrent *recurrent, const int16_t *x) {
+  const int32_t shift = recurrent->options.x_shift;
+  const uint16_t *threshold = recurrent->input_threshold;
+  int16_t *held = recurrent->held_x;
+  for (int32_t j = 0; j < recurrent->inputs; ++j) {
+    if (ksr_is_held(x[j] - held[j], threshold[j])) continue;
+    const int32_t change = operand_of_x(x[j], shift) - operand_of_x(held[j], shift);
+    held[j] = x[j];
+    if (change) ksr_matrix_add_i8(&recurrent->kernel, j, change, recurrent->sums);
+  }
+}
+
+/* acc += matrix of a vector of 16 bits, each value rounded to `shift` fewer bits and saturated to `bits`. */
+static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, int32_t shift, int32_t bits, int32_t factor,
+                           int32_t *acc) {
+  const int32_t most = (1 << (bits - 1)) - 1;
+  for (int32_t j = 0; j < matrix->sources;) {
+    ksr_event events[CHANGES_AT_ONCE];
+    ksr_event *end = events;
+    for (; j < matrix->sources && end < events + CHANGES_AT_ONCE; ++j) {
+      const int32_t value = ksr_saturate(operand_of_x(x[j], shift), -most - 1, most);
+      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
+    }
+    ksr_matrix_add_events_i8(matrix, events, (int32_t)(end - events), acc);
+  }
+}
+
+void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc) {
+  if (recurrent->input_threshold) {
+    send_changes_i16(recurrent, x);
+    add_words(acc, recurrent->bias, recurrent->sums, KSR_SLOTS * recurrent->stride);
+    return;
+  }
+  copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
+  add_vector_i16(&recurrent->kernel, x, recurrent->options.x_shift, 16, 1, acc);
+}
+
+void ksr_recurrent_add_i16(const ksr_recurrent *recurrent, const int16_t *h, int32_t *acc) {
+  const ksr_recurrent_options *o = &recurrent->options;
+  add_vector_i16(&recurrent->recurrent_kernel, h, 0, o->operand_bits, 1 << o->h_shift, acc);
+}
+#endif
+
 void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc) {
   ksr_matrix_add_vector_i8(&recurrent->recurrent_kernel, h, 0, 1 << recurrent->options.h_shift, acc);
+}
+
+void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc) {
+  const int16_t *scale = recurrent->output_scales;
+  if (!scale) return;
+  acc += first * recurrent->stride;
+  scale += first * recurrent->stride;
+#ifdef KSR_DSP
+  for (const int32_t *end = acc + slots * recurrent->stride; acc < end;) {
+    __asm__ volatile(
+        "ldm %0, {r4-r6, r8}\n ldm %1!, {r9-r10}\n"
+        "smulwb r4, r4, r9\n smulwt r5, r5, r9\n smulwb r6, r6, r10\n smulwt r8, r8, r10\n"
+        "stm %0!, {r4-r6, r8}"
+        : "+r"(acc), "+r"(scale)::"r4", "r5", "r6", "r8", "r9", "r10", "memory");
+  }
+#elif defined(KSR_HELIUM)
+  for (const int32_t *end = acc + slots * recurrent->stride; acc < end; acc += 4, scale += 4) {
+    vstrwq_s32(acc, vmulhq_s32(vldrwq_s32(acc), vshlq_n_s32(vldrhq_s32(scale), 16)));
+  }
+#else
+  for (int32_t i = 0; i < slots * recurrent->stride; ++i) acc[i] = ksr_product_over_16(acc[i], scale[i]);
+#endif
 }
 
 static void send_changes_f32(const ksr_recurrent *recurrent, const float *x) {

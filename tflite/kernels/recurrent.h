@@ -5,16 +5,19 @@
 #include "ksr_matrix.h"
 #include "ksr_recurrent.h"
 
-enum { KSR_X, KSR_KERNEL, KSR_RECURRENT_KERNEL = 4, KSR_BIAS = 7, KSR_INPUT_THRESHOLD, KSR_OWN_INPUTS };
+enum { KSR_X, KSR_KERNEL, KSR_RECURRENT_KERNEL = 4, KSR_BIAS = 7, KSR_INPUT_THRESHOLD, KSR_OUTPUT_SCALES, KSR_OWN_INPUTS };
 enum { KSR_SLOTS = 4 };
 
 typedef struct ksr_recurrent {
   ksr_recurrent_options options;
-  int32_t is_int8;
+  int32_t is_int8;      /* the weights */
+  int32_t is_int16;     /* and the activations int16 */
+  int32_t sends_events; /* what the recurrence reads may have fewer bits */
   int32_t samples; /* of the batch */
   int32_t steps, inputs, stride;
   ksr_matrix kernel, recurrent_kernel;
   const void *bias;
+  const int16_t *output_scales; /* NULL: one scale a slot */
   const void *input_threshold; /* NULL: x is not held */
   /* of an invocation, of one sample */
   const void *x;
@@ -45,6 +48,9 @@ int ksr_recurrent_has_sized_state(const ksr_recurrent *recurrent, const ksr_node
 /* Then whether and how x is held; its states are input number `i` and the next one. */
 ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *node, int32_t i);
 
+/* Whether slot number 3, to which `matrix` alone adds what the state holds, could not overflow. */
+int ksr_recurrent_candidate_fits(const ksr_recurrent *recurrent, const ksr_matrix *matrix);
+
 /* Whether the weights lead neither out of bounds nor to an overflow; once, while preparing. */
 ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *node);
 
@@ -64,10 +70,15 @@ void *ksr_state_of(const ksr_node *node, int32_t sample, int32_t i);
 
 /* acc = bias + x W; where x is held, bias + sums, after adding what changed to the sums */
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc);
+void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc);
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc);
 
 /* acc += h R, for a state of int8 with zero point 0 */
 void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc);
+void ksr_recurrent_add_i16(const ksr_recurrent *recurrent, const int16_t *h, int32_t *acc);
+
+/* Brings the accumulators of `slots` slots, from number `first`, to one scale a slot, where outputs have scales. */
+void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc);
 
 /* Sets `count` values. */
 void ksr_fill_i8(int8_t *to, int8_t value, int32_t count);

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.convert.recurrent.gru import gru_weights
-from keras_sparse_rnn.convert.recurrent.holds import change_rate, compare_held, counts
+from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rate, compare_held, counts
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, to_float32
 from keras_sparse_rnn.layers import DeltaGRU, DeltaGRUCell
 from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
@@ -38,12 +38,12 @@ class DeltaGRULayer(RecurrentLayer):
             hidden_threshold=to_float32(cell.hidden_hold.threshold),
         )
 
-    def int8_op(self, block, x, output, states):
+    def int8_op(self, block, x, output, states, number_format):
         largest = max(float(np.abs(states[0]).max()), 1 / 16)
-        op = quantize(self.float32_op(block), self.name, x, largest / 127, output)
+        op = quantize(self.float32_op(block), self.name, x, largest, output, number_format)
         return replace(
             op,
-            input_threshold=counts(op.input_threshold, x.scale, np.uint8),
+            input_threshold=counts(op.input_threshold, x.scale, THRESHOLD_TYPES[x.bits]),
             hidden_threshold=counts(op.hidden_threshold, 2**-15, np.uint16),
         )
 

@@ -24,9 +24,9 @@ class GRULayer(RecurrentLayer):
         options = GruOptions(**self._options(block), reset_after=int(self.layer.reset_after))
         return Gru(options, *gru_weights(self.layer))
 
-    def int8_op(self, block, x, output, states):
+    def int8_op(self, block, x, output, states, number_format):
         largest = max(float(np.abs(states[0]).max()), 1 / 16)
-        return quantize(self.float32_op(block), self.name, x, largest / 127, output)
+        return quantize(self.float32_op(block), self.name, x, largest, output, number_format)
 
 
 def gru_weights(layer):

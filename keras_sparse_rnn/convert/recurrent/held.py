@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-import numpy as np
-
-from keras_sparse_rnn.convert.recurrent.holds import change_rate, compare_held, counts
+from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rate, compare_held, counts
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, check_layer, to_float32
 from keras_sparse_rnn.layers import DeltaGRU
 
@@ -21,6 +19,7 @@ class HeldLayer(RecurrentLayer):
         super().__init__(reader.layer, reader.in_order)
         self.hold = hold
         self.reader = reader
+        self.SENDS_EVENTS = reader.SENDS_EVENTS
 
     def check(self, stateful):
         self.reader.check(stateful)
@@ -43,9 +42,9 @@ class HeldLayer(RecurrentLayer):
     def float32_op(self, block):
         return replace(self.reader.float32_op(block), input_threshold=to_float32(self.hold.threshold))
 
-    def int8_op(self, block, x, output, states):
-        op = self.reader.int8_op(block, x, output, states[:-1])
-        return replace(op, input_threshold=counts(to_float32(self.hold.threshold), x.scale, np.uint8))
+    def int8_op(self, block, x, output, states, number_format):
+        op = self.reader.int8_op(block, x, output, states[:-1], number_format)
+        return replace(op, input_threshold=counts(to_float32(self.hold.threshold), x.scale, THRESHOLD_TYPES[x.bits]))
 
     def event_rate(self, states):
         return self.reader.event_rate(states[:-1])

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+THRESHOLD_TYPES = {8: np.uint8, 16: np.uint16}  # of an input's threshold, by the bits of the input
+
 
 def counts(threshold, scale, dtype):
     """Thresholds in integers: of two integers one is further off by more than `threshold / scale` exactly if it is by

@@ -15,6 +15,7 @@ class RecurrentLayer(ABC):
     Class attributes:
         LAYER, CELL: Classes of the Keras layer and of its cell.
         ACTIVATIONS: The activations that its op has, by the arguments' names.
+        SENDS_EVENTS: Whether it sends events, which may have fewer bits than 8.
 
     Attributes:
         layer: The Keras layer.
@@ -25,6 +26,8 @@ class RecurrentLayer(ABC):
     LAYER: ClassVar[type]
     CELL: ClassVar[type]
     ACTIVATIONS: ClassVar[dict] = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+
+    SENDS_EVENTS: ClassVar[bool] = False
 
     def __init__(self, layer, in_order=False):
         self.layer = layer
@@ -58,13 +61,14 @@ class RecurrentLayer(ABC):
         """The layer as a `RecurrentOp` in float32, with blocks of the given width."""
 
     @abstractmethod
-    def int8_op(self, block, x, output, states):
+    def int8_op(self, block, x, output, states, number_format):
         """The layer as a `RecurrentOp` in int8.
 
         Args:
             block: Width of a block.
             x, output: `Scale` of the input and of the output tensor.
             states: What `observe` gave on the representative data.
+            number_format: A `NumberFormat`.
 
         Raises:
             ValueError: The layer does not fit into the op's integers.

@@ -32,7 +32,7 @@ class LSTMLayer(RecurrentLayer):
         kernels = (to_float32(kernel).reshape(-1, 4, units) for kernel in (cell.kernel, cell.recurrent_kernel))
         return Lstm(LstmOptions(**self._options(block)), *kernels, bias)
 
-    def int8_op(self, block, x, output, states):
+    def int8_op(self, block, x, output, states, number_format):
         largest_h, largest_c = (float(np.abs(state).max()) for state in states)
         most = LstmOptions.MOST_CELL_BITS
         if largest_c > 2**most:
@@ -42,7 +42,7 @@ class LSTMLayer(RecurrentLayer):
             )
         # Twice the range seen, so that sequences in use may go further.
         bits = int(np.clip(np.ceil(np.log2(2 * max(largest_c, 1e-9))), 0, most))
-        op = quantize(self.float32_op(block), self.name, x, max(largest_h, 1 / 16) / 127, output)
+        op = quantize(self.float32_op(block), self.name, x, max(largest_h, 1 / 16), output, number_format)
         return replace(op, options=replace(op.options, cell_bits=bits))
 
 

@@ -30,6 +30,6 @@ class SimpleRNNLayer(RecurrentLayer):
         kernels = (to_float32(kernel).reshape(-1, 1, units) for kernel in (cell.kernel, cell.recurrent_kernel))
         return SimpleRnn(RecurrentOptions(**self._options(block)), *kernels, bias)
 
-    def int8_op(self, block, x, output, states):
+    def int8_op(self, block, x, output, states, number_format):
         largest = max(float(np.abs(states[0]).max()), 1 / 16)
-        return quantize(self.float32_op(block), self.name, x, largest / 127, output)
+        return quantize(self.float32_op(block), self.name, x, largest, output, number_format)

@@ -43,8 +43,9 @@ class EventGru(RecurrentOp):
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
     def own_states(self):
-        # What was sent lies in 0 .. 255, so that its zero point is at the end of the range.
-        sent = self._state("y", np.int8, self.options.operand_scale if self.is_int8 else None, -128)
+        scale = self.options.operand_scale if self.is_int8 else None
+        # As int8 what was sent lies in 0 .. 255, so that its zero point is at the end of the range.
+        sent = self._state("y", self.options.dtype, scale, -128 if self.options.activation_bits == 8 else 0)
         states = (sent, self._state("c", np.int16, 2**-15), self._state("trace", np.int16, 2**-15))
         return states if READOUTS[self.options.readout] == "trace" else states[:2]
 
@@ -65,12 +66,14 @@ class EventGru(RecurrentOp):
     def _step_int8(self, x, state):
         o = self.options
         acc = self._start(x, state)
-        acc[list(self.RECURRENT_SLOTS)] += self._from_operand(state["y"], self.recurrent_kernel)
+        sent = state["y"] if o.activation_bits == 8 else np.clip(state["y"], 0, 2**o.operand_bits - 1)
+        acc[list(self.RECURRENT_SLOTS)] += self._from_operand(sent, self.recurrent_kernel)
+        acc = self._scaled(acc)
         z, r = sigmoid_int8(o, 0, acc[0]), sigmoid_int8(o, 1, acc[1])
         c = gru_unit_int8(o, z, r, acc[2], acc[3], state["c"])
         event = c > self.threshold
         fired = np.where(event, c, 0)
-        state["y"] = np.clip(rescale(fired, o.operand_multiplier, o.operand_shift), 0, 255)
+        state["y"] = np.clip(rescale(fired, o.operand_multiplier, o.operand_shift), 0, 2**o.operand_bits - 1)
         state["c"] = c - self.threshold * event if o.reset else c
         if "trace" in state:
             state["trace"] = state["trace"] + (((fired - state["trace"]) * (o.trace_rate >> 16) + 2**14) >> 15)

@@ -2,7 +2,8 @@
 
 Integers: gates and states in Q15, sigmoid and tanh from tables without interpolation. The accumulators of a gate become
 an index into its table; those of a GRU's candidate, x and y, become Q(fraction) and Q(fraction + 1).
-Shifts to the right round towards minus infinity, as in C.
+Shifts to the right round towards minus infinity, as in C. With activations of 16 bits the index has `fraction` - 7 more
+bits, between whose entries the tables are interpolated.
 """
 
 import numpy as np
@@ -18,16 +19,34 @@ def pre_activation(options, slot, accumulator):
 
 
 def sigmoid_int8(options, slot, accumulator):
-    return look_up(SIGMOID_TABLE, pre_activation(options, slot, accumulator))
+    value = pre_activation(options, slot, accumulator)
+    if options.activation_bits == 16:
+        return interpolate(SIGMOID_TABLE, value, options.fraction - 7)
+    return look_up(SIGMOID_TABLE, value)
+
+
+def tanh_gate_int8(options, slot, accumulator):
+    value = pre_activation(options, slot, accumulator)
+    return tanh_int8(options, value) if options.activation_bits == 16 else look_up(TANH_TABLE, value)
 
 
 def tanh_int8(options, value):
     """tanh of a pre-activation in Q(fraction)."""
+    if options.activation_bits == 16:
+        return interpolate(TANH_TABLE, value, options.fraction - 7)
     return look_up(TANH_TABLE, value >> (options.fraction - 7))
 
 
 def look_up(table, k):
     return table[512 + np.clip(k, -512, 511)]
+
+
+def interpolate(table, value, bits):
+    """At an index with `bits` fractional bits."""
+    value = np.clip(value, -512 << bits, 511 << bits)
+    k = 512 + (value >> bits)
+    slope = table[np.minimum(k + 1, 1023)] - table[k]
+    return table[k] + ((slope * (value & ((1 << bits) - 1))) >> bits)
 
 
 def gru_unit_int8(options, z, r, from_x, from_y, before):
@@ -43,13 +62,17 @@ def rescale(q15, multiplier, shift):
 
 def operand_int8(options, q15):
     """A state as the recurrence reads it."""
-    return np.clip(rescale(q15, options.operand_multiplier, options.operand_shift), -128, 127)
+    return saturate(rescale(q15, options.operand_multiplier, options.operand_shift), options.operand_bits)
 
 
 def output_int8(options, q15):
     """A state as the output tensor holds it."""
     stored = rescale(q15, options.output_multiplier, options.output_shift) + options.output_zero_point
-    return np.clip(stored, -128, 127).astype(np.int8)
+    return saturate(stored, options.activation_bits).astype(options.dtype)
+
+
+def saturate(value, bits):
+    return np.clip(value, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 
 def sigmoid_float32(x):

@@ -101,10 +101,11 @@ class Gru(RecurrentOp):
         return state["h"]
 
     def _step_int8(self, x, state):
-        o, h, acc = self.options, state["h"], self._accumulators(x, state)
+        o, h, acc = self.options, state["h"], self._scaled(self._accumulators(x, state))
         z, r, from_y = sigmoid_int8(o, 0, acc[0]), sigmoid_int8(o, 1, acc[1]), acc[3]
         if not o.reset_after:
             reset = operand_int8(o, (r * h + 2**14) >> 15)
-            from_y, r = self.bias[3] + self._from_operand(reset, self.recurrent_kernel[:, 2:])[0], ONE
+            from_y = self.bias[3] + self._from_operand(reset, self.recurrent_kernel[:, 2:])[0]
+            from_y, r = self._scaled(from_y, 3), ONE
         state["h"] = gru_unit_int8(o, z, r, acc[2], from_y, h)
         return output_int8(o, state["h"])

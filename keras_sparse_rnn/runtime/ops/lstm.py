@@ -7,12 +7,13 @@ import numpy as np
 
 from keras_sparse_rnn.runtime.ops.gates import (
     TANH_TABLE,
+    interpolate,
     look_up,
     operand_int8,
     output_int8,
-    pre_activation,
     sigmoid_float32,
     sigmoid_int8,
+    tanh_gate_int8,
 )
 from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
 
@@ -36,7 +37,8 @@ class Lstm(RecurrentOp):
 
     def own_states(self):
         h_scale = self.options.operand_scale if self.is_int8 else None
-        return (self._state("h", np.int8, h_scale), self._state("c", np.int16, 2.0 ** (self.options.cell_bits - 15)))
+        c_scale = 2.0 ** (self.options.cell_bits - 15)
+        return (self._state("h", self.options.dtype, h_scale), self._state("c", np.int16, c_scale))
 
     def _step_float32(self, x, state):
         i, f, g, o = self._start(x, state) + product(state["h"], self.recurrent_kernel)
@@ -46,12 +48,16 @@ class Lstm(RecurrentOp):
 
     def _step_int8(self, x, state):
         options, bits = self.options, self.options.cell_bits
-        i, f, g, o = self._start(x, state) + self._from_operand(state["h"], self.recurrent_kernel)
+        from_h = self._from_operand(self._read(state["h"]), self.recurrent_kernel)
+        i, f, g, o = self._scaled(self._start(x, state) + from_h)
         i, f, o = sigmoid_int8(options, 0, i), sigmoid_int8(options, 1, f), sigmoid_int8(options, 3, o)
-        g = look_up(TANH_TABLE, pre_activation(options, 2, g))
+        g = tanh_gate_int8(options, 2, g)
         c = (f * state["c"] + ((i * g) >> bits) + 2**14) >> 15
         state["c"] = np.clip(c, -(2**15), 2**15 - 1)
-        tanh = look_up(TANH_TABLE, (state["c"] + (1 << (7 - bits))) >> (8 - bits))
+        if options.activation_bits == 16:
+            tanh = interpolate(TANH_TABLE, state["c"], 8 - bits)
+        else:
+            tanh = look_up(TANH_TABLE, (state["c"] + (1 << (7 - bits))) >> (8 - bits))
         h = (o * tanh + 2**14) >> 15
         state["h"] = operand_int8(options, h)
         return output_int8(options, h)

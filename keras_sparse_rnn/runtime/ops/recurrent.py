@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.runtime.block_sparse import BlockSparseMatrix, decode, encode, stride_of
 from keras_sparse_rnn.runtime.model import TensorInfo
+from keras_sparse_rnn.runtime.ops.gates import saturate
 
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
 
@@ -31,8 +32,15 @@ class RecurrentOptions:
     output_multiplier: int = 0
     output_shift: int = 0
     output_zero_point: int = 0
+    activation_bits: int = 8
+    operand_bits: int = 8
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
+
+    @property
+    def dtype(self):
+        """Of the activations of an integer model."""
+        return np.int16 if self.activation_bits == 16 else np.int8
 
     @property
     def operand_scale(self):
@@ -47,11 +55,13 @@ class RecurrentOptions:
         """Raises ValueError where the size or the version is not ours."""
         widths = {field.name: 4 if field.name == "multipliers" else 1 for field in fields(cls)}
         size = 4 * (1 + sum(widths.values()))
+        version, *words = np.frombuffer(data[: len(data) // 4 * 4], "<i4").tolist() or [0]
+        if version != cls.VERSION:
+            raise ValueError(
+                f"custom options must have the version {cls.VERSION}; given: {version}. Convert the Keras model again."
+            )
         if len(data) != size:
             raise ValueError(f"custom options must have {size} bytes ({cls.__name__}); given: {len(data)}.")
-        version, *words = np.frombuffer(data, "<i4").tolist()
-        if version != cls.VERSION:
-            raise ValueError(f"custom options must have the version {cls.VERSION}; given: {version}.")
         words = iter(words)
         values = {name: tuple(next(words) for _ in range(width)) for name, width in widths.items()}
         return cls(**{name: value if widths[name] > 1 else value[0] for name, value in values.items()})
@@ -65,8 +75,10 @@ class RecurrentOp(ABC):
         options: The op's `RecurrentOptions`.
         kernel `(I, gates, U)`, recurrent_kernel `(U, gates, U)`: int8 or float32.
         bias `(4, U)`: What the accumulators start from, slot by slot; int32 or float32.
-        input_threshold `(I,)`: Counts (uint8) or float32: an input is held until it differs by more; None where inputs
-            are not held.
+        input_threshold `(I,)`: Counts (uint8, of int16 inputs uint16) or float32: an input is held until it differs by
+            more; None where inputs are not held.
+        output_scales `(4, U)`: int16, Q16: what scales the accumulators of each output to one scale a slot; None where
+            they have one. Integer ops only.
 
     Class attributes:
         NAME: Custom code of the op.
@@ -82,6 +94,7 @@ class RecurrentOp(ABC):
     recurrent_kernel: np.ndarray
     bias: np.ndarray
     input_threshold: np.ndarray | None = field(default=None, kw_only=True)
+    output_scales: np.ndarray | None = field(default=None, kw_only=True)
 
     NAME: ClassVar[str]
     OPTIONS: ClassVar[type]
@@ -94,6 +107,7 @@ class RecurrentOp(ABC):
         "recurrent_kernel_rows",
         "bias",
         "input_threshold",
+        "output_scales",
     )
     KERNEL_SLOTS: ClassVar[tuple]
     RECURRENT_SLOTS: ClassVar[tuple]
@@ -101,12 +115,13 @@ class RecurrentOp(ABC):
 
     @property
     def is_int8(self):
+        """Whether it is made of integers: the weights are int8."""
         return self.kernel.dtype == np.int8
 
     @property
     def dtype(self):
         """Of input and output."""
-        return np.int8 if self.is_int8 else np.float32
+        return self.options.dtype if self.is_int8 else np.float32
 
     def constants(self, sparse=None):
         """The constant tensors, one for each of `CONSTANTS`; None where a tensor is absent.
@@ -114,9 +129,11 @@ class RecurrentOp(ABC):
         Args:
             sparse: Whether to store blocks or everything; None takes what is smaller, for each matrix.
         """
-        bias = np.zeros((4, stride_of(self.options.units, self.options.block)), self.bias.dtype)
-        bias[:, : self.options.units] = self.bias
-        arrays = {"bias": bias.reshape(-1)} | {name: getattr(self, name) for name in self._vectors()}
+        padding = stride_of(self.options.units, self.options.block) - self.options.units
+        arrays = {name: getattr(self, name) for name in self._vectors()}
+        for name in ("bias", "output_scales"):
+            if getattr(self, name) is not None:
+                arrays[name] = np.pad(getattr(self, name), ((0, 0), (0, padding))).reshape(-1)
         for name, (kernel, slots) in self._matrices().items():
             matrix = encode(kernel, self.options.block, slots, sparse)
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
@@ -134,11 +151,15 @@ class RecurrentOp(ABC):
 
         rows = arrays["kernel_rows"]
         sources = len(arrays["kernel"]) // (len(cls.KERNEL_SLOTS) * stride) if rows is None else len(rows) - 1
+        by_output = {
+            name: None if arrays[name] is None else arrays[name].reshape(4, stride)[:, : options.units]
+            for name in ("bias", "output_scales")
+        }
         return cls(
             options,
             matrix("kernel", cls.KERNEL_SLOTS, sources),
             cls._read_recurrent_kernel(options, matrix),
-            arrays["bias"].reshape(4, stride)[:, : options.units],
+            **by_output,
             **{name: arrays[name] for name in cls._vectors()},
         )
 
@@ -162,7 +183,7 @@ class RecurrentOp(ABC):
     @classmethod
     def _vectors(cls):
         """Names of the fields that are stored as they are: the input threshold, and what a subclass adds."""
-        return [field.name for field in fields(cls)[4:]]
+        return [field.name for field in fields(cls)[4:] if field.name != "output_scales"]
 
     @abstractmethod
     def own_states(self):
@@ -176,7 +197,7 @@ class RecurrentOp(ABC):
         """
         if self.input_threshold is None:
             return self.own_states()
-        held = self._state("held_x", np.int8, x_scale, self.options.x_zero_point, size=len(self.kernel))
+        held = self._state("held_x", self.options.dtype, x_scale, self.options.x_zero_point, size=len(self.kernel))
         size = 4 * stride_of(self.options.units, self.options.block)
         return (*self.own_states(), held, self._state("sums", np.int32, None, None, size))
 
@@ -184,7 +205,7 @@ class RecurrentOp(ABC):
         """Runs the op over a sequence.
 
         Args:
-            x: `(T, I)`, int8 or float32.
+            x: `(T, I)`, int8, int16 or float32.
             state: Dict of the states by their names, 1-D each: counts from the zero point (int64) or real values
                 (float32). It is updated. None starts from zero.
 
@@ -238,8 +259,10 @@ class RecurrentOp(ABC):
         if self.input_threshold is None:
             acc[list(self.KERNEL_SLOTS)] += self._from_x(x)
             return acc
-        change, state["held_x"] = hold(x, state["held_x"], self.input_threshold)
-        self._add_change(state, self.KERNEL_SLOTS, self._from_x(change))
+        before = state["held_x"]
+        change, state["held_x"] = hold(x, before, self.input_threshold)
+        products = self._from_x(state["held_x"]) - self._from_x(before) if self.is_int8 else self._from_x(change)
+        self._add_change(state, self.KERNEL_SLOTS, products)
         return acc + state["sums"].reshape(4, -1)[:, : self.options.units]
 
     def _add_change(self, state, slots, products):
@@ -253,7 +276,21 @@ class RecurrentOp(ABC):
 
     def _from_x(self, x):
         """The product of inputs, counted from their zero point, with the kernel: `(gates, U)`."""
-        return product(x << self.options.x_shift if self.is_int8 else x, self.kernel)
+        if not self.is_int8:
+            return product(x, self.kernel)
+        shift = self.options.x_shift
+        x = x << shift if self.options.activation_bits == 8 else (x + (1 << shift >> 1)) >> shift
+        return product(x, self.kernel)
+
+    def _scaled(self, acc, slot=slice(None)):
+        """Accumulators of all slots, or of one, at one scale a slot."""
+        if self.output_scales is None:
+            return acc
+        return (acc * self.output_scales[slot].astype(acc.dtype)) >> 16
+
+    def _read(self, operand):
+        """A state that holds what the recurrence reads; in 16 bits it could hold more."""
+        return operand if self.options.activation_bits == 8 else saturate(operand, self.options.operand_bits)
 
     def _from_operand(self, operand, kernel):
         """The product of what the recurrence reads with a kernel, in integers."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.ops.gates import TANH_TABLE, look_up, operand_int8, output_int8, pre_activation
+from keras_sparse_rnn.runtime.ops.gates import operand_int8, output_int8, tanh_gate_int8
 from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
 
 
@@ -20,7 +20,7 @@ class SimpleRnn(RecurrentOp):
     ACTIVATIONS: ClassVar[tuple] = ("tanh", None, None, None)
 
     def own_states(self):
-        return (self._state("h", np.int8, self.options.operand_scale if self.is_int8 else None),)
+        return (self._state("h", self.options.dtype, self.options.operand_scale if self.is_int8 else None),)
 
     def _step_float32(self, x, state):
         state["h"] = np.tanh(self._start(x, state)[0] + product(state["h"], self.recurrent_kernel)[0])
@@ -28,7 +28,8 @@ class SimpleRnn(RecurrentOp):
 
     def _step_int8(self, x, state):
         o = self.options
-        a = self._start(x, state)[0] + self._from_operand(state["h"], self.recurrent_kernel)[0]
-        h = look_up(TANH_TABLE, pre_activation(o, 0, a))
+        a = self._start(x, state)[0] + self._from_operand(self._read(state["h"]), self.recurrent_kernel)[0]
+        a = self._scaled(a, 0)
+        h = tanh_gate_int8(o, 0, a)
         state["h"] = operand_int8(o, h)
         return output_int8(o, h)
