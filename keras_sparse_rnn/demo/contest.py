@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert import convert
 from keras_sparse_rnn.demo.progress import Report
-from keras_sparse_rnn.demo.training import build, start_again, train
+from keras_sparse_rnn.demo.training import SPARSITY, build, start_again, train
 from keras_sparse_rnn.profiling import LayerMacs, count_macs
 
 ENGINES = {"litert": "LiteRT", "tflm": "TFLM"}
@@ -142,7 +142,9 @@ def _train_and_measure(kind, units, is_pruned, watch, data, recipe, display):
     with display.task(name, recipe.epochs * len(recipe.seeds)) as update:
         for number, seed in enumerate(recipe.seeds):
             start_again(model, seed)
-            history = train(model, data, recipe, is_pruned, seed, [Report(update, number * recipe.epochs)], watch)
+            history = train(
+                model, data, recipe, SPARSITY * is_pruned, seed, [Report(update, number * recipe.epochs)], watch
+            )
             runs.append(_measure(model, history, data.test))
     plain = keras.models.clone_model(model)  # without the optimizer of the last run
     plain.set_weights(runs[0].weights)

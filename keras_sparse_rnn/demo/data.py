@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.demo.log_mel import HOP_S, log_mel
 
+FSDD_RATE = 8000
 FSDD_SECONDS = 0.72  # longer recordings, a few, lose their end
 FSDD_TEST = range(5)  # the official split: recordings 0-4 of each speaker and digit are for testing
 
@@ -40,6 +41,7 @@ class Data:
         step_ms: Time between two steps in milliseconds.
         classes: Names of the classes.
         train, test: The official splits.
+        mean, deviation: What x was standardised with, arrays (features,).
     """
 
     title: str
@@ -48,6 +50,23 @@ class Data:
     classes: tuple
     train: Split
     test: Split
+    mean: np.ndarray | float = 0.0
+    deviation: np.ndarray | float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Recordings:
+    """Spoken words.
+
+    Attributes:
+        audio: A list of float arrays of samples in [-1, 1], `FSDD_RATE` a second.
+        digit, speaker, index: int arrays (recordings,): what is said, by whom, and for the how manieth time.
+    """
+
+    audio: list
+    digit: np.ndarray
+    speaker: np.ndarray
+    index: np.ndarray
 
 
 def load(name):
@@ -73,22 +92,58 @@ def japanese_vowels():
         series, labels = load_japanese_vowels(split=split)
         sequences[split] = [channels.T for channels in series]
         y[split] = labels.astype(int) - 1
-    train, test = _splits(sequences, y, steps=29)
     speakers = tuple(f"speaker {i}" for i in range(1, 10))
-    return Data("JapaneseVowels", "12 cepstra", 6.4, speakers, train, test)
+    return Data("JapaneseVowels", "12 cepstra", 6.4, speakers, *_splits(sequences, y, steps=29))
+
+
+def basic_motions():
+    """A smart watch on four motions: which one? 40 sequences for training, 40 for testing, of 10 s.
+
+    Acceleration and rotation about 3 axes, 10 times a second. Source: J. Clements 2016, from the UEA archive of
+    multivariate time series (Bagnall et al. 2018, arXiv:1811.00075); the copy in the wheel of aeon.
+    """
+    from aeon.datasets import load_basic_motions
+
+    sequences, y = {}, {}
+    for split in ("train", "test"):
+        series, labels = load_basic_motions(split=split)
+        classes, y[split] = np.unique(labels, return_inverse=True)
+        sequences[split] = [axes.T for axes in series]
+    return Data("BasicMotions", "6 axes", 100.0, tuple(map(str, classes)), *_splits(sequences, y, steps=100))
 
 
 def fsdd(hop_s=HOP_S, test=FSDD_TEST):
     """Six people say the digits 0 to 9: which digit is it? 2,700 recordings for training, 300 for testing.
 
-    32 log-mel bands a step. Source: github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0), its official split,
-    as one file `fsdd.npz` in the folder that the environment variable KSR_DATA names: `samples` (int16 at 8 kHz, all
-    recordings end to end), `length` (samples of each), `digit`, `index`.
+    32 log-mel bands a step, of `fsdd_recordings` in its official split.
 
     Args:
         hop_s: Seconds from one step to the next; each sees 1.25 times as much.
         test: Which recordings of each speaker and digit are for testing, a range. Those before it are left out: with
             `range(5, 10)` the test set is a part of the official training set, on which things may be chosen.
+    """
+    recordings = fsdd_recordings()
+    return spoken_digits(recordings, recordings.index >= test.stop, np.isin(recordings.index, test), hop_s)
+
+
+def spoken_digits(recordings, train, test, hop_s=HOP_S):
+    """The same with a split of one's own: bool arrays (recordings,) that choose from `fsdd_recordings()`."""
+    steps = round(FSDD_SECONDS / hop_s)
+    sequences, y = {}, {}
+    for split, chosen in (("train", train), ("test", test)):
+        which = np.flatnonzero(chosen)
+        sequences[split] = [log_mel(recordings.audio[i], FSDD_RATE, hop_s)[:steps] for i in which]
+        y[split] = recordings.digit[which]
+    splits = _splits(sequences, y, steps)
+    return Data("Free Spoken Digits", "32 log-mel bands", 1000 * hop_s, tuple("0123456789"), *splits)
+
+
+def fsdd_recordings():
+    """All 3,000 recordings of the Free Spoken Digit Dataset, as `Recordings`.
+
+    Source: github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0), as one file `fsdd.npz` in the folder that
+    the environment variable KSR_DATA names: `samples` (int16 at 8 kHz, all recordings end to end), `length` (samples of
+    each), `digit`, `speaker`, `index`.
     """
     folder = os.environ.get("KSR_DATA")
     if not folder:
@@ -96,21 +151,14 @@ def fsdd(hop_s=HOP_S, test=FSDD_TEST):
     path = Path(folder).expanduser() / "fsdd.npz"
     if not path.is_file():
         raise FileNotFoundError(f"--data fsdd needs the file {path}; KSR_DATA must name the folder that holds it.")
+    names = ("samples", "length", "digit", "speaker", "index")
     with np.load(path) as file:
-        missing = {"samples", "length", "digit", "index"} - set(file.files)
+        missing = set(names) - set(file.files)
         if missing:
-            raise ValueError(
-                f"{path} must hold the arrays samples, length, digit and index; missing: {sorted(missing)}."
-            )
-        samples, length, digit, index = (file[name] for name in ("samples", "length", "digit", "index"))
-    steps = round(FSDD_SECONDS / hop_s)
-    recordings = np.split(samples / 2.0**15, np.cumsum(length)[:-1])
-    spectra = [log_mel(recording, 8000, hop_s)[:steps] for recording in recordings]
-    chosen = {"train": np.flatnonzero(index >= test.stop), "test": np.flatnonzero(np.isin(index, test))}
-    sequences = {split: [spectra[i] for i in which] for split, which in chosen.items()}
-    y = {split: digit[which].astype(int) for split, which in chosen.items()}
-    train, test = _splits(sequences, y, steps)
-    return Data("Free Spoken Digits", "32 log-mel bands", 1000 * hop_s, tuple("0123456789"), train, test)
+            raise ValueError(f"{path} must hold the arrays {', '.join(names)}; missing: {sorted(missing)}.")
+        samples, length, digit, speaker, index = (file[name] for name in names)
+    audio = np.split(samples / 2.0**15, np.cumsum(length)[:-1])
+    return Recordings(audio, digit.astype(int), speaker.astype(int), index.astype(int))
 
 
 def _splits(sequences, y, steps):
@@ -125,4 +173,4 @@ def _splits(sequences, y, steps):
             row[steps - len(sequence) :] = (sequence - mean) / deviation
             present[steps - len(sequence) :] = True
         splits.append(Split(x, valid, y[split]))
-    return splits
+    return *splits, mean, deviation

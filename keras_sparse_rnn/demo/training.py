@@ -85,6 +85,11 @@ def build(kind, units, data, recipe):
         )
     else:
         recurrent = keras.layers.GRU(units, return_sequences=True, name="recurrent")
+    return classifier(recurrent, data, recipe)
+
+
+def classifier(recurrent, data, recipe):
+    """The same around any recurrent layer that returns sequences."""
     model = keras.Sequential(
         [
             keras.Input(data.train.x.shape[1:], name="features"),
@@ -113,16 +118,16 @@ def start_again(model, seed):
     keras.utils.set_random_seed(seed)
     model.set_weights(keras.models.clone_model(model).get_weights())
     for variable in model.optimizer.variables:
-        variable.assign(keras.ops.zeros_like(variable))
+        variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
 
 
-def train(model, data, recipe, prune, seed, callbacks=(), watch=False):
-    """Trains a net from `build`.
+def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=BLOCK):
+    """Trains a net from `build` or `classifier`.
 
     Args:
         model: The net.
         data, recipe: What with, and how.
-        prune: Whether to prune it to `SPARSITY` in blocks of `BLOCK` on the way.
+        sparsity: Share of its weights to prune on the way, in blocks of the shape `block`; 0 prunes nothing.
         seed: Of the order of the sequences and of the noise on them.
         callbacks: Further Keras callbacks.
         watch: Whether to look at the test set now and then. Nothing is chosen by that.
@@ -132,10 +137,10 @@ def train(model, data, recipe, prune, seed, callbacks=(), watch=False):
     """
     batches = Batches(data.train, recipe, seed)
     steps = recipe.epochs * len(batches)
-    if prune:
+    if sparsity:
         begin, end = (round(share * steps) for share in RAMP)
-        schedule = PolynomialDecay(0.0, SPARSITY, begin, end, frequency=max(1, steps // 100))
-        callbacks = [MagnitudePruning(schedule, block_shape=BLOCK), *callbacks]
+        schedule = PolynomialDecay(0.0, sparsity, begin, end, frequency=max(1, steps // 100))
+        callbacks = [MagnitudePruning(schedule, block_shape=block), *callbacks]
     return model.fit(
         batches,
         epochs=recipe.epochs,

@@ -1,0 +1,66 @@
+"""What a recurrent net costs on a microcontroller: converted to int8, and run on an emulated board."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.convert import convert
+from keras_sparse_rnn.firmware import qemu
+from keras_sparse_rnn.runtime.model import Model
+
+
+@dataclass(frozen=True)
+class BoardCost:
+    """Cost of the recurrent layer of a net, in int8.
+
+    Attributes:
+        bytes: Of its kernels as stored, their index included.
+        instructions: Executed in a step, the mean over the counted steps; None where `qemu.missing_tools()`.
+    """
+
+    bytes: int
+    instructions: float | None
+
+
+def board_cost(model, sample, x, valid=None, cpu="cortex-m4"):
+    """Converts the layer `"recurrent"` of a net alone, and runs it on a board.
+
+    Args:
+        model: A Keras model whose layer of that name returns sequences.
+        sample: Sequences that set the ranges of the activations, `(samples, steps, features)`.
+        x, valid, cpu: As in `run_on_board`.
+
+    Returns:
+        A `BoardCost`.
+
+    Raises:
+        ValueError, VerificationError, RuntimeError: As `convert` and `qemu.measure` do.
+    """
+    recurrent = keras.Model(model.inputs, model.get_layer("recurrent").output)
+    converted = convert(recurrent, sample, time_steps=sample.shape[1])
+    [layer] = converted.report.layers
+    return BoardCost(layer.bytes, run_on_board(converted, x, valid, cpu)[1])
+
+
+def run_on_board(converted, x, valid=None, cpu="cortex-m4"):
+    """Runs sequences one after the other without a reset, a step a call, as a board hears them.
+
+    Args:
+        converted: A `ConvertedModel` that plain C can run step by step.
+        x: The sequences, `(samples, steps, features)`.
+        valid: Boolean array `(samples, steps)`, True for the steps to count; by default all.
+        cpu: One of `qemu.BOARDS`.
+
+    Returns:
+        What the model says after each step, real values `(samples, steps, values)`, and the mean of the executed
+        instructions of the counted steps; `(None, None)` where `qemu.missing_tools()`.
+    """
+    if qemu.missing_tools():
+        return None, None
+    model = Model(converted.data)
+    seen = qemu.measure(model, model.inputs[0].quantize(x).reshape(-1, x.shape[2]), cpu)
+    y, counted = model.outputs[0], np.ones(x.shape[:2], bool) if valid is None else valid
+    outputs = (seen.outputs.astype(np.float32) - y.zero_point) * y.scale
+    instructions = np.array(seen.instructions)[counted.ravel()].mean()
+    return outputs.reshape(*x.shape[:2], -1), float(instructions)
