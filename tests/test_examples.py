@@ -1,5 +1,7 @@
 """Each example, as its users run it."""
 
+import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +20,10 @@ def output_of(example, *arguments):
     return run.stdout
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it converts: TensorFlow only")
+converts = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it converts: TensorFlow only")
+
+
+@converts
 def test_sparse_gru_writes_its_model(tmp_path):
     pytest.importorskip("tflite_micro")
     out = tmp_path / "model.tflite"
@@ -33,7 +38,7 @@ def test_delta_gru_costs_less_than_the_gru_that_it_was():
     assert all(float(row.split()[-1]) < 2 / 3 * 3 * 32 * (12 + 32) for row in (delta, fine_tuned))
 
 
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="it converts: TensorFlow only")
+@converts
 def test_what_tfmot_pruned_is_taken_over_and_converted(tmp_path):
     pytest.importorskip("tflite_micro")
     out = tmp_path / "model.tflite"
@@ -47,3 +52,26 @@ def test_what_tfmot_pruned_is_taken_over_and_converted(tmp_path):
 def test_a_cell_of_ones_own_is_pruned():
     printed = output_of("custom_cell.py").splitlines()
     assert printed[2].split() == ["mgu/cell/recurrent_kernel", "(32,", "64)", "90.0%"]
+
+
+def run_here(example, monkeypatch, *arguments):
+    """Runs a script in this process, where TensorFlow is there already."""
+    monkeypatch.setattr(sys, "argv", [example, "--quick", *map(str, arguments)])
+    runpy.run_path(str(EXAMPLES / example), run_name="__main__")
+
+
+@converts
+@pytest.mark.parametrize("example, dense", [("keyword_spotting.py", "GRU 8"), ("gesture.py", "GRU 4")])
+def test_from_the_sensor_to_the_board(example, dense, tmp_path, monkeypatch, capsys):
+    for name in ("aeon", "tflite_micro", "matplotlib"):
+        pytest.importorskip(name)
+    if example.startswith("keyword") and "KSR_DATA" not in os.environ:
+        pytest.skip("KSR_DATA does not name a folder with fsdd.npz")
+    run_here(example, monkeypatch, "--out", tmp_path)
+    heading, delta, gru, *_ = capsys.readouterr().out.splitlines()
+    assert heading.split()[0] == "accuracy" and heading.split()[-1] == "flash"
+    assert delta.startswith("DeltaGRU") and gru.startswith(dense)
+    assert (tmp_path / f"{dense}.tflite").read_bytes()[4:8] == b"TFL3"
+    assert (tmp_path / f"{dense}, C" / "ksr" / "ksr_gru.h").exists()
+    [picture] = tmp_path.glob("*.png")
+    assert picture.read_bytes()[1:4] == b"PNG"
