@@ -1,0 +1,403 @@
+"""Which small net for spoken digits? Loss, MACs and bytes, searched by Optuna, and then looked at twice.
+
+    KERAS_BACKEND=jax python examples/sweep.py search --trials 200     # as many of these at a time as there are cores
+    KERAS_BACKEND=jax python examples/sweep.py confirm                 # five seeds of what was chosen, on the test set
+    python examples/sweep.py measure                                   # bytes, and instructions on a Cortex-M4 in QEMU
+    python examples/sweep.py table                                     # prints the tables, saves the picture
+    python examples/sweep.py continuous                                # a minute of words, pauses and noise
+
+KSR_DATA names the folder that holds fsdd.npz (`keras_sparse_rnn.demo.data`). Everything lies in the folder `--out`;
+each command goes on where it was stopped, and processes that share the folder share the work of a search.
+
+`search` varies the cell, its units, the time between two frames, the sparsity, its blocks, thresholds and penalty, and
+judges by recordings 5-9 of the training set. `confirm` takes of each sparse kind and hop the net with the fewest MACs
+whose loss there is at most `--goal`, and dense GRUs of several sizes at each hop; nothing is chosen on the test set.
+All nets are trained alike and for as many epochs.
+"""
+
+import argparse
+import collections
+import functools
+import json
+import re
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.demo import data
+from keras_sparse_rnn.demo.log_mel import log_mel
+from keras_sparse_rnn.demo.training import RECIPES, classifier, start_again, train
+
+HOPS = (20, 40, 80)  # ms
+# Batches of 60 divide both training sets; smaller nets need the higher rate.
+RECIPE = replace(RECIPES["fsdd"], epochs=90, batch=60, learning_rate=2e-2)
+NOISE_DB = (None, -60, -40)  # of full scale, under the minute of words; None is digital silence
+
+
+@dataclass(frozen=True)
+class Net:
+    """A recurrent layer and what it is trained with.
+
+    Attributes:
+        cell: "GRU", "EventGRU" or "DeltaGRU".
+        units: Its units.
+        hop: Milliseconds between two frames.
+        sparsity, block: Share of the weights that are pruned, in blocks of 1 x `block`.
+        penalty: Strength of an `EventPenalty`.
+        input_threshold, hidden_threshold: Of a DeltaGRU, in deviations of a feature, and in units of the state.
+    """
+
+    cell: str
+    units: int
+    hop: int = 20
+    sparsity: float = 0.0
+    block: int = 4
+    penalty: float = 0.0
+    input_threshold: float = 0.0
+    hidden_threshold: float = 0.0
+
+    def __str__(self):
+        pruned = f", {self.sparsity:.0%} in 1x{self.block}" if self.sparsity else ""
+        holds = f", holds {self.input_threshold:g} and {self.hidden_threshold:g}" if self.cell == "DeltaGRU" else ""
+        penalty = f", penalty {self.penalty:g}" if self.penalty else ""
+        return f"{self.cell} {self.units}, {self.hop} ms{pruned}{holds}{penalty}"
+
+    @property
+    def kind(self):
+        return f"{'pruned ' if self.cell == 'GRU' and self.sparsity else ''}{self.cell}"
+
+    def layer(self):
+        options = {"return_sequences": True, "name": "recurrent"}
+        if self.penalty:
+            options["activity_regularizer"] = ksr.regularizers.EventPenalty(self.penalty)
+        if self.cell == "EventGRU":
+            return ksr.layers.EventGRU(self.units, readout="cell", **options)
+        if self.cell == "DeltaGRU":
+            holds = {"input_threshold": self.input_threshold, "hidden_threshold": self.hidden_threshold}
+            return ksr.layers.DeltaGRU(self.units, **holds, **options)
+        return keras.layers.GRU(self.units, **options)
+
+
+DENSE = [Net("GRU", units, hop) for hop in HOPS for units in (12, 16, 24, 32)]
+HOLDS = {"input_threshold": 0.5, "hidden_threshold": 0.2}
+# Where the search begins.
+KNOWN = [
+    *DENSE,
+    *(Net("GRU", units, hop, 0.7) for hop in HOPS for units in (24, 32)),
+    *(Net("DeltaGRU", 32, hop, 0.7, **HOLDS) for hop in HOPS),
+    *(Net("EventGRU", 64, hop, 0.8, penalty=2.0) for hop in HOPS),
+    *(Net("DeltaGRU", units, hop, 0.5, **HOLDS) for units, hop in ((24, 20), (32, 40), (32, 80), (48, 80))),
+    *(Net("DeltaGRU", 64, hop, 0.8, **HOLDS) for hop in HOPS),
+    Net("EventGRU", 48, 20, 0.8, penalty=2.0),
+    Net("EventGRU", 32, 40, 0.7, penalty=2.0),
+]
+WORST = 0.1  # NLL of a net that may still be of use: what is worse only tells the search where not to look
+
+
+def search(arguments, folder):
+    import optuna
+
+    study = open_study(folder)
+    for net in KNOWN:
+        study.enqueue_trial(suggested(net), skip_if_exists=True)
+
+    def objective(trial):
+        net = suggest(trial)
+        _, run = fit(net, 0, "validation", arguments.epochs)
+        trial.set_user_attr("net", asdict(net))
+        trial.set_user_attr("run", run)
+        return run["nll"], run["macs"] * 20 / net.hop, run["bytes"]
+
+    def show(_, trial):
+        values = "loss {:.3f}, {:,.0f} MACs a 20 ms, {:,.0f} bytes".format(*trial.values)
+        print(f"{trial.number}: {Net(**trial.user_attrs['net'])}: {values}", flush=True)
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study.optimize(objective, n_trials=arguments.trials, callbacks=[show])
+
+
+def open_study(folder):
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return optuna.create_study(
+        study_name="spoken digits",
+        storage=JournalStorage(JournalFileBackend(str(folder / "study.journal"))),
+        sampler=optuna.samplers.TPESampler(
+            multivariate=True,
+            group=True,
+            constant_liar=True,
+            constraints_func=lambda trial: [trial.user_attrs["run"]["nll"] - WORST],
+        ),
+        directions=["minimize"] * 3,
+        load_if_exists=True,
+    )
+
+
+def suggest(trial):
+    """A net of the search space."""
+    net = Net(
+        cell=trial.suggest_categorical("cell", ["DeltaGRU", "EventGRU", "GRU"]),
+        units=trial.suggest_categorical("units", [12, 16, 24, 32, 48, 64, 96, 128]),
+        hop=trial.suggest_categorical("hop", HOPS),
+        sparsity=trial.suggest_categorical("sparsity", [0.0, 0.5, 0.7, 0.8, 0.9]),
+        block=trial.suggest_categorical("block", [4, 8]),
+    )
+    if net.cell == "EventGRU":
+        return replace(net, penalty=trial.suggest_float("event penalty", 0.5, 4.0, step=0.5))
+    if net.cell == "DeltaGRU":
+        return replace(
+            net,
+            penalty=trial.suggest_float("change penalty", 0.0, 2.0, step=0.5),
+            input_threshold=trial.suggest_float("input threshold", 0.25, 1.0, step=0.25),
+            hidden_threshold=trial.suggest_float("hidden threshold", 0.1, 0.4, step=0.1),
+        )
+    return net
+
+
+def suggested(net):
+    """The parameters by which `suggest` gives this net."""
+    parameters = {name: getattr(net, name) for name in ("cell", "units", "hop", "sparsity", "block")}
+    if net.cell == "EventGRU":
+        parameters["event penalty"] = net.penalty
+    if net.cell == "DeltaGRU":
+        parameters |= {"change penalty": net.penalty, "input threshold": net.input_threshold}
+        parameters["hidden threshold"] = net.hidden_threshold
+    return parameters
+
+
+def fit(net, seed, split, epochs):
+    """Trains a net once: the model, and its figures on the test or the validation recordings."""
+    digits, model = load(net.hop, split), compiled(net, split, epochs)
+    start_again(model, seed)
+    train(model, digits, replace(RECIPE, epochs=epochs), net.sparsity, seed, block=(1, net.block))
+    probabilities = model.predict(digits.test.x, batch_size=len(digits.test), verbose=0)
+    [macs] = ksr.profiling.count_macs(model, digits.test.x, digits.test.valid)
+    return model, {
+        **scores(probabilities, digits.test.y),
+        "macs": macs.effective,
+        "inputs": macs.input_rate,
+        "activity": macs.activity,
+        "bytes": ksr.profile(model).layers[0].packed_bytes,
+    }
+
+
+@functools.cache
+def load(hop, split):
+    return data.fsdd(hop / 1000, data.FSDD_TEST if split == "test" else range(5, 10))
+
+
+@functools.lru_cache(maxsize=32)  # one compilation for all seeds
+def compiled(net, split, epochs=RECIPE.epochs):
+    return classifier(net.layer(), load(net.hop, split), replace(RECIPE, epochs=epochs))
+
+
+def scores(probabilities, y):
+    """Accuracy and mean negative log-likelihood."""
+    of_class = probabilities[np.arange(len(y)), y]
+    nll = -np.log(np.maximum(of_class, 1e-12)).mean()
+    return {"accuracy": float((probabilities.argmax(axis=1) == y).mean()), "nll": float(nll)}
+
+
+def confirm(arguments, folder):
+    (folder / "nets").mkdir(exist_ok=True)
+    done = {(run["net"], run["seed"]) for run in read(folder / "runs.jsonl")}
+    nets = [*chosen(open_study(folder), arguments.goal), *DENSE]
+    # Seed by seed: what is stopped has something of everything.
+    for seed in range(arguments.seeds):
+        for net in nets:
+            if re.search(arguments.only, str(net)) and (str(net), seed) not in done:
+                model, run = fit(net, seed, "test", arguments.epochs)
+                model.save_weights(folder / "nets" / f"{net}, {seed}.weights.h5")
+                write(folder / "runs.jsonl", {"net": str(net), "seed": seed, "of": asdict(net), **run})
+                print(f"{net}, seed {seed}: accuracy {run['accuracy']:.1%}, loss {run['nll']:.3f}", flush=True)
+
+
+def chosen(study, goal):
+    """Of each sparse kind at each hop the net with the fewest MACs whose loss on the validation set is small enough."""
+    best = {}
+    for trial in study.get_trials(states=[_complete()]):
+        net, (nll, macs, _) = Net(**trial.user_attrs["net"]), trial.values
+        place = (net.kind, net.hop)
+        if nll <= goal and net.kind != "GRU" and (place not in best or macs < best[place][0]):
+            best[place] = (macs, net)
+    return [net for _, net in best.values()]
+
+
+def _complete():
+    from optuna.trial import TrialState
+
+    return TrialState.COMPLETE
+
+
+def measure(arguments, folder):
+    from keras_sparse_rnn.demo.board import board_cost
+
+    done = {cost["net"] for cost in read(folder / "costs.jsonl")}
+    for net, model, digits in confirmed(arguments, folder):
+        if str(net) not in done:
+            sample, test = digits.train.x[::27], digits.test
+            cost = board_cost(model, sample, test.x[::20], test.valid[::20])
+            probabilities = ksr.convert(model, sample).predict(test.x)
+            int8 = {f"int8 {name}": value for name, value in scores(probabilities, test.y).items()}
+            write(folder / "costs.jsonl", {"net": str(net), **asdict(cost), **int8})
+            print(f"{net}: {cost.bytes:,} bytes, {cost.instructions:,.0f} instructions a step", flush=True)
+
+
+def confirmed(arguments, folder):
+    """Each net that `confirm` has trained, with the weights of its first seed, and its data."""
+    for run in read(folder / "runs.jsonl"):
+        net = Net(**run["of"])
+        if run["seed"] == 0 and re.search(arguments.only, str(net)):
+            model = compiled(net, "test")
+            model.load_weights(folder / "nets" / f"{net}, 0.weights.h5")
+            yield net, model, load(net.hop, "test")
+
+
+def table(arguments, folder):
+    costs = {cost["net"]: cost for cost in read(folder / "costs.jsonl")}
+    runs = collections.defaultdict(list)
+    for run in read(folder / "runs.jsonl"):
+        runs[Net(**run["of"])].append(run)
+    rows = [Row(net, of_net, costs.get(str(net))) for net, of_net in runs.items()]
+    rows.sort(key=lambda row: (row.net.hop, row.net.kind, row.macs))
+    titles = ["net", "runs", "accuracy %", "NLL", "int8 NLL", "inputs %", "activity %", "MACs", "M4 instr.", "bytes"]
+    print("\n".join(markdown(titles, [row.cells() for row in rows])), end="\n\n")
+    print("How many times fewer MACs / M4 instructions / bytes than the smallest dense GRU that is as good:\n")
+    titles = ["net", *(f"dense GRU at {hop} ms" for hop in HOPS), "pruned GRU, any hop"]
+    print("\n".join(markdown(titles, [row.against(rows) for row in rows if row.net.kind != "GRU"])))
+    draw(rows, open_study(folder), folder / "sweep.png")
+
+
+class Row:
+    """A net in the tables: means over its runs, and what the first of them costs on the board, for 20 ms of sound."""
+
+    def __init__(self, net, runs, cost):
+        self.net, self.runs, self.cost = net, runs, cost
+        self.nll = np.mean([run["nll"] for run in runs])
+        self.macs = np.mean([run["macs"] for run in runs]) * 20 / net.hop
+        self.bytes = cost["bytes"] if cost else None
+        self.instructions = cost and cost["instructions"] and cost["instructions"] * 20 / net.hop
+
+    def cells(self):
+        def spread(name, form, scale=1):
+            values = [scale * run[name] for run in self.runs]
+            return f"{np.mean(values):{form}}" + (f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else "")
+
+        rates = [f"{100 * np.mean([run[name] for run in self.runs]):.0f}" for name in ("inputs", "activity")]
+        int8 = f"{self.cost['int8 nll']:.3f}" if self.cost else "?"
+        sizes = [f"{value:,.0f}" if value else "?" for value in (self.macs, self.instructions, self.bytes)]
+        return [self.net, len(self.runs), spread("accuracy", ".1f", 100), spread("nll", ".3f"), int8, *rates, *sizes]
+
+    def against(self, rows):
+        """As good is a net whose mean NLL is at most one standard error of this net's mean above it."""
+        values = [run["nll"] for run in self.runs]
+        reach = self.nll + (np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0)
+        groups = [[row for row in rows if (row.net.kind, row.net.hop) == ("GRU", hop)] for hop in HOPS]
+        groups.append([row for row in rows if row.net.kind == "pruned GRU"])
+        cells = []
+        for group in groups:
+            rival = min((row for row in group if row.nll <= reach), key=lambda row: row.macs, default=None)
+            cells.append("none" if rival is None else f"{rival.net.units}: {self._ratios(rival)}")
+        return [self.net, *cells]
+
+    def _ratios(self, rival):
+        pairs = [(getattr(rival, name), getattr(self, name)) for name in ("macs", "instructions", "bytes")]
+        return " / ".join(f"{a / b:.1f}" if a and b else "?" for a, b in pairs)
+
+
+def markdown(titles, rows):
+    return [f"| {' | '.join(map(str, cells))} |" for cells in (titles, ["---"] * len(titles), *rows)]
+
+
+def draw(rows, study, path):
+    """Loss against MACs: small what the search tried (validation), large what was confirmed (test)."""
+    from matplotlib.figure import Figure
+
+    colors = {"GRU": "#777777", "pruned GRU": "#D55E00", "EventGRU": "#009E73", "DeltaGRU": "#0072B2"}
+    markers = dict(zip(HOPS, "o^s", strict=True))
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    for trial in study.get_trials(states=[_complete()]):
+        net = Net(**trial.user_attrs["net"])
+        axes.plot(trial.values[1], trial.values[0], markers[net.hop], color=colors[net.kind], markersize=3, alpha=0.4)
+    for row in rows:
+        axes.plot(row.macs, row.nll, markers[row.net.hop], color=colors[row.net.kind], markersize=9)
+    for name, color in colors.items():
+        axes.plot([], [], "o", color=color, label=name)
+    for hop, marker in markers.items():
+        axes.plot([], [], marker, color="white", markeredgecolor="black", label=f"{hop} ms")
+    axes.set(xscale="log", yscale="log", xlabel="effective MACs for 20 ms of sound", ylabel="NLL (nats)")
+    axes.set_title("Spoken digits: small on the validation set, large on the test set")
+    axes.legend(frameon=False, ncols=2)
+    axes.grid(alpha=0.25)
+    figure.savefig(path, dpi=150)
+
+
+def continuous(arguments, folder):
+    """What the nets cost while nobody speaks half of the time, by the loudness of the noise."""
+    from keras_sparse_rnn.demo.board import board_cost
+
+    rows = []
+    for net, model, digits in confirmed(arguments, folder):
+        for noise in NOISE_DB:
+            features = log_mel(minute_of_audio(noise, arguments.seconds), data.FSDD_RATE, net.hop / 1000)
+            x = ((features - digits.mean) / digits.deviation)[None].astype(np.float32)
+            model_of_stream = classifier(net.layer(), replace(digits, train=data.Split(x, None, np.zeros(1))), RECIPE)
+            model_of_stream.set_weights(model.get_weights())
+            [macs] = ksr.profiling.count_macs(model_of_stream, x)
+            cost = board_cost(model_of_stream, x, x)
+            rates = [f"{100 * rate:.0f}" for rate in (macs.input_rate, macs.activity)]
+            a_second = [1000 / net.hop * figure for figure in (macs.effective, cost.instructions or np.nan)]
+            level = "none" if noise is None else f"{noise} dBFS"
+            rows.append([net, level, *rates, *(f"{figure:,.0f}" for figure in a_second)])
+            print(*rows[-1], flush=True)
+    titles = ["net", "noise", "inputs %", "activity %", "MACs a second", "M4 instructions a second"]
+    print("", *markdown(titles, rows), sep="\n")
+
+
+def minute_of_audio(noise_db, seconds, seed=0):
+    """Test recordings with pauses of 0.3 to 3 seconds between them, in white noise."""
+    rng = np.random.default_rng(seed)
+    recordings = data.fsdd_recordings()
+    chosen = rng.permutation(np.flatnonzero(np.isin(recordings.index, data.FSDD_TEST)))
+    audio, end, place = np.zeros(round(seconds * data.FSDD_RATE)), 0, iter(chosen)
+    while True:
+        word = recordings.audio[next(place)]
+        begin = end + round(rng.uniform(0.3, 3) * data.FSDD_RATE)
+        end = begin + len(word)
+        if end > len(audio):
+            break
+        audio[begin:end] = word
+    if noise_db is not None:
+        audio += 10 ** (noise_db / 20) * rng.normal(size=len(audio))
+    return audio
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def write(path, row):
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    steps = {step.__name__: step for step in (search, confirm, measure, table, continuous)}
+    parser.add_argument("step", choices=steps)
+    parser.add_argument("--out", type=Path, default="sweep", help="the folder of the study; default: %(default)s")
+    parser.add_argument("--trials", type=int, default=100, help="of this process")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--goal", type=float, default=0.045, help="NLL on the validation set; default: %(default)s")
+    parser.add_argument("--only", default="", metavar="REGEX", help="confirm and measure only nets with such names")
+    parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
+    parser.add_argument("--seconds", type=float, default=60, help="of continuous audio")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    steps[arguments.step](arguments, arguments.out)
