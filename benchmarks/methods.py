@@ -25,7 +25,7 @@ import numpy as np
 BATCH, WEIGHT_DECAY, CLIP, DROPOUT, EVENT_PENALTY = 64, 0.01, 1.0, 0.1, 2.0
 NOISE, OFFSET = 0.4, 0.2  # deviations of the noise on each feature, and of that which is constant over a recording
 RAMP = (0.10, 0.65)  # shares of the training between which magnitude pruning goes on
-LASSO = 1e-4
+LASSO = 1e-4  # of blocks of 8; else times the root of size / 8, so that each weight is drawn as much
 Q_FACTOR = {"threshold 1x1": 1.0, "GLP 1x8": 0.5}  # of the paper's q, for about 90 % zeros
 SGD_RATE, SGD_CLIP = 10.0, 0.25
 INPUT_THRESHOLD, HIDDEN_THRESHOLD = 0.5, 0.2  # of DeltaGRU, in deviations of a feature and in units of the state
@@ -116,35 +116,55 @@ def table(arguments):
 
 def train(cell, seed, arguments):
     """Trains one net once and returns what the table needs of it."""
-    net, method = cell.split(" | ")
-    if method.startswith("tfmot"):
+    if " | tfmot" in cell:
         command = [sys.executable, *sys.argv, "--tfmot", cell, str(seed)]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         return json.loads(output.splitlines()[-1])
+    return figures(trained(cell, seed, arguments), load(parse_net(cell.split(" | ")[0])[2], arguments.split))
+
+
+def trained(cell, seed, arguments):
+    """A net after its training."""
     import keras
 
-    from keras_sparse_rnn.profiling import count_macs
-
     keras.utils.set_random_seed(seed)
-    kind, units, hop = parse_net(net)
+    net = cell.split(" | ")[0]
+    _, units, hop = parse_net(net)
     data = load(hop, arguments.split)
     epochs = arguments.epochs or (60 if units == 128 else 90)
     steps = epochs * (len(data.train) // BATCH)
-    model = keras.Sequential(
+    model = build(cell, data)
+    optimizer, callbacks = recipe(cell, seed, steps, arguments)
+    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=True)
+    model.fit(batches(data.train, seed), steps_per_epoch=steps // epochs, epochs=epochs, callbacks=callbacks, verbose=0)
+    return model
+
+
+def build(cell, data):
+    """The net before it, not compiled."""
+    import keras
+
+    net, method = cell.split(" | ")
+    return keras.Sequential(
         [
             keras.Input(data.train.x.shape[1:]),
-            recurrent_layer(kind, units, method),
+            recurrent_layer(*parse_net(net)[:2], method),
             keras.layers.GlobalAveragePooling1D(),
             keras.layers.Dropout(DROPOUT, seed=0),
             keras.layers.Dense(len(data.classes), activation="softmax"),
         ]
     )
-    optimizer, callbacks = recipe(cell, seed, steps, arguments)
-    model.compile(optimizer, "sparse_categorical_crossentropy", jit_compile=True)
-    model.fit(batches(data.train, seed), steps_per_epoch=steps // epochs, epochs=epochs, callbacks=callbacks, verbose=0)
+
+
+def figures(model, data):
+    """Of a trained net, on the test set."""
+    import keras
+
+    from keras_sparse_rnn.profiling import count_macs
+
     [macs] = count_macs(model, data.test.x, data.test.valid)
-    cell_of = model.layers[0].cell
-    weights = [np.abs(keras.ops.convert_to_numpy(w)).ravel() for w in (cell_of.kernel, cell_of.recurrent_kernel)]
+    cell = model.layers[0].cell
+    weights = [np.abs(keras.ops.convert_to_numpy(w)).ravel() for w in (cell.kernel, cell.recurrent_kernel)]
     return {
         **scores(model.predict(data.test.x, batch_size=300, verbose=0), data.test.y),
         "sparsity": macs.sparsity,
@@ -185,20 +205,18 @@ def recurrent_layer(kind, units, method):
 
     import keras_sparse_rnn as ksr
 
-    options = {}
-    if method.startswith("GLP"):
-        gates = {"LSTM": 4}.get(kind, 3)
-        lasso = ksr.regularizers.BlockGroupLasso(LASSO, block(method), gates)
-        options = {"kernel_regularizer": lasso, "recurrent_regularizer": lasso}
+    options = {"return_sequences": True, "name": "recurrent"}
+    if method.startswith("GL"):
+        gates, shape = {"LSTM": 4}.get(kind, 3), block(method)
+        lasso = ksr.regularizers.BlockGroupLasso(LASSO * (np.prod(shape) / 8) ** 0.5, shape, gates)
+        options |= {"kernel_regularizer": lasso, "recurrent_regularizer": lasso}
     if kind == "EventGRU":
         penalty = ksr.regularizers.EventPenalty(EVENT_PENALTY)
-        return ksr.layers.EventGRU(
-            units, readout="cell", activity_regularizer=penalty, return_sequences=True, **options
-        )
+        return ksr.layers.EventGRU(units, readout="cell", activity_regularizer=penalty, **options)
     if kind == "DeltaGRU":
         options |= {"input_threshold": INPUT_THRESHOLD, "hidden_threshold": HIDDEN_THRESHOLD}
-        return ksr.layers.DeltaGRU(units, return_sequences=True, **options)
-    return {"GRU": keras.layers.GRU, "LSTM": keras.layers.LSTM}[kind](units, return_sequences=True, **options)
+        return ksr.layers.DeltaGRU(units, **options)
+    return {"GRU": keras.layers.GRU, "LSTM": keras.layers.LSTM}[kind](units, **options)
 
 
 def block(method):
@@ -209,6 +227,12 @@ def block(method):
 def sparsity(method):
     """0.9 of "magnitude 1x4 90 %"."""
     return int(re.search(r"(\d+) %", method)[1]) / 100
+
+
+def q_factor(method):
+    """0.7 of "GLP 4x4, q 0.7"; without it what `Q_FACTOR` says."""
+    given = re.search(r", q (\S+)", method)
+    return float(given[1]) if given else Q_FACTOR[method]
 
 
 def adamw(package, net, steps):
@@ -233,8 +257,11 @@ def recipe(cell, seed, steps, arguments):
     if method.startswith("magnitude"):
         schedule = schedules.PolynomialDecay(0.0, sparsity(method), *share(*RAMP), frequency=steps // 100)
         return adamw(keras, net, steps), [callbacks.MagnitudePruning(schedule, block(method))]
+    if method.startswith("GL "):
+        schedule = schedules.ConstantSparsity(sparsity(method), *share(0.5), frequency=steps)
+        return adamw(keras, net, steps), [callbacks.MagnitudePruning(schedule, block(method))]
     if method.startswith(("threshold", "GLP")):
-        q = Q_FACTOR[method] * dense_quantile(net, seed, arguments)
+        q = q_factor(method) * dense_quantile(net, seed, arguments)
         begin, ramp, end = share(0.1, 0.25, 0.5)
         schedule = schedules.RampThreshold(begin, ramp, end, q=q, frequency=steps // 100)
         return adamw(keras, net, steps), [callbacks.ThresholdPruning(schedule, block(method))]

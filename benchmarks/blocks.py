@@ -1,0 +1,203 @@
+"""Which block? The sweep of arXiv 1711.02782 on spoken digits: loss, bytes and instructions by block and method.
+
+    KSR_DATA=DIR KERAS_BACKEND=jax python benchmarks/blocks.py            # trains; goes on where it was stopped
+    KSR_DATA=DIR python benchmarks/blocks.py --measure                    # bytes, and instructions on a Cortex-M4
+    python benchmarks/blocks.py --table
+
+The nets, the data and their training are those of `methods.py`. Four methods prune to 80 and 90 %:
+    magnitude  blocks of the smallest mean |w|, along a cubic ramp
+    BP         the paper's block pruning, by a rising threshold (`ThresholdPruning`)
+    GL         group lasso all along; half-way the smallest blocks are cut, once
+    GLP        BP with group lasso until pruning ends
+What share of zeros a threshold leaves comes out only in the end: for BP and GLP each wanted share is searched for, in
+runs of the first seed, and the other seeds take what came nearest.
+"""
+
+import argparse
+import collections
+import json
+import math
+import re
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import methods
+import numpy as np
+
+BLOCKS = ("1x1", "1x4", "1x8", "1x16", "4x4", "8x8", "16x16", "32x32")
+SPARSITIES = (90, 80)
+FIRST_FACTOR = {"threshold": 1.0, "GLP": 0.5}  # of the paper's q
+NEAR, TRIES = 0.015, 8  # a share of zeros is found if it is so near; both are searched for in so many runs at most
+
+
+def main():
+    arguments = parse()
+    if arguments.measure:
+        measure(arguments)
+    elif not arguments.table:
+        train(arguments)
+    print(table(arguments))
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default="blocks.jsonl", help="a JSON object for each run; nets beside")
+    parser.add_argument("--net", default="EventGRU 128", help="as in methods.py; default: %(default)s")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="", metavar="REGEX", help="of 'method block share %%', as 'BP 4x4 90 %%'")
+    parser.add_argument("--split", choices=["test", "validation"], default="test")
+    parser.add_argument("--epochs", type=int, help="instead of methods.py's 60")
+    parser.add_argument("--measure", action="store_true", help="train nothing; needs the TensorFlow backend")
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    return parser.parse_args()
+
+
+def wanted(arguments):
+    """Pairs of a title and a function from the seed to the name of the method in `methods.py`, dense first."""
+    rows = [("dense", lambda seed: "dense")]
+    for percent in SPARSITIES:
+        for shape in BLOCKS:
+            for kind in ("magnitude", "GL"):
+                name = f"{kind} {shape} {percent} %"
+                rows.append((name, lambda seed, name=name: name))
+            for title, kind in (("BP", "threshold"), ("GLP", "GLP")):
+                name = f"{title} {shape} {percent} %"
+                rows.append((name, lambda seed, wish=(kind, shape, percent): searched(*wish, seed, arguments)))
+    return [row for row in rows if row[0] == "dense" or re.search(arguments.only, row[0])]
+
+
+def train(arguments):
+    for seed in range(arguments.seeds):
+        for _, method_for in wanted(arguments):
+            # A search asks for another method until it has found one.
+            while (cell := f"{arguments.net} | {method_for(seed)}", seed) not in {
+                (run["cell"], run["seed"]) for run in methods.runs(arguments)
+            }:
+                train_once(cell, seed, arguments)
+
+
+def train_once(cell, seed, arguments):
+    began = time.perf_counter()
+    model = methods.trained(cell, seed, arguments)
+    run = methods.figures(model, methods.load(20, arguments.split))
+    if seed == 0:
+        model.save_weights(weights_of(cell, arguments))
+    run = {"cell": cell, "seed": seed, "split": arguments.split, **run, "seconds": time.perf_counter() - began}
+    with arguments.results.open("a") as file:
+        file.write(json.dumps(run) + "\n")
+    print(run, file=sys.stderr, flush=True)
+
+
+def weights_of(cell, arguments):
+    folder = arguments.results.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{cell.replace(' | ', ', ')}.weights.h5"
+
+
+def searched(kind, shape, percent, seed, arguments):
+    """The method of that threshold which left the wanted share of zeros, or with the first seed the next to try."""
+    found = {}
+    for run in methods.runs(arguments):
+        net, method = run["cell"].split(" | ")
+        if net == arguments.net and run["seed"] == 0 and method.startswith(f"{kind} {shape}, q "):
+            found[methods.q_factor(method)] = run["sparsity"]
+    factor = next_factor(found, percent / 100, FIRST_FACTOR[kind]) if seed == 0 else None
+    return f"{kind} {shape}, q {factor or nearest(found, percent / 100)}"
+
+
+def next_factor(found, share, first):
+    """The factor of q to try next for a share of zeros, or None if the search is over.
+
+    Args:
+        found: Shares of zeros by the factors that were tried.
+        share: The wanted one.
+        first: The factor to begin with.
+    """
+    if not found:
+        return first
+    if abs(found[nearest(found, share)] - share) <= NEAR or len(found) >= TRIES:
+        return None
+    # The logit of the share over the logarithm of the factor is nearly a line; for single weights its slope is about 4.
+    points = sorted((math.log(factor), _logit(value)) for factor, value in found.items())
+    (x, y), *others = sorted(points, key=lambda point: abs(point[1] - _logit(share)))
+    across = [point for point in others if (point[1] > _logit(share)) != (y > _logit(share))]
+    other = (across or others or [(x - 1, y - 4)])[0]
+    slope = (y - other[1]) / (x - other[0])
+    factor = round(math.exp(x + (_logit(share) - y) / min(max(slope, 1), 50)), 4)
+    return None if factor in found else factor
+
+
+def nearest(found, share):
+    return min(found, key=lambda factor: abs(found[factor] - share))
+
+
+def _logit(share):
+    share = min(max(share, 1e-3), 1 - 1e-3)
+    return math.log(share / (1 - share))
+
+
+def measure(arguments):
+    from keras_sparse_rnn.demo.board import board_cost
+
+    costs = read_costs(arguments)
+    digits = methods.load(20, arguments.split)
+    for title, method_for in wanted(arguments):
+        cell = f"{arguments.net} | {final_method(title, method_for, arguments)}"
+        if cell in costs or not weights_of(cell, arguments).exists():
+            continue
+        model = methods.build(cell, digits)
+        model.load_weights(weights_of(cell, arguments))
+        cost = asdict(board_cost(model, digits.train.x[::27], digits.test.x[::20], digits.test.valid[::20]))
+        with costs_path(arguments).open("a") as file:
+            file.write(json.dumps({"cell": cell, **cost}) + "\n")
+        print(title, cost, file=sys.stderr, flush=True)
+
+
+def final_method(title, method_for, arguments):
+    """The method whose runs count for a title; of a search that is under way, the nearest so far."""
+    try:
+        return method_for(1) if title.startswith(("BP", "GLP")) else method_for(0)
+    except ValueError:  # nothing was tried yet
+        return title
+
+
+def costs_path(arguments):
+    return arguments.results.with_suffix(".costs.jsonl")
+
+
+def read_costs(arguments):
+    path = costs_path(arguments)
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {cost["cell"]: cost for cost in map(json.loads, lines)}
+
+
+def table(arguments):
+    of_cell, costs = collections.defaultdict(list), read_costs(arguments)
+    for run in methods.runs(arguments):
+        of_cell[run["cell"]].append(run)
+    lines = [
+        "| method | runs | NLL | accuracy % | zeros % | activity % | MACs | bytes | M4 instructions a step |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for title, method_for in wanted(arguments):
+        cell = f"{arguments.net} | {final_method(title, method_for, arguments)}"
+        if not (of := of_cell.get(cell)):
+            continue
+
+        def spread(name, form, scale=1, of=of):
+            values = [scale * run[name] for run in of]
+            return f"{np.mean(values):{form}}" + (f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else "")
+
+        means = {name: np.mean([run[name] for run in of]) for name in ("sparsity", "activity", "macs")}
+        cost = costs.get(cell, {})
+        cells = [title, len(of), spread("nll", ".3f"), spread("accuracy", ".1f", 100)]
+        cells += [f"{100 * means['sparsity']:.1f}", f"{100 * means['activity']:.0f}", f"{means['macs']:,.0f}"]
+        cells += [f"{cost[name]:,.0f}" if cost.get(name) else "?" for name in ("bytes", "instructions")]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
