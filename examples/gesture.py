@@ -2,9 +2,9 @@
 
     python examples/gesture.py [--quick] [--out gesture]
 
-Walking, standing, running or badminton (BasicMotions, from the wheel of aeon): 40 sequences of 10 s for training, 40 for
-testing. Forty are few, so that every net is trained from five seeds; the board's figures are those of the first. Prints
-a table; saves the models, the C and a picture.
+Walking, standing, running or badminton (BasicMotions, from the wheel of aeon): 40 sequences of 10 s for training and 40
+for testing. Forty are few: every net is trained from five seeds, and the board's figures are those of seed 0. Prints a
+table; saves the models, the C and a picture.
 """
 
 import argparse
