@@ -195,7 +195,7 @@ def made_up(accuracies, macs):
 
     nets = []
     for index, (accuracy, effective) in enumerate(zip(accuracies, macs, strict=True)):
-        counted = LayerMacs("recurrent", 10, 4000, 400, effective, 1.0, 0.2)
+        counted = LayerMacs("recurrent", 10, 4000, 400, effective, 1.0, 0.2, gates=())
         converted = SimpleNamespace(data=bytes(600 if index == 0 else 200))
         run = contest.Run([np.zeros(8, np.float32)], {}, accuracy, 0.1, counted, converted)
         nets.append(contest.Net(f"net {index}", "GRU", index, False, None, [run]))
