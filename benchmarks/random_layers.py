@@ -56,14 +56,16 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
     return with_shift(high), x
 
 
-def gru(units, inputs, block, sparsity, steps=40, seed=0):
-    """An int8 GRU and an input, likewise; all of its units are active."""
+def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8):
+    """A GRU and an input, likewise; all of its units are active."""
     rng = np.random.default_rng(seed)
     kernels = [_kernel(rng, sources, 3, units, block, sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = GruOptions(units=units, block=block, go_backwards=0, return_sequences=1, reset_after=1)
-    op = quantize(Gru(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), NumberFormat())
-    return op, _input(rng, steps, inputs)
+    op, x = Gru(options, *kernels, bias), _input(rng, steps, inputs)
+    if dtype == np.float32:
+        return op, x.astype(np.float32) * np.float32(X_SCALE.scale)
+    return quantize(op, "random", X_SCALE, 1.0, Scale.of_range(-1, 1), NumberFormat()), x
 
 
 def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, seed=0):

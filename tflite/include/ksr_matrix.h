@@ -60,6 +60,9 @@ void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t
 void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32_t *acc);
 void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc);
 
+/* acc += x * matrix, for a vector x of all sources. */
+void ksr_matrix_add_vector_f32(const ksr_matrix *matrix, const float *x, float *acc);
+
 #ifdef __cplusplus
 }
 #endif

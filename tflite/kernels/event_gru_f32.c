@@ -29,13 +29,11 @@ uint32_t ksr_event_gru_scratch_f32(const ksr_event_gru_node *gru) {
 /* Gates, state and events of all units. `output` is NULL where this step is not read. */
 static void update(const ksr_event_gru_node *gru, const buffers *b, float *output) {
   const ksr_event_gru_options *o = &gru->options;
-  const int32_t stride = gru->recurrent.stride;
-  const float *z_acc = b->acc, *r_acc = z_acc + stride, *x_acc = r_acc + stride, *y_acc = x_acc + stride;
   const float *threshold = gru->threshold;
   const float trace_rate = (float)(o->trace_rate / 2147483648.0);
+  ksr_gru_units_f32(b->acc, gru->recurrent.stride, 1, b->c, gru->recurrent.options.units);
   for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
-    float c = ksr_gru_unit_f32(ksr_sigmoid_f32(z_acc[i]), ksr_sigmoid_f32(r_acc[i]), x_acc[i], y_acc[i], b->c[i]);
-    float y = 0.0f;
+    float c = b->c[i], y = 0.0f;
     if (c > threshold[i]) {
       y = c;
       if (o->reset) c -= threshold[i];
@@ -56,9 +54,7 @@ void ksr_event_gru_run_f32(const ksr_event_gru_node *gru, void *scratch) {
   if (b.trace && !gru->trace) memset(b.trace, 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), b.acc);
-    for (int32_t j = 0; j < r->options.units; ++j) {
-      if (b.y[j] != 0.0f) ksr_matrix_add_f32(&r->recurrent_kernel, j, b.y[j], b.acc);
-    }
+    ksr_matrix_add_vector_f32(&r->recurrent_kernel, b.y, b.acc);
     update(gru, &b, ksr_recurrent_output(r, step));
   }
 }

@@ -2,14 +2,16 @@
 #ifndef KSR_GATES_F32_H_
 #define KSR_GATES_F32_H_
 
-#include <math.h>
+#include <stdint.h>
 
-static inline float ksr_sigmoid_f32(float x) { return 1.0f / (1.0f + expf(-x)); }
+/* acc holds rows of `stride` accumulators: update gate z, reset gate r, and what the candidate has of the input and of
+ * the state. h becomes z h + (1 - z) tanh(x + r y); without `reset_after` the state has been reset, and r is 1. */
+void ksr_gru_units_f32(const float *acc, int32_t stride, int32_t reset_after, float *h, int32_t units);
 
-/* z * before + (1 - z) * g, with g = tanh(x + r * y), of one unit. */
-static inline float ksr_gru_unit_f32(float z, float r, float x, float y, float before) {
-  const float g = tanhf(x + r * y);
-  return z * before + (1.0f - z) * g;
-}
+/* Rows of acc: input gate, forget gate, cell and output gate. */
+void ksr_lstm_units_f32(const float *acc, int32_t stride, float *c, float *h, int32_t units);
+
+void ksr_sigmoids_f32(const float *x, float *y, int32_t count);
+void ksr_tanhs_f32(const float *x, float *y, int32_t count);
 
 #endif /* KSR_GATES_F32_H_ */

@@ -3,12 +3,6 @@
 #include "gates_f32.h"
 #include "gru_steps.h"
 
-static void add_state(const ksr_gru_node *gru, const float *h, float *acc) {
-  for (int32_t j = 0; j < gru->recurrent.options.units; ++j) {
-    if (h[j] != 0.0f) ksr_matrix_add_f32(&gru->recurrent.recurrent_kernel, j, h[j], acc);
-  }
-}
-
 /* Takes over those of h that have changed, and adds what they changed by to the sums. */
 static void send_state_changes(const ksr_gru_node *gru, const float *h, float *held) {
   const float *threshold = gru->hidden_threshold;
@@ -20,24 +14,12 @@ static void send_state_changes(const ksr_gru_node *gru, const float *h, float *h
   }
 }
 
-/* Reset before the product: the candidate reads r * h. */
+/* Reset before the product: the candidate reads r * h, which takes the place of r's accumulators. */
 static void add_reset_state(const ksr_gru_node *gru, const float *h, float *acc) {
-  const float *r_acc = acc + gru->recurrent.stride;
-  float *y_acc = acc + 3 * gru->recurrent.stride;
-  for (int32_t j = 0; j < gru->recurrent.options.units; ++j) {
-    const float reset = ksr_sigmoid_f32(r_acc[j]) * h[j];
-    if (reset != 0.0f) ksr_matrix_add_f32(&gru->candidate_kernel, j, reset, y_acc);
-  }
-}
-
-static void update(const ksr_gru_node *gru, const float *acc, float *h, float *output) {
-  const int32_t stride = gru->recurrent.stride;
-  const float *z_acc = acc, *r_acc = z_acc + stride, *x_acc = r_acc + stride, *y_acc = x_acc + stride;
-  for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
-    const float r = gru->options.reset_after ? ksr_sigmoid_f32(r_acc[i]) : 1.0f;
-    h[i] = ksr_gru_unit_f32(ksr_sigmoid_f32(z_acc[i]), r, x_acc[i], y_acc[i], h[i]);
-    if (output) output[i] = h[i];
-  }
+  float *r = acc + gru->recurrent.stride, *y_acc = acc + 3 * gru->recurrent.stride;
+  ksr_sigmoids_f32(r, r, gru->recurrent.options.units);
+  for (int32_t j = 0; j < gru->recurrent.options.units; ++j) r[j] *= h[j];
+  ksr_matrix_add_vector_f32(&gru->candidate_kernel, r, y_acc);
 }
 
 void ksr_gru_run_f32(const ksr_gru_node *gru, void *scratch) {
@@ -51,8 +33,10 @@ void ksr_gru_run_f32(const ksr_gru_node *gru, void *scratch) {
   for (int32_t step = 0; step < r->steps; ++step) {
     if (gru->hidden_threshold) send_state_changes(gru, h, held);
     ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
-    if (!gru->hidden_threshold) add_state(gru, h, acc);
+    if (!gru->hidden_threshold) ksr_matrix_add_vector_f32(&r->recurrent_kernel, h, acc);
     if (!gru->options.reset_after) add_reset_state(gru, h, acc);
-    update(gru, acc, h, ksr_recurrent_output(r, step));
+    ksr_gru_units_f32(acc, r->stride, gru->options.reset_after, h, r->options.units);
+    float *output = ksr_recurrent_output(r, step);
+    if (output) memcpy(output, h, state_size);
   }
 }

@@ -77,35 +77,3 @@ void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32
     }
   }
 }
-
-static void add_blocks(const float *values, const uint8_t *index, uint32_t count, int32_t block, float value,
-                       float *acc) {
-  for (uint32_t k = 0; k < count; ++k, values += block) {
-    acc += index[k] * block;
-    for (int32_t i = 0; i < block; ++i) acc[i] += value * values[i];
-  }
-}
-
-void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc) {
-  const float *values = matrix->values;
-  if (!matrix->index) {
-    const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;
-    values += (uint32_t)(others + stride) * (uint32_t)j;
-    for (int32_t i = 0; i < others; ++i) acc[i] += value * values[i];
-    values += others;
-    acc += matrix->slots.last * stride;
-    for (int32_t i = 0; i < stride; ++i) acc[i] += value * values[i];
-    return;
-  }
-  const uint32_t begin = row_start(matrix, j), count = row_start(matrix, j + 1) - begin;
-  const uint8_t *index = matrix->index + begin;
-  values += begin * (uint32_t)matrix->block;
-  /* The block width as a constant, so that the compiler unrolls and vectorises. */
-  if (matrix->block == 4) {
-    add_blocks(values, index, count, 4, value, acc);
-  } else if (matrix->block == 8) {
-    add_blocks(values, index, count, 8, value, acc);
-  } else {
-    add_blocks(values, index, count, 16, value, acc);
-  }
-}

@@ -411,6 +411,7 @@ void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, 
 #endif
 }
 
+#if KSR_WITH_FLOAT32
 static void send_changes_f32(const ksr_recurrent *recurrent, const float *x) {
   const float *threshold = recurrent->input_threshold;
   float *held = recurrent->held_x;
@@ -430,7 +431,6 @@ void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, flo
     return;
   }
   memcpy(acc, recurrent->bias, KSR_SLOTS * (uint32_t)recurrent->stride * sizeof(float));
-  for (int32_t j = 0; j < recurrent->inputs; ++j) {
-    if (x[j] != 0.0f) ksr_matrix_add_f32(&recurrent->kernel, j, x[j], acc);
-  }
+  ksr_matrix_add_vector_f32(&recurrent->kernel, x, acc);
 }
+#endif

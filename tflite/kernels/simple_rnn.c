@@ -75,13 +75,9 @@ static void step_i16(const ksr_simple_rnn_node *rnn, int32_t step, int16_t *h, i
 static void step_f32(const ksr_recurrent *r, int32_t step, float *h, float *acc) {
   float *output = ksr_recurrent_output(r, step);
   ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
-  for (int32_t j = 0; j < r->options.units; ++j) {
-    if (h[j] != 0.0f) ksr_matrix_add_f32(&r->recurrent_kernel, j, h[j], acc);
-  }
-  for (int32_t i = 0; i < r->options.units; ++i) {
-    h[i] = tanhf(acc[i]);
-    if (output) output[i] = h[i];
-  }
+  ksr_matrix_add_vector_f32(&r->recurrent_kernel, h, acc);
+  ksr_tanhs_f32(acc, h, r->options.units);
+  if (output) memcpy(output, h, (uint32_t)r->options.units * sizeof(float));
 }
 #endif
 

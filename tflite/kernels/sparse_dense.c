@@ -33,7 +33,8 @@ static ksr_status read_node(const ksr_node *node, ksr_sparse_dense_node *dense) 
   if (node->input_count < BIAS + 1 || node->input_count > INPUTS) return KSR_BAD_INPUT_COUNT;
   if (node->output_count != 1) return KSR_BAD_OUTPUT_COUNT;
   const ksr_tensor *x = &node->inputs[X], *output = &node->outputs[0];
-  if ((x->type != KSR_INT8 && x->type != KSR_FLOAT32) || output->type != x->type) return KSR_BAD_TYPE;
+  if (x->type != KSR_INT8 && !(KSR_WITH_FLOAT32 && x->type == KSR_FLOAT32)) return KSR_BAD_TYPE;
+  if (output->type != x->type) return KSR_BAD_TYPE;
   ksr_read_words(o, node->options, sizeof(*o));
   dense->is_int8 = x->type == KSR_INT8;
   if (!options_are_valid(o, dense->is_int8)) return KSR_BAD_OPTIONS;
@@ -92,12 +93,11 @@ static void run_i8(const ksr_sparse_dense_node *dense, const int8_t *x, int8_t *
   }
 }
 
+#if KSR_WITH_FLOAT32
 static void run_f32(const ksr_sparse_dense_node *dense, const float *x, float *output, float *acc) {
   const ksr_sparse_dense_options *o = &dense->options;
   memcpy(acc, dense->bias, (uint32_t)dense->stride * sizeof(float));
-  for (int32_t j = 0; j < dense->inputs; ++j) {
-    if (x[j] != 0.0f) ksr_matrix_add_f32(&dense->kernel, j, x[j], acc);
-  }
+  ksr_matrix_add_vector_f32(&dense->kernel, x, acc);
   for (int32_t i = 0; i < o->units; ++i) {
     float y = acc[i];
     if (o->activation > 0 && y < 0.0f) y = 0.0f;
@@ -105,6 +105,7 @@ static void run_f32(const ksr_sparse_dense_node *dense, const float *x, float *o
     output[i] = y;
   }
 }
+#endif
 
 static void invoke(const ksr_node *node, void *data, void *scratch) {
   const ksr_sparse_dense_node *dense = data;
@@ -112,11 +113,10 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
   void *output = node->outputs[0].data;
   for (int32_t row = 0; row < dense->rows; ++row) {
     const int32_t from = row * dense->inputs, to = row * dense->options.units;
-    if (dense->is_int8) {
-      run_i8(dense, (const int8_t *)x + from, (int8_t *)output + to, scratch);
-    } else {
-      run_f32(dense, (const float *)x + from, (float *)output + to, scratch);
-    }
+    if (dense->is_int8) run_i8(dense, (const int8_t *)x + from, (int8_t *)output + to, scratch);
+#if KSR_WITH_FLOAT32
+    if (!dense->is_int8) run_f32(dense, (const float *)x + from, (float *)output + to, scratch);
+#endif
   }
 }
 

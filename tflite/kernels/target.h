@@ -12,6 +12,15 @@
 #endif
 #endif
 
+/* A function of which the compiler makes one body for each set of vector instructions, chosen when the library is loaded;
+ * by GNU's C library alone. Without fused multiply-add, all give the same bits. */
+#include <stdint.h> /* says which C library it is */
+#if defined(KSR_X86) && defined(__GLIBC__)
+#define KSR_CLONED __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define KSR_CLONED
+#endif
+
 /* Cortex-M0, M0+ and M23 have no product of 64 bits. */
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
 #define KSR_SHORT_PRODUCT 1
