@@ -6,11 +6,24 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_sparse_rnn.layers import DeltaGRUCell, DeltaHold, EventGRU, EventGRUCell
+from keras_sparse_rnn.layers import (
+    DeltaGRUCell,
+    DeltaHold,
+    EventGRU,
+    EventGRUCell,
+    ONLSTMCell,
+    RecurrentHighwayCell,
+)
 from keras_sparse_rnn.sparsity import find_kernels
 from keras_sparse_rnn.typing import Arrays
 
-_DENSE_CELLS = (keras.layers.GRUCell, keras.layers.LSTMCell, keras.layers.SimpleRNNCell)
+_DENSE_CELLS = (
+    keras.layers.GRUCell,
+    keras.layers.LSTMCell,
+    keras.layers.SimpleRNNCell,
+    ONLSTMCell,
+    RecurrentHighwayCell,
+)
 
 
 @dataclass(frozen=True)
@@ -58,13 +71,13 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
     may be those that kept many weights. Which sources act:
         EventGRU: inputs and events that are not zero
         DeltaGRU: inputs and states whose held value has changed
-        any of them, GRU, LSTM or SimpleRNN directly behind a DeltaHold: inputs whose held value has changed
+        any layer directly behind a DeltaHold: inputs whose held value has changed
         else: all, also those that are zero, so that `effective` is the number of non-zero weights
     The element-wise part (3 non-linearities a unit for a GRU) is not counted, nor are other layers.
 
     Args:
-        model: A built Sequential or Functional model with EventGRU, DeltaGRU, GRU, LSTM or SimpleRNN layers, or
-            `keras.layers.RNN` over one of their cells, at its first level or in a Bidirectional there.
+        model: A built Sequential or Functional model with EventGRU, DeltaGRU, GRU, LSTM, SimpleRNN, ONLSTM or
+            RecurrentHighway layers, or `keras.layers.RNN` over one of their cells, at its first level or in a Bidirectional there.
         x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
         valid: Boolean array `(samples, time)`, True for the steps to count; by default all. Steps that are left out,
             such as padding, still run.
@@ -139,7 +152,7 @@ def _sites(model):
             if not isinstance(part.cell, (EventGRUCell, DeltaGRUCell, *_DENSE_CELLS)):
                 reasons.append(
                     f"layer '{name}' has a cell of class {type(part.cell).__name__}; the MACs of EventGRU, DeltaGRU, "
-                    "GRU, LSTM and SimpleRNN can be counted."
+                    "GRU, LSTM, SimpleRNN, ONLSTM and RecurrentHighway can be counted."
                 )
                 continue
             x = keras.tree.flatten(layer.input)[0]  # Keras lists a mask and initial states behind it
@@ -244,7 +257,12 @@ def _before(sequences):
 
 
 def _kernels(layer):
-    return [keras.ops.convert_to_numpy(w) for w in (layer.cell.kernel, layer.cell.recurrent_kernel)]
+    """What the inputs feed and what the states feed: two arrays, a row for each source."""
+    matrices = {name: [] for name in ("kernel", "recurrent_kernel")}
+    for kernel in find_kernels(layer, lambda part: True, frozen=True)[0]:
+        name = kernel.path.rpartition("/")[2].removeprefix("master_")
+        matrices[name].append(keras.ops.convert_to_numpy(kernel.variable.value))
+    return [np.concatenate(of_source, axis=1) for of_source in matrices.values()]
 
 
 def _check_valid(valid, shape):

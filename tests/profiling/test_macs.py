@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU, EventGRUCell
+from keras_sparse_rnn.layers import ONLSTM, DeltaGRU, DeltaHold, EventGRU, EventGRUCell, RecurrentHighway
 from keras_sparse_rnn.profiling import count_macs, record_events
 
 
@@ -219,3 +219,13 @@ def test_what_cannot_be_counted_is_named():
         count_macs(sequential(EventGRU(3)), x, np.ones((2, 5), bool))
     with pytest.raises(ValueError, match="step to count"):
         count_macs(sequential(keras.layers.GRU(3)), x, np.zeros((2, 6), bool))
+
+
+def test_onlstm_and_highway_cost_all_weights_that_are_not_zero():
+    """The master kernels of ONLSTM count too."""
+    ordered = ONLSTM(6, chunk_size=2, return_sequences=True)
+    model = keras.Sequential([keras.Input((5, 3)), ordered, RecurrentHighway(4, depth=3)])
+    ordered.cell.master_kernel.assign(np.zeros((3, 6)))
+    costs, highway = count_macs(model, np.ones((2, 5, 3), "float32"))
+    assert (costs.dense, costs.effective) == (9 * 24 + 9 * 6, 9 * 24 + 6 * 6)
+    assert highway.dense == highway.effective == 6 * 8 + 12 * 8

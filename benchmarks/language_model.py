@@ -1,0 +1,141 @@
+"""Do sparse weights and sparse activity multiply? Language models of the Penn Treebank, on two CPU cores.
+
+    python benchmarks/language_model.py --data DIR --out results
+
+Each row is a run of examples/penn_treebank.py, in a folder of its own below `results`. `results/results.jsonl` has a
+line for each run that is complete; what is there is not repeated, and what was stopped goes on after its last epoch.
+The table is printed at the end, and alone with `--table`; `--picture FILE` draws it. DIR is as for the example.
+
+`--rows small`: nets of the preset `small`, trained dense for 6 epochs and from there for 3 more, in which the weights
+of a row are pruned; smaller dense nets are trained as long. The softmax is sampled in training, whole in evaluation.
+`--rows selfish`: two LSTM layers of 200 units after the preset `selfish-lstm`, 20 epochs, sparse by each method, and
+dense ones with as many weights.
+"""
+
+import argparse
+import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "penn_treebank.py"
+NAMES = {"event_gru": "EventGRU", "gru": "GRU", "lstm": "LSTM"}
+
+
+def small():
+    """Name of a run -> (arguments, the run that it starts from)."""
+    runs = {}
+    nets = [(cell, 256) for cell in NAMES] + [(cell, units) for cell in ("gru", "lstm") for units in (128, 64)]
+    for cell, units in nets:
+        net = f"{NAMES[cell]} {units}"
+        arguments = ["--preset", "small", "--cell", cell, "--units", str(units), str(units)]
+        runs[f"{net}, first 6 epochs"] = (arguments, None)
+        for sparsity in (90, 0, 95, 80) if units == 256 else (0,):
+            finetuning = ["--epochs", "3", "--rate", "1e-3", "--sparsity", str(sparsity / 100)]
+            runs[f"{net}, {sparsity} %"] = ([*arguments, *finetuning], f"{net}, first 6 epochs")
+    return runs
+
+
+def selfish():
+    runs = {}
+    for seed, (sparsity, smaller) in itertools.product((0, 1), ((67, 72), (90, 23))):
+        common = ["--preset", "selfish-lstm", "--epochs", "20", "--seed", str(seed)]
+        for method in ("selfish", "set", "rigl", "magnitude"):
+            how = ["--units", "200", "200", "--embedding", "200", "--method", method, "--sparsity", str(sparsity / 100)]
+            runs[f"{method} {sparsity} %, seed {seed}"] = ([*common, *how], None)
+        how = ["--units", str(smaller), str(smaller), "--embedding", str(smaller), "--method", "dense"]
+        runs[f"dense, {smaller} units, seed {seed}"] = ([*common, *how], None)
+    return runs
+
+
+def main():
+    arguments = parse()
+    runs = {"small": small, "selfish": selfish}[arguments.rows]()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if not arguments.table:
+        wanted = [name for name in runs if re.search(arguments.only, name)]
+        for name in dict.fromkeys(part for row in wanted for part in (runs[row][1], row) if part):
+            run(name, *runs[name], arguments)
+    results = complete(arguments.out)
+    print(table({name: results[name] for name in runs if name in results}))
+    if arguments.picture:
+        picture({name: results[name] for name in runs if name in results}, arguments.picture)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", choices=["small", "selfish"], default="small")
+    parser.add_argument("--data", help="folder with ptb.*.txt")
+    parser.add_argument("--out", type=Path, default=Path("language_model"), help="folder for results and checkpoints")
+    parser.add_argument("--only", default="", metavar="REGEX", help="of the name of a row")
+    parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="PNG or SVG of the rows of `small`")
+    parser.add_argument("--quick", action="store_true", help="tiny nets, to try the benchmark out")
+    return parser.parse_args()
+
+
+def complete(out):
+    """The results of complete runs by name."""
+    path = out / "results.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {result["run"]: result for result in map(json.loads, lines)}
+
+
+def run(name, changes, start, arguments):
+    if name in complete(arguments.out):
+        return
+    folder = arguments.out / re.sub(r"\W+", "_", name)
+    command = [sys.executable, EXAMPLE, *changes, "--out", folder, "--resume"]
+    command += ["--data", arguments.data] if arguments.data else []
+    command += ["--start", arguments.out / re.sub(r"\W+", "_", start) / "best.weights.h5"] if start else []
+    command += ["--quick"] if arguments.quick else []
+    print(name, file=sys.stderr, flush=True)
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    result = json.loads((folder / "result.json").read_text())
+    with (arguments.out / "results.jsonl").open("a") as file:
+        file.write(json.dumps({"run": name, **result}) + "\n")
+
+
+def table(results):
+    lines = [
+        "| net | epochs | perplexity, valid | test | zeros % | active % | MACs, dense | product | counted | decoder |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, r in results.items():
+        if name.endswith("first 6 epochs"):
+            continue
+        epochs = r["epochs"] + results.get(re.sub(r", \d+ %$", ", first 6 epochs", name), {"epochs": 0})["epochs"]
+        figures = [f"{epochs}", f"{r['valid']:.1f}", f"{r['test']:.1f}", f"{r['sparsity']:.1%}", f"{r['activity']:.1%}"]
+        figures += [f"{r[kind]:,.0f}" for kind in ("dense", "product", "effective", "effective_decoder")]
+        lines.append(f"| {name} | {' | '.join(figures)} |")
+    return "\n".join(lines)
+
+
+def picture(results, path):
+    """Perplexity by effective MACs; and MACs as counted by what the two sparsities promise."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    _, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    of_net = {}
+    for name, result in results.items():
+        if name.endswith(" %"):
+            net = name.rsplit(",", 1)[0]
+            of_net.setdefault(net if net.endswith("256") else f"{net.split()[0]}, smaller", []).append(result)
+    for net, rows in of_net.items():
+        rows.sort(key=lambda row: row["effective"])
+        left.plot([r["effective"] for r in rows], [r["test"] for r in rows], "o-", label=net)
+        right.plot([r["product"] for r in rows], [r["effective"] for r in rows], "o", label=net)
+    left.set(xscale="log", xlabel="MACs a word, counted, without decoder", ylabel="test perplexity")
+    right.set(xscale="log", yscale="log", xlabel="weights kept x sources active", ylabel="MACs a word, counted")
+    right.axline((1e5, 1e5), (2e5, 2e5), color="grey", lw=1)
+    left.legend()
+    plt.savefig(path, dpi=150)
+
+
+if __name__ == "__main__":
+    main()

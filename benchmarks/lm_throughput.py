@@ -1,0 +1,134 @@
+"""Words a second of training a language model: EventGRU beside keras.layers.GRU and LSTM of the same sizes.
+
+    python benchmarks/lm_throughput.py --preset egru-1350 --backend jax
+
+The nets take turns at the same windows of a made-up text, each a whole train step of examples/penn_treebank.py:
+forward, backward, clipping, optimizer. The table gives medians over the rounds. The share of the device's matmul rate
+counts what the products of a step need, 6 floating-point operations for each weight of the recurrent layers and of the
+decoder (of as many of its words as take part), against the best of ten square products of `--matmul` rows.
+"""
+
+import argparse
+import dataclasses
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+WORDS = 10_000
+
+
+def main():
+    arguments = parse()
+    os.environ["KERAS_BACKEND"] = arguments.backend
+    from language_model.presets import PRESETS
+
+    if arguments.bfloat16:
+        import jax
+
+        jax.config.update("jax_default_matmul_precision", "BF16_BF16_F32")
+    preset = PRESETS[arguments.preset]
+    if arguments.units:
+        preset = dataclasses.replace(preset, units=tuple(arguments.units), embedding=arguments.units[-1])
+    presets = {"EventGRU": dataclasses.replace(preset, cell="event_gru")}
+    if preset.cell != "event_gru":
+        presets["EventGRU"] = dataclasses.replace(preset, cell="event_gru", cell_options={})
+    for name in ("GRU", "LSTM"):
+        presets[name] = dataclasses.replace(preset, cell=name.lower(), cell_options={})
+    runs = {name: training_run(preset, arguments.windows) for name, preset in presets.items()}
+    rates = {name: [] for name in runs}
+    for run in runs.values():
+        run()  # compiles
+    for _ in range(arguments.rounds):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            words = run()
+            rates[name].append(words / (time.perf_counter() - began))
+    matmul = matmul_rate(arguments.matmul)
+    sizes = " + ".join(map(str, preset.units))
+    print(f"{arguments.backend}, {device()}; {sizes} units, batch {preset.batch}, windows of {preset.window} words")
+    print(f"matmul rate of {arguments.matmul} x {arguments.matmul}: {matmul / 1e9:,.0f} GFLOP/s")
+    print(f"{'':10} {'words/s':>10} {'to EventGRU':>12} {'of matmul rate':>15}")
+    reference = statistics.median(rates["EventGRU"])
+    for name, preset in presets.items():
+        median = statistics.median(rates[name])
+        print(f"{name:10} {median:10,.0f} {median / reference:12.2f} {median * flops(preset) / matmul:15.1%}")
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", default="egru-1350")
+    parser.add_argument("--backend", choices=["jax", "tensorflow", "torch"], default="jax")
+    parser.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16 (JAX)")
+    parser.add_argument("--units", type=int, nargs="+", help="instead of the preset's; the last is the embedding's too")
+    parser.add_argument("--windows", type=int, default=20, help="in a round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--matmul", type=int, default=2048, help="rows of the square product")
+    return parser.parse_args()
+
+
+def training_run(preset, count):
+    """A function that trains a net of the preset on `count` windows, waits, and returns the number of words."""
+    import keras
+    from language_model.network import build
+    from language_model.steps import STEPS
+    from language_model.training import optimizer
+
+    rng = np.random.default_rng(0)
+    model = build(preset, WORDS, preset.batch)
+    model.compile(optimizer(preset, model))
+    model.optimizer.build(model.trainable_variables)
+    text = rng.integers(0, WORDS, (preset.batch, count * preset.window + 1)).astype("int32")
+    training = STEPS[keras.backend.backend()](model, text, model.optimizer)
+    starts, lengths = np.arange(count, dtype="int32") * preset.window, np.full(count, preset.window, "int32")
+    rates = np.full(count, 1e-4, "float32")
+
+    def run():
+        training.reset()
+        losses = [training.train(starts[part], lengths[part], rates[part]) for part in training.runs(lengths)]
+        keras.ops.convert_to_numpy(sum(losses))
+        return text.size - preset.batch
+
+    return run
+
+
+def flops(preset):
+    """Floating-point operations a word that the products of a train step need."""
+    gates = {"event_gru": 3, "gru": 3, "lstm": 4}[preset.cell]
+    inputs = (preset.embedding, *preset.units[:-1])
+    recurrent = sum(gates * units * (entering + units) for units, entering in zip(preset.units, inputs, strict=True))
+    scored = 1 + preset.candidates if preset.candidates else WORDS
+    return 6 * (recurrent + scored * preset.embedding)
+
+
+def matmul_rate(n):
+    """Floating-point operations a second of a product of two square matrices, the best of ten."""
+    import keras
+
+    a = keras.ops.ones((n, n), "float32")
+    times = []
+    for _ in range(11):
+        began = time.perf_counter()
+        keras.ops.convert_to_numpy(keras.ops.matmul(a, a)[0, 0])
+        times.append(time.perf_counter() - began)
+    return 2 * n**3 / min(times[1:])
+
+
+def device():
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    if keras.backend.backend() == "torch":
+        return keras.ops.ones(1).device
+    return keras.ops.ones(1).device.rpartition(":")[0].rpartition(":")[2]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The language models of examples/: text and windows, every preset, and a run that is killed."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+from language_model import corpus, network, training  # noqa: E402
+from language_model.presets import PRESETS  # noqa: E402
+from language_model.steps import STEPS  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory):
+    """A folder with a made-up text: words that mostly follow their number."""
+    folder, rng = tmp_path_factory.mktemp("text"), np.random.default_rng(0)
+    for part, lines in (("train", 300), ("valid", 60), ("test", 60)):
+        firsts = rng.integers(0, 50, lines)
+        text = [" ".join(f"w{(first + i) % 50}" for i in range(rng.integers(4, 12))) for first in firsts]
+        (folder / f"ptb.{part}.txt").write_text("\n".join(text) + "\n")
+    return folder
+
+
+def command(text, out, *arguments):
+    backend = keras.backend.backend()
+    example = [sys.executable, EXAMPLES / "penn_treebank.py", "--quick", "--backend", backend, "--data", text]
+    return [*example, "--out", out, *arguments]
+
+
+def result(folder):
+    figures = json.loads((folder / "result.json").read_text())
+    del figures["seconds"]
+    return figures
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(text, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    printed = subprocess.run(command(text, whole, "--preset", "selfish-lstm"), capture_output=True, text=True)
+    assert printed.returncode == 0, printed.stderr[-2000:]
+    with subprocess.Popen(command(text, killed, "--preset", "selfish-lstm"), stdout=subprocess.PIPE, text=True) as run:
+        while not run.stdout.readline().startswith("epoch 1"):
+            assert run.poll() is None
+        run.send_signal(signal.SIGKILL)
+    assert run.returncode == -signal.SIGKILL and not (killed / "result.json").exists()
+    arguments = ["--preset", "selfish-lstm", "--resume"]
+    resumed = subprocess.run(command(text, killed, *arguments), capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr[-2000:]
+    assert "epoch 1/" not in resumed.stdout and "epoch 2/2" in resumed.stdout
+    assert result(killed) == result(whole)
+    assert abs(result(whole)["sparsity"] - 0.67) < 0.01
+
+
+def test_pruning_starts_from_a_dense_net(text, tmp_path):
+    loaded = corpus.load(text)
+    preset = dataclasses.replace(PRESETS["small"], units=(20, 20), embedding=20, epochs=2, batch=4, candidates=16)
+    training.train(preset, loaded, tmp_path)
+    dense = training.evaluate(preset, loaded, tmp_path / "best.weights.h5")
+    assert dense["sparsity"] < 0.01 and dense["valid"] < 51  # chance would be 51 words
+    pruned = dataclasses.replace(preset, sparsity=0.8, method="magnitude", rate=1e-3)
+    training.train(pruned, loaded, tmp_path, start=tmp_path / "best.weights.h5")
+    with pytest.raises(SystemExit, match="--resume: .* is of seed=0, not 1"):
+        training.train(pruned, loaded, tmp_path, seed=1, resume=True)
+    sparse = training.evaluate(pruned, loaded, tmp_path / "best.weights.h5")
+    assert abs(sparse["sparsity"] - 0.8) < 0.01
+    assert sparse["effective"] < 0.25 * sparse["dense"]
+    assert sparse["valid"] < 51
+
+
+@pytest.mark.parametrize("name", ["egru-1350", "selfish-rhn", "iss-lstm"])
+def test_a_preset_trains(name):
+    """Its first steps lower the loss of a text that repeats itself."""
+    keras.utils.set_random_seed(0)
+    preset = dataclasses.replace(PRESETS[name], units=(20,) * len(PRESETS[name].units), embedding=20, batch=2)
+    if preset.optimizer in ("sgd", "snt-asgd"):
+        preset = dataclasses.replace(preset, rate=2.0)
+    model = network.build(preset, 12, preset.batch)
+    training.sparsifiers(preset, model, 10)
+    model.compile(training.optimizer(preset, model))
+    model.optimizer.build(model.trainable_variables)
+    words = np.tile(np.arange(12, dtype="int32"), (2, 9))
+    steps = STEPS[keras.backend.backend()](model, words, model.optimizer)
+    lengths = np.full(10, 10, "int32")
+    starts, rates = np.arange(10, dtype="int32") * 10, np.full(10, preset.rate, "float32")
+
+    def loss():
+        steps.reset()
+        return sum(float(steps.evaluate(starts[run], lengths[run])) for run in steps.runs(lengths)) / 200
+
+    before = loss()
+    for _ in range(5):
+        steps.reset()
+        for run in steps.runs(lengths):
+            steps.train(starts[run], lengths[run], rates[run])
+    assert loss() < before
+
+
+def test_the_example_offers_every_preset():
+    import penn_treebank
+
+    assert {*penn_treebank.PRESET_NAMES} == {*PRESETS}
+
+
+def test_words_are_numbered_by_frequency(text):
+    loaded = corpus.load(text)
+    counts = np.bincount(loaded.train, minlength=len(loaded.words))
+    assert (np.diff(counts) <= 0).all()
+    lines = (text / "ptb.train.txt").read_text().splitlines()
+    assert len(loaded.train) == sum(len(line.split()) + 1 for line in lines)
+    assert [loaded.words[i] for i in loaded.train[: len(lines[0].split()) + 1]] == [*lines[0].split(), "<eos>"]
+
+
+def test_windows_cover_a_text_once():
+    starts, lengths = corpus.windows(1001, 70, True, np.random.default_rng(0))
+    assert starts[0] == 0 and (starts[1:] == starts[:-1] + lengths[:-1]).all() and starts[-1] + lengths[-1] == 1000
+    assert len({*lengths}) > 5
+    starts, lengths = corpus.windows(1001, 70, False, np.random.default_rng(0))
+    assert {*lengths} == {70} and starts[-1] == 13 * 70
+
+
+def test_data_that_is_not_there_is_asked_for(tmp_path, monkeypatch):
+    with pytest.raises(SystemExit, match="must be a folder with ptb.train.txt"):
+        corpus.load(tmp_path)
+    monkeypatch.setattr(corpus, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(corpus, "ADDRESS", tmp_path.as_uri() + "/")
+    with pytest.raises(SystemExit, match="--data DIR"):
+        corpus.load()
+    (tmp_path / "ptb.train.txt").write_text("something else")
+    with pytest.raises(SystemExit, match="SHA-256"):
+        corpus.load()
+    assert not (tmp_path / "cache").exists()
