@@ -77,7 +77,8 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
 
     Args:
         model: A built Sequential or Functional model with EventGRU, DeltaGRU, GRU, LSTM, SimpleRNN, ONLSTM or
-            RecurrentHighway layers, or `keras.layers.RNN` over one of their cells, at its first level or in a Bidirectional there.
+            RecurrentHighway layers, or `keras.layers.RNN` over one of their cells, at its first level or in a
+            Bidirectional there.
         x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
         valid: Boolean array `(samples, time)`, True for the steps to count; by default all. Steps that are left out,
             such as padding, still run.
