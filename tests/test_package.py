@@ -1,5 +1,6 @@
-"""The package as installed: what an import brings, and what happens without a compiler."""
+"""The package as a whole: who imports whom, what an import brings, what is built, with and without a compiler."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -15,6 +16,18 @@ from keras_sparse_rnn.runtime import native
 
 ROOT = Path(__file__).parents[1]
 
+# The data go layers -> fit with callbacks -> convert -> runtime, firmware; imports do not go back.
+NEVER_IMPORTS = {
+    "layers": {"callbacks", "profiling", "convert", "runtime", "firmware", "verbs", "demo"},
+    "sparsity": {"layers", "callbacks", "profiling", "convert", "runtime", "firmware", "verbs", "demo"},
+    "callbacks": {"convert", "firmware", "verbs", "demo"},
+    "profiling": {"callbacks", "convert", "firmware", "verbs", "demo"},
+    "convert": {"callbacks", "verbs", "demo"},
+    "runtime": {"layers", "sparsity", "callbacks", "profiling", "convert", "firmware", "verbs", "demo"},
+    "firmware": {"layers", "sparsity", "callbacks", "profiling", "convert", "verbs", "demo"},
+}
+NEEDS_NO_KERAS = ("runtime", "firmware")
+
 
 def _python(code, **env):
     run = subprocess.run(
@@ -22,6 +35,25 @@ def _python(code, **env):
     )
     assert run.returncode == 0, run.stderr[-2000:]
     return run.stdout.strip()
+
+
+def _imports(package):
+    """Whatever the modules of a package import, at their top or where it is used, by full names."""
+    for path in (ROOT / "keras_sparse_rnn" / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", NEVER_IMPORTS)
+def test_imports_go_one_way(package):
+    imports = [name.split(".") for name in _imports(package)]
+    ours = {parts[1] for parts in imports if parts[0] == "keras_sparse_rnn"}
+    assert not ours & NEVER_IMPORTS[package]
+    if package in NEEDS_NO_KERAS:
+        assert not {parts[0] for parts in imports} & {"keras", "tensorflow", "tf_keras"}
 
 
 def test_public_names_exist():
