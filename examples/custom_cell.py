@@ -1,9 +1,9 @@
 """A recurrent cell of your own, pruned by the callback that prunes Keras's.
 
-    python examples/custom_cell.py [--quick]
+    python examples/custom_cell.py [--quick] [--picture custom_cell.png]
 
 The cell is the minimal gated unit (Zhou et al. 2016, arXiv:1603.09420). It learns to tell whether a noisy sequence
-rises or falls. Prints what was pruned, and what it costs in accuracy.
+rises or falls. Prints what was pruned, and what it costs in accuracy; the picture shows which weights are left.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def sequences(count, seed):
     return x[..., None].astype("float32"), (slope > 0).astype("int32")
 
 
-def main(epochs):
+def main(epochs, picture):
     keras.utils.set_random_seed(0)
     (x, y), test = sequences(1024, seed=0), sequences(512, seed=1)
     rnn = keras.layers.RNN(MinimalGatedUnit(32, name="cell"), name="mgu")
@@ -73,9 +73,14 @@ def main(epochs):
         print(f"{kernel.path:28} {tuple(kernel.variable.shape)!s:>10} {zeros:7.1%}")
     print(f"accuracy, dense:  {dense:.1%}")
     print(f"accuracy, pruned: {model.evaluate(*test, verbose=0)[1]:.1%}")
+    kernel = keras.ops.convert_to_numpy(rnn.cell.recurrent_kernel)
+    ksr.plot.weights(kernel, gates=("f", "g")).figure.savefig(picture, dpi=150)
+    print(f"The recurrent kernel: {picture}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="train for a moment only")
-    main(epochs=1 if parser.parse_args().quick else 10)
+    parser.add_argument("--picture", default="custom_cell.png", help="where to draw the weights; default: %(default)s")
+    arguments = parser.parse_args()
+    main(epochs=1 if arguments.quick else 10, picture=arguments.picture)

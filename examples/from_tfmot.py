@@ -1,13 +1,14 @@
 """A GRU pruned by tensorflow-model-optimization in tf_keras, taken over into Keras 3 and made small.
 
-    python examples/from_tfmot.py [--quick] [--out model.tflite]
+    python examples/from_tfmot.py [--quick] [--out model.tflite] [--picture from_tfmot.png]
 
 Nine speakers are told apart by how they say two vowels (JapaneseVowels, from the wheel of aeon). Prints for each
-stage the accuracy, the share of zeros among the weights and the bytes.
+stage the accuracy, the share of zeros among the weights and the bytes; the picture shows which weights are left.
 """
 
 import argparse
 
+import keras
 import numpy as np
 import tensorflow_model_optimization as tfmot
 import tf_keras
@@ -32,7 +33,7 @@ def pruned_by_tfmot(train, classes, epochs):
     return tfmot.sparsity.keras.strip_pruning(model)
 
 
-def main(epochs, out):
+def main(epochs, out, picture):
     data = japanese_vowels()
     test = data.test
     theirs = pruned_by_tfmot(data.train, len(data.classes), epochs)
@@ -59,11 +60,15 @@ def main(epochs, out):
     print(f"largest difference between tf_keras and Keras 3: {np.abs(rows[1][1] - rows[0][1]).max():.1e}")
     if out:
         converted.save(out)
+    [gru] = [layer for layer in ours.layers if isinstance(layer, keras.layers.GRU)]
+    ksr.plot.weights(gru).figure.savefig(picture, dpi=150)
+    print(f"The recurrent kernel: {picture}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="train for a moment only")
     parser.add_argument("--out", help="where to write the .tflite file")
+    parser.add_argument("--picture", default="from_tfmot.png", help="where to draw the weights; default: %(default)s")
     arguments = parser.parse_args()
-    main(epochs=2 if arguments.quick else 60, out=arguments.out)
+    main(epochs=2 if arguments.quick else 60, out=arguments.out, picture=arguments.picture)

@@ -315,27 +315,18 @@ def markdown(titles, rows):
 
 
 def draw(rows, study, path):
-    """Loss against MACs: small what the search tried (validation), large what was confirmed (test)."""
-    from matplotlib.figure import Figure
-
-    colors = {"GRU": "#777777", "pruned GRU": "#D55E00", "EventGRU": "#009E73", "DeltaGRU": "#0072B2"}
-    markers = dict(zip(HOPS, "o^s", strict=True))
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.subplots()
-    for trial in study.get_trials(states=[_complete()]):
-        net = Net(**trial.user_attrs["net"])
-        axes.plot(trial.values[1], trial.values[0], markers[net.hop], color=colors[net.kind], markersize=3, alpha=0.4)
+    """Loss against MACs on the test set, and small and pale what the search tried, on the validation set."""
+    points = {kind: {} for kind in ("GRU", "pruned GRU", "EventGRU", "DeltaGRU")}
     for row in rows:
-        axes.plot(row.macs, row.nll, markers[row.net.hop], color=colors[row.net.kind], markersize=9)
-    for name, color in colors.items():
-        axes.plot([], [], "o", color=color, label=name)
-    for hop, marker in markers.items():
-        axes.plot([], [], marker, color="white", markeredgecolor="black", label=f"{hop} ms")
-    axes.set(xscale="log", yscale="log", xlabel="effective MACs for 20 ms of sound", ylabel="NLL (nats)")
-    axes.set_title("Spoken digits: small on the validation set, large on the test set")
-    axes.legend(frameon=False, ncols=2)
-    axes.grid(alpha=0.25)
-    figure.savefig(path, dpi=150)
+        pruned = f" at {row.net.sparsity:.0%}" if row.net.sparsity else ""
+        points[row.net.kind][f"{row.net.units}{pruned}, {row.net.hop} ms"] = (row.macs, row.nll)
+    points = {kind: named for kind, named in points.items() if named}
+    cost, quality = "effective MACs for 20 ms of sound", "NLL (nats)"
+    axes = ksr.plot.pareto(points, cost=cost, quality=quality, lower_is_better=True)
+    for trial in study.get_trials(states=[_complete()]):
+        if trial.values[0] <= WORST:
+            axes.plot(trial.values[1], trial.values[0], "x", color=ksr.plot.GREY, markersize=3, zorder=0)
+    axes.figure.savefig(path, dpi=150)
 
 
 def continuous(arguments, folder):

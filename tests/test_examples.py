@@ -41,16 +41,19 @@ def test_delta_gru_costs_less_than_the_gru_that_it_was():
 @converts
 def test_what_tfmot_pruned_is_taken_over_and_converted(tmp_path):
     pytest.importorskip("tflite_micro")
-    out = tmp_path / "model.tflite"
-    _, theirs, ours, _, difference = output_of("from_tfmot.py", "--out", out).splitlines()
+    out, picture = tmp_path / "model.tflite", tmp_path / "kernel.png"
+    printed = output_of("from_tfmot.py", "--out", out, "--picture", picture)
+    _, theirs, ours, _, difference, _ = printed.splitlines()
     assert theirs.startswith("tf_keras, pruned by tfmot") and ours.startswith("Keras 3")
     assert ours.split()[-3:] == theirs.split()[-3:]
     assert float(difference.split()[-1]) < 1e-6
     assert out.read_bytes()[4:8] == b"TFL3"
+    assert picture.read_bytes()[1:4] == b"PNG"
 
 
-def test_a_cell_of_ones_own_is_pruned():
-    printed = output_of("custom_cell.py").splitlines()
+def test_a_cell_of_ones_own_is_pruned(tmp_path):
+    printed = output_of("custom_cell.py", "--picture", tmp_path / "kernel.png").splitlines()
+    assert (tmp_path / "kernel.png").read_bytes()[1:4] == b"PNG"
     assert printed[2].split() == ["mgu/cell/recurrent_kernel", "(32,", "64)", "90.0%"]
 
 
