@@ -144,7 +144,7 @@ def measure(arguments):
     costs = read_costs(arguments)
     digits = methods.load(20, arguments.split)
     for title, method_for in wanted(arguments):
-        cell = f"{arguments.net} | {final_method(title, method_for, arguments)}"
+        cell = f"{arguments.net} | {method_for(0)}"
         if cell in costs or not weights_of(cell, arguments).exists():
             continue
         model = methods.build(cell, digits)
@@ -153,14 +153,6 @@ def measure(arguments):
         with costs_path(arguments).open("a") as file:
             file.write(json.dumps({"cell": cell, **cost}) + "\n")
         print(title, cost, file=sys.stderr, flush=True)
-
-
-def final_method(title, method_for, arguments):
-    """The method whose runs count for a title; of a search that is under way, the nearest so far."""
-    try:
-        return method_for(1) if title.startswith(("BP", "GLP")) else method_for(0)
-    except ValueError:  # nothing was tried yet
-        return title
 
 
 def costs_path(arguments):
@@ -182,8 +174,8 @@ def table(arguments):
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for title, method_for in wanted(arguments):
-        cell = f"{arguments.net} | {final_method(title, method_for, arguments)}"
-        if not (of := of_cell.get(cell)):
+        cell = f"{arguments.net} | {method_for(0)}"
+        if not (of := of_cell.get(cell)):  # a search that is not over names what it would try next
             continue
 
         def spread(name, form, scale=1, of=of):
