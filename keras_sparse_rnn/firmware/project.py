@@ -16,10 +16,11 @@ from keras_sparse_rnn.firmware.sources import build_header, files_of
 from keras_sparse_rnn.runtime.model import Model
 
 FRAMEWORKS = ("plain-c", *tflm_project.FRAMEWORKS)
+_PROGRAM = ("main", "frames")
 
 _PLAIN_CMAKE = """\
-# A library of the model, and a program that runs one inference. In a project of your own: add the *.c files of this
-# folder but main.c, and those of ksr/, and put both folders on the include path.
+# A library of the model, and a program that runs it. In a project of your own: add {name}.c and the *.c files of ksr/,
+# and put both folders on the include path.
 cmake_minimum_required(VERSION 3.13)
 project({name} C)
 file(GLOB KSR_SOURCES ksr/*.c)
@@ -27,7 +28,8 @@ add_library({name} {name}.c ${{KSR_SOURCES}})
 set_target_properties({name} PROPERTIES C_STANDARD 11)
 target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}} PRIVATE ksr)
 target_link_libraries({name} PUBLIC m)
-add_executable({name}_main main.c)
+file(GLOB MAIN_SOURCES main.c frames.c)
+add_executable({name}_main ${{MAIN_SOURCES}})
 target_link_libraries({name}_main {name})
 """
 
@@ -43,6 +45,60 @@ int main(void) {{
   {name}_run(x, y);
   for (int i = 0; i < {y_size}; ++i) printf("%g ", (double)y[i]);
   printf("\\n");
+  return 0;
+}}
+"""
+
+
+# For models that take one step at a time.
+_FRAMES_H = """\
+#ifndef FRAMES_H_
+#define FRAMES_H_
+
+#include <stdint.h>
+
+/* Waits for the next frame and fills x: 1. At the end of a sequence: 0, with x as it was. Nothing will follow: -1. */
+int next_frame({x_type} x[{x_frame}]);
+
+#endif /* FRAMES_H_ */
+"""
+
+_FRAMES_C = """\
+#include "frames.h"
+
+#include <string.h>
+
+#include "{name}.h"
+
+/* Put your microphone or sensor here; these are {name_upper}_STEPS frames of zeros. */
+int next_frame({x_type} x[{x_frame}]) {{
+  static int32_t count;
+  memset(x, 0, {x_frame} * sizeof(*x));
+  if (count == {name_upper}_STEPS) return -1;
+  ++count;
+  return 1;
+}}
+"""
+
+_STREAMING_MAIN = """\
+#include <stdio.h>
+
+#include "frames.h"
+#include "{name}.h"
+
+int main(void) {{
+  static {x_type} x[{x_frame}];
+  static {y_type} y[{y_frame}];
+  if ({name}_init() != 0) return 1;
+  for (int more; (more = next_frame(x)) >= 0;) {{
+    if (more == 0) {{
+      {name}_reset();
+      continue;
+    }}
+    {name}_step(x, y);
+    for (int i = 0; i < {y_frame}; ++i) printf("%g ", (double)y[i]);
+    printf("\\n");
+  }}
   return 0;
 }}
 """
@@ -102,6 +158,8 @@ def save_firmware(
         raise ValueError(f"framework must be one of {FRAMEWORKS}; given: {framework!r}.")
     if not isinstance(model, Model):
         model = Model(bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else Path(model).read_bytes())
+    if identifier(name) in _PROGRAM:
+        raise ValueError(f"name must not be one of {_PROGRAM}, files that a project has; given: {name!r}.")
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"folder must be empty or new; '{folder}' holds files.")
@@ -150,11 +208,17 @@ def _plain_c_files(code):
         "x_size": int(np.prod(x.shape)),
         "y_size": int(np.prod(y.shape)),
         "x_shape": "x".join(map(str, x.shape)),
+        "name_upper": code.name.upper(),
+        "x_frame": code.input_size,
+        "y_frame": code.output_size,
     }
+    mains = {"main.c": _PLAIN_MAIN}
+    if code.is_streaming:
+        mains = {"main.c": _STREAMING_MAIN, "frames.h": _FRAMES_H, "frames.c": _FRAMES_C}
     return {
         f"{code.name}.h": code.header,
         f"{code.name}.c": code.source,
-        "main.c": _PLAIN_MAIN.format(**names),
+        **{file: text.format(**names) for file, text in mains.items()},
         "CMakeLists.txt": _PLAIN_CMAKE.format(**names),
         "ksr/ksr_build.h": build_header(code.formats),
     }

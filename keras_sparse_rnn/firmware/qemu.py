@@ -125,7 +125,8 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder) / "model"
         write_plain_c(code, folder)
-        (folder / "main.c").unlink()
+        for program in ("main.c", "frames.c"):
+            (folder / program).unlink(missing_ok=True)
         expected = _run_on_host(code, folder, inputs, calls_per_sequence)
         (folder / "recorded.h").write_text(_recording(code, inputs, expected, calls_per_sequence))
         image = _build(folder, cpu, portable, optimization)

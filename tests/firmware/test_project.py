@@ -13,6 +13,7 @@ from random_models import random_op
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import FRAMEWORKS, qemu, save_firmware
+from keras_sparse_rnn.firmware.sources import source_folder
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
 
@@ -44,15 +45,18 @@ def test_plain_c_keeps_the_state_of_a_stateful_model(kind):
 
 
 @needs_tools
-def test_sizes_are_those_of_the_compiler(tmp_path):
-    small, large = (save_firmware(random_op(seed).to_model(), tmp_path / str(seed)) for seed in (5, 8))
+def test_printed_sizes_are_those_of_the_linked_project(tmp_path):
+    small, large = (save_firmware(random_op(seed).to_model(), tmp_path / str(seed), name="net") for seed in (5, 8))
+    assert f"{large.flash_bytes:,} bytes of flash, {large.ram_bytes:,} of RAM" in str(large)
     assert small.flash_bytes - small.model_bytes == pytest.approx(large.flash_bytes - large.model_bytes, rel=0.2)
-    text = Path(large.folder / "model.c").read_text()
-    sizes = {"int8_t": 1, "uint8_t": 1, "int16_t": 2, "int32_t": 4}
-    buffers = re.findall(r"alignas\(16\) static (\w+) \w+\[(\d+)\];", text)
-    used = sum(sizes[dtype] * int(length) for dtype, length in buffers)
-    # Besides them, what prepare keeps of a node.
-    assert used + 200 <= large.ram_bytes <= used + 400 + 16 * len(buffers)
+    folder, linked = large.folder, tmp_path / "linked.o"
+    sources = [folder / "net.c", *folder.glob("ksr/*.c")]
+    compiler = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-Os", "-std=c11", f"-I{folder}", f"-I{folder}/ksr")
+    subprocess.run([*compiler, "-r", "-nostdlib", *sources, "-o", linked], check=True)
+    listed = subprocess.run(["arm-none-eabi-size", linked], check=True, capture_output=True, text=True).stdout
+    text, data, bss = (int(n) for n in listed.splitlines()[1].split()[:3])
+    padding = 4 * len(sources)  # between what the linker puts side by side
+    assert abs(text + data - large.flash_bytes) <= padding and abs(data + bss - large.ram_bytes) <= padding
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -92,6 +96,8 @@ def test_refusals(tmp_path):
     data = random_op(3).to_model()
     with pytest.raises(ValueError, match=r"framework must be one of .*'plain-c'.*; given: 'mbed'"):
         save_firmware(data, tmp_path / "new", "mbed")
+    with pytest.raises(ValueError, match=r"name must not be one of \('main', 'frames'\).*; given: 'main'"):
+        save_firmware(data, tmp_path / "new", name="main")
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="folder must be empty or new"):
         save_firmware(data, tmp_path)
@@ -111,3 +117,58 @@ def test_plain_c_runs_sparse_dense_layers():
     measured = qemu.measure(Model(writer.finish({"x": x}, {"y": y})), inputs, "cortex-m4")
     np.testing.assert_array_equal(measured.outputs, op.invoke(inputs, {}))
     assert len(np.unique(measured.outputs)) > 10
+
+
+# Two recorded sequences instead of a microphone, and a write to the debugger instead of a serial port.
+RECORDED_FRAMES = """
+#include <stdint.h>
+#include <string.h>
+#include "frames.h"
+#include "semihosting.h"
+static const signed char frames[SEQUENCES][STEPS][SIZE] = {VALUES};
+int next_frame(int8_t x[SIZE]) {
+  static int i;
+  const int sequence = i / (STEPS + 1), step = i % (STEPS + 1);
+  ++i;
+  if (sequence == SEQUENCES) return -1;
+  if (step == STEPS) return 0;
+  memcpy(x, frames[sequence][step], SIZE);
+  return 1;
+}
+int _write(int file, const char *text, int size) {
+  for (int i = 0; i < size; ++i) semihosting(0x03, text + i);
+  return size;
+}
+void *_sbrk(int size) { /* memory for printf */
+  static char heap[8192];
+  static int used;
+  used += size;
+  return heap + used - size;
+}
+"""
+
+
+@needs_tools
+def test_the_program_of_a_streaming_model_takes_frames_and_resets_on_a_board(tmp_path):
+    candidates = (random_op(seed, kind="KsrGru") for seed in range(50))
+    op = next(op for op in candidates if not op.op.options.go_backwards and len(op.x) > 2 and op.x.dtype == np.int8)
+    folder, boards = tmp_path / "new", source_folder() / "firmware"
+    save_firmware(op.to_model(), folder, name="net")
+    x = np.stack([op.x, op.x[::-1]])
+    sizes = dict(zip(("SEQUENCES", "STEPS", "SIZE"), x.shape, strict=True), VALUES=", ".join(map(str, x.ravel())))
+    text = RECORDED_FRAMES
+    for name, value in sizes.items():
+        text = re.sub(rf"\b{name}\b", str(value), text)
+    (folder / "frames.c").write_text(text)
+    script = (boards / "board.ld.in").read_text().replace("@CODE_SIZE@", "4M").replace("@RAM_SIZE@", "4M")
+    (tmp_path / "board.ld").write_text(script)
+    sources = [boards / "startup.c", *folder.glob("*.c"), *folder.glob("ksr/*.c")]
+    target = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-O1", "-w", "-nostartfiles", "--specs=nosys.specs")
+    includes = (f"-I{folder}", f"-I{folder}/ksr", f"-I{boards}", f"-T{tmp_path}/board.ld")
+    image = tmp_path / "stream.elf"
+    subprocess.run(["arm-none-eabi-gcc", *target, *includes, *sources, "-o", image, "-lm"], check=True)
+    emulator = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")
+    console = ("-semihosting-config", "enable=on,target=native", "-kernel", image)
+    run = subprocess.run([*emulator, *console], check=True, capture_output=True, text=True, timeout=60)
+    printed = np.array([[int(n) for n in line.split()] for line in (run.stdout + run.stderr).splitlines() if line])
+    np.testing.assert_array_equal(printed, np.concatenate([op.op(sequence) for sequence in x]))

@@ -53,7 +53,8 @@ static void add_magnitudes(const int8_t *values, int32_t column, int32_t width, 
                            uint32_t *sums) {
   for (int32_t i = 0; i < width; ++i) {
     const int32_t at = column + i - first;
-    if (at >= 0 && at < count) sums[at] += (uint32_t)(values[i] < 0 ? -values[i] : values[i]);
+    const int32_t value = values[i];
+    if (at >= 0 && at < count) sums[at] += (uint32_t)(value < 0 ? -value : value);
   }
 }
 
