@@ -145,7 +145,7 @@ class Engine(ABC):
 def refuse_sparse_encodings(model: Model) -> None:
     """Raises ValueError where weights are in an encoding that all engines but LiteRT would read as garbage."""
     for tensor in model.tensors:
-        if tensor.data is not None and tensor.data.size != np.prod(tensor.shape, dtype=np.int64):
+        if tensor.sparsity is not None:
             raise ValueError(
                 f"tensor '{tensor.name}' is stored in the sparse encoding of LiteRT, which no other engine reads; take "
                 "the engine 'litert', or convert the model with target=\"tflm\"."

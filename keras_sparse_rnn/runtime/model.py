@@ -10,6 +10,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import ArrayLike
 
+from keras_sparse_rnn.runtime.sparse_encoding import check_encoding, is_readable
+
 _LARGEST_TENSOR = 2**31 - 1  # bytes
 METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
 
@@ -39,6 +41,8 @@ class TensorInfo:
             tensor is not quantized.
         data: Its constant value (read-only), or None.
         is_variable: Whether it keeps its value from one inference to the next.
+        sparsity: Its `SparsityParameters`, as the schema's object, where `data` are the values of that encoding, flat;
+            else None.
     """
 
     name: str
@@ -48,6 +52,7 @@ class TensorInfo:
     zero_point: int | np.ndarray | None = None
     data: np.ndarray | None = None
     is_variable: bool = False
+    sparsity: Any = None
 
     def quantize(self, values: ArrayLike) -> np.ndarray:
         """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged."""
@@ -138,6 +143,10 @@ class Model:
             for i in (*op.inputs, *op.outputs):
                 if not -1 <= i < count:
                     raise ValueError(f"op {op.name} uses tensor {i} of {count}")
+            for place, i in enumerate(op.inputs):
+                sparsity = None if i < 0 else self.tensors[i].sparsity
+                if sparsity is not None and not is_readable(op.name, place, sparsity):
+                    raise ValueError(f"op {op.name} reads tensor {i}, which is in a sparse encoding")
             unwritten = set(op.inputs) - written - {-1}
             if unwritten:
                 raise ValueError(f"op {op.name} reads tensor {min(unwritten)} before anything has written it")
@@ -192,7 +201,9 @@ def _read_tensor(tensor, buffers):
         if len(scale) == 1:
             scale, zero_point = float(scale[0]), int(zero_point[0])
     name = (tensor.name or b"").decode("utf-8", "replace")
-    return TensorInfo(name, shape, dtype, scale, zero_point, data, bool(tensor.isVariable))
+    if tensor.sparsity is not None:
+        check_encoding(shape, tensor.sparsity, data)
+    return TensorInfo(name, shape, dtype, scale, zero_point, data, bool(tensor.isVariable), tensor.sparsity)
 
 
 def read_operator(op: Any, codes: Any) -> Operator:

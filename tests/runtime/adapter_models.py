@@ -1,14 +1,18 @@
 """Models in which our ops stand among builtin ops, or keep their state."""
 
+from dataclasses import replace
+
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from random_models import OWN_OPTIONS, RandomOp
 
+from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.ops import OPS
+from keras_sparse_rnn.runtime.ops.recurrent import BACKWARDS_IN_ORDER
 from keras_sparse_rnn.runtime.reference import ReferenceEngine
 
 
@@ -62,19 +66,58 @@ def errors_op_by_op(model, x, outputs):
     return errors
 
 
-def with_state(kind, dtype):
+def with_state(kind, dtype, holds=False, batch=1):
     """An op that keeps its state in variable tensors.
+
+    Args:
+        kind, dtype: Of the op.
+        holds: Whether it holds its inputs, and a GRU its state.
+        batch: Samples of an inference.
 
     Returns:
         `(bytes of the model, RandomOp)`: the model takes three steps at a time, the op holds an input of nine.
     """
     op = small_op(kind, 6, dtype, seed=3, x_zero_point=4)
     is_int8 = dtype == np.int8
+    if holds:
+        thresholds = {"input_threshold": np.full(6, 20, np.uint8) if is_int8 else np.full(6, 0.3, np.float32)}
+        if getattr(op.op.options, "reset_after", False):
+            thresholds["hidden_threshold"] = np.full(12, 900, np.uint16) if is_int8 else np.full(12, 0.03, np.float32)
+        held = replace(op.op, **thresholds)
+        op = RandomOp(held, held.constants(), op.x, op.label)
     writer = DenseWriter()
-    x = writer.add_tensor("x", (1, 3, 6), dtype, scale=(1 / 64, 4) if is_int8 else None)
-    output = writer.add_tensor("y", (1, 3, 12), dtype, scale=(1 / 128, -5) if is_int8 else None)
+    x = writer.add_tensor("x", (batch, 3, 6), dtype, scale=(1 / 64, 4) if is_int8 else None)
+    output = writer.add_tensor("y", (batch, 3, 12), dtype, scale=(1 / 128, -5) if is_int8 else None)
     writer.add_recurrent("op", op.op, op.constants, x, output, stateful=True)
     return writer.finish({"x": x}, {"y": output}), op
+
+
+def both_directions(dtype):
+    """A GRU forwards and one backwards, in the order of the inputs, and their outputs side by side."""
+    writer, scales = DenseWriter(), [(1 / 64, 4), (1 / 128, -5)] if dtype == np.int8 else [None, None]
+    x, outputs = writer.add_tensor("x", (1, 9, 6), dtype, scale=scales[0]), []
+    for seed, direction in enumerate((0, BACKWARDS_IN_ORDER)):
+        op = small_op("KsrGru", 6, dtype, seed, x_zero_point=4).op
+        op = replace(op, options=replace(op.options, go_backwards=direction))
+        outputs.append(writer.add_tensor(f"y_{seed}", (1, 9, 12), dtype, scale=scales[1]))
+        writer.add_recurrent(f"op_{seed}", op, op.constants(), x, outputs[-1])
+    both = writer.add_tensor("both", (1, 9, 24), dtype, scale=scales[1])
+    writer.add_concatenation(outputs, both)
+    return writer.finish({"x": x}, {"both": both})
+
+
+def sparse_fully_connected(dtype):
+    """A FULLY_CONNECTED of weights in LiteRT's sparse encoding, behind a PAD."""
+    rng = np.random.default_rng(0)
+    writer, scales = DenseWriter(), [(1 / 64, 4), (1 / 4, -5)] if dtype == np.int8 else [None, None]
+    x = writer.add_tensor("x", (1, 3, 121), dtype, scale=scales[0])
+    y = writer.add_tensor("y", (1, 3, 40), dtype, scale=scales[1])
+    weights = (rng.normal(0, 40, (40, 121)) * np.repeat(rng.random((40, 8)) < 0.2, 16, axis=1)[:, :121]).astype(dtype)
+    bias = np.arange(40, dtype=np.int32 if dtype == np.int8 else np.float32)
+    writer.add_dense(x, y, weights, bias, scale=1 / 256)
+    (report,) = pack_litert_sparse(writer)
+    assert "PAD" in report.stored
+    return writer.finish({"x": x}, {"y": y})
 
 
 def edited(model, edit):
@@ -92,10 +135,8 @@ def wrong_options(file):
 
 
 def sparse_constant(file):
-    """An edit: the kernel's values in LiteRT's sparse encoding, whose buffer is shorter than the shape."""
+    """An edit: the kernel's values in LiteRT's sparse encoding."""
     tensor = file.subgraphs[0].tensors[int(file.subgraphs[0].operators[0].inputs[1])]
-    buffer = file.buffers[tensor.buffer]
-    buffer.data = buffer.data[: len(buffer.data) // 8 * 4]
     dimension = schema.DimensionMetadataT()
     dimension.format, dimension.denseSize = schema.DimensionType.DENSE, int(tensor.shape[0])
     tensor.sparsity = schema.SparsityParametersT()
@@ -133,6 +174,13 @@ class DenseWriter(ModelWriter):
             output,
             schema.BuiltinOptions.FullyConnectedOptions,
             options,
+        )
+
+    def add_concatenation(self, inputs, output):
+        options = schema.ConcatenationOptionsT()
+        options.axis = -1
+        self._add(
+            schema.BuiltinOperator.CONCATENATION, inputs, output, schema.BuiltinOptions.ConcatenationOptions, options
         )
 
     def add_softmax(self, x, output):

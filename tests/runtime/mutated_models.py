@@ -37,9 +37,9 @@ def mutant(number):
 
 @cache
 def base_models():
-    """Sound models to damage: each op in int8 and float32, with and without state
-    and held inputs, and one between dense layers."""
-    from adapter_models import between_dense_layers, with_state
+    """Sound models to damage: each op in int8 and float32, with and without state and held inputs, one in both
+    directions and one of a batch, one between dense layers, and dense layers in both sparse encodings."""
+    from adapter_models import between_dense_layers, both_directions, sparse_fully_connected, with_state
     from random_models import KINDS, random_op
 
     models = [("between dense layers", between_dense_layers(all_outputs=False))]
@@ -49,20 +49,28 @@ def base_models():
             models.append((name, random_op(9, dtype, kind, holds=False).to_model()))
             models.append((f"{name}, holds", random_op(9, dtype, kind, holds=True).to_model()))
             models.append((f"{name}, stateful", with_state(kind, dtype)[0]))
-    return [*models, ("KsrSparseDense, int8", _sparse_dense())]
+            models.append((f"{name}, stateful, holds, batch", with_state(kind, dtype, holds=True, batch=3)[0]))
+    for dtype in (np.int8, np.float32):
+        name = np.dtype(dtype).name
+        models.append((f"both directions, {name}", both_directions(dtype)))
+        models.append((f"KsrSparseDense, {name}", _sparse_dense(dtype)))
+        models.append((f"SparsityParameters, {name}", sparse_fully_connected(dtype)))
+    return models
 
 
-def _sparse_dense():
+def _sparse_dense(dtype):
     from keras_sparse_rnn.convert.pack import ModelWriter
     from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
 
     rng = np.random.default_rng(0)
-    kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(np.int8)
-    scales = rng.integers(0, 2**31, 18).astype(np.int32), rng.integers(35, 50, 18).astype(np.uint8)
-    options = SparseDenseOptions(units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
-    op = SparseDense(options, kernel, np.arange(18, dtype=np.int32), *scales)
-    writer = ModelWriter()
-    x, y = (writer.add_tensor(name, (1, 3, size), np.int8, scale=(1.0, 0)) for name, size in (("x", 12), ("y", 18)))
+    kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(dtype)
+    options, bias, scales = SparseDenseOptions(units=18, block=4), np.arange(18), []
+    if dtype == np.int8:
+        scales = [rng.integers(0, 2**31, 18).astype(np.int32), rng.integers(35, 50, 18).astype(np.uint8)]
+        options = SparseDenseOptions(units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
+    op = SparseDense(options, kernel, bias.astype(np.int32 if scales else dtype), *scales)
+    writer, scale = ModelWriter(), (1.0, 0) if scales else None
+    x, y = (writer.add_tensor(name, (1, 3, size), dtype, scale=scale) for name, size in (("x", 12), ("y", 18)))
     writer.add_recurrent("dense", op, op.constants(sparse=True), x, y)
     return writer.finish({"x": x}, {"y": y})
 
@@ -169,10 +177,29 @@ def wrong_data(rng, file, graph, op):
 @_structural
 def sparse_encoding(rng, file, graph, op):
     tensor = _any_tensor(rng, graph, op)
+    if tensor.sparsity is not None and rng.random() < 0.9:
+        _damage_encoding(rng, tensor.sparsity)
+        return
     dimension = schema.DimensionMetadataT()
     dimension.format, dimension.denseSize = schema.DimensionType.DENSE, int(rng.choice(EXTREMES))
     tensor.sparsity = schema.SparsityParametersT()
     tensor.sparsity.traversalOrder, tensor.sparsity.dimMetadata = [int(rng.choice(EXTREMES))], [dimension]
+
+
+def _damage_encoding(rng, sparsity):
+    level = sparsity.dimMetadata[rng.integers(len(sparsity.dimMetadata))]
+    vectors = [vector for vector in (level.arraySegments, level.arrayIndices) if vector is not None]
+    if vectors and rng.random() < 0.8:
+        vector = vectors[rng.integers(len(vectors))]
+        values = np.array(vector.values)
+        values[rng.integers(len(values))] = rng.integers(np.iinfo(values.dtype).max, endpoint=True)
+        vector.values = values[: rng.integers(len(values) + 1)] if rng.random() < 0.2 else values
+    elif rng.random() < 0.5:
+        level.denseSize = int(rng.choice(EXTREMES))
+    elif rng.random() < 0.5:
+        level.format = 1 - level.format
+    else:
+        sparsity.traversalOrder = rng.permutation(sparsity.traversalOrder)
 
 
 @_structural

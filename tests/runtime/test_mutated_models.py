@@ -63,4 +63,4 @@ def test_the_corpus_is_varied_and_its_bases_are_sound():
     labels = [mutant(number)[1] for number in range(300)]
     assert {label.split(", ")[-1] for label in labels} == {change.__name__ for change in CHANGES}
     for name, data in base_models():
-        assert runtime.load(data, "native").outputs, name
+        assert runtime.load(data, "litert").outputs, name

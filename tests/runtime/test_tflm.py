@@ -106,7 +106,7 @@ def test_a_small_arena_is_refused():
     ("edit", "message"),
     [
         (wrong_options, "KsrEventGru refused its node. custom options: wrong size"),
-        (sparse_constant, "'random/kernel' is stored in the sparse encoding.*target=\"tflm\""),
+        (sparse_constant, "op Ksr.* reads tensor ., which is in a sparse encoding"),
         (unknown_op, "NobodysOp"),
     ],
 )

@@ -1,0 +1,76 @@
+"""LiteRT's own sparse encoding of constant tensors, SparsityParameters: checked here, as the interpreter trusts it."""
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+
+def check_encoding(shape: tuple, sparsity: Any, values: np.ndarray | None) -> None:
+    """Checks that an encoding leads neither out of its values nor out of its tensor.
+
+    Args:
+        shape: Of the tensor.
+        sparsity: Its `SparsityParameters`, as the schema's object.
+        values: What is stored, flat; None where nothing is.
+
+    Raises:
+        ValueError: It does.
+    """
+    order, blocked = _numbers(sparsity.traversalOrder).tolist(), _numbers(sparsity.blockMap).tolist()
+    levels, rank = sparsity.dimMetadata or [], len(shape)
+    known = sorted(order) == list(range(rank + len(blocked))) and set(blocked) <= set(range(rank))
+    if not known or len(levels) != len(order):
+        raise ValueError(f"a sparse tensor of shape {shape} has the traversal order {order} and blocks along {blocked}")
+    sizes = list(shape)
+    for block, axis in enumerate(blocked, start=rank):
+        size = levels[order.index(block)].denseSize
+        if size < 1 or sizes[axis] % size:
+            raise ValueError(f"a sparse tensor of the shape {shape} has blocks of {size} along axis {axis}")
+        sizes[axis] //= size
+        sizes.append(size)
+    count = 1  # of what the levels so far make
+    for axis, level in zip(order, levels, strict=True):
+        if level.format == schema.DimensionType.DENSE:
+            if level.denseSize != sizes[axis]:
+                raise ValueError(
+                    f"a sparse tensor of the shape {shape} has {level.denseSize} entries along axis {axis}"
+                )
+            count *= sizes[axis]
+            continue
+        vectors = (level.arraySegments, level.arrayIndices)
+        segments, indices = (_numbers(None if vector is None else vector.values) for vector in vectors)
+        if (
+            len(segments) != count + 1
+            or segments[0] != 0
+            or segments[-1] != len(indices)
+            or (np.diff(segments) < 0).any()
+            or ((indices < 0) | (indices >= sizes[axis])).any()
+        ):
+            raise ValueError(f"a sparse tensor of the shape {shape} has segments or indices that lead out of it")
+        count = len(indices)
+    if values is None or values.size != count:
+        raise ValueError(f"a sparse tensor has {0 if values is None else values.size} values, its encoding {count}")
+
+
+def is_readable(name: str, place: int, sparsity: Any) -> bool:
+    """Whether an op reads input number `place` in this encoding; others would read it as if it were dense.
+
+    Args:
+        name: Of a builtin op.
+        place: Of the tensor among its inputs.
+        sparsity: The tensor's `SparsityParameters`, as the schema's object.
+    """
+    if (name, place) == ("DENSIFY", 0):
+        return True
+    orders = _numbers(sparsity.traversalOrder).tolist(), _numbers(sparsity.blockMap).tolist()
+    formats = [level.format for level in sparsity.dimMetadata][:2]
+    by_rows = orders in (([0, 1], []), ([0, 1, 2], [1]))
+    return (name, place) == ("FULLY_CONNECTED", 1) and by_rows and formats == _ROWS
+
+
+_ROWS = [schema.DimensionType.DENSE, schema.DimensionType.SPARSE_CSR]
+
+
+def _numbers(vector):
+    return np.asarray([] if vector is None else vector, np.int64)
