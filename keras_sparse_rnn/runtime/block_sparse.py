@@ -58,24 +58,22 @@ def encode(kernel: np.ndarray, block: int, slots: Sequence[int], sparse: bool | 
 
 def _encode_blocks(blocks, slots):
     sources, _, per_slot, block = blocks.shape
-    values, index, rows = [], [], [0]
-    for j in range(sources):
-        previous = 0
-        for gate, k in np.argwhere(blocks[j].any(axis=-1)):
-            column = slots[gate] * per_slot + k
-            while column - previous > 255:
-                values.append(np.zeros(block, blocks.dtype))
-                index.append(255)
-                previous += 255
-            values.append(blocks[j, gate, k])
-            index.append(column - previous)
-            previous = column
-        rows.append(len(index))
-    if not index:
+    row, gate, k = np.nonzero(blocks.any(axis=-1))
+    if not len(row):
         # Interpreters do not take tensors without elements: one block of zeros stands for an empty matrix.
-        values, index, rows[-1] = [np.zeros(block, blocks.dtype)], [0], 1
-    row_dtype = np.uint16 if len(index) < 2**16 else np.uint32
-    return BlockSparseMatrix(np.concatenate(values), np.array(index, np.uint8), np.array(rows, row_dtype))
+        row, gate, k = np.array([[sources - 1], [0], [0]])
+    columns = np.asarray(slots)[gate] * per_slot + k
+    follows = np.diff(row, prepend=-1) == 0
+    steps = columns - np.where(follows, np.roll(columns, 1), 0)
+    # A step is a byte: further ones go by way of blocks of zeros.
+    between = np.maximum(steps - 1, 0) // 255
+    places = np.cumsum(between + 1) - 1
+    values = np.zeros((places[-1] + 1, block), blocks.dtype)
+    values[places] = blocks[row, gate, k]
+    index = np.full(len(values), 255, np.uint8)
+    index[places] = steps - 255 * between
+    rows = np.concatenate([[0], np.cumsum(np.bincount(row, between + 1, sources))])
+    return BlockSparseMatrix(values.reshape(-1), index, rows.astype(np.uint16 if len(index) < 2**16 else np.uint32))
 
 
 def decode(matrix: BlockSparseMatrix, sources: int, units: int, block: int, slots: Sequence[int]) -> np.ndarray:
