@@ -48,6 +48,8 @@ class OpInspection:
         zeros: Share of its weights that are zero; None where it has none.
         block: Width of the blocks in which they are stored; None where they are not.
         macs: Multiply-accumulates of one inference that skips nothing; None where they are not counted.
+        effective_macs: Those of weights that are not zero, where the op skips the others; events, and changes of what
+            is held, save more than that.
         tensors: Its constants and variables.
     """
 
@@ -59,6 +61,7 @@ class OpInspection:
     zeros: float | None
     block: int | None
     macs: int | None
+    effective_macs: int | None
     tensors: tuple
 
 
@@ -71,7 +74,7 @@ class Inspection:
         weight_bytes, dense_weight_bytes, gzip_weight_bytes: Of all constants as stored, with every weight stored and no
             index, and of these zipped.
         state_bytes: Of the variable tensors.
-        macs: Dense MACs of one inference, of the ops that they are counted for.
+        macs, effective_macs: Of one inference, as for an op, of the ops that they are counted for.
         ops: An `OpInspection` for each op, in their order.
         register: What a TensorFlow Lite Micro resolver needs, such as `AddFullyConnected`, and the custom ops.
         engines: For each engine that was tried None if it runs the model, else what it says.
@@ -87,6 +90,7 @@ class Inspection:
     gzip_weight_bytes: int
     state_bytes: int
     macs: int
+    effective_macs: int
     ops: tuple
     register: tuple
     engines: dict
@@ -98,12 +102,12 @@ class Inspection:
 
     def __str__(self):
         lines = [f"{self.description or 'a .tflite model'}: {self.file_bytes:,} bytes, zipped {self.gzip_bytes:,}", ""]
-        rows = [("op", "output", "bytes", "dense", "zeros", "block", "MACs")]
+        rows = [("op", "output", "bytes", "dense", "zeros", "block", "MACs", "effective")]
         for op in self.ops:
             zeros = "" if op.zeros is None else f"{op.zeros:.1%}"
-            macs = "?" if op.macs is None else f"{op.macs:,}" if op.macs else ""
+            macs = ["?" if count is None else f"{count:,}" if count else "" for count in (op.macs, op.effective_macs)]
             block = f"1x{op.block}" if op.block else ""
-            rows.append((op.name, str(op.output), f"{op.bytes:,}", f"{op.dense_bytes:,}", zeros, block, macs))
+            rows.append((op.name, str(op.output), f"{op.bytes:,}", f"{op.dense_bytes:,}", zeros, block, *macs))
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         for i, row in enumerate(rows):
             cells = [
@@ -121,7 +125,8 @@ class Inspection:
             "",
             f"weights: {self.weight_bytes:,} bytes as stored, {self.dense_weight_bytes:,} dense, "
             f"{self.gzip_weight_bytes:,} dense and zipped",
-            f"state: {self.state_bytes:,} bytes; MACs of an inference that skips nothing: {self.macs:,}",
+            f"state: {self.state_bytes:,} bytes",
+            f"MACs of an inference: {self.macs:,}; {self.effective_macs:,} where weights of zero are skipped",
         ]
         if self.arena_bytes is not None:
             lines.append(
@@ -170,6 +175,7 @@ def _inspect(data, file, engines):
         gzip_weight_bytes=len(gzip.compress(dense, mtime=0)) if dense else 0,
         state_bytes=states,
         macs=sum(op.macs or 0 for op in ops),
+        effective_macs=sum(op.effective_macs or 0 for op in ops),
         ops=ops,
         register=tuple(sorted({op.name if op.is_custom else _register_name(op.name) for op in ops})),
         engines=runs,
@@ -197,29 +203,44 @@ def _op(op, graph, file):
     )
     stored = sum(raw.nbytes for raw in raws if raw is not None)
     if read.is_custom and read.name in ALL_OPS:
-        dense, zeros, block, macs = _ours(ALL_OPS[read.name], read, inputs, raws)
+        dense, zeros, block, *macs = _ours(ALL_OPS[read.name], read, inputs, raws)
     else:
         present = [(t, raw) for t, raw in zip(inputs, raws, strict=True) if raw is not None]
-        dense = b"".join(raw.tobytes().ljust(_memory(t), b"\0") for t, raw in present)
+        dense = b"".join(_decoded(t, raw).tobytes() for t, raw in present)
         weights = [(t, raw) for t, raw in present if len(_shape(t)) > 1]
         size = sum(_size(t) for t, _ in weights)
         zeros = 1 - sum(np.count_nonzero(raw) for _, raw in weights) / size if size else None
         block = None
-        macs = None if read.is_custom else _builtin_macs(read.name, inputs, output)
-    return OpInspection(read.name, read.is_custom, output, stored, len(dense), zeros, block, macs, tensors), dense
+        macs = [None if read.is_custom else _builtin_macs(read.name, inputs, output)] * 2
+        if macs[0] and any(tensor.sparsity is not None for tensor, _ in weights):
+            macs[1] = round(macs[0] * (1 - zeros))
+    return OpInspection(read.name, read.is_custom, output, stored, len(dense), zeros, block, *macs, tensors), dense
+
+
+def _decoded(tensor, raw):
+    """A constant's values with every weight stored."""
+    from keras_sparse_rnn.runtime.sparse_encoding import check_encoding, decode
+
+    if tensor.sparsity is None:
+        return raw
+    check_encoding(_shape(tensor), tensor.sparsity, raw)
+    return decode(_shape(tensor), tensor.sparsity, raw)
 
 
 def _ours(kind, read, inputs, raws):
-    """Dense constants, share of zeros, block width and MACs of an op of ours."""
+    """Dense constants, share of zeros, block width, MACs and effective MACs of an op of ours."""
     constants = raws[1 : 1 + len(kind.CONSTANTS)]
     op = kind.from_constants(kind.OPTIONS.from_bytes(read.options), constants)
     parts = {name: raw for name, raw in zip(kind.CONSTANTS, constants, strict=False) if raw is not None}
     others = [raw for name, raw in parts.items() if "kernel" not in name]
     dense = b"".join(part.tobytes() for part in (*op.kernels, *others))
     block = op.options.block if any(name.endswith("_index") for name in parts) else None
-    weights = sum(kernel.size for kernel in op.kernels)
-    zeros = 1 - sum(np.count_nonzero(kernel) for kernel in op.kernels) / weights
-    return dense, zeros, block, weights * math.prod(_shape(inputs[0])[:-1])
+    steps, weights = math.prod(_shape(inputs[0])[:-1]), sum(kernel.size for kernel in op.kernels)
+    nonzero = sum(np.count_nonzero(kernel) for kernel in op.kernels)
+    zeros = 1 - nonzero / weights
+    matrices = [(kernel, f"{name}_index" in parts) for name, (kernel, _) in op.matrices().items()]
+    effective = sum(np.count_nonzero(kernel) if in_blocks else kernel.size for kernel, in_blocks in matrices)
+    return dense, zeros, block, weights * steps, int(effective) * steps
 
 
 def _builtin_macs(name, inputs, output):
@@ -231,6 +252,13 @@ def _builtin_macs(name, inputs, output):
         return count * int(np.prod(weights[1:], dtype=np.int64))
     if name == "DEPTHWISE_CONV_2D":
         return count * weights[1] * weights[2]
+    if name == "TRANSPOSE_CONV":
+        return math.prod(_shape(inputs[2])[:3]) * math.prod(weights)
+    if name == "BATCH_MATMUL":
+        return math.prod(_shape(inputs[0])) * output[-1]
+    if name in ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"):
+        matrices = [_shape(tensor) for tensor in inputs[1:] if tensor is not None and not tensor.isVariable]
+        return math.prod(_shape(inputs[0])[:2]) * sum(math.prod(shape) for shape in matrices if len(shape) == 2)
     products = ("LSTM", "RNN", "MATMUL", "CONV", "SVDF", "EINSUM", "WHILE", "CALL", "IF")
     return None if any(part in name for part in products) else 0
 

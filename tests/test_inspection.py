@@ -34,7 +34,9 @@ def test_ops_and_totals(converted):
     assert (gru.bytes, gru.dense_bytes) == (layer.bytes + bias, layer.dense_bytes + bias)
     assert gru.macs == 3 * (7 + 32) * 3 * 32
     assert (dense.name, dense.macs, dense.bytes, dense.block) == ("FULLY_CONNECTED", 3 * 32 * 5, 160, None)
+    assert gru.effective_macs == pytest.approx((1 - gru.zeros) * gru.macs) and dense.effective_macs == dense.macs
     assert inspection.macs == gru.macs + dense.macs
+    assert inspection.effective_macs == gru.effective_macs + dense.effective_macs
     assert inspection.weight_bytes == gru.bytes + dense.bytes
     assert inspection.gzip_weight_bytes < inspection.dense_weight_bytes
     assert inspection.file_bytes == len(converted.data)
@@ -89,7 +91,24 @@ def test_other_peoples_files():
 def test_a_file_with_control_flow():
     inspection = ksr.inspect(_lite(keras.Sequential([keras.Input((5, 3), batch_size=1), GRU(4)])))
     assert "WHILE" in [op.name for op in inspection.ops]
-    assert "subgraph" in inspection.engines["native"]
+    assert "control flow, 3 subgraphs; the engines here run one" in inspection.engines["litert"]
+
+
+def test_quantized_convolutions():
+    import tensorflow as tf
+
+    layers = [keras.layers.DepthwiseConv2D(3), keras.layers.MaxPooling2D(), keras.layers.Conv2DTranspose(4, 2)]
+    model = keras.Sequential([keras.Input((10, 10, 3), batch_size=1), *layers, keras.layers.Flatten(), Dense(3)])
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    data = np.random.default_rng(0).normal(size=(4, 1, 10, 10, 3)).astype(np.float32)
+    converter.representative_dataset = lambda: ([x] for x in data)
+    inspection = ksr.inspect(converter.convert())
+    macs = {op.name: op.macs for op in inspection.ops}
+    assert (macs["DEPTHWISE_CONV_2D"], macs["TRANSPOSE_CONV"]) == (8 * 8 * 3 * 9, 4 * 4 * 3 * 4 * 4)
+    assert inspection.effective_macs == inspection.macs == sum(macs.values())
+    scales = {op.name: max(t.scales for t in op.tensors) for op in inspection.ops if op.macs}
+    assert scales == {"DEPTHWISE_CONV_2D": 3, "TRANSPOSE_CONV": 4, "FULLY_CONNECTED": 3}
 
 
 def test_a_file_in_the_sparse_encoding():
@@ -101,6 +120,17 @@ def test_a_file_in_the_sparse_encoding():
     (tensor,) = [tensor for tensor in dense.tensors if tensor.encoding == "sparse"]
     assert dense.dense_bytes == 64 * 64 * 4 and dense.bytes == tensor.bytes < 1000
     assert dense.zeros == pytest.approx(1 - 32 / 64**2)
+    assert (dense.macs, dense.effective_macs) == (64 * 64, 32)
+
+
+def test_weights_of_the_sparse_encoding_are_zipped_as_dense_ones():
+    model = keras.Sequential([keras.Input((64,), batch_size=1), Dense(64, use_bias=False)])
+    rng = np.random.default_rng(0)
+    model.set_weights([np.where(np.repeat(rng.random((16, 64)) < 0.1, 4, axis=0), rng.normal(size=(64, 64)), 0)])
+    sparse = ksr.inspect(_lite(model, sparse=True), engines=())
+    dense = ksr.inspect(_lite(model), engines=())
+    assert sparse.weight_bytes < 0.2 * dense.weight_bytes == 0.2 * sparse.dense_weight_bytes
+    assert sparse.gzip_weight_bytes == dense.gzip_weight_bytes
 
 
 def test_the_verb(converted, tmp_path, capsys):

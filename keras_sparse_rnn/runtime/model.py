@@ -17,6 +17,7 @@ METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
 
 DTYPES = {
     schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.FLOAT16: np.float16,
     schema.TensorType.INT8: np.int8,
     schema.TensorType.UINT8: np.uint8,
     schema.TensorType.INT16: np.int16,
@@ -115,7 +116,9 @@ class Model:
 
     def _read(self, file):
         if len(file.subgraphs) != 1:
-            raise ValueError(f"one subgraph is supported, the file has {len(file.subgraphs)}")
+            raise ValueError(
+                f"it has control flow, {len(file.subgraphs)} subgraphs; the engines here run one (LiteRT may run it)"
+            )
         graph = file.subgraphs[0]
         self.tensors = tuple(_read_tensor(tensor, file.buffers) for tensor in graph.tensors)
         self.operators = tuple(read_operator(op, file.operatorCodes) for op in graph.operators)
@@ -153,6 +156,10 @@ class Model:
             if written & set(op.outputs) or -1 in op.outputs:
                 raise ValueError(f"op {op.name} writes tensors {op.outputs}, of which one is absent or written already")
             written |= set(op.outputs)
+        read = {i for op in self.operators for i in op.inputs} | set(self.output_indices)
+        for op in self.operators:
+            if op.is_custom and not read & set(op.outputs):  # interpreters give it no memory for them
+                raise ValueError(f"nothing reads what op {op.name} writes")
         if not written >= set(self.output_indices):
             raise ValueError("nothing writes one of the graph's outputs")
 

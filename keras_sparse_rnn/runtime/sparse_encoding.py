@@ -53,6 +53,31 @@ def check_encoding(shape: tuple, sparsity: Any, values: np.ndarray | None) -> No
         raise ValueError(f"a sparse tensor has {0 if values is None else values.size} values, its encoding {count}")
 
 
+def decode(shape: tuple, sparsity: Any, values: np.ndarray) -> np.ndarray:
+    """All values of a tensor in an encoding that `check_encoding` has taken.
+
+    Args:
+        shape, sparsity, values: As it takes them.
+
+    Returns:
+        An array of that shape.
+    """
+    order, blocked, rank = _numbers(sparsity.traversalOrder).tolist(), _numbers(sparsity.blockMap), len(shape)
+    places, count = {}, 1  # along each axis, of each entry of the levels so far
+    for axis, level in zip(order, sparsity.dimMetadata, strict=True):
+        if level.format == schema.DimensionType.DENSE:
+            repeats, found = np.full(count, level.denseSize), np.tile(np.arange(level.denseSize), count)
+        else:
+            repeats, found = np.diff(_numbers(level.arraySegments.values)), _numbers(level.arrayIndices.values)
+        places = {other: np.repeat(place, repeats) for other, place in places.items()} | {axis: found}
+        count = len(found)
+    for block, axis in enumerate(blocked, start=rank):
+        places[axis] = places[axis] * sparsity.dimMetadata[order.index(block)].denseSize + places[block]
+    full = np.zeros(shape, values.dtype)
+    full[tuple(places[axis] for axis in range(rank))] = values
+    return full
+
+
 def is_readable(name: str, place: int, sparsity: Any) -> bool:
     """Whether an op reads input number `place` in this encoding; others would read it as if it were dense.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from adapter_models import edited
 from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
@@ -78,6 +79,14 @@ def test_truncated_models_are_refused():
     for size in range(8, len(data) - 1, 97):
         with pytest.raises(ValueError, match="model|refused|options"):
             runtime.load(data[:size], "native")
+
+
+def test_an_op_for_nothing_is_refused():
+    def edit(file):
+        file.subgraphs[0].outputs = file.subgraphs[0].inputs
+
+    with pytest.raises(ValueError, match="nothing reads what op KsrEventGru writes"):
+        Model(edited(random_op(5).to_model(), edit))
 
 
 def test_unknown_engine_and_missing_file(tmp_path):

@@ -46,11 +46,11 @@ class Gru(RecurrentOp):
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
-    def _matrices(self):
+    def matrices(self):
         if self.options.reset_after:
-            return super()._matrices()
+            return super().matrices()
         # r * h is known only after the products with h: the candidate's part is a matrix of its own.
-        return super()._matrices() | {
+        return super().matrices() | {
             "recurrent_kernel": (self.recurrent_kernel[:, :2], (0, 1)),
             "candidate_kernel": (self.recurrent_kernel[:, 2:], (0,)),
         }

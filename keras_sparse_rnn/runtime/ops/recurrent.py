@@ -134,7 +134,7 @@ class RecurrentOp(ABC):
         for name in ("bias", "output_scales"):
             if getattr(self, name) is not None:
                 arrays[name] = np.pad(getattr(self, name), ((0, 0), (0, padding))).reshape(-1)
-        for name, (kernel, slots) in self._matrices().items():
+        for name, (kernel, slots) in self.matrices().items():
             matrix = encode(kernel, self.options.block, slots, sparse)
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
         return [arrays.get(name) for name in self.CONSTANTS]
@@ -168,7 +168,7 @@ class RecurrentOp(ABC):
         """Its matrices with every weight: as many MACs a step, where nothing is skipped."""
         return (self.kernel, self.recurrent_kernel)
 
-    def _matrices(self):
+    def matrices(self):
         """`(kernel, slots)` of each stored matrix by its name."""
         return {
             "kernel": (self.kernel, self.KERNEL_SLOTS),
@@ -177,7 +177,7 @@ class RecurrentOp(ABC):
 
     @classmethod
     def _read_recurrent_kernel(cls, options, matrix):
-        """Back from what `_matrices` made of it; `matrix(name, slots)` unpacks one."""
+        """Back from what `matrices` made of it; `matrix(name, slots)` unpacks one."""
         return matrix("recurrent_kernel", cls.RECURRENT_SLOTS)
 
     @classmethod

@@ -68,6 +68,10 @@ class SparseDense:
         """Its matrices with every weight."""
         return (self.kernel,)
 
+    def matrices(self):
+        """`(kernel, slots)` of each stored matrix by its name."""
+        return {"kernel": (self.kernel, (0,))}
+
     def constants(self, sparse=None):
         """The constant tensors, one for each of `CONSTANTS`; None where a tensor is absent."""
         matrix = encode(self.kernel, self.options.block, (0,), sparse)
