@@ -34,6 +34,7 @@ if TYPE_CHECKING or not _IS_COMMAND_LINE:
     from keras_sparse_rnn.from_tfmot import from_tfmot
     from keras_sparse_rnn.inspection import inspect
     from keras_sparse_rnn.profiling import profile, summary
+    from keras_sparse_rnn.report import report
     from keras_sparse_rnn.shrink import shrink
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "profile",
     "profiling",
     "regularizers",
+    "report",
     "runtime",
     "schedules",
     "shrink",

@@ -10,9 +10,9 @@ import os
 import sys
 
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.verbs import bench, convert, demo, firmware, inspect, run, summary
+from keras_sparse_rnn.verbs import bench, convert, demo, firmware, inspect, report, run, summary
 
-VERBS = (summary, convert, inspect, run, bench, firmware, demo)
+VERBS = (summary, convert, inspect, run, bench, firmware, report, demo)
 
 
 def main(argv=None):

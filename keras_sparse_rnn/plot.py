@@ -81,13 +81,23 @@ def weights(
         loc="left",
     )
     in_each = "to unit, in each gate" if count > 1 else "to unit"
-    ax.set(xticks=[], xlabel=f"{in_each} ({units} units)", ylabel="from input or unit")
+    ax.set(xticks=[], ylabel="from input or unit")
+    ax.set_xlabel(f"{in_each} ({units})", loc="left")
     ax.spines[:].set_visible(True)
-    legend = [("negative", colors[0]), ("positive", colors[2])]
+    legend = [("< 0", colors[0]), ("> 0", colors[2])]
     if np.any(kept & (values == 0)):
-        legend.append(("zero in a kept block", colors[1]))
+        legend.append(("0 in a kept block", colors[1]))
     handles = [Patch(color=color, label=label) for label, color in legend]
-    ax.legend(handles=handles, ncols=3, loc="upper right", bbox_to_anchor=(1, -0.01), frameon=False, borderaxespad=0)
+    ax.legend(
+        handles=handles,
+        ncols=3,
+        loc="upper right",
+        bbox_to_anchor=(1, -0.01),
+        frameon=False,
+        borderaxespad=0,
+        handlelength=1,
+        columnspacing=1,
+    )
     return ax
 
 

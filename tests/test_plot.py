@@ -52,12 +52,9 @@ def test_weights_show_signs_gates_and_blocks(axes):
     assert shown[0, 2, 3] == pytest.approx(0.3) and shown[0, 4, 3] == 0  # a zero in a kept block, and one in no block
     assert [text.get_text() for text in axes.texts] == ["z", "r", "h"]
     assert axes.get_title("left") == "Kernel: 85.4% zeros, 83.3% in empty 1x4 blocks"
-    assert axes.get_xlabel() == "to unit, in each gate (8 units)"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "negative",
-        "positive",
-        "zero in a kept block",
-    ]
+    assert axes.get_xlabel() == "to unit, in each gate (8)"
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["< 0", "> 0", "0 in a kept block"]
     assert draws(axes)
 
 

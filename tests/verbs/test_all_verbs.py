@@ -2,15 +2,17 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.cli import VERBS, main
+from keras_sparse_rnn.cli import VERBS, _parser, main
 
 NAMES = [verb.__name__.rpartition(".")[2] for verb in VERBS]
 
@@ -64,6 +66,14 @@ def test_importing_the_package_makes_our_layers_known_to_keras(saved):
     assert done.stdout == "EventGRU\n", done.stderr[-2000:]
 
 
+def test_readme_shows_what_can_be_parsed():
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    shown = re.findall(r"^    keras-sparse-rnn (.*?)(?:  +#.*)?$", readme, re.MULTILINE)
+    assert {command.split()[0] for command in shown} == set(NAMES) - {"demo"}
+    for command in shown:
+        assert _parser().parse_args(command.split()).verb in NAMES
+
+
 @pytest.mark.parametrize("place", ["in front", "behind"])
 def test_debug_shows_the_traceback(place):
     arguments = ["summary", "nothing.keras"]
@@ -86,6 +96,8 @@ def test_debug_shows_the_traceback(place):
         (["run", "text.keras", "--inputs", "x.npy", "-o", "missing/y.npy"], "'missing' does not exist"),
         (["run", "text.tflite", "--inputs", "text.keras"], "no .npy or .npz file"),
         (["run", "text.keras", "--inputs", "x.npy", "--engine", "tflm"], "goes with a .tflite file"),
+        (["report", "nothing.keras"], "no file 'nothing.keras'"),
+        (["report", "text.tflite"], "no .tflite file"),
         (["bench", "nothing.tflite"], "nothing.tflite"),
         (["firmware", "nothing.tflite", "-o", "out"], "nothing.tflite"),
     ],

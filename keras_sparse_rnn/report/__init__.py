@@ -1,0 +1,72 @@
+"""A page that shows what a model holds, does and costs."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_sparse_rnn.progress import Progress
+from keras_sparse_rnn.typing import Arrays
+
+if TYPE_CHECKING:
+    import keras
+
+__all__ = ["report"]
+
+
+def report(
+    model: "keras.Model | str | os.PathLike[str] | bytes",
+    data: Arrays | None = None,
+    path: str | os.PathLike[str] = "report.html",
+    *,
+    cpu: str | None = "cortex-m4",
+    step_ms: float | None = None,
+    **options: Any,
+) -> Path:
+    """Writes a page of HTML about a model: one file, which needs no network.
+
+    It shows the totals; for each op bytes, MACs and instructions; the memory map and the ops to register; for each
+    layer and gate the zeros; the pattern of the weights; which units fire; and how the error against Keras goes along a
+    sequence. What cannot be known here is a "?", and the page says why: instructions need the cross compiler and QEMU
+    (`firmware.qemu`), the arena needs the `tflite-micro` wheel, events and effective MACs need data.
+
+    Args:
+        model: A Keras model, which is converted, or a `.tflite` model: its path or its bytes. The path of a `.keras`
+            file is taken as well.
+        data: Inputs as in use, `(samples, time, ...)`; a hundred are enough.
+        path: Of the page; an existing file is replaced.
+        cpu: The core to count instructions of, a key of `firmware.bench.CPUS`; None counts none.
+        step_ms: Milliseconds of a time step, for the axes.
+        **options: Of `ksr.convert`, for a Keras model; by default int8 with data, float32 without.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError: The model's file, or the folder of `path`, does not exist.
+        ImportError: Bokeh or matplotlib, of the extra `report`, is not installed.
+        ValueError: The model cannot be read, or `cpu` is unknown.
+
+    Example:
+
+    >>> ksr.report(model, x_test, "report.html")
+    """
+    try:
+        from keras_sparse_rnn.report.page import render
+    except ImportError as error:
+        raise ImportError('ksr.report needs bokeh and matplotlib: pip install "keras-sparse-rnn[report]"') from error
+    from keras_sparse_rnn.files import check_folder, write_file
+    from keras_sparse_rnn.firmware.bench import CPUS
+    from keras_sparse_rnn.report.facts import gather
+
+    check_folder(path)
+    if cpu is not None and cpu not in CPUS:
+        raise ValueError(f"cpu must be None or one of {list(CPUS)}; given: {cpu!r}.")
+    if isinstance(model, (str, os.PathLike)) and Path(model).suffix in (".keras", ".h5"):
+        import keras
+
+        model = keras.models.load_model(model, compile=False)
+    with Progress("report") as progress:
+        facts = gather(model, data, cpu, options, progress)
+        page = render(facts, step_ms, progress)
+    write_file(path, page.encode())
+    return Path(path)

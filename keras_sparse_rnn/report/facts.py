@@ -1,0 +1,307 @@
+"""What a report tells of a model, gathered from everything in this package that measures."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from keras_sparse_rnn.runtime.ops import OPS
+from keras_sparse_rnn.runtime.reference import ReferenceEngine
+
+WATCHED_SAMPLES = 4  # run in NumPy, op by op, to see which units act
+BENCH_SAMPLES = 2  # run on the emulated board
+DRIFT_SAMPLES = 16
+DRIFT_PARTS = 40
+
+
+@dataclass
+class OpFacts:
+    """One op of the `.tflite` model; MACs, instructions and cycles are those of a time step, in the mean.
+
+    Attributes:
+        name, layer: Of the op, and of the recurrent layer that it was.
+        bytes, dense_bytes: Of its constants as stored, and with every weight stored.
+        zeros: Share of its weights that are zero; None without weights.
+        macs, effective_macs: Without and with what is skipped; None where not known.
+        events: Share of units that fire in a step; None where there are none or it is not known.
+        instructions, cycles: Counted, and estimated from them; None where not known.
+    """
+
+    name: str
+    layer: str
+    bytes: int
+    dense_bytes: int
+    zeros: float | None
+    macs: float | None
+    effective_macs: float | None = None
+    events: float | None = None
+    instructions: float | None = None
+    cycles: float | None = None
+
+
+@dataclass
+class Facts:
+    """Everything on a page.
+
+    Attributes:
+        name: Of the model.
+        profile: A `ModelProfile` of the Keras model; None for a `.tflite` file.
+        inspection: An `Inspection` of the `.tflite` model; None where there is none.
+        conversion: The `Report` of the conversion; None for a `.tflite` file.
+        ops: An `OpFacts` for each op.
+        kernels: Pairs of a name and a matrix (inputs, gates * units), with its number of gates.
+        events: Pairs of a name and booleans (time, units) of the first sample.
+        drift: Mean absolute error against Keras in stretches of time, of the layer `drift_of`; None where not known.
+        bench: A `firmware.bench.Bench`; None where not known.
+        unknown: For what is not known the reason.
+    """
+
+    name: str
+    profile: object = None
+    inspection: object = None
+    conversion: object = None
+    ops: list = field(default_factory=list)
+    kernels: list = field(default_factory=list)
+    events: list = field(default_factory=list)
+    drift: np.ndarray | None = None
+    drift_of: str = ""
+    bench: object = None
+    unknown: dict = field(default_factory=dict)
+
+    def total(self, figure):
+        """The sum over the ops; None where one is not known."""
+        values = [getattr(op, figure) for op in self.ops]
+        return sum(values) if values and None not in values else None
+
+
+def gather(model, data, cpu, options, progress):
+    """The `Facts` of a model.
+
+    Args:
+        model: A Keras model, or the path or the bytes of a `.tflite` file.
+        data: Inputs, `(samples, time, ...)`, or None.
+        cpu: A key of `firmware.bench.CPUS`, or None to count nothing.
+        options: Of `ksr.convert`, for a Keras model.
+        progress: A `Progress`.
+    """
+    if isinstance(model, (str, os.PathLike, bytes)):
+        facts = Facts("model.tflite" if isinstance(model, bytes) else Path(model).name)
+        facts.unknown["drift"] = "the error against Keras needs the Keras model: give it in place of the .tflite file"
+        tflite = model if isinstance(model, bytes) else Path(model).read_bytes()
+    else:
+        facts = Facts(model.name)
+        tflite = _of_keras(facts, model, data, options, progress)
+    if tflite is not None:
+        _of_tflite(facts, tflite, data, cpu, progress)
+    return facts
+
+
+def _of_keras(facts, model, data, options, progress):
+    """What only the Keras model tells, and the bytes of the converted model, or None."""
+    from keras_sparse_rnn.convert import VerificationError, convert
+    from keras_sparse_rnn.profiling import profile
+
+    progress.show("counting in Keras")
+    facts.profile = profile(model, data)
+    options = {"weights": "float32" if data is None else "int8", **options}
+    progress.show("converting")
+    try:
+        converted = convert(model, data, **options)
+    except (ValueError, RuntimeError, ImportError, VerificationError) as error:
+        facts.unknown["the .tflite model"] = facts.unknown["drift"] = f"it does not convert: {error}"
+        _of_layers(facts, model, data)
+        return None
+    facts.conversion = converted.report
+    if data is None:
+        facts.unknown["drift"] = "no data given"
+    else:
+        progress.show("comparing with Keras along the time")
+        try:
+            facts.drift, facts.drift_of = _drift(model, data, options)
+        except ValueError as error:
+            facts.unknown["drift"] = str(error)
+    return converted.data
+
+
+def _of_layers(facts, model, data):
+    """Kernels and events as Keras has them."""
+    import keras
+
+    from keras_sparse_rnn.profiling import record_events
+    from keras_sparse_rnn.sparsity import find_kernels
+
+    for kernel in find_kernels(model, lambda layer: True, frozen=True)[0]:
+        facts.kernels.append((kernel.path, keras.ops.convert_to_numpy(kernel.variable.value), kernel.gates))
+    if data is not None:
+        first = keras.tree.map_structure(lambda x: x[:1], data)
+        facts.events = [(name, active[0]) for name, active in record_events(model, first).items()]
+
+
+def _drift(model, data, options):
+    """Error of the last recurrent layer's states along the time, `(parts,)`, and the layer's name."""
+    import keras
+
+    from keras_sparse_rnn.convert import convert
+
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.RNN)]
+    if not layers or isinstance(data, (dict, list, tuple)):
+        raise ValueError("drift is followed in models of one input with a recurrent layer at the first level")
+    layer, data = layers[-1], np.asarray(data)[:DRIFT_SAMPLES]
+    config = {**layer.get_config(), "return_sequences": True, "return_state": False, "stateful": False}
+    twin = type(layer).from_config(config)
+    x = keras.tree.flatten(layer.input)[0]
+    twin.build(x.shape)
+    twin.set_weights(layer.get_weights())
+    sequences = keras.Model(model.inputs, twin(x))
+    given = {name: options[name] for name in ("weights", "percentile", "block_size") if name in options}
+    converted = convert(sequences, data, **given, verify=False)
+    expected = sequences.predict(data, verbose=0)
+    return converted.drift(data, expected, parts=min(DRIFT_PARTS, data.shape[1])), layer.name
+
+
+def _of_tflite(facts, tflite, data, cpu, progress):
+    from keras_sparse_rnn.inspection import inspect
+    from keras_sparse_rnn.runtime.model import Model
+
+    progress.show("looking into the .tflite model")
+    facts.inspection = inspect(tflite)
+    facts.ops = [OpFacts(op.name, "", op.bytes, op.dense_bytes, op.zeros, op.macs) for op in facts.inspection.ops]
+    try:
+        model = Model(tflite)
+    except ValueError as error:
+        facts.unknown["effective MACs"] = facts.unknown["instructions"] = str(error)
+        return
+    steps = model.inputs[0].shape[1] if len(model.inputs[0].shape) == 3 else 1
+    names = iter([] if facts.conversion is None else [layer.name for layer in facts.conversion.layers])
+    for op in facts.ops:
+        op.macs = None if op.macs is None else op.macs / steps / model.inputs[0].shape[0]
+        if op.name not in OPS:
+            op.effective_macs = (1 - op.zeros) * op.macs if op.name == "KsrSparseDense" else op.macs
+        op.layer = next(names, "") if op.name in OPS else ""
+    progress.show("running it op by op")
+    _watch(facts, model, data)
+    if cpu is None:
+        facts.unknown["instructions"] = "not asked for"
+    else:
+        progress.show(f"counting instructions on an emulated {cpu}")
+        _count(facts, model, data, cpu)
+
+
+def _watch(facts, model, data):
+    """Kernels, events and effective MACs of the recurrent ops, from running the definition of the ops on data."""
+    try:
+        watch = _Watch(model)
+    except (ValueError, RuntimeError) as error:
+        facts.unknown["effective MACs"] = str(error)
+        return
+    watched = [(seen, fact) for seen, fact in zip(watch.seen.values(), _recurrent(facts), strict=True)]
+    for seen, fact in watched:
+        for name, kernel in zip(("kernel", "recurrent kernel", "candidate's kernel"), seen.op.kernels, strict=False):
+            facts.kernels.append(
+                (f"{fact.layer or fact.name}: {name}", kernel.reshape(len(kernel), -1), kernel.shape[1])
+            )
+    if data is None:
+        facts.unknown["effective MACs"] = facts.unknown["events"] = "no data given"
+        return
+    try:
+        watch.run_chunks(_chunks(model, data, WATCHED_SAMPLES))
+    except ValueError as error:
+        facts.unknown["effective MACs"] = facts.unknown["events"] = str(error)
+        return
+    for seen, fact in watched:
+        if seen.macs:
+            fact.effective_macs = float(np.mean(seen.macs))
+        if seen.active:
+            fact.events = float(np.mean(seen.active))
+            facts.events.append((fact.layer or fact.name, np.array(seen.active[: seen.first])))
+
+
+def _recurrent(facts):
+    return [op for op in facts.ops if op.name in OPS]
+
+
+def _chunks(model, data, samples):
+    """A few samples as `Engine.run_chunks` takes them.
+
+    Raises:
+        ValueError: The model has several inputs, or the data do not fit.
+    """
+    [x] = model.inputs if len(model.inputs) == 1 else [None]
+    if x is None or isinstance(data, (dict, list, tuple)):
+        raise ValueError("models of several inputs are not run here")
+    data, chunk = np.asarray(data)[:samples], x.shape[1]
+    if data.shape[2:] != x.shape[2:] or data.ndim != len(x.shape) or data.shape[1] % chunk:
+        raise ValueError(f"data must have the shape (samples, {', '.join(map(str, x.shape[1:]))}); given: {data.shape}")
+    return [data.reshape(len(data), -1, chunk, *x.shape[2:])]
+
+
+def _count(facts, model, data, cpu):
+    from keras_sparse_rnn.firmware import qemu
+    from keras_sparse_rnn.firmware.bench import bench
+
+    if missing := qemu.missing_tools():
+        facts.unknown["instructions"] = f"{', '.join(missing)} not installed"
+        return
+    try:
+        x = None
+        if data is not None:
+            [chunks] = _chunks(model, data, BENCH_SAMPLES)
+            # Where the state goes on a sample is one sequence of steps, else each chunk is one.
+            streams = model.metadata.get("stateful") and model.inputs[0].shape[1] == 1
+            x = chunks.reshape(len(chunks), -1, *chunks.shape[3:]) if streams else chunks[:, 0]
+        facts.bench = bench(model, x, cpu)
+    except (ValueError, RuntimeError) as error:
+        facts.unknown["instructions"] = str(error)
+        return
+    for op, cost in zip(facts.ops, facts.bench.ops, strict=False):
+        op.instructions, op.cycles = cost.instructions, cost.cycles_estimate
+
+
+@dataclass
+class _Seen:
+    """What a recurrent op did: which units fired in each step, the MACs of each, and steps of the first sample."""
+
+    op: object
+    active: list = field(default_factory=list)
+    macs: list = field(default_factory=list)
+    first: int = 0
+
+
+class _Watch(ReferenceEngine):
+    """The definition of the ops, and beside it each recurrent op step by step."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.seen = {op: _Seen(run) for op, run in self._definitions.items() if op.name in OPS}
+        self._states = {}
+        self._samples = 0
+
+    def reset(self):
+        super().reset()
+        for op, seen in self.seen.items():
+            wide = np.int64 if seen.op.is_int8 else np.float32
+            self._states[op] = {tensor.name: np.zeros(tensor.shape[1], wide) for tensor in seen.op.states()}
+        self._samples += 1
+
+    def run_custom(self, op, inputs):
+        if op in self.seen:
+            self._see(self.seen[op], inputs[0][0], self._states[op])
+        return super().run_custom(op, inputs)
+
+    def _see(self, seen, x, state):
+        op = seen.op
+        from_x, from_h = (np.count_nonzero(kernel, axis=(1, 2)) for kernel in op.kernels[:2])
+        rest = sum(np.count_nonzero(kernel) for kernel in op.kernels[2:])
+        fires, zero = op.NAME == "KsrEventGru", op.options.x_zero_point if op.is_int8 else 0
+        for step in x[:: -1 if op.options.go_backwards else 1]:
+            before = {name: values.copy() for name, values in state.items()}
+            op(step[None], state)
+            changed = {name: values != before[name] for name, values in state.items()}
+            acts = changed.get("held_x", step != zero if fires else np.ones(len(from_x), bool))
+            sent = changed.get("held_h", before["y"] != 0 if fires else np.ones(len(from_h), bool))
+            seen.macs.append(from_x[acts].sum() + from_h[sent].sum() + rest)
+            if fires or "held_h" in state:
+                seen.active.append(state["y"] != 0 if fires else sent)
+        if self._samples <= 1:
+            seen.first = len(seen.active)

@@ -1,0 +1,38 @@
+"""`keras-sparse-rnn report`: a page about a model; its Python twin is `keras_sparse_rnn.report`."""
+
+from keras_sparse_rnn.verbs import add_verb
+from keras_sparse_rnn.verbs.bench import CPUS
+from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
+
+
+def add(verbs):
+    parser = add_verb(
+        verbs,
+        "report",
+        _run,
+        help="a page of HTML that shows what a model holds, does and costs",
+        description="Writes one page that needs no network: totals; bytes, MACs and instructions of each op; zeros of "
+        "each layer and gate; patterns of the weights; events; drift against Keras; the memory map and the ops to "
+        'register. A Keras model is converted for it, to int8 where there are data. What cannot be known is a "?".',
+        examples=["keras-sparse-rnn report model.keras --data x.npy -o report.html"],
+    )
+    parser.add_argument("model", metavar="MODEL", help="a .keras or .tflite file")
+    parser.add_argument("--data", metavar="X", help="inputs as in use, .npy (samples, time, features)")
+    parser.add_argument("-o", "--out", metavar="FILE", default="report.html", help="default: %(default)s")
+    parser.add_argument(
+        "--cpu",
+        choices=(*(cpu for cpu in CPUS if cpu != "host"), "none"),
+        metavar="CPU",
+        default="cortex-m4",
+        help="core to count instructions of: cortex-m0, -m3, -m4, -m7, -m55 (or m0, ...) or none; default: %(default)s",
+    )
+    parser.add_argument("--step-ms", metavar="MS", type=float, help="milliseconds of a time step, for the axes")
+
+
+def _run(arguments):
+    from keras_sparse_rnn.report import report
+
+    data = None if arguments.data is None else load_arrays(arguments.data)
+    model = load_keras(arguments.model) if is_keras(arguments.model) else arguments.model
+    cpu = None if arguments.cpu == "none" else arguments.cpu
+    print(report(model, data, arguments.out, cpu=cpu, step_ms=arguments.step_ms))
