@@ -16,7 +16,7 @@ def is_stepwise(op, tensors):
     return op.name not in (*_SAME_VALUES, "MEAN") or len(tensors[op.inputs[0]].shape) != 3
 
 
-def layer_call(op, name, tensors, x, y, x_shape, y_shape):
+def layer_call(op, name, tensors, x, y, x_shape):
     """A builtin op in C.
 
     Args:
@@ -24,7 +24,7 @@ def layer_call(op, name, tensors, x, y, x_shape, y_shape):
         name: What its constants are called.
         tensors: Of the model.
         x, y: Names of its buffers.
-        x_shape, y_shape: Their shapes in one call.
+        x_shape: Shape of x in one call.
 
     Returns:
         `(declarations, statement)`.

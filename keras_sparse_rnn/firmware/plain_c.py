@@ -196,9 +196,8 @@ class PlainC:
 
     def _add_layer(self, name, op):
         x, y = op.inputs[0], op.outputs[0]
-        names = (f"tensor_{x}", f"tensor_{y}")
-        shapes = (self._shapes[x], self._shapes[y])
-        declarations, call = layer_call(op, name, self._model.tensors, *names, *shapes)
+        buffers = (f"tensor_{x}", f"tensor_{y}")
+        declarations, call = layer_call(op, name, self._model.tensors, *buffers, self._shapes[x])
         self._declarations += declarations
         self._calls.append(call)
         if "ksr_layers.h" not in self.headers:
