@@ -45,8 +45,8 @@ def files_of(roots, formats):
     """The C files `roots` and all that they include or call into, as a dict from file names to paths.
 
     A header `name.h`, `ksr_name.h` or `name_steps.h` brings `name.c` and its bodies for a number format or a processor
-    of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c`, `name_x86.c` (for tests on
-    a computer) and `name_f32.c` or `name_i16.c` where `formats` names them.
+    of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c`, `name_thumb.c`, `name_x86.c` (for
+    tests on a computer) and `name_f32.c` or `name_i16.c` where `formats` names them.
     """
     folder = source_folder()
     places = {path.name: path for part in ("include", "kernels") for path in sorted((folder / part).rglob("*.[ch]"))}
@@ -64,6 +64,6 @@ def files_of(roots, formats):
             loops = stem.removesuffix("_steps")
             if name == "add_events.h":
                 open_names += ["add_dense_dsp.c", "add_dense_helium.c"]
-            endings = ("_i8", "_dsp", "_helium", "_x86", *(f"_{ending}" for ending in formats))
+            endings = ("_i8", "_dsp", "_helium", "_thumb", "_x86", *(f"_{ending}" for ending in formats))
             open_names += [f"{stem}.c", *(f"{loops}{ending}.c" for ending in endings)]
     return dict(sorted(found.items()))

@@ -1,10 +1,13 @@
 """Models on emulated Cortex-M boards."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from adapter_models import between_dense_layers
 from random_models import KINDS, random_op
 
+from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.runtime.model import Model
 
@@ -39,6 +42,47 @@ def test_every_bit_of_a_delta_gru_equals_the_definition(cpu):
     inputs, expected = _calls(op)
     measured = qemu.measure(Model(op.to_model()), inputs, cpu)
     np.testing.assert_array_equal(measured.outputs, expected, op.label)
+
+
+# Kind, seed, whether what changes is sent, whether blocks are stored, and options: together they reach each loop of
+# each processor, with and without what is left over from its unrolling.
+LAYERS = [
+    ("KsrEventGru", 2, False, True, {"block": 4, "readout": 0, "reset": 1}),
+    ("KsrEventGru", 22, False, True, {"block": 8, "readout": 1, "reset": 1}),
+    ("KsrEventGru", 20, True, True, {"block": 16, "readout": 0, "reset": 0}),
+    ("KsrEventGru", 20, False, True, {"block": 16, "readout": 0, "reset": 1, "operand_shift": 25}),
+    ("KsrGru", 44, True, True, {"block": 4}),
+    ("KsrGru", 22, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
+    ("KsrGru", 16, False, False, {"block": 8, "reset_after": 1}),
+    ("KsrLstm", 44, False, True, {"block": 8}),
+]
+
+
+@needs_tools
+@pytest.mark.parametrize("cpu", [cpu for cpu in qemu.BOARDS if cpu != "cortex-m7"])  # which runs the loops of the M4
+def test_every_bit_of_a_stack_of_layers_equals_the_definition(cpu):
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (12, 19)).astype(np.int8)
+    writer = ModelWriter()
+    at = inputs = writer.add_tensor("x", (1, *x.shape), np.int8, scale=(1 / 64, 0))
+    expected = x
+    for i, (kind, seed, holds, sparse, options) in enumerate(LAYERS):
+        op = random_op(seed, kind=kind, holds=holds, inputs=expected.shape[1]).op
+        masks = [rng.random(kernel.shape) < rng.choice([0.05, 0.3], (len(kernel), 1, 1)) for kernel in op.kernels]
+        op = replace(
+            op,
+            kernel=op.kernel * masks[0],
+            recurrent_kernel=op.recurrent_kernel * masks[1],
+            options=replace(op.options, return_sequences=1, go_backwards=0, **options),
+        )
+        expected = op(expected)
+        assert len(np.unique(expected)) > 30, (i, kind)
+        scale = (1 / 64, op.options.output_zero_point)
+        y = writer.add_tensor(f"y{i}", (1, *expected.shape), np.int8, scale=scale)
+        writer.add_recurrent(f"layer{i}", op, op.constants(sparse), at, y)
+        at = y
+    measured = qemu.measure(Model(writer.finish({"x": inputs}, {"y": at})), x, cpu)
+    np.testing.assert_array_equal(measured.outputs, expected)
 
 
 @needs_tools

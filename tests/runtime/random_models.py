@@ -43,17 +43,19 @@ class RandomOp:
         return writer.finish({"x": x}, {"y": y})
 
 
-def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bits=8):
+def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bits=8, inputs=None):
     """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated.
 
     Args:
         seed, dtype, kind: Each of them gives another op.
         activation_bits: Of integer ops, 8 or 16.
         holds: Whether it holds its inputs, and a GRU perhaps its state; None: perhaps.
+        inputs: Their number; None: drawn.
     """
     rng = np.random.default_rng(seed)
     kind = OPS[kind]
-    units, inputs, steps = (int(n) for n in (rng.integers(1, 71), rng.integers(1, 41), rng.integers(1, 9)))
+    units, drawn, steps = (int(n) for n in (rng.integers(1, 71), rng.integers(1, 41), rng.integers(1, 9)))
+    inputs = inputs or drawn
     activity = str(rng.choice(["silent", "usual", "all active", "saturating"]))
     options = {
         "units": units,

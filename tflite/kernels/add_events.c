@@ -77,18 +77,20 @@ void ksr_add_events_portable(const ksr_matrix *matrix, const ksr_event *events, 
 
 void ksr_matrix_add_events_i8(const ksr_matrix *matrix, const ksr_event *events, int32_t count, int32_t *acc) {
   const ksr_event *end = events + count;
-#if defined(KSR_DSP)
-  if (!matrix->index) {
-    ksr_add_dense_dsp(matrix, events, end, acc);
-    return;
-  }
-  if (ksr_add_events_dsp(matrix, events, end, acc)) return;
-#elif defined(KSR_HELIUM)
+#if defined(KSR_HELIUM)
   if (!matrix->index) {
     ksr_add_dense_helium(matrix, events, end, acc);
     return;
   }
   if (ksr_add_events_helium(matrix, events, end, acc)) return;
+#elif defined(KSR_DSP)
+  if (!matrix->index) {
+    ksr_add_dense_dsp(matrix, events, end, acc);
+    return;
+  }
+  if (ksr_add_events_dsp(matrix, events, end, acc)) return;
+#elif defined(KSR_THUMB1)
+  if (matrix->index && ksr_add_events_thumb(matrix, events, end, acc)) return;
 #elif defined(KSR_X86)
   if (ksr_add_events_x86(matrix, events, end, acc)) return;
 #endif
@@ -103,7 +105,9 @@ void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32
 void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
                               int32_t *acc) {
   const int32_t sources = matrix->sources;
-#ifdef KSR_DSP
+#if defined(KSR_HELIUM)
+  if (matrix->index && ksr_add_vector_helium(matrix, x, zero_point, factor, acc)) return;
+#elif defined(KSR_DSP)
   if (matrix->index && ksr_add_vector_dsp(matrix, x, zero_point, factor, acc)) return;
 #endif
   for (int32_t j = 0; j < sources;) {

@@ -56,11 +56,6 @@ static void start(const ksr_event_gru_node *gru, buffers *b) {
   if (b->trace && !gru->trace) memset(b->trace, 0, (uint32_t)o->units * sizeof(int16_t));
 }
 
-static void read_cells(const ksr_gates *gates, const buffers *b, int32_t units, int8_t *output) {
-  const ksr_gates g = *gates;
-  for (int32_t i = 0; i < units; ++i) output[i] = ksr_output_i8(&g, b->c[i]);
-}
-
 /* Updates the trace; reads it where `output` is not NULL. */
 static void read_trace(const ksr_event_gru_node *gru, const ksr_gates *gates, const buffers *b, int8_t *output) {
   const int32_t rate = gru->options.trace_rate >> 16;
@@ -68,8 +63,8 @@ static void read_trace(const ksr_event_gru_node *gru, const ksr_gates *gates, co
   for (int32_t i = 0; i < gru->options.recurrent.units; ++i) {
     const int32_t y = event < end && event->source == i ? event++->value : 0;
     b->trace[i] = (int16_t)(b->trace[i] + (((y - b->trace[i]) * rate + (1 << 14)) >> 15));
-    if (output) output[i] = ksr_output_i8(gates, b->trace[i]);
   }
+  if (output) ksr_write_states_i8(gates, b->trace, gru->options.recurrent.units, output);
 }
 
 /* What was sent as 8 bits has fewer. */
@@ -97,7 +92,7 @@ static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, in
     read_trace(gru, gates, b, output);
     output = 0;
   } else if (output && o->readout == KSR_READOUT_CELL) {
-    read_cells(gates, b, units, output);
+    ksr_write_states_i8(gates, b->c, units, output);
     output = 0;
   }
   /* Most units are silent: what they put out and keep is written for all at once. */

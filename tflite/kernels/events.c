@@ -2,25 +2,6 @@
 
 #include <string.h>
 
-#ifdef KSR_HELIUM
-#include <arm_mve.h>
-
-ksr_event *ksr_events_of(int16_t *cell, const int16_t *threshold, int32_t units, int32_t reset, ksr_event *event) {
-  for (int32_t i = 0; i < units; i += 8) {
-    const mve_pred16_t real = vctp16q((uint32_t)(units - i));
-    const int16x8_t c = vldrhq_z_s16(cell + i, real), t = vldrhq_z_s16(threshold + i, real);
-    const mve_pred16_t fired = vcmpgtq_m_s16(c, t, real);
-    /* Two bits a unit. The cells are read before the thresholds are taken off. */
-    for (uint32_t bits = fired; bits; bits &= bits - 1, bits &= bits - 1) {
-      const int32_t unit = i + (__builtin_ctz(bits) >> 1);
-      *event++ = (ksr_event){(uint16_t)unit, cell[unit]};
-    }
-    if (reset) vstrhq_p_s16(cell + i, vsubq_s16(c, t), fired);
-  }
-  return event;
-}
-#else
-
 ksr_event *ksr_events_of(int16_t *cell, const int16_t *threshold, int32_t units, int32_t reset, ksr_event *event) {
   int32_t i = 0;
 #ifdef KSR_DSP
@@ -35,7 +16,6 @@ ksr_event *ksr_events_of(int16_t *cell, const int16_t *threshold, int32_t units,
   }
   return event;
 }
-#endif
 
 void ksr_events_send(ksr_event *event, const ksr_event *end, const ksr_gates *gates, int32_t h_shift, int8_t *output,
                      int8_t *y) {
@@ -71,17 +51,8 @@ static inline ksr_event *read_one(int32_t source, uint32_t sent, int32_t h_shift
 
 ksr_event *ksr_events_read(const int8_t *y, int32_t units, int32_t h_shift, ksr_event *event) {
   int32_t i = 0;
-#if defined(KSR_DSP)
+#ifdef KSR_DSP
   i = ksr_events_read_dsp(y, units, h_shift, &event);
-#elif defined(KSR_HELIUM)
-  for (; i < units; i += 16) {
-    const mve_pred16_t real = vctp8q((uint32_t)(units - i));
-    const mve_pred16_t fired = vcmpneq_m_n_s8(vldrbq_z_s8(y + i, real), -128, real);
-    for (uint32_t bits = fired; bits; bits &= bits - 1) {
-      const int32_t unit = i + __builtin_ctz(bits);
-      *event++ = (ksr_event){(uint16_t)unit, (int16_t)((y[unit] + 128) * (1 << h_shift))};
-    }
-  }
 #endif
   /* Four units at once: most are silent. */
   for (; i + 4 <= units && ((uintptr_t)y & 3u) == 0; i += 4) {

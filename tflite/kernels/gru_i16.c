@@ -2,6 +2,7 @@
 
 #include "gates_i16.h"
 #include "gru_steps.h"
+#include "holds.h"
 
 static int32_t operand_of(const ksr_gru_node *gru, const ksr_gates *gates, int32_t q15) {
   return ksr_saturate_bits(ksr_rescale(q15, gates->operand), gru->recurrent.options.operand_bits);

@@ -2,6 +2,7 @@
 
 #include "gru_steps.h"
 #include "gru_units.h"
+#include "holds.h"
 
 enum { UNITS_AT_ONCE = 64 };
 
@@ -20,20 +21,14 @@ static void add_state(const ksr_gru_node *gru, const ksr_gates *gates, const int
 }
 
 /* Takes over those of h that have changed, and adds what they changed by to the sums. */
-static void send_state_changes(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int16_t *held) {
+static void send_state_changes(const ksr_gru_node *gru, const int16_t *h, int16_t *held) {
   const ksr_recurrent_options *o = &gru->recurrent.options;
-  const int32_t units = o->units, factor = 1 << o->h_shift;
-  const uint16_t *threshold = gru->hidden_threshold;
-  for (int32_t j = 0; j < units;) {
+  const int32_t units = o->units;
+  for (int32_t j = 0; j < units; j += UNITS_AT_ONCE) {
     ksr_event events[UNITS_AT_ONCE];
-    ksr_event *end = events;
-    for (const int32_t last = units - j < UNITS_AT_ONCE ? units : j + UNITS_AT_ONCE; j < last; ++j) {
-      const int32_t change = h[j] - held[j];
-      if (ksr_is_held(change, threshold[j])) continue;
-      const int32_t operand = ksr_operand_i8(gates, h[j]) - ksr_operand_i8(gates, held[j]);
-      held[j] = h[j];
-      if (operand) *end++ = (ksr_event){(uint16_t)j, (int16_t)(operand * factor)};
-    }
+    const int32_t count = units - j < UNITS_AT_ONCE ? units - j : UNITS_AT_ONCE;
+    const ksr_event *end =
+        ksr_hold_states(&gru->gates, h, gru->hidden_threshold, held, j, count, o->h_shift, events);
     ksr_matrix_add_events_i8(&gru->recurrent.recurrent_kernel, events, (int32_t)(end - events), gru->recurrent.sums);
   }
 }
@@ -62,11 +57,6 @@ static void update(const ksr_gru_node *gru, const ksr_gates *gates, const int32_
   }
 }
 
-static void write(const ksr_gates *gates, const int16_t *h, int32_t units, int8_t *output) {
-  const ksr_gates g = *gates;
-  for (int32_t i = 0; i < units; ++i) output[i] = ksr_output_i8(&g, h[i]);
-}
-
 void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
   const ksr_gates *gates = &gru->gates;
@@ -77,13 +67,13 @@ void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch) {
   if (!gru->h) memset(h, 0, state_size);
   if (gru->hidden_threshold && !gru->held_h) memset(held, 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
-    if (gru->hidden_threshold) send_state_changes(gru, gates, h, held);
+    if (gru->hidden_threshold) send_state_changes(gru, h, held);
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
     if (!gru->hidden_threshold) add_state(gru, gates, h, acc);
     ksr_recurrent_scale_outputs(r, 0, 3 + gru->options.reset_after, acc);
     if (!gru->options.reset_after) add_reset_state(gru, gates, h, acc);
     update(gru, gates, acc, h);
     int8_t *output = ksr_recurrent_output(r, step);
-    if (output) write(gates, h, r->options.units, output);
+    if (output) ksr_write_states_i8(gates, h, r->options.units, output);
   }
 }

@@ -1,10 +1,10 @@
 #include "gru_units.h"
 
 void ksr_gru_units_i8(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units) {
-#if defined(KSR_DSP)
-  ksr_gru_units_dsp(gates, acc, stride, state, units);
-#elif defined(KSR_HELIUM)
+#if defined(KSR_HELIUM)
   ksr_gru_units_helium(gates, acc, stride, state, units);
+#elif defined(KSR_DSP)
+  ksr_gru_units_dsp(gates, acc, stride, state, units);
 #else
   const ksr_gates g = *gates;
   const int32_t *r_acc = acc + stride, *x_acc = r_acc + stride, *y_acc = x_acc + stride;
@@ -13,4 +13,13 @@ void ksr_gru_units_i8(const ksr_gates *gates, const int32_t *acc, int32_t stride
     state[i] = (int16_t)ksr_gru_unit_i8(&g, z, r, x_acc[i], y_acc[i], state[i]);
   }
 #endif
+}
+
+void ksr_write_states_i8(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output) {
+  const ksr_gates g = *gates;
+  int32_t i = 0;
+#ifdef KSR_DSP
+  i = ksr_write_states_dsp(gates, state, units, output);
+#endif
+  for (; i < units; ++i) output[i] = ksr_output_i8(&g, state[i]);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gates_i8.h"
+#include "holds.h"
 #include "target.h"
 #ifdef KSR_HELIUM
 #include <arm_mve.h>
@@ -232,10 +233,12 @@ static void copy_words(int32_t *to, const int32_t *from, int32_t count) {
         "ldm %0!, {r4-r6, r8-r12}\n stm %1!, {r4-r6, r8-r12}"
         : "+r"(from), "+r"(to)::"r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
   }
-#elif defined(KSR_HELIUM)
-  for (const int32_t *end = from + count; from < end; from += 16, to += 16) {
-    const int32x4x4_t words = {{vldrwq_s32(from), vldrwq_s32(from + 4), vldrwq_s32(from + 8), vldrwq_s32(from + 12)}};
-    for (int32_t i = 0; i < 4; ++i) vstrwq_s32(to + 4 * i, words.val[i]);
+#elif defined(KSR_THUMB)
+  for (const int32_t *end = from + count; from < end;) {
+    __asm__ volatile(
+        "ldmia %0!, {r3-r6}\n stmia %1!, {r3-r6}\n ldmia %0!, {r3-r6}\n stmia %1!, {r3-r6}\n"
+        "ldmia %0!, {r3-r6}\n stmia %1!, {r3-r6}\n ldmia %0!, {r3-r6}\n stmia %1!, {r3-r6}"
+        : "+l"(from), "+l"(to)::"r3", "r4", "r5", "r6", "memory");
   }
 #else
   typedef struct words {
@@ -246,7 +249,9 @@ static void copy_words(int32_t *to, const int32_t *from, int32_t count) {
 }
 
 void ksr_fill_i8(int8_t *to, int8_t value, int32_t count) {
-#ifdef KSR_DSP
+#if defined(KSR_HELIUM)
+  for (; count >= 16; count -= 16, to += 16) vstrbq_s8(to, vdupq_n_s8(value));
+#elif defined(KSR_DSP)
   if (((uintptr_t)to & 3u) == 0) {
     const uint32_t four = (uint8_t)value * 0x01010101u;
     for (; count >= 32; count -= 32) {
@@ -254,8 +259,6 @@ void ksr_fill_i8(int8_t *to, int8_t value, int32_t count) {
                        : "+r"(to) : "r"(four) : "r4", "r5", "r6", "r8", "memory");
     }
   }
-#elif defined(KSR_HELIUM)
-  for (; count >= 16; count -= 16, to += 16) vstrbq_s8(to, vdupq_n_s8(value));
 #endif
   memset(to, value, (uint32_t)count);
 }
@@ -297,10 +300,12 @@ void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t
 static void add_words(int32_t *acc, const int32_t *a, const int32_t *b, int32_t count) {
 #ifdef KSR_DSP
   for (const int32_t *end = a + count; a < end;) {
+#define ADD_FOUR                                                                    \
+  "ldm %0!, {r4-r6, r8}\n ldm %1!, {r9-r12}\n"                                      \
+  "add r4, r4, r9\n add r5, r5, r10\n add r6, r6, r11\n add r8, r8, r12\n"          \
+  "stm %2!, {r4-r6, r8}\n"
     __asm__ volatile(
-        "ldm %0!, {r4-r6, r8}\n ldm %1!, {r9-r12}\n"
-        "add r4, r4, r9\n add r5, r5, r10\n add r6, r6, r11\n add r8, r8, r12\n"
-        "stm %2!, {r4-r6, r8}"
+        ADD_FOUR ADD_FOUR ADD_FOUR ADD_FOUR
         : "+r"(a), "+r"(b), "+r"(acc)::"r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
   }
 #else
@@ -312,18 +317,12 @@ enum { CHANGES_AT_ONCE = 64 };
 
 /* Takes over those of x that have changed, and adds what they changed by to the sums. */
 static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
-  const int32_t inputs = recurrent->inputs, factor = 1 << recurrent->options.x_shift;
-  const uint8_t *threshold = recurrent->input_threshold;
-  int8_t *held = recurrent->held_x;
-  for (int32_t j = 0; j < inputs;) {
+  const int32_t inputs = recurrent->inputs;
+  for (int32_t j = 0; j < inputs; j += CHANGES_AT_ONCE) {
     ksr_event events[CHANGES_AT_ONCE];
-    ksr_event *end = events;
-    for (const int32_t last = inputs - j < CHANGES_AT_ONCE ? inputs : j + CHANGES_AT_ONCE; j < last; ++j) {
-      const int32_t change = x[j] - held[j];
-      if (ksr_is_held(change, threshold[j])) continue;
-      held[j] = x[j];
-      *end++ = (ksr_event){(uint16_t)j, (int16_t)(change * factor)};
-    }
+    const int32_t count = inputs - j < CHANGES_AT_ONCE ? inputs - j : CHANGES_AT_ONCE;
+    const ksr_event *end = ksr_hold_inputs(x, recurrent->input_threshold, recurrent->held_x, j, count,
+                                           recurrent->options.x_shift, events);
     ksr_matrix_add_events_i8(&recurrent->kernel, events, (int32_t)(end - events), recurrent->sums);
   }
 }
@@ -394,17 +393,17 @@ void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, 
   if (!scale) return;
   acc += first * recurrent->stride;
   scale += first * recurrent->stride;
-#ifdef KSR_DSP
+#if defined(KSR_HELIUM)
+  for (const int32_t *end = acc + slots * recurrent->stride; acc < end; acc += 4, scale += 4) {
+    vstrwq_s32(acc, vmulhq_s32(vldrwq_s32(acc), vshlq_n_s32(vldrhq_s32(scale), 16)));
+  }
+#elif defined(KSR_DSP)
   for (const int32_t *end = acc + slots * recurrent->stride; acc < end;) {
     __asm__ volatile(
         "ldm %0, {r4-r6, r8}\n ldm %1!, {r9-r10}\n"
         "smulwb r4, r4, r9\n smulwt r5, r5, r9\n smulwb r6, r6, r10\n smulwt r8, r8, r10\n"
         "stm %0!, {r4-r6, r8}"
         : "+r"(acc), "+r"(scale)::"r4", "r5", "r6", "r8", "r9", "r10", "memory");
-  }
-#elif defined(KSR_HELIUM)
-  for (const int32_t *end = acc + slots * recurrent->stride; acc < end; acc += 4, scale += 4) {
-    vstrwq_s32(acc, vmulhq_s32(vldrwq_s32(acc), vshlq_n_s32(vldrhq_s32(scale), 16)));
   }
 #else
   for (int32_t i = 0; i < slots * recurrent->stride; ++i) acc[i] = ksr_product_over_16(acc[i], scale[i]);

@@ -96,11 +96,6 @@ static inline uint32_t ksr_accumulators_size(const ksr_recurrent *recurrent) {
   return (uint32_t)(KSR_SLOTS * recurrent->stride) * (uint32_t)sizeof(int32_t);
 }
 
-/* Whether |change| <= threshold, in one comparison. */
-static inline int ksr_is_held(int32_t change, int32_t threshold) {
-  return (uint32_t)(change + threshold) <= 2u * (uint32_t)threshold;
-}
-
 /* Rounded up, so that what follows in scratch memory is aligned. */
 static inline uint32_t ksr_aligned(uint32_t size) { return (size + 3u) & ~3u; }
 

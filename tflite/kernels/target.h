@@ -4,9 +4,10 @@
 
 #if !defined(KSR_PORTABLE) && defined(__GNUC__)
 #if defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE
-#define KSR_HELIUM 1 /* Cortex-M55, M85 */
-#elif defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
-#define KSR_DSP 1 /* Cortex-M4, M7, M33 */
+#define KSR_HELIUM 1 /* Cortex-M55, M85; where a kernel has no body for it, that for the DSP extension serves */
+#endif
+#if defined(__ARM_FEATURE_DSP) && defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+#define KSR_DSP 1 /* Cortex-M4, M7, M33, and those above */
 #elif defined(__x86_64__)
 #define KSR_X86 1
 #endif
@@ -19,6 +20,14 @@
 #define KSR_CLONED __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
 #define KSR_CLONED
+#endif
+
+/* Loads and stores of many registers, from Cortex-M0 on. */
+#if !defined(KSR_PORTABLE) && defined(__GNUC__) && defined(__thumb__)
+#define KSR_THUMB 1
+#if __ARM_ARCH_ISA_THUMB == 1
+#define KSR_THUMB1 1 /* Cortex-M0, M0+ and M23 */
+#endif
 #endif
 
 /* Cortex-M0, M0+ and M23 have no product of 64 bits. */

@@ -75,6 +75,41 @@ void ksr_gru_units_dsp(const ksr_gates *gates, const int32_t *acc, int32_t strid
   by_bits[gates->to_tanh](&arguments);
 }
 
+/* The scale's 24 bits of shift are 16 in SMLAW and 8 in the saturation. r0 states, r1 their end, r2 output, r3 to r6 of
+ * the word; a multiple of four states, at least four. */
+__attribute__((naked)) static void write_fours(const int16_t *state, const int16_t *end, int8_t *output,
+                                               const int32_t multiplier_and_offset[2]) {
+  __asm__ volatile(
+      ".syntax unified\n"
+      "push {r4-r8, lr}\n"
+      "ldrd r7, r8, [r3]\n"
+      "1: ldr r4, [r0], #4\n"
+      "ldr r6, [r0], #4\n"
+      "smlawb r3, r7, r4, r8\n"
+      "smlawt r4, r7, r4, r8\n"
+      "smlawb r5, r7, r6, r8\n"
+      "smlawt r6, r7, r6, r8\n"
+      "ssat r3, #8, r3, asr #8\n"
+      "ssat r4, #8, r4, asr #8\n"
+      "ssat r5, #8, r5, asr #8\n"
+      "ssat r6, #8, r6, asr #8\n"
+      "strb r4, [r2, #1]\n"
+      "strb r5, [r2, #2]\n"
+      "strb r6, [r2, #3]\n"
+      "strb r3, [r2], #4\n"
+      "cmp r0, r1\n"
+      "bne 1b\n"
+      "pop {r4-r8, pc}\n");
+}
+
+int32_t ksr_write_states_dsp(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output) {
+  const int32_t fours = units & ~3, shift = gates->output.shift;
+  if (!fours || shift < 8 || shift > 24) return 0;
+  const int32_t scale[2] = {gates->output.multiplier << (24 - shift), (1 << 7) + gates->output_zero_point * (1 << 8)};
+  write_fours(state, state + fours, output, scale);
+  return fours;
+}
+
 #endif /* KSR_DSP */
 
 typedef int ksr_gru_units_dsp_is_not_empty;

@@ -4,16 +4,25 @@
 
 #ifdef KSR_HELIUM
 
-/* In the order in which the loops load them. */
-typedef struct rows {
+/* In the order in which the loop over events loads them for each row. */
+typedef struct event_rows {
   const uint8_t *index;
   const int8_t *values;
   int32_t *acc;
   const uint16_t *starts;
-} rows;
+} event_rows;
 
-/* r0 `rows`, r1 next event, r2 end of events, r3 value, r4 blocks, r5 index, r6 weights, r7 accumulators */
-#define LOOP(weights_shift, block)       \
+/* In the order in which the loop over a vector loads them. */
+typedef struct vector_rows {
+  const uint16_t *starts;
+  const uint8_t *index;
+  const int8_t *values;
+  int32_t *acc;
+  int32_t zero_point, factor;
+} vector_rows;
+
+/* r0 `event_rows`, r1 next event, r2 end of events, r3 value, r4 blocks, r5 index, r6 weights, r7 accumulators */
+#define EVENTS(weights_shift, block)     \
   "push {r4-r8, lr}\n"                   \
   "cmp r1, r2\n"                         \
   "bhs 4f\n"                             \
@@ -32,6 +41,30 @@ typedef struct rows {
   "3: cmp r1, r2\n"                      \
   "bne 1b\n"                             \
   "4: pop {r4-r8, pc}\n"
+
+/* r0 where the next row starts, r1 next value, r2 their end; rows one after the other, so that index and weights are
+ * simply read on. r9 accumulators, r10 zero point, r11 factor, r12 where the row started */
+#define VECTOR(weights_shift, block)     \
+  "push {r4-r11, lr}\n"                  \
+  "ldm r0, {r0, r5, r6, r9-r11}\n"       \
+  "ldrh r12, [r0], #2\n"                 \
+  "1: ldrh r4, [r0], #2\n"               \
+  "ldrsb r3, [r1], #1\n"                 \
+  "sub r8, r4, r12\n"                    \
+  "mov r12, r4\n"                        \
+  "subs r3, r3, r10\n"                   \
+  "beq 4f\n"                             \
+  "mul r3, r3, r11\n"                    \
+  "mov r7, r9\n"                         \
+  "wls lr, r8, 3f\n"                     \
+  "2:\n" block                           \
+  "le lr, 2b\n"                          \
+  "3: cmp r1, r2\n"                      \
+  "bne 1b\n"                             \
+  "pop {r4-r11, pc}\n"                   \
+  "4: add r5, r5, r8\n"                  \
+  "add r6, r6, r8, lsl #" weights_shift "\n" \
+  "b 3b\n"
 
 #define BLOCK_4                  \
   "ldrb r8, [r5], #1\n"          \
@@ -63,25 +96,43 @@ typedef struct rows {
   ADD_8("[r6], #4", "[r6], #4", "0", "16") \
   ADD_8("[r6], #4", "[r6], #4", "32", "48")
 
-#define DEFINE(name, weights_shift, block)                                                               \
-  __attribute__((naked)) static void name(const rows *r, const ksr_event *event, const ksr_event *end) { \
-    __asm__ volatile(".syntax unified\n" LOOP(weights_shift, block));                                    \
+#define DEFINE(width, weights_shift, block)                                                                        \
+  __attribute__((naked)) static void add_events_##width(const event_rows *r, const ksr_event *event,                \
+                                                        const ksr_event *end) {                                     \
+    __asm__ volatile(".syntax unified\n" EVENTS(weights_shift, block));                                             \
+  }                                                                                                                 \
+  __attribute__((naked)) static void add_vector_##width(const vector_rows *r, const int8_t *x, const int8_t *end) { \
+    __asm__ volatile(".syntax unified\n" VECTOR(weights_shift, block));                                             \
   }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DEFINE(add_1x4, "2", BLOCK_4)
-DEFINE(add_1x8, "3", BLOCK_8)
-DEFINE(add_1x16, "4", BLOCK_16)
+DEFINE(1x4, "2", BLOCK_4)
+DEFINE(1x8, "3", BLOCK_8)
+DEFINE(1x16, "4", BLOCK_16)
 
 int ksr_add_events_helium(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc) {
   if (!matrix->rows16) return 0;
-  const rows r = {matrix->index, matrix->values, acc, matrix->rows16};
+  const event_rows rows = {matrix->index, matrix->values, acc, matrix->rows16};
   if (matrix->block == 4) {
-    add_1x4(&r, events, end);
+    add_events_1x4(&rows, events, end);
   } else if (matrix->block == 8) {
-    add_1x8(&r, events, end);
+    add_events_1x8(&rows, events, end);
   } else {
-    add_1x16(&r, events, end);
+    add_events_1x16(&rows, events, end);
+  }
+  return 1;
+}
+
+int ksr_add_vector_helium(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc) {
+  if (!matrix->rows16) return 0;
+  const vector_rows rows = {matrix->rows16, matrix->index, matrix->values, acc, zero_point, factor};
+  const int8_t *end = x + matrix->sources;
+  if (matrix->block == 4) {
+    add_vector_1x4(&rows, x, end);
+  } else if (matrix->block == 8) {
+    add_vector_1x8(&rows, x, end);
+  } else {
+    add_vector_1x16(&rows, x, end);
   }
   return 1;
 }
