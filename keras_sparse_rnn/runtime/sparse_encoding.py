@@ -63,7 +63,8 @@ def decode(shape: tuple, sparsity: Any, values: np.ndarray) -> np.ndarray:
         An array of that shape.
     """
     order, blocked, rank = _numbers(sparsity.traversalOrder).tolist(), _numbers(sparsity.blockMap), len(shape)
-    places, count = {}, 1  # along each axis, of each entry of the levels so far
+    places: dict[int, np.ndarray] = {}  # along each axis, of each entry of the levels so far
+    count = 1
     for axis, level in zip(order, sparsity.dimMetadata, strict=True):
         if level.format == schema.DimensionType.DENSE:
             repeats, found = np.full(count, level.denseSize), np.tile(np.arange(level.denseSize), count)
