@@ -112,9 +112,10 @@ class Firmware:
         folder: Where it lies.
         framework: One of `FRAMEWORKS`.
         files: Its files, relative to the folder.
-        flash_bytes, ram_bytes: With "plain-c": of the model and the kernels, without the C library and the stack, as
+        model_bytes: Of the constants ("plain-c") or of the `.tflite` file.
+        flash_bytes, ram_bytes: Of the model and the kernels, without the C library and the stack, as
             `arm-none-eabi-size` tells them of the objects for a Cortex-M4 at -Os; None where that compiler is missing.
-        model_bytes: Of the constants alone.
+            With TensorFlow Lite Micro the RAM is the arena, and its own code comes on top.
     """
 
     folder: Path
@@ -130,6 +131,8 @@ class Firmware:
         if self.flash_bytes is not None:
             sizes = f"{self.flash_bytes:,} bytes of flash, {self.ram_bytes:,} of RAM"
             lines.append(f"  with kernels for a Cortex-M4 (-Os): {sizes}")
+        if self.framework != "plain-c":
+            lines[-1] += " (the arena), without TensorFlow Lite Micro's own code"
         return "\n".join(lines)
 
 
@@ -167,7 +170,9 @@ def save_firmware(
         texts = tflm_project.files(model, framework, identifier(name))
         sources = tflm_project.kernel_sources(model, framework)
         _write(folder, texts, sources)
-        return Firmware(folder, framework, _listed(folder), len(model.data))
+        kernels, _ = _sizes(folder, sorted(folder.rglob("*.c")))
+        sizes = (None, None) if kernels is None else (len(model.data) + kernels, tflm_project.arena_size(model)[0])
+        return Firmware(folder, framework, _listed(folder), len(model.data), *sizes)
     code = PlainC(model, name)
     write_plain_c(code, folder)
     return Firmware(folder, framework, _listed(folder), code.constant_bytes, *plain_c_sizes(code))
@@ -185,15 +190,20 @@ def plain_c_sizes(code, cpu="cortex-m4"):
     They are what `arm-none-eabi-size` tells of all objects of the project, compiled for `cpu` at -Os; `(None, None)`
     where the compiler is missing.
     """
-    if not (shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size")):
-        return None, None
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder) / "project"
         write_plain_c(code, folder)
-        sources = [folder / f"{code.name}.c", *sorted(folder.glob("ksr/*.c"))]
-        compiler = ("arm-none-eabi-gcc", f"-mcpu={cpu}", "-mthumb", "-Os", "-std=c11", f"-I{folder}", f"-I{folder}/ksr")
-        subprocess.run([*compiler, "-c", *map(str, sources)], check=True, cwd=folder)
-        objects = sorted(str(path) for path in folder.glob("*.o"))
+        return _sizes(folder, [folder / f"{code.name}.c", *sorted(folder.glob("ksr/*.c"))], cpu)
+
+
+def _sizes(folder, sources, cpu="cortex-m4"):
+    if not (shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size")):
+        return None, None
+    includes = [f"-I{path.resolve()}" for path in {file.parent for file in folder.rglob("*.h")}]
+    compiler = ("arm-none-eabi-gcc", f"-mcpu={cpu}", "-mthumb", "-Os", "-std=c11", *includes)
+    with tempfile.TemporaryDirectory() as build:
+        subprocess.run([*compiler, "-c", *(str(path.resolve()) for path in sources)], check=True, cwd=build)
+        objects = sorted(str(path) for path in Path(build).glob("*.o"))
         listed = subprocess.run(["arm-none-eabi-size", *objects], check=True, capture_output=True, text=True).stdout
     text, data, bss = np.sum([[int(n) for n in line.split()[:3]] for line in listed.splitlines()[1:]], axis=0)
     return int(text + data), int(data + bss)

@@ -65,6 +65,8 @@ def test_a_project_has_the_model_and_the_kernels_it_needs_and_no_other(framework
     firmware = save_firmware(data, tmp_path / "new", framework, "Key words!")
     names = {Path(path).name for path in firmware.files}
     assert {"gru.c", "gru_i8.c", "matrix.c", "ksr_gru.h"} <= names
+    if not qemu.missing_tools():
+        assert firmware.flash_bytes > firmware.model_bytes > 0 and f"{firmware.ram_bytes:,} of RAM" in str(firmware)
     assert not names & {"lstm.c", "event_gru.c", "gru_f32.c", "simple_rnn.c", "ops.c"}
     if framework == "plain-c":
         assert "int key_words_init(void);" in (firmware.folder / "key_words.h").read_text()

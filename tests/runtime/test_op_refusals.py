@@ -56,6 +56,7 @@ def test_the_unchanged_op_is_accepted(kind):
 
 EVERY_KIND = [
     {"units": 0},
+    {"units": 2**16},  # an event's source has 16 bits
     {"units": 2**31 - 1},
     {"block": 5},
     {"go_backwards": 3},
@@ -150,6 +151,7 @@ def test_output_scales(kind):
 def test_shapes_and_types(kind):
     op = sparse_op(kind)
     refuse(op, "x:", x=op.x)
+    refuse(op, "x:", x=np.zeros((1, len(op.x), 2**16), op.x.dtype))
     refuse(op, "output:", output_shape=(1, op.op.options.units + 1))
     refuse(op, "tensor type", x=op.x[None].astype(np.int32))
     refuse(op, "tensor type", x=op.x[None].astype(np.int16))  # to an output of int8
