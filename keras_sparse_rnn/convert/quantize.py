@@ -88,7 +88,7 @@ def quantize(op, name, x, largest, output, number_format, event_bits=None):
             break
         # 8 bits: accumulators are coarse; finer operands, as long as the accumulators hold the sum. 16 bits: the
         # accumulators do not hold it; coarser operands.
-        operands = operands.coarser() if is_int16 else operands.finer(op)
+        operands = operands.finer(op) if not is_int16 else operands.coarser() if fraction >= 7 else None
         if operands is None:
             raise ValueError(
                 f"layer '{name}' cannot be stored as int8: one step of its input ({x.scale:.3g}) times one step "
@@ -158,15 +158,15 @@ class _Operands:
 
     @classmethod
     def of_16_bits(cls, op, x_scale, largest, event_bits):
-        """As fine as 15 bits, and then the finer part of the two coarser, to one scale."""
+        """14 bits of x, whose changes fit into 16 if it is held, and 15 of the state; then the finer part of the two is
+        made coarser, to one scale."""
         bits = min(event_bits or 15, 15)
         scale = largest / (2 ** (bits - (event_bits is None)) - 1)
-        held = 2 if op.input_threshold is not None else 0
         fewest = bits if bits < 8 else 9
-        finest = cls(x_scale, held, 15 - bits, bits, scale, True, fewest)
+        finest = cls(x_scale, 2, 15 - bits, bits, scale, True, fewest)
         x_part, h_part = _shared_parts(op, finest.x_unit, finest.h_unit)
         shift = round(np.log2(x_part / h_part)) if x_part and h_part else 0
-        return finest._coarser_state(shift) if shift > 0 else replace(finest, x_shift=min(held - shift, 6))
+        return finest._coarser_state(shift) if shift > 0 else replace(finest, x_shift=min(2 - shift, 6))
 
     @property
     def x_unit(self):

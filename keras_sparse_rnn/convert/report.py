@@ -17,7 +17,9 @@ class LayerReport:
         storage: For the kernel and the recurrent kernel, "blocks" or "dense"; a GRU whose reset comes before the
             product has a third matrix, its candidate's.
         bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of the same type.
-        event_bits: Of what an event is sent as; None in float32 and for a layer that sends no events.
+        operand_bits: Of the input and of the state, or of an event, as the weights are multiplied with them; None in
+            float32.
+        sends_events: Whether it sends events.
         output_scales: Whether the weights of each output have a scale of their own.
         event_rate: Share of units that fire a step, of a DeltaGRU whose held state changes, on the representative data;
             None for a layer without events.
@@ -35,7 +37,8 @@ class LayerReport:
     storage: tuple
     bytes: int
     dense_bytes: int
-    event_bits: int | None
+    operand_bits: tuple | None
+    sends_events: bool
     output_scales: bool
     event_rate: float | None
     input_rate: float | None
@@ -58,7 +61,8 @@ class LayerReport:
             storage=tuple("blocks" if f"{name}_index" in parts else "dense" for name in matrices),
             bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
             dense_bytes=weights * op.kernel.itemsize,
-            event_bits=op.options.operand_bits if op.is_int8 and call.layer.SENDS_EVENTS else None,
+            operand_bits=_operand_bits(op.options) if op.is_int8 else None,
+            sends_events=call.layer.SENDS_EVENTS,
             output_scales=op.output_scales is not None,
             event_rate=call.layer.event_rate(seen.states),
             input_rate=call.layer.input_rate(seen.states),
@@ -109,14 +113,19 @@ class Report:
         lines = [f"{self.weights} model{scales} for {self.target}, {self.file_bytes:,} bytes{state}"]
         for layer in self.layers:
             events = "" if layer.event_rate is None else f", {layer.event_rate:.1%} events"
-            events += " of 4 bits" if layer.event_bits == 4 else ""
             events += "" if layer.input_rate is None else f", {layer.input_rate:.1%} of the inputs change"
             lines.append(
                 f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros{events}; "
                 f"{' and '.join(layer.storage)} of 1x{layer.block}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
             )
-            if self.events == "int4" and (layer.event_bits or 4) > 4:
-                lines.append(f"    events keep {layer.event_bits} bits: 15 levels do not hold them to within 10 %")
+            if layer.operand_bits is not None and (self.weights == "int8x16" or self.events):
+                of_x, of_state = layer.operand_bits
+                lines.append(
+                    f"    weights are multiplied with {of_x} bits of the input and {of_state} of "
+                    f"{'an event' if layer.sends_events else 'the state'}"
+                )
+                if self.events == "int4" and layer.sends_events and of_state > 4:
+                    lines[-1] += ": the 15 levels of 4 do not hold events to within 10 %"
             if layer.step_error is not None:
                 equal = "" if layer.event_agreement is None else f", {layer.event_agreement:.2%} equal events"
                 lines.append(
@@ -135,3 +144,7 @@ class Report:
             lines.append(f"  TensorFlow Lite Micro arena: {self.arena_bytes:,} bytes")
         lines.append(f"  ops to register: {', '.join(self.inspection.register)}")
         return "\n".join(lines)
+
+
+def _operand_bits(options):
+    return (16 - options.x_shift if options.activation_bits == 16 else 8), options.operand_bits

@@ -50,13 +50,12 @@ def pack_sparse_dense(writer):
         weights = writer.constant(numbers[1])
         if weights is None or weights.dtype not in (np.int8, np.float32):
             continue
-        if (
-            writer.dtype_of(numbers[0]) != weights.dtype
-            or op.builtinOptions.fusedActivationFunction not in _ACTIVATIONS
-        ):
+        if op.builtinOptions.fusedActivationFunction not in _ACTIVATIONS:
             continue
         bias = writer.constant(numbers[2]) if numbers[2] >= 0 else None
-        candidates = [_sparse_dense(writer, op, weights, bias, block) for block in BLOCKS]
+        # The op takes no int16 activations: there is one way to store such a layer.
+        blocks = BLOCKS if writer.dtype_of(numbers[0]) == weights.dtype else ()
+        candidates = [_sparse_dense(writer, op, weights, bias, block) for block in blocks]
         packed = [(candidate, candidate.constants(sparse=True)) for candidate in candidates]
         scales = sum(writer.scales_of(number).size for number in numbers[1:] if number >= 0)
         dense_bytes = weights.nbytes + (0 if bias is None else bias.nbytes)

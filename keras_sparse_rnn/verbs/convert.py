@@ -4,7 +4,7 @@
 import dataclasses
 import json
 
-from keras_sparse_rnn.convert import TARGETS, WEIGHTS
+from keras_sparse_rnn.convert import EVENTS, SCALES, TARGETS, WEIGHTS
 from keras_sparse_rnn.verbs import add_verb
 from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
 
@@ -28,9 +28,13 @@ def add(verbs):
         "--data",
         metavar="X",
         help="inputs as in use, .npy (samples, ...), or .npz for several inputs by their names; a hundred samples are "
-        "enough; needed for int8",
+        "enough; needed for integers",
     )
     parser.add_argument("--weights", choices=WEIGHTS, default="int8", help="default: %(default)s")
+    parser.add_argument(
+        "--scales", choices=SCALES, default="gate", help="what weights share a scale; default: %(default)s"
+    )
+    parser.add_argument("--events", choices=EVENTS[1:], help="events of 4 bits; default: of all bits")
     parser.add_argument(
         "--target", choices=TARGETS, default="tflm", help="TensorFlow Lite Micro, or LiteRT only; default: %(default)s"
     )

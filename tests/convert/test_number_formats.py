@@ -1,0 +1,230 @@
+"""The number formats of `convert` besides int8: int16 activations, a scale for each output, events of 4 bits."""
+
+import importlib.util
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+from event_models import event_model, prune, sequences
+from keras.layers import GRU, LSTM, Dense, SimpleRNN
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.convert.quantize import NumberFormat, Scale, quantize
+from keras_sparse_rnn.convert.recurrent import event_gru
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOptions
+from keras_sparse_rnn.runtime.ops.simple_rnn import SimpleRnn
+
+ENGINES = ["reference", "native", "litert"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
+LAYERS = {
+    "EventGRU": EventGRU,
+    "GRU": GRU,
+    "GRU, reset before": partial(GRU, reset_after=False),
+    "LSTM": LSTM,
+    "SimpleRNN": SimpleRNN,
+    "DeltaGRU": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05),
+}
+FORMATS = {
+    "int8x16": {"weights": "int8x16"},
+    "int8x16, output": {"weights": "int8x16", "scales": "output"},
+    "int8, output": {"scales": "output"},
+    "int4": {"events": "int4"},
+    "int8x16, int4": {"weights": "int8x16", "events": "int4"},
+}
+CASES = [(layer, name) for layer in LAYERS for name in ("int8x16, output", "int8, output")]
+CASES += [("EventGRU", "int4"), ("EventGRU", "int8x16, int4"), ("GRU", "int8x16")]
+by_case = pytest.mark.parametrize(("layer", "number_format"), CASES)
+
+
+@pytest.fixture(scope="module")
+def models():
+    """A stack of each layer, the first pruned, a dense layer behind it; its data, and int8 as it is by default."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            model = event_model([LAYERS[name](16, return_sequences=True, name="first"), LAYERS[name](9), Dense(4)])
+            prune(model.get_layer("first"), share=0.5)
+            x = sequences()
+            made[name] = model, x, ksr.convert(model, x)
+        return made[name]
+
+    return make
+
+
+@by_case
+def test_follows_keras_in_every_engine(models, layer, number_format):
+    model, x, int8 = models(layer)
+    converted = ksr.convert(model, x, **FORMATS[number_format])
+    expected = model.predict(x, verbose=0)
+    outputs = [converted.predict(x[:8], engine) for engine in ENGINES]
+    step = converted.engine().outputs[0].scale
+    for engine, output in zip(ENGINES, outputs, strict=True):
+        assert np.abs(output - outputs[0]).max() <= 1.01 * step, engine  # of the dense layer; our ops give the same
+        assert np.abs(output - expected[:8]).mean() <= 0.03, engine
+    errors, of_int8 = ([part.step_error for part in c.report.layers] for c in (converted, int8))
+    for error, before in zip(errors, of_int8, strict=True):
+        if number_format.startswith("int8x16") and "int4" not in number_format:
+            assert error < 0.75 * before
+        else:
+            assert error < 1.25 * before
+    assert converted.engine().inputs[0].dtype == (np.int16 if "x16" in number_format else np.int8)
+    assert converted.engine().model.metadata["weights"] == FORMATS[number_format].get("weights", "int8")
+
+
+@pytest.mark.parametrize(("layer", "number_format"), [case for case in CASES if "x16, " in case[1]])
+def test_a_stream_is_the_whole(layer, number_format):
+    model, x = event_model([LAYERS[layer](8, return_sequences=True)]), sequences()
+    whole = ksr.convert(model, x, **FORMATS[number_format], verify=False)
+    stream = ksr.convert(model, x, **FORMATS[number_format], stateful=True, time_steps=3, verify=False)
+    for engine in ("native", "litert"):
+        for sequence in x[:3]:
+            stream.reset()
+            steps = [stream.step(sequence[t : t + 3], engine) for t in range(0, 12, 3)]
+            np.testing.assert_array_equal(np.concatenate(steps), whole.predict(sequence[None], engine)[0])
+
+
+@pytest.mark.parametrize("layer", [GRU, LSTM, SimpleRNN, EventGRU])
+def test_a_scale_for_each_output_helps_where_outputs_differ_in_range(layer):
+    """Half of the units have weights of a fiftieth: at the scale of the others they would be two steps of int8."""
+    model, x = event_model([layer(12, return_sequences=True)]), sequences()
+    small = np.arange(12) % 2 == 0
+    for variable in (model.layers[0].cell.kernel, model.layers[0].cell.recurrent_kernel):
+        kernel = np.array(keras.ops.convert_to_numpy(variable))
+        kernel.reshape(len(kernel), -1, 12)[..., small] /= 50
+        variable.assign(kernel)
+    expected = model.predict(x, verbose=0)[..., small]
+    errors = {}
+    for scales in ("gate", "output"):
+        converted = ksr.convert(model, x, weights="int8x16", scales=scales)
+        errors[scales] = np.abs(converted.predict(x)[..., small] - expected).mean()
+        assert converted.report.layers[0].output_scales == (scales == "output")
+    if layer is EventGRU:  # its small units are silent, in both alike
+        assert errors["output"] <= errors["gate"]
+    else:
+        assert errors["output"] < errors["gate"] / 3
+
+
+def test_holds_in_front_of_a_layer():
+    model, x = event_model([DeltaHold(0.3), LSTM(9, return_sequences=True), Dense(3)]), sequences()
+    converted = ksr.convert(model, x, weights="int8x16", scales="output")
+    assert converted.report.output_error < 0.002
+    outputs = [converted.predict(x, engine) for engine in ENGINES[:3]]
+    np.testing.assert_array_equal(outputs[0], outputs[1])
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [keras.layers.Conv1D(6, 3, activation="relu"), GRU(8, return_sequences=True), Dense(5, "softmax")],
+        lambda: [keras.layers.Bidirectional(GRU(6, return_sequences=True)), keras.layers.GlobalAveragePooling1D()],
+        lambda: [Dense(6, "tanh"), LSTM(5), Dense(4, "relu"), Dense(1, "sigmoid")],
+    ],
+)
+def test_layers_around_recurrent_ones(layers):
+    model, x = event_model(layers()), sequences()
+    converted = ksr.convert(model, x, weights="int8x16")
+    expected = model.predict(x, verbose=0)
+    for engine in {"litert", *ENGINES} - {"reference", "native"}:
+        assert np.abs(converted.predict(x, engine) - expected).mean() <= 0.003
+
+
+def test_a_pruned_dense_layer_stays_dense_with_int16_activations():
+    model, x = event_model([GRU(40), Dense(64)]), sequences()
+    kernel = np.array(model.layers[-1].kernel)
+    model.layers[-1].kernel.assign(kernel * (np.random.default_rng(0).random(kernel.shape) < 0.05))
+    report = ksr.convert(model, x, weights="int8x16").report
+    assert [dense.stored for dense in report.dense] == ["dense"]
+    assert "KsrSparseDense" not in report.inspection.register and "stored dense" in str(report)
+
+
+def test_bytes_and_the_report():
+    model, x = event_model([GRU(16, return_sequences=True)]), sequences()
+    gate, output = (ksr.convert(model, x, scales=scales, verify=False) for scales in ("gate", "output"))
+    assert len(gate.data) + 2 * 4 * 16 <= len(output.data) <= len(gate.data) + 2 * 4 * 16 + 150
+    assert "a scale for each output" in str(output.report) and "a scale" not in str(gate.report)
+    report = ksr.convert(model, x, weights="int8x16", verify=False).report
+    of_x, of_state = report.layers[0].operand_bits
+    assert f"multiplied with {of_x} bits of the input and {of_state} of the state" in str(report)
+    assert min(of_x, of_state) >= 9
+
+
+def test_events_that_15_levels_do_not_hold_keep_8_bits(monkeypatch):
+    model, x = event_model([EventGRU(12, return_sequences=True)]), sequences()
+    report = ksr.convert(model, x, events="int4", verify=False).report
+    assert report.layers[0].operand_bits == (8, 4) and "4 of an event" in str(report)
+    monkeypatch.setattr(event_gru, "LARGEST_EVENT_ERROR", 0.001)
+    report = ksr.convert(model, x, events="int4", verify=False).report
+    assert report.layers[0].operand_bits == (8, 8)
+    assert "8 of an event: the 15 levels of 4 do not hold events to within 10 %" in str(report)
+
+
+def test_the_range_of_few_bits_is_that_which_loses_least():
+    rng = np.random.default_rng(0)
+    even = rng.uniform(0, 0.8, 1000)
+    assert event_gru._range_of_few_bits(even, 4) == pytest.approx(0.8, rel=0.1)
+    outlier = np.append(rng.uniform(0.2, 0.3, 1000), 0.5)
+    assert event_gru._range_of_few_bits(outlier, 4) < 0.45  # one that saturates for the sake of all others
+    apart = np.concatenate([np.full(1000, 0.004), np.full(10, 0.2)])
+    assert event_gru._range_of_few_bits(apart, 4) == pytest.approx(0.2, rel=0.1)  # the few are nearly all of the power
+    assert event_gru._range_of_few_bits(np.concatenate([np.full(10**4, 0.02), np.full(10, 1.0)]), 4) is None
+    assert event_gru._range_of_few_bits(np.zeros(5), 4) > 0
+
+
+def test_operands_have_fewer_bits_where_accumulators_could_overflow():
+    """As many inputs as 32 bits do not hold 15 bits of each of."""
+    units, inputs = 8, 1200
+    rng = np.random.default_rng(0)
+    options = RecurrentOptions(units=units, block=4, go_backwards=0, return_sequences=1)
+    kernel = np.sign(rng.normal(size=(inputs, 1, units))).astype(np.float32) / 100
+    recurrent = rng.normal(size=(units, 1, units)).astype(np.float32) / 100
+    bias = np.zeros((4, units), np.float32)
+    op = quantize(
+        SimpleRnn(options, kernel, recurrent, bias),
+        "wide",
+        Scale.of_range(-1, 1, 16),
+        1.0,
+        Scale.of_range(-1, 1, 16),
+        NumberFormat(activation_bits=16),
+    )
+    assert op.options.x_shift > 0
+    assert np.abs(op.kernel.astype(int)).sum(axis=0).max() * (2**15 >> op.options.x_shift) < 2**31
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weights": "int16"}, r"weights must be one of \('int8', 'int8x16', 'float32'\); given: 'int16'"),
+        ({"scales": "channel"}, r"scales must be one of \('gate', 'output'\); given: 'channel'"),
+        ({"events": "int2"}, r"events must be one of \(None, 'int4'\); given: 'int2'"),
+        ({"events": "int4"}, "events='int4' needs a layer that sends events"),
+        ({"weights": "float32", "scales": "output"}, "scales is for integers"),
+        ({"weights": "float32", "events": "int4"}, "events is for integers"),
+    ],
+)
+def test_refusals(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        ksr.convert(event_model([GRU(4)]), sequences(), **arguments)
+
+
+def test_a_file_of_another_version_is_refused_with_what_to_do():
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    from keras_sparse_rnn import runtime
+
+    data = ksr.convert(event_model([GRU(4)]), sequences(), verify=False).data
+    file = schema.ModelT.InitFromPackedBuf(data)
+    options = np.array(file.subgraphs[0].operators[0].customOptions)
+    options[0] = 1
+    file.subgraphs[0].operators[0].customOptions = options
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(file.Pack(builder), b"TFL3")
+    for engine in ENGINES:
+        with pytest.raises(ValueError, match="version|[Rr]efused|cannot load"):
+            runtime.load(bytes(builder.Output()), engine)
+    with pytest.raises(ValueError, match="of another version of the format; convert the Keras model again"):
+        runtime.load(bytes(builder.Output()), "native")
+    assert Model(data).operators
