@@ -167,7 +167,7 @@ def test_the_range_of_few_bits_is_that_which_loses_least():
     assert event_gru._range_of_few_bits(even, 4) == pytest.approx(0.8, rel=0.1)
     outlier = np.append(rng.uniform(0.2, 0.3, 1000), 0.5)
     assert event_gru._range_of_few_bits(outlier, 4) < 0.45  # one that saturates for the sake of all others
-    apart = np.concatenate([np.full(1000, 0.004), np.full(10, 0.2)])
+    apart = np.concatenate([np.full(1000, 0.001), np.full(10, 0.2)])
     assert event_gru._range_of_few_bits(apart, 4) == pytest.approx(0.2, rel=0.1)  # the few are nearly all of the power
     assert event_gru._range_of_few_bits(np.concatenate([np.full(10**4, 0.02), np.full(10, 1.0)]), 4) is None
     assert event_gru._range_of_few_bits(np.zeros(5), 4) > 0
