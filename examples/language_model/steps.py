@@ -54,6 +54,11 @@ class Steps:
         count = targets.shape[0] * ops.sum(ops.cast(valid, "float32"))
         return total, sum(self.model.losses, total / count)
 
+    def _others(self):
+        # Keras lists seeds, but not the states of its own recurrent layers.
+        listed = self.model.non_trainable_variables
+        return [*listed, *(state for state in self.states if all(state is not variable for variable in listed))]
+
     def _masked_places(self):
         masked = {id(variable) for variable in self.masked}
         return [i for i, variable in enumerate(self.model.trainable_variables) if id(variable) in masked]
@@ -86,11 +91,6 @@ class JaxSteps(Steps):
 
     def _with_padding(self, lengths):
         return -(-lengths // PADDING) * PADDING if self.padded else lengths
-
-    def _others(self):
-        # Keras lists seeds, but not the states of its own recurrent layers.
-        listed = self.model.non_trainable_variables
-        return [*listed, *(state for state in self.states if all(state is not variable for variable in listed))]
 
     def _call(self, loop, variables, *columns):
         # Compiled at the first call, not before: until then a callback may add to the optimizer.
@@ -187,11 +187,16 @@ class TensorFlowSteps(EagerSteps):
 
 class TorchSteps(EagerSteps):
     def _train(self, words):
-        variables = self.model.trainable_variables
-        total, loss = self.losses(words, training=True)
+        variables, others = self.model.trainable_variables, self._others()
+        # Keras's own layers write their last states over the first ones, which the gradient still needs.
+        before = [(variable, ops.copy(variable)) for variable in others]
+        with keras.StatelessScope(before, collect_losses=True) as scope:
+            total, loss = self.losses(words, training=True)
         for variable in variables:
             variable.value.grad = None
         loss.backward()
+        for variable in others:
+            variable.assign(scope.get_current_value(variable))
         self._apply([variable.value.grad for variable in variables])
         return total.detach()
 
