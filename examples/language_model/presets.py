@@ -135,12 +135,14 @@ PRESETS = {
     "selfish-rhn": Preset(
         **_SELFISH, cell="highway", units=(830,), embedding=830, epochs=500, batch=20, window=35, rate=15.0,
         word_dropout=0.2, input_dropout=0.65, output_dropout=0.65, dropout_shared_over="time", sparsity=0.528,
-        cell_options={"depth": 10}, paper="Selfish-RNN: test perplexity 60.35 (valid 62.10) at 53 % zeros",
+        cell_options={"depth": 10, "recurrent_dropout": 0.25},
+        paper="Selfish-RNN: test perplexity 60.35 (valid 62.10) at 53 % zeros",
     ),
     "selfish-onlstm": Preset(
         **_SELFISH, cell="on_lstm", units=(1150, 1150, 400), embedding=400, epochs=1000, batch=20, window=70,
         random_windows=True, rate=15.0, word_dropout=0.1, input_dropout=0.5, dropout=0.3, output_dropout=0.45,
-        dropout_shared_over="time", penalties=(2.0, 1.0), sparsity=0.55, cell_options={"chunk_size": 10},
+        dropout_shared_over="time", penalties=(2.0, 1.0), sparsity=0.55,
+        cell_options={"chunk_size": 10, "recurrent_dropconnect": 0.45},
         paper="Selfish-RNN: test perplexity 56.31 (valid 58.17) at 55 % zeros",
     ),
     # iss-rnns, `sparselarge`; the paper's loss is a sum over the window, ours a mean.

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_sparse_rnn.layers import event_recurrence
 from keras_sparse_rnn.layers.event_gru_cell import READOUTS, EventGRUCell
-from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
+from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer, check_rate
 from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
@@ -96,9 +96,8 @@ class EventGRU(TimeMajorLayer):
         zero_output_for_mask: bool = False,
         **kwargs: Any,
     ) -> None:
-        for name, rate in (("recurrent_dropconnect", recurrent_dropconnect), ("zoneout", zoneout)):
-            if not 0 <= rate < 1:
-                raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
+        check_rate("recurrent_dropconnect", recurrent_dropconnect)
+        check_rate("zoneout", zoneout)
         cell = EventGRUCell(
             units,
             activation=activation,

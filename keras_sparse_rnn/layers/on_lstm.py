@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import keras
 from keras import ops
 
-from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer
+from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer, check_rate
 from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
@@ -119,6 +119,7 @@ class ONLSTMCell(keras.layers.Layer):
         self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.chunks = units // chunk_size
+        self.drawn = None  # R and U with weights left out, while an ONLSTM trains
         self.state_size = [units, units]
         self.output_size = units
 
@@ -166,7 +167,8 @@ class ONLSTMCell(keras.layers.Layer):
         units / chunk_size - sum(f~) estimates how many chunks a step erases: the higher in the tree a phrase ends, the
         more. Section 5.2 of the paper parses sentences by it.
         """
-        a = ops.matmul(inputs, self.master_kernel) + ops.matmul(h, self.master_recurrent_kernel)
+        recurrent_kernel = self.master_recurrent_kernel if self.drawn is None else self.drawn[1]
+        a = ops.matmul(inputs, self.master_kernel) + ops.matmul(h, recurrent_kernel)
         if self.use_bias:
             a = a + self.master_bias
         # Sums of many small shares in half precision would end well below 1, and the last chunk forget.
@@ -177,7 +179,8 @@ class ONLSTMCell(keras.layers.Layer):
     def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         h, c = states
         master_f, master_i = (ops.repeat(gate, self.chunk_size, axis=-1) for gate in self.master_gates(inputs, h))
-        a = ops.matmul(inputs, self.kernel) + ops.matmul(h, self.recurrent_kernel)
+        recurrent_kernel = self.recurrent_kernel if self.drawn is None else self.drawn[0]
+        a = ops.matmul(inputs, self.kernel) + ops.matmul(h, recurrent_kernel)
         if self.use_bias:
             a = a + self.bias
         i, f, g, o = ops.split(a, 4, axis=-1)
@@ -223,21 +226,24 @@ class ONLSTM(RecurrentLayer):
         units, chunk_size, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
             bias_initializer, unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer,
             kernel_constraint, recurrent_constraint, bias_constraint: As in `ONLSTMCell`.
+        recurrent_dropconnect: Share of R and of U that is zero in training, in [0, 1), drawn once for a batch of
+            sequences; what is left is divided by 1 - recurrent_dropconnect.
         activity_regularizer: Regularizer of the output.
+        seed: Integer, seed of `recurrent_dropconnect`.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: As in `keras.layers.RNN`.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
         initial_state: List of h and c before the first step, (batch, units) each. Zero by default.
         mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
-        training: Not used; recurrent layers have it.
+        training: Whether to draw for `recurrent_dropconnect`.
 
     Output shape:
         (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by h and c.
 
     Raises:
         ValueError: `units` or `chunk_size` is no positive integer, or `units` is no multiple of `chunk_size`, at least
-            two of them.
+            two of them, or `recurrent_dropconnect` is not in [0, 1).
 
     Example:
 
@@ -257,6 +263,7 @@ class ONLSTM(RecurrentLayer):
         recurrent_initializer: Initializer = "orthogonal",
         bias_initializer: Initializer = "zeros",
         unit_forget_bias: bool = True,
+        recurrent_dropconnect: float = 0.0,
         kernel_regularizer: Regularizer = None,
         recurrent_regularizer: Regularizer = None,
         bias_regularizer: Regularizer = None,
@@ -264,6 +271,7 @@ class ONLSTM(RecurrentLayer):
         kernel_constraint: Constraint = None,
         recurrent_constraint: Constraint = None,
         bias_constraint: Constraint = None,
+        seed: int | None = None,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -272,6 +280,7 @@ class ONLSTM(RecurrentLayer):
         zero_output_for_mask: bool = False,
         **kwargs: Any,
     ) -> None:
+        check_rate("recurrent_dropconnect", recurrent_dropconnect)
         cell = ONLSTMCell(
             units,
             chunk_size,
@@ -304,6 +313,23 @@ class ONLSTM(RecurrentLayer):
             **kwargs,
         )
         self.input_spec = keras.layers.InputSpec(ndim=3)
+        self.recurrent_dropconnect = recurrent_dropconnect
+        self.seed = seed
+        if recurrent_dropconnect:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def draw(self, batch: int) -> tuple[Tensor, ...] | None:
+        if not self.recurrent_dropconnect:
+            return None
+        kernels = (self.cell.recurrent_kernel, self.cell.master_recurrent_kernel)
+        return tuple(
+            keras.random.dropout(
+                ops.cast(ops.convert_to_tensor(kernel), self.compute_dtype),
+                self.recurrent_dropconnect,
+                seed=self.seed_generator,
+            )
+            for kernel in kernels
+        )
 
     units = property(attrgetter("cell.units"))
     chunk_size = property(attrgetter("cell.chunk_size"))
@@ -320,3 +346,6 @@ class ONLSTM(RecurrentLayer):
     kernel_constraint = property(attrgetter("cell.kernel_constraint"))
     recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
     bias_constraint = property(attrgetter("cell.bias_constraint"))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "recurrent_dropconnect": self.recurrent_dropconnect, "seed": self.seed}

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer
+from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer, check_rate
 from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
@@ -112,6 +112,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
         self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.gates = 2 if coupled else 3
+        self.drawn = None  # what a RecurrentHighway that trains multiplies the state by before each R_n
         self.state_size = units
         self.output_size = units
 
@@ -145,7 +146,8 @@ class RecurrentHighwayCell(keras.layers.Layer):
         s = states[0] if keras.tree.is_nested(states) else states
         from_input = ops.matmul(inputs, self.kernel)
         for n in range(self.depth):
-            a = ops.matmul(s, self.recurrent_kernel[n * self.units : (n + 1) * self.units])
+            source = s if self.drawn is None else s * self.drawn
+            a = ops.matmul(source, self.recurrent_kernel[n * self.units : (n + 1) * self.units])
             if n == 0:
                 a = a + from_input
             if self.use_bias:
@@ -199,20 +201,23 @@ class RecurrentHighway(RecurrentLayer):
         units, depth, coupled, activation, recurrent_activation, use_bias, transform_bias, kernel_initializer,
             recurrent_initializer, bias_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer,
             kernel_constraint, recurrent_constraint, bias_constraint: As in `RecurrentHighwayCell`.
+        recurrent_dropout: Share of units that no R_n reads in training, in [0, 1), drawn once for each sequence, the
+            same at all steps and micro-layers; what the others give is divided by 1 - recurrent_dropout.
         activity_regularizer: Regularizer of the output.
+        seed: Integer, seed of `recurrent_dropout`.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: As in `keras.layers.RNN`.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
         initial_state: List of one tensor (batch, units), the state before the first step. Zero by default.
         mask: Boolean tensor (batch, time), False where a step is to be skipped: the state is held.
-        training: Not used; recurrent layers have it.
+        training: Whether to draw for `recurrent_dropout`.
 
     Output shape:
         (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the state.
 
     Raises:
-        ValueError: `units` or `depth` is no positive integer.
+        ValueError: `units` or `depth` is no positive integer, or `recurrent_dropout` is not in [0, 1).
 
     Example:
 
@@ -230,6 +235,7 @@ class RecurrentHighway(RecurrentLayer):
         recurrent_activation: Activation = "sigmoid",
         use_bias: bool = True,
         transform_bias: float = -2.0,
+        recurrent_dropout: float = 0.0,
         kernel_initializer: Initializer = "glorot_uniform",
         recurrent_initializer: Initializer = "orthogonal",
         bias_initializer: Initializer = "zeros",
@@ -240,6 +246,7 @@ class RecurrentHighway(RecurrentLayer):
         kernel_constraint: Constraint = None,
         recurrent_constraint: Constraint = None,
         bias_constraint: Constraint = None,
+        seed: int | None = None,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
@@ -248,6 +255,7 @@ class RecurrentHighway(RecurrentLayer):
         zero_output_for_mask: bool = False,
         **kwargs: Any,
     ) -> None:
+        check_rate("recurrent_dropout", recurrent_dropout)
         cell = RecurrentHighwayCell(
             units,
             depth=depth,
@@ -281,6 +289,16 @@ class RecurrentHighway(RecurrentLayer):
             **kwargs,
         )
         self.input_spec = keras.layers.InputSpec(ndim=3)
+        self.recurrent_dropout = recurrent_dropout
+        self.seed = seed
+        if recurrent_dropout:
+            self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def draw(self, batch: int) -> Tensor | None:
+        if not self.recurrent_dropout:
+            return None
+        ones = ops.ones((batch, self.units), self.compute_dtype)
+        return keras.random.dropout(ones, self.recurrent_dropout, seed=self.seed_generator)
 
     units = property(attrgetter("cell.units"))
     depth = property(attrgetter("cell.depth"))
@@ -298,6 +316,9 @@ class RecurrentHighway(RecurrentLayer):
     kernel_constraint = property(attrgetter("cell.kernel_constraint"))
     recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
     bias_constraint = property(attrgetter("cell.bias_constraint"))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "recurrent_dropout": self.recurrent_dropout, "seed": self.seed}
 
 
 def _reseeded(initializer, n):

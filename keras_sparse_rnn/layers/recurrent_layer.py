@@ -18,6 +18,20 @@ class RecurrentLayer(keras.layers.RNN):
         # keras.layers.RNN does not list its states; on JAX a compiled function's new states would be lost.
         return [*super().variables, *(self.states or [])]
 
+    def inner_loop(
+        self, sequences: Tensor, initial_state: Sequence[Tensor], mask: Tensor | None, training: bool = False
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The hook of `keras.layers.RNN` for the loop over time: (last output, outputs, last states)."""
+        self.cell.drawn = self.draw(ops.shape(sequences)[0]) if training else None
+        try:
+            return super().inner_loop(sequences, initial_state, mask, training)
+        finally:
+            self.cell.drawn = None
+
+    def draw(self, batch: int) -> Tensor | tuple[Tensor, ...] | None:
+        """What a subclass draws once for all steps of a batch in training; its cell finds it as `drawn`."""
+        return None
+
     def get_config(self) -> dict[str, Any]:
         config, of_cell = super().get_config(), self.cell.get_config()
         del config["cell"]
@@ -28,6 +42,12 @@ class RecurrentLayer(keras.layers.RNN):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         return cls(**config)
+
+
+def check_rate(name: str, rate: float) -> None:
+    """Raises ValueError unless the rate of a dropout is in [0, 1)."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
 
 
 class TimeMajorLayer(RecurrentLayer):

@@ -221,6 +221,27 @@ def test_forget_bias_starts_at_one_if_asked():
         assert_close(cell.master_bias, np.zeros(2 * CHUNKS))
 
 
+def test_dropconnect_leaves_out_recurrent_weights_in_training_only():
+    layer = ONLSTM(6, chunk_size=3, recurrent_dropconnect=0.4, seed=1)
+    x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")
+    plain = ONLSTM(6, chunk_size=3)
+    plain.build(x.shape)
+    layer.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(numpy(layer(x)), numpy(plain(x)))
+    trained = [numpy(layer(x, training=True)) for _ in range(2)]
+    assert not np.array_equal(*trained)
+    # A step from zero states reads no recurrent weight; the second does.
+    np.testing.assert_allclose(numpy(layer(x[:, :1], training=True)), numpy(plain(x[:, :1])), rtol=1e-6)
+    drawn = [numpy(kernel) for kernel in layer.draw(2)]
+    for kernel, whole in zip(drawn, layer.get_weights()[1:5:3], strict=True):
+        kept = kernel != 0
+        np.testing.assert_allclose(kernel[kept], whole[kept] / 0.6, rtol=1e-6)
+    assert 0.4 < np.mean(np.concatenate([kernel.ravel() for kernel in drawn]) != 0) < 0.8
+    with pytest.raises(ValueError, match="recurrent_dropconnect=1"):
+        ONLSTM(6, chunk_size=3, recurrent_dropconnect=1)
+
+
 def test_config_round_trip_keeps_every_argument():
     arguments = {
         "units": 6,
@@ -241,6 +262,7 @@ def test_config_round_trip_keeps_every_argument():
     }
     flags = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
     of_layer = dict.fromkeys(flags, True) | {"activity_regularizer": "l1", "name": "ordered", "trainable": False}
+    of_layer |= {"recurrent_dropconnect": 0.3, "seed": 3}
     for layer in (ONLSTMCell(**arguments), ONLSTM(**arguments, **of_layer, dtype="mixed_float16")):
         config = json.loads(json.dumps(layer.get_config()))
         loaded = type(layer).from_config(dict(config))
@@ -252,6 +274,7 @@ def test_config_round_trip_keeps_every_argument():
             assert getattr(given, "__name__", given) == value
     assert all(getattr(loaded, flag) for flag in flags)
     assert (loaded.name, loaded.trainable, loaded.compute_dtype) == ("ordered", False, "float16")
+    assert (loaded.recurrent_dropconnect, loaded.seed) == (0.3, 3)
 
 
 def test_saved_model_loads_as_it_was(tmp_path):

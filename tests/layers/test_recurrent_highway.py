@@ -195,6 +195,28 @@ def test_mixed_precision(policy):
     assert_close(ops.cast(output, "float32"), expected, atol=0.03)
 
 
+def test_dropout_is_the_same_at_all_steps_and_micro_layers():
+    """A unit that is left out is as one whose row of each R_n is zero; what the others give is scaled."""
+    layer = RecurrentHighway(UNITS, depth=2, recurrent_dropout=0.5, seed=1)
+    x = np.random.default_rng(0).normal(size=(3, 5, 4)).astype("float32")
+    expected = RecurrentHighway(UNITS, depth=2)
+    for part in (layer, expected):
+        part.build(x.shape)
+    expected.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(numpy(layer(x)), numpy(expected(x)))
+    again = RecurrentHighway(UNITS, depth=2, recurrent_dropout=0.5, seed=1)
+    again.build(x.shape)
+    masks = numpy(again.draw(3))
+    assert set(np.unique(masks)) == {0.0, 2.0}
+    outputs = numpy(layer(x, training=True))
+    kernel, recurrent, bias = layer.get_weights()
+    for i, mask in enumerate(masks):
+        expected.set_weights([kernel, recurrent * np.tile(mask, 2)[:, None], bias])
+        np.testing.assert_allclose(outputs[i], numpy(expected(x[i : i + 1]))[0], rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="recurrent_dropout=-0.1"):
+        RecurrentHighway(UNITS, recurrent_dropout=-0.1)
+
+
 def test_config_round_trip_keeps_every_argument():
     arguments = {
         "units": 6,
@@ -216,6 +238,7 @@ def test_config_round_trip_keeps_every_argument():
     }
     flags = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
     of_layer = dict.fromkeys(flags, True) | {"activity_regularizer": "l1", "name": "highway", "trainable": False}
+    of_layer |= {"recurrent_dropout": 0.3, "seed": 3}
     for layer in (RecurrentHighwayCell(**arguments), RecurrentHighway(**arguments, **of_layer, dtype="mixed_float16")):
         config = json.loads(json.dumps(layer.get_config()))
         loaded = type(layer).from_config(dict(config))
@@ -227,6 +250,7 @@ def test_config_round_trip_keeps_every_argument():
             assert getattr(given, "__name__", given) == value
     assert all(getattr(loaded, flag) for flag in flags)
     assert (loaded.name, loaded.trainable, loaded.compute_dtype) == ("highway", False, "float16")
+    assert (loaded.recurrent_dropout, loaded.seed) == (0.3, 3)
 
 
 def test_saved_model_loads_as_it_was(tmp_path):
