@@ -210,6 +210,7 @@ def training(
             marker=marker,
             markersize=4,
             markevery=(n % apart, apart),
+            linewidth=max(1.2, 3 - 0.6 * n),  # of curves that coincide each is seen
             label=f"{layer}: {what}" if layer else what,
         )
     lower.set(xlabel="epoch", ylabel="share of weights or units", ylim=(-0.02, 1.02))
@@ -275,7 +276,7 @@ def pareto(
     ax.set(xlabel=cost, ylabel=quality)
     _logarithmic(ax.xaxis)
     ax.grid(alpha=0.25)
-    ax.legend(frameon=False)
+    ax.legend(frameon=False, loc="lower right")
     return ax
 
 

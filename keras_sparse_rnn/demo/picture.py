@@ -3,16 +3,14 @@
 import keras
 import matplotlib
 import numpy as np
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from keras_sparse_rnn import plot
 from keras_sparse_rnn.demo.training import watched_epochs
-from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.plot import BLUE, GREY, ORANGE
+from keras_sparse_rnn.profiling import record_events
 
-# Okabe & Ito's colours: told apart by everybody.
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#777777"
 _STYLE = {
     "font.size": 9,
     "axes.titlesize": 10.5,
@@ -51,17 +49,8 @@ def draw(contest, data, recipe, path, quick=False):
 def _weights(axes, net):
     """The recurrent kernel, gate by gate."""
     kernel = keras.ops.convert_to_numpy(net.model.get_layer("recurrent").cell.recurrent_kernel)
-    signs = ListedColormap([ORANGE, "white", BLUE])
-    axes.imshow(np.sign(kernel), cmap=signs, vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
-    for gate, name in enumerate(("update gate z", "reset gate r", "candidate g")):
-        if gate:
-            axes.axvline(gate * net.units - 0.5, color="black", linewidth=0.8)
-        axes.text((gate + 0.5) / 3, 1.01, name, ha="center", va="bottom", transform=axes.transAxes)
+    plot.weights(kernel, gates=("update gate z", "reset gate r", "candidate g"), ax=axes)
     axes.set_title(f"Recurrent kernel: {np.mean(kernel == 0):.0%} zeros, in blocks of 1x4", pad=18)
-    axes.set(xticks=[], xlabel="to unit, in each gate", ylabel="from unit")
-    axes.spines[:].set_visible(True)
-    handles = [Patch(color=ORANGE, label="negative"), Patch(color=BLUE, label="positive")]
-    axes.legend(handles=handles, ncols=2, loc="upper right", bbox_to_anchor=(1, -0.01), frameon=False, borderaxespad=0)
 
 
 def _events(axes, net, data):
@@ -69,7 +58,7 @@ def _events(axes, net, data):
     lengths = data.test.valid.sum(axis=1)
     sample = int(np.argsort(lengths, kind="stable")[int(0.9 * len(lengths))])
     valid = data.test.valid[sample]
-    events = _run_events(net.model.get_layer("recurrent"), data.test.x[sample : sample + 1])[0][valid] != 0
+    events = record_events(net.model, data.test.x[sample : sample + 1])["recurrent"][0][valid]
     end = len(events) * data.step_ms
     features, raster = axes
     features.imshow(
@@ -82,22 +71,9 @@ def _events(axes, net, data):
     )
     features.set_ylabel(data.inputs.split(" ", 1)[1])
     features.set_title(f"A test sequence ({data.classes[data.test.y[sample]]}) and its events")
-    raster.imshow(
-        events.T,
-        cmap=ListedColormap(["white", "black"]),
-        aspect="auto",
-        origin="lower",
-        interpolation="nearest",
-        extent=(0, end, 0.5, net.units + 0.5),
-    )
-    raster.set(xlabel=f"time (ms); {events.mean():.0%} of the units fire in a step", ylabel="unit")
-
-
-def _run_events(layer, x):
-    twin = EventGRU.from_config({**layer.get_config(), "readout": "event", "activity_regularizer": None})
-    twin.build(x.shape)
-    twin.set_weights(layer.get_weights())
-    return keras.ops.convert_to_numpy(twin(x))
+    plot.events(events, step_ms=data.step_ms, ax=raster)
+    raster.set_title("")
+    raster.set(xlabel=f"time (ms); {events.mean():.0%} of the units fire in a step")
 
 
 def _training(axes, contest, recipe):

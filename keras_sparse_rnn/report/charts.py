@@ -2,7 +2,8 @@
 
 import numpy as np
 from bokeh.embed import components
-from bokeh.models import ColumnDataSource, HoverTool, Legend, NumeralTickFormatter, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter, Range1d
+from bokeh.models.annotations import Legend
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 

@@ -13,6 +13,7 @@ WATCHED_SAMPLES = 4  # run in NumPy, op by op, to see which units act
 BENCH_SAMPLES = 2  # run on the emulated board
 DRIFT_SAMPLES = 16
 DRIFT_PARTS = 40
+_NUMBERS = ("weights", "scales", "events", "percentile", "block_size")  # options of convert that say how it counts
 
 
 @dataclass
@@ -154,7 +155,7 @@ def _drift(model, data, options):
     twin.build(x.shape)
     twin.set_weights(layer.get_weights())
     sequences = keras.Model(model.inputs, twin(x))
-    given = {name: options[name] for name in ("weights", "percentile", "block_size") if name in options}
+    given = {name: options[name] for name in _NUMBERS if name in options}
     converted = convert(sequences, data, **given, verify=False)
     expected = sequences.predict(data, verbose=0)
     return converted.drift(data, expected, parts=min(DRIFT_PARTS, data.shape[1])), layer.name

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from keras_sparse_rnn.verbs import add_verb
+from keras_sparse_rnn.verbs.files import load_arrays, load_tflite
 
 # The keys of `firmware.bench.CPUS`.
 CPUS = ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55"]
@@ -22,7 +23,7 @@ def add(verbs):
         "this computer.",
         examples=["keras-sparse-rnn bench model.tflite --cpu m4 --inputs recorded.npy"],
     )
-    parser.add_argument("model", metavar="MODEL", help="a .tflite file")
+    parser.add_argument("model", metavar="MODEL", help="a .tflite file; a .keras file is converted first")
     parser.add_argument(
         "--cpu",
         choices=CPUS,
@@ -39,13 +40,13 @@ def add(verbs):
 
 
 def _run(arguments):
-    import numpy as np
-
     from keras_sparse_rnn.firmware.bench import bench
     from keras_sparse_rnn.progress import Progress
 
-    x = None if arguments.inputs is None else np.load(arguments.inputs)
+    x = arguments.inputs and load_arrays(arguments.inputs)
     with Progress("bench") as progress:
+        progress.show(f"reading {arguments.model}")
+        model = load_tflite(arguments.model, x)
         progress.show(f"building and running the model on {arguments.cpu}")
-        seen = bench(arguments.model, x, arguments.cpu)
+        seen = bench(model, x, arguments.cpu)
     print(json.dumps(dataclasses.asdict(seen), indent=2) if arguments.json else seen)

@@ -62,6 +62,7 @@ def add(verbs):
 def _run(arguments):
     from keras_sparse_rnn.convert import convert
     from keras_sparse_rnn.files import check_folder
+    from keras_sparse_rnn.progress import Progress
 
     if not is_keras(arguments.model):
         raise ValueError(f"MODEL must be a Keras model, which is then converted; given: '{arguments.model}'.")
@@ -74,6 +75,9 @@ def _run(arguments):
         for name, value in given.items()
         if name not in ("model", "out", "data", "json", "debug", "run", "verb")
     }
-    converted = convert(load_keras(arguments.model), given["data"], **options)
+    with Progress("convert") as progress:
+        progress.show(f"reading {arguments.model}")
+        model = load_keras(arguments.model)
+    converted = convert(model, given["data"], **options)
     converted.save(arguments.out)
     print(json.dumps(dataclasses.asdict(converted.report), indent=2) if arguments.json else converted.report)

@@ -29,6 +29,15 @@ def load_keras(path):
     return keras.models.load_model(path, compile=False)
 
 
+def load_tflite(path, data=None):
+    """The bytes of a `.tflite` file; a Keras model is converted, to int8 with data, to float32 without."""
+    if not is_keras(path):
+        return Path(path).read_bytes()
+    from keras_sparse_rnn.convert import convert
+
+    return convert(load_keras(path), data, weights="float32" if data is None else "int8").data
+
+
 def load_arrays(path):
     """What a model takes: the array in a `.npy` file, or the arrays in an `.npz` file, a dict by their names.
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from keras_sparse_rnn.verbs import add_verb
-from keras_sparse_rnn.verbs.files import is_keras
+from keras_sparse_rnn.verbs.files import load_arrays, load_tflite
 
 
 def add(verbs):
@@ -17,7 +17,8 @@ def add(verbs):
         "the weights as stored, dense and zipped, the memory, the MACs, and which engines run the model.",
         examples=["keras-sparse-rnn inspect model.tflite --json"],
     )
-    parser.add_argument("model", metavar="MODEL", help="a .tflite file")
+    parser.add_argument("model", metavar="MODEL", help="a .tflite file; a .keras file is converted first")
+    parser.add_argument("--data", metavar="X", help="inputs of a .keras file, .npy: converts it to int8, else float32")
     parser.add_argument("--json", action="store_true", help="the same as JSON")
 
 
@@ -25,9 +26,9 @@ def _run(arguments):
     from keras_sparse_rnn.inspection import inspect
     from keras_sparse_rnn.progress import Progress
 
-    if is_keras(arguments.model):
-        raise ValueError("inspect takes a .tflite file; `keras-sparse-rnn summary` shows a Keras model.")
     with Progress("inspect") as progress:
+        progress.show(f"reading {arguments.model}")
+        model = load_tflite(arguments.model, arguments.data and load_arrays(arguments.data))
         progress.show("trying the model in each engine")
-        inspection = inspect(arguments.model)
+        inspection = inspect(model)
     print(json.dumps(dataclasses.asdict(inspection), indent=2) if arguments.json else inspection)

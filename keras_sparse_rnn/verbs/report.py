@@ -30,9 +30,12 @@ def add(verbs):
 
 
 def _run(arguments):
+    from keras_sparse_rnn.progress import Progress
     from keras_sparse_rnn.report import report
 
     data = None if arguments.data is None else load_arrays(arguments.data)
-    model = load_keras(arguments.model) if is_keras(arguments.model) else arguments.model
+    with Progress("report") as progress:
+        progress.show(f"reading {arguments.model}")
+        model = load_keras(arguments.model) if is_keras(arguments.model) else arguments.model
     cpu = None if arguments.cpu == "none" else arguments.cpu
     print(report(model, data, arguments.out, cpu=cpu, step_ms=arguments.step_ms))

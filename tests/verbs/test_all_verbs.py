@@ -87,7 +87,7 @@ def test_debug_shows_the_traceback(place):
         (["summary", "nothing.keras"], "no file 'nothing.keras'"),
         (["summary", "model.onnx"], "must be a file .keras, .h5, .tflite; given: 'model.onnx'"),
         (["summary", "text.keras"], "text.keras"),
-        (["inspect", "text.keras"], "keras-sparse-rnn summary"),
+        (["inspect", "text.keras"], "text.keras"),
         (["inspect", "text.tflite"], "no .tflite file"),
         (["summary", "text.tflite"], "no .tflite file"),
         (["summary", "text.tflite", "--data", "x.npy"], "goes with a Keras model"),

@@ -88,3 +88,12 @@ def test_inputs_that_do_not_fit(files, tmp_path, capsys):
 def test_summary_shows_a_tflite_file(files, capsys):
     assert main(["summary", str(files / "whole.tflite")]) == 0
     assert "KsrEventGru" in capsys.readouterr().out
+
+
+def test_verbs_for_tflite_convert_a_keras_model_first(files, tmp_path, capsys):
+    given = [str(files / "model.keras"), "--data", str(files / "x.npy"), "--json"]
+    assert main(["inspect", *given]) == 0
+    assert [op["name"] for op in json.loads(capsys.readouterr().out)["ops"]] == ["KsrEventGru", "FULLY_CONNECTED"]
+    assert main(["firmware", *given, "-o", str(tmp_path / "board")]) == 0
+    written = json.loads(capsys.readouterr().out)
+    assert written["framework"] == "plain-c" and (tmp_path / "board" / "model.c").exists()
