@@ -9,13 +9,16 @@ function of a step that returns such a pair.
 
 import abc
 import math
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from keras_sparse_rnn.sparsity import find_kernels
 from keras_sparse_rnn.typing import LayerSelection
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Schedule(abc.ABC):
@@ -56,7 +59,7 @@ class Schedule(abc.ABC):
         return {"begin_step": self.begin_step, "end_step": self.end_step, "frequency": self.frequency}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> "Self":
         return cls(**config)
 
 
@@ -260,7 +263,7 @@ class RampThreshold(Schedule):
         layers: LayerSelection = None,
         phi: float | None = None,
         frequency: int = 100,
-    ) -> Self:
+    ) -> "Self":
         """The schedule whose q is a quantile of |w| in a dense model that is trained already.
 
         Args:

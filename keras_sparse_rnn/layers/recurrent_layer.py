@@ -1,13 +1,16 @@
 """What the layers of this package add to keras.layers.RNN."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
 from keras_sparse_rnn.regularizers import EventPenalty
 from keras_sparse_rnn.typing import Regularizer, Tensor
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class RecurrentLayer(keras.layers.RNN):
@@ -40,7 +43,7 @@ class RecurrentLayer(keras.layers.RNN):
         return {**of_cell, **config, "activity_regularizer": activity_regularizer}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
+    def from_config(cls, config: dict[str, Any]) -> "Self":
         return cls(**config)
 
 
