@@ -3,6 +3,7 @@
     KSR_DATA=DIR KERAS_BACKEND=jax python benchmarks/blocks.py            # trains; goes on where it was stopped
     KSR_DATA=DIR python benchmarks/blocks.py --measure                    # bytes, and instructions on a Cortex-M4
     python benchmarks/blocks.py --table
+    python benchmarks/blocks.py --random                                  # what blocks cost, with random weights
 
 The nets, the data and their training are those of `methods.py`. Four methods prune to 80 and 90 %:
     magnitude  blocks of the smallest mean |w|, along a cubic ramp
@@ -34,6 +35,8 @@ NEAR, TRIES = 0.015, 8  # a share of zeros is found if it is so near; both are s
 
 def main():
     arguments = parse()
+    if arguments.random:
+        return print(random_table())
     if arguments.measure:
         measure(arguments)
     elif not arguments.table:
@@ -51,6 +54,7 @@ def parse():
     parser.add_argument("--epochs", type=int, help="instead of methods.py's 60")
     parser.add_argument("--measure", action="store_true", help="train nothing; needs the TensorFlow backend")
     parser.add_argument("--table", action="store_true", help="train nothing")
+    parser.add_argument("--random", action="store_true", help="bytes and instructions alone, of random weights")
     return parser.parse_args()
 
 
@@ -188,6 +192,44 @@ def table(arguments):
         cells += [f"{100 * means['sparsity']:.1f}", f"{100 * means['activity']:.0f}", f"{means['macs']:,.0f}"]
         cells += [f"{cost[name]:,.0f}" if cost.get(name) else "?" for name in ("bytes", "instructions")]
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def random_table(units=128, inputs=40, activity=0.2):
+    """Bytes of the kernels and instructions a step of an EventGRU, random blocks of which are zero."""
+    import random_layers
+
+    from keras_sparse_rnn.firmware import qemu
+
+    lines = [
+        "| zeros % | pruned in | stored in | weights stored | bytes | M4 instructions a step |",
+        "|---|---|---|---|---|---|",
+    ]
+    for percent in (0, *reversed(SPARSITIES)):
+        for shape in BLOCKS if percent else BLOCKS[:1]:
+            pruned = tuple(map(int, shape.split("x")))
+            ways = []
+            for width in (4, 8, 16):
+                op, x = random_layers.event_gru(units, inputs, width, percent / 100, activity, pruned=pruned)
+                parts = {
+                    name: part for name, part in zip(op.CONSTANTS, op.constants(), strict=True) if "kernel" in name
+                }
+                size = sum(part.nbytes for part in parts.values() if part is not None)
+                weights = sum(part.size for name, part in parts.items() if name.endswith("kernel"))
+                ways.append((size, width, weights, op, x))
+            size, width, weights, op, x = min(ways, key=lambda way: way[0])
+            instructions = qemu.measure(random_layers.to_model(op, x), x, "cortex-m4").mean_instructions
+            dense = weights == op.kernel.size + op.recurrent_kernel.size
+            cells = [
+                percent,
+                shape,
+                "dense" if dense else f"1x{width}",
+                f"{weights:,}",
+                f"{size:,}",
+                f"{instructions:,.0f}",
+            ]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+            print(lines[-1], file=sys.stderr, flush=True)
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from keras_sparse_rnn.runtime.ops.lstm import Lstm, LstmOptions
 X_SCALE = Scale(1 / 32, 0)
 
 
-def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=np.int8):
+def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=np.int8, pruned=None):
     """An EventGRU, all of its inputs active, of whose units a given share fires.
 
     Args:
@@ -24,12 +24,14 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
         steps: Length of that sequence.
         seed: Of the random weights and inputs.
         dtype: `np.int8` or `np.float32`.
+        pruned: Pair (rows, cols) of the blocks that are zero or not; by default those that are stored, (1, block).
 
     Returns:
         `(op, x)`: an `EventGru` and an input `(steps, inputs)`.
     """
     rng = np.random.default_rng(seed)
-    kernels = [_kernel(rng, sources, 3, units, block, sparsity) for sources in (inputs, units)]
+    pruned = pruned or (1, block)
+    kernels = [_kernel(rng, sources, 3, units, pruned, sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = EventGruOptions(
         units=units, block=block, go_backwards=0, return_sequences=1, readout=0, reset=1, trace_rate=2**30
@@ -59,7 +61,7 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
 def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8):
     """A GRU and an input, likewise; all of its units are active."""
     rng = np.random.default_rng(seed)
-    kernels = [_kernel(rng, sources, 3, units, block, sparsity) for sources in (inputs, units)]
+    kernels = [_kernel(rng, sources, 3, units, (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = GruOptions(units=units, block=block, go_backwards=0, return_sequences=1, reset_after=1)
     op, x = Gru(options, *kernels, bias), _input(rng, steps, inputs)
@@ -93,7 +95,7 @@ def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, se
 def lstm(units, inputs, block, sparsity, steps=40, seed=0):
     """An int8 LSTM and an input, likewise."""
     rng = np.random.default_rng(seed)
-    kernels = [_kernel(rng, sources, 4, units, block, sparsity) for sources in (inputs, units)]
+    kernels = [_kernel(rng, sources, 4, units, (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = LstmOptions(units=units, block=block, go_backwards=0, return_sequences=1)
     op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), NumberFormat())
@@ -130,11 +132,12 @@ def change_rates(op, x):
 
 def _kernel(rng, sources, gates, units, block, sparsity):
     weights = rng.normal(0, 1 / np.sqrt(sources), (sources, gates, units)).astype(np.float32)
-    per_gate = -(-units // block)
-    kept = np.zeros(sources * gates * per_gate, bool)
+    rows, cols = block
+    grid = (-(-sources // rows), gates, -(-units // cols))
+    kept = np.zeros(np.prod(grid), bool)
     kept[: round(len(kept) * (1 - sparsity))] = True
-    mask = rng.permutation(kept).reshape(sources, gates, per_gate).repeat(block, axis=2)[:, :, :units]
-    return weights * mask
+    mask = rng.permutation(kept).reshape(grid).repeat(rows, axis=0).repeat(cols, axis=2)
+    return weights * mask[:sources, :, :units]
 
 
 def _input(rng, steps, inputs):
