@@ -82,3 +82,11 @@ def test_the_format_lists_every_word_and_tensor():
         sum(widths.values())
         == len(RecurrentOptions(units=4, block=4, go_backwards=0, return_sequences=0).to_bytes()) / 4
     )
+
+
+def test_the_layout_is_whole():
+    layout = TEXTS["docs/contribute.md"].partition("```\n")[2].partition("```")[0]
+    named = set(re.findall(r"[\w.]+(?:/|\.py)", layout))
+    for path in (ROOT / "keras_sparse_rnn").iterdir():
+        if not path.name.startswith("_") and (path.suffix == ".py" or (path / "__init__.py").exists()):
+            assert (f"{path.name}/" if path.is_dir() else path.name) in named

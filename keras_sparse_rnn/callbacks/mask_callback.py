@@ -30,6 +30,10 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
     Attributes:
         masks: The `keras_sparse_rnn.sparsity.Masks`, from the beginning of `fit`.
         skipped: From the beginning of `fit`, a dict: for each layer or weight left out, why.
+
+    Raises:
+        ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
+            prune, a layer is not found, a block is larger than a gate, or another callback masks the same kernel.
     """
 
     def __init__(

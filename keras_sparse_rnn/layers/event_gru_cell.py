@@ -172,7 +172,7 @@ class EventGRUCell(GRUWeightsCell):
 
     @property
     def threshold_logit(self) -> keras.Variable:
-        """The weight rho (units,) of "sigmoid" mode, theta = sigmoid(rho)."""
+        """The weight rho (units,), theta = sigmoid(rho); in "clipped" mode there is none: AttributeError."""
         if self.threshold_mode != "sigmoid":
             raise AttributeError("`threshold_logit` exists with threshold_mode='sigmoid' only.")
         return self._threshold
