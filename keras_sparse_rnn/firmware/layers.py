@@ -8,6 +8,8 @@ from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 
 _UNARY = ("LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH")
 _SAME_VALUES = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE")
+_LINEAR = {"QUANTIZE": (None, None), "RELU": (0, None), "RELU6": (0, 6)}  # with their real limits
+_ENDINGS = {np.dtype(np.int8): "i8", np.dtype(np.int16): "i16", np.dtype(np.float32): "f32"}  # of kernels
 LAYERS = (*_UNARY, *_SAME_VALUES, "FULLY_CONNECTED", "MEAN", "SOFTMAX")
 
 
@@ -33,23 +35,32 @@ def layer_call(op, name, tensors, x, y, x_shape):
         ValueError: The op has a form that there is no kernel for.
     """
     x_tensor, y_tensor = tensors[op.inputs[0]], tensors[op.outputs[0]]
-    is_int8 = x_tensor.dtype == np.int8
-    if x_tensor.dtype not in (np.int8, np.float32) or y_tensor.dtype != x_tensor.dtype:
-        raise ValueError(f"plain C has {op.name} from int8 to int8 and from float32 to float32 only.")
+    if x_tensor.dtype not in _ENDINGS or y_tensor.dtype != x_tensor.dtype:
+        raise ValueError(
+            f"plain C has {op.name} with input and output both int8, int16 or float32; given: {x_tensor.dtype} and "
+            f"{y_tensor.dtype}."
+        )
     if op.name in _SAME_VALUES:
         return [], f"memcpy({y}, {x}, sizeof({y}));"
     if op.name == "FULLY_CONNECTED":
-        return (_dense_int8 if is_int8 else _dense_float32)(op, name, tensors, x, y, int(np.prod(x_shape)))
+        make = _dense_float32 if x_tensor.dtype == np.float32 else _dense_integers
+        return make(op, name, tensors, x, y, int(np.prod(x_shape)))
     if op.name == "SOFTMAX":
         return _softmax(op, name, x_tensor, y_tensor, x, y, x_shape)
     if op.name == "MEAN":
         return _mean(op, tensors, x, y, x_shape)
-    if not is_int8:
-        raise ValueError(f"plain C has {op.name} in int8 models only.")
-    return _unary(op, name, x_tensor, y_tensor, x, y, x_shape)
+    if x_tensor.dtype == np.int8:
+        return _unary(op, name, x_tensor, y_tensor, x, y, x_shape)
+    if x_tensor.dtype == np.int16 and op.name in _LINEAR:
+        low, high = _limits(y_tensor, *_LINEAR[op.name])
+        scaling, count = _scaling(x_tensor.scale / y_tensor.scale, 24), int(np.prod(x_shape))
+        return [], f"ksr_scale_i16((ksr_scaling){scaling}, {low}, {high}, {x}, {count}, {y});"
+    raise ValueError(
+        f"plain C has {op.name} with int8 activations only; given: {x_tensor.dtype}. Take framework='tflm-cmake'."
+    )
 
 
-def _dense_int8(op, name, tensors, x, y, size):
+def _dense_integers(op, name, tensors, x, y, size):
     x_tensor, y_tensor, weights = tensors[op.inputs[0]], tensors[op.outputs[0]], tensors[op.inputs[1]]
     outputs, inputs = weights.shape
     bias = np.zeros(outputs, np.int64)
@@ -58,7 +69,9 @@ def _dense_int8(op, name, tensors, x, y, size):
     bias -= x_tensor.zero_point * weights.data.astype(np.int64).sum(axis=1)
     if np.any(weights.zero_point) or np.abs(bias).max() >= 2**31 - 2**15 * inputs:
         raise ValueError("plain C has FULLY_CONNECTED with weights of zero point 0 and biases that fit int32 only.")
-    scalings = [_scaling(scale) for scale in np.atleast_1d(x_tensor.scale * weights.scale / y_tensor.scale)]
+    # The sums of products with int16 take more of the 64 bits.
+    digits = 31 if x_tensor.dtype == np.int8 else 24
+    scalings = [_scaling(scale, digits) for scale in np.atleast_1d(x_tensor.scale * weights.scale / y_tensor.scale)]
     low, high = _range(op, y_tensor)
     declarations = [
         array(f"{name}_weights", weights.data),
@@ -67,7 +80,7 @@ def _dense_int8(op, name, tensors, x, y, size):
         f"static const ksr_dense {name} = {{{name}_weights, {name}_bias, {name}_scaling, {len(scalings)}, {inputs}, "
         f"{outputs}, {y_tensor.zero_point}, {low}, {high}}};\n",
     ]
-    return declarations, f"ksr_dense_i8(&{name}, {x}, {size // inputs}, {y});"
+    return declarations, f"ksr_dense_{_ENDINGS[x_tensor.dtype]}(&{name}, {x}, {size // inputs}, {y});"
 
 
 def _dense_float32(op, name, tensors, x, y, size):
@@ -86,6 +99,13 @@ def _softmax(op, name, x_tensor, y_tensor, x, y, shape):
     rows, classes, beta = int(np.prod(shape[:-1])), shape[-1], op.options.beta
     if x_tensor.dtype == np.float32:
         return [], f"ksr_softmax_f32({float(beta)!r}f, {x}, {rows}, {classes}, {y});"
+    if x_tensor.dtype == np.int16:
+        if not np.isclose(y_tensor.scale, 2**-15):
+            raise ValueError("plain C has SOFTMAX with int16 outputs of scale 2^-15 only.")
+        steps = np.arange(256) * (x_tensor.scale * beta)
+        tables = {part: np.rint(2.0**30 * np.exp(-steps * n)) for part, n in (("coarse", 256), ("fine", 1))}
+        declarations = [array(f"{name}_{part}", table.astype(np.uint32)) for part, table in tables.items()]
+        return declarations, f"ksr_softmax_i16({name}_coarse, {name}_fine, {x}, {rows}, {classes}, {y});"
     if not np.isclose(y_tensor.scale, 1 / 256) or y_tensor.zero_point != -128:
         raise ValueError("plain C has SOFTMAX with outputs of scale 1/256 and zero point -128 only.")
     table = np.rint(2.0**24 * np.exp(-np.arange(256) * (x_tensor.scale * beta))).astype(np.uint32)
@@ -103,6 +123,8 @@ def _mean(op, tensors, x, y, shape):
     sizes = f"{x}, {outer}, {count}, {inner}, {y}"
     if x_tensor.dtype == np.float32:
         return [], f"ksr_mean_f32({sizes});"
+    if x_tensor.dtype == np.int16:
+        return [], f"ksr_mean_i16((ksr_scaling){_scaling(x_tensor.scale / (count * y_tensor.scale), 24)}, {sizes});"
     scaling = _scaling(x_tensor.scale / (count * y_tensor.scale))
     return [], f"ksr_mean_i8((ksr_scaling){scaling}, {x_tensor.zero_point}, {y_tensor.zero_point}, {sizes});"
 
@@ -114,11 +136,11 @@ def _unary(op, name, x_tensor, y_tensor, x, y, shape):
     return [array(f"{name}_table", table)], f"ksr_look_up_i8({name}_table, {x}, {int(np.prod(shape))}, {y});"
 
 
-def _scaling(factor):
-    """A real factor as `ksr_scaling`: 31 significant bits."""
+def _scaling(factor, digits=31):
+    """A real factor as `ksr_scaling`, of so many significant bits."""
     mantissa, exponent = np.frexp(float(factor))
-    multiplier = min(round(mantissa * 2**31), 2**31 - 1)
-    return f"{{{multiplier}, {int(np.clip(31 - exponent, 1, 62))}}}"
+    multiplier = min(round(mantissa * 2**digits), 2**digits - 1)
+    return f"{{{multiplier}, {int(np.clip(digits - exponent, 1, 62))}}}"
 
 
 def _activation(op):
@@ -130,11 +152,13 @@ def _activation(op):
 
 
 def _range(op, tensor):
-    """What a fused activation leaves of int8."""
+    """What a fused activation leaves of the output's integers."""
     kind = _activation(op)
-    low, high = -128, 127
-    if kind:
-        low = max(low, tensor.zero_point)
-    if kind == schema.ActivationFunctionType.RELU6:
-        high = min(high, tensor.zero_point + round(6 / tensor.scale))
-    return low, high
+    return _limits(tensor, 0 if kind else None, 6 if kind == schema.ActivationFunctionType.RELU6 else None)
+
+
+def _limits(tensor, low, high):
+    """Real limits, None for none, as integers of a tensor."""
+    limits = np.iinfo(tensor.dtype)
+    least = limits.min if low is None else max(limits.min, tensor.zero_point + round(low / tensor.scale))
+    return least, limits.max if high is None else min(limits.max, tensor.zero_point + round(high / tensor.scale))

@@ -5,11 +5,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from adapter_models import between_dense_layers, with_state
+from keras.layers import GRU, Dense, GlobalAveragePooling1D, ReLU
 from random_models import random_op
 
+import keras_sparse_rnn as ksr
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import FRAMEWORKS, qemu, save_firmware
@@ -33,6 +36,21 @@ def test_plain_c_runs_all_ops_and_the_layers_around_them():
     # The reference computes builtin ops in real numbers.
     assert np.abs(measured.outputs.astype(int) - expected[0]).max() <= 1
     assert len(np.unique(expected)) > 5
+
+
+@needs_tools
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="convert needs the TensorFlow backend")
+def test_plain_c_runs_the_layers_around_recurrent_ones_with_int16_activations():
+    layers = [GRU(8, return_sequences=True), Dense(6, "relu"), GlobalAveragePooling1D(), Dense(9), ReLU(6.0)]
+    model = keras.Sequential([keras.Input((12, 7)), *layers, Dense(5, "softmax")])
+    x = np.random.default_rng(0).normal(size=(24, 12, 7)).astype(np.float32)
+    converted = ksr.convert(model, x, weights="int8x16", verify=False)
+    stored = converted.engine().inputs[0].quantize(x[:4])
+    measured = qemu.measure(Model(converted.data), stored.reshape(4, -1), "cortex-m4")
+    expected = np.concatenate([converted.engine().invoke([sample[None]])[0] for sample in stored])
+    # LiteRT's multipliers have 16 bits, and its softmax is interpolated in a table.
+    assert np.abs(measured.outputs.astype(int) - expected).max() <= 40
+    assert np.ptp(expected.astype(int), axis=0).max() > 400
 
 
 @needs_tools

@@ -35,6 +35,18 @@ def test_every_bit_equals_the_definition(kind, cpu, seed=8):
 
 
 @needs_tools
+@pytest.mark.parametrize(
+    ("kind", "cpu"), [*((kind, "cortex-m4") for kind in KINDS), ("KsrGru", "cortex-m55"), ("KsrLstm", "cortex-m0plus")]
+)
+def test_every_bit_of_int16_activations_equals_the_definition(kind, cpu):
+    op = random_op(145, kind=kind, activation_bits=16)
+    assert op.op.output_scales is not None
+    inputs, expected = _calls(op)
+    measured = qemu.measure(Model(op.to_model()), inputs, cpu)
+    np.testing.assert_array_equal(measured.outputs, expected, op.label)
+
+
+@needs_tools
 @pytest.mark.parametrize("cpu", qemu.BOARDS)
 def test_every_bit_of_a_delta_gru_equals_the_definition(cpu):
     op = random_op(10, kind="KsrGru", holds=True)

@@ -28,19 +28,28 @@ typedef struct ksr_dense {
 } ksr_dense;
 
 void ksr_dense_i8(const ksr_dense *dense, const int8_t *x, int32_t rows, int8_t *y);
+/* int16 has the zero point 0. */
+void ksr_dense_i16(const ksr_dense *dense, const int16_t *x, int32_t rows, int16_t *y);
 void ksr_dense_f32(const float *weights, const float *bias, int32_t inputs, int32_t outputs, float low, float high,
                    const float *x, int32_t rows, float *y);
 
 /* Any function of one value: table[128 + x]. */
 void ksr_look_up_i8(const int8_t table[256], const int8_t *x, int32_t count, int8_t *y);
 
+/* x times a scale, from `low` to `high`: a ReLU is in it. */
+void ksr_scale_i16(ksr_scaling scaling, int32_t low, int32_t high, const int16_t *x, int32_t count, int16_t *y);
+
 /* exponentials[k]: 2^24 exp(-k * scale of x * beta). y has the scale 1/256 and the zero point -128. */
 void ksr_softmax_i8(const uint32_t exponentials[256], const int8_t *x, int32_t rows, int32_t classes, int8_t *y);
+/* coarse[k]: 2^30 exp(-256 k * scale of x * beta), fine[k]: 2^30 exp(-k * ..). y has the scale 2^-15. */
+void ksr_softmax_i16(const uint32_t coarse[256], const uint32_t fine[256], const int16_t *x, int32_t rows,
+                     int32_t classes, int16_t *y);
 void ksr_softmax_f32(float beta, const float *x, int32_t rows, int32_t classes, float *y);
 
 /* Over the middle one of three axes. */
 void ksr_mean_i8(ksr_scaling scaling, int32_t x_zero_point, int32_t y_zero_point, const int8_t *x, int32_t outer,
                  int32_t count, int32_t inner, int8_t *y);
+void ksr_mean_i16(ksr_scaling scaling, const int16_t *x, int32_t outer, int32_t count, int32_t inner, int16_t *y);
 void ksr_mean_f32(const float *x, int32_t outer, int32_t count, int32_t inner, float *y);
 
 #ifdef __cplusplus
