@@ -37,7 +37,7 @@ def mutant(number):
 
 @cache
 def base_models():
-    """Sound models to damage: each op in int8 and float32, with and without state and held inputs, one in both
+    """Sound models to damage: each op in int8, int16 and float32, with and without state and held inputs, one in both
     directions and one of a batch, one between dense layers, and dense layers in both sparse encodings."""
     from adapter_models import between_dense_layers, both_directions, sparse_fully_connected, with_state
     from random_models import KINDS, random_op
@@ -50,6 +50,10 @@ def base_models():
             models.append((f"{name}, holds", random_op(9, dtype, kind, holds=True).to_model()))
             models.append((f"{name}, stateful", with_state(kind, dtype)[0]))
             models.append((f"{name}, stateful, holds, batch", with_state(kind, dtype, holds=True, batch=3)[0]))
+        for bits in (8, 16):
+            for holds in (False, True):
+                op = random_op(145, kind=kind, holds=holds, activation_bits=bits)
+                models.append((f"{kind}, int{bits}, output scales, {holds}", op.to_model(stateful=holds)))
     for dtype in (np.int8, np.float32):
         name = np.dtype(dtype).name
         models.append((f"both directions, {name}", both_directions(dtype)))

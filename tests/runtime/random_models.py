@@ -31,7 +31,7 @@ class RandomOp:
         outputs = self.op(self.x)
         return outputs[None] if self.op.options.return_sequences else outputs[-1:]
 
-    def to_model(self):
+    def to_model(self, stateful=False):
         """The op alone, as the bytes of a `.tflite`."""
         writer = ModelWriter()
         options = self.op.options
@@ -39,7 +39,7 @@ class RandomOp:
         out = (1 / 128, options.output_zero_point) if self.op.is_int8 else None
         x = writer.add_tensor("x", (1, *self.x.shape), self.x.dtype, scale=scale)
         y = writer.add_tensor("y", self.output_shape, self.x.dtype, scale=out)
-        writer.add_recurrent("random", self.op, self.constants, x, y)
+        writer.add_recurrent("random", self.op, self.constants, x, y, stateful=stateful)
         return writer.finish({"x": x}, {"y": y})
 
 
