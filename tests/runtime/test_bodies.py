@@ -1,0 +1,47 @@
+"""The loops for this processor give the same bits as those in plain C."""
+
+import ctypes
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from random_models import KINDS, random_op
+
+from keras_sparse_rnn.firmware.sources import source_folder
+from keras_sparse_rnn.runtime import native
+
+
+@pytest.fixture(scope="module")
+def portable_core(tmp_path_factory):
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc not installed")
+    path, folder = tmp_path_factory.mktemp("core") / "core.so", source_folder()
+    sources = sorted((folder / "kernels").rglob("*.c"))
+    options = ("-std=c99", "-O1", "-ffp-contract=off", "-DKSR_PORTABLE", "-shared", "-fPIC", "-Wl,-Bsymbolic")
+    includes = (f"-I{folder}/include", f"-I{folder}/kernels")
+    subprocess.run(["gcc", *options, *includes, *sources, "-o", path, "-lm"], check=True)
+    library = ctypes.CDLL(str(path))
+    for name in ("ksr_find_op", "ksr_status_text"):
+        theirs, ours = getattr(library, name), getattr(native.load_library(), name)
+        theirs.restype, theirs.argtypes = ours.restype, ours.argtypes
+    return library
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+@pytest.mark.parametrize("kind", KINDS)
+def test_same_bits_as_in_plain_c(kind, dtype, portable_core, monkeypatch):
+    for seed in range(8):
+        op = random_op(seed, kind=kind, dtype=dtype)
+
+        def run(op=op):
+            made = native.NativeOp(
+                op.op.NAME, op.op.options.to_bytes(), [op.x[None], *op.constants], op.output_shape, op.x.dtype
+            )
+            return made([op.x[None], *op.constants])
+
+        here = run()
+        with monkeypatch.context() as patch:
+            patch.setattr(native, "load_library", lambda: portable_core)
+            np.testing.assert_array_equal(here, run(), op.label)
+        assert np.isfinite(here).all()
