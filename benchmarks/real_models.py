@@ -4,10 +4,11 @@
     KSR_DATA=DIR KERAS_BACKEND=tensorflow python benchmarks/real_models.py --train digits
     python benchmarks/real_models.py vowels digits
 
-A folder has `.tflite` files and `inputs.npy`, sequences of the test set on which they run: the demo writes such, and
-`--train` one of a pruned DeltaGRU and a dense GRU of spoken digits, trained by `benchmarks/methods.py`. A step is the
-whole model's, the layers after the recurrent one included; every bit of the outputs is compared with the same C on this
-computer. "Est." is the estimate of cycles from the cores' documented timings (`tflite/firmware/cycles.h`).
+A folder has `.tflite` files and `inputs.npy`, on which they run: the test set's longest sequences, so that no padding
+flatters. The demo writes such a folder, and `--train` one of a pruned DeltaGRU and a dense GRU of spoken digits, by
+`benchmarks/methods.py`. A step is the whole model's, the layers after the recurrent one included; every bit of the
+outputs is compared with the same C on this computer. "Est." is the estimate of cycles from the cores' documented
+timings (`tflite/firmware/cycles.h`).
 """
 
 import argparse
@@ -61,7 +62,8 @@ def _train(folder):
         figures = methods.figures(model, data) | {"int8_accuracy": float(np.mean(classes == data.test.y))}
         (folder / f"{name}.json").write_text(json.dumps(figures, indent=1))
         print(name, figures)
-    np.save(folder / "inputs.npy", data.test.x[:: len(data.test) // SEQUENCES][:SEQUENCES])
+    longest = np.argsort(-data.test.valid.sum(axis=1), kind="stable")[:SEQUENCES]
+    np.save(folder / "inputs.npy", data.test.x[longest])
 
 
 if __name__ == "__main__":
