@@ -106,8 +106,14 @@ def table(results):
     for name, r in results.items():
         if name.endswith("first 6 epochs"):
             continue
-        epochs = r["epochs"] + results.get(re.sub(r", \d+ %$", ", first 6 epochs", name), {"epochs": 0})["epochs"]
-        figures = [f"{epochs}", f"{r['valid']:.1f}", f"{r['test']:.1f}", f"{r['sparsity']:.1%}", f"{r['activity']:.1%}"]
+        before = results.get(f"{name.rpartition(',')[0]}, first 6 epochs", {"epochs": 0})
+        figures = [
+            f"{before['epochs'] + r['epochs']}",
+            f"{r['valid']:.1f}",
+            f"{r['test']:.1f}",
+            f"{r['sparsity']:.1%}",
+            f"{r['activity']:.1%}",
+        ]
         figures += [f"{r[kind]:,.0f}" for kind in ("dense", "product", "effective", "effective_decoder")]
         lines.append(f"| {name} | {' | '.join(figures)} |")
     return "\n".join(lines)

@@ -67,13 +67,14 @@ def nonzero(variable):
 
 
 def line(epoch, preset, logs, costs):
-    """What is printed of an epoch."""
+    """What is printed of an epoch; `costs` may be None."""
     perplexities = f"perplexity {math.exp(min(logs['loss'], 20)):.1f}, valid {math.exp(min(logs['val_loss'], 20)):.2f}"
-    sparse = f"zeros {costs['sparsity']:.1%}, active {costs['activity']:.1%}"
-    macs = f"MACs a word {costs['effective']:,.0f} of {costs['dense']:,}"
-    averaging = ", averaging" if logs.get("averaging") else ""
-    speed = f"{logs['words_a_second']:,.0f} words/s"
-    return f"epoch {epoch + 1}/{preset.epochs}: {perplexities}; {sparse}, {macs}; {speed}{averaging}"
+    parts = [perplexities, f"{logs['words_a_second']:,.0f} words/s"]
+    if costs:
+        macs = f"{costs['effective']:,.0f} of {costs['dense']:,} MACs a word"
+        parts.append(f"zeros {costs['sparsity']:.1%}, active {costs['activity']:.1%}, {macs}")
+    parts += ["averaging"] if logs.get("averaging") else []
+    return f"epoch {epoch + 1}/{preset.epochs}: {'; '.join(parts)}"
 
 
 def table(result):

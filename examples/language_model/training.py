@@ -42,6 +42,7 @@ def train(preset, corpus, folder, seed=0, start=None, resume=False):
     first, best = checkpoint.restore() if resume else (0, math.inf)
 
     training = STEPS[keras.backend.backend()](model, text, model.optimizer)
+    save, measure = Sparingly(checkpoint.save), Sparingly(cost)
     listed = keras.callbacks.CallbackList(callbacks, model=model, epochs=preset.epochs, steps=steps)
     listed.on_train_begin()
     for epoch in range(first, preset.epochs):
@@ -67,9 +68,28 @@ def train(preset, corpus, folder, seed=0, start=None, resume=False):
         if logs["val_loss"] < best and logs.get("sparsity", 1) > preset.sparsity - 0.005:
             best = logs["val_loss"]
             checkpoint.save_best()
-        checkpoint.save(epoch + 1, best)
-        print(line(epoch, preset, logs, cost(preset, model, corpus, corpus.valid[:5000])), flush=True)
+        last = epoch + 1 == preset.epochs
+        save(epoch + 1, best, always=last)
+        costs = measure(preset, model, corpus, corpus.valid[:5000], always=last)
+        print(line(epoch, preset, logs, costs), flush=True)
     listed.on_train_end()
+
+
+class Sparingly:
+    """Calls a function the first time, and then only so often that it takes at most a twentieth of the time."""
+
+    def __init__(self, function):
+        self.function = function
+        self.began = time.perf_counter()
+        self.spent = 0.0
+
+    def __call__(self, *arguments, always):
+        now = time.perf_counter()
+        if not always and self.spent > (now - self.began) / 20:
+            return None
+        result = self.function(*arguments)
+        self.spent += time.perf_counter() - now
+        return result
 
 
 class Checkpoint:
