@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -70,3 +71,14 @@ def test_is_documented(name):
                     if p != "self" and not re.search(rf"\b{p}\b", text)
                 ]
                 assert set(untold) <= {"kwargs", "cls"}, f"{function.__qualname__} does not tell what {untold} are"
+
+
+def test_is_in_the_reference():
+    pages = "".join(page.read_text() for page in (Path(__file__).parents[1] / "docs" / "api").glob("*.md"))
+    blocks = re.findall(r"^::: (\S+)\n((?:    .*\n)*)", pages, re.MULTILINE)
+    whole = {name for name, options in blocks if "members" not in options}
+    shown = whole | {word for _, options in blocks for word in re.findall(r"\w+", options)}
+    absent = [
+        name for name, thing in NAMES.items() if not {name, thing.__module__, f"{thing.__module__}.{name}"} & shown
+    ]
+    assert not absent
