@@ -56,6 +56,12 @@ def test_imports_go_one_way(package):
         assert not {parts[0] for parts in imports} & {"keras", "tensorflow", "tf_keras"}
 
 
+def test_nothing_private_of_tensorflow_or_keras_is_imported():
+    """Conversion makes do with their public interfaces, so that a release of theirs breaks none of it."""
+    private = ("tensorflow.python", "tensorflow.lite.python", "keras.src", "tf_keras.src", "ai_edge_litert._")
+    assert not [name for name in _imports("") if name.startswith(private)]
+
+
 def test_public_names_exist():
     for name in ksr.__all__:
         assert hasattr(ksr, name)

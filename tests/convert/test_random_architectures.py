@@ -1,0 +1,58 @@
+"""Whole models of any architecture: encoded and read back, and the same bits in every engine."""
+
+import keras
+import numpy as np
+from event_models import event_model, prune, sequences
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras.layers import GRU, LSTM, SimpleRNN
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.ops import OPS
+
+LAYERS = {
+    "EventGRU": EventGRU,
+    "trace": lambda units, **arguments: EventGRU(units, readout="trace", **arguments),
+    "DeltaGRU": lambda units, **arguments: DeltaGRU(units, 0.1, 0.05, **arguments),
+    "GRU": GRU,
+    "reset before": lambda units, **arguments: GRU(units, reset_after=False, **arguments),
+    "LSTM": LSTM,
+    "SimpleRNN": SimpleRNN,
+}
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(
+    stack=st.lists(st.tuples(st.sampled_from([*LAYERS]), st.integers(1, 40)), min_size=1, max_size=3),
+    inputs=st.integers(1, 20),
+    holds=st.booleans(),
+    zeros=st.sampled_from([0, 0.5, 0.9, 1]),
+    block_size=st.sampled_from([None, 4, 8, 16]),
+    batch_size=st.integers(1, 4),
+    stateful=st.booleans(),
+)
+def test_engines_agree_on(stack, inputs, holds, zeros, block_size, batch_size, stateful):
+    layers = [LAYERS[kind](units, return_sequences=True) for kind, units in stack]
+    hold = [DeltaHold(0.2)] if holds and stack[0][0] != "DeltaGRU" else []
+    model, x = event_model([*hold, *layers], steps=6, inputs=inputs), sequences(5, steps=6, inputs=inputs)
+    for layer in layers:
+        prune(layer, zeros)
+    options = {"batch_size": batch_size, "block_size": block_size, "stateful": stateful}
+    converted = ksr.convert(model, x, time_steps=3 if stateful else None, verify=False, **options)
+    chunks = [x.reshape(5, -1, 3 if stateful else 6, inputs)]
+    first, *others = (converted.engine(name).run_chunks(chunks)[0] for name in ("reference", "native", "litert"))
+    for outputs in others:
+        np.testing.assert_array_equal(outputs, first)
+
+    for layer, op in zip(layers, Model(converted.data).operators, strict=True):
+        tensors = [None if i < 0 else Model(converted.data).tensors[i].data for i in op.inputs]
+        kind = OPS[op.name]
+        read = kind.from_constants(kind.OPTIONS.from_bytes(op.options), tensors[1 : 1 + len(kind.CONSTANTS)])
+        kernels = (keras.ops.convert_to_numpy(k) for k in (layer.cell.kernel, layer.cell.recurrent_kernel))
+        for stored, kernel in zip(read.kernels, kernels, strict=True):
+            gates = kernel.reshape(stored.shape)
+            assert not stored[gates == 0].any()
+            step = np.abs(gates).max(axis=(0, 2), keepdims=True) / 64  # at most two of a scale that two matrices share
+            np.testing.assert_array_equal(np.sign(stored)[np.abs(gates) > step], np.sign(gates)[np.abs(gates) > step])
