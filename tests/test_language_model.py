@@ -103,6 +103,20 @@ def test_a_preset_trains(name):
     assert loss() < before
 
 
+def test_layers_start_anew_and_a_run_starts_as_its_seed_says():
+    preset = dataclasses.replace(PRESETS["egru-2000"], units=(20, 20), embedding=20)
+    nets = []
+    for seed in (0, 0, 1):
+        keras.utils.set_random_seed(seed)
+        nets.append(network.build(preset, 30))
+    first, same, other = (net.get_weights() for net in nets)
+    assert all(np.array_equal(a, b) for a, b in zip(first, same, strict=True))
+    assert not np.array_equal(first[0], other[0])
+    below, above = (layer.cell for layer in nets[0].layers if hasattr(layer, "cell"))
+    for one, two in zip(below.weights, above.weights, strict=True):
+        assert one.name == "bias" or not np.array_equal(*map(keras.ops.convert_to_numpy, (one, two)))
+
+
 def test_the_example_offers_every_preset():
     import penn_treebank
 

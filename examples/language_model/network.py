@@ -27,17 +27,22 @@ def build(preset, vocabulary, batch=None):
     def dropout(rate):
         return keras.layers.Dropout(rate, noise_shape=DROPOUT_SHARED_OVER[preset.dropout_shared_over])
 
-    uniform = keras.initializers.RandomUniform(-preset.initial_range, preset.initial_range)
+    def uniform():
+        return keras.initializers.RandomUniform(-preset.initial_range, preset.initial_range)
+
     embedding = WordEmbedding(
         vocabulary,
         preset.embedding,
         word_dropout=preset.word_dropout,
-        embeddings_initializer=uniform,
+        embeddings_initializer=uniform(),
         mask_zero=preset.random_windows,
     )
     layers = [keras.Input((None,), batch, dtype="int32"), embedding, dropout(preset.input_dropout)]
     for units in preset.units:
-        layer = LAYERS[preset.cell](units, return_sequences=True, stateful=batch is not None, **preset.cell_options)
+        options = {**preset.cell_options, "return_sequences": True, "stateful": batch is not None}
+        if preset.uniform_cells:
+            options |= {"kernel_initializer": uniform(), "recurrent_initializer": uniform()}
+        layer = LAYERS[preset.cell](units, **options)
         layers += [layer, dropout(preset.dropout)]
     layers[-1] = dropout(preset.output_dropout)
     if preset.penalties:
@@ -47,7 +52,7 @@ def build(preset, vocabulary, batch=None):
         if preset.units[-1] != preset.embedding:
             layers.append(keras.layers.Dense(preset.embedding, use_bias=False, name="projection"))
         return keras.Sequential([*layers, TiedDecoder(embedding, preset.candidates)])
-    return keras.Sequential([*layers, keras.layers.Dense(vocabulary, kernel_initializer=uniform, name="decoder")])
+    return keras.Sequential([*layers, keras.layers.Dense(vocabulary, kernel_initializer=uniform(), name="decoder")])
 
 
 class WordEmbedding(keras.layers.Embedding):

@@ -27,6 +27,8 @@ class Preset:
         word_dropout, input_dropout, dropout, output_dropout: Shares that are zero in training: of words, of their
             vectors, between recurrent layers, before the decoder.
         penalties: Strengths of the mean squares of the output and of its change.
+        initial_range: Embedding and decoder start uniformly within plus and minus this, with `uniform_cells` also the
+            matrices of the recurrent layers.
         method: None, "magnitude", "selfish", "set", "rigl" or "unit-lasso"; see `training.sparsifiers`.
         sparsity: Share of weights that the method leaves at zero.
         ramp: Shares of the training between which magnitude pruning goes on.
@@ -59,6 +61,7 @@ class Preset:
     dropout_shared_over: str = "nothing"
     penalties: tuple | None = None
     initial_range: float = 0.1
+    uniform_cells: bool = False
     zero_below: float = 0.0
     cell_options: dict = field(default_factory=dict)
     method: str | None = None
@@ -82,7 +85,10 @@ def cosine(begin, floor=0.0):
 
 
 def event_gru(dropconnect, mean_logit=None, width=None):
-    """Options of an EventGRU as in EvNN 0.1, with the mean of its threshold logits; without one as in EvNN 0.2."""
+    """Options of an EventGRU as in EvNN 0.1, with the mean of its threshold logits; without one as in EvNN 0.2.
+
+    Initializers are serialized, so that each layer makes one of its own, from the seed of the run.
+    """
     options = {
         "kernel_initializer": "glorot_normal",
         "recurrent_initializer": "glorot_normal",
@@ -90,11 +96,12 @@ def event_gru(dropconnect, mean_logit=None, width=None):
         "carry_cell": False,
     }
     if mean_logit is None:
-        threshold = {"threshold_mode": "clipped", "threshold_initializer": ksr.initializers.Beta(0.01)}
+        initializer = keras.initializers.serialize(ksr.initializers.Beta(0.01))
+        threshold = {"threshold_mode": "clipped", "threshold_initializer": initializer}
         surrogate = {"surrogate_height": 3.6, "surrogate_width": 1 / 3.6}
         return {**options, **threshold, **surrogate, "trainable_threshold": False}
-    logits = keras.initializers.RandomNormal(mean_logit, math.sqrt(2))
-    return {**options, "threshold_initializer": logits, "surrogate_width": width}
+    initializer = keras.initializers.serialize(keras.initializers.RandomNormal(mean_logit, math.sqrt(2)))
+    return {**options, "threshold_initializer": initializer, "surrogate_width": width}
 
 
 _EGRU = {
@@ -112,7 +119,15 @@ _UNTIED_LSTM = {
     "batch": 20,
     "window": 35,
 }
-_LARGE_LSTM = {**_UNTIED_LSTM, "epochs": 55, "optimizer": "sgd", "rate": 1.0, "clip": 10.0, "initial_range": 0.04}
+_LARGE_LSTM = {
+    **_UNTIED_LSTM,
+    "epochs": 55,
+    "optimizer": "sgd",
+    "rate": 1.0,
+    "clip": 10.0,
+    "initial_range": 0.04,
+    "uniform_cells": True,
+}
 _SELFISH = {"method": "selfish", "everything": True, "optimizer": "snt-asgd", "clip": 0.25, "weight_decay": 1.2e-6}
 
 PRESETS = {
