@@ -1,4 +1,5 @@
-/* The loops over events for x86-64: SSE2, which each of them has, and AVX2 where the processor says so at run time. */
+/* The loops over events for x86-64: SSE2, which each of them has, and AVX2 where the processor says so at run time. AVX-512
+ * pays in dense matrices alone. */
 #include "add_events.h"
 
 #ifdef KSR_X86
@@ -71,7 +72,31 @@ AVX2 static void add_four_rows(const int8_t *const row[4], const int32_t value[4
   }
 }
 
+#define AVX512 __attribute__((target("avx512f,avx512bw")))
+
+AVX512 static inline __m512i two_rows_512(const int8_t *a, const int8_t *b, __m512i values) {
+  const __m128i x = _mm_loadu_si128((const __m128i *)(const void *)a);
+  const __m128i y = _mm_loadu_si128((const __m128i *)(const void *)b);
+  const __m256i pairs = _mm256_set_m128i(_mm_unpackhi_epi8(x, y), _mm_unpacklo_epi8(x, y));
+  return _mm512_madd_epi16(_mm512_cvtepi8_epi16(pairs), values);
+}
+
+AVX512 static void add_four_rows_512(const int8_t *const row[4], const int32_t value[4], int32_t *acc, int32_t count) {
+  const __m512i first = _mm512_set1_epi32((int32_t)((uint16_t)value[0] | (uint32_t)value[1] << 16));
+  const __m512i second = _mm512_set1_epi32((int32_t)((uint16_t)value[2] | (uint32_t)value[3] << 16));
+  int32_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const __m512i sum =
+        _mm512_add_epi32(two_rows_512(row[0] + i, row[1] + i, first), two_rows_512(row[2] + i, row[3] + i, second));
+    _mm512_storeu_si512(acc + i, _mm512_add_epi32(_mm512_loadu_si512(acc + i), sum));
+  }
+  const int8_t *const rest[4] = {row[0] + i, row[1] + i, row[2] + i, row[3] + i};
+  add_four_rows(rest, value, acc + i, count - i);
+}
+
 AVX2 static void dense_avx2(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
+  void (*const add)(const int8_t *const *, const int32_t *, int32_t *, int32_t) =
+      __builtin_cpu_supports("avx512bw") ? add_four_rows_512 : add_four_rows;
   const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;
   const uint32_t width = (uint32_t)(others + stride);
   for (; event < end; event += 4) {
@@ -83,8 +108,8 @@ AVX2 static void dense_avx2(const ksr_matrix *matrix, const ksr_event *event, co
       value[k] = is_there ? event[k].value : 0;
       last[k] = row[k] + others;
     }
-    add_four_rows(row, value, acc, others);
-    add_four_rows(last, value, acc + matrix->slots.last * stride, stride);
+    add(row, value, acc, others);
+    add(last, value, acc + matrix->slots.last * stride, stride);
   }
 }
 
