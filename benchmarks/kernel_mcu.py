@@ -1,16 +1,25 @@
 """Instructions a time step on Cortex-M cores, over units x sparsity x activity, in QEMU.
 
     python benchmarks/kernel_mcu.py                         # EventGRU, 1x4 blocks: the table of docs/ and README
-    python benchmarks/kernel_mcu.py --layer gru --units 128 --cpu cortex-m4
+    python benchmarks/kernel_mcu.py --layer delta_gru --units 32 --inputs 32 --sparsity 0.7 --activity 0.22
+    python benchmarks/kernel_mcu.py --parts --units 128 --sparsity 0.9 --activity 0.2
 
-Random weights of exactly the given sparsity (0 % is stored dense), 40 inputs that are all active, int8. A step holds
-everything from the input to the output; "stream" is one call a step, which reads the node and its states anew, "chunk"
-a call for 40 steps. Executed instructions; beside them, of "stream", an estimate of cycles from the cores' documented
-timings (`tflite/firmware/cycles.h`), where there are any.
+Random weights of exactly the given sparsity (0 % is stored dense), int8. Inputs are all active, or for a DeltaGRU
+change at the given rate; activity is the share of units that fire, or whose held state changes. A step holds everything
+from the input to the output; "stream" is one call a step, "chunk" a call for 40 steps. Every bit of the outputs is
+compared with the op's definition in NumPy. Executed instructions, not cycles; in brackets an estimate of the cycles of
+"stream", from documented timings (tflite/firmware/cycles.h).
+
+With --parts, for 1x4, 1x8 and 1x16 blocks, where the instructions of "stream" go: adding rows of weights, by multiply
+and accumulate; what is done for each unit (gates, events, held states, outputs), by unit; setting up the accumulators
+from biases and kept sums; held inputs; and the rest, the call.
 """
 
 import argparse
 import os
+import re
+import tempfile
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -20,45 +29,102 @@ from keras_sparse_rnn.firmware import qemu
 
 CORES = {"M0+": ("cortex-m0plus", False), "M3": ("cortex-m3", False), "M4 in C": ("cortex-m4", True)}
 CORES |= {"M4": ("cortex-m4", False), "M7": ("cortex-m7", False), "M55": ("cortex-m55", False)}
-INPUTS = 40
+# Layers, and which of their rates can be set.
+RATES = {"event_gru": ["activity"], "delta_gru": ["input_rate", "activity"], "gru": [], "lstm": [], "sparse_dense": []}
+# What C functions serve, by their names; the first that fits.
+PARTS = {
+    "accumulate": r"(ksr_)?(matrix_)?add_",
+    "held inputs": r"(ksr_)?hold_inputs",
+    "biases": r"ksr_recurrent_start",
+    "units": r"units_|ksr_gru_units|(ksr_)?(events|hold_states|write)|send$|read_eights|ksr_fill|"
+    r"ksr_(event_gru|gru|lstm)_run|ksr_sparse_dense|run_i8|__aeabi_lmul",
+    "call": "",
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layer", choices=["event_gru", "gru", "lstm"], default="event_gru")
+    parser.add_argument("--layer", choices=list(RATES), default="event_gru")
     parser.add_argument("--units", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--inputs", type=int, default=40)
     parser.add_argument("--sparsity", type=float, nargs="+", default=[0, 0.8, 0.9, 0.95])
     parser.add_argument("--activity", type=float, nargs="+", default=[1, 0.3, 0.2, 0.1])
+    parser.add_argument("--input-rate", type=float, default=0.25)
     parser.add_argument("--block", type=int, default=4)
     parser.add_argument("--cores", nargs="+", choices=list(CORES), default=list(CORES))
+    parser.add_argument("--parts", action="store_true", help="where the instructions go")
     arguments = parser.parse_args()
-    activities = arguments.activity if arguments.layer == "event_gru" else [1]
-    cores = " | ".join(f"{core} stream, chunk (cycles, estimate)" for core in arguments.cores)
-    print(f"| units | zeros | activity | MAC | {cores} | flash | RAM |")
-    print(f"|---|---|---|---|{'---|' * len(arguments.cores)}---|---|")
-    for units in arguments.units:
-        for sparsity in arguments.sparsity:
-            for activity in activities:
-                _print_row(arguments, units, sparsity, activity)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(arguments, Path(folder))
+        bench.print_parts() if arguments.parts else bench.print_table()
 
 
-def _print_row(arguments, units, sparsity, activity):
-    make = getattr(random_layers, arguments.layer)
-    options = {"activity": activity} if arguments.layer == "event_gru" else {}
-    op, x = make(units, INPUTS, arguments.block, sparsity, **options)
-    seen = random_layers.rate(op, x) if options else 1.0
-    macs = ((op.kernel != 0).sum() + seen * (op.recurrent_kernel != 0).sum()).item()
-    cells, size = [], None
-    for core in arguments.cores:
+class Bench:
+    """A table of one layer; kernels are compiled once for each core, into `folder`."""
+
+    def __init__(self, arguments, folder):
+        self._arguments, self._folder = arguments, folder
+
+    def print_table(self):
+        cores = self._arguments.cores
+        names = " | ".join(f"{core} stream, chunk (cycles, estimate)" for core in cores)
+        print(f"| units | zeros | input rate | activity | MAC | {names} | flash | RAM |")
+        print(f"|{'---|' * (len(cores) + 7)}", flush=True)
+        for case in self._cases():
+            op, x, label, macs = self._layer(*case, self._arguments.block)
+            cells, size = [], None
+            for core in cores:
+                size = streamed = self._measure(op, x, core)
+                cycles = "" if streamed.cycles_estimate is None else f" ({streamed.cycles_estimate:,.0f})"
+                chunk = self._measure(op, x, core, whole_sequences=True).mean_instructions / len(x)
+                cells.append(f"{streamed.mean_instructions:,.0f}, {chunk:,.0f}{cycles}")
+            row = [*label, f"{macs:,.0f}", *cells, f"{size.code_bytes:,}", f"{size.data_bytes:,}"]
+            print(f"| {' | '.join(map(str, row))} |", flush=True)
+
+    def print_parts(self):
+        print("| units | zeros | input rate | activity | block | core | accumulate, each MAC | each unit | "
+              "biases | held inputs | call | all |")  # fmt: skip
+        print(f"|{'---|' * 12}", flush=True)
+        for case in self._cases():
+            for block in (4, 8, 16):
+                op, x, label, macs = self._layer(*case, block)
+                for core in self._arguments.cores:
+                    functions = self._measure(op, x, core, by_function=True).functions
+                    parts = dict.fromkeys(PARTS, 0.0)
+                    for name, count in functions.items():
+                        parts[next(part for part, names in PARTS.items() if re.match(names, name))] += count
+                    row = [*label, f"1x{block}", core, f"{parts['accumulate'] / macs:.2f}"]
+                    row += [f"{parts['units'] / case[0]:.1f}"]
+                    row += [f"{parts[part]:.0f}" for part in ("biases", "held inputs", "call")]
+                    print(f"| {' | '.join(map(str, row))} | {sum(functions.values()):,.0f} |", flush=True)
+
+    def _cases(self):
+        activities = self._arguments.activity if "activity" in RATES[self._arguments.layer] else [None]
+        for units in self._arguments.units:
+            for sparsity in self._arguments.sparsity:
+                for activity in activities:
+                    yield units, sparsity, activity
+
+    def _layer(self, units, sparsity, activity, block):
+        """The op, its input, the columns that describe them, and the multiply-accumulates of a step."""
+        arguments, layer = self._arguments, self._arguments.layer
+        wanted = {"activity": activity, "input_rate": arguments.input_rate}
+        rates = {name: wanted[name] for name in RATES[layer]}
+        op, x = getattr(random_layers, layer)(units, arguments.inputs, block, sparsity, **rates)
+        seen = random_layers.rates(op, x)
+        weights = [int((kernel != 0).sum()) for kernel in op.kernels]
+        macs = sum(n * rate for n, rate in zip(weights, seen, strict=True))
+        shares = [f"{rate:.0%}" for rate in (*seen, 1.0)[:2]]
+        return op, x, (units, f"{sparsity:.0%}", *shares), macs
+
+    def _measure(self, op, x, core, **options):
         cpu, portable = CORES[core]
-        model = random_layers.to_model(op, x)
-        streamed = qemu.measure(model, x, cpu, portable=portable)
-        chunked = qemu.measure(model, x.reshape(1, -1), cpu, portable=portable, whole_sequences=True)
-        cycles = "" if streamed.cycles_estimate is None else f" ({streamed.cycles_estimate:,.0f})"
-        cells.append(f"{streamed.mean_instructions:,.0f}, {chunked.mean_instructions / len(x):,.0f}{cycles}")
-        size = streamed
-    columns = [units, f"{sparsity:.0%}", f"{seen:.0%}", f"{macs:,.0f}", *cells]
-    print(f"| {' | '.join(map(str, columns))} | {size.code_bytes:,} | {size.data_bytes:,} |", flush=True)
+        y = random_layers.outputs(op, x)
+        if options.get("whole_sequences"):
+            x, y = x.reshape(1, -1), y.reshape(1, -1)
+        folder = self._folder / f"{core}{len(x) == 1}".replace(" ", "_")
+        model = random_layers.to_model(op, x.reshape(-1, self._arguments.inputs))
+        return qemu.measure(model, x, cpu, portable=portable, expected=y, folder=folder, **options)
 
 
 if __name__ == "__main__":

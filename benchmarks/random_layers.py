@@ -10,6 +10,7 @@ from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.ops.event_gru import EventGru, EventGruOptions
 from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
 from keras_sparse_rnn.runtime.ops.lstm import Lstm, LstmOptions
+from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
 
 X_SCALE = Scale(1 / 32, 0)
 
@@ -102,6 +103,18 @@ def lstm(units, inputs, block, sparsity, steps=40, seed=0):
     return replace(op, options=replace(op.options, cell_bits=2)), _input(rng, steps, inputs)
 
 
+def sparse_dense(units, inputs, block, sparsity, steps=40, seed=0):
+    """An int8 dense layer with its weights in blocks, and an input, likewise."""
+    rng = np.random.default_rng(seed)
+    weights = _kernel(rng, inputs, 1, units, block, sparsity)
+    kernel = np.rint(weights * 127 / np.abs(weights).max()).astype(np.int8)
+    options = SparseDenseOptions(units=units, block=block, output_min=-128, output_max=127)
+    scales = np.full(units, 2**30, np.int32), np.full(units, 39, np.uint8)
+    return SparseDense(options, kernel, rng.integers(-500, 500, units).astype(np.int32), *scales), _input(
+        rng, steps, inputs
+    )
+
+
 def to_model(op, x):
     """The op as a model of sequences like `x`."""
     writer = ModelWriter()
@@ -111,6 +124,20 @@ def to_model(op, x):
     output = writer.add_tensor("y", (1, len(x), op.options.units), x.dtype, scale=y_scale)
     writer.add_recurrent("layer", op, op.constants(), inputs, output)
     return Model(writer.finish({"x": inputs}, {"y": output}))
+
+
+def outputs(op, x):
+    """What the op's definition gives for each row of x."""
+    return op.invoke(x, {}) if isinstance(op, SparseDense) else op(x)
+
+
+def rates(op, x):
+    """Shares of the sources that a step visits, for each matrix of the op: inputs, and units."""
+    if isinstance(op, EventGru):
+        return 1.0, rate(op, x)
+    if getattr(op, "hidden_threshold", None) is not None:
+        return tuple(change_rates(op, x).values())
+    return (1.0,) * len(op.kernels)
 
 
 def rate(op, x):

@@ -77,7 +77,7 @@ class _SingleStep:
         if len(states) < len(pairs):  # the sums, which Keras does not have
             wide = np.int64 if self._op.is_int8 else np.float32
             counts = {tensor.name: stored[0].astype(wide) - (tensor.zero_point or 0) for stored, tensor in pairs}
-            self._states[-1][0] = self._op.sums(counts).reshape(-1)
+            self._states[-1][0] = self._op.sums(counts)
         self._run(self._inputs)
         return [tensor.dequantize(stored[0]) for stored, tensor in pairs[: len(states)]]
 

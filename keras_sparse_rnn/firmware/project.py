@@ -237,7 +237,7 @@ def _plain_c_files(code):
 def _write(folder, texts, sources):
     for name, path in sources.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, folder / name)
+        shutil.copy2(path, folder / name)
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

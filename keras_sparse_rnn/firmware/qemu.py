@@ -4,11 +4,14 @@ Needs `cmake`, `arm-none-eabi-gcc` with newlib, `qemu-system-arm` and a C compil
 install cmake gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`).
 """
 
+import contextlib
 import ctypes
 import re
 import shutil
 import subprocess
 import tempfile
+from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +63,8 @@ class Measurement:
             (`tflite/firmware/cycles.h`), for memory without wait states. An estimate, not a measurement; None for a
             core that is not one of `TIMED`.
         ops: An `OpCost` for each op of the model, in its order, and a last one for what is between them.
+        functions: Instructions in the mean call by the C function that they belong to, the largest first; empty unless
+            `measure` was asked for them.
         code_bytes, data_bytes: Of the image, with the recorded inputs and the C library: what lies in flash, and in RAM
             without the stack. What the model and its kernels take: `project.plain_c_sizes`.
     """
@@ -68,6 +73,7 @@ class Measurement:
     instructions: tuple
     cycles_estimate: float | None
     ops: tuple
+    functions: dict
     code_bytes: int
     data_bytes: int
 
@@ -90,6 +96,9 @@ def measure(
     whole_sequences=False,
     portable=False,
     optimization="-O2",
+    by_function=False,
+    expected=None,
+    folder=None,
 ):
     """Runs a model on an emulated board, from a clear state, and counts.
 
@@ -101,14 +110,17 @@ def measure(
         whole_sequences: Whether a call takes a whole sequence even where the model could take a step.
         portable: Whether to take the kernels in plain C alone.
         optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
+        by_function: Whether to tell functions apart.
+        expected: What the outputs must be, `(calls, values)`; None: what the same C gives on this machine.
+        folder: Where to build, so that models measured there one after the other, with the same options, do not compile
+            the kernels again; None: a temporary folder.
 
     Returns:
         A `Measurement`.
 
     Raises:
         ValueError: `cpu` is unknown, the inputs do not fit, or plain C has no kernel for an op.
-        RuntimeError: A tool is missing, the image cannot be built, or an output differs from that of the same C on
-            this machine.
+        RuntimeError: A tool is missing, the image cannot be built, or an output differs from what is expected.
     """
     if cpu not in BOARDS:
         raise ValueError(f"cpu must be one of {list(BOARDS)}; given: {cpu!r}.")
@@ -122,21 +134,22 @@ def measure(
     if inputs.ndim != 2 or inputs.shape[1] != code.input_size or len(inputs) == 0:
         raise ValueError(f"inputs must have the shape (calls, {code.input_size}); given: {inputs.shape}.")
     calls_per_sequence = calls_per_sequence or len(inputs)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() if folder is None else contextlib.nullcontext(folder) as folder:
         folder = Path(folder) / "model"
         write_plain_c(code, folder)
         for program in ("main.c", "frames.c"):
             (folder / program).unlink(missing_ok=True)
-        expected = _run_on_host(code, folder, inputs, calls_per_sequence)
+        if expected is None:
+            expected = _run_on_host(code, folder, inputs, calls_per_sequence)
         (folder / "recorded.h").write_text(_recording(code, inputs, expected, calls_per_sequence))
         image = _build(folder, cpu, portable, optimization)
-        calls = _run(image, cpu)
+        calls, functions = _run(image, cpu, by_function)
         if len(calls) != len(inputs):
             raise RuntimeError(f"the emulated board reported {len(calls)} of {len(inputs)} calls.")
         counts, parts = zip(*calls, strict=True)
         cycles = float(np.mean(counts, axis=0)[1]) if cpu in TIMED else None
         ops = _op_costs([op.name for op in model.operators], np.mean(counts, axis=0), np.mean(parts, axis=0), cpu)
-        return Measurement(expected, tuple(n for n, _ in counts), cycles, ops, *_sizes(image))
+        return Measurement(expected, tuple(n for n, _ in counts), cycles, ops, functions, *_sizes(image))
 
 
 def _run_on_host(code, folder, inputs, calls_per_sequence):
@@ -197,28 +210,44 @@ def _build(folder, cpu, portable, optimization):
         f"-DOPTIMIZATION={optimization}",
         f"-DPORTABLE={int(portable)}",
     )
-    _call("cmake", "-S", firmware, "-B", build, *options)
+    if not build.exists():
+        _call("cmake", "-S", firmware, "-B", build, *options)
     _call("cmake", "--build", build)
     return build / "firmware.elf"
 
 
-def _run(image, cpu):
-    """For each call `((instructions, cycles), parts)`, the parts being those between two marks, `(parts, 2)`."""
+def _run(image, cpu, by_function):
+    """For each call `((instructions, cycles), parts)`, the parts being those between two marks, `(parts, 2)`; and
+    `Measurement.functions`."""
     plugin, log = image.with_name("count.so"), image.with_name("count.txt")
     sources = (source_folder() / "firmware" / name for name in ("count_instructions.c", "cycles.c"))
-    _call("gcc", "-O2", "-shared", "-fPIC", *sources, "-o", plugin)
+    if not plugin.exists():
+        _call("gcc", "-O2", "-shared", "-fPIC", *sources, "-o", plugin)
     board = ("-M", BOARDS[cpu], "-kernel", image, "-nographic", "-monitor", "none", "-serial", "none")
     semihosting = ("-semihosting-config", "enable=on,target=native")
-    log_options = ("-plugin", f"{plugin},core={cpu}", "-d", "plugin", "-D", log)
+    arguments = f"{plugin},core={cpu}" + (",addresses=on" if by_function else "")
+    log_options = ("-plugin", arguments, "-d", "plugin", "-D", log)
     _call("qemu-system-arm", *board, *semihosting, *log_options)
     calls, parts = [], []
-    for kind, *numbers in re.findall(r"^(part|count) (\d+) (\d+)$", log.read_text(), re.MULTILINE):
+    text = log.read_text()
+    for kind, *numbers in re.findall(r"^(part|count) (\d+) (\d+)$", text, re.MULTILINE):
         if kind == "part":
             parts.append(tuple(map(int, numbers)))
         else:
             calls.append((tuple(map(int, numbers)), parts))
             parts = []
-    return calls
+    executed = [(int(at, 16), int(count)) for at, count in re.findall(r"^at (\w+) (\d+)$", text, re.MULTILINE)]
+    return calls, _by_function(image, executed, len(calls)) if by_function else {}
+
+
+def _by_function(image, executed, calls):
+    """Sums `(address, count)` by function."""
+    symbols = re.findall(r"^(\w+) [tTW] ([^$\s]+)$", _call("arm-none-eabi-nm", "-n", image), re.MULTILINE)
+    starts = [int(address, 16) & ~1 for address, _ in symbols]
+    counts = Counter()
+    for address, count in executed:
+        counts[symbols[bisect_right(starts, address) - 1][1]] += count / calls
+    return dict(counts.most_common())
 
 
 def _op_costs(names, total, parts, cpu):

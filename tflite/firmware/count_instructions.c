@@ -5,7 +5,8 @@
  * The program marks a stretch by `mov r10, r10` and ends it by `mov r11, r11` (marks.h); stretches do not nest. At each
  * end a line "count INSTRUCTIONS CYCLES" goes to QEMU's log. `mov r9, r9` divides a stretch into parts: there a line
  * "part INSTRUCTIONS CYCLES" says what was executed since the mark before. Marks themselves are not counted. Argument:
- * core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55; without it the cycles are 0. */
+ * core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55; without it the cycles are 0. With the argument addresses=on a
+ * line "at ADDRESS INSTRUCTIONS" for each address executed within the stretches comes at the end. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct qemu_plugin_tb;
 struct qemu_plugin_insn;
 enum { QEMU_PLUGIN_CB_NO_REGS = 0, QEMU_PLUGIN_INLINE_ADD_U64 = 0 };
 
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, void *), void *);
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb *));
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
@@ -54,6 +56,15 @@ typedef struct block {
 
 static const block *before;
 
+/* How often an instruction was executed: at all, before the stretch under way, and within stretches. */
+typedef struct place {
+  struct place *next;
+  uint64_t address, executed, at_begin, within;
+} place;
+
+static int counts_addresses;
+static place *places;
+
 static void enter(unsigned cpu, void *entered) {
   const block *now = entered;
   (void)cpu;
@@ -71,6 +82,7 @@ static void print(const char *what, const sums *since) {
 static void begin(unsigned cpu, void *unused) {
   (void)cpu, (void)unused;
   at_begin = at_part = executed;
+  for (place *p = places; p; p = p->next) p->at_begin = p->executed;
 }
 
 static void part(unsigned cpu, void *unused) {
@@ -82,6 +94,27 @@ static void part(unsigned cpu, void *unused) {
 static void end(unsigned cpu, void *unused) {
   (void)cpu, (void)unused;
   print("count", &at_begin);
+  for (place *p = places; p; p = p->next) p->within += p->executed - p->at_begin;
+}
+
+static void finish(qemu_plugin_id_t id, void *unused) {
+  char line[64];
+  (void)id, (void)unused;
+  for (const place *p = places; p; p = p->next) {
+    if (!p->within) continue;
+    snprintf(line, sizeof(line), "at %" PRIx64 " %" PRIu64 "\n", p->address, p->within);
+    qemu_plugin_outs(line);
+  }
+}
+
+/* A stretch under way goes on in code that is new. */
+static void count_address(struct qemu_plugin_insn *insn) {
+  place *p = calloc(1, sizeof(*p)); /* QEMU holds on to it */
+  if (!p) abort();
+  p->address = qemu_plugin_insn_vaddr(insn);
+  p->next = places;
+  places = p;
+  qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &p->executed, 1);
 }
 
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
@@ -101,6 +134,7 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
                                              QEMU_PLUGIN_CB_NO_REGS, 0);
     } else {
       qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed.instructions, 1);
+      if (counts_addresses) count_address(insn);
       const uint32_t cycles = core == KSR_CORES ? 0 : ksr_cycles((ksr_core)core, code, size, &last);
       if (cycles) qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed.cycles, cycles);
     }
@@ -114,10 +148,12 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, char **argv) {
   (void)info;
   for (int i = 0; i < argc; ++i) {
+    if (strcmp(argv[i], "addresses=on") == 0) counts_addresses = 1;
     for (int k = 0; k < KSR_CORES; ++k) {
       if (strncmp(argv[i], "core=", 5) == 0 && strcmp(argv[i] + 5, cores[k]) == 0) core = k;
     }
   }
   qemu_plugin_register_vcpu_tb_trans_cb(id, translate);
+  if (counts_addresses) qemu_plugin_register_atexit_cb(id, finish, 0);
   return 0;
 }

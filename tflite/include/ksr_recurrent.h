@@ -8,16 +8,18 @@
  *   8 input threshold    uint8 (I)            float32     absent: x is not held
  *   9 output scales      int16 (4 * stride)   absent      absent: 1
  *   10- what each op has besides, and last its states: variable tensors, or absent and then zero at each start
- *       last of all, where x is held: held x, int8 (B, I) with the zero point of x, and sums, int32 (B, 4 * stride); float32
+ *       last of all, where x is held: held x, int8 (B, I) with the zero point of x; float32;
+ *       and sums, int32 (B, 4 * stride + 1); float32 (B, 4 * stride)
  * Output                 int8 (B, T, U) or (B, U)   float32
  *
  * Only rows whose source is non-zero are visited, and in them only stored blocks.
  *
  * A held value changes only where it differs from the new one by more than its threshold (the delta network, arXiv
- * 1612.05571): x^ = x where |x - x^'| > threshold, else x^'. The op keeps the sums of x^ W, without the biases, and adds
- * W (x^ - x^') to them: only rows of sources that changed are visited. In integers the sums are bit for bit what x^ would
- * give afresh; in floats they gather rounding until a reset. They start at zero, as x^ does (at its zero point): the
- * states are to be cleared together, and are not to be written otherwise. An int8 model compares counts of x.
+ * 1612.05571): x^ = x where |x - x^'| > threshold, else x^'. The op keeps the sums of x^ W and adds W (x^ - x^') to them:
+ * only rows of sources that changed are visited. In integers the first step adds the biases as well, and a 1 behind the
+ * sums says that they are in; the sums are bit for bit what x^ would give afresh. In floats they are without the biases
+ * and gather rounding until a reset. They start at zero, as x^ does (at its zero point): the states are to be cleared
+ * together, and are not to be written otherwise. An int8 model compares counts of x.
  *
  * Integers. A source's value is its distance from its zero point, shifted left by its operand shift, so that x and h
  * can add into the same accumulators. Where outputs have scales, each accumulator is multiplied by its own, in Q16, once

@@ -60,7 +60,9 @@ static void update(const ksr_gru_node *gru, const ksr_gates *gates, const int32_
 void ksr_gru_run_i8(const ksr_gru_node *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
   const ksr_gates *gates = &gru->gates;
-  int32_t *acc = scratch;
+  /* Where x and h are held, a step needs nothing but the sums. */
+  const int32_t on_sums = gru->hidden_threshold && !r->output_scales;
+  int32_t *acc = on_sums ? r->sums : scratch;
   int16_t *states = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
   int16_t *h = gru->h ? gru->h : states, *held = gru->held_h ? gru->held_h : states + r->options.units;
   const uint32_t state_size = (uint32_t)r->options.units * sizeof(int16_t);

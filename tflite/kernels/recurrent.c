@@ -148,6 +148,11 @@ int ksr_recurrent_has_state(const ksr_recurrent *recurrent, const ksr_node *node
   return ksr_recurrent_has_sized_state(recurrent, node, i, type, recurrent->options.units);
 }
 
+/* Values of the state `sums`. */
+static int32_t sums_of(const ksr_recurrent *recurrent) {
+  return KSR_SLOTS * recurrent->stride + (recurrent->is_int8 ? 1 : 0);
+}
+
 ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *node, int32_t i) {
   recurrent->input_threshold = 0;
   /* Cleared together or kept together. */
@@ -158,7 +163,7 @@ ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *nod
   if (!ksr_is_vector(threshold, type, recurrent->inputs)) return KSR_BAD_HOLD;
   recurrent->input_threshold = threshold->data;
   return ksr_recurrent_has_sized_state(recurrent, node, i, KSR_INT8, recurrent->inputs) &&
-                 ksr_recurrent_has_sized_state(recurrent, node, i + 1, KSR_INT32, KSR_SLOTS * recurrent->stride)
+                 ksr_recurrent_has_sized_state(recurrent, node, i + 1, KSR_INT32, sums_of(recurrent))
              ? KSR_OK
              : KSR_BAD_STATE;
 }
@@ -266,7 +271,8 @@ void ksr_fill_i8(int8_t *to, int8_t value, int32_t count) {
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {
   const uint32_t accumulators = ksr_accumulators_size(recurrent);
   if (!recurrent->input_threshold) return accumulators;
-  return 2 * accumulators + ksr_aligned((uint32_t)bytes_of(recurrent, recurrent->inputs));
+  return accumulators + (uint32_t)sums_of(recurrent) * (uint32_t)sizeof(int32_t) +
+         ksr_aligned((uint32_t)bytes_of(recurrent, recurrent->inputs));
 }
 
 /* A tensor's part that belongs to one sample of the batch, its first dimension. */
@@ -281,36 +287,31 @@ void *ksr_state_of(const ksr_node *node, int32_t sample, int32_t i) {
   return i < node->input_count ? of_sample(&node->inputs[i], sample) : 0;
 }
 
+/* Sums are cleared without the biases; then a 0 lies behind them. */
+static void add_biases(const ksr_recurrent *recurrent) {
+  const int32_t count = KSR_SLOTS * recurrent->stride;
+  const uint32_t *bias = recurrent->bias;
+  uint32_t *sums = recurrent->sums;
+  if (sums[count]) return;
+  for (int32_t i = 0; i < count; ++i) sums[i] += bias[i];
+  sums[count] = 1;
+}
+
 void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, int32_t i, void *scratch) {
   recurrent->x = of_sample(&node->inputs[KSR_X], sample);
   recurrent->output = of_sample(&node->outputs[0], sample);
   if (!recurrent->input_threshold) return;
   const uint32_t accumulators = ksr_accumulators_size(recurrent);
-  uint8_t *sums = (uint8_t *)scratch + accumulators, *held_x = sums + accumulators;
+  const uint32_t sums_size = (uint32_t)sums_of(recurrent) * (uint32_t)sizeof(int32_t);
+  uint8_t *sums = (uint8_t *)scratch + accumulators, *held_x = sums + sums_size;
   recurrent->held_x = ksr_state_of(node, sample, i);
   recurrent->sums = ksr_state_of(node, sample, i + 1);
-  if (!recurrent->sums) recurrent->sums = memset(sums, 0, accumulators);
+  if (!recurrent->sums) recurrent->sums = memset(sums, 0, sums_size);
   if (!recurrent->held_x) {
     const int zero = recurrent->is_int8 ? recurrent->options.x_zero_point : 0;
     recurrent->held_x = memset(held_x, zero, (uint32_t)bytes_of(recurrent, recurrent->inputs));
   }
-}
-
-/* acc = a + b, a multiple of sixteen words */
-static void add_words(int32_t *acc, const int32_t *a, const int32_t *b, int32_t count) {
-#ifdef KSR_DSP
-  for (const int32_t *end = a + count; a < end;) {
-#define ADD_FOUR                                                                    \
-  "ldm %0!, {r4-r6, r8}\n ldm %1!, {r9-r12}\n"                                      \
-  "add r4, r4, r9\n add r5, r5, r10\n add r6, r6, r11\n add r8, r8, r12\n"          \
-  "stm %2!, {r4-r6, r8}\n"
-    __asm__ volatile(
-        ADD_FOUR ADD_FOUR ADD_FOUR ADD_FOUR
-        : "+r"(a), "+r"(b), "+r"(acc)::"r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
-  }
-#else
-  for (int32_t i = 0; i < count; ++i) acc[i] = (int32_t)((uint32_t)a[i] + (uint32_t)b[i]);
-#endif
+  if (recurrent->is_int8) add_biases(recurrent);
 }
 
 enum { CHANGES_AT_ONCE = 64 };
@@ -331,7 +332,7 @@ void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int
   const ksr_recurrent_options *o = &recurrent->options;
   if (recurrent->input_threshold) {
     send_changes(recurrent, x);
-    add_words(acc, recurrent->bias, recurrent->sums, KSR_SLOTS * recurrent->stride);
+    if (acc != recurrent->sums) copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
   }
   copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
@@ -371,7 +372,7 @@ static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, int32_t s
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc) {
   if (recurrent->input_threshold) {
     send_changes_i16(recurrent, x);
-    add_words(acc, recurrent->bias, recurrent->sums, KSR_SLOTS * recurrent->stride);
+    if (acc != recurrent->sums) copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
   }
   copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
@@ -424,8 +425,8 @@ static void send_changes_f32(const ksr_recurrent *recurrent, const float *x) {
 
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc) {
   if (recurrent->input_threshold) {
-    const float *bias = recurrent->bias, *sums = recurrent->sums;
     send_changes_f32(recurrent, x);
+    const float *bias = recurrent->bias, *sums = recurrent->sums;
     for (int32_t i = 0; i < KSR_SLOTS * recurrent->stride; ++i) acc[i] = bias[i] + sums[i];
     return;
   }

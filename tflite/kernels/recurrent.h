@@ -68,7 +68,8 @@ void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t
 /* Where a sample's part of input number `i` lies; NULL where it is absent. */
 void *ksr_state_of(const ksr_node *node, int32_t sample, int32_t i);
 
-/* acc = bias + x W; where x is held, bias + sums, after adding what changed to the sums */
+/* acc = bias + x W; where x is held, the sums, after adding what changed to them. Integer sums are not copied if `acc` is
+ * where they are. */
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc);
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc);
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc);

@@ -198,7 +198,7 @@ class RecurrentOp(ABC):
         if self.input_threshold is None:
             return self.own_states()
         held = self._state("held_x", self.options.dtype, x_scale, self.options.x_zero_point, size=len(self.kernel))
-        size = 4 * stride_of(self.options.units, self.options.block)
+        size = 4 * stride_of(self.options.units, self.options.block) + self.is_int8
         return (*self.own_states(), held, self._state("sums", np.int32, None, None, size))
 
     def __call__(self, x, state=None):
@@ -246,33 +246,48 @@ class RecurrentOp(ABC):
         return TensorInfo(name, shape, np.dtype(dtype), scale, zero_point, is_variable=True)
 
     def sums(self, state):
-        """What the states that are held feed, `(4, stride)`: the sums that an op keeps, computed afresh."""
-        sums = np.zeros((4, stride_of(self.options.units, self.options.block)), state["held_x"].dtype)
+        """The state `sums` computed afresh: what the states that are held feed; in integers the biases, too."""
+        sums = self._with_biases(np.zeros(self.states()[-1].shape[1], state["held_x"].dtype))
         self._add(sums, self.KERNEL_SLOTS, self._from_x(state["held_x"]))
         return sums
+
+    def _with_biases(self, sums):
+        """A copy of the sums, in integers with the biases in them; a 0 behind them says that they are not, as in a
+        state that was cleared."""
+        sums = sums.copy()
+        if self.is_int8 and not sums[-1]:
+            self._slots(sums)[:] += self.bias.astype(sums.dtype)
+            sums[-1] = 1
+        return sums
+
+    def _slots(self, sums):
+        """A view `(4, U)` of them."""
+        stride = stride_of(self.options.units, self.options.block)
+        return sums[: 4 * stride].reshape(4, stride)[:, : self.options.units]
 
     def _start(self, x, state):
         """The accumulators `(4, U)` of a step, from the biases and the inputs."""
         if self.is_int8:
             x = x.astype(np.int64) - self.options.x_zero_point
-        acc = self.bias.astype(x.dtype)
         if self.input_threshold is None:
+            acc = self.bias.astype(x.dtype)
             acc[list(self.KERNEL_SLOTS)] += self._from_x(x)
             return acc
         before = state["held_x"]
         change, state["held_x"] = hold(x, before, self.input_threshold)
         products = self._from_x(state["held_x"]) - self._from_x(before) if self.is_int8 else self._from_x(change)
         self._add_change(state, self.KERNEL_SLOTS, products)
-        return acc + state["sums"].reshape(4, -1)[:, : self.options.units]
+        sums = self._slots(state["sums"]).copy()
+        return sums if self.is_int8 else self.bias + sums
 
     def _add_change(self, state, slots, products):
         """Adds the products of what has changed to the sums that the state keeps."""
-        sums = state["sums"].reshape(4, -1).copy()
+        sums = self._with_biases(state["sums"])
         self._add(sums, slots, products)
-        state["sums"] = sums.reshape(-1)
+        state["sums"] = sums
 
     def _add(self, sums, slots, products):
-        sums[list(slots), : self.options.units] += products
+        self._slots(sums)[list(slots)] += products
 
     def _from_x(self, x):
         """The product of inputs, counted from their zero point, with the kernel: `(gates, U)`."""
