@@ -70,9 +70,9 @@ def test_importing_the_package_makes_our_layers_known_to_keras(saved):
     assert done.stdout == "EventGRU\n", done.stderr[-2000:]
 
 
-def test_readme_shows_what_can_be_parsed():
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    shown = re.findall(r"^    keras-sparse-rnn (.*?)(?:  +#.*)?$", readme, re.MULTILINE)
+def test_documentation_shows_what_can_be_parsed():
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
+    shown = re.findall(r"^keras-sparse-rnn (.*?)(?: +#.*)?$", page, re.MULTILINE)
     assert {command.split()[0] for command in shown} == set(NAMES) - {"demo"}
     for command in shown:
         assert _parser().parse_args(command.split()).verb in NAMES
