@@ -22,7 +22,7 @@ import numpy as np
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.demo.data import load
-from keras_sparse_rnn.demo.training import RECIPES, build, start_again, train
+from keras_sparse_rnn.demo.training import RECIPES, SPARSITY, build, start_again, train
 from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.runtime.model import Model
 
@@ -62,7 +62,7 @@ def _print_net(kind, units, is_pruned, data, recipe):
     figures = {name: [] for name in FORMATS if kind == "EventGRU" or "events" not in FORMATS[name]}
     for seed in recipe.seeds:
         start_again(trained, seed)
-        train(trained, data, recipe, is_pruned, seed)
+        train(trained, data, recipe, SPARSITY if is_pruned else 0, seed)
         model = keras.models.clone_model(trained)
         model.set_weights(trained.get_weights())
         for name, rows in figures.items():

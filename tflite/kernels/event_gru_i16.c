@@ -1,7 +1,8 @@
 #include <string.h>
 
 #include "event_gru_steps.h"
-#include "gates_i16.h"
+#include "events.h"
+#include "gru_units_i16.h"
 
 typedef struct buffers {
   int32_t *acc;
@@ -28,33 +29,41 @@ uint32_t ksr_event_gru_scratch_i16(const ksr_event_gru_node *gru) {
   return ksr_recurrent_scratch(&gru->recurrent) + each * (uint32_t)gru->recurrent.options.units;
 }
 
-static void send(const ksr_event_gru_node *gru, buffers *b, int32_t unit, int32_t value) {
-  if (value) *b->end++ = (ksr_event){(uint16_t)unit, (int16_t)(value * (1 << gru->recurrent.options.h_shift))};
-}
-
 static int32_t saturated(const ksr_event_gru_node *gru, int32_t value) {
   return ksr_saturate(value, 0, (1 << gru->recurrent.options.operand_bits) - 1);
+}
+
+static void read_cells(const ksr_gates *gates, const int16_t *cell, int32_t units, int16_t *output) {
+  const ksr_gates g = *gates;
+  for (int32_t i = 0; i < units; ++i) output[i] = ksr_output_i16(&g, cell[i]);
+}
+
+static void update_trace(const ksr_event_gru_node *gru, const buffers *b) {
+  const int32_t rate = gru->options.trace_rate >> 16;
+  const ksr_event *event = b->events;
+  for (int32_t i = 0; i < gru->options.recurrent.units; ++i) {
+    const int32_t y = event < b->end && event->source == i ? event++->value : 0;
+    b->trace[i] = (int16_t)(b->trace[i] + (((y - b->trace[i]) * rate + (1 << 14)) >> 15));
+  }
 }
 
 /* One step from the accumulators: states, events, and what is read out, if `output` is not NULL. */
 static void update(const ksr_event_gru_node *gru, buffers *b, int16_t *output) {
   const ksr_event_gru_options *o = &gru->options;
   const ksr_gates gates = gru->gates;
-  const int32_t stride = gru->recurrent.stride, rate = o->trace_rate >> 16;
-  const int16_t *threshold = gru->threshold;
-  b->end = b->events;
-  for (int32_t i = 0; i < o->recurrent.units; ++i) {
-    const int32_t z = ksr_sigmoid_i16(&gates, 0, b->acc[i]), r = ksr_sigmoid_i16(&gates, 1, b->acc[i + stride]);
-    const int32_t c = ksr_gru_unit_i16(&gates, z, r, b->acc[i + 2 * stride], b->acc[i + 3 * stride], b->c[i]);
-    const int32_t fired = c > threshold[i] ? c : 0;
-    b->c[i] = (int16_t)(c - (fired && o->reset ? threshold[i] : 0));
-    if (fired) send(gru, b, i, saturated(gru, ksr_rescale(fired, gates.operand)));
-    int32_t read = o->readout == KSR_READOUT_CELL ? b->c[i] : fired;
-    if (o->readout == KSR_READOUT_TRACE) {
-      b->trace[i] = (int16_t)(b->trace[i] + (((fired - b->trace[i]) * rate + (1 << 14)) >> 15));
-      read = b->trace[i];
-    }
-    if (output) output[i] = ksr_output_i16(&gates, read);
+  const int32_t units = o->recurrent.units;
+  ksr_gru_units_i16(&gates, b->acc, gru->recurrent.stride, b->c, units);
+  /* Until they are sent, events hold the states. */
+  b->end = ksr_events_of(b->c, gru->threshold, units, o->reset, b->events);
+  if (o->readout == KSR_READOUT_TRACE) update_trace(gru, b);
+  if (output && o->readout == KSR_READOUT_EVENT) {
+    memset(output, 0, (uint32_t)units * sizeof(int16_t));
+  } else if (output) {
+    read_cells(&gates, o->readout == KSR_READOUT_CELL ? b->c : b->trace, units, output);
+  }
+  for (ksr_event *e = b->events; e < b->end; ++e) {
+    if (output && o->readout == KSR_READOUT_EVENT) output[e->source] = ksr_output_i16(&gates, e->value);
+    e->value = (int16_t)(saturated(gru, ksr_rescale(e->value, gates.operand)) * (1 << o->recurrent.h_shift));
   }
 }
 
@@ -62,7 +71,10 @@ void ksr_event_gru_run_i16(const ksr_event_gru_node *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
   buffers b = place(gru, scratch);
   int16_t *y = gru->y;
-  for (int32_t i = 0; y && i < r->options.units; ++i) send(gru, &b, i, saturated(gru, y[i]));
+  for (int32_t i = 0; y && i < r->options.units; ++i) {
+    const int32_t sent = saturated(gru, y[i]);
+    if (sent) *b.end++ = (ksr_event){(uint16_t)i, (int16_t)(sent * (1 << r->options.h_shift))};
+  }
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), b.acc);
     ksr_matrix_add_events_i8(&r->recurrent_kernel, b.events, (int32_t)(b.end - b.events), b.acc);

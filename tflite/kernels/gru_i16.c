@@ -1,7 +1,7 @@
 #include <string.h>
 
-#include "gates_i16.h"
 #include "gru_steps.h"
+#include "gru_units_i16.h"
 #include "holds.h"
 
 static int32_t operand_of(const ksr_gru_node *gru, const ksr_gates *gates, int32_t q15) {
@@ -32,21 +32,20 @@ static void send_state_changes(const ksr_gru_node *gru, const ksr_gates *gates, 
 static void add_reset_state(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const int32_t stride = gru->recurrent.stride;
   for (int32_t j = 0; j < gru->recurrent.options.units; ++j) {
-    const int32_t reset = (ksr_sigmoid_i16(gates, 1, acc[j + stride]) * h[j] + (1 << 14)) >> 15;
+    const int32_t reset = (ksr_sigmoid_i16(gates, 1, acc[j + stride], gates->to_tanh) * h[j] + (1 << 14)) >> 15;
     add(gru, &gru->candidate_kernel, j, operand_of(gru, gates, reset), acc + 3 * stride);
   }
   ksr_recurrent_scale_outputs(&gru->recurrent, 3, 1, acc);
 }
 
 static void update(const ksr_gru_node *gru, const ksr_gates *gates, const int32_t *acc, int16_t *h, int16_t *output) {
-  const int32_t stride = gru->recurrent.stride;
-  const ksr_gates g = *gates;
-  for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
-    const int32_t z = ksr_sigmoid_i16(&g, 0, acc[i]);
-    const int32_t r = gru->options.reset_after ? ksr_sigmoid_i16(&g, 1, acc[i + stride]) : KSR_Q15_ONE;
-    h[i] = (int16_t)ksr_gru_unit_i16(&g, z, r, acc[i + 2 * stride], acc[i + 3 * stride], h[i]);
-    if (output) output[i] = ksr_output_i16(&g, h[i]);
+  const int32_t units = gru->recurrent.options.units, stride = gru->recurrent.stride;
+  if (gru->options.reset_after) {
+    ksr_gru_units_i16(gates, acc, stride, h, units);
+  } else {
+    ksr_gru_units_after_reset_i16(gates, acc, stride, h, units);
   }
+  for (int32_t i = 0; output && i < units; ++i) output[i] = ksr_output_i16(gates, h[i]);
 }
 
 void ksr_gru_run_i16(const ksr_gru_node *gru, void *scratch) {

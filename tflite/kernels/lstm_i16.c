@@ -6,11 +6,11 @@
 static void update(const ksr_lstm_node *lstm, const int32_t *acc, int16_t *h, int16_t *c, int16_t *output) {
   const ksr_recurrent_options *o = &lstm->recurrent.options;
   const ksr_gates gates = lstm->gates;
-  const int32_t stride = lstm->recurrent.stride, bits = lstm->options.cell_bits;
+  const int32_t stride = lstm->recurrent.stride, bits = lstm->options.cell_bits, n = gates.to_tanh;
   for (int32_t u = 0; u < o->units; ++u) {
-    const int32_t i = ksr_sigmoid_i16(&gates, 0, acc[u]), f = ksr_sigmoid_i16(&gates, 1, acc[u + stride]);
-    const int32_t g = ksr_tanh_i16(&gates, 2, acc[u + 2 * stride]);
-    const int32_t out = ksr_sigmoid_i16(&gates, 3, acc[u + 3 * stride]);
+    const int32_t i = ksr_sigmoid_i16(&gates, 0, acc[u], n), f = ksr_sigmoid_i16(&gates, 1, acc[u + stride], n);
+    const int32_t g = ksr_tanh_i16(&gates, 2, acc[u + 2 * stride], n);
+    const int32_t out = ksr_sigmoid_i16(&gates, 3, acc[u + 3 * stride], n);
     const int32_t cell = ksr_saturate((f * c[u] + ((i * g) >> bits) + (1 << 14)) >> 15, INT16_MIN, INT16_MAX);
     const int32_t hidden = (out * ksr_interpolate(ksr_tanh_table, cell, 8 - bits) + (1 << 14)) >> 15;
     c[u] = (int16_t)cell;

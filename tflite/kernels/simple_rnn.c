@@ -64,7 +64,7 @@ static void step_i16(const ksr_simple_rnn_node *rnn, int32_t step, int16_t *h, i
   ksr_recurrent_add_i16(r, h, acc);
   ksr_recurrent_scale_outputs(r, 0, 1, acc);
   for (int32_t i = 0; i < r->options.units; ++i) {
-    const int32_t hidden = ksr_tanh_i16(&gates, 0, acc[i]);
+    const int32_t hidden = ksr_tanh_i16(&gates, 0, acc[i], gates.to_tanh);
     h[i] = (int16_t)ksr_saturate_bits(ksr_rescale(hidden, gates.operand), r->options.operand_bits);
     if (output) output[i] = ksr_output_i16(&gates, hidden);
   }
