@@ -66,10 +66,13 @@ def test_pruning_starts_from_a_dense_net(text, tmp_path):
     dense = training.evaluate(preset, loaded, tmp_path / "best.weights.h5")
     assert dense["sparsity"] < 0.01 and dense["valid"] < 51  # chance would be 51 words
     pruned = dataclasses.replace(preset, sparsity=0.8, method="magnitude", rate=1e-3)
-    training.train(pruned, loaded, tmp_path, start=tmp_path / "best.weights.h5")
+    with pytest.raises(SystemExit, match="holds a run: go on with it by --resume"):
+        training.train(pruned, loaded, tmp_path)
+    (tmp_path / "pruned").mkdir()
+    training.train(pruned, loaded, tmp_path / "pruned", start=tmp_path / "best.weights.h5")
     with pytest.raises(SystemExit, match="--resume: .* is of seed=0, not 1"):
-        training.train(pruned, loaded, tmp_path, seed=1, resume=True)
-    sparse = training.evaluate(pruned, loaded, tmp_path / "best.weights.h5")
+        training.train(pruned, loaded, tmp_path / "pruned", seed=1, resume=True)
+    sparse = training.evaluate(pruned, loaded, tmp_path / "pruned" / "best.weights.h5")
     assert abs(sparse["sparsity"] - 0.8) < 0.01
     assert sparse["effective"] < 0.25 * sparse["dense"]
     assert sparse["valid"] < 51

@@ -26,7 +26,7 @@ def train(preset, corpus, folder, seed=0, start=None, resume=False):
         folder: Path of an existing folder.
         seed: Integer.
         start: File of weights to begin with, or None.
-        resume: Whether to go on after the last complete epoch in `folder`.
+        resume: Whether to go on after the last checkpoint in `folder`, if there is one; else there must be none.
     """
     keras.utils.set_random_seed(seed)
     model = build(preset, len(corpus.words), preset.batch)
@@ -39,7 +39,9 @@ def train(preset, corpus, folder, seed=0, start=None, resume=False):
     model.compile(optimizer(preset, model))
     model.optimizer.build(model.trainable_variables)
     checkpoint = Checkpoint(folder, model, {"preset": described(preset), "seed": seed})
-    first, best = checkpoint.restore() if resume else (0, math.inf)
+    if checkpoint.path.exists() and not resume:
+        raise SystemExit(f"{folder} holds a run: go on with it by --resume, or give another folder by --out.")
+    first, best = checkpoint.restore()
 
     training = STEPS[keras.backend.backend()](model, text, model.optimizer)
     save, measure = Sparingly(checkpoint.save), Sparingly(cost)
