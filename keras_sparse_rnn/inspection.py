@@ -14,14 +14,16 @@ from keras_sparse_rnn.runtime import ENGINES
 
 @dataclass(frozen=True)
 class TensorInspection:
-    """A constant or variable tensor.
+    """A constant or variable tensor, or an input or output of the model.
 
     Attributes:
         name, shape, dtype: As in the file.
-        bytes: Of its data in the file; of its memory where it is a variable.
-        zeros: Share of its stored values that are zero; None for a variable.
+        bytes: Of its data in the file; of its memory where it is no constant.
+        zeros: Share of its stored values that are zero; None where it is no constant.
         encoding: "dense", or "sparse" for SparsityParameters.
-        scales: Number of its scales, 0 where it is not quantized.
+        scales: Number of its scales, 0 where it is not quantized; those of an op's own weights are in its options.
+        scale_range: The smallest and the largest scale; None where it has none.
+        zero_point: The one of all its values; None where it has none or several.
         is_variable: Whether it keeps a state between inferences.
     """
 
@@ -32,7 +34,19 @@ class TensorInspection:
     zeros: float | None
     encoding: str
     scales: int
+    scale_range: tuple | None
+    zero_point: int | None
     is_variable: bool
+
+    def __str__(self):
+        quantized = ""
+        if self.scale_range:
+            low, high = (f"{scale:.6g}" for scale in self.scale_range)
+            quantized = f", scale {low}" if self.scales == 1 else f", {self.scales} scales from {low} to {high}"
+            quantized += "" if self.zero_point is None else f", zero point {self.zero_point}"
+        kind = ", state" if self.is_variable else "" if self.zeros is None else f", {self.zeros:.1%} zeros"
+        sparse = ", SparsityParameters" if self.encoding == "sparse" else ""
+        return f"{self.name} {self.dtype} {self.shape}: {self.bytes:,} bytes{kind}{quantized}{sparse}"
 
 
 @dataclass(frozen=True)
@@ -75,6 +89,7 @@ class Inspection:
             index, and of these zipped.
         state_bytes: Of the variable tensors.
         macs, effective_macs: Of one inference, as for an op, of the ops that they are counted for.
+        inputs, outputs: A `TensorInspection` for each.
         ops: An `OpInspection` for each op, in their order.
         register: What a TensorFlow Lite Micro resolver needs, such as `AddFullyConnected`, and the custom ops.
         engines: For each engine that was tried None if it runs the model, else what it says.
@@ -91,6 +106,8 @@ class Inspection:
     state_bytes: int
     macs: int
     effective_macs: int
+    inputs: tuple
+    outputs: tuple
     ops: tuple
     register: tuple
     engines: dict
@@ -115,14 +132,11 @@ class Inspection:
             ]
             lines.append("  ".join(cells).rstrip())
             for tensor in self.ops[i - 1].tensors if i else ():
-                kind = "state" if tensor.is_variable else f"{tensor.zeros:.1%} zeros"
-                scales = f", {tensor.scales} scale{'s' * (tensor.scales > 1)}" if tensor.scales else ""
-                sparse = ", SparsityParameters" if tensor.encoding == "sparse" else ""
-                lines.append(
-                    f"    {tensor.name} {tensor.dtype} {tensor.shape}: {tensor.bytes:,} bytes, {kind}{scales}{sparse}"
-                )
+                lines.append(f"    {tensor}")
         lines += [
             "",
+            *(f"input {tensor}" for tensor in self.inputs),
+            *(f"output {tensor}" for tensor in self.outputs),
             f"weights: {self.weight_bytes:,} bytes as stored, {self.dense_weight_bytes:,} dense, "
             f"{self.gzip_weight_bytes:,} dense and zipped",
             f"state: {self.state_bytes:,} bytes",
@@ -163,7 +177,7 @@ def _inspect(data, file, engines):
     ops, dense = tuple(op for op, _ in pairs), b"".join(data for _, data in pairs)
     states = sum(_memory(t) for graph in file.subgraphs for t in graph.tensors if t.isVariable)
     runs, memory = _try_engines(data, engines)
-    metadata = {}
+    main, metadata = file.subgraphs[0], {}
     for entry in file.metadata or []:
         raw = file.buffers[entry.buffer].data
         metadata[_text(entry.name)] = "" if raw is None else bytes(raw).rstrip(b"\0").decode("utf-8", "replace")
@@ -176,6 +190,8 @@ def _inspect(data, file, engines):
         state_bytes=states,
         macs=sum(op.macs or 0 for op in ops),
         effective_macs=sum(op.effective_macs or 0 for op in ops),
+        inputs=tuple(_tensor(main.tensors[i], None) for i in main.inputs),
+        outputs=tuple(_tensor(main.tensors[i], None) for i in main.outputs),
         ops=ops,
         register=tuple(sorted({op.name if op.is_custom else _register_name(op.name) for op in ops})),
         engines=runs,
@@ -265,7 +281,10 @@ def _builtin_macs(name, inputs, output):
 
 def _tensor(tensor, raw):
     quantization = tensor.quantization
-    scales = 0 if quantization is None or quantization.scale is None else len(quantization.scale)
+    scales, zeros = (
+        [] if quantization is None or values is None else np.asarray(values)
+        for values in (getattr(quantization, "scale", None), getattr(quantization, "zeroPoint", None))
+    )
     return TensorInspection(
         name=_text(tensor.name),
         shape=_shape(tensor),
@@ -273,7 +292,9 @@ def _tensor(tensor, raw):
         bytes=_memory(tensor) if raw is None else raw.nbytes,
         zeros=None if raw is None else float(np.mean(raw == 0)) if raw.size else 0.0,
         encoding="dense" if tensor.sparsity is None else "sparse",
-        scales=scales,
+        scales=len(scales),
+        scale_range=(float(min(scales)), float(max(scales))) if len(scales) else None,
+        zero_point=int(zeros[0]) if len(set(zeros)) == 1 else None,
         is_variable=bool(tensor.isVariable),
     )
 

@@ -26,7 +26,7 @@ def converted():
 
 def test_ops_and_totals(converted):
     inspection = ksr.inspect(converted.data)
-    gru, dense = inspection.ops
+    (gru, dense), file = inspection.ops, Model(converted.data)
     layer = converted.report.layers[0]
     assert (gru.name, gru.is_custom, gru.block, gru.output) == ("KsrGru", True, 4, (1, 3, 32))
     assert gru.zeros == pytest.approx(layer.sparsity) and 0.85 < gru.zeros < 0.95
@@ -42,6 +42,11 @@ def test_ops_and_totals(converted):
     assert inspection.file_bytes == len(converted.data)
     assert inspection.gzip_bytes == len(gzip.compress(converted.data, mtime=0))
     assert inspection.state_bytes == 32 * 2  # int16
+    for ours, tensor in zip((*inspection.inputs, *inspection.outputs), (*file.inputs, *file.outputs), strict=True):
+        assert (ours.name, ours.shape, ours.dtype, ours.scales) == (tensor.name, tensor.shape, "int8", 1)
+        assert (ours.scale_range, ours.zero_point) == ((tensor.scale, tensor.scale), tensor.zero_point)
+    scale = f"scale {file.inputs[0].scale:.6g}, zero point {file.inputs[0].zero_point}"
+    assert f"input {file.inputs[0].name} int8 (1, 3, 7): 21 bytes, {scale}\n" in str(inspection)
     assert [t.name for t in gru.tensors if t.is_variable] == ["gru/h"]
     assert inspection.register == ("AddFullyConnected", "KsrGru")
 

@@ -15,7 +15,7 @@ from keras_sparse_rnn.convert.quantize import Scale, within_percentile
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer
 from keras_sparse_rnn.convert.report import LayerReport, Report
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
-from keras_sparse_rnn.convert.verify import check_labels, verify_layer, verify_outputs
+from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_outputs
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.runtime.block_sparse import BLOCKS
 from keras_sparse_rnn.runtime.native import load_library
@@ -104,9 +104,7 @@ def run(
     report = Report(**modes, inspection=inspect(file, engines=()), layers=layers, dense=dense)
     converted = ConvertedModel(file, report)
     if verify:
-        for call, seen, layer in zip(packed, observed, layers, strict=True):
-            progress.show(f"verifying {layer.name}")
-            verify_layer(call, seen, layer)
+        verify_layers(packed, observed, layers, progress)
         verify_outputs(converted, data, outputs, representative_labels, progress)
     return converted
 

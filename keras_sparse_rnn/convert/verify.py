@@ -22,12 +22,35 @@ _STEPS = 256
 _SAMPLES = 32
 
 
-def verify_layer(call, seen, report):
-    """Compares an op with its Keras layer, each step from Keras's own state, and fills the layer's `report`.
+def verify_layers(calls, observed, reports, progress):
+    """Compares each op with its Keras layer, step by step from Keras's own states, and fills the layers' `reports`.
+
+    Args:
+        calls, observed, reports: For each layer its `PackedCall`, its `Observed` and its `LayerReport`.
+        progress: A `Progress`.
 
     Raises:
-        VerificationError: A step differs by more than rounding explains.
+        VerificationError: Steps differ by more than rounding explains; the message is of the worst layer.
     """
+    faults = []
+    for call, seen, report in zip(calls, observed, reports, strict=True):
+        progress.show(f"verifying {report.name}")
+        excess, message = _compare_steps(call, seen, report)
+        if excess > 1:
+            faults.append((excess, report.name, message))
+    if faults:
+        _, worst, message = max(faults)
+        others = ", ".join(f"'{name}'" for _, name, _ in faults if name != worst)
+        message += f"; {others} differ as well, but less" if others else ""
+        raise VerificationError(
+            f"{message}. Check that representative_data covers the inputs in use; convert(..., verify=False) returns "
+            "the model as it is."
+        )
+
+
+def _compare_steps(call, seen, report):
+    """How many times as far from Keras the steps of an op are as is allowed, and what there is to say; fills the
+    report."""
     run = _SingleStep(call)
     compared = [
         call.layer.compare(call.op, run(x, before), after, call.x_scale and call.x_scale.scale)
@@ -39,21 +62,20 @@ def verify_layer(call, seen, report):
         report.event_agreement = float(1 - flips.mean())
 
     if call.op.is_int8:
-        wrong = report.step_error > INT8_STEP_ERROR or (flips is not None and flips.mean() > 1 - INT8_EVENT_AGREEMENT)
+        excess = [report.step_error / INT8_STEP_ERROR]
+        excess += [] if flips is None else [flips.mean() / (1 - INT8_EVENT_AGREEMENT)]
         allowed = f"a mean of {INT8_STEP_ERROR}"
         allowed += "" if flips is None else f" and {INT8_EVENT_AGREEMENT:.0%} equal events"
     else:
         tolerance = FLOAT_TOLERANCE * max(1.0, float(np.abs(seen.x).max()))
-        wrong = errors.max() > tolerance or (flips is not None and (flips & (margins > tolerance)).any())
+        excess = [errors.max() / tolerance]
+        excess += [] if flips is None else [(margins * flips).max() / tolerance]  # no event is off beyond rounding
         allowed = f"at most {tolerance:.2g}"
-    if wrong:
-        events = "" if flips is None else f", with {report.event_agreement:.2%} equal events"
-        raise VerificationError(
-            f"layer '{report.name}' does not do what Keras does: from the same state, one step differs by "
-            f"{report.step_error:.3g} in the mean and {report.largest_step_error:.3g} at most{events}; allowed: "
-            f"{allowed}. Check that representative_data covers the inputs in use; convert(..., verify=False) returns "
-            "the model as it is."
-        )
+    events = "" if flips is None else f", with {report.event_agreement:.2%} equal events"
+    return max(excess), (
+        f"layer '{report.name}' does not do what Keras does: from the same state, one step differs by "
+        f"{report.step_error:.3g} in the mean and {report.largest_step_error:.3g} at most{events}; allowed: {allowed}"
+    )
 
 
 class _SingleStep:

@@ -143,14 +143,16 @@ def test_conversion_leaves_logging_as_it_was(classifier, monkeypatch):
     assert logging.root.handlers == []
 
 
-def test_verification_finds_a_wrong_op(classifier, monkeypatch):
+def test_verification_names_the_worst_layer(classifier, monkeypatch):
     def transposed(self, block):
         op = original(self, block)
-        return replace(op, recurrent_kernel=op.recurrent_kernel[:, ::-1])
+        size = 1 if self.name == "first" else 3
+        return replace(op, recurrent_kernel=size * op.recurrent_kernel[:, ::-1])
 
     original = EventGRULayer.float32_op
     monkeypatch.setattr(EventGRULayer, "float32_op", transposed)
-    with pytest.raises(ksr.VerificationError, match="'first'.*Keras"):
+    message = "^layer 'second' does not do what Keras does.*; 'first' differ as well, but less"
+    with pytest.raises(ksr.VerificationError, match=message):
         ksr.convert(classifier, sequences(), weights="float32")
     assert ksr.convert(classifier, sequences(), weights="float32", verify=False).data
 
