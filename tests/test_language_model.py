@@ -121,6 +121,21 @@ def test_layers_start_anew_and_a_run_starts_as_its_seed_says():
         assert one.name == "bias" or not np.array_equal(*map(keras.ops.convert_to_numpy, (one, two)))
 
 
+def test_the_sampled_loss_is_the_whole_one_with_many_candidates():
+    keras.utils.set_random_seed(0)
+    embedding = network.WordEmbedding(30, 8)
+    embedding.build()
+    decoder = network.TiedDecoder(embedding, candidates=50_000)
+    decoder.build((None, None, 8))
+    decoder.bias.assign(np.linspace(1, -1, 30))
+    embedding.embeddings.assign(np.random.default_rng(0).normal(size=(30, 8)))
+    hidden = np.random.default_rng(1).normal(size=(2, 15, 8)).astype("float32")
+    targets = np.arange(30, dtype="int32").reshape(2, 15)
+    whole = keras.losses.sparse_categorical_crossentropy(targets, decoder(hidden), from_logits=True)
+    sampled = decoder.sampled_loss(hidden, targets)
+    np.testing.assert_allclose(*map(keras.ops.convert_to_numpy, (sampled, whole)), atol=0.1)
+
+
 def test_the_example_offers_every_preset():
     assert {*penn_treebank.PRESET_NAMES} == {*PRESETS}
 

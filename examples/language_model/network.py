@@ -85,8 +85,9 @@ class WordEmbedding(keras.layers.Embedding):
 class TiedDecoder(keras.layers.Layer):
     """Logits by the vectors of an embedding and a bias for each word.
 
-    `sampled_loss` trains it at a fraction of the cost: an importance-sampled softmax (Bengio & Senecal 2003; Jean et
-    al. 2015, arXiv:1412.2007) over the target and `candidates` words that are drawn log-uniformly by their rank.
+    `sampled_loss` trains it at a fraction of the cost: what the softmax divides by is estimated, without bias, from the
+    target and `candidates` words that are drawn log-uniformly by their rank (importance sampling; Jean et al. 2015,
+    arXiv:1412.2007).
     """
 
     def __init__(self, embedding, candidates=0):
@@ -109,7 +110,7 @@ class TiedDecoder(keras.layers.Layer):
         others = ops.minimum(others, self.embedding.input_dim - 1)  # rounding
         vectors, bias = ops.convert_to_tensor(self.embedding.embeddings), ops.convert_to_tensor(self.bias)
         of_target = ops.sum(inputs * ops.take(vectors, targets, axis=0), axis=-1)
-        of_target = of_target + ops.take(bias, targets, axis=0) - self._log_expected(targets)
+        of_target = of_target + ops.take(bias, targets, axis=0)
         of_others = ops.matmul(inputs, ops.transpose(ops.take(vectors, others, axis=0)))
         of_others = of_others + ops.take(bias, others, axis=0) - self._log_expected(others)
         hit = ops.equal(ops.expand_dims(targets, -1), others)
