@@ -92,7 +92,7 @@ def test_nan_weights():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (None, "weights='int8' needs representative_data"),
+        (None, "an integer model needs representative_data"),
         (sequences(inputs=6), r"shape \(samples, 12, 7\).*\(24, 12, 6\)"),
         (sequences()[0], r"shape \(samples, 12, 7\)"),
         (sequences()[:0], "at least one sample"),
@@ -111,12 +111,12 @@ def test_representative_data(model, data, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"weights": "int4"}, r"weights must be one of \('int8', 'float32'\); given: 'int4'"),
+        ({"weights": "int4"}, r"weights must be one of \('int8', 'int8x16', 'float32'\); given: 'int4'"),
         ({"target": "esp32"}, "target must be one of"),
         ({"block_size": 5}, "block_size must be one of"),
         ({"percentile": 50}, "percentile must be a number above 50 and at most 100; given: 50"),
         ({"percentile": "min-max"}, "percentile must be a number"),
-        ({"percentile": 99, "weights": "float32"}, "percentile sets ranges of int8"),
+        ({"percentile": 99, "weights": "float32"}, "percentile is for integers"),
         ({"time_steps": 9}, "time_steps is 9"),
     ],
 )
