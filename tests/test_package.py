@@ -128,6 +128,10 @@ def test_what_is_built(tmp_path):
     }
     inside = set(zipfile.ZipFile(wheel).namelist())
     assert inside >= {source.replace("tflite", "keras_sparse_rnn/tflite_sources", 1) for source in sources}
+    ours = [
+        path for path in (ROOT / "keras_sparse_rnn").rglob("*") if path.is_file() and path.suffix not in (".pyc", ".so")
+    ]
+    assert inside >= {str(path.relative_to(ROOT)) for path in ours}
     assert inside >= {"keras_sparse_rnn/py.typed", f"keras_sparse_rnn/runtime/{native.library_path().name}"}
     assert {name.split("/")[0] for name in inside} == {
         "keras_sparse_rnn",
