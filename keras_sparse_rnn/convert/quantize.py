@@ -25,11 +25,13 @@ class NumberFormat:
 
 @dataclass(frozen=True)
 class Scale:
-    """`real = (int8 - zero_point) * scale`; with 16 bits int16, and the zero point 0."""
+    """`real = (int8 - zero_point) * scale`; with 16 bits int16, and the zero point 0. An input may be held until it has
+    changed."""
 
     scale: float
     zero_point: int
     bits: int = 8
+    is_held: bool = False
 
     @classmethod
     def of_range(cls, low, high, bits=8):
@@ -80,7 +82,7 @@ def quantize(op, name, x, largest, output, number_format, event_bits=None):
     """
     is_int16 = number_format.activation_bits == 16
     first_choice = _Operands.of_16_bits if is_int16 else _Operands.of_8_bits
-    operands = first_choice(op, x.scale, largest, event_bits)
+    operands = first_choice(op, x, largest, event_bits)
     while True:
         weights = _Weights.of(op, operands, number_format.scales)
         fraction = _fraction(op, weights.accumulators, 15 if is_int16 else 10)
@@ -151,22 +153,23 @@ class _Operands:
     fewest_bits: int = 0
 
     @classmethod
-    def of_8_bits(cls, op, x_scale, largest, event_bits):
+    def of_8_bits(cls, op, x, largest, event_bits):
         bits = event_bits or 8
         scale = largest / (2 ** (bits - (event_bits is None)) - 1)
-        return cls(x_scale, *_operand_shifts(op, x_scale, scale), bits, scale)
+        return cls(x.scale, *_operand_shifts(op, x.scale, scale), bits, scale)
 
     @classmethod
-    def of_16_bits(cls, op, x_scale, largest, event_bits):
-        """14 bits of x, whose changes fit into 16 if it is held, and 15 of the state; then the finer part of the two is
+    def of_16_bits(cls, op, x, largest, event_bits):
+        """16 bits of x, 14 where its changes are to fit into 16, and 15 of the state; then the finer of the two is
         made coarser, to one scale."""
         bits = min(event_bits or 15, 15)
         scale = largest / (2 ** (bits - (event_bits is None)) - 1)
         fewest = bits if bits < 8 else 9
-        finest = cls(x_scale, 2, 15 - bits, bits, scale, True, fewest)
+        held = 2 if x.is_held or op.input_threshold is not None else 0
+        finest = cls(x.scale, held, 15 - bits, bits, scale, True, fewest)
         x_part, h_part = _shared_parts(op, finest.x_unit, finest.h_unit)
         shift = round(np.log2(x_part / h_part)) if x_part and h_part else 0
-        return finest._coarser_state(shift) if shift > 0 else replace(finest, x_shift=min(2 - shift, 6))
+        return finest._coarser_state(shift) if shift > 0 else replace(finest, x_shift=min(held - shift, 6))
 
     @property
     def x_unit(self):

@@ -43,7 +43,7 @@ class HeldLayer(RecurrentLayer):
         return replace(self.reader.float32_op(block), input_threshold=to_float32(self.hold.threshold))
 
     def int8_op(self, block, x, output, states, number_format):
-        op = self.reader.int8_op(block, x, output, states[:-1], number_format)
+        op = self.reader.int8_op(block, replace(x, is_held=True), output, states[:-1], number_format)
         return replace(op, input_threshold=counts(to_float32(self.hold.threshold), x.scale, THRESHOLD_TYPES[x.bits]))
 
     def event_rate(self, states):
