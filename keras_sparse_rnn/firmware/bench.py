@@ -1,5 +1,6 @@
 """What a model costs: instructions on an emulated Cortex-M by op, or time on this computer."""
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class Bench:
     ram_bytes: int | None = None
     microseconds: float | None = None
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.cpu == HOST:
             return f"LiteRT on this computer, one thread: {self.microseconds:,.2f} us a {self.unit} (median)"
         names = [op.name or "input, output" for op in self.ops]
@@ -69,7 +70,13 @@ class Bench:
         )
 
 
-def bench(model, x=None, cpu="cortex-m4", *, rounds=50):
+def bench(
+    model: str | os.PathLike[str] | bytes | Model,
+    x: np.ndarray | None = None,
+    cpu: str = "cortex-m4",
+    *,
+    rounds: int = 50,
+) -> Bench:
     """Runs a model from a clear state on each of some inputs, and says what it costs.
 
     Args:
