@@ -27,7 +27,6 @@ size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 void qemu_plugin_register_vcpu_tb_exec_cb(struct qemu_plugin_tb *, void (*)(unsigned, void *), int flags, void *);
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *, void (*)(unsigned, void *), int flags, void *);
 void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, int operation, void *, uint64_t);
@@ -125,9 +124,11 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   if (!made || count == 0) abort();
   for (size_t i = 0; i < count; ++i) {
     struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
-    const uint32_t size = (uint32_t)qemu_plugin_insn_size(insn);
+    /* Not qemu_plugin_insn_size: at the end of a page QEMU looks at the next instruction, and adds its bytes. */
+    const uint8_t *data = qemu_plugin_insn_data(insn);
+    const uint32_t size = data[1] >> 3 >= 0x1d ? 4 : 2;
     uint8_t code[4] = {0, 0, 0, 0};
-    memcpy(code, qemu_plugin_insn_data(insn), size);
+    memcpy(code, data, size);
     const uint32_t opcode = size == 2 ? code[0] | (uint32_t)code[1] << 8 : 0;
     if (opcode == BEGIN || opcode == END || opcode == PART) {
       qemu_plugin_register_vcpu_insn_exec_cb(insn, opcode == BEGIN ? begin : opcode == END ? end : part,
