@@ -3,6 +3,7 @@
     python benchmarks/kernel_mcu.py                         # EventGRU, 1x4 blocks: the table of docs/ and README
     python benchmarks/kernel_mcu.py --layer delta_gru --units 32 --inputs 32 --sparsity 0.7 --activity 0.22
     python benchmarks/kernel_mcu.py --parts --units 128 --sparsity 0.9 --activity 0.2
+    python benchmarks/kernel_mcu.py --sizes
 
 Random weights of exactly the given sparsity (0 % is stored dense), int8. Inputs are all active, or for a DeltaGRU
 change at the given rate; activity is the share of units that fire, or whose held state changes. A step holds everything
@@ -13,6 +14,8 @@ compared with the op's definition in NumPy. Executed instructions, not cycles; i
 With --parts, for 1x4, 1x8 and 1x16 blocks, where the instructions of "stream" go: adding rows of weights, by multiply
 and accumulate; what is done for each unit (gates, events, held states, outputs), by unit; setting up the accumulators
 from biases and kept sums; held inputs; and the rest, the call.
+
+With --sizes, flash and RAM of the layer in plain C for a Cortex-M4 at -Os, without the C library.
 """
 
 import argparse
@@ -26,6 +29,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import random_layers
 
 from keras_sparse_rnn.firmware import qemu
+from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.firmware.project import plain_c_sizes
 
 CORES = {"M0+": ("cortex-m0plus", False), "M3": ("cortex-m3", False), "M4 in C": ("cortex-m4", True)}
 CORES |= {"M4": ("cortex-m4", False), "M7": ("cortex-m7", False), "M55": ("cortex-m55", False)}
@@ -53,10 +58,12 @@ def main():
     parser.add_argument("--block", type=int, default=4)
     parser.add_argument("--cores", nargs="+", choices=list(CORES), default=list(CORES))
     parser.add_argument("--parts", action="store_true", help="where the instructions go")
+    parser.add_argument("--sizes", action="store_true", help="flash and RAM")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(arguments, Path(folder))
-        bench.print_parts() if arguments.parts else bench.print_table()
+        print_it = bench.print_sizes if arguments.sizes else bench.print_parts if arguments.parts else bench.print_table
+        print_it()
 
 
 class Bench:
@@ -68,18 +75,17 @@ class Bench:
     def print_table(self):
         cores = self._arguments.cores
         names = " | ".join(f"{core} stream, chunk (cycles, estimate)" for core in cores)
-        print(f"| units | zeros | input rate | activity | MAC | {names} | flash | RAM |")
-        print(f"|{'---|' * (len(cores) + 7)}", flush=True)
+        print(f"| units | zeros | input rate | activity | MAC | {names} |")
+        print(f"|{'---|' * (len(cores) + 5)}", flush=True)
         for case in self._cases():
             op, x, label, macs = self._layer(*case, self._arguments.block)
-            cells, size = [], None
+            cells = []
             for core in cores:
-                size = streamed = self._measure(op, x, core)
+                streamed = self._measure(op, x, core)
                 cycles = "" if streamed.cycles_estimate is None else f" ({streamed.cycles_estimate:,.0f})"
                 chunk = self._measure(op, x, core, whole_sequences=True).mean_instructions / len(x)
                 cells.append(f"{streamed.mean_instructions:,.0f}, {chunk:,.0f}{cycles}")
-            row = [*label, f"{macs:,.0f}", *cells, f"{size.code_bytes:,}", f"{size.data_bytes:,}"]
-            print(f"| {' | '.join(map(str, row))} |", flush=True)
+            print(f"| {' | '.join(map(str, [*label, f'{macs:,.0f}', *cells]))} |", flush=True)
 
     def print_parts(self):
         print("| units | zeros | input rate | activity | block | core | accumulate, each MAC | each unit | "
@@ -97,6 +103,15 @@ class Bench:
                     row += [f"{parts['units'] / case[0]:.1f}"]
                     row += [f"{parts[part]:.0f}" for part in ("biases", "held inputs", "call")]
                     print(f"| {' | '.join(map(str, row))} | {sum(functions.values()):,.0f} |", flush=True)
+
+    def print_sizes(self):
+        print("| units | zeros | flash | of which the model | RAM |\n|---|---|---|---|---|", flush=True)
+        for units in self._arguments.units:
+            for sparsity in self._arguments.sparsity:
+                op, x, label, _ = self._layer(units, sparsity, self._arguments.activity[0], self._arguments.block)
+                code = PlainC(random_layers.to_model(op, x))
+                flash, ram = plain_c_sizes(code)
+                print(f"| {units} | {label[1]} | {flash:,} | {code.constant_bytes:,} | {ram:,} |", flush=True)
 
     def _cases(self):
         activities = self._arguments.activity if "activity" in RATES[self._arguments.layer] else [None]
