@@ -103,8 +103,13 @@ def test_counts_are_exact():
     op = random_op(8)
     model = Model(op.to_model())
     silent = np.full((3, op.x.shape[-1] * (1 if not op.op.options.go_backwards else len(op.x))), 0, np.int8)
-    first, second = (qemu.measure(model, silent).instructions for _ in range(2))
-    assert first == second and len(first) == 3 and min(first) > 100
+    first, second = (qemu.measure(model, silent, by_function=by_function) for by_function in (False, True))
+    assert first.instructions == second.instructions and len(first.instructions) == 3
+    assert min(first.instructions) > 100
+    assert sum(second.functions.values()) == pytest.approx(second.mean_instructions)
+    assert "ksr_event_gru_run_i8" in second.functions and not first.functions
+    with pytest.raises(RuntimeError, match="failed with status 2"):
+        qemu.measure(model, silent, expected=first.outputs ^ 1)
 
 
 @needs_tools
