@@ -109,5 +109,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default="gesture", help="a folder; default: %(default)s")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    size = (12, 1, ["DeltaGRU 16"], DENSE[:1]) if arguments.quick else (400, 5, SPARSE, DENSE)
+    size = (12, 1, ["DeltaGRU 16"], ()) if arguments.quick else (400, 5, SPARSE, DENSE)
     main(*size, arguments.out)
