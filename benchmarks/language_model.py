@@ -7,7 +7,7 @@ line for each run that is complete; what is there is not repeated, and what was 
 The table is printed at the end, and alone with `--table`; `--picture FILE` draws it. DIR is as for the example.
 
 `--rows small`: nets of the preset `small`, trained dense for 6 epochs and from there for 3 more, in which the weights
-of a row are pruned; smaller dense nets are trained as long. The softmax is sampled in training, whole in evaluation.
+of a row are pruned; smaller dense nets are trained as long.
 `--rows selfish`: two LSTM layers of 200 units after the preset `selfish-lstm`, 20 epochs, sparse by each method, and
 dense ones with as many weights.
 """

@@ -5,7 +5,7 @@
 The nets take turns at the same windows of a made-up text, each a whole train step of examples/penn_treebank.py:
 forward, backward, clipping, optimizer. The table gives medians over the rounds. The share of the device's matmul rate
 counts what the products of a step need, 6 floating-point operations for each weight of the recurrent layers and of the
-decoder (of as many of its words as take part), against the best of ten square products of `--matmul` rows.
+decoder, against the best of ten square products of `--matmul` rows.
 """
 
 import argparse
@@ -101,8 +101,7 @@ def flops(preset):
     gates = {"event_gru": 3, "gru": 3, "lstm": 4}[preset.cell]
     inputs = (preset.embedding, *preset.units[:-1])
     recurrent = sum(gates * units * (entering + units) for units, entering in zip(preset.units, inputs, strict=True))
-    scored = 1 + preset.candidates if preset.candidates else WORDS
-    return 6 * (recurrent + scored * preset.embedding)
+    return 6 * (recurrent + WORDS * preset.embedding)
 
 
 def matmul_rate(n):

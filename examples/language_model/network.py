@@ -1,7 +1,6 @@
 """The networks: an embedding, recurrent layers, and a decoder to the words."""
 
 import keras
-import numpy as np
 from keras import ops
 
 import keras_sparse_rnn as ksr
@@ -51,7 +50,7 @@ def build(preset, vocabulary, batch=None):
     if preset.tied:
         if preset.units[-1] != preset.embedding:
             layers.append(keras.layers.Dense(preset.embedding, use_bias=False, name="projection"))
-        return keras.Sequential([*layers, TiedDecoder(embedding, preset.candidates)])
+        return keras.Sequential([*layers, TiedDecoder(embedding)])
     return keras.Sequential([*layers, keras.layers.Dense(vocabulary, kernel_initializer=uniform(), name="decoder")])
 
 
@@ -83,46 +82,18 @@ class WordEmbedding(keras.layers.Embedding):
 
 
 class TiedDecoder(keras.layers.Layer):
-    """Logits by the vectors of an embedding and a bias for each word.
+    """Logits by the vectors of an embedding and a bias for each word."""
 
-    `sampled_loss` trains it at a fraction of the cost: what the softmax divides by is estimated, without bias, from the
-    target and `candidates` words that are drawn log-uniformly by their rank (importance sampling; Jean et al. 2015,
-    arXiv:1412.2007).
-    """
-
-    def __init__(self, embedding, candidates=0):
+    def __init__(self, embedding):
         super().__init__()
         self.embedding = embedding
-        self.candidates = candidates
         self.supports_masking = True
-        self.seed_generator = keras.random.SeedGenerator()
 
     def build(self, input_shape):
         self.bias = self.add_weight(shape=(self.embedding.input_dim,), name="bias", initializer="zeros")
 
     def call(self, inputs):
         return ops.matmul(inputs, ops.transpose(self.embedding.embeddings)) + self.bias
-
-    def sampled_loss(self, inputs, targets):
-        """The loss of each word: for inputs (batch, time, units) and targets (batch, time) an array (batch, time)."""
-        drawn = keras.random.uniform((self.candidates,), seed=self.seed_generator)
-        others = ops.cast(ops.exp(drawn * np.log(self.embedding.input_dim + 1)), "int32") - 1
-        others = ops.minimum(others, self.embedding.input_dim - 1)  # rounding
-        vectors, bias = ops.convert_to_tensor(self.embedding.embeddings), ops.convert_to_tensor(self.bias)
-        of_target = ops.sum(inputs * ops.take(vectors, targets, axis=0), axis=-1)
-        of_target = of_target + ops.take(bias, targets, axis=0)
-        of_others = ops.matmul(inputs, ops.transpose(ops.take(vectors, others, axis=0)))
-        of_others = of_others + ops.take(bias, others, axis=0) - self._log_expected(others)
-        hit = ops.equal(ops.expand_dims(targets, -1), others)
-        of_others = ops.where(hit, -1e9, of_others)
-        logits = ops.concatenate([ops.expand_dims(of_target, -1), of_others], axis=-1)
-        return ops.logsumexp(logits, axis=-1) - of_target
-
-    def _log_expected(self, words):
-        """Logarithm of how often a word is to be expected among the candidates."""
-        rank = ops.cast(words, "float32")
-        probability = ops.log1p(1 / (rank + 1)) / np.log(self.embedding.input_dim + 1)
-        return ops.log(self.candidates * probability)
 
 
 class SquaresPenalty(keras.layers.Layer):

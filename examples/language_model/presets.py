@@ -36,7 +36,6 @@ class Preset:
         lasso: Strength of "unit-lasso".
         everything: Whether embedding and decoder are made sparse too.
         zero_below: Magnitude below which weights of matrices are set to zero after each update.
-        candidates: Words against which a target is trained, drawn anew for each window; 0 for all words.
         paper: What the source reports.
     """
 
@@ -70,7 +69,6 @@ class Preset:
     drop_fraction: float = 0.5
     lasso: float = 0.0
     everything: bool = False
-    candidates: int = 0
     paper: str = ""
 
 
@@ -175,7 +173,7 @@ PRESETS = {
     "small": Preset(
         cell="event_gru", units=(256, 256), embedding=256, epochs=6, batch=32, window=35, optimizer="adamw",
         rate=2e-3, beta_1=0.9, decay=cosine(0.0), clip=1.0, weight_decay=0.01, input_dropout=0.3, dropout=0.2,
-        output_dropout=0.3, candidates=1024,
+        output_dropout=0.3,
         cell_options={"activity_regularizer": ksr.regularizers.EventPenalty(3.0, on="rate", target=0.1)},
     ),
 }  # fmt: skip

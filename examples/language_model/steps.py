@@ -44,10 +44,7 @@ class Steps:
         """
         decoder, inputs, targets = self.model.layers[-1], words[:, :-1], words[:, 1:]
         hidden = self.hidden(inputs if valid is None else ops.where(valid, inputs, -1), training=training)
-        if training and getattr(decoder, "candidates", 0):
-            losses = decoder.sampled_loss(hidden, targets)
-        else:
-            losses = keras.losses.sparse_categorical_crossentropy(targets, decoder(hidden), from_logits=True)
+        losses = keras.losses.sparse_categorical_crossentropy(targets, decoder(hidden), from_logits=True)
         if valid is None:
             return ops.sum(losses), sum(self.model.losses, ops.mean(losses))
         total = ops.sum(ops.where(valid, losses, 0.0))
