@@ -38,11 +38,13 @@ def pack_litert_sparse(writer):
     for op in writer.operators("FULLY_CONNECTED"):
         x, number = int(op.inputs[0]), int(op.inputs[1])
         weights = writer.constant(number)
-        if weights is None or writer.dtype_of(x) != weights.dtype or weights.dtype not in BLOCKS:
+        if weights is None or weights.dtype not in BLOCKS:
             continue
+        # LiteRT takes no sparse weights with int16 activations: there is one way to store such a layer.
+        blocks = BLOCKS[weights.dtype] if writer.dtype_of(x) == weights.dtype else ()
         units, inputs = weights.shape
         sizes, ways = {"dense": weights.nbytes}, {}
-        for block in BLOCKS[weights.dtype]:
+        for block in blocks:
             padding = -inputs % block
             if padding and writer.shape_of(x)[-1] != inputs:
                 continue  # it takes several axes as one

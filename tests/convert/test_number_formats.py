@@ -131,11 +131,12 @@ def test_layers_around_recurrent_ones(layers):
         assert np.abs(converted.predict(x, engine) - expected).mean() <= 0.003
 
 
-def test_a_pruned_dense_layer_stays_dense_with_int16_activations():
+@pytest.mark.parametrize("target", ["tflm", "litert"])
+def test_a_pruned_dense_layer_stays_dense_with_int16_activations(target):
     model, x = event_model([GRU(40), Dense(64)]), sequences()
     kernel = np.array(model.layers[-1].kernel)
     model.layers[-1].kernel.assign(kernel * (np.random.default_rng(0).random(kernel.shape) < 0.05))
-    report = ksr.convert(model, x, weights="int8x16").report
+    report = ksr.convert(model, x, weights="int8x16", target=target).report
     assert [dense.stored for dense in report.dense] == ["dense"]
     assert "KsrSparseDense" not in report.inspection.register and "stored dense" in str(report)
 
