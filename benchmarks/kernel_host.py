@@ -4,8 +4,8 @@
 
 49 steps of 40 inputs. LiteRT runs the float32 model of `keras.layers.GRU` (its converter has no int8 for a rolled GRU);
 beside it EventGRU with 90 % zero blocks and 20 % active units, in 1x4 blocks as float32 and in 1x16 blocks as int8, and
-the dense GRU, all of whose units are active, as both. All of them in turn, the fastest of many rounds: whatever else
-runs on the computer only adds. The plot shows int8 time against the blocks that events visit, over sparsities and
+the dense GRU, all of whose units are active, as both. All of them in turn, after a warm-up; medians of the times, and
+of the ratios within a round. The plot shows int8 time against the blocks that events visit, over sparsities and
 activities, with the line of the ideal: the gates, and a constant cost for each block.
 """
 
@@ -42,22 +42,24 @@ def main():
             _ours(*random_layers.gru(units, INPUTS, 16, 0.0, STEPS, dtype=np.float32)),
             _ours(*random_layers.gru(units, INPUTS, 16, 0.0, STEPS)),
         ]
-        times = fastest(rivals, arguments.rounds)
-        cells = [f"{t * 1e6:,.0f} ({times[0] / t:.1f}x)" for t in times[1:]]
-        print(f"| {units} | {times[0] * 1e6:,.0f} | {' | '.join(cells)} |", flush=True)
+        times = seconds(rivals, arguments.rounds)
+        litert, *ours = np.median(times, axis=0)
+        ratios = np.median(times[:, :1] / times[:, 1:], axis=0)
+        cells = [f"{t * 1e6:,.0f} ({ratio:.1f}x)" for t, ratio in zip(ours, ratios, strict=True)]
+        print(f"| {units} | {litert * 1e6:,.0f} | {' | '.join(cells)} |", flush=True)
     if arguments.plot:
         _plot(arguments.plot, arguments.rounds)
 
 
-def fastest(runs, rounds):
-    """The shortest time of each function, in seconds; they run in turn, so that what disturbs one disturbs all."""
-    times = np.zeros((rounds, len(runs)))
+def seconds(runs, rounds):
+    """`(rounds, runs)`: what each function takes; they run in turn, so that what disturbs one disturbs all."""
+    times = np.zeros((1 + rounds, len(runs)))
     for row in times:
         for i, run in enumerate(runs):
             start = time.perf_counter()
             run()
             row[i] = time.perf_counter() - start
-    return times.min(axis=0)
+    return times[1:]  # the first warms up
 
 
 def _keras_gru(units):
@@ -98,7 +100,7 @@ def _plot(path, rounds, units=256):
             seen = random_layers.rate(op, x)
             blocks.append(((op.kernel != 0).sum() + seen * (op.recurrent_kernel != 0).sum()) / 16)
             runs.append(_ours(op, x))
-        points += zip([sparsity] * 4, blocks, fastest(runs, rounds) * 1e6 / STEPS, strict=True)
+        points += zip([sparsity] * 4, blocks, np.median(seconds(runs, rounds), axis=0) * 1e6 / STEPS, strict=True)
     sparsities, blocks, times = np.array(points).T
     slope, gates = np.polyfit(blocks, times, 1)
     ideal = gates + slope * blocks
