@@ -19,7 +19,7 @@ rnn = [ksr.layers.EventGRU(16, return_sequences=True, name="events"), keras.laye
 model = keras.Sequential([keras.Input((12, 7)), *rnn, keras.layers.Dense(3, activation="softmax")])
 model.compile("adam", "sparse_categorical_crossentropy")
 schedule = ksr.schedules.ConstantSparsity(0.8, begin_step=0, frequency=1)
-model.fit(x, np.arange(64) % 3, epochs=1, verbose=0, callbacks=[ksr.callbacks.MagnitudePruning(schedule)])
+model.fit(x, np.arange(64) % 3, batch_size=64, verbose=0, callbacks=[ksr.callbacks.MagnitudePruning(schedule)])
 model.save(sys.argv[1])
 np.save(sys.argv[2], model.predict(x, verbose=0))
 """
