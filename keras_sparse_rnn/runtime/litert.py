@@ -41,7 +41,10 @@ class LiteRTEngine(Engine):
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         for number, values in zip(self._input_numbers, inputs, strict=True):
             self._interpreter.set_tensor(number, values)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:  # some builtin ops check their tensors no earlier
+            raise ValueError(f"LiteRT cannot run the model: {error}") from error
         return [self._interpreter.get_tensor(number) for number in self._output_numbers]
 
     def reset(self) -> None:

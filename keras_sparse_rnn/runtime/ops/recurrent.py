@@ -45,7 +45,7 @@ class RecurrentOptions:
     @property
     def operand_scale(self):
         """What one count of a state is worth as the recurrence reads it (int8 models)."""
-        return 2.0**self.operand_shift / (2**15 * self.operand_multiplier)
+        return 2.0**self.operand_shift / (2**15 * max(self.operand_multiplier, 1))  # 0 where the file was damaged
 
     def to_bytes(self):
         return np.hstack([self.VERSION, *astuple(self)]).astype("<i4").tobytes()
