@@ -33,7 +33,7 @@ def small():
         arguments = ["--preset", "small", "--cell", cell, "--units", str(units), str(units)]
         runs[f"{net}, first 6 epochs"] = (arguments, None)
         for sparsity in (90, 0, 95, 80) if units == 256 else (0,):
-            finetuning = ["--epochs", "3", "--rate", "1e-3", "--sparsity", str(sparsity / 100)]
+            finetuning = ["--epochs", "3", "--rate", "5e-4", "--sparsity", str(sparsity / 100)]
             runs[f"{net}, {sparsity} %"] = ([*arguments, *finetuning], f"{net}, first 6 epochs")
     return runs
 

@@ -29,6 +29,7 @@ class Preset:
         penalties: Strengths of the mean squares of the output and of its change.
         initial_range: Embedding and decoder start uniformly within plus and minus this, with `uniform_cells` also the
             matrices of the recurrent layers.
+        bias_by_frequency: Whether the decoder's bias starts at the logarithm of the words' frequencies, not at zero.
         method: None, "magnitude", "selfish", "set", "rigl" or "unit-lasso"; see `training.sparsifiers`.
         sparsity: Share of weights that the method leaves at zero.
         ramp: Shares of the training between which magnitude pruning goes on.
@@ -61,6 +62,7 @@ class Preset:
     penalties: tuple | None = None
     initial_range: float = 0.1
     uniform_cells: bool = False
+    bias_by_frequency: bool = False
     zero_below: float = 0.0
     cell_options: dict = field(default_factory=dict)
     method: str | None = None
@@ -172,8 +174,8 @@ PRESETS = {
     ),
     "small": Preset(
         cell="event_gru", units=(256, 256), embedding=256, epochs=6, batch=32, window=35, optimizer="adamw",
-        rate=2e-3, beta_1=0.9, decay=cosine(0.0), clip=1.0, weight_decay=0.01, input_dropout=0.3, dropout=0.2,
-        output_dropout=0.3,
+        rate=1e-3, beta_1=0.9, bias_by_frequency=True, decay=cosine(0.0), clip=1.0, weight_decay=0.01,
+        input_dropout=0.3, dropout=0.2, output_dropout=0.3,
         cell_options={"activity_regularizer": ksr.regularizers.EventPenalty(3.0, on="rate", target=0.1)},
     ),
 }  # fmt: skip

@@ -30,6 +30,9 @@ def train(preset, corpus, folder, seed=0, start=None, resume=False):
     """
     keras.utils.set_random_seed(seed)
     model = build(preset, len(corpus.words), preset.batch)
+    if preset.bias_by_frequency:
+        counts = np.bincount(corpus.train, minlength=len(corpus.words))
+        model.layers[-1].bias.assign(np.log(np.maximum(counts, 1) / len(corpus.train)))
     if start:
         model.load_weights(start)
     validation = Evaluation(preset, corpus, corpus.valid, VALIDATION_ROWS)
