@@ -161,6 +161,19 @@ def test_shapes_and_types(kind):
     refuse(op, "bias", constants=changed(op, "bias", assigned(0, 2**31 - 1)))
 
 
+@by_kind
+def test_constants_that_a_processor_could_not_load(kind):
+    op = sparse_op(kind)
+
+    def moved(array):
+        return np.frombuffer(b"?" + array.tobytes(), array.dtype, offset=1)
+
+    refuse(op, "bias", constants=changed(op, "bias", moved))
+    for matrix in ("kernel", "recurrent_kernel"):
+        for name in (matrix, f"{matrix}_rows"):
+            refuse(op, f"{matrix.replace('_', ' ')}:", constants=changed(op, name, moved))
+
+
 def test_thresholds():
     op = sparse_op("KsrEventGru")
     refuse(op, "threshold", constants=changed(op, "threshold", lambda threshold: threshold[:-1]))

@@ -27,10 +27,10 @@ extern "C" {
   X(KSR_BAD_X, "x: shape must be (batch, steps, inputs)")                                   \
   X(KSR_BAD_OUTPUT, "output: shape must be (batch, steps, units) or (batch, units)")        \
   X(KSR_BAD_KERNEL, "kernel: size, row pointers or block index out of range, or not aligned to 4 bytes")               \
-  X(KSR_BAD_RECURRENT_KERNEL, "recurrent kernel: size, row pointers or block index out of range") \
+  X(KSR_BAD_RECURRENT_KERNEL, "recurrent kernel: size, row pointers or block index out of range, or not aligned to 4 bytes") \
   X(KSR_BAD_CANDIDATE_KERNEL, "candidate kernel: needed with the reset before the product and only then; else size, " \
                               "row pointers or block index out of range")                   \
-  X(KSR_BAD_BIAS, "bias: wrong size, or accumulators could overflow")                       \
+  X(KSR_BAD_BIAS, "bias: wrong size, not aligned to 4 bytes, or accumulators could overflow") \
   X(KSR_BAD_THRESHOLD, "threshold: wrong size, or negative")                                \
   X(KSR_BAD_HOLD, "hold: threshold of wrong size or type, one of the state without one of the input or with the " \
                   "reset before the product")                                               \
@@ -54,6 +54,16 @@ typedef struct ksr_tensor {
   int32_t rank;
   int32_t dims[KSR_MAX_RANK];
 } ksr_tensor;
+
+/* Bytes of a value. */
+static inline int32_t ksr_size_of(int32_t type) {
+  return type == KSR_INT8 || type == KSR_UINT8 ? 1 : type == KSR_INT16 || type == KSR_UINT16 ? 2 : 4;
+}
+
+/* Whether the data lie where values of their type may be loaded from; elsewhere some processors trap. */
+static inline int ksr_is_aligned(const ksr_tensor *tensor) {
+  return (uintptr_t)tensor->data % (uintptr_t)ksr_size_of(tensor->type) == 0;
+}
 
 /* One op in a model. `options` are the bytes of its custom options. */
 typedef struct ksr_node {

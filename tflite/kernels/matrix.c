@@ -3,7 +3,7 @@
 #include "add_events.h"
 
 static int is_vector(const ksr_tensor *tensor, int32_t type) {
-  return tensor->type == type && tensor->rank == 1 && tensor->data;
+  return tensor->type == type && tensor->rank == 1 && tensor->data && ksr_is_aligned(tensor);
 }
 
 int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int32_t stored_type, int32_t sources,

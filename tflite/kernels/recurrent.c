@@ -16,7 +16,8 @@ int ksr_is_within(int32_t value, int32_t low, int32_t high) { return low <= valu
 int ksr_is_absent(const ksr_node *node, int32_t i) { return i >= node->input_count || node->inputs[i].type < 0; }
 
 int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size) {
-  return tensor->type == type && tensor->rank == 1 && tensor->dims[0] == size && tensor->data;
+  return tensor->type == type && tensor->rank == 1 && tensor->dims[0] == size && tensor->data &&
+         ksr_is_aligned(tensor);
 }
 
 void ksr_read_words(void *words, const uint8_t *little_endian, uint32_t size) {
@@ -278,7 +279,7 @@ uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {
 /* A tensor's part that belongs to one sample of the batch, its first dimension. */
 static void *of_sample(const ksr_tensor *tensor, int32_t sample) {
   if (!sample || !tensor->data) return tensor->data;
-  size_t bytes = tensor->type == KSR_INT8 ? 1 : tensor->type == KSR_INT16 ? 2 : 4;
+  size_t bytes = (size_t)ksr_size_of(tensor->type);
   for (int32_t d = 1; d < tensor->rank; ++d) bytes *= (size_t)tensor->dims[d];
   return (uint8_t *)tensor->data + (size_t)sample * bytes;
 }
