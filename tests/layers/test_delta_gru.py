@@ -87,9 +87,13 @@ def test_output_and_exact_gradient_are_those_of_the_equations(mask):
     layer = DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True, bias_initializer="glorot_uniform")
     sequence, valid = keras.Input((TIME, FEATURES)), keras.Input((TIME,), dtype="bool")
     identity = keras.layers.Dense(FEATURES, use_bias=False, kernel_initializer="identity")
-    model = keras.Model([sequence, valid], layer(identity(sequence), mask=None if mask is None else valid))
+    if mask is None:
+        model = keras.Model([sequence], layer(identity(sequence)))
+    else:
+        model = keras.Model([sequence, valid], layer(identity(sequence), mask=valid))
     weights = [w.astype("float64") for w in layer.get_weights()]
-    x, mask = sequences(), np.ones((BATCH, TIME), bool) if mask is None else mask
+    x = sequences()
+    inputs, mask = ([x], np.ones((BATCH, TIME), bool)) if mask is None else ([x, mask], mask)
     upstream = np.random.default_rng(1).normal(size=(BATCH, TIME, UNITS)).astype("float32")
 
     def outputs():
@@ -97,10 +101,10 @@ def test_output_and_exact_gradient_are_those_of_the_equations(mask):
         return forward(weights, moved.transpose(1, 0, 2), mask.T[..., None], *THRESHOLDS.values()).transpose(1, 0, 2)
 
     matrix = np.eye(FEATURES)
-    assert_close(model([x, mask]), outputs())
+    assert_close(model(inputs), outputs())
     model.compile(keras.optimizers.SGD(1.0), loss=lambda y_true, y_pred: ops.sum(y_true * y_pred))
     before = model.get_weights()
-    model.train_on_batch([x, mask], upstream)
+    model.train_on_batch(inputs, upstream)
     grads = [b - a for b, a in zip(before, model.get_weights(), strict=True)]
     rng = np.random.default_rng(2)
     for values, grad in zip([matrix, *weights], grads, strict=True):
@@ -123,14 +127,14 @@ def gradients(activation, masked=False, jit_compile="auto", batches=1, **argumen
     assert layer.cell.recurrence.hand_written == (activation == "tanh")
     sequence, valid = keras.Input((TIME, FEATURES), BATCH), keras.Input((TIME,), BATCH, dtype="bool")
     output = layer(keras.layers.Dense(FEATURES)(sequence), mask=valid if masked else None)
-    model = keras.Model([sequence, valid], output)
+    model = keras.Model([sequence, valid][: 1 + masked], output)
     upstream = rng.normal(size=model.output_shape).astype("float32")
     model.compile(
         keras.optimizers.SGD(1.0), loss=lambda y_true, y_pred: ops.sum(y_true * y_pred), jit_compile=jit_compile
     )
     for _ in range(batches):
         before = model.get_weights()
-        loss = model.train_on_batch([sequences(), masks()], upstream)
+        loss = model.train_on_batch([sequences(), masks()][: 1 + masked], upstream)
         grads = [b - a for b, a in zip(before, model.get_weights(), strict=True)]
         model.set_weights(before)
     return [*grads, np.array(loss)]
