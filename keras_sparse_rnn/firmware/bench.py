@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,19 @@ _NOISE_STEPS = 40
 
 
 @dataclass(frozen=True)
+class OpTime:
+    """What one of our ops takes on this computer.
+
+    Attributes:
+        name: Its custom code.
+        microseconds: Median time in the C core, the call from Python included.
+    """
+
+    name: str
+    microseconds: float
+
+
+@dataclass(frozen=True)
 class Bench:
     """What `bench` saw. Figures are for a time step where the model has a time axis, else for an inference, in the mean
     over the inputs.
@@ -30,7 +44,8 @@ class Bench:
         instructions: Executed; None on the host.
         least, most: Of the calls of the C function; a call is a step, or a sequence where the model takes no steps.
         cycles_estimate: See `firmware.qemu.Measurement`; None on the host and for cores without known timings.
-        ops: A `firmware.qemu.OpCost` for each op, and one of the name "" for the copying of input and output.
+        ops: A `firmware.qemu.OpCost` for each op, and one of the name "" for the copying of input and output. On the
+            host an `OpTime` for each of our ops; `()` where the engine "native" lacks an op between them.
         flash_bytes, ram_bytes: Of the model and its kernels as plain C at -Os, without the C library and the stack;
             None on the host.
         microseconds: Median time in LiteRT with this package's ops, one thread, on the host; else None.
@@ -50,7 +65,9 @@ class Bench:
 
     def __str__(self) -> str:
         if self.cpu == HOST:
-            return f"LiteRT on this computer, one thread: {self.microseconds:,.2f} us a {self.unit} (median)"
+            ops = [f"  {op.name} in the C core: {op.microseconds:,.2f} us" for op in self.ops]
+            whole = f"LiteRT on this computer, one thread: {self.microseconds:,.2f} us a {self.unit} (median)"
+            return "\n".join([whole, *ops])
         names = [op.name or "input, output" for op in self.ops]
         rows = [(name, op.instructions, op.cycles_estimate) for name, op in zip(names, self.ops, strict=True)]
         rows.append(("in all", self.instructions, self.cycles_estimate))
@@ -137,17 +154,44 @@ def _time_on_host(model, x, rounds):
     from keras_sparse_rnn import runtime
 
     sequences = _stored(model.inputs[0], x, takes_steps=False)
-    engine, times = runtime.load(model, "litert"), []
-    for i in range(rounds):
-        inputs = [sequences[i % len(sequences)][None].repeat(engine.batch_size, axis=0)]
-        engine.reset()
-        start = time.perf_counter()
-        engine.invoke(inputs)
-        times.append(time.perf_counter() - start)
     has_steps = len(model.inputs[0].shape) == 3
     steps = model.inputs[0].shape[1] if has_steps else 1
-    microseconds = float(np.median(times)) * 1e6 / steps
-    return Bench(HOST, "step" if has_steps else "inference", rounds * steps, microseconds=microseconds)
+
+    def run(engine, clock):
+        for i in range(rounds):
+            inputs = [sequences[i % len(sequences)][None].repeat(engine.batch_size, axis=0)]
+            engine.reset()
+            clock("", engine.invoke, inputs)
+
+    def median(seconds):
+        return float(np.median(seconds)) * 1e6 / steps
+
+    whole = _Clock()
+    run(runtime.load(model, "litert"), whole)
+    try:
+        core = runtime.load(model, "native")
+    except ValueError:  # an op around ours that it lacks
+        ops = ()
+    else:
+        by_op, run_custom = _Clock(), core.run_custom
+        core.run_custom = lambda op, inputs: by_op(op, run_custom, op, inputs)
+        run(core, lambda _, invoke, inputs: invoke(inputs))
+        ops = tuple(OpTime(op.name, median(by_op.seconds[op])) for op in core.custom_operators)
+    unit = "step" if has_steps else "inference"
+    return Bench(HOST, unit, rounds * steps, ops=ops, microseconds=median(whole.seconds[""]))
+
+
+class _Clock:
+    """Calls functions, and keeps what each call took by a key."""
+
+    def __init__(self):
+        self.seconds = defaultdict(list)
+
+    def __call__(self, key, function, *arguments):
+        start = time.perf_counter()
+        result = function(*arguments)
+        self.seconds[key].append(time.perf_counter() - start)
+        return result
 
 
 def _stored(tensor, x, takes_steps):

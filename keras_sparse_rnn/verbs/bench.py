@@ -20,7 +20,7 @@ def add(verbs):
         description="Runs the model in plain C on an emulated Cortex-M, checks every bit of its outputs against the "
         "same C on this computer, and prints for a time step the executed instructions, in all and by op, an estimate "
         "of cycles from the core's documented timings, and flash and RAM. Or times LiteRT with this package's ops on "
-        "this computer.",
+        "this computer, and each of those ops.",
         examples=["keras-sparse-rnn bench model.tflite --cpu m4 --inputs recorded.npy"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite file; a .keras file is converted first")
