@@ -1,6 +1,6 @@
 """What a model holds and what it costs."""
 
-from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs, record_events
+from keras_sparse_rnn.profiling.macs import LayerMacs, count_dense_macs, count_macs, record_events
 from keras_sparse_rnn.profiling.profile import GateProfile, LayerProfile, ModelProfile, profile, summary
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "LayerMacs",
     "LayerProfile",
     "ModelProfile",
+    "count_dense_macs",
     "count_macs",
     "profile",
     "record_events",

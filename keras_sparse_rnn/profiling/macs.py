@@ -1,5 +1,6 @@
-"""Multiply-accumulates (MACs) of recurrent layers, dense and effective, counted step by step on data."""
+"""Multiply-accumulates (MACs) of recurrent and dense layers, without and with what is skipped, counted on data."""
 
+import contextlib
 from dataclasses import dataclass
 
 import keras
@@ -73,7 +74,8 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
         DeltaGRU: inputs and states whose held value has changed
         any layer directly behind a DeltaHold: inputs whose held value has changed
         else: all, also those that are zero, so that `effective` is the number of non-zero weights
-    The element-wise part (3 non-linearities a unit for a GRU) is not counted, nor are other layers.
+    The element-wise part (3 non-linearities a unit for a GRU) is not counted, nor are other layers; dense ones are by
+    `count_dense_macs`.
 
     Args:
         model: A built Sequential or Functional model with EventGRU, DeltaGRU, GRU, LSTM, SimpleRNN, ONLSTM or
@@ -103,6 +105,36 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
     seen = _see(model, x, sites)
     valid = _check_valid(valid, np.shape(keras.tree.flatten(x)[0])[:2])
     return [_count(site, seen.get(site.name, {}), valid) for site in sites]
+
+
+def count_dense_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None) -> dict[str, float]:
+    """Counts the MACs of the Dense layers of a model: the non-zero weights fed by inputs that are not zero.
+
+    Args:
+        model: A built Sequential or Functional model. Dense layers at its first level, also in a TimeDistributed there,
+            are counted; those that are called more than once are left out.
+        x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
+        valid: Boolean array `(samples, time)`, True for the steps to count where a layer is called at each step.
+
+    Returns:
+        Dict {name of a layer: MACs of a call, the mean over samples, or samples and steps}, in the order of the layers.
+    """
+    probes, kernels = {}, {}
+    for layer in model.layers:
+        dense = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else layer
+        if isinstance(dense, keras.layers.Dense):
+            with contextlib.suppress(AttributeError, ValueError):  # called more than once, or not in this graph
+                probes[layer.name] = layer.input
+                kernels[layer.name] = keras.ops.convert_to_numpy(dense.kernel)
+    if not probes:
+        return {}
+    macs = {}
+    for name, inputs in keras.Model(model.inputs, probes).predict(x, batch_size=256, verbose=0).items():
+        if valid is not None and inputs.shape[:-1] == np.shape(valid):
+            inputs = inputs[np.asarray(valid, bool)]
+        active = (inputs != 0).reshape(-1, inputs.shape[-1]).mean(axis=0)
+        macs[name] = float(active @ np.count_nonzero(kernels[name], axis=1))
+    return macs
 
 
 def record_events(model: keras.Model, x: Arrays) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.layers import DeltaGRUCell, EventGRUCell
-from keras_sparse_rnn.profiling.macs import count_macs
+from keras_sparse_rnn.profiling.macs import LayerMacs, count_dense_macs, count_macs
 from keras_sparse_rnn.runtime.block_sparse import encode, stride_of
 from keras_sparse_rnn.sparsity import Blocks, Kernel, find_kernels
 from keras_sparse_rnn.typing import Arrays, BlockShape, LayerSelection
@@ -83,7 +83,8 @@ class LayerProfile:
             larger than a gate.
         packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index, or as they are where that is fewer.
         events: Share of units that act on the recurrence in a step, in [0, 1]; None where it was not measured.
-        dense_macs: Multiply-accumulates of a time step with all weights; None for layers that are not recurrent.
+        dense_macs: Multiply-accumulates of a time step, of a Dense layer those of a call, with all weights; 0 for an
+            Embedding, None where they are not known.
         effective_macs: Those of a kernel that skips zero weights and sources that do not act, counted on the data;
             None where they were not.
         gates: A `GateProfile` for each gate of a recurrent layer.
@@ -135,9 +136,8 @@ class ModelProfile:
     not_counted: str | None = None
 
     def total(self, figure: str) -> float | Any:
-        """The sum of a figure such as `"weights"` over all layers, for MACs the recurrent ones; None if not known."""
-        layers = [layer for layer in self.layers if layer.gates] if figure.endswith("macs") else self.layers
-        values = [getattr(layer, figure) for layer in layers]
+        """The sum of a figure such as `"weights"` over all layers; None if that of one is not known."""
+        values = [getattr(layer, figure) for layer in self.layers]
         return sum(values) if values and None not in values else None
 
     @property
@@ -154,9 +154,9 @@ class ModelProfile:
         rows = []
         for layer in self.layers:
             events = _share(layer.events) if layer.gates else ""
-            rows.append([f"{layer.name} ({layer.kind})", *_weights(layer), events, *_macs(layer, layer.gates)])
+            rows.append([f"{layer.name} ({layer.kind})", *_weights(layer), events, *_macs(layer)])
             if len(layer.gates) > 1:
-                rows += [[f"  {gate.name}", *_weights(gate), "", *_macs(gate, True)] for gate in layer.gates]
+                rows += [[f"  {gate.name}", *_weights(gate), "", *_macs(gate)] for gate in layer.gates]
         counts = [_count(self.total(figure)) for figure in ("weights", "nonzero")]
         sizes = [_count(self.total(f"{kind}_bytes")) for kind in ("float32", "int8", "packed")]
         macs = [_count(self.total("dense_macs")), _count(self.total("effective_macs"))]
@@ -172,7 +172,8 @@ class ModelProfile:
             lines.append(f"Kernels packed as int8 take {factor:.1f} times fewer bytes than as float32.")
         dense, effective = self.total("dense_macs"), self.total("effective_macs")
         if effective:
-            lines.append(f"A time step takes {dense / effective:.1f} times fewer MACs than a dense one.")
+            factor = dense / effective
+            lines.append(f"A time step, each layer called once, takes {factor:.1f} times fewer MACs than a dense one.")
         if self.not_counted:
             lines.append(f"Effective MACs and events: ? ({self.not_counted})")
         return lines
@@ -233,14 +234,15 @@ def profile(
     >>> print(ksr.profile(model, x_test))
     """
     kernels = find_kernels(model, layers, frozen=True)[0] if model.weights or not model.built else []
-    macs, reason = {}, "no data given" if data is None else None
+    macs: dict[str, LayerMacs | float] = {}
+    reason = "no data given" if data is None else None
     if data is not None:
         try:
             counted = count_macs(model, data, valid)
         except ValueError as error:
             reason = str(error)
             counted = count_macs(model, data, valid, partial=True)
-        macs = {layer.name: layer for layer in counted}
+        macs = {layer.name: layer for layer in counted} | count_dense_macs(model, data, valid)
     holders: dict[int, list[Kernel]] = {}
     for kernel in kernels:
         holders.setdefault(id(kernel.layer), []).append(kernel)
@@ -250,7 +252,8 @@ def profile(
         for name, of_layer in zip(names, holders.values(), strict=True)
     )
     rows, cols = block_shape
-    return ModelProfile(model.name, model.count_params(), (rows, cols), profiles, reason)
+    unknown = any(None in (layer.dense_macs, layer.effective_macs) for layer in profiles)
+    return ModelProfile(model.name, model.count_params(), (rows, cols), profiles, reason if unknown else None)
 
 
 def summary(
@@ -274,22 +277,27 @@ def _names(kernels):
 
 def _profile_layer(name, kernels, counted, block_shape):
     holder, recurrent = kernels[0].layer, hasattr(kernels[0].layer, "recurrent_kernel")
+    of_recurrent, effective = (counted, counted.effective) if isinstance(counted, LayerMacs) else (None, counted)
     values = [keras.ops.convert_to_numpy(kernel.variable.value) != 0 for kernel in kernels]
     packed = [
         encode(value.reshape(len(value), kernel.gates, -1).astype("int8"), 4, range(kernel.gates))
         for kernel, value in zip(kernels, values, strict=True)
     ]
+    weights = sum(value.size for value in values)
+    dense: int | None = weights if recurrent or isinstance(holder, keras.layers.Dense) else None
+    if isinstance(holder, keras.layers.Embedding):  # looked up
+        dense = effective = 0
     return LayerProfile(
         name=name,
         kind=type(holder).__name__.removesuffix("Cell"),
-        weights=sum(value.size for value in values),
+        weights=weights,
         nonzero=int(sum(value.sum() for value in values)),
         zero_blocks=_zero_blocks(values, [kernel.gates for kernel in kernels], block_shape),
         packed_bytes=sum(matrix.nbytes for matrix in packed),
-        events=counted.activity if counted else None,
-        dense_macs=sum(value.size for value in values) if recurrent else None,
-        effective_macs=counted.effective if counted else None,
-        gates=_profile_gates(holder, kernels, values, packed, counted, block_shape) if recurrent else (),
+        events=of_recurrent.activity if of_recurrent else None,
+        dense_macs=dense,
+        effective_macs=effective,
+        gates=_profile_gates(holder, kernels, values, packed, of_recurrent, block_shape) if recurrent else (),
     )
 
 
@@ -340,9 +348,9 @@ def _weights(part):
     return [_count(part.weights), _count(part.nonzero), _share(part.sparsity), _share(part.zero_blocks), *sizes]
 
 
-def _macs(part, recurrent):
-    """Cells of a layer or a gate: what a time step costs."""
-    return [_count(part.dense_macs), _count(part.effective_macs)] if recurrent else ["", ""]
+def _macs(part):
+    """Cells of a layer or a gate: what a call costs."""
+    return [_count(part.dense_macs), _count(part.effective_macs)]
 
 
 def _share(value):

@@ -132,11 +132,10 @@ def _profile(profile):
         return {"layers": [], "reductions": []}
     groups = []
     for layer in profile.layers:
-        rows = [_layer_cells(layer, f"{layer.name} ({layer.kind})", layer.events)]
+        events = Cell(layer.events, "{:.1%}") if layer.gates else Cell("", "{}")
+        rows = [_layer_cells(layer, f"{layer.name} ({layer.kind})", events)]
         if len(layer.gates) > 1:
-            rows += [_layer_cells(gate, gate.name, None) for gate in layer.gates]
-            for row in rows[1:]:
-                row[8] = Cell("", "{}")
+            rows += [_layer_cells(gate, gate.name, Cell("", "{}")) for gate in layer.gates]
         groups.append(rows)
     total = [Cell(cell, "{}") for cell in profile.rows()[-1]]
     return {
@@ -149,14 +148,12 @@ def _profile(profile):
 
 
 def _layer_cells(part, name, events):
-    share, costs = "{:.1%}", [Cell("", "{}")] * 3
-    if part.dense_macs is not None:
-        costs = [Cell(events, share), Cell(part.dense_macs), Cell(part.effective_macs)]
+    share = "{:.1%}"
     return [
         *(Cell(name, "{}"), Cell(part.weights), Cell(part.nonzero)),
         *(Cell(part.sparsity, share), Cell(part.zero_blocks, share)),
         *(Cell(part.float32_bytes), Cell(part.int8_bytes), Cell(part.packed_bytes)),
-        *costs,
+        *(events, Cell(part.dense_macs), Cell(part.effective_macs)),
     ]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_sparse_rnn.layers import ONLSTM, DeltaGRU, DeltaHold, EventGRU, EventGRUCell, RecurrentHighway
-from keras_sparse_rnn.profiling import count_macs, record_events
+from keras_sparse_rnn.profiling import count_dense_macs, count_macs, record_events
 
 
 def prune(layer, share, rng):
@@ -229,3 +229,16 @@ def test_onlstm_and_highway_cost_all_weights_that_are_not_zero():
     costs, highway = count_macs(model, np.ones((2, 5, 3), "float32"))
     assert (costs.dense, costs.effective) == (9 * 24 + 9 * 6, 9 * 24 + 6 * 6)
     assert highway.dense == highway.effective == 6 * 8 + 12 * 8
+
+
+def test_dense_layers_skip_inputs_and_weights_that_are_zero():
+    events = EventGRU(8, return_sequences=True, name="events")
+    model = keras.Sequential([keras.Input((6, 5)), events, keras.layers.Dense(4, name="at_each_step")])
+    kernel = np.where(np.indices((8, 4)).sum(axis=0) % 3, 1.0, 0.0)
+    model.layers[1].set_weights([kernel, np.zeros(4)])
+    x = np.random.default_rng(0).normal(size=(3, 6, 5)).astype("float32")
+    valid = np.indices((3, 6))[1] > 1
+    active = keras.ops.convert_to_numpy(events(x))[valid] != 0
+    assert 0 < active.mean() < 1
+    expected = np.mean([sum(np.count_nonzero(kernel[j]) for j in np.flatnonzero(step)) for step in active])
+    assert count_dense_macs(model, x, valid) == {"at_each_step": pytest.approx(expected)}
