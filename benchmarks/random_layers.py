@@ -106,7 +106,7 @@ def lstm(units, inputs, block, sparsity, steps=40, seed=0):
 def sparse_dense(units, inputs, block, sparsity, steps=40, seed=0):
     """An int8 dense layer with its weights in blocks, and an input, likewise."""
     rng = np.random.default_rng(seed)
-    weights = _kernel(rng, inputs, 1, units, block, sparsity)
+    weights = _kernel(rng, inputs, 1, units, (1, block), sparsity)
     kernel = np.rint(weights * 127 / np.abs(weights).max()).astype(np.int8)
     options = SparseDenseOptions(units=units, block=block, output_min=-128, output_max=127)
     scales = np.full(units, 2**30, np.int32), np.full(units, 39, np.uint8)
