@@ -6,9 +6,9 @@ A model without and one with the callback are fitted in turn, a few steps at a t
 load on the machine meets both. Of each fit the median over all steps but the first is taken, and of the rounds the
 median ratio. `own` is the time that the callback itself takes at the end of each step, as a share of the plain step:
 the finer figure where fits differ by more than a callback costs; what a method does inside the step (RigL records
-gradients there) is only in the ratio. `keeping` are steps on which masks are applied, `updating` those on which they
-are also computed anew, and `every 100` is what a step costs on average if every hundredth is one of these, the default
-of the schedules.
+gradients there) is only in the ratio. The row `none`, a callback that does nothing, tells what a ratio is worth.
+`keeping` are steps on which masks are applied, `updating` those on which they are also computed anew, and `every 100`
+is what a step costs on average if every hundredth is one of these, the default of the schedules.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def main():
 
 def callbacks():
     constant, ramp = ksr.schedules.ConstantSparsity, ksr.schedules.RampThreshold
-    made = {}
+    made = {"none": keras.callbacks.Callback()}
     for label, frequency in (("keeping", 10**9), ("updating", 1)):
         for block in ((1, 1), (1, 4)):
             name = f"MagnitudePruning {block[0]}x{block[1]}, {label}"
