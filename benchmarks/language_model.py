@@ -6,10 +6,10 @@ Each row is a run of examples/penn_treebank.py, in a folder of its own below `re
 line for each run that is complete; what is there is not repeated, and what was stopped goes on after its last epoch.
 The table is printed at the end, and alone with `--table`; `--picture FILE` draws it. DIR is as for the example.
 
-`--rows small`: nets of the preset `small`, trained dense for 6 epochs and from there for 3 more, in which the weights
+`--rows small`: nets of the preset `small`, trained dense for 6 epochs and from there for 2 more, in which the weights
 of a row are pruned; smaller dense nets are trained as long.
-`--rows selfish`: two LSTM layers of 200 units after the preset `selfish-lstm`, 20 epochs, sparse by each method, and
-dense ones with as many weights.
+`--rows selfish`: the preset `selfish-small`, sparse by each method from two seeds, beside dense nets of its size and
+with as many weights as are left.
 """
 
 import argparse
@@ -27,26 +27,27 @@ NAMES = {"event_gru": "EventGRU", "gru": "GRU", "lstm": "LSTM"}
 def small():
     """Name of a run -> (arguments, the run that it starts from)."""
     runs = {}
-    nets = [(cell, 256) for cell in NAMES] + [(cell, units) for cell in ("gru", "lstm") for units in (128, 64)]
+    nets = [(cell, "256 128") for cell in NAMES] + [("gru", units) for units in ("128 128", "64 64", "32 32")]
     for cell, units in nets:
-        net = f"{NAMES[cell]} {units}"
-        arguments = ["--preset", "small", "--cell", cell, "--units", str(units), str(units)]
+        net = f"{NAMES[cell]} {units.replace(' ', ' + ')}"
+        arguments = ["--preset", "small", "--cell", cell, "--units", *units.split()]
         runs[f"{net}, first 6 epochs"] = (arguments, None)
-        for sparsity in (90, 0, 95, 80) if units == 256 else (0,):
-            finetuning = ["--epochs", "3", "--rate", "5e-4", "--sparsity", str(sparsity / 100)]
+        for sparsity in (90, 0, 95, 80) if units == "256 128" else (0,):
+            finetuning = ["--epochs", "2", "--rate", "2e-3", "--sparsity", str(sparsity / 100)]
             runs[f"{net}, {sparsity} %"] = ([*arguments, *finetuning], f"{net}, first 6 epochs")
     return runs
 
 
 def selfish():
     runs = {}
-    for seed, (sparsity, smaller) in itertools.product((0, 1), ((67, 72), (90, 23))):
-        common = ["--preset", "selfish-lstm", "--epochs", "20", "--seed", str(seed)]
-        for method in ("selfish", "set", "rigl", "magnitude"):
-            how = ["--units", "200", "200", "--embedding", "200", "--method", method, "--sparsity", str(sparsity / 100)]
+    for seed in (0, 1):
+        common = ["--preset", "selfish-small", "--seed", str(seed)]
+        for sparsity, method in itertools.product((67, 90), ("selfish", "set", "rigl", "magnitude")):
+            how = ["--method", method, "--sparsity", str(sparsity / 100)]
             runs[f"{method} {sparsity} %, seed {seed}"] = ([*common, *how], None)
-        how = ["--units", str(smaller), str(smaller), "--embedding", str(smaller), "--method", "dense"]
-        runs[f"dense, {smaller} units, seed {seed}"] = ([*common, *how], None)
+        for units in ("100", "40", "13"):
+            how = ["--units", units, units, "--embedding", units, "--method", "dense"]
+            runs[f"dense, {units} + {units} units, seed {seed}"] = ([*common, *how], None)
     return runs
 
 
@@ -131,7 +132,7 @@ def picture(results, path):
     for name, result in results.items():
         if name.endswith(" %"):
             net = name.rsplit(",", 1)[0]
-            of_net.setdefault(net if net.endswith("256") else f"{net.split()[0]}, smaller", []).append(result)
+            of_net.setdefault(net if net.endswith("256 + 128") else "smaller dense GRU", []).append(result)
     for net, rows in of_net.items():
         rows.sort(key=lambda row: row["effective"])
         left.plot([r["effective"] for r in rows], [r["test"] for r in rows], "o-", label=net)

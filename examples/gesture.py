@@ -36,7 +36,7 @@ def net(name, data, epochs):
     noise, head = keras.layers.GaussianNoise(0.2), keras.layers.Dense(len(data.classes), activation="softmax")
     model = keras.Sequential([keras.Input(data.train.x.shape[1:]), noise, layer(int(units), **options), head])
     rate = keras.optimizers.schedules.CosineDecay(0.02, epochs)
-    model.compile(keras.optimizers.AdamW(rate, clipnorm=1.0), "sparse_categorical_crossentropy", jit_compile=True)
+    model.compile(keras.optimizers.AdamW(rate, clipnorm=1.0), "sparse_categorical_crossentropy", jit_compile=False)
     return model
 
 

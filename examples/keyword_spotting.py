@@ -46,7 +46,8 @@ def fit(model, name, data, epochs, seed=0):
     rate = keras.optimizers.schedules.CosineDecay(0.001, steps, warmup_target=0.02, warmup_steps=steps // 20)
     if not model.compiled:  # once for all splits
         optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0)
-        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=True)
+        # Without XLA, which draws the noise slowly on a CPU.
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     start_again(model, seed)
     callbacks = []
     if name in SPARSE:

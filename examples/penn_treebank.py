@@ -28,7 +28,7 @@ def main():
 
         jax.config.update("jax_default_matmul_precision", "BF16_BF16_F32")
     preset = chosen(PRESETS[arguments.preset], arguments)
-    text = corpus.load(arguments.data or os.environ.get("KSR_DATA"))
+    text = corpus.load(arguments.data or os.environ.get("KSR_DATA"), preset.vocabulary, preset.train_words)
     lengths = ", ".join(f"{len(getattr(text, part)):,} {part}" for part in ("train", "valid", "test"))
     print(f"{len(text.words):,} words; the text has {lengths}", flush=True)
     folder = arguments.out or Path("runs") / arguments.preset
@@ -78,6 +78,7 @@ PRESET_NAMES = [
     "selfish-onlstm",
     "iss-lstm",
     "lstm-pruned",
+    "selfish-small",
     "small",
 ]
 
@@ -94,7 +95,7 @@ def chosen(preset, arguments):
     elif changes.get("sparsity") and not preset.method:
         changes.setdefault("method", "magnitude")
     if changes.get("cell", preset.cell) != preset.cell:
-        changes["cell_options"] = {}
+        changes |= {"cell_options": {}, "last_cell_options": {}}
     return dataclasses.replace(preset, **changes)
 
 

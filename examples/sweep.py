@@ -9,8 +9,8 @@
 KSR_DATA names the folder that holds fsdd.npz (`keras_sparse_rnn.demo.data`). Everything lies in the folder `--out`;
 each command goes on where it was stopped, and processes that share the folder share the work of a search.
 
-`search` varies the cell, its units, the time between two frames, the sparsity, its blocks, thresholds and penalty, and
-judges by recordings 5-9 of the training set. `confirm` takes of each sparse kind and hop the net with the fewest MACs
+`search` varies the cell, its units, whether a second layer hears the first, the time between two frames, the sparsity,
+its blocks and by what method it comes, thresholds and penalty, and judges by recordings 5-9 of the training set. `confirm` takes of each sparse kind and hop the net with the fewest MACs
 whose loss there is at most `--goal`, and dense GRUs of several sizes at each hop; nothing is chosen on the test set.
 All nets are trained alike and for as many epochs.
 """
@@ -34,6 +34,7 @@ from keras_sparse_rnn.demo.training import RECIPES, classifier, start_again, tra
 HOPS = (20, 40, 80)  # ms
 # Batches of 60 divide both training sets; smaller nets need the higher rate.
 RECIPE = replace(RECIPES["fsdd"], epochs=90, batch=60, learning_rate=2e-2)
+LASSO = 1e-4  # of blocks of 8
 NOISE_DB = (None, -60, -40)  # of full scale, under the minute of words; None is digital silence
 
 
@@ -46,6 +47,9 @@ class Net:
         units: Its units.
         hop: Milliseconds between two frames.
         sparsity, block: Share of the weights that are pruned, in blocks of 1 x `block`.
+        method: What prunes: "magnitude", "group lasso" (magnitude, of blocks that `BlockGroupLasso` has made small) or
+            "RigL", which is sparse from the beginning.
+        layers: How many of the layer stand one behind the other.
         penalty: Strength of an `EventPenalty`.
         input_threshold, hidden_threshold: Of a DeltaGRU, in deviations of a feature, and in units of the state.
     """
@@ -55,28 +59,43 @@ class Net:
     hop: int = 20
     sparsity: float = 0.0
     block: int = 4
+    method: str = "magnitude"
+    layers: int = 1
     penalty: float = 0.0
     input_threshold: float = 0.0
     hidden_threshold: float = 0.0
 
     def __str__(self):
-        pruned = f", {self.sparsity:.0%} in 1x{self.block}" if self.sparsity else ""
+        method = f" by {self.method}" if self.method != "magnitude" else ""
+        pruned = f", {self.sparsity:.0%} in 1x{self.block}{method}" if self.sparsity else ""
         holds = f", holds {self.input_threshold:g} and {self.hidden_threshold:g}" if self.cell == "DeltaGRU" else ""
         penalty = f", penalty {self.penalty:g}" if self.penalty else ""
-        return f"{self.cell} {self.units}, {self.hop} ms{pruned}{holds}{penalty}"
+        units = " + ".join([str(self.units)] * self.layers)
+        return f"{self.cell} {units}, {self.hop} ms{pruned}{holds}{penalty}"
 
     @property
     def kind(self):
         return f"{'pruned ' if self.cell == 'GRU' and self.sparsity else ''}{self.cell}"
 
-    def layer(self):
-        options = {"return_sequences": True, "name": "recurrent"}
+    def stack(self):
+        """Its recurrent layers."""
+        return [self._layer(place) for place in range(self.layers)]
+
+    def _layer(self, place):
+        options = {"return_sequences": True, "name": f"recurrent_{place}"}
         if self.penalty:
             options["activity_regularizer"] = ksr.regularizers.EventPenalty(self.penalty)
+        if self.sparsity and self.method == "group lasso":
+            strength = LASSO * (self.block / 8) ** 0.5
+            lasso = ksr.regularizers.BlockGroupLasso(strength, (1, self.block), gates=3)
+            options |= {"kernel_regularizer": lasso, "recurrent_regularizer": lasso}
         if self.cell == "EventGRU":
-            return ksr.layers.EventGRU(self.units, readout="cell", **options)
+            # A layer hears the events of the one before; what is read off the last one is its state.
+            readout = "cell" if place == self.layers - 1 else "event"
+            return ksr.layers.EventGRU(self.units, readout=readout, **options)
         if self.cell == "DeltaGRU":
-            holds = {"input_threshold": self.input_threshold, "hidden_threshold": self.hidden_threshold}
+            input_threshold = self.hidden_threshold if place else self.input_threshold
+            holds = {"input_threshold": input_threshold, "hidden_threshold": self.hidden_threshold}
             return ksr.layers.DeltaGRU(self.units, **holds, **options)
         return keras.layers.GRU(self.units, **options)
 
@@ -93,6 +112,11 @@ KNOWN = [
     *(Net("DeltaGRU", 64, hop, 0.8, **HOLDS) for hop in HOPS),
     Net("EventGRU", 48, 20, 0.8, penalty=2.0),
     Net("EventGRU", 32, 40, 0.7, penalty=2.0),
+    Net("DeltaGRU", 32, 20, 0.7, method="RigL", **HOLDS),
+    Net("DeltaGRU", 32, 20, 0.8, method="group lasso", **HOLDS),
+    Net("DeltaGRU", 24, 20, 0.7, layers=2, **HOLDS),
+    Net("EventGRU", 64, 20, 0.9, method="group lasso", penalty=2.0),
+    Net("EventGRU", 48, 20, 0.8, layers=2, penalty=2.0),
 ]
 WORST = 0.1  # NLL of a net that may still be of use: what is worse only tells the search where not to look
 
@@ -146,6 +170,8 @@ def suggest(trial):
         hop=trial.suggest_categorical("hop", HOPS),
         sparsity=trial.suggest_categorical("sparsity", [0.0, 0.5, 0.7, 0.8, 0.9]),
         block=trial.suggest_categorical("block", [4, 8]),
+        method=trial.suggest_categorical("method", ["magnitude", "group lasso", "RigL"]),
+        layers=trial.suggest_categorical("layers", [1, 2]),
     )
     if net.cell == "EventGRU":
         return replace(net, penalty=trial.suggest_float("event penalty", 0.5, 4.0, step=0.5))
@@ -161,7 +187,7 @@ def suggest(trial):
 
 def suggested(net):
     """The parameters by which `suggest` gives this net."""
-    parameters = {name: getattr(net, name) for name in ("cell", "units", "hop", "sparsity", "block")}
+    parameters = {name: getattr(net, name) for name in ("cell", "units", "hop", "sparsity", "block", "method", "layers")}
     if net.cell == "EventGRU":
         parameters["event penalty"] = net.penalty
     if net.cell == "DeltaGRU":
@@ -174,15 +200,29 @@ def fit(net, seed, split, epochs):
     """Trains a net once: the model, and its figures on the test or the validation recordings."""
     digits, model = load(net.hop, split), compiled(net, split, epochs)
     start_again(model, seed)
-    train(model, digits, replace(RECIPE, epochs=epochs), net.sparsity, seed, block=(1, net.block))
+    recipe, callbacks, pruned = replace(RECIPE, epochs=epochs), [], net.sparsity
+    if net.sparsity and net.method == "RigL":
+        steps = epochs * -(-len(digits.train) // recipe.batch)
+        fraction = ksr.schedules.CosineDecay(0.3, 0.0, 0, round(0.75 * steps), frequency=max(1, steps // epochs))
+        callbacks = [ksr.callbacks.RigL(1 - net.sparsity, fraction, block_shape=(1, net.block), seed=seed)]
+        pruned = 0
+    train(model, digits, recipe, pruned, seed, callbacks, block=(1, net.block))
     probabilities = model.predict(digits.test.x, batch_size=len(digits.test), verbose=0)
-    [macs] = ksr.profiling.count_macs(model, digits.test.x, digits.test.valid)
+    macs = ksr.profiling.count_macs(model, digits.test.x, digits.test.valid)
+    layers = [layer for layer in ksr.profile(model).layers if layer.name.startswith("recurrent")]
     return model, {
         **scores(probabilities, digits.test.y),
-        "macs": macs.effective,
-        "inputs": macs.input_rate,
-        "activity": macs.activity,
-        "bytes": ksr.profile(model).layers[0].packed_bytes,
+        **totals(macs),
+        "bytes": sum(layer.packed_bytes for layer in layers),
+    }
+
+
+def totals(macs):
+    """Of all layers the MACs a step, and mean shares of inputs and units that are active."""
+    return {
+        "macs": sum(layer.effective for layer in macs),
+        "inputs": float(np.mean([layer.input_rate for layer in macs])),
+        "activity": float(np.mean([layer.activity for layer in macs])),
     }
 
 
@@ -193,7 +233,7 @@ def load(hop, split):
 
 @functools.lru_cache(maxsize=32)  # one compilation for all seeds
 def compiled(net, split, epochs=RECIPE.epochs):
-    return classifier(net.layer(), load(net.hop, split), replace(RECIPE, epochs=epochs))
+    return classifier(net.stack(), load(net.hop, split), replace(RECIPE, epochs=epochs))
 
 
 def scores(probabilities, y):
@@ -338,12 +378,12 @@ def continuous(arguments, folder):
         for noise in NOISE_DB:
             features = log_mel(minute_of_audio(noise, arguments.seconds), data.FSDD_RATE, net.hop / 1000)
             x = ((features - digits.mean) / digits.deviation)[None].astype(np.float32)
-            model_of_stream = classifier(net.layer(), replace(digits, train=data.Split(x, None, np.zeros(1))), RECIPE)
+            model_of_stream = classifier(net.stack(), replace(digits, train=data.Split(x, None, np.zeros(1))), RECIPE)
             model_of_stream.set_weights(model.get_weights())
-            [macs] = ksr.profiling.count_macs(model_of_stream, x)
+            macs = totals(ksr.profiling.count_macs(model_of_stream, x))
             cost = board_cost(model_of_stream, x, x)
-            rates = [f"{100 * rate:.0f}" for rate in (macs.input_rate, macs.activity)]
-            a_second = [1000 / net.hop * figure for figure in (macs.effective, cost.instructions or np.nan)]
+            rates = [f"{100 * macs[name]:.0f}" for name in ("inputs", "activity")]
+            a_second = [1000 / net.hop * figure for figure in (macs["macs"], cost.instructions or np.nan)]
             level = "none" if noise is None else f"{noise} dBFS"
             rows.append([net, level, *rates, *(f"{figure:,.0f}" for figure in a_second)])
             print(*rows[-1], flush=True)

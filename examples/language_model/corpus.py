@@ -27,8 +27,12 @@ class Corpus:
     test: np.ndarray
 
 
-def load(folder=None):
-    """Reads ptb.train.txt, ptb.valid.txt and ptb.test.txt from a folder; without one, downloads and keeps them."""
+def load(folder=None, vocabulary=None, train_words=None):
+    """Reads ptb.train.txt, ptb.valid.txt and ptb.test.txt from a folder; without one, downloads and keeps them.
+
+    With `vocabulary`, all but so many of the most frequent words are <unk>; with `train_words`, `train` ends after so
+    many words.
+    """
     texts = {}
     for part in PARTS:
         path = Path(folder) / f"ptb.{part}.txt" if folder else downloaded(part)
@@ -39,6 +43,10 @@ def load(folder=None):
     words = every[np.lexsort((first, -counts))].tolist()
     words += sorted({*texts["valid"], *texts["test"]} - set(words))
     number = {word: i for i, word in enumerate(words)}
+    if vocabulary:
+        words = words[:vocabulary]
+        number = {word: i if i < vocabulary else number["<unk>"] for word, i in number.items()}
+    texts["train"] = texts["train"][:train_words]
     return Corpus(words, **{part: np.array([number[word] for word in text], "int32") for part, text in texts.items()})
 
 

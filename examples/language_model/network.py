@@ -1,6 +1,7 @@
 """The networks: an embedding, recurrent layers, and a decoder to the words."""
 
 import keras
+import numpy as np
 from keras import ops
 
 import keras_sparse_rnn as ksr
@@ -37,8 +38,10 @@ def build(preset, vocabulary, batch=None):
         mask_zero=preset.random_windows,
     )
     layers = [keras.Input((None,), batch, dtype="int32"), embedding, dropout(preset.input_dropout)]
-    for units in preset.units:
+    for place, units in enumerate(preset.units, start=1):
         options = {**preset.cell_options, "return_sequences": True, "stateful": batch is not None}
+        if place == len(preset.units):
+            options |= preset.last_cell_options
         if preset.uniform_cells:
             options |= {"kernel_initializer": uniform(), "recurrent_initializer": uniform()}
         layer = LAYERS[preset.cell](units, **options)
@@ -50,7 +53,7 @@ def build(preset, vocabulary, batch=None):
     if preset.tied:
         if preset.units[-1] != preset.embedding:
             layers.append(keras.layers.Dense(preset.embedding, use_bias=False, name="projection"))
-        return keras.Sequential([*layers, TiedDecoder(embedding)])
+        return keras.Sequential([*layers, TiedDecoder(embedding, preset.frequent if preset.frequent < vocabulary else 0)])
     return keras.Sequential([*layers, keras.layers.Dense(vocabulary, kernel_initializer=uniform(), name="decoder")])
 
 
@@ -82,18 +85,70 @@ class WordEmbedding(keras.layers.Embedding):
 
 
 class TiedDecoder(keras.layers.Layer):
-    """Logits by the vectors of an embedding and a bias for each word."""
+    """Logits by the vectors of an embedding and a bias for each word.
 
-    def __init__(self, embedding):
+    With `frequent` the softmax has two levels (Goodman 2001; Grave et al. 2017, arXiv:1609.04309): over the first
+    words, which are the most frequent ones, and one place for all others; and over these. Training then computes the
+    second level only where such a word is next: about a third of the work on the Penn Treebank with 1,500 words.
+    """
+
+    def __init__(self, embedding, frequent=0):
         super().__init__()
         self.embedding = embedding
+        self.frequent = frequent
         self.supports_masking = True
 
     def build(self, input_shape):
-        self.bias = self.add_weight(shape=(self.embedding.input_dim,), name="bias", initializer="zeros")
+        words, dim = self.embedding.input_dim, self.embedding.output_dim
+        self.bias = self.add_weight(shape=(words,), name="bias", initializer="zeros")
+        if self.frequent:
+            self.rest = self.add_weight(shape=(dim, 1), name="rest", initializer="zeros")
+            self.rest_bias = self.add_weight(shape=(1,), name="rest_bias", initializer="zeros")
+
+    def start_at(self, counts):
+        """Sets the biases to the logarithms of the words' frequencies."""
+        frequencies = np.maximum(counts, 1) / np.sum(counts)
+        self.bias.assign(np.log(frequencies))
+        if self.frequent:
+            self.rest_bias.assign(np.log(frequencies[self.frequent :].sum(keepdims=True)))
 
     def call(self, inputs):
-        return ops.matmul(inputs, ops.transpose(self.embedding.embeddings)) + self.bias
+        if not self.frequent:
+            return self._logits(inputs, slice(None))
+        first = ops.log_softmax(self._first_level(inputs))
+        second = ops.log_softmax(self._logits(inputs, slice(self.frequent, None)))
+        return ops.concatenate([first[..., :-1], first[..., -1:] + second], axis=-1)
+
+    def losses_of(self, inputs, targets, most_rare=None):
+        """Cross-entropy of each target at two levels; a softmax over what `call` returns gives the same.
+
+        Args:
+            inputs: (batch, time, dim).
+            targets: Integers (batch, time).
+            most_rare: A number that no batch has more targets than that are not frequent; None if it is not known.
+        """
+        rare = targets >= self.frequent
+        losses = _cross_entropy(ops.minimum(targets, self.frequent), self._first_level(inputs))
+        rare, flat_targets = ops.reshape(rare, (-1,)), ops.reshape(targets, (-1,))
+        # Where there are rare words, first; all places where it is not known how many there are.
+        places = ops.argsort(ops.cast(ops.logical_not(rare), "int32"))[:most_rare]
+        hidden = ops.take(ops.reshape(inputs, (-1, inputs.shape[-1])), places, axis=0)
+        within = ops.maximum(ops.take(flat_targets, places) - self.frequent, 0)
+        second = _cross_entropy(within, self._logits(hidden, slice(self.frequent, None)))
+        second = ops.where(ops.take(rare, places), second, 0.0)
+        flat = ops.scatter_update(ops.zeros_like(ops.reshape(losses, (-1,))), places[:, None], second)
+        return losses + ops.reshape(flat, ops.shape(losses))
+
+    def _logits(self, inputs, words):
+        return ops.matmul(inputs, ops.transpose(self.embedding.embeddings[words])) + self.bias[words]
+
+    def _first_level(self, inputs):
+        rest = ops.matmul(inputs, self.rest) + self.rest_bias
+        return ops.concatenate([self._logits(inputs, slice(0, self.frequent)), rest], axis=-1)
+
+
+def _cross_entropy(targets, logits):
+    return keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
 
 
 class SquaresPenalty(keras.layers.Layer):

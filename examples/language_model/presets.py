@@ -14,10 +14,11 @@ class Preset:
     """A network and how it is trained.
 
     Attributes:
-        cell: One of `network.LAYERS`, with `cell_options`.
+        cell: One of `network.LAYERS`, with `cell_options`, and for the last of the layers also `last_cell_options`.
         units: Units of each recurrent layer.
         embedding: Length of a word's vector.
         tied: Whether the decoder has the embedding's vectors.
+        vocabulary, train_words: As in `corpus.load`.
         epochs, batch, window: Epochs, rows that are read side by side, and words that a gradient reaches back through.
         random_windows: Whether the lengths of windows are drawn, and the rate follows them; see `corpus.windows`.
         optimizer: "adamw", "adam" (with `weight_decay` as L2), "sgd" or "snt-asgd".
@@ -29,6 +30,7 @@ class Preset:
         penalties: Strengths of the mean squares of the output and of its change.
         initial_range: Embedding and decoder start uniformly within plus and minus this, with `uniform_cells` also the
             matrices of the recurrent layers.
+        frequent: Words of the first of two softmaxes of a tied decoder; 0 for one over all. See `network.TiedDecoder`.
         bias_by_frequency: Whether the decoder's bias starts at the logarithm of the words' frequencies, not at zero.
         method: None, "magnitude", "selfish", "set", "rigl" or "unit-lasso"; see `training.sparsifiers`.
         sparsity: Share of weights that the method leaves at zero.
@@ -50,6 +52,8 @@ class Preset:
     rate: float
     clip: float
     decay: Callable = lambda epoch, epochs: 1.0
+    vocabulary: int | None = None
+    train_words: int | None = None
     tied: bool = True
     random_windows: bool = False
     weight_decay: float = 0.0
@@ -62,9 +66,11 @@ class Preset:
     penalties: tuple | None = None
     initial_range: float = 0.1
     uniform_cells: bool = False
+    frequent: int = 0
     bias_by_frequency: bool = False
     zero_below: float = 0.0
     cell_options: dict = field(default_factory=dict)
+    last_cell_options: dict = field(default_factory=dict)
     method: str | None = None
     sparsity: float = 0.0
     ramp: tuple = (0.0, 0.5)
@@ -172,10 +178,16 @@ PRESETS = {
         output_dropout=0.65, method="magnitude", sparsity=0.9, ramp=(0.1, 0.7), everything=True,
         paper="arXiv 1710.01878: test perplexity 80.24 at 90 % zeros, 78.45 dense",
     ),
+    # `selfish-lstm` at a fifteenth of its size; of 2,000 words, so that the LSTM has its share of the weights.
+    "selfish-small": Preset(
+        **{**_UNTIED_LSTM, "units": (100, 100), "embedding": 100}, **_SELFISH, vocabulary=2000, train_words=200_000,
+        epochs=12, rate=20.0, input_dropout=0.2, dropout=0.2, output_dropout=0.2, sparsity=0.67, drop_fraction=0.8,
+    ),
     "small": Preset(
-        cell="event_gru", units=(256, 256), embedding=256, epochs=6, batch=32, window=35, optimizer="adamw",
-        rate=1e-3, beta_1=0.9, bias_by_frequency=True, decay=cosine(0.0), clip=1.0, weight_decay=0.01,
-        input_dropout=0.3, dropout=0.2, output_dropout=0.3,
-        cell_options={"activity_regularizer": ksr.regularizers.EventPenalty(3.0, on="rate", target=0.1)},
+        cell="event_gru", units=(256, 128), embedding=128, epochs=6, batch=32, window=35, optimizer="adamw",
+        rate=4e-3, beta_1=0.9, frequent=2000, bias_by_frequency=True, decay=cosine(0.0), clip=1.0, weight_decay=0.01,
+        input_dropout=0.2, dropout=0.1, output_dropout=0.2,
+        cell_options={"activity_regularizer": ksr.regularizers.EventPenalty(1.0, on="rate", target=0.1)},
+        last_cell_options={"readout": "cell"},
     ),
 }  # fmt: skip

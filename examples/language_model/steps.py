@@ -25,6 +25,7 @@ class Steps:
         self.optimizer = optimizer
         self.masked = []
         self.text = text
+        self.rare = np.asarray(text) >= getattr(model.layers[-1], "frequent", 0)
         self.hidden = keras.Model(model.inputs, model.layers[-1].input)
         self.states = [state for layer in model.layers for state in getattr(layer, "states", None) or []]
 
@@ -44,12 +45,21 @@ class Steps:
         """
         decoder, inputs, targets = self.model.layers[-1], words[:, :-1], words[:, 1:]
         hidden = self.hidden(inputs if valid is None else ops.where(valid, inputs, -1), training=training)
-        losses = keras.losses.sparse_categorical_crossentropy(targets, decoder(hidden), from_logits=True)
+        losses = self._losses_of(decoder, hidden, targets)
         if valid is None:
             return ops.sum(losses), sum(self.model.losses, ops.mean(losses))
         total = ops.sum(ops.where(valid, losses, 0.0))
         count = targets.shape[0] * ops.sum(ops.cast(valid, "float32"))
         return total, sum(self.model.losses, total / count)
+
+    def _losses_of(self, decoder, hidden, targets):
+        if not getattr(decoder, "frequent", 0):
+            return keras.losses.sparse_categorical_crossentropy(targets, decoder(hidden), from_logits=True)
+        most_rare = None
+        if targets.shape[1] is not None:
+            columns = np.cumsum(np.pad(self.rare.sum(axis=0), (1, 0)))
+            most_rare = int(np.max(columns[targets.shape[1] :] - columns[: -targets.shape[1]]))
+        return decoder.losses_of(hidden, targets, most_rare)
 
     def _others(self):
         # Keras lists seeds, but not the states of its own recurrent layers.

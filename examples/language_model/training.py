@@ -31,8 +31,7 @@ def train(preset, corpus, folder, seed=0, start=None, resume=False):
     keras.utils.set_random_seed(seed)
     model = build(preset, len(corpus.words), preset.batch)
     if preset.bias_by_frequency:
-        counts = np.bincount(corpus.train, minlength=len(corpus.words))
-        model.layers[-1].bias.assign(np.log(np.maximum(counts, 1) / len(corpus.train)))
+        model.layers[-1].start_at(np.bincount(corpus.train, minlength=len(corpus.words)))
     if start:
         model.load_weights(start)
     validation = Evaluation(preset, corpus, corpus.valid, VALIDATION_ROWS)
@@ -139,7 +138,7 @@ class Checkpoint:
 
 def described(preset):
     """What a preset has of numbers and names, as JSON keeps it."""
-    values = dataclasses.asdict(dataclasses.replace(preset, cell_options={}))
+    values = dataclasses.asdict(dataclasses.replace(preset, cell_options={}, last_cell_options={}))
     return json.loads(json.dumps({name: value for name, value in values.items() if not callable(value)}))
 
 

@@ -121,7 +121,7 @@ class DynamicSparseTraining(MaskCallback):
     def start(self, step: int) -> None:
         super().start(step)
         masks = self.masks
-        if all(kept.all() or not kept.any() for kept in masks.kept):
+        if all(_dense(kept) or not kept.any() for kept in masks.kept):
             self._draw(step)
         largest_blocks = sum(blocks.sizes.max() for blocks in masks.blocks) / masks.size
         if abs(1 - masks.sparsity - self.density) > 0.01 + largest_blocks:
@@ -158,7 +158,7 @@ class DynamicSparseTraining(MaskCallback):
         """Draws the first masks at random."""
         if step and self.density < 1:
             raise ValueError(
-                f"The optimizer is at step {step}, but no block of shape {self.block_shape} is zero. If this is a "
+                f"The optimizer is at step {step}, but no block of shape {self.block_shape} is masked. If this is a "
                 "checkpoint of a sparse model, it was written before the weights were masked: list "
                 f"{type(self).__name__} before BackupAndRestore or ModelCheckpoint. If the model was trained dense so "
                 "far, compile it anew, or use MagnitudePruning, which chooses the weights to keep."
@@ -250,6 +250,11 @@ class RigL(DynamicSparseTraining):
     ) -> None:
         method = {"drop": "magnitude", "grow": "gradient", "redistribute": "none", "init": "erk"}
         super().__init__(density, drop_fraction, frequency, **{**method, **arguments})
+
+
+def _dense(kept):
+    # Of a million weights that are drawn in float32, one may well be exactly zero.
+    return np.mean(kept) > 1 - 1e-4
 
 
 def _schedule(drop_fraction, frequency):

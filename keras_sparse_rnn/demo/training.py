@@ -89,11 +89,11 @@ def build(kind, units, data, recipe):
 
 
 def classifier(recurrent, data, recipe):
-    """The same around any recurrent layer that returns sequences."""
+    """The same around any recurrent layer that returns sequences, or a list of them."""
     model = keras.Sequential(
         [
             keras.Input(data.train.x.shape[1:], name="features"),
-            recurrent,
+            *(recurrent if isinstance(recurrent, list) else [recurrent]),
             keras.layers.GlobalAveragePooling1D(),
             keras.layers.Dropout(recipe.dropout, seed=0),
             keras.layers.Dense(len(data.classes), activation="softmax", name="classes"),

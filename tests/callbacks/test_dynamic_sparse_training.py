@@ -18,9 +18,9 @@ Y = np.random.default_rng(1).normal(size=(32, 2)).astype("float32")
 COSINE = CosineDecay(0.5, 0.05, begin_step=0, end_step=16, frequency=2)
 
 
-def gru_model(optimizer="adam", **compile_args):
+def gru_model(optimizer="adam", units=8, **compile_args):
     keras.utils.set_random_seed(7)
-    model = keras.Sequential([keras.Input((4, 3)), layers.GRU(8, name="gru"), layers.Dense(2, name="out")])
+    model = keras.Sequential([keras.Input((4, 3)), layers.GRU(units, name="gru"), layers.Dense(2, name="out")])
     model.compile(optimizer, "mse", jit_compile=JIT, **compile_args)
     return model
 
@@ -299,6 +299,17 @@ def test_refuses_arguments(arguments, message):
         DynamicSparseTraining(**{"density": 0.5, **arguments})
 
 
+def test_a_weight_that_happens_to_be_zero_is_no_mask():
+    model = gru_model(units=64)
+    kernel = model.layers[0].cell.recurrent_kernel
+    values = keras.ops.convert_to_numpy(kernel.value).copy()
+    values[0, 0] = 0
+    kernel.assign(values)
+    callback = SelfishRNN(0.5)
+    fit(model, callback, epochs=1)
+    assert callback.masks.sparsity == pytest.approx(0.5, abs=1e-3)
+
+
 def test_fit_refuses():
     with pytest.raises(ValueError, match="larger than a gate of gru/gru_cell/kernel"):
         fit(gru_model(), RigL(0.5, block_shape=(4, 4)))
@@ -306,7 +317,7 @@ def test_fit_refuses():
         fit(gru_model(), SET(0.5, lambda step: (step == 2, 1)))
     model = gru_model()
     fit(model, epochs=1)
-    with pytest.raises(ValueError, match="at step 8, but no block of shape .* is zero.*list SelfishRNN before Backup"):
+    with pytest.raises(ValueError, match="at step 8, but no block of shape .* is masked.*list SelfishRNN before Backup"):
         fit(model, SelfishRNN(0.5))
     fit(model, MagnitudePruning(ConstantSparsity(0.75, 8)), epochs=1)
     with pytest.raises(ValueError, match="density=0.5, but the model is sparse already.*is 0.25. To go on"):
