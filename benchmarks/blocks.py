@@ -1,11 +1,14 @@
-"""Which block? The sweep of arXiv 1711.02782 on spoken digits: loss, bytes and instructions by block and method.
+"""Which block? The sweep of arXiv 1711.02782: loss, bytes and instructions by block and method.
 
     KSR_DATA=DIR KERAS_BACKEND=jax python benchmarks/blocks.py            # trains; goes on where it was stopped
     KSR_DATA=DIR python benchmarks/blocks.py --measure                    # bytes, and instructions on a Cortex-M4
-    python benchmarks/blocks.py --table
+    KSR_DATA=DIR python benchmarks/blocks.py --table
     python benchmarks/blocks.py --random                                  # what blocks cost, with random weights
 
-The nets, the data and their training are those of `methods.py`. Four methods prune to 80 and 90 %:
+`--task digits`: an EventGRU on spoken digits; the nets, the data and their training are those of `methods.py`.
+`--task words`: a GRU that reads the Penn Treebank in windows of its own; see `Words`. Give another file as `--results`.
+
+Four methods prune to 80 and 90 %:
     magnitude  blocks of the smallest mean |w|, along a cubic ramp
     BP         the paper's block pruning, by a rising threshold (`ThresholdPruning`)
     GL         group lasso all along; half-way the smallest blocks are cut, once
@@ -16,8 +19,10 @@ runs of the first seed, and the other seeds take what came nearest.
 
 import argparse
 import collections
+import functools
 import json
 import math
+import os
 import re
 import sys
 import time
@@ -27,6 +32,8 @@ from pathlib import Path
 import methods
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+NETS = {"digits": "EventGRU 128", "words": "GRU 128"}
 BLOCKS = ("1x1", "1x4", "1x8", "1x16", "4x4", "8x8", "16x16", "32x32")
 SPARSITIES = (90, 80)
 FIRST_FACTOR = {"threshold": 1.0, "GLP": 0.5}  # of the paper's q
@@ -47,7 +54,8 @@ def main():
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--results", type=Path, default="blocks.jsonl", help="a JSON object for each run; nets beside")
-    parser.add_argument("--net", default="EventGRU 128", help="as in methods.py; default: %(default)s")
+    parser.add_argument("--task", choices=NETS, default="digits")
+    parser.add_argument("--net", help="as in methods.py; default: EventGRU 128 for digits, GRU 128 for words")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", default="", metavar="REGEX", help="of 'method block share %%', as 'BP 4x4 90 %%'")
     parser.add_argument("--split", choices=["test", "validation"], default="test")
@@ -55,7 +63,117 @@ def parse():
     parser.add_argument("--measure", action="store_true", help="train nothing; needs the TensorFlow backend")
     parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("--random", action="store_true", help="bytes and instructions alone, of random weights")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    arguments.net = arguments.net or NETS[arguments.task]
+    return arguments
+
+
+class Digits:
+    """Spoken digits, as in `methods.py`."""
+
+    trained = staticmethod(methods.trained)
+
+    @staticmethod
+    def figures(model, arguments):
+        return methods.figures(model, methods.load(20, arguments.split))
+
+    @staticmethod
+    def for_the_board(cell, weights, arguments):
+        """What `board_cost` takes: a model, a sample, inputs and which of their steps are real."""
+        digits = methods.load(20, arguments.split)
+        model = methods.build(cell, digits)
+        model.load_weights(weights)
+        return model, digits.train.x[::27], digits.test.x[::20], digits.test.valid[::20]
+
+
+class Words:
+    """The first 150,000 words of the Penn Treebank, in windows of 35 that each begin with a state of zero.
+
+    The vocabulary has the 1,000 most frequent words; the loss is that of the first 20,000 words of the test set.
+    """
+
+    VOCABULARY, TRAIN_WORDS, TEST_WORDS, WINDOW, DIM, EPOCHS, BATCH = 1_000, 150_000, 20_000, 35, 64, 5, 16
+
+    @classmethod
+    def load(cls, part):
+        from language_model import corpus
+
+        text = corpus.load(os.environ.get("KSR_DATA"), cls.VOCABULARY, cls.TRAIN_WORDS)
+        words = getattr(text, {"train": "train", "test": "test", "validation": "valid"}[part])
+        words = words if part == "train" else words[: cls.TEST_WORDS]
+        count = (len(words) - 1) // cls.WINDOW
+        x, y = (words[start:][: count * cls.WINDOW].reshape(count, cls.WINDOW) for start in (0, 1))
+        return x, y
+
+    @classmethod
+    def trained(cls, cell, seed, arguments):
+        from keras_sparse_rnn.demo.training import start_again
+
+        x, y = cls.load("train")
+        epochs = arguments.epochs or cls.EPOCHS
+        steps = epochs * -(-len(x) // cls.BATCH)
+        net, method = cell.split(" | ")
+        # What is compiled serves all methods with the same regularizer.
+        lasso = re.match(r"GLP? \d+x\d+", method)
+        model = cls._compiled(net, lasso[0].replace("GLP", "GL") if lasso else "dense", steps)
+        start_again(model, seed)
+        counts = np.bincount(y.ravel(), minlength=cls.VOCABULARY)
+        model.layers[-1].bias.assign(np.log(np.maximum(counts, 1) / y.size))
+        _, callbacks = methods.recipe(cell, seed, steps, arguments)
+        model.fit(x, y, batch_size=cls.BATCH, epochs=epochs, callbacks=callbacks, verbose=0)
+        return model
+
+    @classmethod
+    def figures(cls, model, arguments):
+        from keras_sparse_rnn.profiling import count_macs
+
+        x, y = cls.load(arguments.split)
+        # With these metrics, not the loss, which has the lasso in it.
+        values = model.evaluate(x, y, batch_size=cls.BATCH, return_dict=True, verbose=0)
+        [macs] = count_macs(model, x[:100])
+        weights = [np.abs(np.array(w.value)).ravel() for w in model.layers[1].cell.weights if "kernel" in w.name]
+        return {
+            "nll": values["nll"],
+            "accuracy": values["accuracy"],
+            "sparsity": macs.sparsity,
+            "activity": macs.activity,
+            "macs": macs.effective,
+            "quantile": float(np.quantile(np.concatenate(weights), 0.9)),
+        }
+
+    @classmethod
+    def for_the_board(cls, cell, weights, arguments):
+        """Likewise, of the recurrent layer alone, which hears words as vectors."""
+        import keras
+
+        model = cls._compiled(cell.split(" | ")[0], "dense", 100)
+        model.load_weights(weights)
+        words = np.array(model.layers[0](cls.load("train")[0][:100]))
+        alone = keras.Sequential([keras.Input(words.shape[1:]), model.layers[1]])
+        return alone, words, words[:4], None
+
+    @classmethod
+    @functools.cache
+    def _compiled(cls, net, method, steps):
+        import keras
+
+        model = keras.Sequential(
+            [
+                keras.Input((cls.WINDOW,), dtype="int32"),
+                keras.layers.Embedding(cls.VOCABULARY, cls.DIM),
+                methods.recurrent_layer(*methods.parse_net(net)[:2], method),
+                keras.layers.Dropout(0.3, seed=0),
+                keras.layers.Dense(cls.VOCABULARY),
+            ]
+        )
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        nll = keras.metrics.SparseCategoricalCrossentropy("nll", from_logits=True)
+        optimizer = methods.adamw(keras, highest=4e-3, steps=steps)
+        model.compile(optimizer, loss, metrics=[nll, "accuracy"], jit_compile=True)
+        return model
+
+
+TASKS = {"digits": Digits, "words": Words}
 
 
 def wanted(arguments):
@@ -84,8 +202,9 @@ def train(arguments):
 
 def train_once(cell, seed, arguments):
     began = time.perf_counter()
-    model = methods.trained(cell, seed, arguments)
-    run = methods.figures(model, methods.load(20, arguments.split))
+    task = TASKS[arguments.task]
+    model = task.trained(cell, seed, arguments)
+    run = task.figures(model, arguments)
     if seed == 0:
         model.save_weights(weights_of(cell, arguments))
     run = {"cell": cell, "seed": seed, "split": arguments.split, **run, "seconds": time.perf_counter() - began}
@@ -146,14 +265,11 @@ def measure(arguments):
     from keras_sparse_rnn.demo.board import board_cost
 
     costs = read_costs(arguments)
-    digits = methods.load(20, arguments.split)
     for title, method_for in wanted(arguments):
         cell = f"{arguments.net} | {method_for(0)}"
         if cell in costs or not weights_of(cell, arguments).exists():
             continue
-        model = methods.build(cell, digits)
-        model.load_weights(weights_of(cell, arguments))
-        cost = asdict(board_cost(model, digits.train.x[::27], digits.test.x[::20], digits.test.valid[::20]))
+        cost = asdict(board_cost(*TASKS[arguments.task].for_the_board(cell, weights_of(cell, arguments), arguments)))
         with costs_path(arguments).open("a") as file:
             file.write(json.dumps({"cell": cell, **cost}) + "\n")
         print(title, cost, file=sys.stderr, flush=True)

@@ -235,9 +235,13 @@ def q_factor(method):
     return float(given[1]) if given else Q_FACTOR[method]
 
 
-def adamw(package, net, steps):
-    """AdamW with a warm-up and a cosine to zero, of keras or of tf_keras."""
-    highest = 1e-2 if parse_net(net)[1] == 128 else 2e-2
+def highest_rate(net):
+    """Of `adamw`."""
+    return 1e-2 if parse_net(net)[1] == 128 else 2e-2
+
+
+def adamw(package, highest, steps):
+    """AdamW with a warm-up to the rate `highest` and a cosine to zero, of keras or of tf_keras."""
     rate = package.optimizers.schedules.CosineDecay(
         highest / 20, steps - steps // 20, warmup_target=highest, warmup_steps=steps // 20
     )
@@ -253,24 +257,24 @@ def recipe(cell, seed, steps, arguments):
     net, method = cell.split(" | ")
     share = lambda *shares: [round(share * steps) for share in shares]  # noqa: E731
     if method == "dense":
-        return adamw(keras, net, steps), []
+        return adamw(keras, highest_rate(net), steps), []
     if method.startswith("magnitude"):
         schedule = schedules.PolynomialDecay(0.0, sparsity(method), *share(*RAMP), frequency=steps // 100)
-        return adamw(keras, net, steps), [callbacks.MagnitudePruning(schedule, block(method))]
+        return adamw(keras, highest_rate(net), steps), [callbacks.MagnitudePruning(schedule, block(method))]
     if method.startswith("GL "):
         schedule = schedules.ConstantSparsity(sparsity(method), *share(0.5), frequency=steps)
-        return adamw(keras, net, steps), [callbacks.MagnitudePruning(schedule, block(method))]
+        return adamw(keras, highest_rate(net), steps), [callbacks.MagnitudePruning(schedule, block(method))]
     if method.startswith(("threshold", "GLP")):
         q = q_factor(method) * dense_quantile(net, seed, arguments)
         begin, ramp, end = share(0.1, 0.25, 0.5)
         schedule = schedules.RampThreshold(begin, ramp, end, q=q, frequency=steps // 100)
-        return adamw(keras, net, steps), [callbacks.ThresholdPruning(schedule, block(method))]
+        return adamw(keras, highest_rate(net), steps), [callbacks.ThresholdPruning(schedule, block(method))]
     density, epoch = 1 - sparsity(method), len(load(20, arguments.split).train) // BATCH
     if method.startswith("SET"):
-        return adamw(keras, net, steps), [callbacks.SET(density, 0.3, frequency=epoch, seed=seed)]
+        return adamw(keras, highest_rate(net), steps), [callbacks.SET(density, 0.3, frequency=epoch, seed=seed)]
     if method.startswith("RigL"):
         fraction = schedules.CosineDecay(0.3, 0.0, 0, *share(0.75), frequency=epoch)
-        return adamw(keras, net, steps), [callbacks.RigL(density, fraction, seed=seed)]
+        return adamw(keras, highest_rate(net), steps), [callbacks.RigL(density, fraction, seed=seed)]
     training = callbacks.SelfishRNN(density, schedules.CosineDecay(0.5, 0.005, 0, steps, frequency=epoch), seed=seed)
     if "SNT-ASGD" in method:
         from keras_sparse_rnn import optimizers
@@ -279,7 +283,7 @@ def recipe(cell, seed, steps, arguments):
             training,
             callbacks.NonMonotonicTrigger(monitor="loss"),
         ]
-    return adamw(keras, net, steps), [training]
+    return adamw(keras, highest_rate(net), steps), [training]
 
 
 def dense_quantile(net, seed, arguments):
@@ -326,7 +330,7 @@ def train_by_tfmot(cell, seed, arguments):
             layers.Dense(len(data.classes), activation="softmax"),
         ]
     )
-    model.compile(adamw(tf_keras, net, steps), "sparse_categorical_crossentropy")
+    model.compile(adamw(tf_keras, highest_rate(net), steps), "sparse_categorical_crossentropy")
     step = tfmot.sparsity.keras.UpdatePruningStep()
     model.fit(batches(data.train, seed), steps_per_epoch=steps // epochs, epochs=epochs, callbacks=[step], verbose=0)
     stripped = tfmot.sparsity.keras.strip_pruning(model)

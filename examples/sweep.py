@@ -10,14 +10,16 @@ KSR_DATA names the folder that holds fsdd.npz (`keras_sparse_rnn.demo.data`). Ev
 each command goes on where it was stopped, and processes that share the folder share the work of a search.
 
 `search` varies the cell, its units, whether a second layer hears the first, the time between two frames, the sparsity,
-its blocks and by what method it comes, thresholds and penalty, and judges by recordings 5-9 of the training set. `confirm` takes of each sparse kind and hop the net with the fewest MACs
-whose loss there is at most `--goal`, and dense GRUs of several sizes at each hop; nothing is chosen on the test set.
+its blocks and by what method it comes, thresholds and penalty, and judges by recordings 5-9 of the training set.
+`confirm` takes of each sparse kind and hop the nets with the fewest MACs whose loss there is at most one of `--goals`,
+and dense GRUs of several sizes at each hop; nothing is chosen on the test set.
 All nets are trained alike and for as many epochs.
 """
 
 import argparse
 import collections
 import functools
+import itertools
 import json
 import re
 from dataclasses import asdict, dataclass, replace
@@ -82,7 +84,8 @@ class Net:
         return [self._layer(place) for place in range(self.layers)]
 
     def _layer(self, place):
-        options = {"return_sequences": True, "name": f"recurrent_{place}"}
+        last = place == self.layers - 1
+        options = {"return_sequences": True, "name": "recurrent" if last else f"recurrent_{place}"}
         if self.penalty:
             options["activity_regularizer"] = ksr.regularizers.EventPenalty(self.penalty)
         if self.sparsity and self.method == "group lasso":
@@ -91,7 +94,7 @@ class Net:
             options |= {"kernel_regularizer": lasso, "recurrent_regularizer": lasso}
         if self.cell == "EventGRU":
             # A layer hears the events of the one before; what is read off the last one is its state.
-            readout = "cell" if place == self.layers - 1 else "event"
+            readout = "cell" if last else "event"
             return ksr.layers.EventGRU(self.units, readout=readout, **options)
         if self.cell == "DeltaGRU":
             input_threshold = self.hidden_threshold if place else self.input_threshold
@@ -112,12 +115,18 @@ KNOWN = [
     *(Net("DeltaGRU", 64, hop, 0.8, **HOLDS) for hop in HOPS),
     Net("EventGRU", 48, 20, 0.8, penalty=2.0),
     Net("EventGRU", 32, 40, 0.7, penalty=2.0),
-    Net("DeltaGRU", 32, 20, 0.7, method="RigL", **HOLDS),
-    Net("DeltaGRU", 32, 20, 0.8, method="group lasso", **HOLDS),
+    *(Net("DeltaGRU", units, 20, 0.7, method="RigL", **HOLDS) for units in (32, 64)),
+    *(Net("DeltaGRU", 48, hop, 0.5, method="RigL", input_threshold=0.25, hidden_threshold=0.1) for hop in HOPS[:2]),
+    Net("DeltaGRU", 48, 20, 0.7, method="group lasso", input_threshold=0.25, hidden_threshold=0.1),
+    Net("DeltaGRU", 96, 20, 0.8, method="RigL", **HOLDS),
+    *(Net("DeltaGRU", 32, hop, 0.8, method="group lasso", **HOLDS) for hop in HOPS),
+    *(Net("DeltaGRU", 48, hop, 0.9, method="group lasso", **HOLDS) for hop in HOPS),
+    Net("DeltaGRU", 64, 20, 0.9, method="group lasso", **HOLDS),
     Net("DeltaGRU", 24, 20, 0.7, layers=2, **HOLDS),
-    Net("EventGRU", 64, 20, 0.9, method="group lasso", penalty=2.0),
+    *(Net("EventGRU", 64, hop, 0.9, method="group lasso", penalty=2.0) for hop in HOPS),
     Net("EventGRU", 48, 20, 0.8, layers=2, penalty=2.0),
 ]
+GOALS = (0.035, 0.055)  # NLL on the validation set: about what dense GRUs of 24 and 16 units reach
 WORST = 0.1  # NLL of a net that may still be of use: what is worse only tells the search where not to look
 
 
@@ -187,7 +196,8 @@ def suggest(trial):
 
 def suggested(net):
     """The parameters by which `suggest` gives this net."""
-    parameters = {name: getattr(net, name) for name in ("cell", "units", "hop", "sparsity", "block", "method", "layers")}
+    common = ("cell", "units", "hop", "sparsity", "block", "method", "layers")
+    parameters = {name: getattr(net, name) for name in common}
     if net.cell == "EventGRU":
         parameters["event penalty"] = net.penalty
     if net.cell == "DeltaGRU":
@@ -246,7 +256,7 @@ def scores(probabilities, y):
 def confirm(arguments, folder):
     (folder / "nets").mkdir(exist_ok=True)
     done = {(run["net"], run["seed"]) for run in read(folder / "runs.jsonl")}
-    nets = [*chosen(open_study(folder), arguments.goal), *DENSE]
+    nets = [*chosen(open_study(folder), arguments.goals), *DENSE]
     # Seed by seed: what is stopped has something of everything.
     for seed in range(arguments.seeds):
         for net in nets:
@@ -257,15 +267,16 @@ def confirm(arguments, folder):
                 print(f"{net}, seed {seed}: accuracy {run['accuracy']:.1%}, loss {run['nll']:.3f}", flush=True)
 
 
-def chosen(study, goal):
-    """Of each sparse kind at each hop the net with the fewest MACs whose loss on the validation set is small enough."""
+def chosen(study, goals):
+    """Of each sparse kind at each hop, for each goal, the net with the fewest MACs whose loss on the validation set is
+    at most that."""
     best = {}
-    for trial in study.get_trials(states=[_complete()]):
+    for trial, goal in itertools.product(study.get_trials(states=[_complete()]), goals):
         net, (nll, macs, _) = Net(**trial.user_attrs["net"]), trial.values
-        place = (net.kind, net.hop)
+        place = (net.kind, net.hop, goal)
         if nll <= goal and net.kind != "GRU" and (place not in best or macs < best[place][0]):
             best[place] = (macs, net)
-    return [net for _, net in best.values()]
+    return list(dict.fromkeys(net for _, net in best.values()))
 
 
 def _complete():
@@ -425,7 +436,9 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default="sweep", help="the folder of the study; default: %(default)s")
     parser.add_argument("--trials", type=int, default=100, help="of this process")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--goal", type=float, default=0.045, help="NLL on the validation set; default: %(default)s")
+    parser.add_argument(
+        "--goals", type=float, nargs="+", default=GOALS, help="losses on the validation set; default: %(default)s"
+    )
     parser.add_argument("--only", default="", metavar="REGEX", help="confirm and measure only nets with such names")
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--seconds", type=float, default=60, help="of continuous audio")

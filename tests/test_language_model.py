@@ -125,6 +125,43 @@ def test_the_example_offers_every_preset():
     assert {*penn_treebank.PRESET_NAMES} == {*PRESETS}
 
 
+@pytest.mark.parametrize("most_rare", [None, 14, 20])
+def test_two_levels_are_one_softmax(most_rare):
+    rng = np.random.default_rng(0)
+    embedding = keras.layers.Embedding(50, 8)
+    embedding.build((None,))
+    decoder = network.TiedDecoder(embedding, frequent=10)
+    decoder.build((None, None, 8))
+    decoder.start_at(np.arange(50, 0, -1))
+    decoder.rest.assign(rng.normal(size=(8, 1)))
+    hidden, targets = rng.normal(size=(4, 7, 8)).astype("float32"), rng.integers(0, 50, (4, 7)).astype("int32")
+    targets[:2] %= 10  # at most 14 are not among the frequent ones
+    logits = keras.ops.convert_to_numpy(decoder(hidden))
+    np.testing.assert_allclose(np.exp(logits).sum(axis=-1), 1, rtol=1e-5)
+    losses = keras.ops.convert_to_numpy(decoder.losses_of(hidden, targets, most_rare))
+    np.testing.assert_allclose(losses, -np.take_along_axis(logits, targets[..., None], -1)[..., 0], rtol=1e-5)
+
+
+def test_a_frequency_is_what_two_levels_start_at():
+    counts = np.arange(50, 0, -1)
+    embedding = keras.layers.Embedding(50, 8)
+    embedding.build((None,))
+    decoder = network.TiedDecoder(embedding, frequent=10)
+    decoder.build((None, None, 8))
+    decoder.start_at(counts)
+    logits = keras.ops.convert_to_numpy(decoder(np.zeros((1, 1, 8), "float32")))[0, 0]
+    np.testing.assert_allclose(np.exp(logits), counts / counts.sum(), rtol=1e-5)
+
+
+def test_rare_words_are_unknown_in_a_smaller_vocabulary(text, tmp_path):
+    for part in ("train", "valid", "test"):
+        (tmp_path / f"ptb.{part}.txt").write_text((text / f"ptb.{part}.txt").read_text() + "<unk> " * 200)
+    whole, cut = corpus.load(tmp_path), corpus.load(tmp_path, vocabulary=20, train_words=500)
+    assert cut.words == whole.words[:20] and len(cut.train) == 500
+    expected = [word if word in cut.words else "<unk>" for word in (whole.words[i] for i in whole.test)]
+    assert [cut.words[i] for i in cut.test] == expected
+
+
 def test_words_are_numbered_by_frequency(text):
     loaded = corpus.load(text)
     counts = np.bincount(loaded.train, minlength=len(loaded.words))

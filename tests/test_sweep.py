@@ -56,8 +56,8 @@ def test_the_cheapest_that_is_good_enough_is_chosen_for_each_kind_and_hop(sweep,
         (other_hop, 0.04, 99),
     ):
         add(study, sweep, net, nll, macs)
-    assert sweep.chosen(sweep.open_study(tmp_path), goal=0.045) == [good, other_hop]
-    assert sweep.chosen(study, goal=0.01) == []
+    assert sweep.chosen(sweep.open_study(tmp_path), goals=[0.045]) == [good, other_hop]
+    assert sweep.chosen(study, goals=[0.01]) == []
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")

@@ -53,7 +53,8 @@ def build(preset, vocabulary, batch=None):
     if preset.tied:
         if preset.units[-1] != preset.embedding:
             layers.append(keras.layers.Dense(preset.embedding, use_bias=False, name="projection"))
-        return keras.Sequential([*layers, TiedDecoder(embedding, preset.frequent if preset.frequent < vocabulary else 0)])
+        frequent = preset.frequent if preset.frequent < vocabulary else 0
+        return keras.Sequential([*layers, TiedDecoder(embedding, frequent)])
     return keras.Sequential([*layers, keras.layers.Dense(vocabulary, kernel_initializer=uniform(), name="decoder")])
 
 

@@ -34,6 +34,7 @@ def cost(preset, model, corpus, words):
     layers = ksr.profiling.count_macs(network, sequences)
     cells = [network.get_layer(layer.name).cell for layer in layers]
     projected = sum(map(nonzero, projections))
+    events = getattr(cells[-1], "readout", None) == "event" and not projections
     product = sum(
         layer.input_rate * nonzero(cell.kernel) + layer.activity * nonzero(cell.recurrent_kernel)
         for layer, cell in zip(layers, cells, strict=True)
@@ -48,7 +49,7 @@ def cost(preset, model, corpus, words):
         "effective": sum(layer.effective for layer in layers) + projected,
         "product": product + projected,
         "decoder": decoder,
-        "effective_decoder": layers[-1].activity * nonzero(decoding(network)),
+        "effective_decoder": (layers[-1].activity if events else 1) * nonzero(decoding(network)),
     }
 
 

@@ -24,7 +24,7 @@ class BoardCost:
 
 
 def board_cost(model, sample, x, valid=None, cpu="cortex-m4"):
-    """Converts the layer `"recurrent"` of a net alone, and runs it on a board.
+    """Converts a net up to its layer `"recurrent"`, alone, and runs it on a board.
 
     Args:
         model: A Keras model whose layer of that name returns sequences.
@@ -39,8 +39,7 @@ def board_cost(model, sample, x, valid=None, cpu="cortex-m4"):
     """
     recurrent = keras.Model(model.inputs, model.get_layer("recurrent").output)
     converted = convert(recurrent, sample, time_steps=sample.shape[1])
-    [layer] = converted.report.layers
-    return BoardCost(layer.bytes, run_on_board(converted, x, valid, cpu)[1])
+    return BoardCost(sum(layer.bytes for layer in converted.report.layers), run_on_board(converted, x, valid, cpu)[1])
 
 
 def run_on_board(converted, x, valid=None, cpu="cortex-m4"):
