@@ -259,7 +259,7 @@ def recipe(cell, seed, steps, arguments):
     if method == "dense":
         return adamw(keras, highest_rate(net), steps), []
     if method.startswith("magnitude"):
-        schedule = schedules.PolynomialDecay(0.0, sparsity(method), *share(*RAMP), frequency=steps // 100)
+        schedule = schedules.PolynomialDecay(0.0, sparsity(method), *share(*RAMP), frequency=max(1, steps // 100))
         return adamw(keras, highest_rate(net), steps), [callbacks.MagnitudePruning(schedule, block(method))]
     if method.startswith("GL "):
         schedule = schedules.ConstantSparsity(sparsity(method), *share(0.5), frequency=steps)
@@ -267,7 +267,7 @@ def recipe(cell, seed, steps, arguments):
     if method.startswith(("threshold", "GLP")):
         q = q_factor(method) * dense_quantile(net, seed, arguments)
         begin, ramp, end = share(0.1, 0.25, 0.5)
-        schedule = schedules.RampThreshold(begin, ramp, end, q=q, frequency=steps // 100)
+        schedule = schedules.RampThreshold(begin, ramp, end, q=q, frequency=max(1, steps // 100))
         return adamw(keras, highest_rate(net), steps), [callbacks.ThresholdPruning(schedule, block(method))]
     density, epoch = 1 - sparsity(method), len(load(20, arguments.split).train) // BATCH
     if method.startswith("SET"):
@@ -318,7 +318,7 @@ def train_by_tfmot(cell, seed, arguments):
     epochs = arguments.epochs or 60
     steps = epochs * (len(data.train) // BATCH)
     begin, end = (round(share * steps) for share in RAMP)
-    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity(method), begin, end, frequency=steps // 100)
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, sparsity(method), begin, end, frequency=max(1, steps // 100))
     gru = tfmot.sparsity.keras.prune_low_magnitude(tf_keras.layers.GRU(units, return_sequences=True), schedule)
     layers = tf_keras.layers
     model = tf_keras.Sequential(

@@ -181,7 +181,7 @@ PRESETS = {
     # `selfish-lstm` at a fifteenth of its size; of 2,000 words, so that the LSTM has its share of the weights.
     "selfish-small": Preset(
         **{**_UNTIED_LSTM, "units": (100, 100), "embedding": 100}, **_SELFISH, vocabulary=2000, train_words=200_000,
-        epochs=12, rate=20.0, input_dropout=0.2, dropout=0.2, output_dropout=0.2, sparsity=0.67, drop_fraction=0.8,
+        epochs=8, rate=20.0, input_dropout=0.2, dropout=0.2, output_dropout=0.2, sparsity=0.67, drop_fraction=0.8,
     ),
     "small": Preset(
         cell="event_gru", units=(256, 128), embedding=128, epochs=6, batch=32, window=35, optimizer="adamw",
