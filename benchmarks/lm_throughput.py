@@ -4,8 +4,8 @@
 
 The nets take turns at the same windows of a made-up text, each a whole train step of examples/penn_treebank.py:
 forward, backward, clipping, optimizer. The table gives medians over the rounds. The share of the device's matmul rate
-counts what the products of a step need, 6 floating-point operations for each weight of the recurrent layers and of the
-decoder, against the best of ten square products of `--matmul` rows.
+counts what the products of a step need, 6 floating-point operations for each weight of the recurrent layers and for
+each that the decoder uses, against the best of ten square products of `--matmul` rows.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 WORDS = 10_000
+FREQUENCIES = 1 / np.arange(1, WORDS + 1) / np.sum(1 / np.arange(1, WORDS + 1))  # Zipf's law
 
 
 def main():
@@ -36,9 +37,9 @@ def main():
         preset = dataclasses.replace(preset, units=tuple(arguments.units), embedding=arguments.units[-1])
     presets = {"EventGRU": dataclasses.replace(preset, cell="event_gru")}
     if preset.cell != "event_gru":
-        presets["EventGRU"] = dataclasses.replace(preset, cell="event_gru", cell_options={})
+        presets["EventGRU"] = dataclasses.replace(preset, cell="event_gru", cell_options={}, last_cell_options={})
     for name in ("GRU", "LSTM"):
-        presets[name] = dataclasses.replace(preset, cell=name.lower(), cell_options={})
+        presets[name] = dataclasses.replace(preset, cell=name.lower(), cell_options={}, last_cell_options={})
     runs = {name: training_run(preset, arguments.windows) for name, preset in presets.items()}
     rates = {name: [] for name in runs}
     for run in runs.values():
@@ -82,7 +83,7 @@ def training_run(preset, count):
     model = build(preset, WORDS, preset.batch)
     model.compile(optimizer(preset, model))
     model.optimizer.build(model.trainable_variables)
-    text = rng.integers(0, WORDS, (preset.batch, count * preset.window + 1)).astype("int32")
+    text = rng.choice(WORDS, (preset.batch, count * preset.window + 1), p=FREQUENCIES).astype("int32")
     training = STEPS[keras.backend.backend()](model, text, model.optimizer)
     starts, lengths = np.arange(count, dtype="int32") * preset.window, np.full(count, preset.window, "int32")
     rates = np.full(count, 1e-4, "float32")
@@ -101,7 +102,10 @@ def flops(preset):
     gates = {"event_gru": 3, "gru": 3, "lstm": 4}[preset.cell]
     inputs = (preset.embedding, *preset.units[:-1])
     recurrent = sum(gates * units * (entering + units) for units, entering in zip(preset.units, inputs, strict=True))
-    return 6 * (recurrent + WORDS * preset.embedding)
+    decoded = WORDS
+    if preset.frequent:
+        decoded = preset.frequent + 1 + FREQUENCIES[preset.frequent :].sum() * (WORDS - preset.frequent)
+    return 6 * (recurrent + decoded * preset.embedding)
 
 
 def matmul_rate(n):
