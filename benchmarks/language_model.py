@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from statistics import mean, stdev
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "penn_treebank.py"
 NAMES = {"event_gru": "EventGRU", "gru": "GRU", "lstm": "LSTM"}
@@ -60,9 +61,10 @@ def main():
         for name in dict.fromkeys(part for row in wanted for part in (runs[row][1], row) if part):
             run(name, *runs[name], arguments)
     results = complete(arguments.out)
-    print(table({name: results[name] for name in runs if name in results}))
+    results = {name: results[name] for name in runs if name in results}
+    print({"small": small_table, "selfish": selfish_table}[arguments.rows](results))
     if arguments.picture:
-        picture({name: results[name] for name in runs if name in results}, arguments.picture)
+        picture(results, arguments.picture)
 
 
 def parse():
@@ -99,25 +101,55 @@ def run(name, changes, start, arguments):
         file.write(json.dumps({"run": name, **result}) + "\n")
 
 
-def table(results):
-    lines = [
-        "| net | epochs | perplexity, valid | test | zeros % | active % | MACs, dense | product | counted | decoder |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, r in results.items():
-        if name.endswith("first 6 epochs"):
-            continue
-        before = results.get(f"{name.rpartition(',')[0]}, first 6 epochs", {"epochs": 0})
-        figures = [
-            f"{before['epochs'] + r['epochs']}",
-            f"{r['valid']:.1f}",
-            f"{r['test']:.1f}",
-            f"{r['sparsity']:.1%}",
-            f"{r['activity']:.1%}",
-        ]
-        figures += [f"{r[kind]:,.0f}" for kind in ("dense", "product", "effective", "effective_decoder")]
-        lines.append(f"| {name} | {' | '.join(figures)} |")
-    return "\n".join(lines)
+def by_net(results):
+    """The results of `small` by net, without those of the first epochs: lists, dense first."""
+    nets = {}
+    for name, result in results.items():
+        if name.endswith(" %"):
+            nets.setdefault(name.partition(",")[0], []).append(result)
+    return {net: sorted(of_net, key=lambda result: result["sparsity"]) for net, of_net in nets.items()}
+
+
+def product(result, of_net):
+    """MACs that the net would take if weights and activity saved what each saves alone."""
+    return of_net[0]["effective"] * (1 - result["sparsity"])
+
+
+def small_table(results):
+    titles = ["net", "zeros %", "perplexity, valid", "test", "active %", "MACs a word, dense", "by weights alone"]
+    titles += ["by activity alone", "product", "counted", "decoder"]
+    rows = []
+    for net, of_net in by_net(results).items():
+        for r in of_net:
+            macs = [r["dense"], r["dense"] * (1 - r["sparsity"]), of_net[0]["effective"], product(r, of_net)]
+            macs += [r["effective"], r["effective_decoder"]]
+            shares = f"{100 * r['sparsity']:.0f}", f"{r['valid']:.1f}", f"{r['test']:.1f}", f"{100 * r['activity']:.0f}"
+            rows.append([net, *shares, *(f"{figure:,.0f}" for figure in macs)])
+    return markdown(titles, rows)
+
+
+def selfish_table(results):
+    of_row = {}
+    for name, result in results.items():
+        of_row.setdefault(name.rpartition(", seed")[0], []).append(result)
+    titles = ["method", "LSTM zeros %", "weights, not zero", "runs", "perplexity, valid", "test"]
+    rows = []
+    for name, of in of_row.items():
+        means = [f"{mean(r[part] for r in of):.1f} ± {spread(r[part] for r in of):.1f}" for part in ("valid", "test")]
+        weights = f"{mean(r['nonzero_parameters'] for r in of):,.0f}"
+        rows.append([name, f"{100 * mean(r['sparsity'] for r in of):.0f}", weights, len(of), *means])
+    return markdown(titles, rows)
+
+
+def spread(values):
+    """The standard deviation, 0 of a single value."""
+    values = list(values)
+    return stdev(values) if len(values) > 1 else 0.0
+
+
+def markdown(titles, rows):
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
 
 
 def picture(results, path):
@@ -128,20 +160,24 @@ def picture(results, path):
     import matplotlib.pyplot as plt
 
     _, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
-    of_net = {}
-    for name, result in results.items():
-        if name.endswith(" %"):
-            net = name.rsplit(",", 1)[0]
-            of_net.setdefault(net if net.endswith("256 + 128") else "smaller dense GRU", []).append(result)
-    for net, rows in of_net.items():
-        rows.sort(key=lambda row: row["effective"])
-        left.plot([r["effective"] for r in rows], [r["test"] for r in rows], "o-", label=net)
-        right.plot([r["product"] for r in rows], [r["effective"] for r in rows], "o", label=net)
+    nets, smaller = by_net(results), []
+    for net, of_net in nets.items():
+        if not net.endswith("256 + 128"):
+            smaller += of_net
+            continue
+        [line] = left.plot([r["effective"] for r in of_net], [r["test"] for r in of_net], "o-", label=net)
+        for r in of_net:
+            place = (r["effective"], r["test"])
+            left.annotate(f"{r['sparsity']:.0%}", place, (5, 4), textcoords="offset points", color=line.get_color())
+        right.plot([product(r, of_net) for r in of_net], [r["effective"] for r in of_net], "o", label=net)
+    left.plot([r["effective"] for r in smaller], [r["test"] for r in smaller], "s:", color="grey", label="smaller GRUs")
     left.set(xscale="log", xlabel="MACs a word, counted, without decoder", ylabel="test perplexity")
-    right.set(xscale="log", yscale="log", xlabel="weights kept x sources active", ylabel="MACs a word, counted")
-    right.axline((1e5, 1e5), (2e5, 2e5), color="grey", lw=1)
+    left.set_title("At the points: weights that are zero", fontsize=10)
+    right.set(xscale="log", yscale="log", ylabel="MACs a word, counted")
+    right.set_xlabel("MACs with the dense weights x share of weights kept")
+    right.axline((1e4, 1e4), (1e5, 1e5), color="grey", lw=1)
     left.legend()
-    plt.savefig(path, dpi=150)
+    plt.savefig(path, dpi=110)
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def draw(rows, data, path):
         places = np.arange(len(row.by_speaker)) + 0.27 * (number - 1)
         axes.bar(places, 100 * np.array(row.by_speaker), 0.25, color=color, label=row.name)
     axes.set(xlabel="speaker, none of whose words were trained on", ylabel="accuracy (%)", ylim=(0, 100))
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=len(rows), frameon=False)
     figure.savefig(path, dpi=150)
 
 
