@@ -27,6 +27,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from matplotlib.figure import Figure
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.demo import data
@@ -369,15 +370,19 @@ def draw(rows, study, path):
     """Loss against MACs on the test set, and small and pale what the search tried, on the validation set."""
     points = {kind: {} for kind in ("GRU", "pruned GRU", "EventGRU", "DeltaGRU")}
     for row in rows:
+        if row.nll > WORST:
+            continue
         pruned = f" at {row.net.sparsity:.0%}" if row.net.sparsity else ""
         points[row.net.kind][f"{row.net.units}{pruned}, {row.net.hop} ms"] = (row.macs, row.nll)
     points = {kind: named for kind, named in points.items() if named}
     cost, quality = "effective MACs for 20 ms of sound", "NLL (nats)"
-    axes = ksr.plot.pareto(points, cost=cost, quality=quality, lower_is_better=True)
+    axes = Figure(figsize=(10, 7), layout="constrained").subplots()
+    ksr.plot.pareto(points, cost=cost, quality=quality, lower_is_better=True, ax=axes)
+    most = axes.get_xlim()[1]
     for trial in study.get_trials(states=[_complete()]):
-        if trial.values[0] <= WORST:
+        if trial.values[0] <= WORST and trial.values[1] < most:
             axes.plot(trial.values[1], trial.values[0], "x", color=ksr.plot.GREY, markersize=3, zorder=0)
-    axes.figure.savefig(path, dpi=150)
+    axes.figure.savefig(path, dpi=110)
 
 
 def continuous(arguments, folder):
