@@ -397,7 +397,10 @@ def continuous(arguments, folder):
             model_of_stream = classifier(net.stack(), replace(digits, train=data.Split(x, None, np.zeros(1))), RECIPE)
             model_of_stream.set_weights(model.get_weights())
             macs = totals(ksr.profiling.count_macs(model_of_stream, x))
-            cost = board_cost(model_of_stream, x, x)
+            # Short pieces of it set the ranges, with words: in its whole length one event more or less would tell.
+            steps = digits.train.x.shape[1]
+            pieces = x[0, : len(features) // steps * steps].reshape(-1, steps, x.shape[2])
+            cost = board_cost(model, np.concatenate([digits.train.x[::27], pieces]), x)
             rates = [f"{100 * macs[name]:.0f}" for name in ("inputs", "activity")]
             a_second = [1000 / net.hop * figure for figure in (macs["macs"], cost.instructions or np.nan)]
             level = "none" if noise is None else f"{noise} dBFS"
