@@ -163,8 +163,11 @@ class Words:
         """Likewise, of the recurrent layer alone, which hears words as vectors."""
         import keras
 
-        words = np.array(model.layers[0](cls.load("train")[0][:100]))
-        return keras.Sequential([keras.Input(words.shape[1:]), model.layers[1]]), words, words[:4]
+        embedding, layer, *_ = model.layers
+        words = np.array(embedding(cls.load("train")[0][:100]))
+        alone = keras.Sequential([keras.Input(words.shape[1:]), layer.from_config(layer.get_config())])
+        alone.set_weights(layer.get_weights())
+        return alone, words, words[:4]
 
 
 TASKS = {"digits": Digits, "words": Words}
