@@ -90,7 +90,7 @@ class TiedDecoder(keras.layers.Layer):
 
     With `frequent` the softmax has two levels (Goodman 2001; Grave et al. 2017, arXiv:1609.04309): over the first
     words, which are the most frequent ones, and one place for all others; and over these. Training then computes the
-    second level only where such a word is next: about a third of the work on the Penn Treebank with 1,500 words.
+    second level only where such a word is next.
     """
 
     def __init__(self, embedding, frequent=0):
