@@ -20,6 +20,7 @@ runs of the first seed, and the other seeds take what came nearest.
 import argparse
 import collections
 import functools
+import itertools
 import json
 import math
 import os
@@ -48,7 +49,7 @@ def main():
         measure(arguments)
     elif not arguments.table:
         train(arguments)
-    print(table(arguments))
+    print(summary(arguments), table(arguments), sep="\n\n")
 
 
 def parse():
@@ -60,6 +61,7 @@ def parse():
     parser.add_argument("--only", default="", metavar="REGEX", help="of 'method block share %%', as 'BP 4x4 90 %%'")
     parser.add_argument("--split", choices=["test", "validation"], default="test")
     parser.add_argument("--epochs", type=int, help="instead of 60 for digits and 5 for words")
+    parser.add_argument("--lasso", type=float, default=methods.LASSO, help="strength; give each a --results of its own")
     parser.add_argument("--measure", action="store_true", help="train nothing; needs the TensorFlow backend")
     parser.add_argument("--table", action="store_true", help="train nothing")
     parser.add_argument("--random", action="store_true", help="bytes and instructions alone, of random weights")
@@ -188,6 +190,7 @@ def wanted(arguments):
 
 
 def train(arguments):
+    methods.LASSO = arguments.lasso
     for seed in range(arguments.seeds):
         for _, method_for in wanted(arguments):
             # A search asks for another method until it has found one.
@@ -307,30 +310,60 @@ def read_costs(arguments):
     return {cost["cell"]: cost for cost in map(json.loads, lines)}
 
 
-def table(arguments):
+def complete(arguments):
+    """The runs of each row of the tables, and its cost: bytes and instructions, or nothing."""
     of_cell, costs = collections.defaultdict(list), read_costs(arguments)
     for run in methods.runs(arguments):
         of_cell[run["cell"]].append(run)
+    cells = {title: f"{arguments.net} | {method_for(0)}" for title, method_for in wanted(arguments)}
+    # A search that is not over names what it would try next.
+    return {title: (of_cell[cell], costs.get(cell, {})) for title, cell in cells.items() if cell in of_cell}
+
+
+def summary(arguments):
+    """The loss by block, a column for each method; the cost is that of pruning by magnitude."""
+    rows, kinds = complete(arguments), ("magnitude", "GL", "BP", "GLP")
+    lines = [
+        f"| zeros % | block | NLL: {' | '.join(kinds)} | bytes | M4 instructions a step |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for percent, shape in itertools.product(SPARSITIES, BLOCKS):
+        of = [rows.get(f"{kind} {shape} {percent} %", ([], {})) for kind in kinds]
+        if any(runs for runs, _ in of):
+            losses = [spread(runs, "nll", ".3f") + found_share(runs, percent) if runs else "?" for runs, _ in of]
+            cells = [percent, shape, *losses, *cost_cells(of[0][1])]
+            lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+def found_share(runs, percent):
+    """The share of zeros in parentheses, if it is not the wanted one."""
+    found = np.mean([run["sparsity"] for run in runs])
+    return f" ({100 * found:.0f} %)" if abs(found - percent / 100) > NEAR else ""
+
+
+def table(arguments):
+    """All figures, a row for each method and block."""
     lines = [
         "| method | runs | NLL | accuracy % | zeros % | activity % | MACs | bytes | M4 instructions a step |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for title, method_for in wanted(arguments):
-        cell = f"{arguments.net} | {method_for(0)}"
-        if not (of := of_cell.get(cell)):  # a search that is not over names what it would try next
-            continue
-
-        def spread(name, form, scale=1, of=of):
-            values = [scale * run[name] for run in of]
-            return f"{np.mean(values):{form}}" + (f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else "")
-
-        means = {name: np.mean([run[name] for run in of]) for name in ("sparsity", "activity", "macs")}
-        cost = costs.get(cell, {})
-        cells = [title, len(of), spread("nll", ".3f"), spread("accuracy", ".1f", 100)]
+    for title, (runs, cost) in complete(arguments).items():
+        means = {name: np.mean([run[name] for run in runs]) for name in ("sparsity", "activity", "macs")}
+        cells = [title, len(runs), spread(runs, "nll", ".3f"), spread(runs, "accuracy", ".1f", 100)]
         cells += [f"{100 * means['sparsity']:.1f}", f"{100 * means['activity']:.0f}", f"{means['macs']:,.0f}"]
-        cells += [f"{cost[name]:,.0f}" if cost.get(name) else "?" for name in ("bytes", "instructions")]
-        lines.append(f"| {' | '.join(map(str, cells))} |")
+        lines.append(f"| {' | '.join(map(str, cells + cost_cells(cost)))} |")
     return "\n".join(lines)
+
+
+def spread(runs, name, form, scale=1):
+    """Mean ± standard deviation of a figure."""
+    values = [scale * run[name] for run in runs]
+    return f"{np.mean(values):{form}}" + (f" ± {np.std(values, ddof=1):{form}}" if len(values) > 1 else "")
+
+
+def cost_cells(cost):
+    return [f"{cost[name]:,.0f}" if cost.get(name) else "?" for name in ("bytes", "instructions")]
 
 
 def random_table(units=128, inputs=40, activity=0.2):

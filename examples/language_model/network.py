@@ -129,13 +129,13 @@ class TiedDecoder(keras.layers.Layer):
             most_rare: A number that no batch has more targets than that are not frequent; None if it is not known.
         """
         rare = targets >= self.frequent
-        losses = _cross_entropy(ops.minimum(targets, self.frequent), self._first_level(inputs))
+        losses = cross_entropy(ops.minimum(targets, self.frequent), self._first_level(inputs))
         rare, flat_targets = ops.reshape(rare, (-1,)), ops.reshape(targets, (-1,))
         # Where there are rare words, first; all places where it is not known how many there are.
         places = ops.argsort(ops.cast(ops.logical_not(rare), "int32"))[:most_rare]
         hidden = ops.take(ops.reshape(inputs, (-1, inputs.shape[-1])), places, axis=0)
         within = ops.maximum(ops.take(flat_targets, places) - self.frequent, 0)
-        second = _cross_entropy(within, self._logits(hidden, slice(self.frequent, None)))
+        second = cross_entropy(within, self._logits(hidden, slice(self.frequent, None)))
         second = ops.where(ops.take(rare, places), second, 0.0)
         flat = ops.scatter_update(ops.zeros_like(ops.reshape(losses, (-1,))), places[:, None], second)
         return losses + ops.reshape(flat, ops.shape(losses))
@@ -148,7 +148,8 @@ class TiedDecoder(keras.layers.Layer):
         return ops.concatenate([self._logits(inputs, slice(0, self.frequent)), rest], axis=-1)
 
 
-def _cross_entropy(targets, logits):
+def cross_entropy(targets, logits):
+    """The loss of each target, an integer (...), by logits (..., words)."""
     return keras.losses.sparse_categorical_crossentropy(targets, logits, from_logits=True)
 
 

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from language_model.network import cross_entropy
+
 LONGEST_RUN = 50  # windows in one call on JAX, between two looks of the callbacks
 PADDING = 20  # windows of drawn lengths are padded to a multiple of it, so that few lengths are compiled
 
@@ -54,7 +56,7 @@ class Steps:
 
     def _losses_of(self, decoder, hidden, targets):
         if not getattr(decoder, "frequent", 0):
-            return keras.losses.sparse_categorical_crossentropy(targets, decoder(hidden), from_logits=True)
+            return cross_entropy(targets, decoder(hidden))
         most_rare = None
         if targets.shape[1] is not None:
             columns = np.cumsum(np.pad(self.rare.sum(axis=0), (1, 0)))
