@@ -103,7 +103,7 @@ def run(name, changes, start, arguments):
 
 
 def by_net(results):
-    """The results of `small` by net, without those of the first epochs: lists, dense first; no net without its dense row."""
+    """The results of `small` after the first epochs, in lists by net, dense first; no net without a dense row."""
     nets = {}
     for name, result in results.items():
         if name.endswith(" %"):
