@@ -129,9 +129,8 @@ def trained(cell, seed, arguments):
 
     keras.utils.set_random_seed(seed)
     net = cell.split(" | ")[0]
-    _, units, hop = parse_net(net)
-    data = load(hop, arguments.split)
-    epochs = arguments.epochs or (60 if units == 128 else 90)
+    data = load(parse_net(net)[2], arguments.split)
+    epochs = arguments.epochs or epochs_of(net)
     steps = epochs * (len(data.train) // BATCH)
     model = build(cell, data)
     optimizer, callbacks = recipe(cell, seed, steps, arguments)
@@ -200,7 +199,7 @@ def batches(split, seed):
             yield x * split.valid[chosen][..., None], split.y[chosen]
 
 
-def recurrent_layer(kind, units, method):
+def recurrent_layer(kind, units, method, strength=LASSO):
     import keras
 
     import keras_sparse_rnn as ksr
@@ -208,7 +207,7 @@ def recurrent_layer(kind, units, method):
     options = {"return_sequences": True, "name": "recurrent"}
     if method.startswith("GL"):
         gates, shape = {"LSTM": 4}.get(kind, 3), block(method)
-        lasso = ksr.regularizers.BlockGroupLasso(LASSO * (np.prod(shape) / 8) ** 0.5, shape, gates)
+        lasso = ksr.regularizers.BlockGroupLasso(strength * (np.prod(shape) / 8) ** 0.5, shape, gates)
         options |= {"kernel_regularizer": lasso, "recurrent_regularizer": lasso}
     if kind == "EventGRU":
         penalty = ksr.regularizers.EventPenalty(EVENT_PENALTY)
@@ -233,6 +232,10 @@ def q_factor(method):
     """0.7 of "GLP 4x4, q 0.7"; without it what `Q_FACTOR` says."""
     given = re.search(r", q (\S+)", method)
     return float(given[1]) if given else Q_FACTOR[method]
+
+
+def epochs_of(net):
+    return 60 if parse_net(net)[1] == 128 else 90
 
 
 def highest_rate(net):

@@ -36,7 +36,7 @@ def test_other_seeds_take_what_the_first_found(tmp_path):
     rows = [("threshold 4x4, q 1.0", 0.7), ("threshold 4x4, q 1.4", 0.89), ("threshold 8x8, q 1.0", 0.9)]
     line = '{{"cell": "EventGRU 128 | {}", "seed": 0, "split": "test", "sparsity": {}}}\n'
     arguments.results.write_text("".join(line.format(*row) for row in rows))
-    assert blocks.searched("threshold", "4x4", 90, 1, arguments) == "threshold 4x4, q 1.4"
-    assert blocks.searched("threshold", "4x4", 90, 0, arguments) == "threshold 4x4, q 1.4"
+    assert blocks.searched("threshold", "4x4", 90, 1, arguments) == "EventGRU 128 | threshold 4x4, q 1.4"
+    assert blocks.searched("threshold", "4x4", 90, 0, arguments) == "EventGRU 128 | threshold 4x4, q 1.4"
     tried = blocks.searched("threshold", "4x4", 80, 0, arguments)
     assert 1.0 < blocks.methods.q_factor(tried) < 1.4
