@@ -57,6 +57,9 @@ def main():
     arguments = parse()
     runs = small(arguments.seed) if arguments.rows == "small" else selfish()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    of_seed = {result["seed"] for name, result in complete(arguments.out).items() if name in runs}
+    if arguments.rows == "small" and of_seed - {arguments.seed}:
+        raise SystemExit(f"{arguments.out} is of seed {of_seed.pop()}: give seed {arguments.seed} another --out.")
     if not arguments.table:
         wanted = [name for name in runs if re.search(arguments.only, name)]
         for name in dict.fromkeys(part for row in wanted for part in (runs[row][1], row) if part):
