@@ -6,11 +6,11 @@ import numpy as np
 
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.quantize import NumberFormat, Scale, quantize
+from keras_sparse_rnn.ops.event_gru import EventGru, EventGruOptions
+from keras_sparse_rnn.ops.gru import Gru, GruOptions
+from keras_sparse_rnn.ops.lstm import Lstm, LstmOptions
+from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
 from keras_sparse_rnn.runtime.model import Model
-from keras_sparse_rnn.runtime.ops.event_gru import EventGru, EventGruOptions
-from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
-from keras_sparse_rnn.runtime.ops.lstm import Lstm, LstmOptions
-from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
 
 X_SCALE = Scale(1 / 32, 0)
 
@@ -118,8 +118,8 @@ def sparse_dense(units, inputs, block, sparsity, steps=40, seed=0):
 def to_model(op, x):
     """The op as a model of sequences like `x`."""
     writer = ModelWriter()
-    x_scale = (X_SCALE.scale, X_SCALE.zero_point) if op.is_int8 else None
-    y_scale = (1 / 128, op.options.output_zero_point) if op.is_int8 else None
+    x_scale = (X_SCALE.scale, X_SCALE.zero_point) if op.is_integer else None
+    y_scale = (1 / 128, op.options.output_zero_point) if op.is_integer else None
     inputs = writer.add_tensor("x", (1, *x.shape), x.dtype, scale=x_scale)
     output = writer.add_tensor("y", (1, len(x), op.options.units), x.dtype, scale=y_scale)
     writer.add_recurrent("layer", op, op.constants(), inputs, output)
@@ -142,7 +142,7 @@ def rates(op, x):
 
 def rate(op, x):
     """Share of the outputs that are not zero."""
-    return float(np.mean(op(x) != (op.options.output_zero_point if op.is_int8 else 0)))
+    return float(np.mean(op(x) != (op.options.output_zero_point if op.is_integer else 0)))
 
 
 def change_rates(op, x):

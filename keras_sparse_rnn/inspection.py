@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_sparse_rnn.formats import TFLITE_DTYPES
 from keras_sparse_rnn.runtime import ENGINES
 
 
@@ -205,8 +206,8 @@ def _inspect(data, file, engines):
 
 def _op(op, graph, file):
     """Its `OpInspection`, and its constants with every weight stored."""
+    from keras_sparse_rnn.ops import ALL_OPS
     from keras_sparse_rnn.runtime.model import read_operator
-    from keras_sparse_rnn.runtime.ops import ALL_OPS
 
     read = read_operator(op, file.operatorCodes)
     inputs = [graph.tensors[i] if i >= 0 else None for i in read.inputs]
@@ -301,20 +302,16 @@ def _tensor(tensor, raw):
 
 def _raw(tensor, file):
     """A tensor's constant values, flat; as bytes where NumPy has no such type."""
-    from keras_sparse_rnn.runtime.model import DTYPES
-
     data = file.buffers[tensor.buffer].data
     if data is None or not len(data):
         return None
     data = np.asarray(data, np.uint8)
-    dtype = np.dtype(DTYPES.get(tensor.type, np.uint8))
+    dtype = TFLITE_DTYPES.get(tensor.type, np.dtype(np.uint8))
     return data.view(dtype) if data.size % dtype.itemsize == 0 else data
 
 
 def _memory(tensor):
-    from keras_sparse_rnn.runtime.model import DTYPES
-
-    return _size(tensor) * np.dtype(DTYPES.get(tensor.type, np.uint8)).itemsize
+    return _size(tensor) * TFLITE_DTYPES.get(tensor.type, np.dtype(np.uint8)).itemsize
 
 
 def _size(tensor):

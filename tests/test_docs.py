@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from keras_sparse_rnn import cli
-from keras_sparse_rnn.runtime.ops import ALL_OPS
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOptions
+from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.recurrent import RecurrentOptions
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -23,10 +23,11 @@ NEVER_IMPORTS = {
     "callbacks": {"convert", "firmware", "verbs", "demo"},
     "profiling": {"callbacks", "convert", "firmware", "verbs", "demo"},
     "convert": {"callbacks", "verbs", "demo"},
+    "ops": {"layers", "sparsity", "callbacks", "profiling", "convert", "runtime", "firmware", "verbs", "demo"},
     "runtime": {"layers", "sparsity", "callbacks", "profiling", "convert", "firmware", "verbs", "demo"},
     "firmware": {"layers", "sparsity", "callbacks", "profiling", "convert", "verbs", "demo"},
 }
-NEEDS_NO_KERAS = ("runtime", "firmware")
+NEEDS_NO_KERAS = ("ops", "runtime", "firmware")
 
 
 def _python(code, **env):

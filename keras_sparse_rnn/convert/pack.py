@@ -7,17 +7,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.formats import ELEMENT_TYPES, TFLITE_DTYPES
 from keras_sparse_rnn.runtime.model import METADATA
-
-_TENSOR_TYPES = {
-    np.dtype(np.float32): schema.TensorType.FLOAT32,
-    np.dtype(np.int8): schema.TensorType.INT8,
-    np.dtype(np.uint8): schema.TensorType.UINT8,
-    np.dtype(np.int16): schema.TensorType.INT16,
-    np.dtype(np.uint16): schema.TensorType.UINT16,
-    np.dtype(np.int32): schema.TensorType.INT32,
-    np.dtype(np.uint32): schema.TensorType.UINT32,
-}
 
 
 class ModelWriter:
@@ -65,7 +56,7 @@ class ModelWriter:
         tensor = schema.TensorT()
         tensor.name = name
         tensor.shape = [int(size) for size in shape]
-        tensor.type = _TENSOR_TYPES[np.dtype(dtype)]
+        tensor.type = ELEMENT_TYPES[np.dtype(dtype)].tflite
         tensor.buffer = 0
         if data is not None:
             buffer = schema.BufferT()
@@ -148,16 +139,14 @@ class ModelWriter:
     def constant(self, number):
         """A constant tensor's values; None where it is no constant, or in a sparse encoding or of another type."""
         tensor = self._graph.tensors[number]
-        types = {number: dtype for dtype, number in _TENSOR_TYPES.items()}
         data = self._file.buffers[tensor.buffer].data
-        if data is None or not len(data) or tensor.sparsity is not None or tensor.type not in types:
+        if data is None or not len(data) or tensor.sparsity is not None or tensor.type not in TFLITE_DTYPES:
             return None
-        return np.asarray(data, np.uint8).view(types[tensor.type]).reshape(tensor.shape)
+        return np.asarray(data, np.uint8).view(TFLITE_DTYPES[tensor.type]).reshape(tensor.shape)
 
     def dtype_of(self, number):
-        """A tensor's NumPy dtype; None for one that no op of ours takes."""
-        types = {number: dtype for dtype, number in _TENSOR_TYPES.items()}
-        return types.get(self._graph.tensors[number].type)
+        """A tensor's NumPy dtype; None for one that NumPy lacks."""
+        return TFLITE_DTYPES.get(self._graph.tensors[number].type)
 
     def shape_of(self, number):
         return tuple(int(size) for size in self._graph.tensors[number].shape)

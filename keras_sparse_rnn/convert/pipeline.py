@@ -17,9 +17,9 @@ from keras_sparse_rnn.convert.report import LayerReport, Report
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
 from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_outputs
 from keras_sparse_rnn.inspection import inspect
-from keras_sparse_rnn.runtime.block_sparse import BLOCKS
+from keras_sparse_rnn.ops.block_sparse import BLOCKS
+from keras_sparse_rnn.ops.recurrent import RecurrentOp
 from keras_sparse_rnn.runtime.native import load_library
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp
 
 _UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
 _UNGIVEN_CHUNKS = 4
@@ -60,7 +60,7 @@ def run(
     progress,
 ):
     """`ksr.convert` with checked arguments; `number_format` is a `NumberFormat`, or None for float32."""
-    is_int8 = number_format is not None
+    is_integer = number_format is not None
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
             f"ksr.convert needs the Keras backend tensorflow; this process runs {keras.backend.backend()}. Save the "
@@ -68,12 +68,12 @@ def run(
         )
     load_library()
     cut = plan(model, time_steps, stateful, batch_size)
-    if is_int8 and representative_data is None:
+    if is_integer and representative_data is None:
         raise ValueError(
             "an integer model needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
             "activations. Without them take weights='float32'."
         )
-    if is_int8 and number_format.event_bits < 8 and not any(call.layer.SENDS_EVENTS for call in cut.calls):
+    if is_integer and number_format.event_bits < 8 and not any(call.layer.SENDS_EVENTS for call in cut.calls):
         raise ValueError("events='int4' needs a layer that sends events, an EventGRU; the model has none.")
     data = _check_data(cut, representative_data, stateful)
     progress.show(f"running the Keras model on {len(data[0])} samples")
@@ -87,13 +87,13 @@ def run(
     calibration = {id(tensor): within_percentile(_each(array), percentile) for tensor, array in tensors}
 
     progress.show("TensorFlow Lite's converter, for the layers around the recurrent ones")
-    bits = number_format.activation_bits if is_int8 else None
-    rest = lower(cut, calibration if is_int8 else None, bits)
+    bits = number_format.activation_bits if is_integer else None
+    rest = lower(cut, calibration if is_integer else None, bits)
     modes = {
         "weights": {8: "int8", 16: "int8x16", None: "float32"}[bits],
         "target": target,
-        "scales": number_format.scales if is_int8 else "gate",
-        "events": "int4" if is_int8 and number_format.event_bits == 4 else None,
+        "scales": number_format.scales if is_integer else "gate",
+        "events": "int4" if is_integer and number_format.event_bits == 4 else None,
     }
     metadata = {**modes, "stateful": stateful, "labels": labels and list(labels)}
     metadata |= {"batch_size": batch_size, "time_steps": cut.time_steps}
@@ -145,7 +145,7 @@ def _each(chunks):
 
 def _assemble(cut, rest, states, calibration, number_format, stateful, block_size, metadata, progress):
     """The file's bytes, the `PackedCall`s, and the `DenseReport`s."""
-    writer, is_int8 = ModelWriter(rest.data), number_format is not None
+    writer, is_integer = ModelWriter(rest.data), number_format is not None
     numbers = {}  # id of a symbolic tensor -> its number in the file
     if rest.data is not None:
         for tensors, signature in zip((rest.inputs, rest.outputs), writer.signature(), strict=True):
@@ -155,9 +155,9 @@ def _assemble(cut, rest, states, calibration, number_format, stateful, block_siz
     def number_of(tensor, name):
         if id(tensor) not in numbers:
             values = calibration[id(tensor)]
-            scale = Scale.of_range(values.min(), values.max(), number_format.activation_bits) if is_int8 else None
-            pair = (scale.scale, scale.zero_point) if is_int8 else None
-            dtype = scale.dtype if is_int8 else np.float32
+            scale = Scale.of_range(values.min(), values.max(), number_format.activation_bits) if is_integer else None
+            pair = (scale.scale, scale.zero_point) if is_integer else None
+            dtype = scale.dtype if is_integer else np.float32
             numbers[id(tensor)] = writer.add_tensor(name, tensor.shape, dtype, scale=pair)
         return numbers[id(tensor)]
 
@@ -166,7 +166,7 @@ def _assemble(cut, rest, states, calibration, number_format, stateful, block_siz
         progress.show(f"packing {call.layer.name}")
         x, y = number_of(call.x, f"{call.layer.name}/input"), number_of(call.y, f"{call.layer.name}/output")
         bits = number_format and number_format.activation_bits
-        scales = [Scale(*writer.scale_of(number), bits) for number in (x, y)] if is_int8 else None
+        scales = [Scale(*writer.scale_of(number), bits) for number in (x, y)] if is_integer else None
         packed.append(_pack_smallest(call.layer, scales, seen, number_format, (block_size,) if block_size else BLOCKS))
         writer.add_recurrent(call.layer.name, packed[-1].op, packed[-1].constants, x, y, stateful=stateful)
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}

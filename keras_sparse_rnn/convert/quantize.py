@@ -60,7 +60,7 @@ def within_percentile(values, percentile):
 
 
 def quantize(op, name, x, largest, output, number_format, event_bits=None):
-    """A recurrent op in integers (`runtime/ops` defines what they mean).
+    """A recurrent op in integers (`ops` defines what they mean).
 
     W and R have one scale for each gate, or for each output of each gate. Where both add into one accumulator, the
     scales of x W and h R must be equal; shifting the operands of one of them brings the two within a factor of two of

@@ -61,7 +61,7 @@ class LayerReport:
             storage=tuple("blocks" if f"{name}_index" in parts else "dense" for name in matrices),
             bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
             dense_bytes=weights * op.kernel.itemsize,
-            operand_bits=_operand_bits(op.options) if op.is_int8 else None,
+            operand_bits=_operand_bits(op.options) if op.is_integer else None,
             sends_events=call.layer.SENDS_EVENTS,
             output_scales=op.output_scales is not None,
             event_rate=call.layer.event_rate(seen.states),

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_sparse_rnn.runtime.block_sparse import BLOCKS
-from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
+from keras_sparse_rnn.ops.block_sparse import BLOCKS
+from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
 
 # What a file takes for each tensor besides its data, about: its name, shape, buffer and their tables.
 _TENSOR_BYTES = 64

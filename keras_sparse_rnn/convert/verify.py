@@ -61,7 +61,7 @@ def _compare_steps(call, seen, report):
     if flips is not None:
         report.event_agreement = float(1 - flips.mean())
 
-    if call.op.is_int8:
+    if call.op.is_integer:
         excess = [report.step_error / INT8_STEP_ERROR]
         excess += [] if flips is None else [flips.mean() / (1 - INT8_EVENT_AGREEMENT)]
         allowed = f"a mean of {INT8_STEP_ERROR}"
@@ -97,7 +97,7 @@ class _SingleStep:
         for (stored, tensor), values in zip(pairs, states, strict=False):
             stored[0] = tensor.quantize(values)
         if len(states) < len(pairs):  # the sums, which Keras does not have
-            wide = np.int64 if self._op.is_int8 else np.float32
+            wide = np.int64 if self._op.is_integer else np.float32
             counts = {tensor.name: stored[0].astype(wide) - (tensor.zero_point or 0) for stored, tensor in pairs}
             self._states[-1][0] = self._op.sums(counts)
         self._run(self._inputs)

@@ -4,15 +4,9 @@ import re
 
 import numpy as np
 
-C_TYPES = {
-    np.dtype(np.float32): "float",
-    np.dtype(np.int8): "int8_t",
-    np.dtype(np.uint8): "uint8_t",
-    np.dtype(np.int16): "int16_t",
-    np.dtype(np.uint16): "uint16_t",
-    np.dtype(np.int32): "int32_t",
-    np.dtype(np.uint32): "uint32_t",
-}
+from keras_sparse_rnn.formats import CORE_TYPES, ELEMENT_TYPES
+
+C_TYPES = {dtype: ELEMENT_TYPES[dtype].c for dtype in CORE_TYPES}
 
 
 def identifier(name):

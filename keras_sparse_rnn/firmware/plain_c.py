@@ -5,18 +5,9 @@ import numpy as np
 from keras_sparse_rnn.firmware.c_source import C_TYPES, array, identifier
 from keras_sparse_rnn.firmware.layers import LAYERS, is_stepwise, layer_call
 from keras_sparse_rnn.firmware.sources import formats_of
+from keras_sparse_rnn.formats import ELEMENT_TYPES
+from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.runtime.native import NativeOp
-from keras_sparse_rnn.runtime.ops import ALL_OPS, OPS
-
-_KSR_TYPES = {
-    np.dtype(np.float32): "KSR_FLOAT32",
-    np.dtype(np.int8): "KSR_INT8",
-    np.dtype(np.uint8): "KSR_UINT8",
-    np.dtype(np.int16): "KSR_INT16",
-    np.dtype(np.uint16): "KSR_UINT16",
-    np.dtype(np.int32): "KSR_INT32",
-    np.dtype(np.uint32): "KSR_UINT32",
-}
 
 
 class PlainC:
@@ -292,7 +283,7 @@ def op_symbol(name):
 
 def _tensor(label, shape, dtype):
     dims = ", ".join(map(str, shape))
-    return f"{{(void *){label}, {_KSR_TYPES[np.dtype(dtype)]}, {len(shape)}, {{{dims}}}}}"
+    return f"{{(void *){label}, {ELEMENT_TYPES[np.dtype(dtype)].ksr}, {len(shape)}, {{{dims}}}}}"
 
 
 def _described(tensor):

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.layers import DeltaGRUCell, EventGRUCell
+from keras_sparse_rnn.ops.block_sparse import encode, stride_of
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_dense_macs, count_macs
-from keras_sparse_rnn.runtime.block_sparse import encode, stride_of
 from keras_sparse_rnn.sparsity import Blocks, Kernel, find_kernels
 from keras_sparse_rnn.typing import Arrays, BlockShape, LayerSelection
 

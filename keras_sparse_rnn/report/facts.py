@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.ops import OPS
+from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.runtime.reference import ReferenceEngine
 
 WATCHED_SAMPLES = 4  # run in NumPy, op by op, to see which units act
@@ -281,7 +281,7 @@ class _Watch(ReferenceEngine):
     def reset(self):
         super().reset()
         for op, seen in self.seen.items():
-            wide = np.int64 if seen.op.is_int8 else np.float32
+            wide = np.int64 if seen.op.is_integer else np.float32
             self._states[op] = {tensor.name: np.zeros(tensor.shape[1], wide) for tensor in seen.op.states()}
         self._samples += 1
 
@@ -294,7 +294,7 @@ class _Watch(ReferenceEngine):
         op = seen.op
         from_x, from_h = (np.count_nonzero(kernel, axis=(1, 2)) for kernel in op.kernels[:2])
         rest = sum(np.count_nonzero(kernel) for kernel in op.kernels[2:])
-        fires, zero = op.NAME == "KsrEventGru", op.options.x_zero_point if op.is_int8 else 0
+        fires, zero = op.NAME == "KsrEventGru", op.options.x_zero_point if op.is_integer else 0
         for step in x[:: -1 if op.options.go_backwards else 1]:
             before = {name: values.copy() for name, values in state.items()}
             op(step[None], state)

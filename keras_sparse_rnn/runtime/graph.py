@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
 from keras_sparse_rnn.runtime.model import Model, Operator
-from keras_sparse_rnn.runtime.ops import ALL_OPS
 
 
 class GraphEngine(Engine):

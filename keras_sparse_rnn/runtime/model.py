@@ -8,77 +8,15 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from numpy.typing import ArrayLike
 
+from keras_sparse_rnn.formats import TFLITE_DTYPES
+from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.sparse_encoding import check_encoding, is_readable
 
 _LARGEST_TENSOR = 2**31 - 1  # bytes
 METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
 
-DTYPES = {
-    schema.TensorType.FLOAT32: np.float32,
-    schema.TensorType.FLOAT16: np.float16,
-    schema.TensorType.INT8: np.int8,
-    schema.TensorType.UINT8: np.uint8,
-    schema.TensorType.INT16: np.int16,
-    schema.TensorType.UINT16: np.uint16,
-    schema.TensorType.INT32: np.int32,
-    schema.TensorType.UINT32: np.uint32,
-    schema.TensorType.INT64: np.int64,
-    schema.TensorType.BOOL: np.bool_,
-}
 _BUILTIN_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-
-
-@dataclass(frozen=True, eq=False)
-class TensorInfo:
-    """One tensor of a model.
-
-    Attributes:
-        name: Its name in the file.
-        shape: Its dimensions.
-        dtype: NumPy dtype.
-        scale, zero_point: `real = (stored - zero_point) * scale`; arrays where each channel has its own, None where the
-            tensor is not quantized.
-        data: Its constant value (read-only), or None.
-        is_variable: Whether it keeps its value from one inference to the next.
-        sparsity: Its `SparsityParameters`, as the schema's object, where `data` are the values of that encoding, flat;
-            else None.
-    """
-
-    name: str
-    shape: tuple
-    dtype: np.dtype
-    scale: float | np.ndarray | None = None
-    zero_point: int | np.ndarray | None = None
-    data: np.ndarray | None = None
-    is_variable: bool = False
-    sparsity: Any = None
-
-    def quantize(self, values: ArrayLike) -> np.ndarray:
-        """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged."""
-        values = np.asarray(values)
-        if self.scale is None or values.dtype == self.dtype:
-            return np.ascontiguousarray(values, self.dtype)
-        limits = np.iinfo(self.dtype)
-        stored = np.rint(values / self.scale) + self.zero_point
-        return np.clip(stored, limits.min, limits.max).astype(self.dtype)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it holds values before anything has run."""
-        return self.data is not None or self.is_variable or 0 in self.shape
-
-    def zeros(self) -> np.ndarray:
-        """What an interpreter's reset puts into a variable tensor: real 0, but in int16 the bits of 0."""
-        zero = self.zero_point if self.dtype == np.int8 and self.scale is not None else 0
-        return np.full(self.shape, zero, self.dtype)
-
-    def dequantize(self, stored: np.ndarray) -> np.ndarray:
-        """From `stored` values to real ones (float32); tensors without a scale pass unchanged."""
-        if self.scale is None or self.zero_point is None:
-            return stored
-        return ((stored.astype(np.int32) - self.zero_point) * self.scale).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +121,7 @@ def read_file(data: bytes, read: Callable[[Any], Any]) -> Any:
 
 
 def _read_tensor(tensor, buffers):
-    dtype = np.dtype(DTYPES[tensor.type])
+    dtype = TFLITE_DTYPES[tensor.type]
     shape = () if tensor.shape is None else tuple(int(d) for d in tensor.shape)
     size = math.prod(shape) * dtype.itemsize
     if min(shape, default=0) < 0 or size > _LARGEST_TENSOR:

@@ -9,19 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from keras_sparse_rnn.formats import CORE_TYPES
 from keras_sparse_rnn.runtime.graph import GraphEngine
 from keras_sparse_rnn.runtime.model import Model, Operator
 
 MAX_RANK = 4
-_TYPES = {
-    np.dtype(np.float32): 0,
-    np.dtype(np.int8): 1,
-    np.dtype(np.uint8): 2,
-    np.dtype(np.int16): 3,
-    np.dtype(np.uint16): 4,
-    np.dtype(np.int32): 5,
-    np.dtype(np.uint32): 6,
-}
+_TYPES = {dtype: number for number, dtype in enumerate(CORE_TYPES)}
 
 
 class _Tensor(ctypes.Structure):

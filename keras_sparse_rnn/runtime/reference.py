@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.model import Model, Operator
 from keras_sparse_rnn.runtime.native import NativeEngine
-from keras_sparse_rnn.runtime.ops import ALL_OPS
 
 
 class ReferenceEngine(NativeEngine):
-    """Every op in NumPy; ours as `keras_sparse_rnn.runtime.ops` defines them.
+    """Every op in NumPy; ours as `keras_sparse_rnn.ops` defines them.
 
     The C core only says whether it would take the model: what it refuses has no definition.
     """
@@ -39,7 +39,7 @@ class ReferenceEngine(NativeEngine):
             for tensor, array in zip_longest(tensors, given)
         ]
         zeros = [tensor.zero_point or 0 for tensor in tensors]
-        wide = np.int64 if run.is_int8 else np.float32
+        wide = np.int64 if run.is_integer else np.float32
         states = {t.name: s.astype(wide) - zero for t, s, zero in zip(tensors, stored, zeros, strict=True)}
         output = run.invoke(inputs[0], states)
         for tensor, array, zero in zip(tensors, stored, zeros, strict=True):

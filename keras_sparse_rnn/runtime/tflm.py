@@ -18,10 +18,10 @@ from functools import cache
 
 import numpy as np
 
+from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.native import library_path
-from keras_sparse_rnn.runtime.ops import ALL_OPS
 
 # What the functions are called in each layout; the types in the names tell which one a release has.
 LAYOUTS = {

@@ -13,9 +13,9 @@ import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert.quantize import NumberFormat, Scale, quantize
 from keras_sparse_rnn.convert.recurrent import event_gru
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
+from keras_sparse_rnn.ops.recurrent import RecurrentOptions
+from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
 from keras_sparse_rnn.runtime.model import Model
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOptions
-from keras_sparse_rnn.runtime.ops.simple_rnn import SimpleRnn
 
 ENGINES = ["reference", "native", "litert"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
 LAYERS = {

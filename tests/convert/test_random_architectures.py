@@ -9,8 +9,8 @@ from keras.layers import GRU, LSTM, SimpleRNN
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
+from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.runtime.model import Model
-from keras_sparse_rnn.runtime.ops import OPS
 
 LAYERS = {
     "EventGRU": EventGRU,

@@ -10,8 +10,8 @@ from keras.layers import GRU, Dense
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert import sparse_dense
 from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
 from keras_sparse_rnn.runtime.model import Model
-from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
 
 ENGINES = ["litert", "native", "reference"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
 

@@ -17,8 +17,8 @@ from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import FRAMEWORKS, qemu, save_firmware
 from keras_sparse_rnn.firmware.sources import source_folder
+from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
 from keras_sparse_rnn.runtime.model import Model
-from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
 
 needs_tools = pytest.mark.skipif(
     bool(qemu.missing_tools()),

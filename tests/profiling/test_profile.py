@@ -10,8 +10,8 @@ from keras import layers
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.cli import main
 from keras_sparse_rnn.layers import EventGRU
+from keras_sparse_rnn.ops.block_sparse import encode
 from keras_sparse_rnn.profiling import count_macs
-from keras_sparse_rnn.runtime.block_sparse import encode
 
 X = np.random.default_rng(0).normal(size=(4, 6, 5)).astype("float32")
 

@@ -9,10 +9,10 @@ from random_models import OWN_OPTIONS, RandomOp
 
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.ops import OPS
+from keras_sparse_rnn.ops.recurrent import BACKWARDS_IN_ORDER
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.model import Model
-from keras_sparse_rnn.runtime.ops import OPS
-from keras_sparse_rnn.runtime.ops.recurrent import BACKWARDS_IN_ORDER
 from keras_sparse_rnn.runtime.reference import ReferenceEngine
 
 
@@ -78,16 +78,18 @@ def with_state(kind, dtype, holds=False, batch=1):
         `(bytes of the model, RandomOp)`: the model takes three steps at a time, the op holds an input of nine.
     """
     op = small_op(kind, 6, dtype, seed=3, x_zero_point=4)
-    is_int8 = dtype == np.int8
+    is_integer = dtype == np.int8
     if holds:
-        thresholds = {"input_threshold": np.full(6, 20, np.uint8) if is_int8 else np.full(6, 0.3, np.float32)}
+        thresholds = {"input_threshold": np.full(6, 20, np.uint8) if is_integer else np.full(6, 0.3, np.float32)}
         if getattr(op.op.options, "reset_after", False):
-            thresholds["hidden_threshold"] = np.full(12, 900, np.uint16) if is_int8 else np.full(12, 0.03, np.float32)
+            thresholds["hidden_threshold"] = (
+                np.full(12, 900, np.uint16) if is_integer else np.full(12, 0.03, np.float32)
+            )
         held = replace(op.op, **thresholds)
         op = RandomOp(held, held.constants(), op.x, op.label)
     writer = DenseWriter()
-    x = writer.add_tensor("x", (batch, 3, 6), dtype, scale=(1 / 64, 4) if is_int8 else None)
-    output = writer.add_tensor("y", (batch, 3, 12), dtype, scale=(1 / 128, -5) if is_int8 else None)
+    x = writer.add_tensor("x", (batch, 3, 6), dtype, scale=(1 / 64, 4) if is_integer else None)
+    output = writer.add_tensor("y", (batch, 3, 12), dtype, scale=(1 / 128, -5) if is_integer else None)
     writer.add_recurrent("op", op.op, op.constants, x, output, stateful=True)
     return writer.finish({"x": x}, {"y": output}), op
 

@@ -64,7 +64,7 @@ def base_models():
 
 def _sparse_dense(dtype):
     from keras_sparse_rnn.convert.pack import ModelWriter
-    from keras_sparse_rnn.runtime.ops.sparse_dense import SparseDense, SparseDenseOptions
+    from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
 
     rng = np.random.default_rng(0)
     kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(dtype)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_sparse_rnn.convert.pack import ModelWriter
-from keras_sparse_rnn.runtime.ops import OPS
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp
+from keras_sparse_rnn.ops import OPS
+from keras_sparse_rnn.ops.recurrent import RecurrentOp
 
 KINDS = list(OPS)
 
@@ -35,8 +35,8 @@ class RandomOp:
         """The op alone, as the bytes of a `.tflite`."""
         writer = ModelWriter()
         options = self.op.options
-        scale = (1 / 64, options.x_zero_point) if self.op.is_int8 else None
-        out = (1 / 128, options.output_zero_point) if self.op.is_int8 else None
+        scale = (1 / 64, options.x_zero_point) if self.op.is_integer else None
+        out = (1 / 128, options.output_zero_point) if self.op.is_integer else None
         x = writer.add_tensor("x", (1, *self.x.shape), self.x.dtype, scale=scale)
         y = writer.add_tensor("y", self.output_shape, self.x.dtype, scale=out)
         writer.add_recurrent("random", self.op, self.constants, x, y, stateful=stateful)
@@ -89,7 +89,7 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
 
 def _with_narrow_numbers(rng, op):
     """Perhaps scales of its outputs, and events of few bits."""
-    if not op.is_int8:
+    if not op.is_integer:
         return op
     if rng.random() < 0.4:
         scales = rng.integers(0, 2**15, (4, op.options.units)).astype(np.int16)
@@ -107,7 +107,7 @@ def _thresholds_of_holds(rng, op):
     drawn = {}
     for name, (size, most, dtype, largest) in thresholds.items():
         share = rng.random(size) ** 2 * rng.integers(2) * rng.random()
-        drawn[name] = np.rint(share * most).astype(dtype) if op.is_int8 else (share * largest).astype(np.float32)
+        drawn[name] = np.rint(share * most).astype(dtype) if op.is_integer else (share * largest).astype(np.float32)
         drawn[name][rng.random(size) < 0.1] = most
     return drawn
 

@@ -6,7 +6,7 @@ from adapter_models import edited
 from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
-from keras_sparse_rnn.runtime.block_sparse import decode, encode
+from keras_sparse_rnn.ops.block_sparse import decode, encode
 from keras_sparse_rnn.runtime.model import Model, TensorInfo
 
 

@@ -7,8 +7,8 @@ import pytest
 from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
+from keras_sparse_rnn.ops.gates import SIGMOID_TABLE, TANH_TABLE
 from keras_sparse_rnn.runtime.native import NativeOp, load_library
-from keras_sparse_rnn.runtime.ops.gates import SIGMOID_TABLE, TANH_TABLE
 
 by_kind = pytest.mark.parametrize("kind", KINDS)
 by_bits = pytest.mark.parametrize("bits", [8, 16])

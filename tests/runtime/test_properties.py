@@ -9,7 +9,7 @@ from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.pack import ModelWriter
-from keras_sparse_rnn.runtime.block_sparse import BLOCKS, decode, encode
+from keras_sparse_rnn.ops.block_sparse import BLOCKS, decode, encode
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)

@@ -1,6 +1,6 @@
 #include "ksr_tables.h"
 
-/* The values are those of keras_sparse_rnn/runtime/ops/gates.py; a test compares each. */
+/* The values are those of keras_sparse_rnn/ops/gates.py; a test compares each. */
 
 const int16_t ksr_sigmoid_table[1025] = {
     11, 11, 11, 12, 12, 12, 12, 12, 12, 13, 13, 13, 13, 13, 14, 14,

@@ -11,7 +11,7 @@ from keras_sparse_rnn.convert.recurrent.gru import gru_weights
 from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rate, compare_held, counts
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, to_float32
 from keras_sparse_rnn.layers import DeltaGRU, DeltaGRUCell
-from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
+from keras_sparse_rnn.ops.gru import Gru, GruOptions
 
 
 class DeltaGRULayer(RecurrentLayer):

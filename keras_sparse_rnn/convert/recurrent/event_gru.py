@@ -9,7 +9,7 @@ from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.convert.recurrent.gru import gru_weights
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, to_float32
 from keras_sparse_rnn.layers import EventGRU, EventGRUCell
-from keras_sparse_rnn.runtime.ops.event_gru import READOUTS, EventGru, EventGruOptions
+from keras_sparse_rnn.ops.event_gru import READOUTS, EventGru, EventGruOptions
 
 LARGEST_EVENT_ERROR = 0.1  # of events of few bits: root mean square, relative to that of the events
 
@@ -64,7 +64,7 @@ class EventGRULayer(RecurrentLayer):
         return float(np.mean(states[0] != 0))
 
     def compare(self, op, ours, keras, x_scale):
-        threshold = op.threshold / 2**15 if op.is_int8 else op.threshold
+        threshold = op.threshold / 2**15 if op.is_integer else op.threshold
         (y, c), (keras_y, keras_c) = ours[:2], keras[:2]
         fired = y != 0
         # Before the threshold: there a unit that fires in one and not in the other differs by rounding only.

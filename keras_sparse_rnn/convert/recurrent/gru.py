@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, to_float32
-from keras_sparse_rnn.runtime.ops.gru import Gru, GruOptions
+from keras_sparse_rnn.ops.gru import Gru, GruOptions
 
 
 class GRULayer(RecurrentLayer):

@@ -32,7 +32,7 @@ def compare_held(op, compared, held):
     """
     error, flips, margin = compared
     distances = [np.abs(ours - keras) for ours, keras, _ in held]
-    if not op.is_int8:
+    if not op.is_integer:
         return np.concatenate([error, *distances]), flips, margin
     further = [distance > scale for distance, (_, _, scale) in zip(distances, held, strict=True)]
     parts = [*([] if flips is None else [flips]), *further]

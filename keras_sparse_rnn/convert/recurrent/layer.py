@@ -6,7 +6,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 
-from keras_sparse_rnn.runtime.ops.recurrent import BACKWARDS_IN_ORDER
+from keras_sparse_rnn.ops.recurrent import BACKWARDS_IN_ORDER
 
 
 class RecurrentLayer(ABC):

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, to_float32
-from keras_sparse_rnn.runtime.ops.lstm import Lstm, LstmOptions
+from keras_sparse_rnn.ops.lstm import Lstm, LstmOptions
 
 
 class LSTMLayer(RecurrentLayer):

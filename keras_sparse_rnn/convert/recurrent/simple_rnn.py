@@ -7,8 +7,8 @@ import numpy as np
 
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, to_float32
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOptions
-from keras_sparse_rnn.runtime.ops.simple_rnn import SimpleRnn
+from keras_sparse_rnn.ops.recurrent import RecurrentOptions
+from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
 
 
 class SimpleRNNLayer(RecurrentLayer):

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.ops.gates import (
+from keras_sparse_rnn.ops.gates import (
     gru_unit_float32,
     gru_unit_int8,
     output_int8,
@@ -13,7 +13,7 @@ from keras_sparse_rnn.runtime.ops.gates import (
     sigmoid_float32,
     sigmoid_int8,
 )
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
+from keras_sparse_rnn.ops.recurrent import RecurrentOp, RecurrentOptions, product
 
 READOUTS = ("event", "cell", "trace")
 
@@ -43,7 +43,7 @@ class EventGru(RecurrentOp):
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
     def own_states(self):
-        scale = self.options.operand_scale if self.is_int8 else None
+        scale = self.options.operand_scale if self.is_integer else None
         # As int8 what was sent lies in 0 .. 255, so that its zero point is at the end of the range.
         sent = self._state("y", self.options.dtype, scale, -128 if self.options.activation_bits == 8 else 0)
         states = (sent, self._state("c", np.int16, 2**-15), self._state("trace", np.int16, 2**-15))

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.block_sparse import BlockSparseMatrix, decode, encode, stride_of
-from keras_sparse_rnn.runtime.model import TensorInfo
-from keras_sparse_rnn.runtime.ops.gates import saturate
+from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
+from keras_sparse_rnn.ops.gates import saturate
+from keras_sparse_rnn.ops.tensor import TensorInfo
 
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
 
@@ -114,14 +114,14 @@ class RecurrentOp(ABC):
     ACTIVATIONS: ClassVar[tuple]
 
     @property
-    def is_int8(self):
+    def is_integer(self):
         """Whether it is made of integers: the weights are int8."""
         return self.kernel.dtype == np.int8
 
     @property
     def dtype(self):
         """Of input and output."""
-        return self.options.dtype if self.is_int8 else np.float32
+        return self.options.dtype if self.is_integer else np.float32
 
     def constants(self, sparse=None):
         """The constant tensors, one for each of `CONSTANTS`; None where a tensor is absent.
@@ -198,7 +198,7 @@ class RecurrentOp(ABC):
         if self.input_threshold is None:
             return self.own_states()
         held = self._state("held_x", self.options.dtype, x_scale, self.options.x_zero_point, size=len(self.kernel))
-        size = 4 * stride_of(self.options.units, self.options.block) + self.is_int8
+        size = 4 * stride_of(self.options.units, self.options.block) + self.is_integer
         return (*self.own_states(), held, self._state("sums", np.int32, None, None, size))
 
     def __call__(self, x, state=None):
@@ -213,9 +213,9 @@ class RecurrentOp(ABC):
             The outputs in the order in which they are computed, or with `BACKWARDS_IN_ORDER` in that of x; `(T, U)`, of
             x's dtype.
         """
-        step = self._step_int8 if self.is_int8 else self._step_float32
+        step = self._step_int8 if self.is_integer else self._step_float32
         if state is None:
-            wide = np.int64 if self.is_int8 else np.float32
+            wide = np.int64 if self.is_integer else np.float32
             state = {tensor.name: np.zeros(tensor.shape[1], wide) for tensor in self.states()}
         outputs = np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
         return outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs
@@ -241,7 +241,7 @@ class RecurrentOp(ABC):
 
     def _state(self, name, dtype, scale, zero_point=0, size=None):
         shape = (1, size or self.options.units)
-        if not self.is_int8:
+        if not self.is_integer:
             return TensorInfo(name, shape, np.dtype(np.float32), is_variable=True)
         return TensorInfo(name, shape, np.dtype(dtype), scale, zero_point, is_variable=True)
 
@@ -255,7 +255,7 @@ class RecurrentOp(ABC):
         """A copy of the sums, in integers with the biases in them; a 0 behind them says that they are not, as in a
         state that was cleared."""
         sums = sums.copy()
-        if self.is_int8 and not sums[-1]:
+        if self.is_integer and not sums[-1]:
             self._slots(sums)[:] += self.bias.astype(sums.dtype)
             sums[-1] = 1
         return sums
@@ -267,7 +267,7 @@ class RecurrentOp(ABC):
 
     def _start(self, x, state):
         """The accumulators `(4, U)` of a step, from the biases and the inputs."""
-        if self.is_int8:
+        if self.is_integer:
             x = x.astype(np.int64) - self.options.x_zero_point
         if self.input_threshold is None:
             acc = self.bias.astype(x.dtype)
@@ -275,10 +275,10 @@ class RecurrentOp(ABC):
             return acc
         before = state["held_x"]
         change, state["held_x"] = hold(x, before, self.input_threshold)
-        products = self._from_x(state["held_x"]) - self._from_x(before) if self.is_int8 else self._from_x(change)
+        products = self._from_x(state["held_x"]) - self._from_x(before) if self.is_integer else self._from_x(change)
         self._add_change(state, self.KERNEL_SLOTS, products)
         sums = self._slots(state["sums"]).copy()
-        return sums if self.is_int8 else self.bias + sums
+        return sums if self.is_integer else self.bias + sums
 
     def _add_change(self, state, slots, products):
         """Adds the products of what has changed to the sums that the state keeps."""
@@ -291,7 +291,7 @@ class RecurrentOp(ABC):
 
     def _from_x(self, x):
         """The product of inputs, counted from their zero point, with the kernel: `(gates, U)`."""
-        if not self.is_int8:
+        if not self.is_integer:
             return product(x, self.kernel)
         shift = self.options.x_shift
         x = x << shift if self.options.activation_bits == 8 else (x + (1 << shift >> 1)) >> shift

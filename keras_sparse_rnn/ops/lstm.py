@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.ops.gates import (
+from keras_sparse_rnn.ops.gates import (
     TANH_TABLE,
     interpolate,
     look_up,
@@ -15,7 +15,7 @@ from keras_sparse_rnn.runtime.ops.gates import (
     sigmoid_int8,
     tanh_gate_int8,
 )
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
+from keras_sparse_rnn.ops.recurrent import RecurrentOp, RecurrentOptions, product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Lstm(RecurrentOp):
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "sigmoid")
 
     def own_states(self):
-        h_scale = self.options.operand_scale if self.is_int8 else None
+        h_scale = self.options.operand_scale if self.is_integer else None
         c_scale = 2.0 ** (self.options.cell_bits - 15)
         return (self._state("h", self.options.dtype, h_scale), self._state("c", np.int16, c_scale))
 

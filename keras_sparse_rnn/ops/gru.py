@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.ops.gates import (
+from keras_sparse_rnn.ops.gates import (
     ONE,
     gru_unit_float32,
     gru_unit_int8,
@@ -14,7 +14,7 @@ from keras_sparse_rnn.runtime.ops.gates import (
     sigmoid_float32,
     sigmoid_int8,
 )
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, hold, product
+from keras_sparse_rnn.ops.recurrent import RecurrentOp, RecurrentOptions, hold, product
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Gru(RecurrentOp):
 
     def _from_state(self, h):
         """The product of a state, as the recurrence reads it, with the recurrent kernel: `(gates, U)`."""
-        if self.is_int8:
+        if self.is_integer:
             return self._from_operand(operand_int8(self.options, h), self.recurrent_kernel)
         return product(h, self.recurrent_kernel)
 
@@ -86,7 +86,7 @@ class Gru(RecurrentOp):
             return acc
         before = state["held_h"]
         change, state["held_h"] = hold(h, before, self.hidden_threshold)
-        if self.is_int8:
+        if self.is_integer:
             self._add_change(state, slots, self._from_state(state["held_h"]) - self._from_state(before))
         else:
             self._add_change(state, slots, self._from_state(change))

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.ops.gates import operand_int8, output_int8, tanh_gate_int8
-from keras_sparse_rnn.runtime.ops.recurrent import RecurrentOp, RecurrentOptions, product
+from keras_sparse_rnn.ops.gates import operand_int8, output_int8, tanh_gate_int8
+from keras_sparse_rnn.ops.recurrent import RecurrentOp, RecurrentOptions, product
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class SimpleRnn(RecurrentOp):
     ACTIVATIONS: ClassVar[tuple] = ("tanh", None, None, None)
 
     def own_states(self):
-        return (self._state("h", self.options.dtype, self.options.operand_scale if self.is_int8 else None),)
+        return (self._state("h", self.options.dtype, self.options.operand_scale if self.is_integer else None),)
 
     def _step_float32(self, x, state):
         state["h"] = np.tanh(self._start(x, state)[0] + product(state["h"], self.recurrent_kernel)[0])

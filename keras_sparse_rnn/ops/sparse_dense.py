@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.runtime.block_sparse import BlockSparseMatrix, decode, encode, stride_of
+from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ class SparseDense:
     CONSTANTS: ClassVar[tuple] = ("kernel", "kernel_index", "kernel_rows", "bias", "multiplier", "shift")
 
     @property
-    def is_int8(self):
+    def is_integer(self):
         return self.kernel.dtype == np.int8
 
     @property
@@ -77,7 +77,7 @@ class SparseDense:
         matrix = encode(self.kernel, self.options.block, (0,), sparse)
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         vectors = [np.pad(self.bias, (0, padding))]
-        if self.is_int8:
+        if self.is_integer:
             vectors += [np.pad(self.multiplier, (0, padding)), np.pad(self.shift, (0, padding), constant_values=1)]
         return [matrix.values, matrix.index, matrix.rows, *vectors]
 
@@ -96,7 +96,7 @@ class SparseDense:
     def invoke(self, x, states):
         """The output tensor for the tensor x, `(.., I)`."""
         o = self.options
-        if not self.is_int8:
+        if not self.is_integer:
             y = x @ self.kernel[:, 0] + self.bias
             return np.clip(y, 0 if o.activation else -np.inf, 6 if o.activation == 2 else np.inf).astype(np.float32)
         acc = (x.astype(np.int64) - o.x_zero_point) @ self.kernel[:, 0].astype(np.int64) + self.bias

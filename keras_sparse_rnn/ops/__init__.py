@@ -1,0 +1,10 @@
+"""Our ops, each in one module: its options, its constants, and what it computes, in integers and in floats."""
+
+from keras_sparse_rnn.ops.event_gru import EventGru
+from keras_sparse_rnn.ops.gru import Gru
+from keras_sparse_rnn.ops.lstm import Lstm
+from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
+from keras_sparse_rnn.ops.sparse_dense import SparseDense
+
+OPS = {op.NAME: op for op in (EventGru, Gru, Lstm, SimpleRnn)}  # the recurrent ones
+ALL_OPS = OPS | {SparseDense.NAME: SparseDense}

@@ -1,0 +1,58 @@
+"""What is known of a tensor without the model around it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+@dataclass(frozen=True, eq=False)
+class TensorInfo:
+    """One tensor of a model.
+
+    Attributes:
+        name: Its name in the file.
+        shape: Its dimensions.
+        dtype: NumPy dtype.
+        scale, zero_point: `real = (stored - zero_point) * scale`; arrays where each channel has its own, None where the
+            tensor is not quantized.
+        data: Its constant value (read-only), or None.
+        is_variable: Whether it keeps its value from one inference to the next.
+        sparsity: Its `SparsityParameters`, as the schema's object, where `data` are the values of that encoding, flat;
+            else None.
+    """
+
+    name: str
+    shape: tuple
+    dtype: np.dtype
+    scale: float | np.ndarray | None = None
+    zero_point: int | np.ndarray | None = None
+    data: np.ndarray | None = None
+    is_variable: bool = False
+    sparsity: Any = None
+
+    def quantize(self, values: ArrayLike) -> np.ndarray:
+        """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged."""
+        values = np.asarray(values)
+        if self.scale is None or values.dtype == self.dtype:
+            return np.ascontiguousarray(values, self.dtype)
+        limits = np.iinfo(self.dtype)
+        stored = np.rint(values / self.scale) + self.zero_point
+        return np.clip(stored, limits.min, limits.max).astype(self.dtype)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it holds values before anything has run."""
+        return self.data is not None or self.is_variable or 0 in self.shape
+
+    def zeros(self) -> np.ndarray:
+        """What an interpreter's reset puts into a variable tensor: real 0, but in int16 the bits of 0."""
+        zero = self.zero_point if self.dtype == np.int8 and self.scale is not None else 0
+        return np.full(self.shape, zero, self.dtype)
+
+    def dequantize(self, stored: np.ndarray) -> np.ndarray:
+        """From `stored` values to real ones (float32); tensors without a scale pass unchanged."""
+        if self.scale is None or self.zero_point is None:
+            return stored
+        return ((stored.astype(np.int32) - self.zero_point) * self.scale).astype(np.float32)
