@@ -1,4 +1,4 @@
-"""The loops for this processor give the same bits as those in plain C."""
+"""The loops for this processor give the same bits as those in plain C, and by another compiler."""
 
 import ctypes
 import shutil
@@ -12,15 +12,16 @@ from keras_sparse_rnn.firmware.sources import source_folder
 from keras_sparse_rnn.runtime import native
 
 
-@pytest.fixture(scope="module")
-def portable_core(tmp_path_factory):
-    if shutil.which("gcc") is None:
-        pytest.skip("gcc not installed")
+@pytest.fixture(scope="module", params=[("gcc", "-O1", "-DKSR_PORTABLE"), ("clang", "-O2")], ids=" ".join)
+def other_core(request, tmp_path_factory):
+    compiler, *options = request.param
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} not installed")
     path, folder = tmp_path_factory.mktemp("core") / "core.so", source_folder()
-    sources = sorted((folder / "kernels").rglob("*.c"))
-    options = ("-std=c99", "-O1", "-ffp-contract=off", "-DKSR_PORTABLE", "-shared", "-fPIC", "-Wl,-Bsymbolic")
-    includes = (f"-I{folder}/include", f"-I{folder}/kernels")
-    subprocess.run(["gcc", *options, *includes, *sources, "-o", path, "-lm"], check=True)
+    sources = sorted(path for part in ("kernels", "adapters") for path in (folder / part).rglob("*.c"))
+    strict = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
+    library = ("-shared", "-fPIC", "-Wl,-Bsymbolic", f"-I{folder}/include", f"-I{folder}/kernels")
+    subprocess.run([compiler, *options, *strict, *library, *sources, "-o", path, "-lm"], check=True)
     library = ctypes.CDLL(str(path))
     for name in ("ksr_find_op", "ksr_status_text"):
         theirs, ours = getattr(library, name), getattr(native.load_library(), name)
@@ -30,7 +31,7 @@ def portable_core(tmp_path_factory):
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float32])
 @pytest.mark.parametrize("kind", KINDS)
-def test_same_bits_as_in_plain_c(kind, dtype, portable_core, monkeypatch):
+def test_same_bits(kind, dtype, other_core, monkeypatch):
     for seed in range(8):
         op = random_op(seed, kind=kind, dtype=dtype)
 
@@ -42,6 +43,6 @@ def test_same_bits_as_in_plain_c(kind, dtype, portable_core, monkeypatch):
 
         here = run()
         with monkeypatch.context() as patch:
-            patch.setattr(native, "load_library", lambda: portable_core)
+            patch.setattr(native, "load_library", lambda: other_core)
             np.testing.assert_array_equal(here, run(), op.label)
         assert np.isfinite(here).all()

@@ -14,46 +14,40 @@ typedef struct event {
   float value;
 } event;
 
-/* The block width as a constant, so that the compiler unrolls. */
-#define DEFINE_SPARSE(name, block)                                                                                   \
-  KSR_CLONED static void name(const ksr_matrix *matrix, const event *now, const event *end, float *acc) {            \
-    for (; now < end; ++now) {                                                                                       \
-      const int32_t j = now->source;                                                                                 \
-      const uint32_t first = matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];                                 \
-      const uint32_t last = matrix->rows16 ? matrix->rows16[j + 1] : matrix->rows32[j + 1];                          \
-      const float *restrict values = (const float *)matrix->values + first * (block);                                \
-      const float value = now->value;                                                                                \
-      float *at = acc;                                                                                               \
-      for (uint32_t k = first; k < last; ++k, values += (block)) {                                                   \
-        at += matrix->index[k] * (block);                                                                            \
-        float sums[block];                                                                                           \
-        for (int32_t i = 0; i < (block); ++i) sums[i] = at[i] + value * values[i];                                   \
-        for (int32_t i = 0; i < (block); ++i) at[i] = sums[i];                                                       \
-      }                                                                                                              \
-    }                                                                                                                \
+KSR_INLINE void add_sparse(const ksr_matrix *matrix, const event *now, const event *end, int32_t block, float *acc) {
+  for (; now < end; ++now) {
+    const int32_t j = now->source;
+    const uint32_t first = matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];
+    const uint32_t last = matrix->rows16 ? matrix->rows16[j + 1] : matrix->rows32[j + 1];
+    const float *restrict values = (const float *)matrix->values + first * (uint32_t)block;
+    const float value = now->value;
+    float *at = acc;
+    for (uint32_t k = first; k < last; ++k, values += block) {
+      at += matrix->index[k] * block;
+      float sums[16];
+      for (int32_t i = 0; i < block; ++i) sums[i] = at[i] + value * values[i];
+      for (int32_t i = 0; i < block; ++i) at[i] = sums[i];
+    }
   }
-
-DEFINE_SPARSE(sparse_4, 4)
-DEFINE_SPARSE(sparse_8, 8)
-DEFINE_SPARSE(sparse_16, 16)
+}
 
 /* Rows four at a time, in their order: the accumulators are read and written once for four of them. */
-KSR_CLONED static void add_four_rows(const float *restrict a, const float *restrict b, const float *restrict c,
-                                     const float *restrict d, const event *four, float *restrict acc, int32_t count) {
+KSR_INLINE void add_four_rows(const float *restrict a, const float *restrict b, const float *restrict c,
+                              const float *restrict d, const event *four, float *restrict acc, int32_t count) {
   const float va = four[0].value, vb = four[1].value, vc = four[2].value, vd = four[3].value;
   for (int32_t i = 0; i < count; ++i) acc[i] = acc[i] + va * a[i] + vb * b[i] + vc * c[i] + vd * d[i];
 }
 
-KSR_CLONED static void add_row(const float *restrict row, float value, float *restrict acc, int32_t count) {
+KSR_INLINE void add_row(const float *restrict row, float value, float *restrict acc, int32_t count) {
   for (int32_t i = 0; i < count; ++i) acc[i] += value * row[i];
 }
 
-static void dense(const ksr_matrix *matrix, const event *now, const event *end, float *acc) {
+KSR_INLINE void add_dense(const ksr_matrix *matrix, const event *now, const event *end, float *acc) {
   const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;
   const uint32_t width = (uint32_t)(others + stride);
   const float *values = matrix->values;
   float *last = acc + matrix->slots.last * stride;
-  for (; now + 4 <= end; now += 4) {
+  for (; end - now >= 4; now += 4) {
     const float *row[4];
     for (int32_t k = 0; k < 4; ++k) row[k] = values + width * (uint32_t)now[k].source;
     add_four_rows(row[0], row[1], row[2], row[3], now, acc, others);
@@ -66,17 +60,21 @@ static void dense(const ksr_matrix *matrix, const event *now, const event *end, 
   }
 }
 
-static void add_events(const ksr_matrix *matrix, const event *now, const event *end, float *acc) {
+KSR_INLINE void add_any(const ksr_matrix *matrix, const event *now, const event *end, float *acc) {
+  /* The block width as a constant, so that the compiler unrolls. */
   if (!matrix->index) {
-    dense(matrix, now, end, acc);
+    add_dense(matrix, now, end, acc);
   } else if (matrix->block == 4) {
-    sparse_4(matrix, now, end, acc);
+    add_sparse(matrix, now, end, 4, acc);
   } else if (matrix->block == 8) {
-    sparse_8(matrix, now, end, acc);
+    add_sparse(matrix, now, end, 8, acc);
   } else {
-    sparse_16(matrix, now, end, acc);
+    add_sparse(matrix, now, end, 16, acc);
   }
 }
+
+KSR_CLONED(static void add_events, add_any, (const ksr_matrix *matrix, const event *now, const event *end, float *acc),
+           (matrix, now, end, acc))
 
 void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc) {
   const event one = {j, value};

@@ -13,13 +13,29 @@
 #endif
 #endif
 
-/* A function of which the compiler makes one body for each set of vector instructions, chosen when the library is loaded;
- * by GNU's C library alone. Without fused multiply-add, all give the same bits. */
-#include <stdint.h> /* says which C library it is */
-#if defined(KSR_X86) && defined(__GLIBC__)
-#define KSR_CLONED __attribute__((target_clones("avx512f", "avx2", "default")))
+/* KSR_CLONED(void name, body, parameters, arguments) defines `name` as a call of `body`, which is KSR_INLINE: compiled
+ * once for each set of vector instructions, of which the processor's best one is taken. Without fused multiply-add, all
+ * give the same bits. */
+#ifdef __GNUC__
+#define KSR_INLINE static inline __attribute__((always_inline))
 #else
-#define KSR_CLONED
+#define KSR_INLINE static inline
+#endif
+#ifdef KSR_X86
+#define KSR_CLONED(function, body, parameters, arguments)                              \
+  __attribute__((target("avx512f"))) static void body##_avx512 parameters { body arguments; } \
+  __attribute__((target("avx2"))) static void body##_avx2 parameters { body arguments; }      \
+  function parameters {                                                                \
+    if (__builtin_cpu_supports("avx512f")) {                                           \
+      body##_avx512 arguments;                                                         \
+    } else if (__builtin_cpu_supports("avx2")) {                                       \
+      body##_avx2 arguments;                                                           \
+    } else {                                                                           \
+      body arguments;                                                                  \
+    }                                                                                  \
+  }
+#else
+#define KSR_CLONED(function, body, parameters, arguments) function parameters { body arguments; }
 #endif
 
 /* Loads and stores of many registers, from Cortex-M0 on. */
