@@ -15,7 +15,7 @@ def identifier(name):
     return name if name[:1].isalpha() else f"model_{name}".rstrip("_")
 
 
-def array(name, values, qualifiers="alignas(16) static const"):
+def array(name, values, qualifiers="KSR_ALIGNED(16) static const"):
     """The definition of a constant array."""
     values = np.asarray(values).reshape(-1)
     if values.dtype == np.float32:

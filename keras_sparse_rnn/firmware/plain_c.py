@@ -62,7 +62,7 @@ class PlainC:
         )
         self.steps = x.shape[1] if self.is_streaming else 1
         self._declarations, self._resets, self._calls, self._inits = [], [], [], []
-        self.headers = []
+        self.headers = ["ksr_align.h"]
         self._shapes = {i: self._shape(i) for i, tensor in enumerate(model.tensors) if tensor.data is None}
         for i in dict.fromkeys([*model.input_indices, *(o for op in model.operators for o in op.outputs)]):
             self._buffer(f"tensor_{i}", self._shapes[i], model.tensors[i].dtype)
@@ -123,7 +123,7 @@ class PlainC:
 
     def _buffer(self, name, shape, dtype):
         size = int(np.prod(shape))
-        self._declarations.append(f"alignas(16) static {C_TYPES[np.dtype(dtype)]} {name}[{size}];\n")
+        self._declarations.append(f"KSR_ALIGNED(16) static {C_TYPES[np.dtype(dtype)]} {name}[{size}];\n")
 
     def _add_state(self, name, tensor):
         self._buffer(name, tensor.shape, tensor.dtype)
@@ -154,7 +154,7 @@ class PlainC:
         output = self._model.tensors[op.outputs[0]]
         shape = self._shapes[op.outputs[0]]
         scratch = NativeOp(op.name, op.options, arrays, shape, output.dtype).scratch_size
-        self._declarations.append(f"alignas(16) static uint8_t {name}_scratch[{scratch}];\n")
+        self._declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
         self._declarations.append(array(f"{name}_options", np.frombuffer(op.options, np.uint8)))
         self._declarations.append(
             f"static const ksr_tensor {name}_inputs[{len(tensors)}] = {{\n    " + ",\n    ".join(tensors) + ",\n};\n"
@@ -267,7 +267,7 @@ void {self.name}_reset(void);
         inits += [f"if ({check}) return 1;" for check in self._inits]
         return "".join(
             [
-                f'#include "{self.name}.h"\n\n#include <stdalign.h>\n#include <string.h>\n\n{includes}\n',
+                f'#include "{self.name}.h"\n\n#include <string.h>\n\n{includes}\n',
                 "\n".join(self._declarations),
                 _function(f"void {self.name}_reset(void)", self._resets),
                 _function(f"int {self.name}_init(void)", [*inits, f"{self.name}_reset();", "return 0;"]),

@@ -25,7 +25,7 @@ cmake_minimum_required(VERSION 3.13)
 project({name} C)
 file(GLOB KSR_SOURCES ksr/*.c)
 add_library({name} {name}.c ${{KSR_SOURCES}})
-set_target_properties({name} PROPERTIES C_STANDARD 11)
+set_target_properties({name} PROPERTIES C_STANDARD 99)
 target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}} PRIVATE ksr)
 target_link_libraries({name} PUBLIC m)
 file(GLOB MAIN_SOURCES main.c frames.c)
@@ -200,7 +200,7 @@ def _sizes(folder, sources, cpu="cortex-m4"):
     if not (shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size")):
         return None, None
     includes = [f"-I{path.resolve()}" for path in {file.parent for file in folder.rglob("*.h")}]
-    compiler = ("arm-none-eabi-gcc", f"-mcpu={cpu}", "-mthumb", "-Os", "-std=c11", *includes)
+    compiler = ("arm-none-eabi-gcc", f"-mcpu={cpu}", "-mthumb", "-Os", "-std=c99", *includes)
     with tempfile.TemporaryDirectory() as build:
         subprocess.run([*compiler, "-c", *(str(path.resolve()) for path in sources)], check=True, cwd=build)
         objects = sorted(str(path) for path in Path(build).glob("*.o"))

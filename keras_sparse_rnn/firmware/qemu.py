@@ -186,7 +186,7 @@ def _recording(code, inputs, outputs, calls_per_sequence):
         array(f"recorded_{name}", values.view(np.uint8)) for name, values in (("input", inputs), ("output", outputs))
     ]
     return f"""\
-#include <stdalign.h>
+#include "ksr_align.h"
 #include "{code.name}.h"
 #define recorded_init {code.name}_init
 #define recorded_reset {code.name}_reset

@@ -69,7 +69,7 @@ def test_printed_sizes_are_those_of_the_linked_project(tmp_path):
     assert small.flash_bytes - small.model_bytes == pytest.approx(large.flash_bytes - large.model_bytes, rel=0.2)
     folder, linked = large.folder, tmp_path / "linked.o"
     sources = [folder / "net.c", *folder.glob("ksr/*.c")]
-    compiler = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-Os", "-std=c11", f"-I{folder}", f"-I{folder}/ksr")
+    compiler = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-Os", "-std=c99", f"-I{folder}", f"-I{folder}/ksr")
     subprocess.run([*compiler, "-r", "-nostdlib", *sources, "-o", linked], check=True)
     listed = subprocess.run(["arm-none-eabi-size", linked], check=True, capture_output=True, text=True).stdout
     text, data, bss = (int(n) for n in listed.splitlines()[1].split()[:3])
@@ -106,7 +106,7 @@ def test_the_plain_c_project_builds_and_runs(tmp_path):
     save_firmware(random_op(3).to_model(), tmp_path / "new", name="net")
     folder = tmp_path / "new"
     sources = [*folder.glob("*.c"), *folder.glob("ksr/*.c")]
-    strict = ("-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{folder}", f"-I{folder}/ksr")
+    strict = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", f"-I{folder}", f"-I{folder}/ksr")
     subprocess.run(["gcc", *strict, *sources, "-o", tmp_path / "net", "-lm"], check=True)
     printed = subprocess.run([tmp_path / "net"], check=True, capture_output=True, text=True).stdout
     assert len(printed.split()) == np.prod(random_op(3).output_shape)

@@ -9,6 +9,7 @@
 #define KSR_MATRIX_H_
 
 #include "ksr.h"
+#include "ksr_align.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -43,8 +44,8 @@ int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count);
 /* sums[i] += |weight| for every weight of column `first` + i, i below `count`. */
 void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums);
 
-/* A source that is not zero: what it is worth to all that it feeds. */
-typedef struct ksr_event {
+/* A source that is not zero: what it is worth to all that it feeds. Some processors move it as a word. */
+typedef struct KSR_ALIGNED(4) ksr_event {
   uint16_t source;
   int16_t value;
 } ksr_event;

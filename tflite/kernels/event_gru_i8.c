@@ -12,39 +12,28 @@ typedef struct buffers {
   int32_t event_count;
 } buffers;
 
-static buffers place(const ksr_event_gru_node *gru, uint8_t *scratch, uint32_t *size) {
+/* Bytes of a state in scratch memory, which it needs where it has no tensor. */
+static uint32_t state_size(const ksr_event_gru_node *gru) {
+  return ksr_aligned((uint32_t)gru->recurrent.options.units * (uint32_t)sizeof(int16_t));
+}
+
+static buffers place(const ksr_event_gru_node *gru, uint8_t *scratch) {
   const uint32_t units = (uint32_t)gru->recurrent.options.units;
-  const uint32_t state_size = ksr_aligned(units * sizeof(int16_t));
-  buffers b = {0};
-  uint32_t used = 0;
-  b.acc = (int32_t *)(void *)(scratch + used);
-  used += ksr_recurrent_scratch(&gru->recurrent);
-  b.events = (ksr_event *)(void *)(scratch + used);
-  used += units * (uint32_t)sizeof(ksr_event);
-  b.c = gru->c;
-  if (!b.c) {
-    b.c = (int16_t *)(void *)(scratch + used);
-    used += state_size;
-  }
+  buffers b = {.acc = (int32_t *)(void *)scratch};
+  scratch += ksr_recurrent_scratch(&gru->recurrent);
+  b.events = (ksr_event *)(void *)scratch;
+  scratch += units * (uint32_t)sizeof(ksr_event);
+  b.c = gru->c ? gru->c : (int16_t *)(void *)scratch;
   if (gru->options.readout == KSR_READOUT_TRACE) {
-    b.trace = gru->trace;
-    if (!b.trace) {
-      b.trace = (int16_t *)(void *)(scratch + used);
-      used += state_size;
-    }
+    b.trace = gru->trace ? gru->trace : (int16_t *)(void *)(scratch + state_size(gru));
   }
-  *size = used;
   return b;
 }
 
 uint32_t ksr_event_gru_scratch_i8(const ksr_event_gru_node *gru) {
-  static uint8_t nothing[1];
-  ksr_event_gru_node stateless = *gru;
-  uint32_t size;
-  /* While preparing, state tensors have no data yet: count as if there were none. */
-  stateless.y = stateless.c = stateless.trace = 0;
-  place(&stateless, nothing, &size);
-  return size;
+  const uint32_t states = gru->options.readout == KSR_READOUT_TRACE ? 2 : 1;
+  const uint32_t events = (uint32_t)gru->recurrent.options.units * (uint32_t)sizeof(ksr_event);
+  return ksr_recurrent_scratch(&gru->recurrent) + events + states * state_size(gru);
 }
 
 static void start(const ksr_event_gru_node *gru, buffers *b) {
@@ -104,8 +93,7 @@ static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, in
 
 void ksr_event_gru_run_i8(const ksr_event_gru_node *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
-  uint32_t size;
-  buffers b = place(gru, scratch, &size);
+  buffers b = place(gru, scratch);
   start(gru, &b);
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), b.acc);

@@ -99,17 +99,19 @@ AVX2 static void dense_avx2(const ksr_matrix *matrix, const ksr_event *event, co
       __builtin_cpu_supports("avx512bw") ? add_four_rows_512 : add_four_rows;
   const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;
   const uint32_t width = (uint32_t)(others + stride);
-  for (; event < end; event += 4) {
+  while (event < end) {
+    const int32_t rows = end - event < 4 ? (int32_t)(end - event) : 4;
     const int8_t *row[4], *last[4];
     int32_t value[4];
     for (int32_t k = 0; k < 4; ++k) {
-      const int32_t is_there = event + k < end;
+      const int32_t is_there = k < rows;
       row[k] = (const int8_t *)matrix->values + width * event[is_there ? k : 0].source;
       value[k] = is_there ? event[k].value : 0;
       last[k] = row[k] + others;
     }
     add(row, value, acc, others);
     add(last, value, acc + matrix->slots.last * stride, stride);
+    event += rows;
   }
 }
 
