@@ -115,16 +115,19 @@ def test_accumulators_that_could_overflow(kind, bits):
     """Judged by the weights of each output: beside what these can add, there is room for a bias up to that."""
     op = sparse_op(kind, bits=bits)
     o, ours = op.op.options, op.op
+    unit, slot = o.units - 1, max(set(ours.KERNEL_SLOTS) & set(ours.RECURRENT_SLOTS))
+    column = slot * -(-o.units // o.block) * o.block + unit
     x = 255 << o.x_shift if bits == 8 else 2**15 >> o.x_shift
     h = 256 << o.h_shift if bits == 8 else 1 << o.operand_bits + o.h_shift
-    from_x = np.abs(ours.kernel[:, 0, 0].astype(int)).sum() * x
-    from_h = np.abs(ours.recurrent_kernel[:, 0, 0].astype(int)).sum() * h
+    from_x = np.abs(ours.kernel[:, slot, unit].astype(int)).sum() * x
+    from_h = np.abs(ours.recurrent_kernel[:, slot, unit].astype(int)).sum() * h
     room = 2**31 - 1 - int(from_x + from_h)
-    for bias in (room, -room):
-        inputs = [op.x[None], *changed(op, "bias", assigned(0, bias))]
-        NativeOp(kind, o.to_bytes(), inputs, op.output_shape, op.x.dtype)
-    for bias in (room + 1, -room - 1):
-        refuse(op, "bias", constants=changed(op, "bias", assigned(0, bias)))
+    for op in (op, replace(op, constants=ours.constants(sparse=False))):
+        for bias in (room, -room):
+            inputs = [op.x[None], *changed(op, "bias", assigned(column, bias))]
+            NativeOp(kind, o.to_bytes(), inputs, op.output_shape, op.x.dtype)
+        for bias in (room + 1, -room - 1):
+            refuse(op, "bias", constants=changed(op, "bias", assigned(column, bias)))
 
 
 @by_kind
@@ -172,6 +175,13 @@ def test_constants_that_a_processor_could_not_load(kind):
     for matrix in ("kernel", "recurrent_kernel"):
         for name in (matrix, f"{matrix}_rows"):
             refuse(op, f"{matrix.replace('_', ' ')}:", constants=changed(op, name, moved))
+    scales = np.ones((4, op.op.options.units), np.int16)
+    op = replace(op, constants=replace(op.op, output_scales=scales).constants(sparse=True))
+
+    def moved_by_two(array):  # aligned for int16, but not for a pair of them
+        return np.frombuffer(b"??" + array.tobytes(), array.dtype, offset=2)
+
+    refuse(op, "multiplier", constants=changed(op, "output_scales", moved_by_two))
 
 
 def test_thresholds():

@@ -35,7 +35,7 @@ extern "C" {
   X(KSR_BAD_HOLD, "hold: threshold of wrong size or type, one of the state without one of the input or with the " \
                   "reset before the product")                                               \
   X(KSR_BAD_STATE, "state: wrong size or type")                                             \
-  X(KSR_BAD_SCALES, "multiplier or shift: wrong size or out of range")
+  X(KSR_BAD_SCALES, "multiplier or shift: wrong size or out of range; output scales: wrong size, or not aligned to 4 bytes")
 
 #define KSR_STATUS_NAME(name, text) name,
 typedef enum ksr_status { KSR_STATUS_LIST(KSR_STATUS_NAME) KSR_STATUS_COUNT } ksr_status;

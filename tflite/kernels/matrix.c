@@ -49,32 +49,34 @@ int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count) {
   return 1;
 }
 
+/* Of `width` weights, of which the first is of column `column`, those of the columns from `first` on. */
 static void add_magnitudes(const int8_t *values, int32_t column, int32_t width, int32_t first, int32_t count,
                            uint32_t *sums) {
-  for (int32_t i = 0; i < width; ++i) {
-    const int32_t at = column + i - first;
+  const int32_t begin = first > column ? first - column : 0;
+  const int32_t end = first + count < column + width ? first + count - column : width;
+  for (int32_t i = begin; i < end; ++i) {
     const int32_t value = values[i];
-    if (at >= 0 && at < count) sums[at] += (uint32_t)(value < 0 ? -value : value);
+    sums[column + i - first] += (uint32_t)(value < 0 ? -value : value);
   }
 }
 
 void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
   const int8_t *values = matrix->values;
-  const int32_t stride = matrix->stride, block = matrix->block;
+  const int32_t stride = matrix->stride, block = matrix->block, gates = matrix->slots.gates;
   for (int32_t j = 0; j < matrix->sources; ++j) {
     if (!matrix->index) {
-      for (int32_t gate = 0; gate < matrix->slots.gates; ++gate, values += stride) {
-        const int32_t slot = gate == matrix->slots.gates - 1 ? matrix->slots.last : gate;
-        if (slot * stride < first + count && first < (slot + 1) * stride) {
-          add_magnitudes(values, slot * stride, stride, first, count, sums);
-        }
+      for (int32_t gate = 0; gate < gates; ++gate, values += stride) {
+        const int32_t slot = gate == gates - 1 ? matrix->slots.last : gate;
+        add_magnitudes(values, slot * stride, stride, first, count, sums);
       }
       continue;
     }
+    const uint32_t end = row_start(matrix, j + 1);
     int32_t column = 0;
-    for (uint32_t k = row_start(matrix, j); k < row_start(matrix, j + 1); ++k, values += block) {
+    for (uint32_t k = row_start(matrix, j); k < end; ++k) {
       column += matrix->index[k] * block;
-      add_magnitudes(values, column, block, first, count, sums);
+      if (column >= first + count) break;
+      add_magnitudes(values + k * (uint32_t)block, column, block, first, count, sums);
     }
   }
 }

@@ -9,7 +9,8 @@
 #include <arm_mve.h>
 #endif
 
-enum { MAX_SOURCES = 65535 };   /* sources of events are uint16 */
+enum { MAX_SOURCES = 65535 }; /* sources of events are uint16 */
+enum { COLUMNS_AT_ONCE = 64 }; /* while weights are summed up */
 
 int ksr_is_within(int32_t value, int32_t low, int32_t high) { return low <= value && value <= high; }
 
@@ -131,7 +132,10 @@ ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *
   recurrent->output_scales = 0;
   if (ksr_is_absent(node, KSR_OUTPUT_SCALES)) return KSR_OK;
   const ksr_tensor *scales = &node->inputs[KSR_OUTPUT_SCALES];
-  if (!recurrent->is_int8 || !ksr_is_vector(scales, KSR_INT16, KSR_SLOTS * recurrent->stride)) return KSR_BAD_SCALES;
+  if (!recurrent->is_int8 || !ksr_is_vector(scales, KSR_INT16, KSR_SLOTS * recurrent->stride) ||
+      (uintptr_t)scales->data % 4 != 0) { /* they are loaded by pairs */
+    return KSR_BAD_SCALES;
+  }
   recurrent->output_scales = scales->data;
   return KSR_OK;
 }
@@ -141,7 +145,7 @@ int ksr_recurrent_has_sized_state(const ksr_recurrent *recurrent, const ksr_node
   if (ksr_is_absent(node, i)) return 1;
   const ksr_tensor *tensor = &node->inputs[i];
   if (recurrent->is_int16 && type == KSR_INT8) type = KSR_INT16;
-  return tensor->type == (recurrent->is_int8 ? (int32_t)type : KSR_FLOAT32) && tensor->rank == 2 &&
+  return tensor->type == (int32_t)(recurrent->is_int8 ? type : KSR_FLOAT32) && tensor->rank == 2 &&
          tensor->dims[0] == recurrent->samples && tensor->dims[1] == size;
 }
 
@@ -160,7 +164,7 @@ ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *nod
   if (ksr_is_absent(node, i) != ksr_is_absent(node, i + 1)) return KSR_BAD_STATE;
   if (ksr_is_absent(node, KSR_INPUT_THRESHOLD)) return ksr_is_absent(node, i) ? KSR_OK : KSR_BAD_STATE;
   const ksr_tensor *threshold = &node->inputs[KSR_INPUT_THRESHOLD];
-  const ksr_type type = recurrent->is_int16 ? KSR_UINT16 : recurrent->is_int8 ? KSR_UINT8 : KSR_FLOAT32;
+  const int32_t type = recurrent->is_int16 ? KSR_UINT16 : recurrent->is_int8 ? KSR_UINT8 : KSR_FLOAT32;
   if (!ksr_is_vector(threshold, type, recurrent->inputs)) return KSR_BAD_HOLD;
   recurrent->input_threshold = threshold->data;
   return ksr_recurrent_has_sized_state(recurrent, node, i, KSR_INT8, recurrent->inputs) &&
@@ -180,20 +184,43 @@ static int64_t largest_h(const ksr_recurrent *recurrent) {
   return (int64_t)(1 << (recurrent->is_int16 ? o->operand_bits : 8)) << o->h_shift;
 }
 
+/* Takes off `room` what a matrix could add to its columns from `first` on; returns 0 where there is too little. */
+static int takes_room(const ksr_matrix *matrix, int64_t largest, int32_t first, int32_t count, int32_t *room) {
+  uint32_t sums[COLUMNS_AT_ONCE] = {0};
+  ksr_matrix_add_magnitudes_i8(matrix, first, count, sums);
+  for (int32_t i = 0; i < count; ++i) {
+    const int64_t most = sums[i] * largest;
+    if (most > room[i]) return 0;
+    room[i] -= (int32_t)most;
+  }
+  return 1;
+}
+
+/* What the biases of columns `begin` to `end` leave of int32: nothing where one of them is INT32_MIN. */
+static int32_t least_room(const int32_t *bias, int32_t begin, int32_t end) {
+  int32_t least = INT32_MAX;
+  for (int32_t i = begin; i < end; ++i) {
+    const int32_t room = bias[i] < 0 ? INT32_MAX + bias[i] : INT32_MAX - bias[i];
+    if (room < least) least = room;
+  }
+  return least;
+}
+
 /* Whether no accumulator of columns `begin` to `end` could overflow int32: the matrices, NULL for none, add to columns
  * from `begin` on. */
 static int columns_fit(const ksr_recurrent *recurrent, const ksr_matrix *kernel, const ksr_matrix *recurrent_kernel,
                        int32_t begin, int32_t end) {
-  enum { AT_ONCE = 32 };
+  const int64_t x = largest_x(recurrent), h = largest_h(recurrent);
   const int32_t *bias = recurrent->bias;
-  for (int32_t first = begin; first < end; first += AT_ONCE) {
-    uint32_t from_x[AT_ONCE] = {0}, from_h[AT_ONCE] = {0};
-    if (kernel) ksr_matrix_add_magnitudes_i8(kernel, first - begin, AT_ONCE, from_x);
-    ksr_matrix_add_magnitudes_i8(recurrent_kernel, first - begin, AT_ONCE, from_h);
-    for (int32_t i = 0; i < AT_ONCE && first + i < end; ++i) {
-      const int64_t magnitude = bias[first + i] < 0 ? -(int64_t)bias[first + i] : bias[first + i];
-      if (from_x[i] * largest_x(recurrent) + from_h[i] * largest_h(recurrent) > INT32_MAX - magnitude) return 0;
-    }
+  /* Almost always there is room for any weights: their number says so, without a look at them. */
+  const int64_t from_x = kernel ? 128 * x * kernel->sources : 0, from_h = 128 * h * recurrent_kernel->sources;
+  if (from_x + from_h <= least_room(bias, begin, end)) return 1;
+  for (int32_t first = begin; first < end; first += COLUMNS_AT_ONCE) {
+    const int32_t count = end - first < COLUMNS_AT_ONCE ? end - first : COLUMNS_AT_ONCE;
+    int32_t room[COLUMNS_AT_ONCE];
+    for (int32_t i = 0; i < count; ++i) room[i] = least_room(bias, first + i, first + i + 1);
+    if (kernel && !takes_room(kernel, x, first - begin, count, room)) return 0;
+    if (!takes_room(recurrent_kernel, h, first - begin, count, room)) return 0;
   }
   return 1;
 }
@@ -214,19 +241,19 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *n
              : KSR_BAD_BIAS;
 }
 
-static int32_t bytes_of(const ksr_recurrent *recurrent, int32_t count) {
-  return count * (recurrent->is_int16 ? 2 : recurrent->is_int8 ? 1 : (int32_t)sizeof(float));
+static size_t bytes_of(const ksr_recurrent *recurrent, size_t count) {
+  return count * (recurrent->is_int16 ? 2 : recurrent->is_int8 ? 1 : sizeof(float));
 }
 
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step) {
   const int32_t t = recurrent->options.go_backwards ? recurrent->steps - 1 - step : step;
-  return (const uint8_t *)recurrent->x + bytes_of(recurrent, t * recurrent->inputs);
+  return (const uint8_t *)recurrent->x + bytes_of(recurrent, (size_t)t * (size_t)recurrent->inputs);
 }
 
 void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step) {
   const ksr_recurrent_options *o = &recurrent->options;
   const int32_t place = o->go_backwards == KSR_BACKWARDS_IN_ORDER ? recurrent->steps - 1 - step : step;
-  if (o->return_sequences) return (uint8_t *)recurrent->output + bytes_of(recurrent, place * o->units);
+  if (o->return_sequences) return (uint8_t *)recurrent->output + bytes_of(recurrent, (size_t)place * (size_t)o->units);
   return step == recurrent->steps - 1 ? recurrent->output : 0;
 }
 
@@ -273,7 +300,7 @@ uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {
   const uint32_t accumulators = ksr_accumulators_size(recurrent);
   if (!recurrent->input_threshold) return accumulators;
   return accumulators + (uint32_t)sums_of(recurrent) * (uint32_t)sizeof(int32_t) +
-         ksr_aligned((uint32_t)bytes_of(recurrent, recurrent->inputs));
+         ksr_aligned((uint32_t)bytes_of(recurrent, (size_t)recurrent->inputs));
 }
 
 /* A tensor's part that belongs to one sample of the batch, its first dimension. */
@@ -310,7 +337,7 @@ void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t
   if (!recurrent->sums) recurrent->sums = memset(sums, 0, sums_size);
   if (!recurrent->held_x) {
     const int zero = recurrent->is_int8 ? recurrent->options.x_zero_point : 0;
-    recurrent->held_x = memset(held_x, zero, (uint32_t)bytes_of(recurrent, recurrent->inputs));
+    recurrent->held_x = memset(held_x, zero, bytes_of(recurrent, (size_t)recurrent->inputs));
   }
   if (recurrent->is_int8) add_biases(recurrent);
 }

@@ -25,12 +25,14 @@ typedef struct vector_rows {
 /* Both loops end a row at the same blocks, which go on where the stack says. r3 value, r4 blocks left, r5 index,
  * r6 weights, r7 accumulators; r0, r8 to r12 and lr are free for each block. */
 
+/* The address, in Thumb's way with its last bit set, of what follows an instruction of four bytes. From the program
+ * counter, not by ADR, which rounds it to words: compilers that save space do not align functions to them. */
+#define NEXT_ROW_AT(r) "mov " r ", pc\n add.w " r ", " r ", #7\n"
+
 /* r1 next event, r2 end of events */
 #define EVENTS(weights_shift, blocks)     \
-  "ldm r0, {r5-r8}\n"                     \
-  "adr r9, 1f\n"                          \
-  "adds r9, #1\n"                         \
-  "push {r5-r9}\n"                        \
+  "ldm r0, {r5-r8}\n" NEXT_ROW_AT("r9")  \
+  "push.w {r5-r9}\n"                      \
   "1: cmp r1, r2\n"                       \
   "beq 4f\n"                              \
   "ldrh r4, [r1], #2\n"                   \
@@ -47,10 +49,8 @@ typedef struct vector_rows {
 /* r1 next value, r2 where the rows start: one after the other, so that index and weights are simply read on. */
 #define VECTOR(weights_shift, blocks)     \
   "2: ldm r0!, {r7-r10}\n"                \
-  "ldm r0, {r5, r6}\n"                    \
-  "adr r11, 3f\n"                         \
-  "adds r11, #1\n"                        \
-  "push {r7-r11}\n"                       \
+  "ldm r0, {r5, r6}\n" NEXT_ROW_AT("r11") \
+  "push.w {r7-r11}\n"                     \
   "3: ldm sp, {r7-r10}\n"                 \
   "cmp r1, r10\n"                         \
   "beq 4f\n"                              \
