@@ -19,7 +19,7 @@ import keras_sparse_rnn as ksr
 class MinimalGatedUnit(keras.layers.Layer):
     """f = sigma(x W_f + h' R_f + b_f);  g = tanh(x W_g + (f * h') R_g + b_g);  h = (1 - f) * h' + f * g"""
 
-    gates = 2  # side by side in the columns of both kernels: all that pruning has to know
+    gates = ("f", "g")  # side by side in the columns of both kernels: all that pruning has to know
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -73,8 +73,7 @@ def main(epochs, picture):
         print(f"{kernel.path:28} {tuple(kernel.variable.shape)!s:>10} {zeros:7.1%}")
     print(f"accuracy, dense:  {dense:.1%}")
     print(f"accuracy, pruned: {model.evaluate(*test, verbose=0)[1]:.1%}")
-    kernel = keras.ops.convert_to_numpy(rnn.cell.recurrent_kernel)
-    ksr.plot.weights(kernel, gates=("f", "g")).figure.savefig(picture, dpi=150)
+    ksr.plot.weights(rnn).figure.savefig(picture, dpi=150)
     print(f"The recurrent kernel: {picture}")
 
 

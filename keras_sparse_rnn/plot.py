@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PINK, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 GREY = "#888888"
 _SERIES = tuple(zip((BLUE, ORANGE, GREEN, PINK, SKY, YELLOW), "os^Dvp", strict=True))
-_GATES = {1: ("",), 3: ("z", "r", "h"), 4: ("i", "f", "c", "o")}
 
 
 def weights(
@@ -35,7 +34,7 @@ def weights(
     Args:
         kernel: A built layer, such as a GRU, an EventGRU or a Dense, or a matrix (inputs, gates * units).
         name: Which weight of the layer; of a layer that has one only, that one.
-        gates: Of a matrix, the number of gates side by side in its columns, by default 1, or their names.
+        gates: Of a matrix, the names of the gates side by side in its columns, or their number, by default 1.
         block_shape: Pair (rows, cols) of the blocks that pruning took.
         ax: Matplotlib axes to draw into.
 
@@ -52,13 +51,13 @@ def weights(
     >>> ksr.plot.weights(model.get_layer("gru"))
     """
     if isinstance(kernel, np.ndarray):
-        count = 1 if gates is None else gates if isinstance(gates, int) else len(gates)
+        names = tuple(map(str, range(gates or 1))) if gates is None or isinstance(gates, int) else tuple(gates)
         values, title = kernel, "Kernel"
     else:
-        values, count, title = _find(kernel, name)
+        values, names, title = _find(kernel, name)
+    count = len(names)
     if values.ndim != 2 or values.shape[1] % count:
         raise ValueError(f"kernel must be a matrix of {count} gates side by side; given: the shape {values.shape}.")
-    names = gates if isinstance(gates, (list, tuple)) else _GATES.get(count, tuple(map(str, range(count))))
     kept = _kept(values, count, block_shape)
     ax = _axes(ax, (9, float(np.clip(9 * values.shape[0] / values.shape[1], 3, 9))))
     from matplotlib.colors import to_rgba
@@ -360,7 +359,7 @@ def _ink():
 
 
 def _find(layer, name):
-    """Values, number of gates and title of a kernel of a layer."""
+    """Values, names of the gates and title of a kernel of a layer."""
     import keras
 
     from keras_sparse_rnn.sparsity import find_kernels
@@ -370,7 +369,7 @@ def _find(layer, name):
     found = named if named or len(kernels) > 1 else kernels
     if len(found) != 1:
         raise ValueError(f"{layer.name!r} must have one kernel {name!r}; it has {[kernel.path for kernel in kernels]}.")
-    return keras.ops.convert_to_numpy(found[0].variable.value), found[0].gates, found[0].path
+    return keras.ops.convert_to_numpy(found[0].variable.value), found[0].gate_names, found[0].path
 
 
 def _kept(values, gates, block_shape):

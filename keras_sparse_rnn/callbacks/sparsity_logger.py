@@ -93,7 +93,7 @@ class SparsityLogger(keras.callbacks.Callback):
             values = keras.ops.convert_to_numpy(kernel.variable.value)
             block = (1, min(4, values.shape[1] // kernel.gates))
             with self._board.picture(f"weights/{kernel.path}", epoch) as axes:
-                plot.weights(values, gates=kernel.gates, block_shape=block, ax=axes)
+                plot.weights(values, gates=kernel.gate_names, block_shape=block, ax=axes)
         if self.data is not None:
             first = keras.tree.map_structure(lambda x: x[:1], self.data)
             for name, active in record_events(self.model, first).items():

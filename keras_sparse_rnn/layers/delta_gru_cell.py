@@ -62,7 +62,9 @@ class DeltaGRUCell(GRUWeightsCell):
     (8, 32)
     """
 
+    gates = ("z", "r", "h")
     candidate_gate = 2
+    skips = "unchanged"
 
     def __init__(
         self,

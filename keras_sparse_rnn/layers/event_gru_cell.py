@@ -81,7 +81,9 @@ class EventGRUCell(GRUWeightsCell):
     (8, 32)
     """
 
+    gates = ("z", "r", "h")
     candidate_gate = 2
+    skips = "zeros"
 
     def __init__(
         self,

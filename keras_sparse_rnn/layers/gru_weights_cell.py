@@ -15,8 +15,6 @@ class GRUWeightsCell(keras.layers.Layer):
     gates in the order z, r, h. The arguments are those of the Keras cell of the same names.
     """
 
-    gates = 3
-
     def __init__(
         self,
         units: int,

@@ -73,7 +73,12 @@ class ONLSTMCell(keras.layers.Layer):
     (8, 32)
     """
 
-    gates: ClassVar = {"kernel": 4, "recurrent_kernel": 4, "master_kernel": 2, "master_recurrent_kernel": 2}
+    gates: ClassVar = {
+        "kernel": ("i", "f", "g", "o"),
+        "recurrent_kernel": ("i", "f", "g", "o"),
+        "master_kernel": ("f~", "i~"),
+        "master_recurrent_kernel": ("f~", "i~"),
+    }
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
         The new s (batch, units), and the list of it.
 
     Attributes:
-        gates: Number of gates side by side in the columns of the kernels: 2, or 3 if not coupled.
+        gates: Names of the gates side by side in the columns of the kernels.
 
     Raises:
         ValueError: `units` or `depth` is no positive integer.
@@ -111,21 +111,26 @@ class RecurrentHighwayCell(keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
-        self.gates = 2 if coupled else 3
         self.drawn = None  # what a RecurrentHighway that trains multiplies the state by before each R_n
         self.state_size = units
         self.output_size = units
 
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """Names of the gates side by side in the columns of the kernels."""
+        return ("h", "t") if self.coupled else ("h", "t", "c")
+
     def build(self, input_shape: Shape) -> None:
+        columns = len(self.gates) * self.units
         self.kernel = self.add_weight(
-            shape=(input_shape[-1], self.gates * self.units),
+            shape=(input_shape[-1], columns),
             name="kernel",
             initializer=self.kernel_initializer,
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
         self.recurrent_kernel = self.add_weight(
-            shape=(self.depth * self.units, self.gates * self.units),
+            shape=(self.depth * self.units, columns),
             name="recurrent_kernel",
             initializer=self._initial_recurrent_kernel,
             regularizer=self.recurrent_regularizer,
@@ -134,7 +139,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
         self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(
-                shape=(self.depth, self.gates * self.units),
+                shape=(self.depth, columns),
                 name="bias",
                 initializer=self._initial_bias,
                 regularizer=self.bias_regularizer,
@@ -152,7 +157,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
                 a = a + from_input
             if self.use_bias:
                 a = a + self.bias[n]
-            h, t, *c = ops.split(a, self.gates, axis=-1)
+            h, t, *c = ops.split(a, len(self.gates), axis=-1)
             h, t = self.activation(h), self.recurrent_activation(t)
             c = 1 - t if self.coupled else self.recurrent_activation(c[0])
             s = h * t + s * c
@@ -187,7 +192,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
         return ops.concatenate([_reseeded(self.recurrent_initializer, n)(shape, dtype) for n in range(self.depth)])
 
     def _initial_bias(self, shape, dtype=None):
-        offset = ops.repeat(ops.array([0.0, self.transform_bias, -self.transform_bias][: self.gates]), self.units)
+        offset = ops.repeat(ops.array([0.0, self.transform_bias, -self.transform_bias][: len(self.gates)]), self.units)
         return self.bias_initializer(shape, dtype) + ops.cast(offset, dtype)
 
 

@@ -38,6 +38,7 @@ class EventGru(RecurrentOp):
     NAME: ClassVar[str] = "KsrEventGru"
     OPTIONS: ClassVar[type] = EventGruOptions
     CONSTANTS: ClassVar[tuple] = (*RecurrentOp.CONSTANTS, "threshold")
+    GATES: ClassVar[tuple] = ("z", "r", "h")
     KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2)
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")

@@ -42,6 +42,7 @@ class Gru(RecurrentOp):
         "candidate_kernel_rows",
         "hidden_threshold",
     )
+    GATES: ClassVar[tuple] = ("z", "r", "h")
     KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2)
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")

@@ -31,6 +31,7 @@ class Lstm(RecurrentOp):
 
     NAME: ClassVar[str] = "KsrLstm"
     OPTIONS: ClassVar[type] = LstmOptions
+    GATES: ClassVar[tuple] = ("i", "f", "c", "o")
     KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2, 3)
     RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 2, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "sigmoid")

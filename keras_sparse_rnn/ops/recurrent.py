@@ -84,6 +84,7 @@ class RecurrentOp(ABC):
         NAME: Custom code of the op.
         OPTIONS: Class of its options.
         CONSTANTS: Names of its constant tensors, inputs 1 and on; the states follow.
+        GATES: Names of the gates, in the order of the kernels.
         KERNEL_SLOTS, RECURRENT_SLOTS: The slot of accumulators that each gate adds to.
         ACTIVATIONS: For each slot the table that its pre-activation is looked up in; "reset" where the reset gate
             scales it on its way to tanh, None where the slot is not used.
@@ -109,6 +110,7 @@ class RecurrentOp(ABC):
         "input_threshold",
         "output_scales",
     )
+    GATES: ClassVar[tuple]
     KERNEL_SLOTS: ClassVar[tuple]
     RECURRENT_SLOTS: ClassVar[tuple]
     ACTIVATIONS: ClassVar[tuple]

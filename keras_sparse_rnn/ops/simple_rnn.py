@@ -15,6 +15,7 @@ class SimpleRnn(RecurrentOp):
 
     NAME: ClassVar[str] = "KsrSimpleRnn"
     OPTIONS: ClassVar[type] = RecurrentOptions
+    GATES: ClassVar[tuple] = ("h",)
     KERNEL_SLOTS: ClassVar[tuple] = (0,)
     RECURRENT_SLOTS: ClassVar[tuple] = (0,)
     ACTIVATIONS: ClassVar[tuple] = ("tanh", None, None, None)

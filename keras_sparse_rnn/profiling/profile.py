@@ -9,18 +9,11 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_sparse_rnn.layers import DeltaGRUCell, EventGRUCell
 from keras_sparse_rnn.ops.block_sparse import encode, stride_of
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_dense_macs, count_macs
 from keras_sparse_rnn.sparsity import Blocks, Kernel, find_kernels
 from keras_sparse_rnn.typing import Arrays, BlockShape, LayerSelection
 
-_GATES = {
-    keras.layers.GRUCell: ("z", "r", "h"),
-    EventGRUCell: ("z", "r", "h"),
-    DeltaGRUCell: ("z", "r", "h"),
-    keras.layers.LSTMCell: ("i", "f", "c", "o"),
-}
 _HEADINGS = (
     *("layer", "weights", "nonzero", "zeros", "blocks", "float32", "int8", "packed"),
     *("events", "MACs", "effective"),
@@ -297,16 +290,16 @@ def _profile_layer(name, kernels, counted, block_shape):
         events=of_recurrent.activity if of_recurrent else None,
         dense_macs=dense,
         effective_macs=effective,
-        gates=_profile_gates(holder, kernels, values, packed, of_recurrent, block_shape) if recurrent else (),
+        gates=_profile_gates(kernels, values, packed, of_recurrent, block_shape) if recurrent else (),
     )
 
 
-def _profile_gates(cell, kernels, values, packed, counted, block_shape):
+def _profile_gates(kernels, values, packed, counted, block_shape):
     count = kernels[0].gates
     if any(kernel.gates != count for kernel in kernels):
         count, names = 1, ("all",)
     else:
-        names = next((names for kind, names in _GATES.items() if isinstance(cell, kind)), map(str, range(count)))
+        names = kernels[0].gate_names
     gates = []
     for n, name in enumerate(names):
         parts = [np.split(value, count, axis=1)[n] for value in values]

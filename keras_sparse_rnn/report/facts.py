@@ -51,7 +51,7 @@ class Facts:
         inspection: An `Inspection` of the `.tflite` model; None where there is none.
         conversion: The `Report` of the conversion; None for a `.tflite` file.
         ops: An `OpFacts` for each op.
-        kernels: Pairs of a name and a matrix (inputs, gates * units), with its number of gates.
+        kernels: For each a name, the matrix (inputs, gates * units), and the names of its gates.
         events: Pairs of a name and booleans (time, units) of the first sample.
         drift: Mean absolute error against Keras in stretches of time, of the layer `drift_of`; None where not known.
         bench: A `firmware.bench.Bench`; None where not known.
@@ -133,7 +133,7 @@ def _of_layers(facts, model, data):
     from keras_sparse_rnn.sparsity import find_kernels
 
     for kernel in find_kernels(model, lambda layer: True, frozen=True)[0]:
-        facts.kernels.append((kernel.path, keras.ops.convert_to_numpy(kernel.variable.value), kernel.gates))
+        facts.kernels.append((kernel.path, keras.ops.convert_to_numpy(kernel.variable.value), kernel.gate_names))
     if data is not None:
         first = keras.tree.map_structure(lambda x: x[:1], data)
         facts.events = [(name, active[0]) for name, active in record_events(model, first).items()]
@@ -199,9 +199,9 @@ def _watch(facts, model, data):
     watched = [(seen, fact) for seen, fact in zip(watch.seen.values(), _recurrent(facts), strict=True)]
     for seen, fact in watched:
         for name, kernel in zip(("kernel", "recurrent kernel", "candidate's kernel"), seen.op.kernels, strict=False):
-            facts.kernels.append(
-                (f"{fact.layer or fact.name}: {name}", kernel.reshape(len(kernel), -1), kernel.shape[1])
-            )
+            count = kernel.shape[1]
+            gates = seen.op.GATES[-count:] if name == "candidate's kernel" else seen.op.GATES[:count]
+            facts.kernels.append((f"{fact.layer or fact.name}: {name}", kernel.reshape(len(kernel), -1), gates))
     if data is None:
         facts.unknown["effective MACs"] = facts.unknown["events"] = "no data given"
         return

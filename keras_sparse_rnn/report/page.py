@@ -161,7 +161,7 @@ def _pictures(facts, step_ms):
     """For each kernel and each layer's events a title and a picture in both styles, base64."""
     drawn = []
     for name, values, gates in facts.kernels[:MOST_PICTURES]:
-        block = (1, min(4, values.shape[1] // gates))
+        block = (1, min(4, values.shape[1] // len(gates)))
         drawn.append((name, lambda axes, v=values, g=gates, b=block: plot.weights(v, gates=g, block_shape=b, ax=axes)))
     for name, active in facts.events:
         drawn.append((f"{name}: first sample", lambda axes, a=active: plot.events(a, step_ms=step_ms, ax=axes)))

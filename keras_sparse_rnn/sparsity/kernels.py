@@ -5,11 +5,8 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_sparse_rnn.cells import describe
 from keras_sparse_rnn.typing import LayerSelection
-
-# Gates side by side in the columns of a cell's kernel and recurrent kernel. A cell of another class says so itself, by
-# an attribute `gates`: an integer, or a dict {name of a weight: its gates}.
-_GATES = {keras.layers.SimpleRNNCell: 1, keras.layers.GRUCell: 3, keras.layers.LSTMCell: 4}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +25,22 @@ class Kernel:
     gates: int
     layer: keras.layers.Layer
 
+    @property
+    def gate_names(self) -> tuple[str, ...]:
+        """Names of the gates, in the order of the columns; of a Dense or Embedding one empty name."""
+        facts = describe(self.layer)
+        return ("",) if facts is None else facts.gates[self.path.rpartition("/")[2]]
+
 
 def find_kernels(
     model: keras.layers.Layer, layers: LayerSelection = None, frozen: bool = False
 ) -> tuple[list[Kernel], dict[str, str]]:
     """Finds the prunable kernels of a built model, in nested models and in wrappers too.
 
-    Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM and any cell with these weights and an integer
-    attribute `gates`, as those of this package; the weights that a cell with a dict `gates` names there, as ONLSTM's
-    master kernels; `kernel` of Dense and `embeddings` of Embedding. A shared weight is found once.
+    Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM and any cell with these weights and an
+    attribute `gates` (see `keras_sparse_rnn.cells`), as those of this package; the weights that a cell with a dict
+    `gates` names there, as ONLSTM's master kernels; `kernel` of Dense and `embeddings` of Embedding. A shared weight is
+    found once.
 
     Args:
         model: Built `keras.Model` or layer.
@@ -86,25 +90,17 @@ def find_kernels(
 def _kernels_of(layer, path):
     """The kernels of one layer, or the reason why it has none: (list, None) or (None, reason)."""
     if isinstance(layer, keras.layers.Embedding):
-        gates = {"embeddings": 1}
+        gates = {"embeddings": ("",)}
     elif isinstance(layer, keras.layers.Dense):
-        gates = {"kernel": 1}
+        gates = {"kernel": ("",)}
     elif hasattr(layer, "recurrent_kernel"):
-        gates = _gates(layer)
-        if gates is None:
+        facts = describe(layer)
+        if facts is None:
             return None, f"{type(layer).__name__} does not say how many gates its kernels hold (attribute `gates`)"
+        gates = facts.gates
     else:
         return None, f"{type(layer).__name__} has no kernel of a kind that can be pruned"
-    return [Kernel(f"{path}/{name}", getattr(layer, name), count, layer) for name, count in gates.items()], None
-
-
-def _gates(cell):
-    gates = getattr(cell, "gates", None)
-    if isinstance(gates, dict):
-        return gates
-    if not isinstance(gates, int):
-        gates = next((gates for kind, gates in _GATES.items() if isinstance(cell, kind)), None)
-    return None if gates is None else {"kernel": gates, "recurrent_kernel": gates}
+    return [Kernel(f"{path}/{name}", getattr(layer, name), len(of), layer) for name, of in gates.items()], None
 
 
 def _unfit(kernel, frozen):

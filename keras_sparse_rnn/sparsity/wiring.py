@@ -5,10 +5,9 @@ import math
 import keras
 import numpy as np
 
-# For each of Keras's cells its gates and the one that feeds the state: while that gate's sum stays zero, from a zero
-# state, so does the unit. A cell of another class says so itself, by integer attributes `gates` and `candidate_gate`.
+from keras_sparse_rnn.cells import describe
+
 _RECURRENT = {keras.layers.RNN, keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM}
-_CELLS = {keras.layers.SimpleRNNCell: (1, 0), keras.layers.GRUCell: (3, 2), keras.layers.LSTMCell: (4, 2)}
 
 # Layers that leave each feature in its place and by itself, and a feature that is always zero at zero.
 _BY_FEATURE = {
@@ -67,10 +66,9 @@ class Wiring:
     merge (Add, Concatenate, ...) or flatten. What enters any other layer stays, and `skipped` says why; so do the units
     that are outputs of the model.
 
-    Cells of other classes are followed if their class has integer attributes `gates` and `candidate_gate` (the gate
-    that feeds the state: a unit of zero state stays at zero while this gate's weighted sum is zero), and their weights
-    are a `kernel` (features, gates * units), a `recurrent_kernel` (units, gates * units) and others whose last axis
-    has `units` or `gates * units` entries.
+    Cells of other classes are followed if their class has the attributes `gates` and `candidate_gate` of
+    `keras_sparse_rnn.cells`, and their weights are a `kernel` (features, gates * units), a `recurrent_kernel` (units,
+    gates * units) and others whose last axis has `units` or `gates * units` entries.
 
     Args:
         model: Built Sequential or Functional model. It is not changed.
@@ -269,7 +267,7 @@ class Wiring:
         """Output and, with `return_state`, the states."""
         cells = _cells(layer)
         for cell in cells:
-            if _gates(cell) is None or (type(layer) not in _RECURRENT and not _tells_gates(cell)):
+            if _candidate_gate(cell) is None or (type(layer) not in _RECURRENT and not _is_own(cell)):
                 raise _CannotFollowError(
                     f"{layer.name!r} ({type(layer).__name__} of {type(cell).__name__}) is not known"
                 )
@@ -287,10 +285,9 @@ class Wiring:
         return [x, *states] if layer.return_state else [x]
 
     def _cell(self, cell, x):
-        gates, candidate = _gates(cell)
         y = self._units_of(cell, cell.units)
-        columns = np.tile(y, gates)
-        wakes = np.arange(columns.size) // y.size == candidate
+        columns = np.tile(y, len(describe(cell).gates["kernel"]))
+        wakes = np.arange(columns.size) // y.size == _candidate_gate(cell)
         thresholds = set()
         if hasattr(cell, "input_hold"):
             for hold, channels in ((cell.input_hold, x), (cell.hidden_hold, y)):
@@ -399,15 +396,14 @@ def _cells(layer):
     return getattr(layer.cell, "cells", [layer.cell])
 
 
-def _gates(cell):
-    """`(gates, candidate gate)` of a cell that is known, or None."""
-    if _tells_gates(cell):
-        return cell.gates, cell.candidate_gate
-    return _CELLS.get(type(cell))
+def _candidate_gate(cell):
+    facts = describe(cell)
+    return None if facts is None else facts.candidate_gate
 
 
-def _tells_gates(cell):
-    return "candidate_gate" in vars(type(cell))  # not inherited: a subclass may compute something else
+def _is_own(cell):
+    """Whether its class says itself what feeds the state."""
+    return "candidate_gate" in vars(type(cell))
 
 
 def _fixed(tensor):

@@ -112,8 +112,8 @@ def test_initial_weights(coupled):
         UNITS, 3, coupled, transform_bias=-1.5, recurrent_initializer=keras.initializers.Orthogonal(seed=1)
     )
     cell.build((None, FEATURES))
-    gates = numpy(cell.bias).reshape(3, cell.gates, UNITS)
-    for gate, start in enumerate([0, -1.5, 1.5][: cell.gates]):
+    gates = numpy(cell.bias).reshape(3, len(cell.gates), UNITS)
+    for gate, start in enumerate([0, -1.5, 1.5][: len(cell.gates)]):
         assert np.all(gates[:, gate] == start)
     parts = numpy(cell.recurrent_kernel).reshape(3, UNITS, -1)
     for part in parts:
