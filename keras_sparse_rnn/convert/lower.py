@@ -15,13 +15,13 @@ class Rest:
     """The converted rest.
 
     Attributes:
-        data: Its `.tflite` bytes, with a signature that names each tensor; None where nothing is left to convert.
-        inputs, outputs: Symbolic tensors of the plan that it takes and gives, by their names in the signature.
+        data: Its `.tflite` bytes; None where nothing is left to convert.
+        inputs, outputs: Symbolic tensors of the plan that it takes and gives, in the order of the file's own.
     """
 
     data: bytes | None
-    inputs: dict
-    outputs: dict
+    inputs: list
+    outputs: list
 
 
 def lower(plan, calibration=None, activation_bits=8):
@@ -41,23 +41,22 @@ def lower(plan, calibration=None, activation_bits=8):
     """
     given = {id(tensor): tensor for tensor in [*plan.inputs, *(call.y for call in plan.calls)]}
     wanted = {id(tensor): tensor for tensor in [*(call.x for call in plan.calls), *plan.outputs]}
-    outputs = {f"output_{i}": tensor for i, tensor in enumerate(t for key, t in wanted.items() if key not in given)}
+    outputs = [tensor for key, tensor in wanted.items() if key not in given]
     if not outputs:
-        return Rest(None, {}, {})
-    used = {key for tensor in outputs.values() for key in plan.sources[id(tensor)]}
-    inputs = {f"input_{i}": tensor for i, tensor in enumerate(t for key, t in given.items() if key in used)}
-    rest = keras.Model(list(inputs.values()), list(outputs.values()))
-    # The signature takes its names from the keys, and Keras wants the inputs to be named alike.
-    named = {name: keras.Input(batch_shape=t.shape, dtype=t.dtype, name=name) for name, t in inputs.items()}
-    model = keras.Model(named, dict(zip(outputs, keras.tree.flatten(rest(list(named.values()))), strict=True)))
-    return Rest(_to_tflite(model, inputs, calibration, activation_bits), inputs, outputs)
+        return Rest(None, [], [])
+    used = {key for tensor in outputs for key in plan.sources[id(tensor)]}
+    inputs = [tensor for key, tensor in given.items() if key in used]
+    return Rest(_to_tflite(keras.Model(inputs, outputs), inputs, calibration, activation_bits), inputs, outputs)
 
 
 def _to_tflite(model, inputs, calibration, activation_bits):
     import tensorflow as tf
 
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
+    function = tf.function(lambda *tensors: model(list(tensors), training=False), autograph=False)
     with _quiet():
-        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        # Of a function, not of the model, which would be written to disk as a SavedModel and read again.
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function(*specs)])
         if calibration is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: _batches(inputs, calibration)
@@ -77,10 +76,10 @@ def _to_tflite(model, inputs, calibration, activation_bits):
 
 def _batches(inputs, calibration):
     """The values of each input, as many samples at a time as the model takes."""
-    columns = {name: (np.asarray(calibration[id(t)], t.dtype), t.shape) for name, t in inputs.items()}
-    size = max(shape[0] for _, shape in columns.values())
-    for first in range(0, min(len(values) for values, _ in columns.values()), size):
-        yield {name: np.resize(values[first : first + size], shape) for name, (values, shape) in columns.items()}
+    columns = [(np.asarray(calibration[id(t)], t.dtype), t.shape) for t in inputs]
+    size = max(shape[0] for _, shape in columns)
+    for first in range(0, min(len(values) for values, _ in columns), size):
+        yield [np.resize(values[first : first + size], shape) for values, shape in columns]
 
 
 @contextlib.contextmanager

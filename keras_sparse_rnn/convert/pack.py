@@ -31,13 +31,15 @@ class ModelWriter:
             self._file = schema.ModelT.InitFromPackedBuf(data)
             self._graph = self._file.subgraphs[0]
 
-    def signature(self):
-        """`(inputs, outputs)` of the model started from: dicts from names to tensor numbers."""
-        signature = self._file.signatureDefs[0]
-        return tuple(
-            {entry.name.decode(): int(entry.tensorIndex) for entry in entries}
-            for entries in (signature.inputs, signature.outputs)
-        )
+    @property
+    def inputs(self):
+        """Tensor numbers of the inputs of the model started from."""
+        return self._graph.inputs
+
+    @property
+    def outputs(self):
+        """Likewise of its outputs."""
+        return self._graph.outputs
 
     def scale_of(self, number):
         """`(scale, zero point)` of a tensor, or None where it is not quantized."""

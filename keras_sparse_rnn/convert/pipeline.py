@@ -1,6 +1,6 @@
 """The steps of a conversion, in order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -101,7 +101,7 @@ def run(
     arguments = (number_format, stateful, block_size, metadata, progress)
     file, packed, dense = _assemble(cut, rest, states, calibration, *arguments)
     layers = [LayerReport.of(call, seen) for call, seen in zip(packed, observed, strict=True)]
-    report = Report(**modes, inspection=inspect(file, engines=()), layers=layers, dense=dense)
+    report = Report(**modes, inspection=inspect(file, engines=()), layers=layers, dense=dense, data=file)
     converted = ConvertedModel(file, report)
     if verify:
         verify_layers(packed, observed, layers, progress)
@@ -148,9 +148,8 @@ def _assemble(cut, rest, states, calibration, number_format, stateful, block_siz
     writer, is_integer = ModelWriter(rest.data), number_format is not None
     numbers = {}  # id of a symbolic tensor -> its number in the file
     if rest.data is not None:
-        for tensors, signature in zip((rest.inputs, rest.outputs), writer.signature(), strict=True):
-            for name, tensor in tensors.items():
-                numbers[id(tensor)] = signature[name]
+        for tensor, number in zip([*rest.inputs, *rest.outputs], [*writer.inputs, *writer.outputs], strict=True):
+            numbers[id(tensor)] = int(number)
 
     def number_of(tensor, name):
         if id(tensor) not in numbers:
@@ -178,10 +177,12 @@ def _assemble(cut, rest, states, calibration, number_format, stateful, block_siz
 
 
 def _pack_smallest(layer, scales, states, number_format, blocks):
+    """The layer as an op, in that width of `blocks` which takes the fewest bytes."""
+    op = layer.int8_op(blocks[0], *scales, states, number_format) if scales else layer.float32_op(blocks[0])
     candidates = []
     for block in blocks:
-        op = layer.int8_op(block, *scales, states, number_format) if scales else layer.float32_op(block)
-        candidates.append(PackedCall(layer, op, op.constants(), scales[0] if scales else None))
+        in_blocks = replace(op, options=replace(op.options, block=block))
+        candidates.append(PackedCall(layer, in_blocks, in_blocks.constants(), scales[0] if scales else None))
     return min(candidates, key=lambda call: sum(part.nbytes for part in call.constants if part is not None))
 
 

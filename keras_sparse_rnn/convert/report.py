@@ -1,9 +1,12 @@
 """What a conversion did, in figures."""
 
-from dataclasses import dataclass, field
+import importlib.util
+from dataclasses import InitVar, dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from keras_sparse_rnn import runtime
 from keras_sparse_rnn.inspection import Inspection
 
 
@@ -84,8 +87,7 @@ class Report:
         equal_decisions: Share of samples with the same largest output; None where the model does not classify.
         accuracy, keras_accuracy: Share of right decisions of the converted model and of the Keras model, on the
             representative data; None where no labels were given.
-        arena_bytes: The smallest arena in which TensorFlow Lite Micro loads the model, on this machine of 64 bits; None
-            where its wheel is not installed.
+        data: The bytes of the file.
     """
 
     weights: str
@@ -95,17 +97,28 @@ class Report:
     inspection: Inspection
     layers: list
     dense: list
+    data: InitVar[bytes]
     engines: list = field(default_factory=list)
     output_error: float | None = None
     equal_decisions: float | None = None
     accuracy: float | None = None
     keras_accuracy: float | None = None
-    arena_bytes: int | None = None
+
+    def __post_init__(self, data):
+        self._data = data
 
     @property
     def file_bytes(self):
         """Size of the `.tflite` file."""
         return self.inspection.file_bytes
+
+    @cached_property
+    def arena_bytes(self):
+        """The smallest arena in which TensorFlow Lite Micro loads the model, on this 64-bit machine; found by trying,
+        when it is first asked for. None for `target="litert"`, and where the wheel is not installed."""
+        if self.target != "tflm" or importlib.util.find_spec("tflite_micro") is None:
+            return None
+        return runtime.load(self._data, "tflm").memory["arena_size"]
 
     def __str__(self):
         state = f", {self.inspection.state_bytes:,} bytes of state" if self.inspection.state_bytes else ""

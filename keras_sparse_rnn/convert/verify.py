@@ -169,8 +169,6 @@ def verify_outputs(converted, data, expected, labels, progress):
             report.accuracy = accuracy if report.accuracy is None else min(report.accuracy, accuracy)
         report.engines.append(name)
     converted.reset()
-    if "tflm" in engines:
-        report.arena_bytes = converted.engine("tflm").memory["arena_size"]
 
 
 def _accuracy(outputs, labels):

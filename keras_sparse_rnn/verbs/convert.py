@@ -80,4 +80,8 @@ def _run(arguments):
         model = load_keras(arguments.model)
     converted = convert(model, given["data"], **options)
     converted.save(arguments.out)
-    print(json.dumps(dataclasses.asdict(converted.report), indent=2) if arguments.json else converted.report)
+    if arguments.json:
+        figures = {**dataclasses.asdict(converted.report), "arena_bytes": converted.report.arena_bytes}
+        print(json.dumps(figures, indent=2))
+    else:
+        print(converted.report)

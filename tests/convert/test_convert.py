@@ -120,6 +120,14 @@ def test_engines_agree(classifier):
     assert np.abs(outputs["litert"] - outputs["native"]).max() <= 1.001 * step
 
 
+def test_the_report_tells_the_arena(classifier):
+    pytest.importorskip("tflite_micro")
+    for target in ("tflm", "litert"):
+        converted = ksr.convert(classifier, sequences(), target=target)
+        memory = ksr.runtime.load(converted.data, "tflm").memory
+        assert converted.report.arena_bytes == (memory["arena_size"] if target == "tflm" else None)
+
+
 def test_open_time_axis_takes_time_steps():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((None, 7)), EventGRU(6), Dense(2)])
