@@ -5,6 +5,7 @@ import pytest
 from keras_sparse_rnn.initializers import Beta
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("mean", "beta"), [(0.3, 3.0), (0.01, 3.0), (0.8, 2.0)])
 def test_moments_are_those_of_the_distribution(mean, beta):
     values = keras.ops.convert_to_numpy(Beta(mean, beta, seed=1)((50_000,)))

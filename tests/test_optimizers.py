@@ -57,6 +57,7 @@ def linear_model(optimizer):
     return model
 
 
+@pytest.mark.backend
 def test_is_the_equations_of_the_paper_with_weights_that_return():
     masks = {step: RNG.random((4, 6)) < 0.6 for step in range(0, 31, 2)}
     rate = optimizers.schedules.ExponentialDecay(0.2, 10, 0.5)
@@ -153,6 +154,7 @@ class Look(keras.callbacks.Callback):
         self.epochs.append(self.model.get_weights())
 
 
+@pytest.mark.backend
 def test_averages_are_evaluated_saved_and_returned_and_weights_trained(tmp_path):
     look, model = Look(), net(SNTASGD(0.5, interval=1))
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.keras")
@@ -197,6 +199,7 @@ def same(model, other):
         )
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("first", [1, 4])
 def test_goes_on_from_a_file_as_if_never_stopped(tmp_path, first):
     """From before averaging, when the losses are remembered, and from after its start."""
@@ -244,6 +247,7 @@ def test_compiled_by_xla_it_is_the_same():
     same(*models)
 
 
+@pytest.mark.backend
 def test_config_and_loss_scaling():
     optimizer = SNTASGD(0.5, interval=3, weight_decay=0.1, global_clipnorm=0.25)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))

@@ -12,6 +12,7 @@ EVENTS = (STATE > 0.1).astype("float32")
 MASK = RNG.random((6, 4, 1)) < 0.6
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("penalty", "expected"),
     [
@@ -33,6 +34,7 @@ def test_batch_without_valid_positions_costs_nothing():
     assert float(ops.convert_to_numpy(value)) == 0
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("on", ["state", "rate"])
 def test_layer_adds_it_whatever_the_batch_size_and_padding(on):
     layer = EventGRU(8, activity_regularizer=EventPenalty(2.0, on=on))
@@ -129,6 +131,7 @@ def lasso_gradient(w, lasso):
 
 
 # Blocks that fit, ragged blocks, and ragged blocks that would cross gates.
+@pytest.mark.backend
 @pytest.mark.parametrize(("rows", "cols", "gates"), [(4, 4, 1), (4, 5, 1), (3, 4, 3), (1, 1, 3), (8, 4, 3)])
 def test_lasso_is_the_sum_of_block_norms_and_its_gradient_their_slope(rows, cols, gates):
     w = RNG.normal(size=(8, 18)).astype("float32")
@@ -145,6 +148,7 @@ def test_lasso_is_the_sum_of_block_norms_and_its_gradient_their_slope(rows, cols
         assert gradient[i, j] == pytest.approx((penalty(w + step) - penalty(w - step)) / (2 * h), abs=1e-6)
 
 
+@pytest.mark.backend
 def test_lasso_has_no_gradient_at_a_block_of_zeros():
     w = RNG.normal(size=(4, 8)).astype("float32")
     w[:, :4] = 0
@@ -156,6 +160,7 @@ def test_lasso_has_no_gradient_at_a_block_of_zeros():
     assert np.all(np.isfinite(lasso_gradient(tiny, BlockGroupLasso(0.1, (4, 4)))))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_lasso_shrinks_blocks_of_a_layer_and_is_saved_with_it(policy, tmp_path):
     lasso = BlockGroupLasso(0.05, block_shape=(2, 4), gates=3)

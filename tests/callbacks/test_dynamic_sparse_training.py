@@ -58,6 +58,7 @@ METHODS = {
 }
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", METHODS)
 def test_number_of_weights_is_the_same_after_every_batch_while_places_change(name):
     model, watch, training = gru_model(), Watch(), METHODS[name]()
@@ -129,6 +130,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("grow", ["random", "gradient"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_new_weights_start_at_nothing_with_nothing_in_the_optimizer(name, grow):
@@ -158,6 +160,7 @@ class BeforeMasking(keras.callbacks.Callback):
         self.seen.append(weights(self.model))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("redistribute", "block_shape"), [("none", (1, 1)), ("gates", (1, 4))])
 def test_grows_where_the_dense_gradient_is_largest(redistribute, block_shape):
     """Gradient descent itself tells the gradient of masked weights, in its step; the update again in NumPy."""
@@ -179,6 +182,7 @@ def test_grows_where_the_dense_gradient_is_largest(redistribute, block_shape):
         assert not np.array_equal(kept, expected)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("grow", ["random", "gradient"])
 def test_a_weight_dropped_and_grown_again_keeps_its_value(grow):
     raw, watch = BeforeMasking(), Watch()
@@ -208,6 +212,7 @@ def test_same_seed_same_places():
     assert np.mean(once != other) > 0.1
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["selfish", "rigl"])
 def test_goes_on_from_a_file_as_if_never_stopped(name, tmp_path):
     """Saved right after an update, when what has grown has not been trained yet."""
@@ -243,6 +248,7 @@ def test_kernels_that_begin_as_zeros_come_to_weights_too():
     assert [np.count_nonzero(model.get_layer(name).get_weights()[0]) for name in ("zeros", "out")] == [24, 4]
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras on torch refuses steps_per_execution > 1")
 def test_several_steps_in_one_execution():
     model, watch = gru_model(steps_per_execution=4), Watch()

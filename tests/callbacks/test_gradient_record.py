@@ -74,6 +74,7 @@ OPTIMIZERS = {
 }
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_gradients_of_the_last_minibatch(name):
     model, recording = gru_model(OPTIMIZERS[name]()), Recording()
@@ -86,6 +87,7 @@ def test_gradients_of_the_last_minibatch(name):
             np.testing.assert_allclose(ours, theirs, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_training_and_files_are_as_without_it(name, tmp_path):
     recorded, plain = gru_model(OPTIMIZERS[name]()), gru_model(OPTIMIZERS[name]())
@@ -107,6 +109,7 @@ def test_training_and_files_are_as_without_it(name, tmp_path):
             )
 
 
+@pytest.mark.backend
 def test_a_fit_that_was_interrupted_leaves_nothing_to_the_next():
     class Break(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):

@@ -54,6 +54,7 @@ class Watch(keras.callbacks.Callback):
         self.tests.append(measure(self.model))
 
 
+@pytest.mark.backend
 def test_masked_weights_are_exact_zeros_wherever_one_looks():
     model, watch = gru_model(optimizers.SGD(0.05, momentum=0.9, nesterov=True)), Watch()
     pruning = MagnitudePruning(ConstantSparsity(0.75, begin_step=2))
@@ -74,6 +75,7 @@ def mixed_precision(request):
     keras.config.set_dtype_policy(policy)
 
 
+@pytest.mark.backend
 def test_masked_weights_are_exact_zeros_in(mixed_precision):
     model, watch = gru_model(optimizers.Adam(0.01, use_ema=True)), Watch()
     assert isinstance(model.optimizer, optimizers.LossScaleOptimizer) == (mixed_precision == "mixed_float16")
@@ -84,6 +86,7 @@ def test_masked_weights_are_exact_zeros_in(mixed_precision):
     assert measure(model) == 0.75
 
 
+@pytest.mark.backend
 def test_averages_that_are_swapped_in_are_masked_too():
     model, watch = gru_model(optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9)), Watch()
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
@@ -92,6 +95,7 @@ def test_averages_that_are_swapped_in_are_masked_too():
     assert measure(model) == 0.75
 
 
+@pytest.mark.backend
 def test_weights_that_another_callback_restores_are_masked_at_the_end():
     # The loss is highest in the first epoch, before pruning begins: what comes back is dense.
     restore = keras.callbacks.EarlyStopping("loss", mode="max", patience=9, restore_best_weights=True)
@@ -101,6 +105,7 @@ def test_weights_that_another_callback_restores_are_masked_at_the_end():
     assert measure(model) == 0.75
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="Keras on torch refuses steps_per_execution > 1")
 def test_several_steps_in_one_execution():
     # Due at 2, 5 and the end, 6: within the first four steps, the next four, never at a multiple of four.
@@ -112,6 +117,7 @@ def test_several_steps_in_one_execution():
     assert measure(model) == 0.75
 
 
+@pytest.mark.backend
 def test_steps_are_updates_where_gradients_accumulate():
     watch = Watch()
     fit(
@@ -131,6 +137,7 @@ class FixedMask(keras.constraints.Constraint):
         return keras.ops.convert_to_tensor(w) * self.mask
 
 
+@pytest.mark.backend
 def test_trains_as_a_constraint_with_the_same_mask_does():
     """A fixed mask as Keras's own kind of constraint, within the train step, is the same training."""
     pruned, constrained = gru_model(optimizers.AdamW(0.01)), gru_model(optimizers.AdamW(0.01))
@@ -188,6 +195,7 @@ def test_last_step_of_a_schedule_counts_though_it_is_off_its_beat():
     assert 0 < watch.batches[-3] < 0.75
 
 
+@pytest.mark.backend
 def test_in_a_training_loop_of_ones_own():
     model, pruning, logs = gru_model(), MagnitudePruning(ConstantSparsity(0.75, begin_step=2)), {}
     pruning.set_model(model)
@@ -216,6 +224,7 @@ def test_a_decreasing_schedule_releases_weights():
     assert measure(model) == 0.25
 
 
+@pytest.mark.backend
 def test_goes_on_from_a_file_as_if_never_stopped(tmp_path):
     def pruning():
         return MagnitudePruning(PolynomialDecay(0.0, 0.75, 1, 13, frequency=3), block_shape=(1, 2))
@@ -266,6 +275,7 @@ def interrupted(*callbacks):
         fit(gru_model(), *callbacks, PowerCut())
 
 
+@pytest.mark.backend
 def test_goes_on_from_a_backup(tmp_path):
     def callbacks():
         return [

@@ -103,6 +103,7 @@ def test_frozen_weights_end_at_the_quantile_by_blocks_of_a_gate(cols, factor):
     assert 0 < history["sparsity"][0] < history["sparsity"][1]
 
 
+@pytest.mark.backend
 def test_masked_weights_are_zero_after_every_batch_and_masks_final_after_the_end():
     model = gru_model(optimizers.AdamW(0.02, use_ema=True, weight_decay=0.1))
     zeros = Watch(lambda model, logs: model.layers[0].get_weights()[1] == 0)
@@ -113,6 +114,7 @@ def test_masked_weights_are_zero_after_every_batch_and_masks_final_after_the_end
     assert np.array_equal(model.layers[0].get_weights()[1] == 0, final)
 
 
+@pytest.mark.backend
 def test_lasso_is_switched_off_when_pruning_ends(tmp_path):
     """One batch an epoch, so that the history shows for each step what penalty the compiled functions hold."""
     lasso = BlockGroupLasso(0.01, block_shape=(1, 4), gates=3)

@@ -36,6 +36,7 @@ def other_tanh(x):
     return ops.tanh(x)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("mask", [None, masks()], ids=["whole", "masked"])
 def test_threshold_zero_is_keras_gru(mask, go_backwards):
@@ -81,6 +82,7 @@ def forward(weights, x, mask, input_threshold, hidden_threshold):
     return np.array(outputs)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("mask", [None, masks()], ids=["whole", "masked"])
 def test_output_and_exact_gradient_are_those_of_the_equations(mask):
     keras.utils.set_random_seed(0)
@@ -140,6 +142,7 @@ def gradients(activation, masked=False, jit_compile="auto", batches=1, **argumen
     return [*grads, np.array(loss)]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -179,6 +182,7 @@ def test_cell_in_keras_rnn_is_the_layer():
     assert_close(stack(sequences()), expected)
 
 
+@pytest.mark.backend
 def test_stateful_layer_in_chunks_is_the_whole():
     whole = DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True)
     expected = whole(sequences())
@@ -191,6 +195,7 @@ def test_stateful_layer_in_chunks_is_the_whole():
         chunked.reset_state()
 
 
+@pytest.mark.backend
 def test_initial_state_continues_a_sequence():
     layer = DeltaGRU(UNITS, **THRESHOLDS, return_state=True)
     whole, *_ = layer(sequences())
@@ -219,6 +224,7 @@ def test_shapes_are_those_promised(return_sequences, return_state):
         assert [tuple(getattr(shape, "shape", shape)) for shape in shapes] == expected
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy):
     full, half = DeltaGRU(UNITS), DeltaGRU(UNITS, dtype=policy, activity_regularizer=EventPenalty(0.1))
@@ -269,6 +275,7 @@ def test_trained_thresholds_stay_at_zero_or_more():
     assert any(np.any(t == 0) for t in thresholds)
 
 
+@pytest.mark.backend
 def test_saved_model_loads_as_it_was(tmp_path):
     layers = [
         keras.layers.Bidirectional(DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True, trainable_threshold=True)),

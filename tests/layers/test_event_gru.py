@@ -54,6 +54,7 @@ def test_events_are_sparse_and_exceed_their_threshold():
     assert np.all(y[y != 0] > theta[y != 0])
 
 
+@pytest.mark.backend
 def test_go_backwards_reads_the_reversed_sequence():
     forward, backward = (EventGRU(UNITS, return_sequences=True, go_backwards=b) for b in (False, True))
     x = sequences()
@@ -62,6 +63,7 @@ def test_go_backwards_reads_the_reversed_sequence():
     assert_close(backward(x), forward(x[:, ::-1]))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("readout", ["event", "cell", "trace"])
 def test_stateful_layer_in_chunks_is_the_whole(readout):
     x = sequences()
@@ -76,6 +78,7 @@ def test_stateful_layer_in_chunks_is_the_whole(readout):
         chunked.reset_state()
 
 
+@pytest.mark.backend
 def test_stateful_layer_trains_and_carries_its_state():
     model = keras.Sequential([keras.Input((TIME, FEATURES), batch_size=BATCH), EventGRU(UNITS, stateful=True)])
     model.compile(keras.optimizers.SGD(0.0), "mse")
@@ -89,6 +92,7 @@ def test_stateful_layer_trains_and_carries_its_state():
     np.testing.assert_allclose(losses[:2], losses[2:], rtol=1e-6)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("readout", ["event", "cell", "trace"])
 def test_masked_steps_hold_the_state_and_repeat_the_output(readout):
     x, padded = sequences(), sequences(1)
@@ -107,6 +111,7 @@ def test_masked_steps_hold_the_state_and_repeat_the_output(readout):
     assert_close(numpy(layer(padded, mask=mask)[0]) * ~mask[..., None], np.zeros((BATCH, TIME, UNITS)))
 
 
+@pytest.mark.backend
 def test_mask_of_an_embedding_reaches_the_layer():
     model = keras.Sequential(
         [keras.Input((None,)), keras.layers.Embedding(9, FEATURES, mask_zero=True), EventGRU(UNITS)]
@@ -115,6 +120,7 @@ def test_mask_of_an_embedding_reaches_the_layer():
     assert_close(model(np.pad(tokens, ((0, 0), (0, 3)))), model(tokens))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy):
     keras.utils.set_random_seed(0)
@@ -138,6 +144,7 @@ def test_mixed_precision(policy):
     assert np.all(np.isfinite(history)) and history[-1] < history[0]
 
 
+@pytest.mark.backend
 def test_bidirectional_is_two_layers():
     x = sequences()
     mask = np.arange(TIME) < np.array([[7], [5], [2], [6]])
@@ -147,6 +154,7 @@ def test_bidirectional_is_two_layers():
     assert_close(output[..., UNITS:], numpy(layer.backward_layer(x, mask=mask))[:, ::-1])
 
 
+@pytest.mark.backend
 def test_stacked_cells_are_stacked_layers():
     x = sequences()
     stack = keras.layers.RNN([EventGRUCell(UNITS), EventGRUCell(2)])
@@ -157,6 +165,7 @@ def test_stacked_cells_are_stacked_layers():
     assert_close(stack(x), expected)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("jit_compile", ["auto", pytest.param(True, marks=tensorflow_only)])
 def test_trains_under_fit_with_any_length(jit_compile):
     model = keras.Sequential(
@@ -177,6 +186,7 @@ def test_trains_under_fit_with_any_length(jit_compile):
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.backend
 def test_saved_model_loads_as_it_was(tmp_path):
     model = keras.Sequential(
         [
@@ -256,6 +266,7 @@ def test_thresholds_learn_and_clipped_ones_stay_in_the_unit_interval():
             assert np.array_equal(before, after) == (not trainable)
 
 
+@pytest.mark.backend
 def test_dropconnect_draws_one_matrix_for_all_steps():
     plain, dropped = EventGRU(UNITS, seed=1), EventGRU(UNITS, seed=1, recurrent_dropconnect=0.4)
     for layer in (plain, dropped):
@@ -274,6 +285,7 @@ def test_dropconnect_draws_one_matrix_for_all_steps():
     assert np.any(outputs[0] != outputs[1])
 
 
+@pytest.mark.backend
 def test_zoneout_puts_states_back_in_training_and_their_mean_at_inference():
     arguments = {"threshold_mode": "clipped", "threshold_initializer": keras.initializers.Constant(2.0)}
     plain, layer = EventGRU(64, **arguments, readout="cell"), EventGRU(64, **arguments, readout="cell", zoneout=0.3)
@@ -288,6 +300,7 @@ def test_zoneout_puts_states_back_in_training_and_their_mean_at_inference():
     assert_close(in_training, np.where(held, 0.5, new))
 
 
+@pytest.mark.backend
 def test_without_carried_cell_only_events_pass_from_batch_to_batch():
     layer = EventGRU(UNITS, return_state=True, stateful=True, carry_cell=False)
     _, y, c = (numpy(value) for value in layer(sequences()))

@@ -45,6 +45,7 @@ def gradients(activation, masked, jit_compile="auto", batches=1, dtype=None, **a
     return [*grads, np.array(loss)]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "arguments",
     [

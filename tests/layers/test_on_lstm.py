@@ -59,6 +59,7 @@ def random_layer(**arguments):
     return layer
 
 
+@pytest.mark.backend
 def test_output_and_states_are_those_of_the_equations():
     layer = random_layer(return_state=True)
     x, h, c = sequences(), sequences(BATCH, UNITS, seed=8), sequences(BATCH, UNITS, seed=9)
@@ -69,6 +70,7 @@ def test_output_and_states_are_those_of_the_equations():
     assert_close(states[1], last_c, atol=1e-5)
 
 
+@pytest.mark.backend
 def test_gradients_are_finite_differences_of_the_equations():
     layer = random_layer()
     x, upstream = sequences(), sequences(BATCH, TIME, UNITS, seed=8)
@@ -155,6 +157,7 @@ def test_go_backwards_and_bidirectional():
     assert_close(output[..., UNITS:], numpy(layer.forward_layer(x[:, ::-1]))[:, ::-1])
 
 
+@pytest.mark.backend
 def test_stateful_layer_in_chunks_is_the_whole():
     x = sequences()
     whole = ONLSTM(UNITS, CHUNK, return_sequences=True)
@@ -168,6 +171,7 @@ def test_stateful_layer_in_chunks_is_the_whole():
         model.layers[0].reset_state()
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("zero_output_for_mask", [False, True])
 def test_masked_steps_hold_the_states(zero_output_for_mask):
     x, padded = sequences(), sequences(seed=1)
@@ -191,6 +195,7 @@ def test_stacked_cells_are_stacked_layers():
     assert_close(stack(sequences()), expected)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy):
     full, half = ONLSTM(UNITS, CHUNK), ONLSTM(UNITS, CHUNK, dtype=policy)
@@ -221,6 +226,7 @@ def test_forget_bias_starts_at_one_if_asked():
         assert_close(cell.master_bias, np.zeros(2 * CHUNKS))
 
 
+@pytest.mark.backend
 def test_dropconnect_leaves_out_recurrent_weights_in_training_only():
     layer = ONLSTM(6, chunk_size=3, recurrent_dropconnect=0.4, seed=1)
     x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")

@@ -74,6 +74,7 @@ def test_gates_that_are_shut_carry_the_state():
     assert_close(cell(sequences(BATCH, FEATURES), [s])[0], s)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("coupled", [True, False])
 @pytest.mark.parametrize("depth", [1, 4])
 def test_output_and_state_are_those_of_the_equations(depth, coupled):
@@ -85,6 +86,7 @@ def test_output_and_state_are_those_of_the_equations(depth, coupled):
     assert_close(state, expected[:, -1], atol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("coupled", [True, False])
 def test_gradients_are_finite_differences_of_the_equations(coupled):
     layer, function = layer_and_reference(3, coupled)
@@ -145,6 +147,7 @@ def test_go_backwards_and_bidirectional():
     assert_close(output[..., UNITS:], numpy(layer.forward_layer(x[:, ::-1]))[:, ::-1])
 
 
+@pytest.mark.backend
 def test_stateful_layer_in_chunks_is_the_whole():
     x = sequences()
     whole = RecurrentHighway(UNITS, return_sequences=True)
@@ -158,6 +161,7 @@ def test_stateful_layer_in_chunks_is_the_whole():
         model.layers[0].reset_state()
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("zero_output_for_mask", [False, True])
 def test_masked_steps_hold_the_state(zero_output_for_mask):
     x, padded = sequences(), sequences(seed=1)
@@ -183,6 +187,7 @@ def test_stacked_cells_are_stacked_layers():
     assert_close(stack(sequences()), expected)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision(policy):
     full, half = RecurrentHighway(UNITS), RecurrentHighway(UNITS, dtype=policy)
@@ -195,6 +200,7 @@ def test_mixed_precision(policy):
     assert_close(ops.cast(output, "float32"), expected, atol=0.03)
 
 
+@pytest.mark.backend
 def test_dropout_is_the_same_at_all_steps_and_micro_layers():
     """A unit that is left out is as one whose row of each R_n is zero; what the others give is scaled."""
     layer = RecurrentHighway(UNITS, depth=2, recurrent_dropout=0.5, seed=1)

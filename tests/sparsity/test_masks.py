@@ -87,6 +87,7 @@ def test_masked_blocks_go_first_even_before_kept_zeros():
     assert masks.kept[0].ravel().tolist() == [False, False, True, True]
 
 
+@pytest.mark.backend
 def test_recovered_masks_are_those_applied():
     rng = np.random.default_rng(5)
     kernels = kernels_of(rng.normal(size=(5, 14)), rng.normal(size=(7, 14)), gates=2)
@@ -99,6 +100,7 @@ def test_recovered_masks_are_those_applied():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.backend
 def test_apply_stops_infinities_and_follows_averages():
     kernels = kernels_of(np.array([[1.0, np.inf], [np.nan, 4.0]]))
     average = keras.Variable(np.full((2, 2), 7.0, "float32"))

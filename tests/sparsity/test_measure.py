@@ -5,6 +5,7 @@ import pytest
 from keras_sparse_rnn.sparsity import measure, measure_kernels
 
 
+@pytest.mark.backend
 def test_measure_counts_exact_zeros():
     model = keras.Sequential([keras.Input((5, 3)), keras.layers.GRU(4, name="gru"), keras.layers.Dense(2, name="out")])
     kernel = model.layers[0].cell.kernel
