@@ -35,7 +35,7 @@ def main(name, epochs, fine_tuning):
     report(f"GRU {UNITS}", gru, data)
 
     delta = net(ksr.layers.DeltaGRU(UNITS, **THRESHOLDS, return_sequences=True), data)
-    delta.set_weights(gru.get_weights())
+    ksr.load_keras_weights(delta, gru)
     report(f"DeltaGRU {UNITS}, its weights", delta, data)
     train(delta, data, fine_tuning, 0.004)
     report(f"DeltaGRU {UNITS}, fine-tuned", delta, data)

@@ -7,28 +7,27 @@ from typing import Any, Literal
 import keras
 
 from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell
-from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
+from keras_sparse_rnn.layers.gru_weights_layer import GRUWeightsLayer
 from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
-class DeltaGRU(TimeMajorLayer):
+class DeltaGRU(GRUWeightsLayer):
     """A GRU whose kernels read inputs and states that are held until they have changed: events as changes.
 
-    It is to `DeltaGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`. With fixed
-    thresholds its weights are those of `keras.layers.GRU(reset_after=True)`: a trained GRU becomes a DeltaGRU by
+    It is to `DeltaGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`. It has all
+    arguments of `keras.layers.GRU` and, with fixed thresholds, its weights. A trained GRU becomes a DeltaGRU, which is
+    then fine-tuned, by
 
-        delta = DeltaGRU(gru.units, input_threshold=0.5, hidden_threshold=0.2, return_sequences=gru.return_sequences)
-        delta.build(input_shape)
-        delta.set_weights(gru.get_weights())
+        delta = DeltaGRU.from_gru(gru, input_threshold=0.5, hidden_threshold=0.2)
 
-    or, for a whole model of the same layers else, by `set_weights` of the model; then fine-tune it.
+    A whole model gets the weights of one with GRUs, or of its file, by `load_keras_weights`.
 
     Args:
         units, input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width, activation,
             recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
-            bias_constraint: As in `DeltaGRUCell`.
+            bias_constraint, dropout, recurrent_dropout, seed, reset_after: As in `DeltaGRUCell`.
         activity_regularizer: An `EventPenalty` acts on the rate of changes that are sent, with its state the size of
             each change, for the hidden states and for the inputs. Any other regularizer acts on the output, as in
             Keras.
@@ -37,13 +36,15 @@ class DeltaGRU(TimeMajorLayer):
         go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
         stateful: Whether the last states of a batch are the initial states of the next.
         zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
+        use_cudnn: Must be "auto" or False: cuDNN has no kernel for this layer. `unroll`, which `keras.layers.GRU` has
+            too, must be False.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
         initial_state: List of h and h^, (batch, units) each, and x^, (batch, features), before the first step. Zero by
             default.
         mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
-        training: Not used; recurrent layers have it.
+        training: Whether to draw for dropout.
 
     Output shape:
         (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the states.
@@ -81,11 +82,16 @@ class DeltaGRU(TimeMajorLayer):
         kernel_constraint: Constraint = None,
         recurrent_constraint: Constraint = None,
         bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
         return_sequences: bool = False,
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
         zero_output_for_mask: bool = False,
+        reset_after: bool = True,
+        use_cudnn: str | bool = "auto",
         **kwargs: Any,
     ) -> None:
         cell = DeltaGRUCell(
@@ -107,6 +113,10 @@ class DeltaGRU(TimeMajorLayer):
             kernel_constraint=kernel_constraint,
             recurrent_constraint=recurrent_constraint,
             bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            reset_after=reset_after,
+            seed=seed,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
             name="delta_gru_cell",
@@ -119,27 +129,15 @@ class DeltaGRU(TimeMajorLayer):
             go_backwards=go_backwards,
             stateful=stateful,
             zero_output_for_mask=zero_output_for_mask,
+            use_cudnn=use_cudnn,
             **kwargs,
         )
 
-    units = property(attrgetter("cell.units"))
     input_threshold = property(attrgetter("cell.input_threshold"))
     hidden_threshold = property(attrgetter("cell.hidden_threshold"))
     trainable_threshold = property(attrgetter("cell.trainable_threshold"))
     gradient = property(attrgetter("cell.gradient"))
     surrogate_width = property(attrgetter("cell.surrogate_width"))
-    activation = property(attrgetter("cell.activation"))
-    recurrent_activation = property(attrgetter("cell.recurrent_activation"))
-    use_bias = property(attrgetter("cell.use_bias"))
-    kernel_initializer = property(attrgetter("cell.kernel_initializer"))
-    recurrent_initializer = property(attrgetter("cell.recurrent_initializer"))
-    bias_initializer = property(attrgetter("cell.bias_initializer"))
-    kernel_regularizer = property(attrgetter("cell.kernel_regularizer"))
-    recurrent_regularizer = property(attrgetter("cell.recurrent_regularizer"))
-    bias_regularizer = property(attrgetter("cell.bias_regularizer"))
-    kernel_constraint = property(attrgetter("cell.kernel_constraint"))
-    recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
-    bias_constraint = property(attrgetter("cell.bias_constraint"))
 
     def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
         self.state_size = [self.units, self.units, sequences_shape[-1]]
@@ -150,15 +148,16 @@ class DeltaGRU(TimeMajorLayer):
     ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
         cell, penalty = self.cell, self.event_penalty
         h, held, held_inputs = states
+        masks = cell.recurrent_masks(h, training)
         inputs, last_inputs, input_loss = cell.input_hold.sequence(sequences, held_inputs, mask, training, penalty)
         asked = ["h"] * self.return_sequences + ["change"] * (penalty is not None)
         emitted, last_states = cell.recurrence.sequence(
-            cell.project(inputs),
+            cell.project(inputs, training),
             (h, held),
-            cell.recurrent_weights(),
+            (*cell.recurrent_weights(), *masks),
             mask,
             asked,
-            by_hand=cell.recurrence.hand_written and training,
+            by_hand=cell.recurrence.hand_written and training and not masks,
         )
         emitted = dict(zip(asked, emitted, strict=True))
         if penalty is not None:

@@ -43,11 +43,16 @@ class DeltaGRUCell(GRUWeightsCell):
         kernel_constraint: Constraint of W.
         recurrent_constraint: Constraint of R.
         bias_constraint: Constraint of the biases.
+        dropout: Share of the inputs that W does not read in training, in [0, 1), drawn once for each sequence, the same
+            at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
+        recurrent_dropout: The same for what R reads.
+        reset_after: Must be True: R multiplies before the reset gate acts.
+        seed: Integer, seed of dropout.
 
     Call arguments:
         inputs: Tensor (batch, features).
         states: List of h and h^, (batch, units) each, and x^, (batch, features).
-        training: Not used; cells have it.
+        training: Whether to draw for `dropout` and `recurrent_dropout`.
 
     Returns:
         h (batch, units), and the list of the new states.
@@ -86,6 +91,10 @@ class DeltaGRUCell(GRUWeightsCell):
         kernel_constraint: Constraint = None,
         recurrent_constraint: Constraint = None,
         bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -102,6 +111,10 @@ class DeltaGRUCell(GRUWeightsCell):
             kernel_constraint=kernel_constraint,
             recurrent_constraint=recurrent_constraint,
             bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            reset_after=reset_after,
+            seed=seed,
             **kwargs,
         )
         self.trainable_threshold = trainable_threshold
@@ -137,7 +150,8 @@ class DeltaGRUCell(GRUWeightsCell):
     def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         h, held, held_inputs = states
         held_inputs, _ = self.input_hold(inputs, [held_inputs])
-        values = self.recurrence.step(self.project(held_inputs), (h, held), self.recurrent_weights())
+        weights = (*self.recurrent_weights(), *self.recurrent_masks(h, training))
+        values = self.recurrence.step(self.project(held_inputs, training), (h, held), weights)
         return values["h"], [values["h"], values["held"], held_inputs]
 
     def get_config(self) -> dict[str, Any]:

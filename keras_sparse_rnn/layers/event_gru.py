@@ -10,27 +10,29 @@ from keras import ops
 
 from keras_sparse_rnn.layers import event_recurrence
 from keras_sparse_rnn.layers.event_gru_cell import READOUTS, EventGRUCell
-from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer, check_rate
+from keras_sparse_rnn.layers.gru_weights_layer import GRUWeightsLayer
+from keras_sparse_rnn.layers.recurrent_layer import check_rate
 from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
-class EventGRU(TimeMajorLayer):
+class EventGRU(GRUWeightsLayer):
     """A GRU whose units send their state only when it exceeds a threshold: sparse in activity.
 
-    It is to `EventGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`; weights of
-    `keras.layers.GRU(reset_after=True)` load unchanged.
+    It is to `EventGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`. It has all
+    arguments of `keras.layers.GRU`, and takes the weights of one: `EventGRU.from_gru(layer)` makes it of a layer,
+    `set_weights` of a list, `load_keras_weights` of a model or a file. The thresholds then stay as they are.
 
     Args:
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             threshold_mode, threshold_initializer, trainable_threshold, surrogate_height, surrogate_width, reset,
             readout, trace_decay, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-            recurrent_constraint, bias_constraint: As in `EventGRUCell`.
+            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, reset_after: As in `EventGRUCell`.
         recurrent_dropconnect: Share of R that is zero in training, in [0, 1), drawn once for a batch of sequences; what
             is left is divided by 1 - recurrent_dropconnect.
         zoneout: Probability that a unit's c~ is put back to c of the step before, in training, in [0, 1). Else c~ goes
             that share of the way back, at inference too.
-        seed: Integer, seed of the two above and of the default `threshold_initializer`.
+        seed: Integer, seed of all that is drawn and of the default `threshold_initializer`.
         activity_regularizer: An `EventPenalty` acts on the states before the threshold or on the events. Any other
             regularizer acts on the output, as in Keras.
         return_sequences: Whether to return the readout of each step, not only of the last.
@@ -40,13 +42,15 @@ class EventGRU(TimeMajorLayer):
         carry_cell: False starts each call with c = 0, whatever the initial state, and so carries y alone from batch to
             batch, as EvNN does.
         zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
+        use_cudnn: Must be "auto" or False: cuDNN has no kernel for this layer. `unroll`, which `keras.layers.GRU` has
+            too, must be False.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
         initial_state: List of the states before the first step, (batch, units) each: y and c, and the trace if that is
             the readout. Zero by default.
         mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
-        training: Whether to draw for `recurrent_dropconnect` and `zoneout`.
+        training: Whether to draw for dropout, `recurrent_dropconnect` and `zoneout`.
 
     Output shape:
         (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the states.
@@ -87,6 +91,8 @@ class EventGRU(TimeMajorLayer):
         kernel_constraint: Constraint = None,
         recurrent_constraint: Constraint = None,
         bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         seed: int | None = None,
         return_sequences: bool = False,
         return_state: bool = False,
@@ -94,6 +100,8 @@ class EventGRU(TimeMajorLayer):
         stateful: bool = False,
         carry_cell: bool = True,
         zero_output_for_mask: bool = False,
+        reset_after: bool = True,
+        use_cudnn: str | bool = "auto",
         **kwargs: Any,
     ) -> None:
         check_rate("recurrent_dropconnect", recurrent_dropconnect)
@@ -120,6 +128,9 @@ class EventGRU(TimeMajorLayer):
             kernel_constraint=kernel_constraint,
             recurrent_constraint=recurrent_constraint,
             bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            reset_after=reset_after,
             seed=seed,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
@@ -132,23 +143,17 @@ class EventGRU(TimeMajorLayer):
             go_backwards=go_backwards,
             stateful=stateful,
             zero_output_for_mask=zero_output_for_mask,
+            use_cudnn=use_cudnn,
             activity_regularizer=activity_regularizer,
             **kwargs,
         )
         self.recurrent_dropconnect = recurrent_dropconnect
         self.zoneout = zoneout
         self.carry_cell = carry_cell
-        self.recurrence = dataclasses.replace(cell.recurrence, zoneout=zoneout)
+        cell.recurrence = dataclasses.replace(cell.recurrence, zoneout=zoneout)
         if recurrent_dropconnect or zoneout:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
-    units = property(attrgetter("cell.units"))
-    activation = property(attrgetter("cell.activation"))
-    recurrent_activation = property(attrgetter("cell.recurrent_activation"))
-    use_bias = property(attrgetter("cell.use_bias"))
-    kernel_initializer = property(attrgetter("cell.kernel_initializer"))
-    recurrent_initializer = property(attrgetter("cell.recurrent_initializer"))
-    bias_initializer = property(attrgetter("cell.bias_initializer"))
     threshold_mode = property(attrgetter("cell.threshold_mode"))
     threshold_initializer = property(attrgetter("cell.threshold_initializer"))
     trainable_threshold = property(attrgetter("cell.trainable_threshold"))
@@ -157,13 +162,6 @@ class EventGRU(TimeMajorLayer):
     reset = property(attrgetter("cell.reset"))
     readout = property(attrgetter("cell.readout"))
     trace_decay = property(attrgetter("cell.trace_decay"))
-    kernel_regularizer = property(attrgetter("cell.kernel_regularizer"))
-    recurrent_regularizer = property(attrgetter("cell.recurrent_regularizer"))
-    bias_regularizer = property(attrgetter("cell.bias_regularizer"))
-    kernel_constraint = property(attrgetter("cell.kernel_constraint"))
-    recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
-    bias_constraint = property(attrgetter("cell.bias_constraint"))
-    seed = property(attrgetter("cell.seed"))
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -172,7 +170,9 @@ class EventGRU(TimeMajorLayer):
     def loop(
         self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
     ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
-        gates, (recurrent_kernel, *weights) = self.cell.project(sequences), self.cell.recurrent_weights()
+        recurrence, gates = self.cell.recurrence, self.cell.project(sequences, training)
+        recurrent_kernel, *weights = self.cell.recurrent_weights()
+        masks = self.cell.recurrent_masks(states[0], training)
         drawn = {}
         if training and self.recurrent_dropconnect:
             recurrent_kernel = keras.random.dropout(
@@ -188,13 +188,13 @@ class EventGRU(TimeMajorLayer):
             asked.append(sequence_of)
         if self.event_penalty is not None:
             asked.append("candidate")
-        emitted, last_states = self.recurrence.sequence(
+        emitted, last_states = recurrence.sequence(
             gates,
             states[:2],
-            (recurrent_kernel, *weights),
+            (recurrent_kernel, *weights, *masks),
             mask,
             asked,
-            by_hand=self.recurrence.hand_written and training,
+            by_hand=recurrence.hand_written and training and not masks,
             **drawn,
         )
         emitted = dict(zip(asked, emitted, strict=True))
@@ -204,7 +204,7 @@ class EventGRU(TimeMajorLayer):
             last_states = (*last_states, last_trace)
         if self.event_penalty is not None:
             candidate = emitted["candidate"]
-            events = self.recurrence.event(candidate, weights[-1])
+            events = recurrence.event(candidate, weights[-1])
             self.add_loss(self.event_penalty.penalty(candidate, events, mask))
         return outputs, last_states[READOUTS.index(self.readout)], last_states
 

@@ -58,12 +58,16 @@ class EventGRUCell(GRUWeightsCell):
         kernel_constraint: Constraint of W.
         recurrent_constraint: Constraint of R.
         bias_constraint: Constraint of the biases.
-        seed: Integer, seed of the default `threshold_initializer`.
+        dropout: Share of the inputs that W does not read in training, in [0, 1), drawn once for each sequence, the same
+            at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
+        recurrent_dropout: The same for what R reads.
+        reset_after: Must be True: R multiplies before the reset gate acts.
+        seed: Integer, seed of dropout and of the default `threshold_initializer`.
 
     Call arguments:
         inputs: Tensor (batch, features).
         states: List of y and c, (batch, units) each, and of the trace if that is the readout.
-        training: Not used; cells have it.
+        training: Whether to draw for `dropout` and `recurrent_dropout`.
 
     Returns:
         The readout (batch, units), and the list of the new states.
@@ -108,6 +112,9 @@ class EventGRUCell(GRUWeightsCell):
         kernel_constraint: Constraint = None,
         recurrent_constraint: Constraint = None,
         bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -135,6 +142,10 @@ class EventGRUCell(GRUWeightsCell):
             kernel_constraint=kernel_constraint,
             recurrent_constraint=recurrent_constraint,
             bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            reset_after=reset_after,
+            seed=seed,
             **kwargs,
         )
         self.threshold_mode = threshold_mode
@@ -150,7 +161,6 @@ class EventGRUCell(GRUWeightsCell):
         self.reset = reset
         self.readout = readout
         self.trace_decay = trace_decay
-        self.seed = seed
         self.state_size = [units] * (3 if readout == "trace" else 2)
         self.recurrence = EventRecurrence(
             self.activation, self.recurrent_activation, surrogate_height, surrogate_width, reset, trainable_threshold
@@ -184,7 +194,8 @@ class EventGRUCell(GRUWeightsCell):
         return (*super().recurrent_weights(), ops.cast(ops.convert_to_tensor(self.threshold), self.compute_dtype))
 
     def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        values = self.recurrence.step(self.project(inputs), states[:2], self.recurrent_weights())
+        weights = (*self.recurrent_weights(), *self.recurrent_masks(states[0], training))
+        values = self.recurrence.step(self.project(inputs, training), states[:2], weights)
         new_states = [values["y"], values["c"]]
         if self.readout == "trace":
             new_states.append(trace_step(values["y"], states[2], self.trace_decay))
@@ -201,7 +212,6 @@ class EventGRUCell(GRUWeightsCell):
             "reset": self.reset,
             "readout": self.readout,
             "trace_decay": self.trace_decay,
-            "seed": self.seed,
         }
 
 

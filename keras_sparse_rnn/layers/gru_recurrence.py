@@ -12,8 +12,9 @@ class GRURecurrence(Recurrence):
         z = s(a_z + q_z) ;  r = s(a_r + q_r) ;  g = f(a_h + r * q_h) ;  q = u R + b ;  c = g + z * (c' - g)
 
     Inputs are the gates (a_z, a_r, a_h) = x W + b_x; weights are (R, b, threshold), where b is the recurrent bias of
-    the candidate g alone: those of z and r belong to the inputs. A subclass has the fields `activation` f,
-    `recurrent_activation` s and `trainable_threshold`.
+    the candidate g alone: those of z and r belong to the inputs. Behind them may stand three masks (batch, units) that
+    u is multiplied by for z, r and g: recurrent dropout, which the gradient written by hand does not know. A subclass
+    has the fields `activation` f, `recurrent_activation` s and `trainable_threshold`.
     """
 
     input_names = ("a_z", "a_r", "a_h")
@@ -30,8 +31,12 @@ class GRURecurrence(Recurrence):
     def update(self, inputs, source, c, weights):
         """The new state, and a dict of z, r, g and q_h."""
         a_z, a_r, a_h = inputs
-        recurrent_kernel, bias, _ = weights
-        q_z, q_r, q_h = ops.split(source @ recurrent_kernel, 3, axis=-1)
+        recurrent_kernel, bias, _, *masks = weights
+        if masks:
+            parts = ops.split(recurrent_kernel, 3, axis=-1)
+            q_z, q_r, q_h = ((source * mask) @ part for mask, part in zip(masks, parts, strict=True))
+        else:
+            q_z, q_r, q_h = ops.split(source @ recurrent_kernel, 3, axis=-1)
         q_h = q_h + bias
         z = self.recurrent_activation(a_z + q_z)
         r = self.recurrent_activation(a_r + q_r)

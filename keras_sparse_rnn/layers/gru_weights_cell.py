@@ -1,91 +1,65 @@
 """The weights of a GRU as a Keras cell."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
+from keras_sparse_rnn.layers.recurrent_layer import check_rate
+from keras_sparse_rnn.typing import Tensor
 
 
-class GRUWeightsCell(keras.layers.Layer):
+class GRUWeightsCell(keras.layers.GRUCell):
     """The weights of `keras.layers.GRUCell(reset_after=True)` and what they give: a base for cells that add to it.
 
     `kernel` W (features, 3 * units), `recurrent_kernel` R (units, 3 * units) and `bias` b_x and b_r (2, 3 * units),
-    gates in the order z, r, h. The arguments are those of the Keras cell of the same names.
+    gates in the order z, r, h. The arguments are those of the Keras cell; `reset_after` must be True.
+
+    Thresholds are further weights, behind those of the GRU: whoever gives this cell the weights of a GRU alone, by
+    `set_weights` or from a file, leaves them as they are.
     """
 
     def __init__(
         self,
         units: int,
-        activation: Activation = "tanh",
-        recurrent_activation: Activation = "sigmoid",
-        use_bias: bool = True,
-        kernel_initializer: Initializer = "glorot_uniform",
-        recurrent_initializer: Initializer = "orthogonal",
-        bias_initializer: Initializer = "zeros",
-        kernel_regularizer: Regularizer = None,
-        recurrent_regularizer: Regularizer = None,
-        bias_regularizer: Regularizer = None,
-        kernel_constraint: Constraint = None,
-        recurrent_constraint: Constraint = None,
-        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         if not (isinstance(units, int) and units > 0):
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
-        super().__init__(**kwargs)
-        self.units = units
-        self.activation = keras.activations.get(activation)
-        self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.use_bias = use_bias
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
-        self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
-        self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
-        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
-        self.kernel_constraint = keras.constraints.get(kernel_constraint)
-        self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
-        self.bias_constraint = keras.constraints.get(bias_constraint)
-        self.output_size = units
-
-    def build(self, input_shape: Shape) -> None:
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], self.units * 3),
-            name="kernel",
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, self.units * 3),
-            name="recurrent_kernel",
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
-        self.bias: Any = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                shape=(2, self.units * 3),
-                name="bias",
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
+        if not reset_after:
+            raise ValueError(
+                f"`reset_after` must be True: {type(self).__name__} applies the reset gate after the recurrent "
+                f"product. Received: reset_after={reset_after}"
             )
+        check_rate("dropout", dropout)
+        check_rate("recurrent_dropout", recurrent_dropout)
+        # Keras draws a seed of its own for None, which would move all later random numbers.
+        of_dropout = seed if dropout or recurrent_dropout else 0
+        super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, seed=of_dropout, **kwargs)
+        self.seed = seed
 
-    def project(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, inputs: Tensor, training: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """What the inputs give to z, r and h: three tensors (..., units) for inputs (..., features).
 
-        The recurrent biases of z and r are added here, once for a whole sequence.
+        The recurrent biases of z and r are added here, once for a whole sequence. In training `dropout` acts on the
+        inputs, alike at all steps.
         """
         kernel = ops.convert_to_tensor(self.kernel)
+        masks = _as_list(self.get_dropout_mask(inputs if len(inputs.shape) == 2 else inputs[0]) if training else None)
+        if len(masks) == 1:
+            inputs = inputs * masks.pop()
         # A split copies: of the product for one step, of the smaller kernel for a sequence.
-        if len(inputs.shape) == 2:
+        if len(inputs.shape) == 2 and not masks:
             gates = ops.split(ops.matmul(inputs, kernel), 3, axis=-1)
         else:
-            gates = [ops.matmul(inputs, part) for part in ops.split(kernel, 3, axis=-1)]
+            sources = [inputs * mask for mask in masks] or [inputs] * 3
+            gates = [ops.matmul(*pair) for pair in zip(sources, ops.split(kernel, 3, axis=-1), strict=True)]
         if self.use_bias:
             (b_z, b_r, b_h), (recurrent_b_z, recurrent_b_r, _) = (ops.split(self.bias[i], 3) for i in range(2))
             biases = (b_z + recurrent_b_z, b_r + recurrent_b_r, b_h)
@@ -98,23 +72,49 @@ class GRUWeightsCell(keras.layers.Layer):
         weights = (self.recurrent_kernel, bias)
         return tuple(ops.cast(ops.convert_to_tensor(weight), self.compute_dtype) for weight in weights)
 
+    def recurrent_masks(self, state: Tensor, training: bool) -> tuple[Tensor, ...]:
+        """In training with `recurrent_dropout` what R's sources are multiplied by, for each gate; else nothing.
+
+        Args:
+            state: Tensor (batch, units), for its shape.
+            training: Whether to drop.
+        """
+        return tuple(_as_list(self.get_recurrent_dropout_mask(state) if training else None))
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Sets all weights, or with those of a `keras.layers.GRU` alone all but the thresholds."""
+        super().set_weights(
+            [*weights, *self.get_weights()[self._of_gru :]] if len(weights) == self._of_gru else weights
+        )
+
+    def load_own_variables(self, store: Any) -> None:
+        """The hook of Keras for reading a file: all weights, or those of a GRU, which leave the thresholds.
+
+        Args:
+            store: What the file holds for this cell: arrays by "0", "1", ...
+
+        Raises:
+            ValueError: It holds nothing, or another number of arrays.
+        """
+        if not store.keys():
+            raise ValueError(
+                f"the file holds no weights of a {type(self).__name__} in this place. If it was written with "
+                "keras.layers.GRU there, read it with `keras_sparse_rnn.load_keras_weights`."
+            )
+        if len(store.keys()) != self._of_gru:
+            return super().load_own_variables(store)
+        for number, variable in enumerate((self.kernel, self.recurrent_kernel, self.bias)[: self._of_gru]):
+            variable.assign(store[str(number)])
+
+    @property
+    def _of_gru(self):
+        """Number of the weights that a GRU has too; they come first."""
+        return 2 + self.use_bias
+
     def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": keras.activations.serialize(self.activation),
-            "recurrent_activation": keras.activations.serialize(self.recurrent_activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-            "recurrent_regularizer": keras.regularizers.serialize(self.recurrent_regularizer),
-            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": keras.constraints.serialize(self.kernel_constraint),
-            "recurrent_constraint": keras.constraints.serialize(self.recurrent_constraint),
-            "bias_constraint": keras.constraints.serialize(self.bias_constraint),
-        }
+
+def _as_list(masks):
+    """Keras's dropout masks: None, one for all gates, or a list with one for each."""
+    return [] if masks is None else list(masks) if isinstance(masks, (list, tuple)) else [masks]

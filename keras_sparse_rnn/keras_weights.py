@@ -1,0 +1,77 @@
+"""Weights of a model with Keras's own layers, for the same model with layers of this package in their places."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
+
+# What stands in Keras where our layers and cells do, by the names they are saved under.
+_IN_KERAS = {
+    f"keras_sparse_rnn>{kind}{suffix}": getattr(keras.layers, f"GRU{suffix}")
+    for kind in ("EventGRU", "DeltaGRU")
+    for suffix in ("", "Cell")
+}
+
+
+def load_keras_weights(model: keras.Model, source: keras.Model | str | os.PathLike[str] | Sequence[np.ndarray]) -> None:
+    """Loads the weights of a model with `keras.layers.GRU` into the same model with EventGRU or DeltaGRU in its place.
+
+    Keras files a layer's weights under the name of its class, so that `model.load_weights` does not find those of a GRU
+    for an EventGRU. Thresholds, which a GRU does not have, keep their values.
+
+    Args:
+        model: Built model. It is the same as the source but for layers EventGRU, DeltaGRU and their cells where the
+            source has `keras.layers.GRU` and GRUCell, with `reset_after=True`.
+        source: The other model; or what its `get_weights` returned; or a file that it wrote, `.weights.h5` by
+            `save_weights` or `.keras` by `save`. A file needs a `model` that Keras can rebuild from its configuration:
+            Sequential, Functional, or of a class with `get_config`.
+
+    Raises:
+        ValueError: The weights do not fit, or the file cannot be read.
+
+    Example:
+
+    >>> gru_model.save_weights("gru.weights.h5")
+    >>> ksr.load_keras_weights(delta_model, "gru.weights.h5")
+    """
+    if isinstance(source, (str, os.PathLike)):
+        path, source = source, type(model).from_config(_in_keras(model.get_config()))
+        if not source.built:
+            source.build_from_config(model.get_build_config())
+        source.load_weights(path)
+    values = source.get_weights() if isinstance(source, keras.Model) else list(source)
+    own = {id(weight) for layer in model._flatten_layers() for weight in _thresholds(layer)}
+    weights = [weight for weight in model.weights if id(weight) not in own]
+    shapes, given = [tuple(w.shape) for w in weights], [np.shape(value) for value in values]
+    if shapes != given:
+        raise ValueError(
+            f"source must have the weights of {model.name!r} without its thresholds, of the shapes {shapes}; given: "
+            f"{given}."
+        )
+    for weight, value in zip(weights, values, strict=True):
+        weight.assign(value)
+
+
+def _thresholds(layer):
+    if not isinstance(layer, GRUWeightsCell):
+        return []
+    of_gru = {id(weight) for weight in (layer.kernel, layer.recurrent_kernel, layer.bias)}
+    return [weight for weight in layer.weights if id(weight) not in of_gru]
+
+
+def _in_keras(config: Any) -> Any:
+    """The configuration of a model with Keras's layers in the places of ours."""
+    if isinstance(config, (list, tuple)):
+        return [_in_keras(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    kind = _IN_KERAS.get(config.get("registered_name"))
+    if kind is None:
+        return {name: _in_keras(part) for name, part in config.items()}
+    known = kind(1).get_config()
+    changed = {"class_name": kind.__name__, "module": "keras.layers", "registered_name": None}
+    return {**config, **changed, "config": {k: v for k, v in config["config"].items() if k in known}}
