@@ -1,18 +1,10 @@
 """Values as C source."""
 
-import re
-
 import numpy as np
 
 from keras_sparse_rnn.formats import CORE_TYPES, ELEMENT_TYPES
 
 C_TYPES = {dtype: ELEMENT_TYPES[dtype].c for dtype in CORE_TYPES}
-
-
-def identifier(name):
-    """A name as a C identifier: other characters become `_`, and it begins with a letter."""
-    name = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower()
-    return name if name[:1].isalpha() else f"model_{name}".rstrip("_")
 
 
 def array(name, values, qualifiers="KSR_ALIGNED(16) static const"):

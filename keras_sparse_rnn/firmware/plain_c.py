@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from keras_sparse_rnn.firmware.c_source import C_TYPES, array, identifier
+from keras_sparse_rnn.firmware.c_source import C_TYPES, array
+from keras_sparse_rnn.firmware.core_files import core_include, core_symbols
 from keras_sparse_rnn.firmware.layers import LAYERS, is_stepwise, layer_call
+from keras_sparse_rnn.firmware.names import model_name
 from keras_sparse_rnn.firmware.sources import formats_of
 from keras_sparse_rnn.formats import ELEMENT_TYPES
 from keras_sparse_rnn.ops import ALL_OPS, OPS
@@ -15,7 +17,7 @@ class PlainC:
 
     Args:
         model: A `runtime.model.Model` with one input and one output.
-        name: What functions and files are called; made a C identifier.
+        name: What functions and files are called; made a C identifier by `names.model_name`.
         allow_streaming: False for whole sequences at a time even where single steps are possible.
         has_marks: Whether the code has marks between the ops, for counting instructions (`tflite/firmware/marks.h`).
 
@@ -32,7 +34,7 @@ class PlainC:
     """
 
     def __init__(self, model, name="model", allow_streaming=True, has_marks=False):
-        self.name = identifier(name)
+        self.name = model_name(name)
         self._has_marks = has_marks
         self._model = model
         if len(model.inputs) != 1 or len(model.outputs) != 1:
@@ -171,9 +173,11 @@ class PlainC:
             if header not in self.headers:
                 self.headers.append(header)
         self._declarations.append(f"static {symbol}_node {name}_data;\n")
-        self._inits.append(
-            f"{symbol}.prepare(&{name}, &{name}_data, &scratch_size) != KSR_OK || scratch_size > sizeof({name}_scratch)"
-        )
+        self._inits += [
+            f"status = {symbol}.prepare(&{name}, &{name}_data, &scratch_size);",
+            "if (status != KSR_OK) return status;",
+            f"if (scratch_size > sizeof({name}_scratch)) return KSR_OTHER_VERSION;",
+        ]
         self._calls.append(f"{symbol}.invoke(&{name}, &{name}_data, {name}_scratch);")
 
     def _own_states(self, kind, options, tensors, arrays):
@@ -220,14 +224,17 @@ class PlainC:
 
 #include <stdint.h>
 
+#include "ksr/ksr.h"
+
 #ifdef __cplusplus
 extern "C" {{
 #endif
 
 enum {{ {self.name.upper()}_STEPS = {self.steps} }};
 
-/* Checks the model and clears its states: 0, or 1 if it is damaged. Call it once before anything else. */
-int {self.name}_init(void);
+/* Checks the model and clears its states. Call it once before anything else. KSR_OK, which is 0; any other status: the
+ * model's constants are damaged, and no other function may be called. ksr_status_text(status) says what is wrong. */
+ksr_status {self.name}_init(void);
 
 /* Clears the states: the next step is the first one of a sequence. */
 void {self.name}_reset(void);
@@ -243,7 +250,7 @@ void {self.name}_reset(void);
 
     def _source(self):
         model, x, y = self._model, self._model.input_indices[0], self._model.output_indices[0]
-        headers = [*self.headers, *["marks.h"] * self._has_marks]
+        headers = [*map(core_include, self.headers), *["marks.h"] * self._has_marks]
         includes = "".join(f'#include "{header}"\n' for header in headers)
         mark = ["KSR_COUNT_PART();"] * self._has_marks
         one = [
@@ -263,14 +270,15 @@ void {self.name}_reset(void);
             bodies = _function(self._signature("step"), one) + _function(self._signature("run"), run)
         else:
             bodies = _function(self._signature("run"), [*reset, *one])
-        inits = ["uint32_t scratch_size;"] if self._inits else []
-        inits += [f"if ({check}) return 1;" for check in self._inits]
+        inits = ["ksr_status status;", "uint32_t scratch_size;"] if self._inits else []
+        # The linker looks for kernels that fit.
+        inits += [f"if (!({' && '.join(core_symbols(self.formats))})) return KSR_OTHER_VERSION;", *self._inits]
         return "".join(
             [
                 f'#include "{self.name}.h"\n\n#include <string.h>\n\n{includes}\n',
                 "\n".join(self._declarations),
                 _function(f"void {self.name}_reset(void)", self._resets),
-                _function(f"int {self.name}_init(void)", [*inits, f"{self.name}_reset();", "return 0;"]),
+                _function(f"ksr_status {self.name}_init(void)", [*inits, f"{self.name}_reset();", "return KSR_OK;"]),
                 bodies,
             ]
         )

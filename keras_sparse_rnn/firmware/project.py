@@ -1,107 +1,25 @@
-"""Writes a model as a project for a microcontroller."""
+"""Writes models as a project for a microcontroller."""
 
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from keras_sparse_rnn.firmware import tflm_project
-from keras_sparse_rnn.firmware.c_source import identifier
+from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.firmware.c_tensors import c_tensors
+from keras_sparse_rnn.firmware.core_files import FOLDER, core_files, core_symbols
+from keras_sparse_rnn.firmware.frameworks import FRAMEWORKS
+from keras_sparse_rnn.firmware.names import model_name
 from keras_sparse_rnn.firmware.plain_c import PlainC
-from keras_sparse_rnn.firmware.sources import build_header, files_of
+from keras_sparse_rnn.firmware.rendering import render_folder
+from keras_sparse_rnn.firmware.tflm_project import TFLMModel
 from keras_sparse_rnn.runtime.model import Model
-
-FRAMEWORKS = ("plain-c", *tflm_project.FRAMEWORKS)
-_PROGRAM = ("main", "frames")
-
-_PLAIN_CMAKE = """\
-# A library of the model, and a program that runs it. In a project of your own: add {name}.c and the *.c files of ksr/,
-# and put both folders on the include path.
-cmake_minimum_required(VERSION 3.13)
-project({name} C)
-file(GLOB KSR_SOURCES ksr/*.c)
-add_library({name} {name}.c ${{KSR_SOURCES}})
-set_target_properties({name} PROPERTIES C_STANDARD 99)
-target_include_directories({name} PUBLIC ${{CMAKE_CURRENT_SOURCE_DIR}} PRIVATE ksr)
-target_link_libraries({name} PUBLIC m)
-file(GLOB MAIN_SOURCES main.c frames.c)
-add_executable({name}_main ${{MAIN_SOURCES}})
-target_link_libraries({name}_main {name})
-"""
-
-_PLAIN_MAIN = """\
-#include "{name}.h"
-
-#include <stdio.h>
-
-int main(void) {{
-  static {x_type} x[{x_size}];  /* put a sequence here: {x_shape} */
-  static {y_type} y[{y_size}];
-  if ({name}_init() != 0) return 1;
-  {name}_run(x, y);
-  for (int i = 0; i < {y_size}; ++i) printf("%g ", (double)y[i]);
-  printf("\\n");
-  return 0;
-}}
-"""
-
-
-# For models that take one step at a time.
-_FRAMES_H = """\
-#ifndef FRAMES_H_
-#define FRAMES_H_
-
-#include <stdint.h>
-
-/* Waits for the next frame and fills x: 1. At the end of a sequence: 0, with x as it was. Nothing will follow: -1. */
-int next_frame({x_type} x[{x_frame}]);
-
-#endif /* FRAMES_H_ */
-"""
-
-_FRAMES_C = """\
-#include "frames.h"
-
-#include <string.h>
-
-#include "{name}.h"
-
-/* Put your microphone or sensor here; these are {name_upper}_STEPS frames of zeros. */
-int next_frame({x_type} x[{x_frame}]) {{
-  static int32_t count;
-  memset(x, 0, {x_frame} * sizeof(*x));
-  if (count == {name_upper}_STEPS) return -1;
-  ++count;
-  return 1;
-}}
-"""
-
-_STREAMING_MAIN = """\
-#include <stdio.h>
-
-#include "frames.h"
-#include "{name}.h"
-
-int main(void) {{
-  static {x_type} x[{x_frame}];
-  static {y_type} y[{y_frame}];
-  if ({name}_init() != 0) return 1;
-  for (int more; (more = next_frame(x)) >= 0;) {{
-    if (more == 0) {{
-      {name}_reset();
-      continue;
-    }}
-    {name}_step(x, y);
-    for (int i = 0; i < {y_frame}; ++i) printf("%g ", (double)y[i]);
-    printf("\\n");
-  }}
-  return 0;
-}}
-"""
 
 
 @dataclass(frozen=True)
@@ -111,96 +29,195 @@ class Firmware:
     Attributes:
         folder: Where it lies.
         framework: One of `FRAMEWORKS`.
+        names: What the models are called in C.
         files: Its files, relative to the folder.
-        model_bytes: Of the constants ("plain-c") or of the `.tflite` file.
-        flash_bytes, ram_bytes: Of the model and the kernels, without the C library and the stack, as
+        model_bytes: Of the constants ("plain-c") or of the `.tflite` files.
+        flash_bytes, ram_bytes: Of the models and the kernels, without the C library and the stack, as
             `arm-none-eabi-size` tells them of the objects for a Cortex-M4 at -Os; None where that compiler is missing.
-            With TensorFlow Lite Micro the RAM is the arena, and its own code comes on top.
+            With TensorFlow Lite Micro the RAM is the arenas, and its own code comes on top.
     """
 
     folder: Path
     framework: str
+    names: tuple
     files: tuple
     model_bytes: int
     flash_bytes: int | None = None
     ram_bytes: int | None = None
 
     def __str__(self):
-        lines = [f"{self.framework} firmware in {self.folder}: {len(self.files)} files"]
-        lines.append(f"  model: {self.model_bytes:,} bytes of flash")
+        lines = [f"{self.framework} firmware in {self.folder}: {', '.join(self.names)}; {len(self.files)} files"]
+        lines.append(f"  {'models' if len(self.names) > 1 else 'model'}: {self.model_bytes:,} bytes of flash")
         if self.flash_bytes is not None:
             sizes = f"{self.flash_bytes:,} bytes of flash, {self.ram_bytes:,} of RAM"
             lines.append(f"  with kernels for a Cortex-M4 (-Os): {sizes}")
-        if self.framework != "plain-c":
+        if FRAMEWORKS[self.framework].has_interpreter:
             lines[-1] += " (the arena), without TensorFlow Lite Micro's own code"
         return "\n".join(lines)
 
 
 def save_firmware(
-    model: str | os.PathLike[str] | bytes | Model,
+    model: Any,
     folder: str | os.PathLike[str],
     framework: str = "plain-c",
-    name: str = "model",
+    name: str | None = None,
 ) -> Firmware:
-    """Writes a model as a project for a microcontroller: constants, the kernel sources that it needs, a `main`.
+    """Writes models as a project for a microcontroller: constants, the kernel sources that they need, a `main`.
+
+    Several models in one program must come from one project, which builds the kernels for all of them:
+    `save_firmware({"wake": wake, "command": command}, "board")`. Two projects in one program do not link.
 
     Args:
-        model: A `.tflite` model: its path, its bytes, or a `runtime.model.Model`.
+        model: A model: the path or the bytes of a `.tflite` file, a `runtime.model.Model`, or what `ksr.convert` returns.
+            Or several models: a dict from names to models.
         folder: Where to; it is made, and must be empty if it exists.
         framework: `"plain-c"` (C without an interpreter), or one around TensorFlow Lite Micro: `"tflm-cmake"`,
             `"arduino"`, `"esp-idf"`, `"zephyr"`.
-        name: Of the model in the code.
+        name: Of a single model in the code, at most 40 characters; None: "model". Functions, macros and files begin with
+            it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
 
     Returns:
         A `Firmware`; it prints as text.
 
     Raises:
-        ValueError: The framework is unknown, the folder is not empty, or the model has an op that the framework lacks.
+        ValueError: The framework is unknown, the folder is not empty, a model has an op that the framework lacks, or two
+            models have one name.
     """
     if framework not in FRAMEWORKS:
-        raise ValueError(f"framework must be one of {FRAMEWORKS}; given: {framework!r}.")
-    if not isinstance(model, Model):
-        model = Model(bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else Path(model).read_bytes())
-    if identifier(name) in _PROGRAM:
-        raise ValueError(f"name must not be one of {_PROGRAM}, files that a project has; given: {name!r}.")
+        raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"folder must be empty or new; '{folder}' holds files.")
-    if framework != "plain-c":
-        texts = tflm_project.files(model, framework, identifier(name))
-        sources = tflm_project.kernel_sources(model, framework)
-        _write(folder, texts, sources)
+    read = _read_models(model, name)
+    if FRAMEWORKS[framework].has_interpreter:
+        models = [TFLMModel(model, name) for name, model in read.items()]
+        _write(folder, tflm_texts(models, FRAMEWORKS[framework]))
         kernels, _ = _sizes(folder, sorted(folder.rglob("*.c")))
-        sizes = (None, None) if kernels is None else (len(model.data) + kernels, tflm_project.arena_size(model)[0])
-        return Firmware(folder, framework, _listed(folder), len(model.data), *sizes)
-    code = PlainC(model, name)
-    write_plain_c(code, folder)
-    return Firmware(folder, framework, _listed(folder), code.constant_bytes, *plain_c_sizes(code))
+        model_bytes, arenas = sum(model.data_size for model in models), sum(model.arena for model in models)
+        sizes = (None, None) if kernels is None else (model_bytes + kernels, arenas)
+    else:
+        codes = [PlainC(model, name) for name, model in read.items()]
+        write_plain_c(codes, folder)
+        model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(*codes)
+    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, *sizes)
 
 
-def write_plain_c(code, folder):
-    """Writes a `PlainC` and the kernel sources that it needs."""
-    sources = {f"ksr/{file}": path for file, path in files_of(code.headers, code.formats).items()}
-    _write(folder, _plain_c_files(code), sources)
+def write_plain_c(codes, folder):
+    """Writes models, a list of `PlainC`, and the kernel sources that they need."""
+    core = core_files([header for code in codes for header in code.headers], _formats(codes))
+    texts = {f"{code.name}.{suffix}": text for code in codes for suffix, text in (("h", code.header), ("c", code.source))}
+    streaming = any(code.is_streaming for code in codes)
+    program = _filled("plain-c", [_Program(code) for code in codes], core, streaming=streaming)
+    if not streaming:
+        program = {path: text for path, text in program.items() if not path.startswith("frames.")}
+    _write(Path(folder), texts | program | {f"{FOLDER}/{name}": text for name, text in core.items()})
 
 
-def plain_c_sizes(code, cpu="cortex-m4"):
-    """Bytes of flash and of RAM that a `PlainC` and its kernels take, without the C library and the stack.
+def tflm_texts(models, framework):
+    """The files of a project around TensorFlow Lite Micro.
+
+    Args:
+        models: A list of `TFLMModel`.
+        framework: A `Framework`.
+
+    Returns:
+        Texts by paths.
+    """
+    headers = [header for model in models for header in model.headers]
+    core = core_files(headers, _formats(models), adapter=framework.cpp_suffix)
+    values = {"library_header": framework.library_header}
+    values["has_floats"] = any(t.c_type == "float" for model in models for t in model.tensors) or "f32" in _formats(models)
+    project = _filled(framework.name, models, core, **values)
+    sources = {f"{FOLDER}/{name}": text for name, text in core.items()}
+    for path, text in _filled("tflm", models, core, **values).items():
+        sources[path.replace(".cc", framework.cpp_suffix)] = text
+    place = framework.sources.replace("PROJECT", _project_name(models))
+    return project | {os.path.normpath(f"{place}/{path}"): text for path, text in sources.items()}
+
+
+def plain_c_sizes(*codes, cpu="cortex-m4"):
+    """Bytes of flash and of RAM that models, each a `PlainC`, and their kernels take, without the C library and the stack.
 
     They are what `arm-none-eabi-size` tells of all objects of the project, compiled for `cpu` at -Os; `(None, None)`
     where the compiler is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder) / "project"
-        write_plain_c(code, folder)
-        return _sizes(folder, [folder / f"{code.name}.c", *sorted(folder.glob("ksr/*.c"))], cpu)
+        write_plain_c(codes, folder)
+        return _sizes(folder, [*(folder / f"{code.name}.c" for code in codes), *sorted(folder.glob("ksr/*.c"))], cpu)
+
+
+def _read_models(given, name):
+    """The models by their names in C."""
+    if isinstance(given, Mapping):
+        if name is not None:
+            raise ValueError(f"name is of a single model; several have their names in the dict. Given: {name!r}.")
+        if not given:
+            raise ValueError("model must hold one model at least; given: an empty dict.")
+        named = list(given.items())
+    else:
+        named = [("model" if name is None else name, given)]
+    read = {}
+    for text, model in named:
+        identifier = model_name(text)
+        if identifier in read:
+            raise ValueError(f"two models must not have one name in C, {identifier}; given: {[text for text, _ in named]}.")
+        read[identifier] = _read(model)
+    return read
+
+
+def _read(model):
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, (str, os.PathLike)):
+        return Model(Path(model).read_bytes())
+    return Model(bytes(getattr(model, "data", model)))
+
+
+class _Program:
+    """A `PlainC` as the program around it needs it."""
+
+    def __init__(self, code):
+        x, y = (c_tensors([tensor], kind)[0] for tensor, kind in zip(code.tensors, ("input", "output"), strict=True))
+        self.name, self.is_streaming = code.name, code.is_streaming
+        self.inputs, self.outputs = [_Sized(x, code.input_size)], [_Sized(y, code.output_size)]
+        self.arguments = ", ".join(t.name for t in (*self.inputs, *self.outputs))
+
+
+class _Sized:
+    """A `CTensor` with the number of values in one call."""
+
+    def __init__(self, tensor, size):
+        self.__dict__.update({key: getattr(tensor, key) for key in ("name", "c_type", "shape", "conversion", "printed_as")})
+        self.size = size
+
+
+def _formats(models):
+    return tuple(sorted({number_format for model in models for number_format in model.formats}))
+
+
+def _project_name(models):
+    return models[0].name if len(models) == 1 else "firmware"
+
+
+def _filled(folder, models, core, **values):
+    core_sources = sorted(name for name in core if not name.endswith(".h"))
+    return render_folder(
+        folder,
+        models,
+        project=_project_name(models),
+        version=__version__,
+        core_sources=core_sources,
+        formats=_formats(models),
+        core_symbols=core_symbols,
+        **values,
+    )
 
 
 def _sizes(folder, sources, cpu="cortex-m4"):
     if not (shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size")):
         return None, None
-    includes = [f"-I{path.resolve()}" for path in {file.parent for file in folder.rglob("*.h")}]
-    compiler = ("arm-none-eabi-gcc", f"-mcpu={cpu}", "-mthumb", "-Os", "-std=c99", *includes)
+    compiler = ("arm-none-eabi-gcc", f"-mcpu={cpu}", "-mthumb", "-Os", "-std=c99")
     with tempfile.TemporaryDirectory() as build:
         subprocess.run([*compiler, "-c", *(str(path.resolve()) for path in sources)], check=True, cwd=build)
         objects = sorted(str(path) for path in Path(build).glob("*.o"))
@@ -209,35 +226,7 @@ def _sizes(folder, sources, cpu="cortex-m4"):
     return int(text + data), int(data + bss)
 
 
-def _plain_c_files(code):
-    x, y = code.tensors
-    names = {
-        "name": code.name,
-        "x_type": code.c_types[0],
-        "y_type": code.c_types[1],
-        "x_size": int(np.prod(x.shape)),
-        "y_size": int(np.prod(y.shape)),
-        "x_shape": "x".join(map(str, x.shape)),
-        "name_upper": code.name.upper(),
-        "x_frame": code.input_size,
-        "y_frame": code.output_size,
-    }
-    mains = {"main.c": _PLAIN_MAIN}
-    if code.is_streaming:
-        mains = {"main.c": _STREAMING_MAIN, "frames.h": _FRAMES_H, "frames.c": _FRAMES_C}
-    return {
-        f"{code.name}.h": code.header,
-        f"{code.name}.c": code.source,
-        **{file: text.format(**names) for file, text in mains.items()},
-        "CMakeLists.txt": _PLAIN_CMAKE.format(**names),
-        "ksr/ksr_build.h": build_header(code.formats),
-    }
-
-
-def _write(folder, texts, sources):
-    for name, path in sources.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, folder / name)
+def _write(folder, texts):
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

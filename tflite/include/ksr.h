@@ -44,6 +44,10 @@ typedef enum ksr_status { KSR_STATUS_LIST(KSR_STATUS_NAME) KSR_STATUS_COUNT } ks
 /* What a status means, in English; never NULL. */
 const char *ksr_status_text(ksr_status status);
 
+/* What this core is: its release, and the number formats that it has besides int8 (the others are not defined). A model's
+ * source refers to what it needs, so that a program does not link with a core that lacks it, or with two cores. */
+extern const unsigned char KSR_CORE, ksr_core_with_float32, ksr_core_with_int16;
+
 typedef enum ksr_type { KSR_FLOAT32 = 0, KSR_INT8, KSR_UINT8, KSR_INT16, KSR_UINT16, KSR_INT32, KSR_UINT32 } ksr_type;
 
 #define KSR_MAX_RANK 4

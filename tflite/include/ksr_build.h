@@ -11,4 +11,9 @@
 #define KSR_WITH_INT16 1
 #endif
 
+/* A symbol of this core; see ksr.h. */
+#ifndef KSR_CORE
+#define KSR_CORE ksr_core
+#endif
+
 #endif /* KSR_BUILD_H_ */

@@ -6,3 +6,12 @@ static const char *const status_texts[] = {KSR_STATUS_LIST(KSR_STATUS_TEXT)};
 const char *ksr_status_text(ksr_status status) {
   return (unsigned)status < KSR_STATUS_COUNT ? status_texts[status] : "unknown status";
 }
+
+/* Beside what every program with a core has, so that two cores are two definitions of it. */
+const unsigned char KSR_CORE = 1;
+#if KSR_WITH_FLOAT32
+const unsigned char ksr_core_with_float32 = 1;
+#endif
+#if KSR_WITH_INT16
+const unsigned char ksr_core_with_int16 = 1;
+#endif

@@ -1,0 +1,65 @@
+"""The C core as a project has it: its files side by side in a folder `ksr/`."""
+
+import re
+
+from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.firmware.sources import files_of, source_folder
+from keras_sparse_rnn.firmware.rendering import render
+
+FOLDER = "ksr"
+CORE_SYMBOL = "ksr_core_" + re.sub(r"\W", "_", __version__)
+_INCLUDE = re.compile(r'(?<=^#include ")[^"]+(?=")', re.MULTILINE)
+_ROOTS = ("kernels", "include", "adapters/tflm")
+
+
+def core_files(headers, formats, adapter=None):
+    """The files that models need.
+
+    Their names begin with `ksr_` and say which folder of the core they come from, and they include each other by these
+    names. So they need no include path (Arduino's builder knows none), and neither a file of theirs nor an object made
+    of it has the name of another.
+
+    Args:
+        headers: Names of the core's headers that the models' sources include.
+        formats: The kernels' number formats besides int8; see `sources.formats_of`.
+        adapter: How C++ files end in the project, with a dot, if it needs the adapter to TensorFlow Lite Micro.
+
+    Returns:
+        Texts by file names.
+    """
+    paths = list(files_of([*headers, "status.c"], formats).values())
+    if adapter:
+        paths += [source_folder() / "adapters" / "tflm" / name for name in ("ksr_tflm.h", "ksr_tflm.cc")]
+    names = {path: core_name(path) for path in paths}
+    if len(set(names.values())) < len(names):
+        raise RuntimeError(f"two files of the C core have one name in a project: {sorted(names.values())}.")
+    texts = {name: _INCLUDE.sub(lambda found: _included(found[0], path, names), path.read_text()) for path, name in names.items()}
+    texts["ksr_build.h"] = render("core/ksr_build.h", formats=formats, version=__version__, core_symbol=CORE_SYMBOL)
+    return {name.replace(".cc", adapter) if adapter else name: text for name, text in texts.items()}
+
+
+def core_symbols(formats):
+    """Symbols that a core has for models of some `formats`; a model refers to them, so that no other core is linked."""
+    names = {"f32": "ksr_core_with_float32", "i16": "ksr_core_with_int16"}
+    return ["KSR_CORE", *(names[ending] for ending in formats)]
+
+
+def core_include(header):
+    """How a model's source includes one of the core's headers, given by its name in the core."""
+    (path,) = source_folder().rglob(header)
+    return f"{FOLDER}/{core_name(path)}"
+
+
+def core_name(path):
+    """What a file of the core is called in a project: public headers as they are, `kernels/dsp/gru.c`
+    `ksr_kernel_dsp_gru.c`."""
+    kernels = source_folder() / "kernels"
+    if kernels not in path.parents:
+        return path.name
+    return "_".join(("ksr_kernel", *path.relative_to(kernels).parts)).replace("_portable_", "_")
+
+
+def _included(name, path, names):
+    """An included file's name in the project; as it is where the project leaves it out."""
+    candidates = (path.parent / name, *(source_folder() / root / name for root in _ROOTS))
+    return next((names[file] for file in candidates if file in names), name)

@@ -1,0 +1,34 @@
+"""The frameworks that a model can be written for."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Framework:
+    """A kind of project; `templates/NAME` holds its files.
+
+    Attributes:
+        name: As `save_firmware` takes it.
+        sources: Where models and kernels lie in a project; `PROJECT` stands for the project's name.
+        cpp_suffix: How its C++ files end.
+        library_header: Of the header that a source must include for the framework to find TensorFlow Lite Micro; None
+            where it needs none.
+        has_interpreter: Whether models run in TensorFlow Lite Micro.
+    """
+
+    name: str
+    sources: str = "."
+    cpp_suffix: str = ".cc"
+    library_header: str | None = None
+    has_interpreter: bool = True
+
+
+_ALL = (
+    Framework("plain-c", has_interpreter=False),
+    Framework("tflm-cmake"),
+    # A sketch is a folder of its own name, of which src/ is built with all that is in it.
+    Framework("arduino", "PROJECT/src", ".cpp", "TensorFlowLite.h"),
+    Framework("esp-idf", "main"),
+    Framework("zephyr", "src"),
+)
+FRAMEWORKS = {framework.name: framework for framework in _ALL}

@@ -1,0 +1,43 @@
+"""What a model is called in C."""
+
+import re
+from collections.abc import Iterable
+
+_LONGEST = 40  # Arduino takes names of files up to 63 characters
+
+
+def model_name(name: str) -> str:
+    """The identifier of a model in C: `"Key words!"` becomes `key_words_model`, `"model"` stays.
+
+    Everything of a model in a project begins with it: files, functions, macros, include guards, targets of CMake. It
+    always ends in `model`, so that it is neither a keyword nor the name of a standard header, of a macro or of a
+    reserved target, and neither `string` nor `test` nor `timer` does harm. The files of the kernels begin with `ksr_` and
+    lie in a folder of their own.
+
+    Args:
+        name: Any text. Other characters than ASCII letters and digits become `_`.
+
+    Raises:
+        ValueError: The name has more than 40 characters.
+    """
+    if len(name) > _LONGEST:
+        raise ValueError(f"name must have at most {_LONGEST} characters; given: {name!r}, of {len(name)}.")
+    identifier = c_identifier(name)
+    return identifier if identifier.endswith("model") else f"{identifier}_model".lstrip("_")
+
+
+def c_identifier(text: str) -> str:
+    """A text as a lower-case C identifier without `__`, which C++ reserves; `""` where nothing is left of it."""
+    identifier = re.sub(r"[\W_]+", "_", text, flags=re.ASCII).strip("_").lower()
+    return f"n{identifier}" if identifier[:1].isdigit() else identifier
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Names as they are, and with a number where one comes again."""
+    taken: list[str] = []
+    for name in names:
+        number, unique = 2, name
+        while unique in taken:
+            unique, number = f"{name}_{number}", number + 1
+        taken.append(unique)
+    return taken

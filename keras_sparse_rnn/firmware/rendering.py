@@ -1,0 +1,53 @@
+"""Projects as folders of files with placeholders (`templates/`), filled in by Jinja."""
+
+from functools import cache
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent / "templates"
+
+
+def render(template, **values):
+    """The text of a file of this folder, such as `"core/ksr_build.h"`, with its placeholders filled in."""
+    return _environment().get_template(template).render(values)
+
+
+def render_folder(folder, models, **values):
+    """All files of one of the folders here.
+
+    A file whose name begins with `MODEL` is written once for each model, with `model` as a value; the others once.
+    `PROJECT` in a path becomes the value `project`.
+
+    Args:
+        folder: Its name.
+        models: What the placeholders say of each model, objects with a `name` at least.
+        **values: For all files.
+
+    Returns:
+        Texts by paths relative to the project.
+    """
+    texts = {}
+    for path in sorted((_FOLDER / folder).rglob("*")):
+        if path.is_dir():
+            continue
+        template = str(path.relative_to(_FOLDER))
+        place = str(path.relative_to(_FOLDER / folder)).replace("PROJECT", values["project"])
+        if not path.name.startswith("MODEL"):
+            texts[place] = render(template, models=models, **values)
+            continue
+        for model in models:
+            texts[place.replace("MODEL", model.name)] = render(template, models=models, model=model, **values)
+    return texts
+
+
+@cache
+def _environment():
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_FOLDER),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+    )

@@ -1,0 +1,19 @@
+/* Where frames come from: put your microphone or sensor here. */
+#include "frames.h"
+
+#include <string.h>
+
+{% for model in models if model.is_streaming %}
+#include "{{ model.name }}.h"
+{% endfor %}
+{% for model in models if model.is_streaming %}
+
+/* {{ model.name|upper }}_STEPS frames of zeros. */
+int {{ model.name }}_next_frame({% for t in model.inputs %}{{ t.c_type }} {{ t.name }}[{{ t.size }}]{{ "" if loop.last else ", " }}{% endfor %}) {
+  static int count;
+{% for t in model.inputs %}
+  memset({{ t.name }}, 0, {{ t.size }} * sizeof(*{{ t.name }}));
+{% endfor %}
+  return count++ < {{ model.name|upper }}_STEPS ? 1 : -1;
+}
+{% endfor %}

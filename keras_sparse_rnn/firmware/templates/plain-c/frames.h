@@ -1,0 +1,12 @@
+#ifndef FRAMES_H_
+#define FRAMES_H_
+
+#include <stdint.h>
+
+{% for model in models if model.is_streaming %}
+/* Waits for the next frame of {{ model.name }} and fills it in: 1. At the end of a sequence: 0, and nothing is filled in.
+ * Nothing will follow: -1. */
+int {{ model.name }}_next_frame({% for t in model.inputs %}{{ t.c_type }} {{ t.name }}[{{ t.size }}]{{ "" if loop.last else ", " }}{% endfor %});
+
+{% endfor %}
+#endif /* FRAMES_H_ */

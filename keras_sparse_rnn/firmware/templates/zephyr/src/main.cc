@@ -1,0 +1,1 @@
+{% extends "parts/tflm_main.cc" %}
