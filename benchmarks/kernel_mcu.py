@@ -110,7 +110,7 @@ class Bench:
             for sparsity in self._arguments.sparsity:
                 op, x, label, _ = self._layer(units, sparsity, self._arguments.activity[0], self._arguments.block)
                 code = PlainC(random_layers.to_model(op, x))
-                flash, ram = plain_c_sizes(code)
+                flash, ram = plain_c_sizes([code])
                 print(f"| {units} | {label[1]} | {flash:,} | {code.constant_bytes:,} | {ram:,} |", flush=True)
 
     def _cases(self):

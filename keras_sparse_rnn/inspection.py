@@ -194,7 +194,7 @@ def _inspect(data, file, engines):
         inputs=tuple(_tensor(main.tensors[i], None) for i in main.inputs),
         outputs=tuple(_tensor(main.tensors[i], None) for i in main.outputs),
         ops=ops,
-        register=tuple(sorted({op.name if op.is_custom else _register_name(op.name) for op in ops})),
+        register=tuple(sorted({_register_name(op) for op in ops})),
         engines=runs,
         arena_bytes=memory.get("arena_size"),
         persistent_bytes=memory.get("persistent_bytes"),
@@ -333,9 +333,11 @@ def _text(name):
     return "" if name is None else name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
-def _register_name(name):
-    """CONV_2D -> AddConv2D"""
-    return "Add" + "".join(part if part[0].isdigit() else part.capitalize() for part in name.split("_"))
+def _register_name(op):
+    """How TensorFlow Lite Micro adds an op: its resolver's method, or the name under which an op of ours is added."""
+    from keras_sparse_rnn.runtime.tflm_ops import resolver_method
+
+    return resolver_method(op) or (op.name if op.is_custom else f"{op.name} (not in TensorFlow Lite Micro)")
 
 
 def _try_engines(data, engines):

@@ -146,7 +146,7 @@ def _count_on_board(model, x, cpu):
         max(seen.instructions),
         of_step(seen.cycles_estimate),
         tuple(qemu.OpCost(op.name, of_step(op.instructions), of_step(op.cycles_estimate)) for op in seen.ops),
-        *plain_c_sizes(code, cpu),
+        *plain_c_sizes([code], cpu),
     )
 
 

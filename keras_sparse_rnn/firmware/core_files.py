@@ -3,8 +3,8 @@
 import re
 
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.firmware.sources import files_of, source_folder
 from keras_sparse_rnn.firmware.rendering import render
+from keras_sparse_rnn.firmware.sources import files_of, source_folder
 
 FOLDER = "ksr"
 CORE_SYMBOL = "ksr_core_" + re.sub(r"\W", "_", __version__)
@@ -15,7 +15,7 @@ _ROOTS = ("kernels", "include", "adapters/tflm")
 def core_files(headers, formats, adapter=None):
     """The files that models need.
 
-    Their names begin with `ksr_` and say which folder of the core they come from, and they include each other by these
+    Their names begin with `ksr` and say which folder of the core they come from, and they include each other by these
     names. So they need no include path (Arduino's builder knows none), and neither a file of theirs nor an object made
     of it has the name of another.
 
@@ -33,7 +33,7 @@ def core_files(headers, formats, adapter=None):
     names = {path: core_name(path) for path in paths}
     if len(set(names.values())) < len(names):
         raise RuntimeError(f"two files of the C core have one name in a project: {sorted(names.values())}.")
-    texts = {name: _INCLUDE.sub(lambda found: _included(found[0], path, names), path.read_text()) for path, name in names.items()}
+    texts = {name: _renamed_includes(path, names) for path, name in names.items()}
     texts["ksr_build.h"] = render("core/ksr_build.h", formats=formats, version=__version__, core_symbol=CORE_SYMBOL)
     return {name.replace(".cc", adapter) if adapter else name: text for name, text in texts.items()}
 
@@ -59,7 +59,11 @@ def core_name(path):
     return "_".join(("ksr_kernel", *path.relative_to(kernels).parts)).replace("_portable_", "_")
 
 
-def _included(name, path, names):
-    """An included file's name in the project; as it is where the project leaves it out."""
-    candidates = (path.parent / name, *(source_folder() / root / name for root in _ROOTS))
-    return next((names[file] for file in candidates if file in names), name)
+def _renamed_includes(path, names):
+    """The text of a file that includes others by their names in the project, as it is where a project lacks them."""
+
+    def rename(found):
+        candidates = (folder / found[0] for folder in (path.parent, *(source_folder() / root for root in _ROOTS)))
+        return next((names[file] for file in candidates if file in names), found[0])
+
+    return _INCLUDE.sub(rename, path.read_text())

@@ -11,15 +11,12 @@ class Framework:
         name: As `save_firmware` takes it.
         sources: Where models and kernels lie in a project; `PROJECT` stands for the project's name.
         cpp_suffix: How its C++ files end.
-        library_header: Of the header that a source must include for the framework to find TensorFlow Lite Micro; None
-            where it needs none.
         has_interpreter: Whether models run in TensorFlow Lite Micro.
     """
 
     name: str
     sources: str = "."
     cpp_suffix: str = ".cc"
-    library_header: str | None = None
     has_interpreter: bool = True
 
 
@@ -27,7 +24,7 @@ _ALL = (
     Framework("plain-c", has_interpreter=False),
     Framework("tflm-cmake"),
     # A sketch is a folder of its own name, of which src/ is built with all that is in it.
-    Framework("arduino", "PROJECT/src", ".cpp", "TensorFlowLite.h"),
+    Framework("arduino", "PROJECT/src", ".cpp"),
     Framework("esp-idf", "main"),
     Framework("zephyr", "src"),
 )

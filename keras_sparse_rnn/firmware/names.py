@@ -10,9 +10,9 @@ def model_name(name: str) -> str:
     """The identifier of a model in C: `"Key words!"` becomes `key_words_model`, `"model"` stays.
 
     Everything of a model in a project begins with it: files, functions, macros, include guards, targets of CMake. It
-    always ends in `model`, so that it is neither a keyword nor the name of a standard header, of a macro or of a
-    reserved target, and neither `string` nor `test` nor `timer` does harm. The files of the kernels begin with `ksr_` and
-    lie in a folder of their own.
+    always ends in `model`, so it is neither a keyword nor the name of a standard header, of a macro or of a reserved
+    target: `string`, `test` and `timer` do no harm. The files of the kernels begin with `ksr` and lie in a folder of
+    their own.
 
     Args:
         name: Any text. Other characters than ASCII letters and digits become `_`.

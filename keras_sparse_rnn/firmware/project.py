@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,6 +20,15 @@ from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.firmware.rendering import render_folder
 from keras_sparse_rnn.firmware.tflm_project import TFLMModel
 from keras_sparse_rnn.runtime.model import Model
+
+
+class HoldsData(Protocol):
+    """What has the bytes of a `.tflite` file as `data`: a `runtime.model.Model`, or what `ksr.convert` returns."""
+
+    data: bytes
+
+
+ModelLike: TypeAlias = str | os.PathLike[str] | bytes | HoldsData
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ class Firmware:
 
 
 def save_firmware(
-    model: Any,
+    model: ModelLike | Mapping[str, ModelLike],
     folder: str | os.PathLike[str],
     framework: str = "plain-c",
     name: str | None = None,
@@ -68,20 +77,20 @@ def save_firmware(
     `save_firmware({"wake": wake, "command": command}, "board")`. Two projects in one program do not link.
 
     Args:
-        model: A model: the path or the bytes of a `.tflite` file, a `runtime.model.Model`, or what `ksr.convert` returns.
-            Or several models: a dict from names to models.
+        model: A model: the path or the bytes of a `.tflite` file, a `runtime.model.Model`, or what `ksr.convert`
+            returns. Or several models: a dict from names to models.
         folder: Where to; it is made, and must be empty if it exists.
         framework: `"plain-c"` (C without an interpreter), or one around TensorFlow Lite Micro: `"tflm-cmake"`,
             `"arduino"`, `"esp-idf"`, `"zephyr"`.
-        name: Of a single model in the code, at most 40 characters; None: "model". Functions, macros and files begin with
-            it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
+        name: Of a single model in the code, at most 40 characters; None: "model". Functions, macros and files begin
+            with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
 
     Returns:
         A `Firmware`; it prints as text.
 
     Raises:
-        ValueError: The framework is unknown, the folder is not empty, a model has an op that the framework lacks, or two
-            models have one name.
+        ValueError: The framework is unknown, the folder is not empty, a model has an op that the framework lacks, or
+            two models have one name.
     """
     if framework not in FRAMEWORKS:
         raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
@@ -98,14 +107,16 @@ def save_firmware(
     else:
         codes = [PlainC(model, name) for name, model in read.items()]
         write_plain_c(codes, folder)
-        model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(*codes)
+        model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)
     return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, *sizes)
 
 
 def write_plain_c(codes, folder):
     """Writes models, a list of `PlainC`, and the kernel sources that they need."""
     core = core_files([header for code in codes for header in code.headers], _formats(codes))
-    texts = {f"{code.name}.{suffix}": text for code in codes for suffix, text in (("h", code.header), ("c", code.source))}
+    texts = {
+        f"{code.name}.{suffix}": text for code in codes for suffix, text in (("h", code.header), ("c", code.source))
+    }
     streaming = any(code.is_streaming for code in codes)
     program = _filled("plain-c", [_Program(code) for code in codes], core, streaming=streaming)
     if not streaming:
@@ -125,21 +136,20 @@ def tflm_texts(models, framework):
     """
     headers = [header for model in models for header in model.headers]
     core = core_files(headers, _formats(models), adapter=framework.cpp_suffix)
-    values = {"library_header": framework.library_header}
-    values["has_floats"] = any(t.c_type == "float" for model in models for t in model.tensors) or "f32" in _formats(models)
-    project = _filled(framework.name, models, core, **values)
+    has_floats = any(tensor.dtype == np.float32 for model in models for tensor in model.model.tensors)
+    project = _filled(framework.name, models, core, has_floats=has_floats)
     sources = {f"{FOLDER}/{name}": text for name, text in core.items()}
-    for path, text in _filled("tflm", models, core, **values).items():
+    for path, text in _filled("tflm", models, core).items():
         sources[path.replace(".cc", framework.cpp_suffix)] = text
     place = framework.sources.replace("PROJECT", _project_name(models))
     return project | {os.path.normpath(f"{place}/{path}"): text for path, text in sources.items()}
 
 
-def plain_c_sizes(*codes, cpu="cortex-m4"):
-    """Bytes of flash and of RAM that models, each a `PlainC`, and their kernels take, without the C library and the stack.
+def plain_c_sizes(codes, cpu="cortex-m4"):
+    """Bytes of flash and of RAM that models, a list of `PlainC`, and their kernels take.
 
-    They are what `arm-none-eabi-size` tells of all objects of the project, compiled for `cpu` at -Os; `(None, None)`
-    where the compiler is missing.
+    They are what `arm-none-eabi-size` tells of all objects of the project, compiled for `cpu` at -Os, without the C
+    library and the stack; `(None, None)` where the compiler is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder) / "project"
@@ -161,7 +171,9 @@ def _read_models(given, name):
     for text, model in named:
         identifier = model_name(text)
         if identifier in read:
-            raise ValueError(f"two models must not have one name in C, {identifier}; given: {[text for text, _ in named]}.")
+            raise ValueError(
+                f"two models must not have one name in C, {identifier}; given: {[text for text, _ in named]}."
+            )
         read[identifier] = _read(model)
     return read
 
@@ -179,7 +191,7 @@ class _Program:
 
     def __init__(self, code):
         x, y = (c_tensors([tensor], kind)[0] for tensor, kind in zip(code.tensors, ("input", "output"), strict=True))
-        self.name, self.is_streaming = code.name, code.is_streaming
+        self.name, self.formats, self.is_streaming = code.name, code.formats, code.is_streaming
         self.inputs, self.outputs = [_Sized(x, code.input_size)], [_Sized(y, code.output_size)]
         self.arguments = ", ".join(t.name for t in (*self.inputs, *self.outputs))
 
@@ -188,7 +200,9 @@ class _Sized:
     """A `CTensor` with the number of values in one call."""
 
     def __init__(self, tensor, size):
-        self.__dict__.update({key: getattr(tensor, key) for key in ("name", "c_type", "shape", "conversion", "printed_as")})
+        self.__dict__.update(
+            {key: getattr(tensor, key) for key in ("name", "c_type", "shape", "conversion", "printed_as")}
+        )
         self.size = size
 
 

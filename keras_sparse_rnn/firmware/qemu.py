@@ -136,7 +136,7 @@ def measure(
     calls_per_sequence = calls_per_sequence or len(inputs)
     with tempfile.TemporaryDirectory() if folder is None else contextlib.nullcontext(folder) as folder:
         folder = Path(folder) / "model"
-        write_plain_c(code, folder)
+        write_plain_c([code], folder)
         for program in ("main.c", "frames.c"):
             (folder / program).unlink(missing_ok=True)
         if expected is None:

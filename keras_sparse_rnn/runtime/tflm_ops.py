@@ -1,7 +1,7 @@
 """The ops of TensorFlow Lite Micro, and the methods of its MicroMutableOpResolver that add them.
 
-Read from `tensorflow/lite/micro/micro_mutable_op_resolver.h` of tflite-micro of 20 August 2026 (90b983c). A custom op may
-have the name of a builtin one, so they are apart.
+Read from `tensorflow/lite/micro/micro_mutable_op_resolver.h` of tflite-micro of 20 August 2026 (90b983c). A custom op
+may have the name of a builtin one, so they are apart.
 """
 
 from typing import Any

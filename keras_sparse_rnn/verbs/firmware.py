@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 from keras_sparse_rnn.verbs import add_verb
 from keras_sparse_rnn.verbs.files import load_arrays, load_tflite
@@ -15,16 +16,24 @@ def add(verbs):
         verbs,
         "firmware",
         _run,
-        help="a converted model as C, or as a TensorFlow Lite Micro project",
-        description="Writes the model as a C array, the kernel sources that it needs and no other, the registration of "
-        "exactly its ops, and a main that runs one inference.",
-        examples=["keras-sparse-rnn firmware model.tflite --out board --framework plain-c"],
+        help="converted models as C, or as a TensorFlow Lite Micro project",
+        description="Writes models as C, the kernel sources that they need and no other, the registration of exactly "
+        "their ops, and a main that runs them. Models of one program go into one project.",
+        examples=[
+            "keras-sparse-rnn firmware model.tflite --out board --framework plain-c",
+            "keras-sparse-rnn firmware wake.tflite command.tflite --out board",
+        ],
     )
-    parser.add_argument("model", metavar="MODEL", help="a .tflite file; a .keras file is converted first")
+    parser.add_argument("models", metavar="MODEL", nargs="+", help=".tflite files; a .keras file is converted first")
     parser.add_argument("--data", metavar="X", help="inputs of a .keras file, .npy: converts it to int8, else float32")
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="a new or empty folder")
     parser.add_argument("--framework", choices=FRAMEWORKS, default="plain-c", help="default: %(default)s, C alone")
-    parser.add_argument("--name", default="model", help="what the model is called in the code; default: %(default)s")
+    parser.add_argument(
+        "--name",
+        nargs="+",
+        metavar="NAME",
+        help="what the models are called in the code, one name for each; default: model; of several, the files' names",
+    )
     parser.add_argument("--json", action="store_true", help="what was written as JSON")
 
 
@@ -32,9 +41,19 @@ def _run(arguments):
     from keras_sparse_rnn.firmware import save_firmware
     from keras_sparse_rnn.progress import Progress
 
+    names = arguments.name or (
+        ["model"] if len(arguments.models) == 1 else [Path(path).stem for path in arguments.models]
+    )
+    if len(names) != len(arguments.models):
+        raise ValueError(f"--name must give a name for each model; given: {len(names)} for {len(arguments.models)}.")
+    if len(set(names)) < len(names):
+        raise ValueError(f"--name must give each model a name of its own; given: {' '.join(names)}.")
     with Progress("firmware") as progress:
-        progress.show(f"reading {arguments.model}")
-        model = load_tflite(arguments.model, arguments.data and load_arrays(arguments.data))
+        data = arguments.data and load_arrays(arguments.data)
+        models = {}
+        for name, path in zip(names, arguments.models, strict=True):
+            progress.show(f"reading {path}")
+            models[name] = load_tflite(path, data)
         progress.show(f"writing {arguments.out}")
-        written = save_firmware(model, arguments.out, arguments.framework, arguments.name)
+        written = save_firmware(models, arguments.out, arguments.framework)
     print(json.dumps(dataclasses.asdict(written), indent=2, default=str) if arguments.json else written)

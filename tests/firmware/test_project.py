@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from adapter_models import between_dense_layers, with_state
+from adapter_models import between_dense_layers, edited, with_state
+from ai_edge_litert import schema_py_generated as schema
 from keras.layers import GRU, Dense, GlobalAveragePooling1D, ReLU
 from random_models import random_op
 
@@ -41,6 +42,7 @@ def test_plain_c_runs_all_ops_and_the_layers_around_them():
 @needs_tools
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="convert needs the TensorFlow backend")
 def test_plain_c_runs_the_layers_around_recurrent_ones_with_int16_activations():
+    keras.utils.set_random_seed(1)
     layers = [GRU(8, return_sequences=True), Dense(6, "relu"), GlobalAveragePooling1D(), Dense(9), ReLU(6.0)]
     model = keras.Sequential([keras.Input((12, 7)), *layers, Dense(5, "softmax")])
     x = np.random.default_rng(0).normal(size=(24, 12, 7)).astype(np.float32)
@@ -68,8 +70,8 @@ def test_printed_sizes_are_those_of_the_linked_project(tmp_path):
     assert f"{large.flash_bytes:,} bytes of flash, {large.ram_bytes:,} of RAM" in str(large)
     assert small.flash_bytes - small.model_bytes == pytest.approx(large.flash_bytes - large.model_bytes, rel=0.2)
     folder, linked = large.folder, tmp_path / "linked.o"
-    sources = [folder / "net.c", *folder.glob("ksr/*.c")]
-    compiler = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-Os", "-std=c99", f"-I{folder}", f"-I{folder}/ksr")
+    sources = [folder / "net_model.c", *folder.glob("ksr/*.c")]
+    compiler = ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-Os", "-std=c99")
     subprocess.run([*compiler, "-r", "-nostdlib", *sources, "-o", linked], check=True)
     listed = subprocess.run(["arm-none-eabi-size", linked], check=True, capture_output=True, text=True).stdout
     text, data, bss = (int(n) for n in listed.splitlines()[1].split()[:3])
@@ -82,45 +84,187 @@ def test_a_project_has_the_model_and_the_kernels_it_needs_and_no_other(framework
     data = random_op(3, kind="KsrGru").to_model()
     firmware = save_firmware(data, tmp_path / "new", framework, "Key words!")
     names = {Path(path).name for path in firmware.files}
-    assert {"gru.c", "gru_i8.c", "matrix.c", "ksr_gru.h"} <= names
+    assert firmware.names == ("key_words_model",)
+    assert {"ksr_kernel_gru.c", "ksr_kernel_gru_i8.c", "ksr_kernel_matrix.c", "ksr_gru.h"} <= names
+    others = ("lstm", "event_gru", "gru_f32", "simple_rnn", "ops")
+    assert not names & {f"ksr_kernel_{other}.c" for other in others}
     if not qemu.missing_tools():
         assert firmware.flash_bytes > firmware.model_bytes > 0 and f"{firmware.ram_bytes:,} of RAM" in str(firmware)
-    assert not names & {"lstm.c", "event_gru.c", "gru_f32.c", "simple_rnn.c", "ops.c"}
     if framework == "plain-c":
-        assert "int key_words_init(void);" in (firmware.folder / "key_words.h").read_text()
         return
-    (source,) = firmware.folder.rglob("key_words_data.c*")
-    array = re.search(
-        r"alignas\(16\) extern const unsigned char key_words_tflite\[(\d+)\] = \{(.*?)\}", source.read_text(), re.S
-    )
+    (source,) = firmware.folder.rglob("key_words_model_data.c*")
+    array = re.search(r"unsigned char key_words_model_tflite\[(\d+)\] = \{(.*?)\}", source.read_text(), re.S)
     assert int(array[1]) == len(data)
     assert bytes(int(n) for n in re.findall(r"\d+", array[2])) == data
-    (runner,) = (path for path in firmware.folder.rglob("key_words.c*"))
-    text = runner.read_text()
-    assert "MicroMutableOpResolver<1>" in text and "ksr::AddOp<&ksr_gru>(resolver)" in text
-    assert "@" not in text
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc not installed")
-def test_the_plain_c_project_builds_and_runs(tmp_path):
-    save_firmware(random_op(3).to_model(), tmp_path / "new", name="net")
-    folder = tmp_path / "new"
-    sources = [*folder.glob("*.c"), *folder.glob("ksr/*.c")]
-    strict = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", f"-I{folder}", f"-I{folder}/ksr")
-    subprocess.run(["gcc", *strict, *sources, "-o", tmp_path / "net", "-lm"], check=True)
-    printed = subprocess.run([tmp_path / "net"], check=True, capture_output=True, text=True).stdout
-    assert len(printed.split()) == np.prod(random_op(3).output_shape)
+def test_a_sketch_lies_in_a_folder_of_its_own_name(tmp_path):
+    firmware = save_firmware(random_op(3).to_model(), tmp_path / "new", "arduino", "net")
+    others = {path for path in firmware.files if not path.startswith("net_model/src/")}
+    assert others == {"net_model/net_model.ino"}
+
+
+# Names of kernels, of a project's own files, of headers, keywords, macros, functions and CMake's targets; and odd ones.
+HOSTILE = [
+    *("gru", "lstm", "recurrent", "matrix", "holds", "target", "events", "status", "ksr", "ksr_gru", "ksr_kernel_gru"),
+    *("main", "frames", "firmware", "input", "output", "tensor_0", "op_0", "core", "build"),
+    *("string", "stdint", "stdio", "math", "assert", "errno", "limits", "new", "Arduino", "Wire", "zephyr"),
+    *("int", "class", "static", "bool", "NULL", "EOF", "linux", "unix", "max", "isnan"),
+    *("sem", "timer", "atomic", "pthread_mutex", "printf", "memcpy", "exit"),
+    *("test", "all", "clean", "install", "help", "package", "m", "c", "con", "aux"),
+    *("9 lives", "größe", "a__b", "-", "x.tflite", "My Model"),
+]
+
+
+needs_cmake = pytest.mark.skipif(
+    not (shutil.which("cmake") and shutil.which("gcc")), reason="cmake or gcc not installed (Debian: cmake, gcc)"
+)
+
+
+def _small(dtype=np.int8, seed=11, **options):
+    """An op that goes forwards and gives an output at each step."""
+    op = random_op(seed, dtype, kind="KsrGru", **options)
+    assert not op.op.options.go_backwards
+    return op
+
+
+def _on_zeros(op):
+    """What the program of its project prints: the outputs at each step."""
+    return np.stack(op.op(np.zeros_like(op.x)))
+
+
+FORMATS = {"wake": {}, "word": {"dtype": np.float32}, "wide": {"seed": 157, "activation_bits": 16}}
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """A project of a model under each hostile name and one in each format, built with all warnings as errors."""
+    folder = tmp_path_factory.mktemp("many")
+    ops = {name: _small() for name in HOSTILE} | {name: _small(**options) for name, options in FORMATS.items()}
+    firmware = save_firmware({name: op.to_model() for name, op in ops.items()}, folder / "project")
+    strict = "-DCMAKE_C_FLAGS=-Wall -Wextra -Wpedantic -Werror"
+    _cmake(folder / "project", folder / "build", strict, "-DCMAKE_BUILD_TYPE=Debug")
+    return firmware, list(ops.values()), folder / "build"
+
+
+def _cmake(project, build, *options, target="all"):
+    subprocess.run(["cmake", "-S", project, "-B", build, *options], check=True, capture_output=True)
+    done = subprocess.run(["cmake", "--build", build, "--target", target], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+
+
+@needs_cmake
+def test_models_of_any_name_and_format_run_in_one_program(many):
+    firmware, ops, build = many
+    assert len(firmware.names) == len(ops)
+    lines = subprocess.run([build / "firmware"], check=True, capture_output=True, text=True).stdout.splitlines()
+    for op in ops:
+        expected = _on_zeros(op)
+        printed, lines = [line.split() for line in lines[: len(expected)]], lines[len(expected) :]
+        np.testing.assert_allclose(np.array(printed, float), expected, rtol=1e-5)  # of floats six digits are printed
+    assert not lines
+
+
+@needs_cmake
+def test_no_two_files_or_objects_have_one_name(many):
+    firmware, *_ = many
+    sources = [Path(path).stem.lower() for path in firmware.files if path.endswith(".c")]
+    assert len(set(sources)) == len(sources)
+    own = {Path(path).stem for path in firmware.files if "/" not in path and path.endswith((".c", ".h"))}
+    assert {stem for stem in own if not stem.endswith("model")} == {"main", "frames"}
+    assert all(Path(path).name.startswith("ksr") for path in firmware.files if "/" in path)
+
+
+@needs_cmake
+@needs_tools
+def test_every_model_has_its_share_of_the_printed_sizes(many, tmp_path):
+    firmware, ops, _ = many
+    hostile, *others = (
+        save_firmware(op.to_model(), tmp_path / str(i)) for i, op in enumerate([ops[0], *ops[len(HOSTILE) + 1 :]])
+    )
+    everything = [hostile] * (len(HOSTILE) + 1) + others
+    assert hostile.ram_bytes > 100
+    assert firmware.ram_bytes == sum(one.ram_bytes for one in everything)
+    assert firmware.model_bytes == sum(one.model_bytes for one in everything)
+    assert firmware.flash_bytes > firmware.model_bytes + max(one.flash_bytes - one.model_bytes for one in everything)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Two projects, of an int8 and of a float32 model, each built into a library of its model and one of kernels."""
+    folder = tmp_path_factory.mktemp("pair")
+    for name, op in (("whole", _small()), ("real", _small(np.float32))):
+        save_firmware(op.to_model(), folder / name, name=name)
+        _cmake(folder / name, folder / name / "build", "-DCMAKE_BUILD_TYPE=Debug", target=f"{name}_model")
+    return folder
+
+
+def _link(folder, *libraries):
+    """Links a program that loads both models, with libraries in this order; returns the linker's complaints."""
+    main = folder / "main.c"
+    main.write_text(
+        "".join(f'#include "{name}/{name}_model.h"\n' for name in ("whole", "real"))
+        + "int main(void) { return whole_model_init() | real_model_init(); }\n"
+    )
+    files = [folder / library.replace("/", "/build/lib") for library in libraries]
+    done = subprocess.run(["gcc", main, *files, "-lm", "-o", folder / "main"], capture_output=True, text=True)
+    assert bool(done.returncode) == bool(done.stderr)
+    return done.stderr
+
+
+@needs_cmake
+def test_two_projects_link_where_the_kernels_of_the_first_serve_both(pair):
+    assert not _link(pair, "real/real_model.a", "real/ksr.a", "whole/whole_model.a", "whole/ksr.a")
+    assert subprocess.run([pair / "main"]).returncode == 0
+
+
+@needs_cmake
+def test_two_projects_do_not_link_where_they_do_not(pair):
+    complaints = _link(pair, "whole/whole_model.a", "whole/ksr.a", "real/real_model.a", "real/ksr.a")
+    core = "ksr_core_" + ksr.__version__.replace(".", "_")
+    assert re.search(f"multiple definition of .{core}'", complaints)
+    complaints = _link(pair, "whole/whole_model.a", "real/real_model.a", "whole/ksr.a")
+    assert re.search("undefined reference to .ksr_core_with_float32'", complaints)
+
+
+@needs_cmake
+@needs_tools
+def test_the_libraries_build_for_a_board(tmp_path):
+    firmware = save_firmware(_small().to_model(), tmp_path / "new", name="net")
+    toolchain = f"-DCMAKE_TOOLCHAIN_FILE={source_folder() / 'firmware' / 'arm-none-eabi.cmake'}"
+    flags = ("-DCMAKE_C_FLAGS=-mcpu=cortex-m4 -mthumb", "-DCMAKE_BUILD_TYPE=MinSizeRel")
+    _cmake(firmware.folder, tmp_path / "build", toolchain, *flags, target="net_model")
+    listed = subprocess.run(
+        ["arm-none-eabi-size", "-t", *(tmp_path / "build").glob("lib*.a")], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    text, data, bss = (int(n) for n in listed[-1].split()[:3])
+    assert text + data == pytest.approx(firmware.flash_bytes, rel=0.01)
+    assert data + bss == pytest.approx(firmware.ram_bytes, rel=0.03)  # less padding than in one file
 
 
 def test_refusals(tmp_path):
-    data = random_op(3).to_model()
+    data = _small().to_model()
     with pytest.raises(ValueError, match=r"framework must be one of .*'plain-c'.*; given: 'mbed'"):
         save_firmware(data, tmp_path / "new", "mbed")
-    with pytest.raises(ValueError, match=r"name must not be one of \('main', 'frames'\).*; given: 'main'"):
-        save_firmware(data, tmp_path / "new", name="main")
+    with pytest.raises(ValueError, match="name must have at most 40 characters; given: .*, of 41"):
+        save_firmware(data, tmp_path / "new", name=41 * "a")
+    with pytest.raises(ValueError, match=r"two models must not have one name in C, a_b_model; given: \['a b', 'a_b'\]"):
+        save_firmware({"a b": data, "a_b": data}, tmp_path / "new")
+    with pytest.raises(ValueError, match="name is of a single model"):
+        save_firmware({"a": data}, tmp_path / "new", name="b")
+    with pytest.raises(ValueError, match="at least; given: an empty dict"):
+        save_firmware({}, tmp_path / "new")
+    with pytest.raises(ValueError, match="TensorFlow Lite Micro has no op TILE, which 'y' is computed by"):
+        save_firmware(edited(data, _becomes_a_tile), tmp_path / "new", "zephyr")
+    assert not (tmp_path / "new").exists()
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="folder must be empty or new"):
         save_firmware(data, tmp_path)
+
+
+def _becomes_a_tile(file):
+    file.operatorCodes[0].builtinCode = schema.BuiltinOperator.TILE
+    file.subgraphs[0].operators[0].customOptions = None
 
 
 @needs_tools
@@ -146,7 +290,7 @@ RECORDED_FRAMES = """
 #include "frames.h"
 #include "semihosting.h"
 static const signed char frames[SEQUENCES][STEPS][SIZE] = {VALUES};
-int next_frame(int8_t x[SIZE]) {
+int net_model_next_frame(int8_t x[SIZE]) {
   static int i;
   const int sequence = i / (STEPS + 1), step = i % (STEPS + 1);
   ++i;
@@ -184,7 +328,7 @@ def test_the_program_of_a_streaming_model_takes_frames_and_resets_on_a_board(tmp
     (tmp_path / "board.ld").write_text(script)
     sources = [boards / "startup.c", *folder.glob("*.c"), *folder.glob("ksr/*.c")]
     target = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-O1", "-w", "-nostartfiles", "--specs=nosys.specs")
-    includes = (f"-I{folder}", f"-I{folder}/ksr", f"-I{boards}", f"-T{tmp_path}/board.ld")
+    includes = (f"-I{boards}", f"-T{tmp_path}/board.ld")
     image = tmp_path / "stream.elf"
     subprocess.run(["arm-none-eabi-gcc", *target, *includes, *sources, "-o", image, "-lm"], check=True)
     emulator = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")

@@ -30,12 +30,25 @@ def model(tmp_path):
 
 def test_firmware_writes_a_project(model, tmp_path, capsys):
     assert cli.main(["firmware", str(model), "--out", str(tmp_path / "out"), "--name", "net"]) == 0
-    assert (tmp_path / "out" / "net.c").exists()
+    assert (tmp_path / "out" / "net_model.c").exists()
     assert "plain-c firmware in" in capsys.readouterr().out
 
 
+def test_firmware_writes_several_models(model, tmp_path, capsys):
+    other = tmp_path / "word.tflite"
+    other.write_bytes(random_op(11).to_model())
+    out = str(tmp_path / "out")
+    assert cli.main(["firmware", str(model), str(other), "--out", out, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["names"] == ["model", "word_model"]
+    out = str(tmp_path / "named")
+    assert cli.main(["firmware", str(model), str(other), "--name", "wake", "word", "--out", out, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["names"] == ["wake_model", "word_model"]
+    assert cli.main(["firmware", str(model), str(other), "--name", "one", "--out", str(tmp_path / "third")]) == 1
+    assert "--name must give a name for each model; given: 1 for 2." in capsys.readouterr().err
+
+
 def test_firmware_offers_each_framework():
-    assert firmware.FRAMEWORKS == FRAMEWORKS
+    assert tuple(FRAMEWORKS) == firmware.FRAMEWORKS
 
 
 def test_bench_knows_each_core_under_both_names():

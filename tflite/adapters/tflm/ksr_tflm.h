@@ -4,13 +4,15 @@
  *   resolver.AddSoftmax();
  *   ksr::AddOp<&ksr_event_gru>(resolver);  // each op that the model has; all of them: ksr_tflm_all.h
  *
- * Against the headers of TFLM from 2023 on: the classic ones, in which the types are global, and those of autumn 2026,
- * which have them in tflite::micro under global names too. */
+ * Against the headers of TFLM from 2022 on: Arduino's library, in which an op is a TfLiteRegistration; those from 2023 on, in
+ * which it is a TFLMRegistration; and those of autumn 2026, which have the types in tflite::micro under global names too. */
 #ifndef KSR_TFLM_H_
 #define KSR_TFLM_H_
 
+#include <type_traits>
+
 #include "ksr.h"
-#include "tensorflow/lite/micro/micro_common.h" /* in each of them it brings the types */
+#include "tensorflow/lite/micro/micro_op_resolver.h" /* in each of them it brings the types */
 
 namespace ksr {
 
@@ -25,10 +27,16 @@ void* InitOf(TfLiteContext* context, const char*, size_t) {
   return Init(context, op);
 }
 
+/* The type of a registration, from what AddCustom takes. */
+template <class Resolver, class Registration>
+typename std::remove_const<Registration>::type EmptyRegistration(TfLiteStatus (Resolver::*)(const char*, Registration*)) {
+  return {};
+}
+
 /* Adds one op to a MicroMutableOpResolver. */
 template <const ksr_op* op, class Resolver>
 TfLiteStatus AddOp(Resolver& resolver) {
-  TFLMRegistration registration = {};
+  auto registration = EmptyRegistration(&Resolver::AddCustom);
   registration.init = InitOf<op>;
   registration.prepare = Prepare;
   registration.invoke = Invoke;

@@ -1,7 +1,3 @@
-{% if library_header %}
-#include <{{ library_header }}>  // brings the library into the build
-
-{% endif %}
 #include "{{ model.name }}.h"
 
 #include <new>

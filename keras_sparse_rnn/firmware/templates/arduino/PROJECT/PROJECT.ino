@@ -1,6 +1,7 @@
-// The library Arduino_TensorFlowLite (github.com/tensorflow/tflite-micro-arduino-examples, into your libraries folder). With
-// another port of TensorFlow Lite Micro, put its header here and into src/*_model.cpp.
-#include <{{ library_header }}>
+// Needs the library Arduino_TensorFlowLite: github.com/tensorflow/tflite-micro-arduino-examples, in your libraries folder. Its
+// header stands here so that Arduino finds it, for the files in src/ too. Another port of TensorFlow Lite Micro has another
+// header: put that in its place.
+#include <TensorFlowLite.h>
 
 {% for model in models %}
 #include "src/{{ model.name }}.h"
