@@ -119,8 +119,6 @@ def write_plain_c(codes, folder):
     }
     streaming = any(code.is_streaming for code in codes)
     program = _filled("plain-c", [_Program(code) for code in codes], core, streaming=streaming)
-    if not streaming:
-        program = {path: text for path, text in program.items() if not path.startswith("frames.")}
     _write(Path(folder), texts | program | {f"{FOLDER}/{name}": text for name, text in core.items()})
 
 
@@ -243,7 +241,7 @@ def _sizes(folder, sources, cpu="cortex-m4"):
 def _write(folder, texts):
     for name, text in texts.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def _listed(folder):

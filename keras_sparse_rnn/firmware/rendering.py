@@ -15,7 +15,7 @@ def render_folder(folder, models, **values):
     """All files of one of the folders here.
 
     A file whose name begins with `MODEL` is written once for each model, with `model` as a value; the others once.
-    `PROJECT` in a path becomes the value `project`.
+    `PROJECT` in a path becomes the value `project`. A file of which nothing is left is not written.
 
     Args:
         folder: Its name.
@@ -36,7 +36,7 @@ def render_folder(folder, models, **values):
             continue
         for model in models:
             texts[place.replace("MODEL", model.name)] = render(template, models=models, model=model, **values)
-    return texts
+    return {place: text for place, text in texts.items() if text.strip()}
 
 
 @cache

@@ -104,6 +104,19 @@ def test_a_sketch_lies_in_a_folder_of_its_own_name(tmp_path):
     assert others == {"net_model/net_model.ino"}
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.float32])
+def test_zephyr_turns_on_floats_where_a_model_has_them(dtype, tmp_path):
+    folder = save_firmware(random_op(11, dtype, kind="KsrGru").to_model(), tmp_path / "new", "zephyr").folder
+    settings = dict(line.split("=") for line in (folder / "prj.conf").read_text().splitlines())
+    has_floats = dtype == np.float32
+    # Where the processor has no such unit, CONFIG_FPU=y would end the build, and an `imply` does nothing.
+    assert "CONFIG_FPU" not in settings and (settings.get("CONFIG_REQUIRES_FLOAT_PRINTF") == "y") == has_floats
+    assert (folder / "Kconfig").exists() == has_floats
+    assert not has_floats or {"\timply FPU", 'source "Kconfig.zephyr"'} <= set(
+        (folder / "Kconfig").read_text().splitlines()
+    )
+
+
 # Names of kernels, of a project's own files, of headers, keywords, macros, functions and CMake's targets; and odd ones.
 HOSTILE = [
     *("gru", "lstm", "recurrent", "matrix", "holds", "target", "events", "status", "ksr", "ksr_gru", "ksr_kernel_gru"),

@@ -1,3 +1,4 @@
+{% if streaming %}
 /* Where frames come from: put your microphone or sensor here. */
 #include "frames.h"
 
@@ -17,3 +18,4 @@ int {{ model.name }}_next_frame({% for t in model.inputs %}{{ t.c_type }} {{ t.n
   return count++ < {{ model.name|upper }}_STEPS ? 1 : -1;
 }
 {% endfor %}
+{% endif %}

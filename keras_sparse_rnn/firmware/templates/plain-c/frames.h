@@ -1,3 +1,4 @@
+{% if streaming %}
 #ifndef FRAMES_H_
 #define FRAMES_H_
 
@@ -10,3 +11,4 @@ int {{ model.name }}_next_frame({% for t in model.inputs %}{{ t.c_type }} {{ t.n
 
 {% endfor %}
 #endif /* FRAMES_H_ */
+{% endif %}
