@@ -69,9 +69,9 @@ def test_the_format_lists_every_word_and_tensor():
     page = TEXTS["docs/format.md"]
     for op in ALL_OPS.values():
         for field in dataclasses.fields(op.OPTIONS):
-            assert f"| `{field.name}` |" in page, f"{op.NAME}: {field.name}"
+            assert f"| `{field.name}` |" in page, f"{op.SCHEMA.name}: {field.name}"
         for name in op.CONSTANTS:
-            assert f"`{name}`" in page or name.startswith("candidate_kernel_"), f"{op.NAME}: {name}"
+            assert f"`{name}`" in page or name.startswith("candidate_kernel_"), f"{op.SCHEMA.name}: {name}"
     words = re.findall(
         r"^\| (\d+)(?:-(\d+))? \| `(\w+)` \|", page.partition("## Words")[2].partition("Then, for")[0], re.MULTILINE
     )

@@ -176,7 +176,7 @@ class ModelWriter:
         ]
 
     def _make_custom(self, operator, op):
-        operator.opcodeIndex = self._custom_code(op.NAME)
+        operator.opcodeIndex = self._custom_code(op.SCHEMA.name)
         operator.customOptions = np.frombuffer(op.options.to_bytes(), np.uint8)
 
     def _add_variable(self, name, batch, tensor):

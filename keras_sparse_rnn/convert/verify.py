@@ -89,7 +89,7 @@ class _SingleStep:
         self._x = np.zeros((1, 1, len(op.kernel)), op.dtype)
         self._states = [np.zeros(tensor.shape, tensor.dtype) for tensor in self._tensors]
         self._inputs = [self._x, *call.constants, *self._states]
-        self._run = NativeOp(op.NAME, op.options.to_bytes(), self._inputs, (1, op.options.units), op.dtype)
+        self._run = NativeOp(op.SCHEMA.name, op.options.to_bytes(), self._inputs, (1, op.options.units), op.dtype)
 
     def __call__(self, x, states):
         self._x[...] = x if self._x_scale is None else self._x_scale.quantize(x)

@@ -6,5 +6,5 @@ from keras_sparse_rnn.ops.lstm import Lstm
 from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 
-OPS = {op.NAME: op for op in (EventGru, Gru, Lstm, SimpleRnn)}  # the recurrent ones
-ALL_OPS = OPS | {SparseDense.NAME: SparseDense}
+OPS = {op.SCHEMA.name: op for op in (EventGru, Gru, Lstm, SimpleRnn)}  # the recurrent ones
+ALL_OPS = OPS | {SparseDense.SCHEMA.name: SparseDense}

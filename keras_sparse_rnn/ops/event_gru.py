@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from keras_sparse_rnn.formats import INT8
 from keras_sparse_rnn.ops.gates import (
     gru_unit_float32,
     gru_unit_int8,
@@ -13,16 +14,39 @@ from keras_sparse_rnn.ops.gates import (
     sigmoid_float32,
     sigmoid_int8,
 )
-from keras_sparse_rnn.ops.recurrent import RecurrentOp, RecurrentOptions, product
+from keras_sparse_rnn.ops.recurrent import Q15_STATE, RecurrentOp, operand_scale, product, recurrent_schema
+from keras_sparse_rnn.ops.schema import LARGEST, OpSchema, Word, constant, state
 
 READOUTS = ("event", "cell", "trace")
 
-
-@dataclass(frozen=True, kw_only=True)
-class EventGruOptions(RecurrentOptions):
-    readout: int
-    reset: int
-    trace_rate: int
+SCHEMA = recurrent_schema(
+    "KsrEventGru",
+    "the event-thresholded GRU",
+    (0, 1, 2),
+    (0, 1, 3),
+    words=[
+        Word.every("readout", "0 the events y, 1 the state c, 2 the trace", 0, 2),
+        Word.every("reset", "1: an event takes the threshold off the state", 0, 1),
+        Word.every("trace_rate", "1 - decay of the trace, Q31", 0, LARGEST),
+    ],
+    inputs=[
+        constant("threshold", "of each unit, Q15", "units", "float32", "int16", "int16", values=(0, 2**15 - 1)),
+        # As int8 what was sent lies in 0 .. 255, so that its zero point is at the end of the range.
+        state(
+            *("y", "what was sent", "units", "int8"),
+            lambda options, x_scale: (operand_scale(options), -128 if options.number_format is INT8 else 0),
+        ),
+        state("c", "Q15", "units", "int16", Q15_STATE),
+        state("trace", "Q15", "units", "int16", Q15_STATE, where=("readout", READOUTS.index("trace"))),
+    ],
+    changes=[
+        Word(
+            *("operand_bits", "bits of an event", (0, 0)),
+            int8=(2, 8),
+            int8x16=(2, 15),
+        )
+    ],
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,25 +59,14 @@ class EventGru(RecurrentOp):
 
     threshold: np.ndarray
 
-    NAME: ClassVar[str] = "KsrEventGru"
-    OPTIONS: ClassVar[type] = EventGruOptions
-    CONSTANTS: ClassVar[tuple] = (*RecurrentOp.CONSTANTS, "threshold")
+    SCHEMA: ClassVar[OpSchema] = SCHEMA
     GATES: ClassVar[tuple] = ("z", "r", "h")
-    KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2)
-    RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
-
-    def own_states(self):
-        scale = self.options.operand_scale if self.is_integer else None
-        # As int8 what was sent lies in 0 .. 255, so that its zero point is at the end of the range.
-        sent = self._state("y", self.options.dtype, scale, -128 if self.options.activation_bits == 8 else 0)
-        states = (sent, self._state("c", np.int16, 2**-15), self._state("trace", np.int16, 2**-15))
-        return states if READOUTS[self.options.readout] == "trace" else states[:2]
 
     def _step_float32(self, x, state):
         options = self.options
         acc = self._start(x, state)
-        acc[list(self.RECURRENT_SLOTS)] += product(state["y"], self.recurrent_kernel)
+        acc[self.recurrent_slots] += product(state["y"], self.recurrent_kernel)
         z, r = sigmoid_float32(acc[0]), sigmoid_float32(acc[1])
         c = gru_unit_float32(z, r, acc[2], acc[3], state["c"])
         event = c > self.threshold
@@ -67,8 +80,8 @@ class EventGru(RecurrentOp):
     def _step_int8(self, x, state):
         o = self.options
         acc = self._start(x, state)
-        sent = state["y"] if o.activation_bits == 8 else np.clip(state["y"], 0, 2**o.operand_bits - 1)
-        acc[list(self.RECURRENT_SLOTS)] += self._from_operand(sent, self.recurrent_kernel)
+        sent = state["y"] if o.number_format is INT8 else np.clip(state["y"], 0, 2**o.operand_bits - 1)
+        acc[self.recurrent_slots] += self._from_operand(sent, self.recurrent_kernel)
         acc = self._scaled(acc)
         z, r = sigmoid_int8(o, 0, acc[0]), sigmoid_int8(o, 1, acc[1])
         c = gru_unit_int8(o, z, r, acc[2], acc[3], state["c"])

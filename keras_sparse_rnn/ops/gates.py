@@ -8,6 +8,8 @@ bits, between whose entries the tables are interpolated.
 
 import numpy as np
 
+from keras_sparse_rnn.formats import INT8X16
+
 _STEPS = np.arange(-512, 512)
 SIGMOID_TABLE = np.clip(np.rint(2**15 / (1 + np.exp(-_STEPS / 64))), -32767, 32767).astype(np.int64)
 TANH_TABLE = np.clip(np.rint(2**15 * np.tanh(_STEPS / 128)), -32767, 32767).astype(np.int64)
@@ -15,24 +17,24 @@ ONE = 2**15
 
 
 def pre_activation(options, slot, accumulator):
-    return (accumulator * options.multipliers[slot]) >> 32
+    return (accumulator * getattr(options, f"multiplier_{slot}")) >> 32
 
 
 def sigmoid_int8(options, slot, accumulator):
     value = pre_activation(options, slot, accumulator)
-    if options.activation_bits == 16:
+    if options.number_format is INT8X16:
         return interpolate(SIGMOID_TABLE, value, options.fraction - 7)
     return look_up(SIGMOID_TABLE, value)
 
 
 def tanh_gate_int8(options, slot, accumulator):
     value = pre_activation(options, slot, accumulator)
-    return tanh_int8(options, value) if options.activation_bits == 16 else look_up(TANH_TABLE, value)
+    return tanh_int8(options, value) if options.number_format is INT8X16 else look_up(TANH_TABLE, value)
 
 
 def tanh_int8(options, value):
     """tanh of a pre-activation in Q(fraction)."""
-    if options.activation_bits == 16:
+    if options.number_format is INT8X16:
         return interpolate(TANH_TABLE, value, options.fraction - 7)
     return look_up(TANH_TABLE, value >> (options.fraction - 7))
 
@@ -68,7 +70,7 @@ def operand_int8(options, q15):
 def output_int8(options, q15):
     """A state as the output tensor holds it."""
     stored = rescale(q15, options.output_multiplier, options.output_shift) + options.output_zero_point
-    return saturate(stored, options.activation_bits).astype(options.dtype)
+    return saturate(stored, options.number_format.activation_bits).astype(options.number_format.activations)
 
 
 def saturate(value, bits):

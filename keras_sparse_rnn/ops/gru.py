@@ -14,12 +14,40 @@ from keras_sparse_rnn.ops.gates import (
     sigmoid_float32,
     sigmoid_int8,
 )
-from keras_sparse_rnn.ops.recurrent import RecurrentOp, RecurrentOptions, hold, product
+from keras_sparse_rnn.ops.recurrent import Q15_STATE, RecurrentOp, hold, product, recurrent_schema
+from keras_sparse_rnn.ops.schema import Input, OpSchema, Word, constant, matrix, state
 
-
-@dataclass(frozen=True, kw_only=True)
-class GruOptions(RecurrentOptions):
-    reset_after: int
+SCHEMA = recurrent_schema(
+    "KsrGru",
+    "the GRU, with the reset gate after or before the recurrent product",
+    (0, 1, 2),
+    (0, 1, 3),
+    words=[Word.every("reset_after", "1: the reset gate comes after the product with R", 0, 1)],
+    inputs=[
+        *matrix("candidate_kernel", "R of the candidate", "units", (0,), base=3, where=("reset_after", 0)),
+        state("h", "Q15", "units", "int16", Q15_STATE),
+    ],
+    changes=[
+        Input(
+            *("recurrent_kernel", "from the state to the gates; reset before: to z and r alone"),
+            *(("float32", "int8", "int8"), "values"),
+            sources="units",
+            slots=(0, 1, 3),
+            slots_without=("reset_after", (0, 1)),
+        ),
+        constant(
+            *("hidden_threshold", "Q15; absent: h is not held", "units", "float32", "uint16", "uint16"),
+            is_optional=True,
+            where=("reset_after", 1),
+            needs="input_threshold",
+        ),
+        state(
+            *("held_h", "what is held of h, Q15", "units", "int16", Q15_STATE),
+            needs="hidden_threshold",
+            together="held_x",
+        ),
+    ],
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +61,8 @@ class Gru(RecurrentOp):
 
     hidden_threshold: np.ndarray | None = field(default=None, kw_only=True)
 
-    NAME: ClassVar[str] = "KsrGru"
-    OPTIONS: ClassVar[type] = GruOptions
-    CONSTANTS: ClassVar[tuple] = (
-        *RecurrentOp.CONSTANTS,
-        "candidate_kernel",
-        "candidate_kernel_index",
-        "candidate_kernel_rows",
-        "hidden_threshold",
-    )
+    SCHEMA: ClassVar[OpSchema] = SCHEMA
     GATES: ClassVar[tuple] = ("z", "r", "h")
-    KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2)
-    RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
     def matrices(self):
@@ -60,16 +78,12 @@ class Gru(RecurrentOp):
     def _read_recurrent_kernel(cls, options, matrix):
         if options.reset_after:
             return super()._read_recurrent_kernel(options, matrix)
-        return np.concatenate([matrix("recurrent_kernel", (0, 1)), matrix("candidate_kernel", (0,))], axis=1)
-
-    def own_states(self):
-        held = () if self.hidden_threshold is None else (self._state("held_h", np.int16, 2**-15),)
-        return (self._state("h", np.int16, 2**-15), *held)
+        return np.concatenate([matrix("recurrent_kernel"), matrix("candidate_kernel")], axis=1)
 
     def sums(self, state):
         sums = super().sums(state)
         if self.hidden_threshold is not None:
-            self._add(sums, self.RECURRENT_SLOTS, self._from_state(state["held_h"]))
+            self._add(sums, self.recurrent_slots, self._from_state(state["held_h"]))
         return sums
 
     def _from_state(self, h):
@@ -80,10 +94,10 @@ class Gru(RecurrentOp):
 
     def _accumulators(self, x, state):
         """`(4, U)`; with the reset before the product the candidate's recurrent part is to be replaced."""
-        h, slots = state["h"], self.RECURRENT_SLOTS
+        h, slots = state["h"], self.recurrent_slots
         if self.hidden_threshold is None:
             acc = self._start(x, state)
-            acc[list(slots)] += self._from_state(h)
+            acc[slots] += self._from_state(h)
             return acc
         before = state["held_h"]
         change, state["held_h"] = hold(h, before, self.hidden_threshold)

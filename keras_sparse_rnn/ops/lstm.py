@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.ops.gates import (
     TANH_TABLE,
     interpolate,
@@ -15,31 +16,32 @@ from keras_sparse_rnn.ops.gates import (
     sigmoid_int8,
     tanh_gate_int8,
 )
-from keras_sparse_rnn.ops.recurrent import RecurrentOp, RecurrentOptions, product
+from keras_sparse_rnn.ops.recurrent import OPERAND_STATE, RecurrentOp, product, recurrent_schema
+from keras_sparse_rnn.ops.schema import OpSchema, Word, state
 
-
-@dataclass(frozen=True, kw_only=True)
-class LstmOptions(RecurrentOptions):
-    cell_bits: int = 0
-
-    MOST_CELL_BITS: ClassVar[int] = 7
+SCHEMA = recurrent_schema(
+    "KsrLstm",
+    "the LSTM",
+    (0, 1, 2, 3),
+    (0, 1, 2, 3),
+    words=[Word.integer("cell_bits", "c lies in [-2^cell_bits, 2^cell_bits)", 0, 7)],
+    inputs=[
+        state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE),
+        state(
+            *("c", "Q(15 - cell_bits), saturating", "units", "int16"),
+            lambda options, x_scale: (2.0 ** (options.cell_bits - 15), 0),
+        ),
+    ],
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Lstm(RecurrentOp):
     """The op KsrLstm. Gates i, f, c, o."""
 
-    NAME: ClassVar[str] = "KsrLstm"
-    OPTIONS: ClassVar[type] = LstmOptions
+    SCHEMA: ClassVar[OpSchema] = SCHEMA
     GATES: ClassVar[tuple] = ("i", "f", "c", "o")
-    KERNEL_SLOTS: ClassVar[tuple] = (0, 1, 2, 3)
-    RECURRENT_SLOTS: ClassVar[tuple] = (0, 1, 2, 3)
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "sigmoid")
-
-    def own_states(self):
-        h_scale = self.options.operand_scale if self.is_integer else None
-        c_scale = 2.0 ** (self.options.cell_bits - 15)
-        return (self._state("h", self.options.dtype, h_scale), self._state("c", np.int16, c_scale))
 
     def _step_float32(self, x, state):
         i, f, g, o = self._start(x, state) + product(state["h"], self.recurrent_kernel)
@@ -55,7 +57,7 @@ class Lstm(RecurrentOp):
         g = tanh_gate_int8(options, 2, g)
         c = (f * state["c"] + ((i * g) >> bits) + 2**14) >> 15
         state["c"] = np.clip(c, -(2**15), 2**15 - 1)
-        if options.activation_bits == 16:
+        if options.number_format is INT8X16:
             tanh = interpolate(TANH_TABLE, state["c"], 8 - bits)
         else:
             tanh = look_up(TANH_TABLE, (state["c"] + (1 << (7 - bits))) >> (8 - bits))

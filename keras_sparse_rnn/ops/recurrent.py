@@ -1,70 +1,129 @@
 """What the recurrent ops have in common, as `tflite/include/ksr_recurrent.h` defines it."""
 
 from abc import ABC, abstractmethod
-from dataclasses import astuple, dataclass, field, fields
-from typing import ClassVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
+from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
 from keras_sparse_rnn.ops.gates import saturate
-from keras_sparse_rnn.ops.tensor import TensorInfo
+from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, Word, constant, matrix, reserved, state
 
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
+ACTIVATIONS = ("linear", "relu", "relu6", "tanh", "sigmoid")  # by their numbers in the options
+
+_X_SHIFT = "operand shift of x; int8x16: to the right, and 2 at least where x is held"
+WORDS = (
+    Word.every("format", "number format: 0 float32, 1 int8, 2 int8x16", 0, 2),
+    Word.every("units", "U", 1, 65535),
+    Word.every("block", "width of a block: 4, 8 or 16", 4, 16, form="power of two"),
+    Word.every(
+        "go_backwards",
+        "1: the last step comes first; 2: that, with each output where its input is",
+        *(0, 2),
+        limit=(1, 1, "return_sequences"),
+    ),
+    Word.every("return_sequences", "0: the last output only", 0, 1),
+    Word.every("activation", "of the candidate: 3 tanh", 3, 3, is_reserved=True),
+    Word.every("recurrent_activation", "of the gates: 4 sigmoid", 4, 4, is_reserved=True),
+    Word.reserved("weight_bits", "0: as the number format says"),
+    Word.reserved("layout", "0: matrices are stored by sources"),
+    Word.reserved("zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before"),
+    Word.reserved("state_bits", "a state lies in [-2^state_bits, 2^state_bits)"),
+    Word("x_zero_point", "zero point of x", int8=(-128, 127)),
+    Word.integer("x_shift", _X_SHIFT, 0, 7),
+    Word(
+        "h_shift",
+        "operand shift of what the recurrence reads; with `operand_bits` at most 15",
+        int8=(0, 7),
+        int8x16=(0, 13),
+        limit=(15, -1, "operand_bits"),
+    ),
+    Word(
+        "fraction",
+        "fractional bits of a GRU's candidate; with int16 activations of every tanh",
+        int8=(7, 10),
+        int8x16=(7, 15),
+    ),
+    *(
+        Word.integer(
+            f"multiplier_{slot}",
+            f"of slot {slot}: scale of its accumulators · 2^(bits + 32), of at most 15 significant bits",
+            *(0, LARGEST),
+            form="15 bits",
+        )
+        for slot in range(SLOTS)
+    ),
+    Word.integer("operand_multiplier", "from Q15 to what the recurrence reads", 0, 2**15 - 1),
+    Word.integer("operand_shift", "to the right, behind it", 1, 30),
+    Word.integer("output_multiplier", "from Q15 to the output tensor", 0, 2**15 - 1),
+    Word.integer("output_shift", "to the right, behind it", 1, 30),
+    Word("output_zero_point", "zero point of the output", int8=(-128, 127)),
+    Word("operand_bits", "what the recurrence reads is saturated to them", int8=(8, 8), int8x16=(2, 15)),
+)
+Q15_STATE = lambda options, x_scale: (2**-15, 0)  # noqa: E731
+OPERAND_STATE = lambda options, x_scale: (operand_scale(options), 0)  # noqa: E731
+
+FIRST_INPUTS = (
+    Input("x", "(B, T, I)", ("float32", "int8", "int16")),
+    *matrix("kernel", "from x to the gates", "inputs", ()),
+    *matrix("recurrent_kernel", "from the state to the gates", "units", ()),
+    constant("bias", "what the accumulators start from", "slots", "float32", "int32", "int32"),
+)
+# Where an op has none of these, they are left out at the end of its inputs.
+LAST_INPUTS = (
+    constant(
+        *("output_scales", "Q16: brings the accumulators of each output to one scale a slot; absent: they have one"),
+        *("slots", None, "int16", "int16"),
+        is_optional=True,
+    ),
+    constant(
+        *("input_threshold", "counts of x; absent: x is not held", "inputs", "float32", "uint8", "uint16"),
+        is_optional=True,
+    ),
+    reserved("hidden_threshold", "absent: the state is not held"),
+    state(
+        *("held_x", "what is held of x", "inputs", "int8"),
+        lambda options, x_scale: (x_scale, options.x_zero_point),
+        needs="input_threshold",
+        together="sums",
+    ),
+    state(
+        *("sums", "of the products of what is held; in integers with the biases, and a 1 behind them says so"),
+        *("sums", "int32"),
+        lambda options, x_scale: (None, None),
+        needs="input_threshold",
+        together="held_x",
+    ),
+    reserved("held_h", "what is held of the state"),
+    reserved("mask", "steps that are to be left out"),
+    reserved("threshold_scale", "scales the thresholds at run time"),
+    reserved("diagonal", "of the recurrent kernel, stored apart"),
+)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecurrentOptions:
-    """The custom options that each recurrent op begins with: int32 words, little-endian; see the C header for their
-    meaning."""
+def recurrent_schema(name, doc, kernel_slots, recurrent_slots, *, words=(), inputs=(), changes=()):
+    """The schema of a recurrent op.
 
-    units: int
-    block: int
-    go_backwards: int
-    return_sequences: int
-    x_zero_point: int = 0
-    x_shift: int = 0
-    h_shift: int = 0
-    fraction: int = 0
-    multipliers: tuple = (0, 0, 0, 0)
-    operand_multiplier: int = 0
-    operand_shift: int = 0
-    output_multiplier: int = 0
-    output_shift: int = 0
-    output_zero_point: int = 0
-    activation_bits: int = 8
-    operand_bits: int = 8
+    Args:
+        name, doc: Of the op.
+        kernel_slots, recurrent_slots: The slot of accumulators that each gate adds to.
+        words, inputs: What it has besides what all recurrent ops have.
+        changes: `Word`s and `Input`s that differ in it from those of the same names.
+    """
+    by_name = {change.name: change for change in changes}
+    slots = {"kernel": kernel_slots, "recurrent_kernel": recurrent_slots}
+    first = [replace(given, slots=slots.get(given.name, ())) for given in FIRST_INPUTS]
+    shared = [by_name.get(word.name, word) for word in WORDS]
+    every = [by_name.get(given.name, given) for given in (*first, *inputs, *LAST_INPUTS)]
+    return OpSchema(name, doc, (*shared, *words), tuple(every), len(WORDS))
 
-    VERSION: ClassVar[int] = 2
 
-    @property
-    def dtype(self):
-        """Of the activations of an integer model."""
-        return np.int16 if self.activation_bits == 16 else np.int8
-
-    @property
-    def operand_scale(self):
-        """What one count of a state is worth as the recurrence reads it (int8 models)."""
-        return 2.0**self.operand_shift / (2**15 * max(self.operand_multiplier, 1))  # 0 where the file was damaged
-
-    def to_bytes(self):
-        return np.hstack([self.VERSION, *astuple(self)]).astype("<i4").tobytes()
-
-    @classmethod
-    def from_bytes(cls, data):
-        """Raises ValueError where the size or the version is not ours."""
-        widths = {field.name: 4 if field.name == "multipliers" else 1 for field in fields(cls)}
-        size = 4 * (1 + sum(widths.values()))
-        version, *words = np.frombuffer(data[: len(data) // 4 * 4], "<i4").tolist() or [0]
-        if version != cls.VERSION:
-            raise ValueError(
-                f"custom options must have the version {cls.VERSION}; given: {version}. Convert the Keras model again."
-            )
-        if len(data) != size:
-            raise ValueError(f"custom options must have {size} bytes ({cls.__name__}); given: {len(data)}.")
-        words = iter(words)
-        values = {name: tuple(next(words) for _ in range(width)) for name, width in widths.items()}
-        return cls(**{name: value if widths[name] > 1 else value[0] for name, value in values.items()})
+def operand_scale(options):
+    """What one count of a state is worth as the recurrence reads it (integer models)."""
+    return 2.0**options.operand_shift / (2**15 * max(options.operand_multiplier, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +131,7 @@ class RecurrentOp(ABC):
     """A recurrent op: its options and weights, and, when called, the definition that every kernel is held to.
 
     Attributes:
-        options: The op's `RecurrentOptions`.
+        options: The op's options, of the class `SCHEMA.options`.
         kernel `(I, gates, U)`, recurrent_kernel `(U, gates, U)`: int8 or float32.
         bias `(4, U)`: What the accumulators start from, slot by slot; int32 or float32.
         input_threshold `(I,)`: Counts (uint8, of int16 inputs uint16) or float32: an input is held until it differs by
@@ -81,52 +140,44 @@ class RecurrentOp(ABC):
             they have one. Integer ops only.
 
     Class attributes:
-        NAME: Custom code of the op.
-        OPTIONS: Class of its options.
-        CONSTANTS: Names of its constant tensors, inputs 1 and on; the states follow.
+        SCHEMA: Its `OpSchema`.
         GATES: Names of the gates, in the order of the kernels.
-        KERNEL_SLOTS, RECURRENT_SLOTS: The slot of accumulators that each gate adds to.
         ACTIVATIONS: For each slot the table that its pre-activation is looked up in; "reset" where the reset gate
             scales it on its way to tanh, None where the slot is not used.
     """
 
-    options: RecurrentOptions
+    options: Any
     kernel: np.ndarray
     recurrent_kernel: np.ndarray
     bias: np.ndarray
     input_threshold: np.ndarray | None = field(default=None, kw_only=True)
     output_scales: np.ndarray | None = field(default=None, kw_only=True)
 
-    NAME: ClassVar[str]
-    OPTIONS: ClassVar[type]
-    CONSTANTS: ClassVar[tuple] = (
-        "kernel",
-        "kernel_index",
-        "kernel_rows",
-        "recurrent_kernel",
-        "recurrent_kernel_index",
-        "recurrent_kernel_rows",
-        "bias",
-        "input_threshold",
-        "output_scales",
-    )
+    SCHEMA: ClassVar[OpSchema]
     GATES: ClassVar[tuple]
-    KERNEL_SLOTS: ClassVar[tuple]
-    RECURRENT_SLOTS: ClassVar[tuple]
     ACTIVATIONS: ClassVar[tuple]
 
     @property
     def is_integer(self):
-        """Whether it is made of integers: the weights are int8."""
-        return self.kernel.dtype == np.int8
+        return self.options.number_format.is_integer
 
     @property
     def dtype(self):
         """Of input and output."""
-        return self.options.dtype if self.is_integer else np.float32
+        return self.options.number_format.activations
+
+    @property
+    def kernel_slots(self):
+        """The slot of accumulators that each gate of the kernel adds to."""
+        return list(self.SCHEMA.matrices[0].slots)
+
+    @property
+    def recurrent_slots(self):
+        """Likewise of the recurrent kernel."""
+        return list(self.SCHEMA.matrices[1].slots)
 
     def constants(self, sparse=None):
-        """The constant tensors, one for each of `CONSTANTS`; None where a tensor is absent.
+        """The constant tensors that it has, by the names of its inputs.
 
         Args:
             sparse: Whether to store blocks or everything; None takes what is smaller, for each matrix.
@@ -139,30 +190,31 @@ class RecurrentOp(ABC):
         for name, (kernel, slots) in self.matrices().items():
             matrix = encode(kernel, self.options.block, slots, sparse)
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
-        return [arrays.get(name) for name in self.CONSTANTS]
+        return {given.name: arrays[given.name] for given in self.SCHEMA.constants if arrays.get(given.name) is not None}
 
     @classmethod
-    def from_constants(cls, options, constants):
-        """The op from its options and its constant tensors; absent ones at the end may be left out."""
-        arrays = dict.fromkeys(cls.CONSTANTS) | dict(zip(cls.CONSTANTS, constants, strict=False))
+    def from_constants(cls, options, arrays):
+        """The op from its options and its constant tensors, a dict by the names of its inputs."""
         stride = stride_of(options.units, options.block)
 
-        def matrix(name, slots, sources=options.units):
-            stored = BlockSparseMatrix(arrays[name], arrays[f"{name}_index"], arrays[f"{name}_rows"])
+        def matrix(name):
+            given = cls.SCHEMA.inputs[cls.SCHEMA.index(name)]
+            stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
+            slots, sources = given.slots_of(vars(options)), options.units
+            if given.sources == "inputs":
+                sources = len(stored.values) // (len(slots) * stride) if stored.rows is None else len(stored.rows) - 1
             return decode(stored, sources, options.units, options.block, slots)
 
-        rows = arrays["kernel_rows"]
-        sources = len(arrays["kernel"]) // (len(cls.KERNEL_SLOTS) * stride) if rows is None else len(rows) - 1
         by_output = {
-            name: None if arrays[name] is None else arrays[name].reshape(4, stride)[:, : options.units]
+            name: None if arrays.get(name) is None else arrays[name].reshape(SLOTS, stride)[:, : options.units]
             for name in ("bias", "output_scales")
         }
         return cls(
             options,
-            matrix("kernel", cls.KERNEL_SLOTS, sources),
+            matrix("kernel"),
             cls._read_recurrent_kernel(options, matrix),
             **by_output,
-            **{name: arrays[name] for name in cls._vectors()},
+            **{name: arrays.get(name) for name in cls._vectors()},
         )
 
     @property
@@ -173,35 +225,30 @@ class RecurrentOp(ABC):
     def matrices(self):
         """`(kernel, slots)` of each stored matrix by its name."""
         return {
-            "kernel": (self.kernel, self.KERNEL_SLOTS),
-            "recurrent_kernel": (self.recurrent_kernel, self.RECURRENT_SLOTS),
+            "kernel": (self.kernel, self.kernel_slots),
+            "recurrent_kernel": (self.recurrent_kernel, self.recurrent_slots),
         }
 
     @classmethod
     def _read_recurrent_kernel(cls, options, matrix):
-        """Back from what `matrices` made of it; `matrix(name, slots)` unpacks one."""
-        return matrix("recurrent_kernel", cls.RECURRENT_SLOTS)
+        """Back from what `matrices` made of it; `matrix(name)` unpacks one."""
+        return matrix("recurrent_kernel")
 
     @classmethod
     def _vectors(cls):
-        """Names of the fields that are stored as they are: the input threshold, and what a subclass adds."""
-        return [field.name for field in fields(cls)[4:] if field.name != "output_scales"]
-
-    @abstractmethod
-    def own_states(self):
-        """The state tensors but those of held inputs, in their order: a tuple of `TensorInfo`."""
+        """Names of the fields that are stored as they are: the thresholds."""
+        return [part.name for part in fields(cls) if part.name.endswith("threshold")]
 
     def states(self, x_scale=1.0):
-        """The state tensors of one sample, inputs after the constants, in their order: a tuple of `TensorInfo`.
+        """The state tensors of one sample: a dict of `TensorInfo` by their names.
 
         Args:
-            x_scale: What one count of x is worth (int8 models).
+            x_scale: What one count of x is worth (integer models).
         """
-        if self.input_threshold is None:
-            return self.own_states()
-        held = self._state("held_x", self.options.dtype, x_scale, self.options.x_zero_point, size=len(self.kernel))
-        size = 4 * stride_of(self.options.units, self.options.block) + self.is_integer
-        return (*self.own_states(), held, self._state("sums", np.int32, None, None, size))
+        present = {name for name in self._vectors() if getattr(self, name) is not None}
+        slots = SLOTS * stride_of(self.options.units, self.options.block)
+        sizes = {"inputs": len(self.kernel), "units": self.options.units, "sums": slots + self.is_integer}
+        return dict(self.SCHEMA.state_tensors(self.options, sizes, present, x_scale))
 
     def __call__(self, x, state=None):
         """Runs the op over a sequence.
@@ -218,7 +265,7 @@ class RecurrentOp(ABC):
         step = self._step_int8 if self.is_integer else self._step_float32
         if state is None:
             wide = np.int64 if self.is_integer else np.float32
-            state = {tensor.name: np.zeros(tensor.shape[1], wide) for tensor in self.states()}
+            state = {name: np.zeros(tensor.shape[1], wide) for name, tensor in self.states().items()}
         outputs = np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
         return outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs
 
@@ -241,16 +288,10 @@ class RecurrentOp(ABC):
     def _step_float32(self, x, state):
         """Likewise."""
 
-    def _state(self, name, dtype, scale, zero_point=0, size=None):
-        shape = (1, size or self.options.units)
-        if not self.is_integer:
-            return TensorInfo(name, shape, np.dtype(np.float32), is_variable=True)
-        return TensorInfo(name, shape, np.dtype(dtype), scale, zero_point, is_variable=True)
-
     def sums(self, state):
         """The state `sums` computed afresh: what the states that are held feed; in integers the biases, too."""
-        sums = self._with_biases(np.zeros(self.states()[-1].shape[1], state["held_x"].dtype))
-        self._add(sums, self.KERNEL_SLOTS, self._from_x(state["held_x"]))
+        sums = self._with_biases(np.zeros_like(state["sums"]))
+        self._add(sums, self.kernel_slots, self._from_x(state["held_x"]))
         return sums
 
     def _with_biases(self, sums):
@@ -273,12 +314,12 @@ class RecurrentOp(ABC):
             x = x.astype(np.int64) - self.options.x_zero_point
         if self.input_threshold is None:
             acc = self.bias.astype(x.dtype)
-            acc[list(self.KERNEL_SLOTS)] += self._from_x(x)
+            acc[self.kernel_slots] += self._from_x(x)
             return acc
         before = state["held_x"]
         change, state["held_x"] = hold(x, before, self.input_threshold)
         products = self._from_x(state["held_x"]) - self._from_x(before) if self.is_integer else self._from_x(change)
-        self._add_change(state, self.KERNEL_SLOTS, products)
+        self._add_change(state, self.kernel_slots, products)
         sums = self._slots(state["sums"]).copy()
         return sums if self.is_integer else self.bias + sums
 
@@ -289,14 +330,14 @@ class RecurrentOp(ABC):
         state["sums"] = sums
 
     def _add(self, sums, slots, products):
-        self._slots(sums)[list(slots)] += products
+        self._slots(sums)[slots] += products
 
     def _from_x(self, x):
         """The product of inputs, counted from their zero point, with the kernel: `(gates, U)`."""
         if not self.is_integer:
             return product(x, self.kernel)
         shift = self.options.x_shift
-        x = x << shift if self.options.activation_bits == 8 else (x + (1 << shift >> 1)) >> shift
+        x = (x + (1 << shift >> 1)) >> shift if self.options.number_format is INT8X16 else x << shift
         return product(x, self.kernel)
 
     def _scaled(self, acc, slot=slice(None)):
@@ -307,7 +348,7 @@ class RecurrentOp(ABC):
 
     def _read(self, operand):
         """A state that holds what the recurrence reads; in 16 bits it could hold more."""
-        return operand if self.options.activation_bits == 8 else saturate(operand, self.options.operand_bits)
+        return saturate(operand, self.options.operand_bits) if self.options.number_format is INT8X16 else operand
 
     def _from_operand(self, operand, kernel):
         """The product of what the recurrence reads with a kernel, in integers."""

@@ -6,22 +6,26 @@ from typing import ClassVar
 import numpy as np
 
 from keras_sparse_rnn.ops.gates import operand_int8, output_int8, tanh_gate_int8
-from keras_sparse_rnn.ops.recurrent import RecurrentOp, RecurrentOptions, product
+from keras_sparse_rnn.ops.recurrent import OPERAND_STATE, RecurrentOp, product, recurrent_schema
+from keras_sparse_rnn.ops.schema import OpSchema, Word, state
+
+SCHEMA = recurrent_schema(
+    "KsrSimpleRnn",
+    "the SimpleRNN",
+    (0,),
+    (0,),
+    inputs=[state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE)],
+    changes=[Word.reserved("recurrent_activation", "0: it has no gates")],
+)
 
 
 @dataclass(frozen=True, eq=False)
 class SimpleRnn(RecurrentOp):
     """The op KsrSimpleRnn."""
 
-    NAME: ClassVar[str] = "KsrSimpleRnn"
-    OPTIONS: ClassVar[type] = RecurrentOptions
+    SCHEMA: ClassVar[OpSchema] = SCHEMA
     GATES: ClassVar[tuple] = ("h",)
-    KERNEL_SLOTS: ClassVar[tuple] = (0,)
-    RECURRENT_SLOTS: ClassVar[tuple] = (0,)
     ACTIVATIONS: ClassVar[tuple] = ("tanh", None, None, None)
-
-    def own_states(self):
-        return (self._state("h", self.options.dtype, self.options.operand_scale if self.is_integer else None),)
 
     def _step_float32(self, x, state):
         state["h"] = np.tanh(self._start(x, state)[0] + product(state["h"], self.recurrent_kernel)[0])

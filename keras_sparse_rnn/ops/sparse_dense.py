@@ -1,41 +1,39 @@
 """KsrSparseDense: a dense layer with its weights in blocks (`tflite/include/ksr_sparse_dense.h`)."""
 
-from dataclasses import astuple, dataclass, fields
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
+from keras_sparse_rnn.ops.schema import LARGEST, Input, OpSchema, Word, constant, matrix
 
+ACTIVATIONS = ("linear", "relu", "relu6")
 
-@dataclass(frozen=True, kw_only=True)
-class SparseDenseOptions:
-    """Its custom options: int32 words, little-endian; see the C header."""
-
-    units: int
-    block: int
-    activation: int = 0
-    x_zero_point: int = 0
-    output_zero_point: int = 0
-    output_min: int = 0
-    output_max: int = 0
-
-    VERSION: ClassVar[int] = 1
-
-    def to_bytes(self):
-        return np.array([self.VERSION, *astuple(self)], "<i4").tobytes()
-
-    @classmethod
-    def from_bytes(cls, data):
-        """Raises ValueError where the size or the version is not ours."""
-        names = [field.name for field in fields(cls)]
-        words = np.frombuffer(data, "<i4").tolist() if len(data) == 4 * (1 + len(names)) else [0]
-        if words[0] != cls.VERSION:
-            raise ValueError(
-                f"custom options must have {4 * (1 + len(names))} bytes and the version {cls.VERSION}; given: "
-                f"{len(data)} bytes, version {words[0]}."
-            )
-        return cls(**dict(zip(names, words[1:], strict=True)))
+SCHEMA = OpSchema(
+    "KsrSparseDense",
+    "a dense layer with its weights in blocks",
+    (
+        Word("format", "number format: 0 float32, 1 int8", (0, 1), (0, 1), (0, 1)),
+        Word.every("units", "U", 1, 65535),
+        Word.every("block", "width of a block: 4, 8 or 16", 4, 16, form="power of two"),
+        Word.every("activation", "0 linear, 1 relu, 2 relu6; in integers it is in the output's range", 0, 2),
+        Word.reserved("weight_bits", "0: as the number format says"),
+        Word.reserved("layout", "0: matrices are stored by sources"),
+        Word.integer("x_zero_point", "zero point of x", -128, 127),
+        Word.integer("output_zero_point", "zero point of the output", -128, 127),
+        Word.integer("output_min", "with the activation", -128, 127, limit=(0, 1, "output_max")),
+        Word.integer("output_max", "with the activation", -128, 127),
+    ),
+    (
+        Input("x", "(.., I): rows of I values, any leading dimensions", ("float32", "int8", None)),
+        *matrix("kernel", "from x to the outputs", "inputs", (0,)),
+        constant("bias", "of each output", "stride", "float32", "int32", None),
+        constant("multiplier", "of each output", "stride", None, "int32", None, values=(0, LARGEST)),
+        constant("shift", "of each output", "stride", None, "uint8", None, values=(1, 62)),
+    ),
+    takes_sequences=False,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,25 +41,23 @@ class SparseDense:
     """The op KsrSparseDense and, when called, its definition.
 
     Attributes:
-        options: Its `SparseDenseOptions`.
+        options: Its options, of the class `SCHEMA.options`.
         kernel `(I, 1, U)`: int8 or float32.
         bias `(U,)`: int32 or float32.
         multiplier, shift `(U,)`: Of an int8 op.
     """
 
-    options: SparseDenseOptions
+    options: Any
     kernel: np.ndarray
     bias: np.ndarray
     multiplier: np.ndarray | None = None
     shift: np.ndarray | None = None
 
-    NAME: ClassVar[str] = "KsrSparseDense"
-    OPTIONS: ClassVar[type] = SparseDenseOptions
-    CONSTANTS: ClassVar[tuple] = ("kernel", "kernel_index", "kernel_rows", "bias", "multiplier", "shift")
+    SCHEMA: ClassVar[OpSchema] = SCHEMA
 
     @property
     def is_integer(self):
-        return self.kernel.dtype == np.int8
+        return self.options.number_format.is_integer
 
     @property
     def kernels(self):
@@ -73,25 +69,27 @@ class SparseDense:
         return {"kernel": (self.kernel, (0,))}
 
     def constants(self, sparse=None):
-        """The constant tensors, one for each of `CONSTANTS`; None where a tensor is absent."""
+        """The constant tensors that it has, by the names of its inputs."""
         matrix = encode(self.kernel, self.options.block, (0,), sparse)
         padding = stride_of(self.options.units, self.options.block) - self.options.units
-        vectors = [np.pad(self.bias, (0, padding))]
+        arrays = {"kernel": matrix.values, "kernel_index": matrix.index, "kernel_rows": matrix.rows}
+        arrays["bias"] = np.pad(self.bias, (0, padding))
         if self.is_integer:
-            vectors += [np.pad(self.multiplier, (0, padding)), np.pad(self.shift, (0, padding), constant_values=1)]
-        return [matrix.values, matrix.index, matrix.rows, *vectors]
+            arrays["multiplier"] = np.pad(self.multiplier, (0, padding))
+            arrays["shift"] = np.pad(self.shift, (0, padding), constant_values=1)
+        return {name: array for name, array in arrays.items() if array is not None}
 
     @classmethod
-    def from_constants(cls, options, constants):
-        """The op from its options and its constant tensors."""
-        values, index, rows, *vectors = constants
-        stride = stride_of(options.units, options.block)
-        sources = len(values) // stride if rows is None else len(rows) - 1
+    def from_constants(cls, options, arrays):
+        """The op from its options and its constant tensors, a dict by the names of its inputs."""
+        values, index, rows = (arrays.get(name) for name in ("kernel", "kernel_index", "kernel_rows"))
+        sources = len(values) // stride_of(options.units, options.block) if rows is None else len(rows) - 1
         kernel = decode(BlockSparseMatrix(values, index, rows), sources, options.units, options.block, (0,))
-        return cls(options, kernel, *(vector[: options.units] for vector in vectors))
+        vectors = {name: arrays[name][: options.units] for name in ("bias", "multiplier", "shift") if name in arrays}
+        return cls(options, kernel, **vectors)
 
-    def states(self):
-        return ()
+    def states(self, x_scale=1.0):
+        return {}
 
     def invoke(self, x, states):
         """The output tensor for the tensor x, `(.., I)`."""

@@ -294,7 +294,7 @@ class _Watch(ReferenceEngine):
         op = seen.op
         from_x, from_h = (np.count_nonzero(kernel, axis=(1, 2)) for kernel in op.kernels[:2])
         rest = sum(np.count_nonzero(kernel) for kernel in op.kernels[2:])
-        fires, zero = op.NAME == "KsrEventGru", op.options.x_zero_point if op.is_integer else 0
+        fires, zero = op.SCHEMA.name == "KsrEventGru", op.options.x_zero_point if op.is_integer else 0
         for step in x[:: -1 if op.options.go_backwards else 1]:
             before = {name: values.copy() for name, values in state.items()}
             op(step[None], state)

@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 
 from keras_sparse_rnn.formats import CORE_TYPES
+from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.check import check
+from keras_sparse_rnn.ops.schema import OF_INPUT, OF_WORD, STATUSES, RefusedOpError
 from keras_sparse_rnn.runtime.graph import GraphEngine
 from keras_sparse_rnn.runtime.model import Model, Operator
 
@@ -41,6 +44,7 @@ class _Op(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p),
         ("data_size", ctypes.c_uint32),
+        ("schema", ctypes.c_void_p),
         (
             "prepare",
             ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Node), ctypes.c_void_p, ctypes.POINTER(ctypes.c_uint32)),
@@ -109,7 +113,7 @@ class NativeOp:
         self._data = ctypes.create_string_buffer(self._op.data_size)
         status = self._op.prepare(self._node, self._data, size)
         if status:
-            raise ValueError(f"{name} refused: {self._library.ksr_status_text(status).decode()}.")
+            raise _refused(ALL_OPS[name].SCHEMA, status, self._library.ksr_status_text(status).decode())
         self.scratch_size = size.value  # bytes
         self._scratch = np.zeros(size.value // 16 + 1, np.complex128)
 
@@ -120,6 +124,16 @@ class NativeOp:
                 self._inputs[i].data = array.ctypes.data
         self._op.invoke(self._node, self._data, self._scratch.ctypes.data)
         return self._output.copy()
+
+
+def _refused(schema, status, text):
+    """What the core says in numbers, in words."""
+    kind, index = list(STATUSES)[status & 0xFF], status >> 8
+    if kind in OF_WORD:
+        text = f"{schema.words[index - 1].name} (word {index}) {text}"
+    elif kind in OF_INPUT:
+        text = f"{schema.inputs[index].name} (input {index}) {text}"
+    return RefusedOpError(schema, kind, index, text)
 
 
 def _tensor(array):
@@ -141,7 +155,11 @@ class NativeEngine(GraphEngine):
             output = model.tensors[op.outputs[0]]
             if any(len(t.shape) > MAX_RANK or t.dtype not in _TYPES for t in (output, *tensors) if t is not None):
                 raise ValueError(f"{op.name} refused: a tensor has more than {MAX_RANK} dimensions or a foreign type.")
-            self._ops[op] = NativeOp(op.name, op.options, arrays, output.shape, output.dtype)
+            try:
+                self._ops[op] = NativeOp(op.name, op.options, arrays, output.shape, output.dtype)
+            except RefusedOpError:
+                check(ALL_OPS[op.name].SCHEMA, op.options, tensors, [output])  # says what is allowed
+                raise
 
     @property
     def memory(self) -> dict[str, int]:

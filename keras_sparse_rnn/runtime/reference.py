@@ -1,47 +1,39 @@
 """The definition of our ops, run: what every kernel is held to."""
 
 from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
 from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.check import check
+from keras_sparse_rnn.runtime.graph import GraphEngine
 from keras_sparse_rnn.runtime.model import Model, Operator
-from keras_sparse_rnn.runtime.native import NativeEngine
 
 
-class ReferenceEngine(NativeEngine):
-    """Every op in NumPy; ours as `keras_sparse_rnn.ops` defines them.
-
-    The C core only says whether it would take the model: what it refuses has no definition.
-    """
+class ReferenceEngine(GraphEngine):
+    """Every op in NumPy; ours as `keras_sparse_rnn.ops` defines them. Nothing of the C core runs."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._definitions = {}
         for op in self.custom_operators:
             kind: Any = ALL_OPS[op.name]
-            inputs = op.inputs[1 : 1 + len(kind.CONSTANTS)]
-            constants = [None if i < 0 else model.tensors[i].data for i in inputs]
-            self._definitions[op] = kind.from_constants(kind.OPTIONS.from_bytes(op.options), constants)
-
-    @property
-    def memory(self) -> dict[str, int]:
-        return {}
+            tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
+            options = check(kind.SCHEMA, op.options, tensors, [model.tensors[i] for i in op.outputs])
+            constants = {name: tensor.data for name, tensor in kind.SCHEMA.named(tensors).items()}
+            self._definitions[op] = kind.from_constants(options, constants)
 
     def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:
         run = self._definitions[op]
-        given = inputs[1 + len(run.CONSTANTS) :]
-        tensors = run.states()
-        stored = [
-            np.repeat(tensor.zeros(), len(inputs[0]), axis=0) if array is None else array
-            for tensor, array in zip_longest(tensors, given)
-        ]
-        zeros = [tensor.zero_point or 0 for tensor in tensors]
+        tensors, given = run.states(), run.SCHEMA.named(inputs)
+        stored = {
+            name: given.get(name, np.repeat(tensor.zeros(), len(inputs[0]), axis=0)) for name, tensor in tensors.items()
+        }
+        zeros = {name: tensor.zero_point or 0 for name, tensor in tensors.items()}
         wide = np.int64 if run.is_integer else np.float32
-        states = {t.name: s.astype(wide) - zero for t, s, zero in zip(tensors, stored, zeros, strict=True)}
+        states = {name: array.astype(wide) - zeros[name] for name, array in stored.items()}
         output = run.invoke(inputs[0], states)
-        for tensor, array, zero in zip(tensors, stored, zeros, strict=True):
-            array[...] = states[tensor.name] + zero
+        for name, array in stored.items():
+            array[...] = states[name] + zeros[name]
         return [output]

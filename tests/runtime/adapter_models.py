@@ -206,7 +206,7 @@ def small_op(kind, inputs, dtype, seed, x_zero_point):
     """An op of 12 units and 9 steps, in which an EventGru's units fire here and there."""
     rng = np.random.default_rng(seed)
     kind, units = OPS[kind], 12
-    options = {"units": units, "block": 4, "go_backwards": 0, "return_sequences": 1} | OWN_OPTIONS[kind.NAME](
+    options = {"units": units, "block": 4, "go_backwards": 0, "return_sequences": 1} | OWN_OPTIONS[kind.SCHEMA.name](
         rng, dtype
     )
     if "readout" in options:
@@ -229,7 +229,7 @@ def small_op(kind, inputs, dtype, seed, x_zero_point):
         ]
         threshold = rng.integers(0, 4000, shapes[3]).astype(np.int16)
         x = rng.integers(-128, 128, (9, inputs)).astype(np.int8)
-    if kind.NAME == "KsrEventGru":
+    if kind.SCHEMA.name == "KsrEventGru":
         arrays.append(threshold)
     op = kind(kind.OPTIONS(**options), *arrays)
-    return RandomOp(op, op.constants(), x, kind.NAME)
+    return RandomOp(op, op.constants(), x, kind.SCHEMA.name)

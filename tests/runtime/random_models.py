@@ -65,14 +65,14 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
     }
     if options["return_sequences"]:
         options["go_backwards"] = int(rng.integers(3))
-    own = OWN_OPTIONS[kind.NAME](rng, dtype)
+    own = OWN_OPTIONS[kind.SCHEMA.name](rng, dtype)
     density = rng.choice([0.0, 1.0, rng.random()])
     sparse = [None, True, False][rng.integers(3)]
     kernels = (inputs, len(kind.KERNEL_SLOTS), units), (units, len(kind.RECURRENT_SLOTS), units)
     masks = [rng.random(shape) < density for shape in kernels]
     make = _int8 if dtype == np.int8 else _float32
     more_options, arrays, x = make(rng, kernels, masks, steps, activity)
-    if kind.NAME == "KsrEventGru":
+    if kind.SCHEMA.name == "KsrEventGru":
         arrays.append(_thresholds(rng, units, dtype, activity))
     op = kind(kind.OPTIONS(**options, **own, **more_options), *arrays)
     holding = np.random.default_rng([seed, 1])  # its own, so that it changes nothing else
@@ -81,7 +81,7 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
     op = _with_narrow_numbers(np.random.default_rng([seed, 2]), op)
     if activation_bits == 16:
         op, x = _of_16_bits(np.random.default_rng([seed, 3]), op, x)
-    label = f"{kind.NAME}, seed {seed}: {op.options}, {inputs} inputs, {steps} steps, {activity}, "
+    label = f"{kind.SCHEMA.name}, seed {seed}: {op.options}, {inputs} inputs, {steps} steps, {activity}, "
     label += f"holds {op.input_threshold is not None}, output scales {op.output_scales is not None}, "
     label += f"density {density:.2f}, sparse={sparse}"
     return RandomOp(op, op.constants(sparse), x, label, activity)
@@ -94,7 +94,7 @@ def _with_narrow_numbers(rng, op):
     if rng.random() < 0.4:
         scales = rng.integers(0, 2**15, (4, op.options.units)).astype(np.int16)
         op = replace(op, output_scales=scales)
-    if op.NAME == "KsrEventGru" and rng.random() < 0.3:
+    if op.SCHEMA.name == "KsrEventGru" and rng.random() < 0.3:
         op = replace(op, options=replace(op.options, operand_bits=int(rng.integers(2, 8))))
     return op
 

@@ -22,9 +22,9 @@ def sparse_op(kind, holds=False, bits=8, **options):
 
 def refuse(op, message, *, options=None, x=None, constants=None, output_shape=None):
     inputs = [op.x[None] if x is None else x, *(op.constants if constants is None else constants)]
-    with pytest.raises(ValueError, match=f"{op.op.NAME} refused: {message}"):
+    with pytest.raises(ValueError, match=f"{op.op.SCHEMA.name} refused: {message}"):
         NativeOp(
-            op.op.NAME,
+            op.op.SCHEMA.name,
             op.op.options.to_bytes() if options is None else options,
             inputs,
             op.output_shape if output_shape is None else output_shape,

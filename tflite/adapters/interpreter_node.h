@@ -2,7 +2,10 @@
 #ifndef KSR_INTERPRETER_NODE_H_
 #define KSR_INTERPRETER_NODE_H_
 
+#include <stdio.h>
+
 #include "ksr.h"
+#include "ksr_names.h"
 
 typedef enum { STATUS_OK = 0, STATUS_ERROR = 1 } status;
 
@@ -58,6 +61,31 @@ static inline int tensors_are_placed(const node_view *view) {
   for (int32_t i = 0; i < view->node.input_count; ++i) placed &= view->inputs[i].data || view->inputs[i].type < 0;
   for (int32_t i = 0; i < view->node.output_count; ++i) placed &= view->outputs[i].data != 0;
   return placed;
+}
+
+/* What an op finds wrong with its node, with the name of the word or tensor and what was given, in English. */
+static inline void explain(const ksr_op *op, const ksr_node *node, ksr_status status, char *text, size_t size) {
+  enum { MOST_WORDS = 64 };
+  const int32_t kind = KSR_KIND(status), number = KSR_NUMBER(status);
+  const ksr_names *names = all_names;
+  while (names->schema != op->schema) ++names;
+  if (KSR_IS_OF_WORD(kind)) {
+    int32_t words[MOST_WORDS];
+    ksr_read_words(words, node->options, node->options_size < sizeof(words) ? node->options_size : sizeof(words));
+    const ksr_range range = ksr_range_of_word(op->schema, words, number);
+    snprintf(text, size, "%s (word %d) is %d; allowed: %d to %d", names->words[number - 1], (int)number,
+             (int)words[number], (int)range.low, (int)range.high);
+  } else if (KSR_IS_OF_INPUT(kind)) {
+    const ksr_tensor *tensor = ksr_is_absent(node, number) ? 0 : &node->inputs[number];
+    int length = snprintf(text, size, "%s (input %d) %s", names->inputs[number], (int)number, ksr_status_text(status));
+    if (tensor) length += snprintf(text + length, size - (size_t)length, "; given: (");
+    for (int32_t i = 0; tensor && i < tensor->rank; ++i) {
+      length += snprintf(text + length, size - (size_t)length, i ? ", %d" : "%d", (int)tensor->dims[i]);
+    }
+    if (tensor) snprintf(text + length, size - (size_t)length, ")");
+  } else {
+    snprintf(text, size, "%s", ksr_status_text(status));
+  }
 }
 
 #endif /* KSR_INTERPRETER_NODE_H_ */

@@ -207,7 +207,9 @@ static status kernel_prepare(litert_context *context, litert_node *node) {
   }
   const ksr_status prepared = kernel->op->prepare(&view.node, kernel->data, &scratch_size);
   if (prepared != KSR_OK) {
-    context->report_error(context, "%s refused its node. %s.", kernel->op->name, ksr_status_text(prepared));
+    char text[256];
+    explain(kernel->op, &view.node, prepared, text, sizeof(text));
+    context->report_error(context, "%s refused: %s.", kernel->op->name, text);
     return STATUS_ERROR;
   }
   free(kernel->scratch);

@@ -97,7 +97,9 @@ static status prepare(tflm_context *context, tflm_node *node) {
   }
   const ksr_status prepared = data->op->prepare(&view.node, data->data, &scratch_size);
   if (prepared != KSR_OK) {
-    fprintf(stderr, "%s refused its node. %s.\n", data->op->name, ksr_status_text(prepared));
+    char text[256];
+    explain(data->op, &view.node, prepared, text, sizeof(text));
+    fprintf(stderr, "%s refused: %s.\n", data->op->name, text);
     return STATUS_ERROR;
   }
   return tflm.request_scratch_buffer(context, scratch_size, &data->scratch);

@@ -11,37 +11,23 @@
 #include <stdint.h>
 
 #include "ksr_build.h"
+#include "ksr_status.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Each status names the argument that is at fault. */
-#define KSR_STATUS_LIST(X)                                                                  \
-  X(KSR_OK, "ok")                                                                           \
-  X(KSR_BAD_OPTIONS, "custom options: wrong size or value")                        \
-  X(KSR_OTHER_VERSION, "custom options: of another version of the format; convert the Keras model again")       \
-  X(KSR_BAD_INPUT_COUNT, "inputs: wrong number of tensors")                                 \
-  X(KSR_BAD_OUTPUT_COUNT, "outputs: wrong number of tensors")                               \
-  X(KSR_BAD_TYPE, "tensor type: float32 throughout (unless left out of the build), or int8 with its int16 and int32 parts") \
-  X(KSR_BAD_X, "x: shape must be (batch, steps, inputs)")                                   \
-  X(KSR_BAD_OUTPUT, "output: shape must be (batch, steps, units) or (batch, units)")        \
-  X(KSR_BAD_KERNEL, "kernel: size, row pointers or block index out of range, or not aligned to 4 bytes")               \
-  X(KSR_BAD_RECURRENT_KERNEL, "recurrent kernel: size, row pointers or block index out of range, or not aligned to 4 bytes") \
-  X(KSR_BAD_CANDIDATE_KERNEL, "candidate kernel: needed with the reset before the product and only then; else size, " \
-                              "row pointers or block index out of range")                   \
-  X(KSR_BAD_BIAS, "bias: wrong size, not aligned to 4 bytes, or accumulators could overflow") \
-  X(KSR_BAD_THRESHOLD, "threshold: wrong size, or negative")                                \
-  X(KSR_BAD_HOLD, "hold: threshold of wrong size or type, one of the state without one of the input or with the " \
-                  "reset before the product")                                               \
-  X(KSR_BAD_STATE, "state: wrong size or type")                                             \
-  X(KSR_BAD_SCALES, "multiplier or shift: wrong size or out of range; output scales: wrong size, or not aligned to 4 bytes")
-
+/* A status has its kind in the lowest 8 bits and above them the number of the word of the custom options or of the input
+ * that is at fault. */
 #define KSR_STATUS_NAME(name, text) name,
-typedef enum ksr_status { KSR_STATUS_LIST(KSR_STATUS_NAME) KSR_STATUS_COUNT } ksr_status;
+enum { KSR_STATUS_LIST(KSR_STATUS_NAME) KSR_STATUS_COUNT };
 #undef KSR_STATUS_NAME
+typedef int32_t ksr_status;
+#define KSR_STATUS(kind, number) ((kind) | (number) << 8)
+#define KSR_KIND(status) ((status) & 0xff)
+#define KSR_NUMBER(status) ((status) >> 8)
 
-/* What a status means, in English; never NULL. */
+/* What the kind of a status means, in English; never NULL. */
 const char *ksr_status_text(ksr_status status);
 
 /* What this core is: its release, and the number formats that it has besides int8 (the others are not defined). A model's
@@ -79,9 +65,12 @@ typedef struct ksr_node {
   const ksr_tensor *outputs;
 } ksr_node;
 
+struct ksr_schema;
+
 typedef struct ksr_op {
   const char *name; /* the custom code in the model file */
   uint32_t data_size; /* bytes of a node's `data`, aligned as a pointer is */
+  const struct ksr_schema *schema;
   /* Checks everything that the kernel relies on: options, types, shapes, every pointer and index in the constant
    * tensors. Keeps in `data` what an invocation needs of them; constant tensors must stay where they are. Sets the bytes
    * of scratch memory (16-byte aligned) that an invocation needs. */
@@ -91,7 +80,7 @@ typedef struct ksr_op {
   void (*invoke)(const ksr_node *node, void *data, void *scratch);
 } ksr_op;
 
-#define KSR_MAX_INPUTS 18
+#define KSR_MAX_INPUTS 21
 #define KSR_MAX_OUTPUTS 1
 
 /* All ops of the library; the list ends with a NULL. */

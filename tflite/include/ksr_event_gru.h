@@ -3,17 +3,14 @@
  *   a = x W + b_x    q = y' R + b_r    z = sigma(a_z + q_z)    r = sigma(a_r + q_r)    g = tanh(a_h + r * q_h)
  *   c~ = z * c' + (1 - z) * g    e = [c~ > theta]    y = e * c~    c = c~ - e * theta
  *
- * Slots: z, r, and the candidate's input part and recurrent part. Tensors and integers as in ksr_recurrent.h, and
- *
- *   10 threshold          int16 (U), Q15                       float32
- *   11 y                 int8, zero point -128                float32     what was sent
- *   12 c, 13 trace       int16, Q15                           float32     the trace with the readout "trace" only
- *   then held x, sums    as in ksr_recurrent.h
+ * Slots: z, r, and the candidate's input part and recurrent part. Words and inputs: ksr_event_gru_schema.h. Integers as in
+ * ksr_recurrent.h.
  *
  * An event is sent as uint8, c~ * operand scale. */
 #ifndef KSR_EVENT_GRU_H_
 #define KSR_EVENT_GRU_H_
 
+#include "ksr_event_gru_schema.h"
 #include "ksr_recurrent.h"
 
 #ifdef __cplusplus
@@ -21,13 +18,6 @@ extern "C" {
 #endif
 
 enum { KSR_READOUT_EVENT = 0, KSR_READOUT_CELL = 1, KSR_READOUT_TRACE = 2 };
-
-typedef struct ksr_event_gru_options {
-  ksr_recurrent_options recurrent;
-  int32_t readout;
-  int32_t reset;      /* 1: c = c~ - e * theta; 0: c = c~ */
-  int32_t trace_rate; /* 1 - decay, Q31 */
-} ksr_event_gru_options;
 
 extern const ksr_op ksr_event_gru;
 

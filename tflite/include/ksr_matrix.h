@@ -32,13 +32,8 @@ typedef struct ksr_matrix {
   ksr_slots slots;
 } ksr_matrix;
 
-/* Fills `matrix` from the tensors values, index, rows; data may not be missing. Returns 0 if their types or sizes do
- * not fit; `stored_type` is the type that the values must have. */
-int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int32_t stored_type, int32_t sources,
-                            int32_t block, int32_t stride, ksr_slots slots);
-
-/* Whether no row pointer and no block index leads past the values or past the last slot. Call once, before any
- * accumulation. */
+/* Whether no row pointer and no block index leads past the values or past the last slot: 0, or 1 if an index does, 2 if a
+ * row pointer does. Call once, before any accumulation. */
 int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count);
 
 /* sums[i] += |weight| for every weight of column `first` + i, i below `count`. */

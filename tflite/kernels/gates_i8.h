@@ -76,10 +76,13 @@ typedef struct ksr_gates {
 
 static inline ksr_gates ksr_gates_of(const ksr_recurrent_options *o) {
   ksr_gates gates = {.to_tanh = o->fraction - 7,
-                     .operand = o->operand,
-                     .output = o->output,
+                     .operand = {o->operand_multiplier, o->operand_shift},
+                     .output = {o->output_multiplier, o->output_shift},
                      .output_zero_point = o->output_zero_point};
-  for (int32_t slot = 0; slot < 4; ++slot) gates.multiplier[slot] = ksr_multiplier_of(o->multiplier[slot]);
+  gates.multiplier[0] = ksr_multiplier_of(o->multiplier_0);
+  gates.multiplier[1] = ksr_multiplier_of(o->multiplier_1);
+  gates.multiplier[2] = ksr_multiplier_of(o->multiplier_2);
+  gates.multiplier[3] = ksr_multiplier_of(o->multiplier_3);
   return gates;
 }
 

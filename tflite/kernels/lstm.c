@@ -2,27 +2,11 @@
 
 #include "lstm_steps.h"
 
-enum { STATE_H = KSR_OWN_INPUTS, STATE_C, STATE_HELD_X, STATE_SUMS, INPUTS };
-
-/* Fills `lstm` from a node; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, ksr_lstm_node *lstm) {
-  const ksr_slots slots = {4, 3};
-  ksr_recurrent *r = &lstm->recurrent;
-  ksr_status status = ksr_recurrent_read(r, node, &lstm->options, sizeof(lstm->options), KSR_BIAS + 1, INPUTS);
-  if (status != KSR_OK) return status;
-  if (!ksr_is_within(lstm->options.cell_bits, 0, r->is_int8 ? 7 : 0)) return KSR_BAD_OPTIONS;
-  status = ksr_recurrent_read_weights(r, node, slots, slots);
-  if (status != KSR_OK) return status;
-  if (!ksr_recurrent_has_state(r, node, STATE_H, KSR_INT8) || !ksr_recurrent_has_state(r, node, STATE_C, KSR_INT16)) {
-    return KSR_BAD_STATE;
-  }
-  return ksr_recurrent_read_hold(r, node, STATE_HELD_X);
-}
-
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
   ksr_lstm_node *lstm = data;
-  ksr_status status = read_node(node, lstm);
-  if (status == KSR_OK) status = ksr_recurrent_check(&lstm->recurrent, node);
+  ksr_sizes sizes;
+  const ksr_status status =
+      ksr_recurrent_read(&lstm->recurrent, &ksr_lstm_schema, node, &lstm->options, &sizes, KSR_LSTM_SHARED_INPUTS);
   if (status != KSR_OK) return status;
   if (lstm->recurrent.is_int8) lstm->gates = ksr_gates_of(&lstm->recurrent.options);
   /* The states too, in case they have no tensors. */
@@ -35,9 +19,9 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
 static void invoke(const ksr_node *node, void *data, void *scratch) {
   ksr_lstm_node *lstm = data;
   for (int32_t sample = 0; sample < lstm->recurrent.samples; ++sample) {
-    ksr_recurrent_begin(&lstm->recurrent, node, sample, STATE_HELD_X, scratch);
-    lstm->h = ksr_state_of(node, sample, STATE_H);
-    lstm->c = ksr_state_of(node, sample, STATE_C);
+    ksr_recurrent_begin(&lstm->recurrent, node, sample, scratch);
+    lstm->h = ksr_state_of(node, sample, KSR_LSTM_H);
+    lstm->c = ksr_state_of(node, sample, KSR_LSTM_C);
 #if KSR_WITH_INT16
     if (lstm->recurrent.is_int16) ksr_lstm_run_i16(lstm, scratch);
 #endif
@@ -48,4 +32,4 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
   }
 }
 
-const ksr_op ksr_lstm = {"KsrLstm", sizeof(ksr_lstm_node), prepare, invoke};
+const ksr_op ksr_lstm = {"KsrLstm", sizeof(ksr_lstm_node), &ksr_lstm_schema, prepare, invoke};

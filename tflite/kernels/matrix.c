@@ -2,51 +2,28 @@
 
 #include "add_events.h"
 
-static int is_vector(const ksr_tensor *tensor, int32_t type) {
-  return tensor->type == type && tensor->rank == 1 && tensor->data && ksr_is_aligned(tensor);
-}
-
-int ksr_matrix_from_tensors(ksr_matrix *matrix, const ksr_tensor tensors[3], int32_t stored_type, int32_t sources,
-                            int32_t block, int32_t stride, ksr_slots slots) {
-  const ksr_tensor *values = &tensors[0], *index = &tensors[1], *rows = &tensors[2];
-  matrix->values = values->data;
-  matrix->index = index->data;
-  matrix->rows16 = rows->type == KSR_UINT16 ? rows->data : 0;
-  matrix->rows32 = rows->type == KSR_UINT32 ? rows->data : 0;
-  matrix->sources = sources;
-  matrix->block = block;
-  matrix->stride = stride;
-  matrix->slots = slots;
-  /* Four int8 weights are loaded as a word. */
-  if (!is_vector(values, stored_type) || (uintptr_t)values->data % 4 != 0) return 0;
-  if (index->type < 0 && rows->type < 0) {
-    return values->dims[0] / stride == slots.gates * sources && values->dims[0] % stride == 0;
-  }
-  return is_vector(index, KSR_UINT8) && (is_vector(rows, KSR_UINT16) || is_vector(rows, KSR_UINT32)) &&
-         rows->dims[0] == sources + 1 && index->dims[0] == values->dims[0] / block && values->dims[0] % block == 0;
-}
-
 static uint32_t row_start(const ksr_matrix *matrix, int32_t j) {
   return matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];
 }
 
 int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count) {
-  if (!matrix->index) return 1;
+  enum { SOUND = 0, INDEX, ROWS };
+  if (!matrix->index) return SOUND;
   const uint32_t blocks = (uint32_t)(value_count / matrix->block);
   const uint32_t columns = (uint32_t)((matrix->slots.last + 1) * (matrix->stride / matrix->block));
-  if (row_start(matrix, 0) != 0 || row_start(matrix, matrix->sources) != blocks) return 0;
+  if (row_start(matrix, 0) != 0 || row_start(matrix, matrix->sources) != blocks) return ROWS;
   for (int32_t j = 0; j < matrix->sources; ++j) {
     const uint32_t begin = row_start(matrix, j), end = row_start(matrix, j + 1);
-    if (end < begin || end > blocks) return 0;
+    if (end < begin || end > blocks) return ROWS;
     uint32_t column = 0;
     for (uint32_t k = begin; k < end; ++k) {
       /* A block must lie to the right of the one before: no accumulator is met twice in a row. */
-      if (k > begin && matrix->index[k] == 0) return 0;
+      if (k > begin && matrix->index[k] == 0) return INDEX;
       column += matrix->index[k];
-      if (column >= columns) return 0;
+      if (column >= columns) return INDEX;
     }
   }
-  return 1;
+  return SOUND;
 }
 
 /* Of `width` weights, of which the first is of column `column`, those of the columns from `first` on. */

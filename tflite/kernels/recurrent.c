@@ -1,5 +1,6 @@
 #include "recurrent.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #include "gates_i8.h"
@@ -9,168 +10,11 @@
 #include <arm_mve.h>
 #endif
 
-enum { MAX_SOURCES = 65535 }; /* sources of events are uint16 */
 enum { COLUMNS_AT_ONCE = 64 }; /* while weights are summed up */
-
-int ksr_is_within(int32_t value, int32_t low, int32_t high) { return low <= value && value <= high; }
-
-int ksr_is_absent(const ksr_node *node, int32_t i) { return i >= node->input_count || node->inputs[i].type < 0; }
-
-int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size) {
-  return tensor->type == type && tensor->rank == 1 && tensor->dims[0] == size && tensor->data &&
-         ksr_is_aligned(tensor);
-}
-
-void ksr_read_words(void *words, const uint8_t *little_endian, uint32_t size) {
-  uint8_t *bytes = words;
-  const int32_t one = 1;
-  if (*(const uint8_t *)&one) {
-    memcpy(bytes, little_endian, size);
-  } else {
-    for (uint32_t i = 0; i < size; ++i) bytes[i] = little_endian[i ^ 3u];
-  }
-}
-
-static int is_rescaling(ksr_rescaling r) {
-  return ksr_is_within(r.multiplier, 0, 32767) && ksr_is_within(r.shift, 1, 30);
-}
-
-/* At most 15 significant bits, so that processors without a product of 64 bits can take them apart. */
-static int is_multiplier(int32_t multiplier) {
-  while (multiplier > INT16_MAX && !(multiplier & 1)) multiplier >>= 1;
-  return ksr_is_within(multiplier, 0, INT16_MAX);
-}
-
-/* What a node's tensors are read by. */
-static int sizes_are_valid(const ksr_recurrent_options *o) {
-  return ksr_is_within(o->units, 1, MAX_SOURCES) &&
-         (o->block == 4 || o->block == 8 || o->block == 16) && ksr_is_within(o->return_sequences, 0, 1) &&
-         ksr_is_within(o->go_backwards, 0, 1 + o->return_sequences);
-}
-
-static int integers_are_valid(const ksr_recurrent *recurrent) {
-  const ksr_recurrent_options *o = &recurrent->options;
-  for (int32_t slot = 0; slot < KSR_SLOTS; ++slot) {
-    if (!is_multiplier(o->multiplier[slot])) return 0;
-  }
-  if (!is_rescaling(o->operand) || !is_rescaling(o->output)) return 0;
-  if (recurrent->is_int16) {
-    return o->x_zero_point == 0 && ksr_is_within(o->x_shift, recurrent->input_threshold ? 2 : 0, 7) &&
-           ksr_is_within(o->fraction, 7, 15) && o->output_zero_point == 0 && o->activation_bits == 16 &&
-           ksr_is_within(o->operand_bits, 2, 15) && ksr_is_within(o->h_shift, 0, 15 - o->operand_bits);
-  }
-  return ksr_is_within(o->x_zero_point, -128, 127) && ksr_is_within(o->x_shift, 0, 7) &&
-         ksr_is_within(o->h_shift, 0, 7) && ksr_is_within(o->fraction, 7, 10) &&
-         ksr_is_within(o->output_zero_point, -128, 127) && o->activation_bits == 8 &&
-         ksr_is_within(o->operand_bits, recurrent->sends_events ? 2 : 8, 8);
-}
-
-ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, void *options, uint32_t size,
-                              int32_t required, int32_t allowed) {
-  int32_t version;
-  if (node->options_size < sizeof(version) || !node->options) return KSR_BAD_OPTIONS;
-  ksr_read_words(&version, node->options, sizeof(version));
-  if (version != KSR_OPTIONS_VERSION) return KSR_OTHER_VERSION;
-  if (node->options_size != size) return KSR_BAD_OPTIONS;
-  if (node->input_count < required || node->input_count > allowed) return KSR_BAD_INPUT_COUNT;
-  if (node->output_count != 1) return KSR_BAD_OUTPUT_COUNT;
-  const ksr_tensor *x = &node->inputs[KSR_X], *output = &node->outputs[0];
-  if (x->type != KSR_INT8 && !(KSR_WITH_INT16 && x->type == KSR_INT16) &&
-      !(KSR_WITH_FLOAT32 && x->type == KSR_FLOAT32)) {
-    return KSR_BAD_TYPE;
-  }
-  if (output->type != x->type) return KSR_BAD_TYPE;
-
-  ksr_read_words(options, node->options, size);
-  recurrent->options = *(const ksr_recurrent_options *)options;
-  const ksr_recurrent_options *o = &recurrent->options;
-  recurrent->is_int16 = x->type == KSR_INT16;
-  recurrent->is_int8 = recurrent->is_int16 || x->type == KSR_INT8;
-  recurrent->sends_events = 0;
-  if (!sizes_are_valid(o)) return KSR_BAD_OPTIONS;
-
-  if (x->rank != 3 || !ksr_is_within(x->dims[0], 1, INT32_MAX) || !ksr_is_within(x->dims[1], 1, INT32_MAX) ||
-      !ksr_is_within(x->dims[2], 1, MAX_SOURCES)) {
-    return KSR_BAD_X;
-  }
-  recurrent->samples = x->dims[0];
-  recurrent->steps = x->dims[1];
-  recurrent->inputs = x->dims[2];
-  recurrent->stride = (o->units + o->block - 1) / o->block * o->block;
-  const int32_t *shape = output->dims;
-  const int sequences_fit =
-      output->rank == 3 && shape[0] == recurrent->samples && shape[1] == recurrent->steps && shape[2] == o->units;
-  const int last_fits = output->rank == 2 && shape[0] == recurrent->samples && shape[1] == o->units;
-  if (!(o->return_sequences ? sequences_fit : last_fits)) return KSR_BAD_OUTPUT;
-  return KSR_OK;
-}
-
-static int read_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, int32_t sources,
-                       ksr_slots slots, ksr_matrix *matrix) {
-  const int32_t type = recurrent->is_int8 ? KSR_INT8 : KSR_FLOAT32;
-  return ksr_matrix_from_tensors(matrix, &node->inputs[i], type, sources, recurrent->options.block, recurrent->stride,
-                                 slots);
-}
-
-int ksr_recurrent_read_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_slots slots,
-                              ksr_matrix *matrix) {
-  return read_matrix(recurrent, node, i, recurrent->options.units, slots, matrix);
-}
-
-ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *node, ksr_slots kernel,
-                                      ksr_slots recurrent_kernel) {
-  if (!read_matrix(recurrent, node, KSR_KERNEL, recurrent->inputs, kernel, &recurrent->kernel)) return KSR_BAD_KERNEL;
-  if (!ksr_recurrent_read_matrix(recurrent, node, KSR_RECURRENT_KERNEL, recurrent_kernel,
-                                 &recurrent->recurrent_kernel)) {
-    return KSR_BAD_RECURRENT_KERNEL;
-  }
-  const ksr_tensor *bias = &node->inputs[KSR_BIAS];
-  if (!ksr_is_vector(bias, recurrent->is_int8 ? KSR_INT32 : KSR_FLOAT32, KSR_SLOTS * recurrent->stride)) {
-    return KSR_BAD_BIAS;
-  }
-  recurrent->bias = bias->data;
-  recurrent->output_scales = 0;
-  if (ksr_is_absent(node, KSR_OUTPUT_SCALES)) return KSR_OK;
-  const ksr_tensor *scales = &node->inputs[KSR_OUTPUT_SCALES];
-  if (!recurrent->is_int8 || !ksr_is_vector(scales, KSR_INT16, KSR_SLOTS * recurrent->stride) ||
-      (uintptr_t)scales->data % 4 != 0) { /* they are loaded by pairs */
-    return KSR_BAD_SCALES;
-  }
-  recurrent->output_scales = scales->data;
-  return KSR_OK;
-}
-
-int ksr_recurrent_has_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
-                                  int32_t size) {
-  if (ksr_is_absent(node, i)) return 1;
-  const ksr_tensor *tensor = &node->inputs[i];
-  if (recurrent->is_int16 && type == KSR_INT8) type = KSR_INT16;
-  return tensor->type == (int32_t)(recurrent->is_int8 ? type : KSR_FLOAT32) && tensor->rank == 2 &&
-         tensor->dims[0] == recurrent->samples && tensor->dims[1] == size;
-}
-
-int ksr_recurrent_has_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type) {
-  return ksr_recurrent_has_sized_state(recurrent, node, i, type, recurrent->options.units);
-}
 
 /* Values of the state `sums`. */
 static int32_t sums_of(const ksr_recurrent *recurrent) {
   return KSR_SLOTS * recurrent->stride + (recurrent->is_int8 ? 1 : 0);
-}
-
-ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *node, int32_t i) {
-  recurrent->input_threshold = 0;
-  /* Cleared together or kept together. */
-  if (ksr_is_absent(node, i) != ksr_is_absent(node, i + 1)) return KSR_BAD_STATE;
-  if (ksr_is_absent(node, KSR_INPUT_THRESHOLD)) return ksr_is_absent(node, i) ? KSR_OK : KSR_BAD_STATE;
-  const ksr_tensor *threshold = &node->inputs[KSR_INPUT_THRESHOLD];
-  const int32_t type = recurrent->is_int16 ? KSR_UINT16 : recurrent->is_int8 ? KSR_UINT8 : KSR_FLOAT32;
-  if (!ksr_is_vector(threshold, type, recurrent->inputs)) return KSR_BAD_HOLD;
-  recurrent->input_threshold = threshold->data;
-  return ksr_recurrent_has_sized_state(recurrent, node, i, KSR_INT8, recurrent->inputs) &&
-                 ksr_recurrent_has_sized_state(recurrent, node, i + 1, KSR_INT32, sums_of(recurrent))
-             ? KSR_OK
-             : KSR_BAD_STATE;
 }
 
 /* The largest that a source's value can be: of x, and of the state. */
@@ -229,16 +73,32 @@ int ksr_recurrent_candidate_fits(const ksr_recurrent *recurrent, const ksr_matri
   return !recurrent->is_int8 || columns_fit(recurrent, 0, matrix, 3 * recurrent->stride, 4 * recurrent->stride);
 }
 
-ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *node) {
-  if (recurrent->is_int8 && !integers_are_valid(recurrent)) return KSR_BAD_OPTIONS;
-  if (!ksr_matrix_check(&recurrent->kernel, node->inputs[KSR_KERNEL].dims[0])) return KSR_BAD_KERNEL;
-  if (!ksr_matrix_check(&recurrent->recurrent_kernel, node->inputs[KSR_RECURRENT_KERNEL].dims[0])) {
-    return KSR_BAD_RECURRENT_KERNEL;
+ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_schema *schema, const ksr_node *node, void *options,
+                              ksr_sizes *sizes, int32_t shared) {
+  enum { X_SHIFT = offsetof(ksr_recurrent_options, x_shift) / sizeof(int32_t), LEAST_HELD_SHIFT = 2 };
+  const ksr_status status = ksr_check(schema, node, options, sizes);
+  if (status != KSR_OK) return status;
+  recurrent->options = *(const ksr_recurrent_options *)options;
+  recurrent->is_int16 = sizes->format == KSR_INT8X16_FORMAT;
+  recurrent->is_int8 = sizes->format != KSR_FLOAT32_FORMAT;
+  recurrent->shared = shared;
+  recurrent->samples = sizes->samples;
+  recurrent->steps = sizes->steps;
+  recurrent->inputs = sizes->inputs;
+  recurrent->stride = sizes->stride;
+  recurrent->kernel = ksr_matrix_of(schema, node, options, sizes, KSR_KERNEL);
+  recurrent->recurrent_kernel = ksr_matrix_of(schema, node, options, sizes, KSR_RECURRENT_KERNEL);
+  recurrent->bias = ksr_data_of(node, KSR_BIAS);
+  recurrent->output_scales = ksr_data_of(node, shared + KSR_OUTPUT_SCALES);
+  recurrent->input_threshold = ksr_data_of(node, shared + KSR_INPUT_THRESHOLD);
+  /* Changes of int16 inputs, which have 17 bits, are to fit into 16. */
+  if (recurrent->is_int16 && recurrent->input_threshold && recurrent->options.x_shift < LEAST_HELD_SHIFT) {
+    return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
   return !recurrent->is_int8 || columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0,
                                            KSR_SLOTS * recurrent->stride)
              ? KSR_OK
-             : KSR_BAD_BIAS;
+             : KSR_STATUS(KSR_OVERFLOW, KSR_BIAS);
 }
 
 static size_t bytes_of(const ksr_recurrent *recurrent, size_t count) {
@@ -325,15 +185,15 @@ static void add_biases(const ksr_recurrent *recurrent) {
   sums[count] = 1;
 }
 
-void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, int32_t i, void *scratch) {
+void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, void *scratch) {
   recurrent->x = of_sample(&node->inputs[KSR_X], sample);
   recurrent->output = of_sample(&node->outputs[0], sample);
   if (!recurrent->input_threshold) return;
   const uint32_t accumulators = ksr_accumulators_size(recurrent);
   const uint32_t sums_size = (uint32_t)sums_of(recurrent) * (uint32_t)sizeof(int32_t);
   uint8_t *sums = (uint8_t *)scratch + accumulators, *held_x = sums + sums_size;
-  recurrent->held_x = ksr_state_of(node, sample, i);
-  recurrent->sums = ksr_state_of(node, sample, i + 1);
+  recurrent->held_x = ksr_state_of(node, sample, recurrent->shared + KSR_HELD_X);
+  recurrent->sums = ksr_state_of(node, sample, recurrent->shared + KSR_SUMS);
   if (!recurrent->sums) recurrent->sums = memset(sums, 0, sums_size);
   if (!recurrent->held_x) {
     const int zero = recurrent->is_int8 ? recurrent->options.x_zero_point : 0;

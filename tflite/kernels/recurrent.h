@@ -4,15 +4,15 @@
 
 #include "ksr_matrix.h"
 #include "ksr_recurrent.h"
+#include "ksr_schema.h"
 
-enum { KSR_X, KSR_KERNEL, KSR_RECURRENT_KERNEL = 4, KSR_BIAS = 7, KSR_INPUT_THRESHOLD, KSR_OUTPUT_SCALES, KSR_OWN_INPUTS };
 enum { KSR_SLOTS = 4 };
 
 typedef struct ksr_recurrent {
   ksr_recurrent_options options;
   int32_t is_int8;      /* the weights */
   int32_t is_int16;     /* and the activations int16 */
-  int32_t sends_events; /* what the recurrence reads may have fewer bits */
+  int32_t shared; /* number of the first of the inputs that any recurrent op may have */
   int32_t samples; /* of the batch */
   int32_t steps, inputs, stride;
   ksr_matrix kernel, recurrent_kernel;
@@ -25,34 +25,13 @@ typedef struct ksr_recurrent {
   void *held_x, *sums;
 } ksr_recurrent;
 
-/* Reads a node's options, `size` bytes, and the shapes of its x and output. It must have at least `required` inputs and
- * at most `allowed`. On anything wrong the status names it. */
-ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_node *node, void *options, uint32_t size,
-                              int32_t required, int32_t allowed);
-
-/* Then its weights, which add to the given slots. */
-ksr_status ksr_recurrent_read_weights(ksr_recurrent *recurrent, const ksr_node *node, ksr_slots kernel,
-                                      ksr_slots recurrent_kernel);
-
-/* A matrix from the state, of which input number `i` holds the values. Returns 0 if it does not fit. */
-int ksr_recurrent_read_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_slots slots,
-                              ksr_matrix *matrix);
-
-/* Whether input number `i` is absent or a state that fits; `type` is that in an int8 model. */
-int ksr_recurrent_has_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type);
-
-/* Likewise for a state of another size, also in an int8 model. */
-int ksr_recurrent_has_sized_state(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_type type,
-                                  int32_t size);
-
-/* Then whether and how x is held; its states are input number `i` and the next one. */
-ksr_status ksr_recurrent_read_hold(ksr_recurrent *recurrent, const ksr_node *node, int32_t i);
+/* Checks a node and reads what all recurrent ops have; on anything wrong the status names it. `options` are the op's own,
+ * `sizes` those of its tensors, and `shared` the number of the first of the inputs that any recurrent op may have. */
+ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_schema *schema, const ksr_node *node, void *options,
+                              ksr_sizes *sizes, int32_t shared);
 
 /* Whether slot number 3, to which `matrix` alone adds what the state holds, could not overflow. */
 int ksr_recurrent_candidate_fits(const ksr_recurrent *recurrent, const ksr_matrix *matrix);
-
-/* Whether the weights lead neither out of bounds nor to an overflow; once, while preparing. */
-ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_node *node);
 
 /* What step number `step` reads and writes; no output (NULL) where the step is not asked for. */
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step);
@@ -61,9 +40,9 @@ void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step);
 /* Bytes with which scratch memory begins: accumulators, and the states of a held x in case they have no tensors. */
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent);
 
-/* Once at the start of a sample: where its x and output lie, and the states of a held x, inputs number `i` and the next
- * one; those that have no tensors are put into scratch memory, cleared. */
-void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, int32_t i, void *scratch);
+/* Once at the start of a sample: where its x and output lie, and the states of a held x; those that have no tensors are
+ * put into scratch memory, cleared. */
+void ksr_recurrent_begin(ksr_recurrent *recurrent, const ksr_node *node, int32_t sample, void *scratch);
 
 /* Where a sample's part of input number `i` lies; NULL where it is absent. */
 void *ksr_state_of(const ksr_node *node, int32_t sample, int32_t i);
@@ -83,15 +62,6 @@ void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, 
 
 /* Sets `count` values. */
 void ksr_fill_i8(int8_t *to, int8_t value, int32_t count);
-
-/* `size` bytes of little-endian words, as the custom options hold them. */
-void ksr_read_words(void *words, const uint8_t *little_endian, uint32_t size);
-
-/* Whether an input is not given. */
-int ksr_is_absent(const ksr_node *node, int32_t i);
-
-int ksr_is_vector(const ksr_tensor *tensor, int32_t type, int32_t size);
-int ksr_is_within(int32_t value, int32_t low, int32_t high);
 
 static inline uint32_t ksr_accumulators_size(const ksr_recurrent *recurrent) {
   return (uint32_t)(KSR_SLOTS * recurrent->stride) * (uint32_t)sizeof(int32_t);

@@ -11,19 +11,6 @@
 #include "gates_f32.h"
 #endif
 
-enum { STATE_H = KSR_OWN_INPUTS, STATE_HELD_X, STATE_SUMS, INPUTS };
-
-/* Fills `r` from a node; on anything wrong the status names it. */
-static ksr_status read_node(const ksr_node *node, ksr_recurrent *r) {
-  const ksr_slots slots = {1, 0};
-  ksr_recurrent_options options;
-  ksr_status status = ksr_recurrent_read(r, node, &options, sizeof(options), KSR_BIAS + 1, INPUTS);
-  if (status == KSR_OK) status = ksr_recurrent_read_weights(r, node, slots, slots);
-  if (status != KSR_OK) return status;
-  if (!ksr_recurrent_has_state(r, node, STATE_H, KSR_INT8)) return KSR_BAD_STATE;
-  return ksr_recurrent_read_hold(r, node, STATE_HELD_X);
-}
-
 static uint32_t state_size(const ksr_recurrent *r) {
   const uint32_t size = r->is_int16 ? sizeof(int16_t) : r->is_int8 ? sizeof(int8_t) : sizeof(float);
   return (uint32_t)r->options.units * size;
@@ -32,8 +19,10 @@ static uint32_t state_size(const ksr_recurrent *r) {
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
   ksr_simple_rnn_node *rnn = data;
   ksr_recurrent *r = &rnn->recurrent;
-  ksr_status status = read_node(node, r);
-  if (status == KSR_OK) status = ksr_recurrent_check(r, node);
+  ksr_simple_rnn_options options;
+  ksr_sizes sizes;
+  const ksr_status status =
+      ksr_recurrent_read(r, &ksr_simple_rnn_schema, node, &options, &sizes, KSR_SIMPLE_RNN_SHARED_INPUTS);
   if (status != KSR_OK) return status;
   if (r->is_int8) rnn->gates = ksr_gates_of(&r->options);
   *scratch_size = ksr_recurrent_scratch(r) + state_size(r);
@@ -85,8 +74,8 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
   ksr_simple_rnn_node *rnn = data;
   ksr_recurrent *r = &rnn->recurrent;
   for (int32_t sample = 0; sample < r->samples; ++sample) {
-    ksr_recurrent_begin(r, node, sample, STATE_HELD_X, scratch);
-    void *h = ksr_state_of(node, sample, STATE_H);
+    ksr_recurrent_begin(r, node, sample, scratch);
+    void *h = ksr_state_of(node, sample, KSR_SIMPLE_RNN_H);
     if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size(r));
     for (int32_t step = 0; step < r->steps; ++step) {
 #if KSR_WITH_INT16
@@ -100,4 +89,4 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
   }
 }
 
-const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", sizeof(ksr_simple_rnn_node), prepare, invoke};
+const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", sizeof(ksr_simple_rnn_node), &ksr_simple_rnn_schema, prepare, invoke};

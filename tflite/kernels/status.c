@@ -4,7 +4,8 @@
 static const char *const status_texts[] = {KSR_STATUS_LIST(KSR_STATUS_TEXT)};
 
 const char *ksr_status_text(ksr_status status) {
-  return (unsigned)status < KSR_STATUS_COUNT ? status_texts[status] : "unknown status";
+  const int32_t kind = KSR_KIND(status);
+  return kind < KSR_STATUS_COUNT ? status_texts[kind] : "unknown status";
 }
 
 /* Beside what every program with a core has, so that two cores are two definitions of it. */

@@ -80,7 +80,10 @@ TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node) {
   uint32_t scratch_size = 0;
   const ksr_status status = data->op->prepare(&view.node, data->data, &scratch_size);
   if (status != KSR_OK) {
-    MicroPrintf("%s refused its node. %s.", data->op->name, ksr_status_text(status));
+    const int kind = KSR_KIND(status);
+    const char* of = KSR_IS_OF_WORD(kind) ? "word" : KSR_IS_OF_INPUT(kind) ? "input" : "node";
+    MicroPrintf("%s refused: %s %d: %s.", data->op->name, of, static_cast<int>(KSR_NUMBER(status)),
+                ksr_status_text(status));
     return kTfLiteError;
   }
   return context->RequestScratchBufferInArena(context, scratch_size, &data->scratch);

@@ -1,0 +1,212 @@
+"""Whether an op's options and tensors are sound: in NumPy what `tflite/kernels/schema.c` checks, in the same order."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_sparse_rnn.ops.block_sparse import stride_of
+from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, RefusedOpError
+from keras_sparse_rnn.ops.tensor import TensorInfo
+
+LARGEST_SIZE = 65535  # sources of events are uint16
+
+
+def check(schema: OpSchema, data: bytes, inputs: Sequence[TensorInfo | None], outputs: Sequence[TensorInfo]) -> Any:
+    """The options of an op in a model.
+
+    Args:
+        schema: Of the op.
+        data: The bytes of its custom options.
+        inputs, outputs: Its tensors; constants have `data`.
+
+    Raises:
+        RefusedOpError: A word or a tensor is not as the op needs it; the message names it, what was given and what is
+            allowed.
+    """
+    if len(data) < 4:
+        raise RefusedOpError(schema, "OPTIONS_SIZE", 0, f"custom options have {len(data)} bytes; allowed: "
+                      f"{4 * (1 + len(schema.words))}")  # fmt: skip
+    options = schema.decode(data)
+    if len(inputs) > len(schema.inputs):
+        raise RefusedOpError(
+            schema, "INPUT_COUNT", 0, f"{len(inputs)} inputs are given; at most {len(schema.inputs)} allowed"
+        )
+    if len(outputs) != 1:
+        raise RefusedOpError(schema, "OUTPUT_COUNT", 0, f"{len(outputs)} outputs are given; allowed: 1")
+    return _Check(schema, options, [*inputs, *[None] * (len(schema.inputs) - len(inputs))])(outputs[0])
+
+
+class _Check:
+    def __init__(self, schema, options, inputs):
+        self._schema, self._options, self._inputs = schema, options, inputs
+        self._words = vars(options)
+        self._format = options.number_format
+        self._present = {given.name for given, tensor in zip(schema.inputs, inputs, strict=True) if tensor is not None}
+        self._sizes = {"units": options.units, "stride": stride_of(options.units, options.block)}
+        self._sizes["slots"] = SLOTS * self._sizes["stride"]
+        self._sizes["sums"] = self._sizes["slots"] + self._format.is_integer
+        self._samples = 1
+
+    def __call__(self, output):
+        self._check_x_and_output(self._inputs[0], output)
+        for i, (given, tensor) in enumerate(zip(self._schema.inputs, self._inputs, strict=True)):
+            if i:
+                self._check_presence(i, given, tensor)
+                if tensor is not None:
+                    self._check_input(i, given, tensor)
+        if self._schema.takes_sequences:
+            self._check_held_shift()
+        if self._format.is_integer:
+            self._check_room()
+        return self._options
+
+    def _refuse(self, status, i, reason):
+        raise RefusedOpError(self._schema, status, i, f"{self._schema.inputs[i].name} (input {i}) {reason}")
+
+    def _check_x_and_output(self, x, output):
+        if x is None:
+            self._refuse("MISSING", 0, "is missing")
+        if x.dtype != self._format.activations:
+            self._refuse("TYPE", 0, f"is {x.dtype}; allowed in the format {self._format.name}: "
+                         f"{self._format.activations}")  # fmt: skip
+        sequences = self._schema.takes_sequences
+        shape = "(batch, steps, inputs)" if sequences else "(.., inputs)"
+        fits = len(x.shape) == 3 if sequences else 1 <= len(x.shape) <= 4
+        if not fits or min(x.shape) < 1 or x.shape[-1] > LARGEST_SIZE or math.prod(x.shape) > LARGEST:
+            self._refuse("SHAPE", 0, f"has the shape {x.shape}; allowed: {shape}, at least 1 each, at most "
+                         f"{LARGEST_SIZE} inputs")  # fmt: skip
+        self._sizes["inputs"] = x.shape[-1]
+        self._samples = x.shape[0] if sequences else 1
+        expected = (*x.shape[:-1], self._options.units)
+        if sequences and not self._options.return_sequences:
+            expected = (expected[0], expected[2])
+        fits = output.shape == expected or (
+            not sequences
+            and output.shape[-1:] == expected[-1:]
+            and 0 < math.prod(output.shape) == math.prod(expected) <= LARGEST
+        )
+        if output.dtype != x.dtype or not fits or math.prod(expected) > LARGEST:
+            reason = f"the output is {output.dtype} {output.shape}; allowed: {x.dtype} {expected}"
+            raise RefusedOpError(self._schema, "OUTPUT", 0, reason)
+
+    def _check_presence(self, i, given, tensor):
+        allowed = self._schema.allows(given, self._words, self._present)
+        if tensor is not None and not allowed:
+            self._refuse("UNEXPECTED", i, f"is given; {self._condition(given)}")
+        if tensor is None and allowed and not given.is_optional:
+            self._refuse("MISSING", i, "is missing")
+        if allowed and given.together and (tensor is None) != (given.together not in self._present):
+            self._refuse("MISSING" if tensor is None else "UNEXPECTED", i, f"and {given.together} are to be given "
+                         "together or not at all")  # fmt: skip
+        if given.size in ("index", "rows") and tensor is not None:
+            other = given.name.replace("_index", "_rows") if given.size == "index" else given.name[:-5] + "_index"
+            if other not in self._present:
+                self._refuse("UNEXPECTED", i, f"and {other} are to be given together or not at all")
+
+    def _condition(self, given):
+        if given.is_reserved:
+            return "it is reserved for later versions and must be absent"
+        if given.types[self._options.format] is None:
+            return f"it must be absent in the format {self._format.name}"
+        if given.where is not None and self._words[given.where[0]] != given.where[1]:
+            return f"it must be absent where {given.where[0]} is not {given.where[1]}"
+        return f"it must be absent where {given.needs} is"
+
+    def _check_input(self, i, given, tensor):
+        types = [np.dtype(given.types[self._options.format])]
+        types += [np.dtype(np.uint32)] * (given.size == "rows")
+        if tensor.dtype not in types:
+            self._refuse("TYPE", i, f"is {tensor.dtype}; allowed: {' or '.join(map(str, types))}")
+        if given.is_state:
+            expected = (self._samples, self._sizes[given.size])
+            if tensor.shape != expected:
+                self._refuse("SHAPE", i, f"has the shape {tensor.shape}; allowed: {expected}")
+            return
+        if tensor.data is None:
+            self._refuse("NOT_CONSTANT", i, "is not constant, but must be")
+        if len(tensor.shape) != 1:
+            self._refuse("SHAPE", i, f"has {len(tensor.shape)} dimensions; allowed: 1")
+        if given.size in self._sizes and tensor.shape[0] != self._sizes[given.size]:
+            self._refuse("SHAPE", i, f"has {tensor.shape[0]} values; allowed: {self._sizes[given.size]}")
+        if given.size == "rows":
+            self._check_matrix(i - 2, self._schema.inputs[i - 2])
+        elif given.size == "values" and f"{given.name}_index" not in self._present:
+            gates, sources = len(given.slots_of(self._words)), self._sizes[given.sources]
+            expected = gates * sources * self._sizes["stride"]
+            if tensor.shape[0] != expected:
+                self._refuse("SHAPE", i, f"has {tensor.shape[0]} values; allowed, without an index: {expected}")
+        if given.values is not None and self._format.is_integer:
+            low, high = given.values
+            wrong = tensor.data[(tensor.data.astype(np.int64) < low) | (tensor.data.astype(np.int64) > high)]
+            if wrong.size:
+                self._refuse("VALUES", i, f"holds {wrong[0]}; allowed: from {low} to {high}")
+
+    def _check_matrix(self, i, given: Input):
+        """One that is stored in blocks, of which input number i holds the values."""
+        values, index, rows = self._inputs[i : i + 3]
+        block, sources = self._options.block, self._sizes[given.sources]
+        blocks, columns = index.shape[0], (given.slots_of(self._words)[-1] + 1) * self._sizes["stride"] // block
+        if rows.shape[0] != sources + 1:
+            self._refuse("SHAPE", i + 2, f"has {rows.shape[0]} values; allowed: {sources + 1}, a row for each source")
+        if values.shape[0] != blocks * block:
+            self._refuse("SHAPE", i, f"has {values.shape[0]} values; allowed: {blocks * block}, {block} for each block "
+                         "in its index")  # fmt: skip
+        begins = rows.data.astype(np.int64)
+        if begins[0] != 0 or begins[-1] != blocks or (np.diff(begins) < 0).any():
+            self._refuse("VALUES", i + 2, f"must rise from 0 to the {blocks} blocks that are stored")
+        steps = index.data.astype(np.int64)
+        starts = begins[:-1][np.diff(begins) > 0]
+        follows = np.ones(blocks, bool)
+        follows[starts] = False
+        place = np.cumsum(steps)
+        place -= np.repeat(place[starts] - steps[starts], np.diff(np.append(starts, blocks)))
+        if (follows & (steps == 0)).any() or (place >= columns).any():
+            self._refuse("VALUES", i + 1, f"leads past the {columns} blocks of a row, or to the same block twice")
+
+    def _check_held_shift(self):
+        """Changes of int16 inputs, which have 17 bits, are to fit into 16."""
+        if self._format.activation_bits == 16 and self._format.is_integer and "input_threshold" in self._present:
+            shift, i = self._options.x_shift, self._schema.word_index("x_shift")
+            if shift < 2:
+                reason = f"x_shift (word {i}) is {shift}; allowed where x is held: from 2 to 7"
+                raise RefusedOpError(self._schema, "WORD", i, reason)
+
+    def _check_room(self):
+        """Whether no accumulator could overflow int32."""
+        i = self._schema.index("bias")
+        bias = self._inputs[i].data.astype(np.int64)
+        room = LARGEST - np.abs(bias)
+        if not self._schema.takes_sequences:
+            room -= 128 * 255 * self._sizes["inputs"]
+        else:
+            o, is_int16 = self._options, self._format.activation_bits == 16
+            largest = {
+                "inputs": 2**15 >> o.x_shift if is_int16 else 255 << o.x_shift,
+                "units": (1 << (o.operand_bits if is_int16 else 8)) << o.h_shift,
+            }
+            for given in self._schema.matrices:
+                if given.name in self._present:
+                    first = given.base * self._sizes["stride"]
+                    room[first:] -= self._magnitudes(given)[: len(room) - first] * largest[given.sources]
+        if room.min() < 0:
+            self._refuse("OVERFLOW", i, f"leaves no room for what the weights can add: int32 could overflow by "
+                         f"{-room.min()} in accumulator {room.argmin()}")  # fmt: skip
+
+    def _magnitudes(self, given):
+        """The sums of the weights' magnitudes, for each accumulator."""
+        i = self._schema.index(given.name)
+        values, index, rows = (None if tensor is None else tensor.data for tensor in self._inputs[i : i + 3])
+        slots, stride, block = given.slots_of(self._words), self._sizes["stride"], self._options.block
+        sums = np.zeros(SLOTS * stride, np.int64)
+        if index is None:
+            by_gate = np.abs(values.astype(np.int64)).reshape(-1, len(slots), stride).sum(axis=0)
+            sums.reshape(SLOTS, stride)[list(slots)] = by_gate
+            return sums
+        begins, steps = rows.astype(np.int64), index.astype(np.int64)
+        starts = begins[:-1][np.diff(begins) > 0]
+        place = np.cumsum(steps)
+        place -= np.repeat(place[starts] - steps[starts], np.diff(np.append(starts, len(steps))))
+        np.add.at(sums.reshape(-1, block), place, np.abs(values.astype(np.int64)).reshape(-1, block))
+        return sums

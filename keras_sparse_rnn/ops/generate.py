@@ -1,0 +1,311 @@
+"""Writes what C knows of the ops' schemas, and the tables of docs/format.md.
+
+    python -m keras_sparse_rnn.ops.generate
+
+What it writes is committed: nothing of it is needed to build. A test holds it to the schemas.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from keras_sparse_rnn.formats import ELEMENT_TYPES
+from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.recurrent import FIRST_INPUTS, LAST_INPUTS, WORDS
+from keras_sparse_rnn.ops.schema import FORMATS, OF_INPUT, OF_WORD, STATUSES, VERSION, Input, OpSchema
+
+ROOT = Path(__file__).parents[2]
+MADE = "made by keras_sparse_rnn/ops/generate.py"
+DOCS = ROOT / "docs" / "format.md"
+_SIZES = {"any": "KSR_ANY", "inputs": "KSR_INPUTS", "units": "KSR_UNITS", "stride": "KSR_STRIDE"}
+_SIZES |= {name: f"KSR_{name.upper()}_SIZE" for name in ("slots", "sums", "values", "index", "rows")}
+_SCHEMAS = [op.SCHEMA for op in ALL_OPS.values()]
+
+
+def files() -> dict[Path, str]:
+    """The text of each file that is written, by its path."""
+    texts = {
+        "include/ksr_status.h": _status_header(),
+        "include/ksr_recurrent_schema.h": _recurrent_header(),
+        "adapters/ksr_names.h": _names_header(),
+    }
+    for schema in _SCHEMAS:
+        name = symbol(schema).removeprefix("ksr_")
+        texts[f"include/ksr_{name}_schema.h"] = _op_header(schema)
+        texts[f"kernels/{name}_schema.c"] = _op_tables(schema)
+    return {ROOT / "tflite" / path: text for path, text in texts.items()} | {DOCS: _docs(DOCS.read_text())}
+
+
+def symbol(schema: OpSchema) -> str:
+    """What C calls an op: `KsrEventGru` is `ksr_event_gru`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", schema.name).lower()
+
+
+def _header(name, doc, body, includes=("ksr_schema.h",)):
+    guard = f"{name.upper()}_H_"
+    lines = [f"/* {doc}; {MADE}. */", f"#ifndef {guard}", f"#define {guard}", ""]
+    lines += [*(f'#include "{include}"' for include in includes), ""] if includes else []
+    return "\n".join([*lines, body, "", f"#endif /* {guard} */", ""])
+
+
+def _status_header():
+    rows = " \\\n".join(f'  X(KSR_{name}, "{text}")' for name, text in STATUSES.items())
+    of_word = " || ".join(f"status == KSR_{name}" for name in OF_WORD)
+    first, last = OF_INPUT[0], OF_INPUT[-1]
+    body = f"""\
+#define KSR_STATUS_LIST(X) \\
+{rows}
+
+#define KSR_IS_OF_WORD(status) ({of_word})
+#define KSR_IS_OF_INPUT(status) (status >= KSR_{first} && status <= KSR_{last})"""
+    return _header("ksr_status", "What an op can find wrong with its node", body, includes=())
+
+
+def _struct(name, fields):
+    width = max(len(declaration) for declaration, _ in fields)
+    lines = [f"  {declaration:{width}} {f'/* {doc} */' if doc else ''}".rstrip() for declaration, doc in fields]
+    return "\n".join([f"typedef struct {name} {{", *lines, f"}} {name};"])
+
+
+def _word_fields(words):
+    return [(f"int32_t {word.name};", word.doc.replace("·", "*").replace("`", "")) for word in words]
+
+
+def _enum(prefix, inputs, first=None):
+    names = [f"  {prefix}_{given.name.upper()}" for given in inputs]
+    if first is not None:
+        names[0] += f" = {first}"
+    return "enum {\n" + ",\n".join(names) + "\n};"
+
+
+def _recurrent_header():
+    count = len(FIRST_INPUTS)
+    body = "\n\n".join(
+        [
+            "/* The words that the custom options of each recurrent op begin with, little-endian int32. */\n"
+            + _struct("ksr_recurrent_options", [("int32_t version;", f"{VERSION}"), *_word_fields(WORDS)]),
+            "/* The inputs that each recurrent op begins with; its own follow. */\n" + _enum("KSR", FIRST_INPUTS),
+            f"enum {{ KSR_OWN_INPUTS = {count} }};",
+            "/* Then the inputs that any may have, counted from the first of them. */\n" + _enum("KSR", LAST_INPUTS),
+        ]
+    )
+    return _header("ksr_recurrent_schema", "Words and inputs that the recurrent ops share", body)
+
+
+def _op_header(schema):
+    name = symbol(schema)
+    own = schema.words[schema.shared_words :]
+    fields = [("ksr_recurrent_options recurrent;", "")] if schema.shared_words else [("int32_t version;", f"{VERSION}")]
+    first = len(FIRST_INPUTS) if schema.shared_words else 0
+    inputs = schema.inputs[first : -len(LAST_INPUTS)] if schema.shared_words else schema.inputs
+    enum = _enum(name.upper(), inputs, first)
+    if schema.shared_words:
+        last = len(schema.inputs) - len(LAST_INPUTS)
+        enum += f"\n\nenum {{ {name.upper()}_SHARED_INPUTS = {last} }}; /* the first that any recurrent op may have */"
+    body = "\n\n".join(
+        [
+            "/* The words of its custom options, little-endian int32. */\n"
+            + _struct(f"{name}_options", [*fields, *_word_fields(own)]),
+            f"/* Its {'own ' if schema.shared_words else ''}inputs. */\n{enum}",
+            f"extern const ksr_schema {name}_schema;",
+        ]
+    )
+    return _header(
+        f"{name}_schema",
+        f"{schema.name}: words and inputs",
+        body,
+        ["ksr_recurrent_schema.h" if schema.shared_words else "ksr_schema.h"],
+    )
+
+
+def _op_tables(schema):
+    name = symbol(schema)
+    ranges = [(0, 0)]  # none, of the values of an input
+
+    def number_of(bounds):
+        if bounds not in ranges[1:]:
+            ranges.append(bounds)
+        return ranges.index(bounds, 1)
+
+    words = [_word_row(schema, word, number_of) for word in schema.words]
+    inputs = [_input_row(schema, given, number_of) for given in schema.inputs]
+    bounds = [f"{{{low}, {high}}}" for low, high in ranges]
+    return "\n".join(
+        [
+            f"/* {schema.name}: what its words and inputs may be; {MADE}. */",
+            f'#include "{name}_schema.h"',
+            "",
+            "static const ksr_range ranges[] = {",
+            f"    {_wrapped('; '.join(bounds), '; ', 4)}",
+            "};",
+            "",
+            "static const ksr_word words[] = {",
+            *(f"    {_with_name(row, word)}" for row, word in zip(words, schema.words, strict=True)),
+            "};",
+            "",
+            "static const ksr_input inputs[] = {",
+            *(f"    {_with_name(row, given)}" for row, given in zip(inputs, schema.inputs, strict=True)),
+            "};",
+            "",
+            f"const ksr_schema {name}_schema = {{ranges, words, inputs, {len(words)}, {len(inputs)}, "
+            f"{schema.index('bias')}, {int(schema.takes_sequences)}}};",
+            "",
+        ]
+    )
+
+
+def _word_row(schema, word, number_of):
+    forms = {"": "KSR_ANY_VALUE", "power of two": "KSR_POWER_OF_TWO", "15 bits": "KSR_15_BITS"}
+    constant, limit = 0, 0
+    if word.limit is not None:
+        constant, sign, other = word.limit
+        limit = sign * schema.word_index(other)
+    ranges = ", ".join(str(number_of(bounds)) for bounds in word.ranges)
+    return f"{{{{{ranges}}}, {forms[word.form]}, {limit}, {constant}}},"
+
+
+def _input_row(schema, given: Input, number_of):
+    types = ", ".join("-1" if name is None else ELEMENT_TYPES[np.dtype(name)].ksr for name in given.types)
+    flags = [name for name, has in (("OPTIONAL", given.is_optional), ("STATE", given.is_state)) if has]
+    flags += ["OF_UNITS"] if given.sources == "units" else []
+    slots, without, where, value = (sum(1 << slot for slot in given.slots), 0, 0, 0)
+    if given.where is not None:
+        where, value = schema.word_index(given.where[0]), given.where[1]
+    if given.slots_without is not None:
+        flags.append("SLOTS_BY_WORD")
+        where, without = schema.word_index(given.slots_without[0]), sum(1 << slot for slot in given.slots_without[1])
+    others = ["0" if name is None else str(schema.index(name)) for name in (given.needs, given.together)]
+    cells = [
+        f"{{{types}}}",
+        _SIZES[given.size],
+        " | ".join(f"KSR_{flag}" for flag in flags) or "0",
+        str(0 if given.values is None else number_of(given.values)),
+        *map(str, (slots, without, where, value)),
+        *others,
+    ]
+    return f"{{{', '.join(cells)}}},"
+
+
+def _with_name(row, declared):
+    comment = f"/* {declared.name} */"
+    return f"{row} {comment}" if len(row) + len(comment) < 115 else f"{comment}\n    {row}"
+
+
+def _names_header():
+    lines = []
+    for schema in _SCHEMAS:
+        words = ", ".join(f'"{word.name}"' for word in schema.words)
+        inputs = ", ".join(f'"{given.name}"' for given in schema.inputs)
+        lines += [f"    {{&{symbol(schema)}_schema,", f"     {{{_wrapped(words)}}},", f"     {{{_wrapped(inputs)}}}}},"]
+    most = max(len(schema.words) for schema in _SCHEMAS), max(len(schema.inputs) for schema in _SCHEMAS)
+    body = "\n".join(
+        [
+            "typedef struct ksr_names {",
+            "  const ksr_schema *schema;",
+            f"  const char *words[{most[0]}];",
+            f"  const char *inputs[{most[1]}];",
+            "} ksr_names;",
+            "",
+            "static const ksr_names all_names[] = {",
+            *lines,
+            "};",
+        ]
+    )
+    includes = [f"{symbol(schema)}_schema.h" for schema in _SCHEMAS]
+    return _header("ksr_names", "What the words and inputs of the ops are called", body, includes)
+
+
+def _wrapped(text, separator=", ", indent=6, width=100):
+    lines, line = [], ""
+    for item in text.split(separator):
+        if line and len(line) + len(item) + 2 > width:
+            lines.append(line + ",")
+            line = ""
+        line += f", {item}" if line else item
+    return ("\n" + indent * " ").join([*lines, line])
+
+
+def _docs(text):
+    """docs/format.md with its tables, each between two marks, as the schemas have them."""
+    tables = {"words of the recurrent ops": _word_table(WORDS, 1), "inputs of the recurrent ops": _shared_inputs()}
+    tables["own words"] = "\n".join(
+        ["| op | word | name | |", "|---|---|---|---|"]
+        + [
+            f"| {schema.name} | {i} | `{word.name}` | {word.doc}; {_described(word)} |"
+            for schema in _SCHEMAS
+            if schema.shared_words
+            for i, word in enumerate(schema.words[schema.shared_words :], start=schema.shared_words + 1)
+        ]
+    )
+    tables["own inputs"] = "\n".join(
+        ["| op | input | name | float32 | int8 | int8x16 | |", "|---|---|---|---|---|---|---|"]
+        + [
+            f"| {schema.name} {_input_cells(i, schema.inputs[i], schema)}"
+            for schema in _SCHEMAS
+            if schema.shared_words
+            for i in range(len(FIRST_INPUTS), len(schema.inputs) - len(LAST_INPUTS))
+        ]
+    )
+    dense = ALL_OPS["KsrSparseDense"].SCHEMA
+    tables["words of KsrSparseDense"] = _word_table(dense.words, 1)
+    tables["inputs of KsrSparseDense"] = _input_table(dense.inputs, dense)
+    for name, table in tables.items():
+        text, count = re.subn(
+            rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", lambda found, t=table: found[1] + t + found[2], text, flags=re.S
+        )
+        assert count == 1, name
+    return text
+
+
+def _word_table(words, first):
+    rows = [f"| {i} | `{word.name}` | {word.doc} | {_described(word)} |" for i, word in enumerate(words, start=first)]
+    return "\n".join(["| word | name | | allowed |", "|---|---|---|---|", f"| 0 | `version` | | {VERSION} |", *rows])
+
+
+def _described(word):
+    """The range of a word, or those of each format."""
+    if word.is_reserved:
+        return f"{word.float32[0]} until a later version"
+    texts = {number_format.name: _bounds(*word.ranges[number_format.number]) for number_format in FORMATS}
+    if len(set(texts.values())) == 1:
+        return texts["int8"]
+    return "; ".join(f"{name}: {text}" for name, text in texts.items())
+
+
+def _bounds(low, high):
+    return f"{low}" if low == high else f"{low} to {'2³¹ - 1' if high == 2**31 - 1 else high}"
+
+
+def _input_table(inputs, schema=None, first=0):
+    rows = [_input_cells(i, given, schema) for i, given in enumerate(inputs, start=first)]
+    return "\n".join(["| input | name | float32 | int8 | int8x16 | |", "|---|---|---|---|---|---|", *rows])
+
+
+def _shared_inputs():
+    rows = [_input_cells(i, given, None) for i, given in enumerate(FIRST_INPUTS)]
+    rows += [_input_cells(f"own + {i}" if i else "own", given, None) for i, given in enumerate(LAST_INPUTS)]
+    return "\n".join(["| input | name | float32 | int8 | int8x16 | |", "|---|---|---|---|---|---|", *rows])
+
+
+def _input_cells(i, given, schema):
+    sizes = {"inputs": "I", "units": "U", "stride": "stride", "slots": "4 · stride", "sums": "4 · stride + 1"}
+    size = sizes.get(given.size, "")
+    size = f" (B, {size})" if given.is_state else f" ({size})" if size else ""
+    types = [f"{name}{size}" if name else "absent" for name in given.types]
+    if given.size == "sums":
+        types[0] = types[0].replace(" + 1", "")
+    doc = f"state: {given.doc}" if given.is_state else given.doc
+    doc += "; reserved, absent until a later version" if given.is_reserved else ""
+    doc += f"; where `{given.where[0]}` is {given.where[1]}" if given.where else ""
+    doc += f"; where `{given.needs}` is given" if given.needs else ""
+    return f"| {i} | `{given.name}` | {' | '.join(types)} | {doc} |"
+
+
+def main() -> None:
+    for path, text in files().items():
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

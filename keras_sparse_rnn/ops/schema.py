@@ -1,0 +1,331 @@
+"""What an op is made of: the words of its custom options, and its input tensors, each declared once.
+
+From an `OpSchema` follow the codec of the options, which tensors a file holds, what a model is refused for, the C
+headers and tables (`generate.py`) and the tables of docs/format.md.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, field, make_dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16, NumberFormat
+from keras_sparse_rnn.ops.tensor import TensorInfo
+
+VERSION = 3
+FORMATS = (FLOAT32, INT8, INT8X16)  # by their numbers
+BLOCKS = (4, 8, 16)
+LARGEST = 2**31 - 1
+SIZES = ("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows")
+STATUSES = {  # of the C core, by their numbers
+    "OK": "ok",
+    "OPTIONS_SIZE": "the custom options have the wrong size",
+    "OTHER_VERSION": "the custom options are of another version of the format: convert the Keras model again",
+    "WORD": "is out of its range",
+    "NOT_BUILT": "number format: its kernels were left out of this build",
+    "INPUT_COUNT": "too many inputs",
+    "OUTPUT_COUNT": "one output is allowed",
+    "OUTPUT": "the output has the wrong type or shape",
+    "MISSING": "is missing",
+    "UNEXPECTED": "must be absent",
+    "TYPE": "has the wrong type",
+    "NOT_CONSTANT": "must be constant",
+    "ALIGNMENT": "does not lie where its values may be loaded from",
+    "SHAPE": "has the wrong shape",
+    "VALUES": "holds values out of their range",
+    "OVERFLOW": "leaves no room for what the weights can add",
+}
+OF_WORD = ("WORD",)  # with the number of a word
+OF_INPUT = ("MISSING", "UNEXPECTED", "TYPE", "NOT_CONSTANT", "ALIGNMENT", "SHAPE", "VALUES", "OVERFLOW")  # of an input
+SLOTS = 4  # groups of accumulators: what the gates of a recurrent op add to
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the custom options, int32.
+
+    Attributes:
+        name, doc: What it is called and what it says.
+        float32, int8, int8x16: The smallest and the largest value that it may have in each number format.
+        form: "power of two", or "15 bits": at most as many significant bits; "" for any value.
+        limit: `(constant, sign, name)`: it is at most constant + sign * the word of that name.
+        is_reserved: Whether no kernel supports another value yet.
+    """
+
+    name: str
+    doc: str
+    float32: tuple[int, int] = (0, 0)
+    int8: tuple[int, int] = (0, 0)
+    int8x16: tuple[int, int] = (0, 0)
+    form: str = ""
+    limit: tuple[int, int, str] | None = None
+    is_reserved: bool = False
+
+    @classmethod
+    def every(cls, name: str, doc: str, low: int, high: int, **more: Any) -> "Word":
+        """One with the same range in every number format."""
+        return cls(name, doc, (low, high), (low, high), (low, high), **more)
+
+    @classmethod
+    def integer(cls, name: str, doc: str, low: int, high: int, **more: Any) -> "Word":
+        """One of integer models, which is 0 in float32."""
+        return cls(name, doc, (0, 0), (low, high), (low, high), **more)
+
+    @classmethod
+    def reserved(cls, name: str, doc: str) -> "Word":
+        """One whose only value is 0 until a kernel supports others."""
+        return cls(name, doc, is_reserved=True)
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """By the number of the format."""
+        return self.float32, self.int8, self.int8x16
+
+    def neutral(self, number: int) -> int:
+        """The value nearest to 0 that it may have in the format of that number."""
+        low, high = self.ranges[number]
+        return min(max(low, 0), high)
+
+    def allows(self, value: int, number: int, words: dict[str, int]) -> bool:
+        """Whether it may be `value` beside the other words."""
+        low, high = self.range(number, words)
+        return low <= value <= high and (
+            not self.form
+            or (self.form == "power of two" and value & (value - 1) == 0)
+            or (self.form == "15 bits" and value.bit_length() - (value & -value).bit_length() < 15)
+        )
+
+    def range(self, number: int, words: dict[str, int]) -> tuple[int, int]:
+        low, high = self.ranges[number]
+        if self.limit is not None:
+            constant, sign, other = self.limit
+            high = min(high, constant + sign * words[other])
+        return low, high
+
+    def described(self, number: int, words: dict[str, int]) -> str:
+        """What it may be, in English."""
+        low, high = self.range(number, words)
+        if low >= high:
+            return f"{low}" + (" (reserved for later versions)" if self.is_reserved else "")
+        form = {"power of two": ", a power of two", "15 bits": ", of at most 15 significant bits"}.get(self.form, "")
+        return f"from {low} to {high}{form}"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input tensor of an op.
+
+    Attributes:
+        name, doc: What it is called and what it is.
+        types: Name of the element type in each number format (float32, int8, int8x16); None where it is absent.
+        size: What gives its number of elements, or for a state those of one sample, one of `SIZES`: the op's inputs or
+            units, the units padded to whole blocks (stride), four of these (slots), with a word behind them in integers
+            (sums); or which part of a matrix it is.
+        is_optional: Whether it may be absent where it is allowed.
+        is_state: Whether it is kept from one inference to the next; if absent, it begins at zero.
+        where: `(word, value)`: it is given only where the word has that value.
+        needs: Name of an input that must be given, too.
+        together: Name of a state that must be given if this one is, and only then.
+        values: The smallest and the largest value that the elements may have in an integer model.
+        slots: Of a matrix: for each gate the slot of accumulators that it adds to, rising.
+        slots_without: `(word, slots)`: the slots where that word is 0.
+        base: Slot from which the slots of a matrix are counted.
+        sources: Of a matrix: "inputs" or "units".
+        scale: Of a state in an integer model: its `(scale, zero point)`, from the options and the scale of x.
+    """
+
+    name: str
+    doc: str
+    types: tuple[str | None, str | None, str | None] = (None, None, None)
+    size: str = "any"
+    is_optional: bool = False
+    is_state: bool = False
+    where: tuple[str, int] | None = None
+    needs: str | None = None
+    together: str | None = None
+    values: tuple[int, int] | None = None
+    slots: tuple[int, ...] = ()
+    slots_without: tuple[str, tuple[int, ...]] | None = None
+    base: int = 0
+    sources: str = ""
+    scale: Callable[[Any, float], tuple[float | None, int | None]] | None = None
+
+    @property
+    def is_reserved(self) -> bool:
+        """Whether no kernel supports it yet: it must be absent."""
+        return not any(self.types)
+
+    def slots_of(self, words: dict[str, int]) -> tuple[int, ...]:
+        if self.slots_without is not None and not words[self.slots_without[0]]:
+            return self.slots_without[1]
+        return self.slots
+
+
+def constant(name: str, doc: str, size: str, *types: str | None, **more: Any) -> Input:
+    """A constant tensor, one-dimensional; `types` for float32, int8 and int8x16."""
+    return Input(name, doc, types, size, **more)  # type: ignore[arg-type]
+
+
+def matrix(name: str, doc: str, sources: str, slots: tuple[int, ...], **more: Any) -> tuple[Input, ...]:
+    """A matrix (`block_sparse.py`): its values, and index and rows where it is stored in blocks."""
+    where = {"where": more["where"]} if "where" in more else {}
+    index = {"is_optional": True, "sources": sources, **where}
+    return (
+        Input(name, doc, ("float32", "int8", "int8"), "values", sources=sources, slots=slots, **more),
+        Input(f"{name}_index", "distances of its blocks", ("uint8",) * 3, "index", **index),
+        Input(f"{name}_rows", "where its rows begin; uint16 or uint32", ("uint16",) * 3, "rows", **index),
+    )
+
+
+def state(name: str, doc: str, size: str, int8: str, scale: Callable[[Any, float], tuple], **more: Any) -> Input:
+    """A state: float32, or the type `int8`, which with int16 activations is int16 where it is int8."""
+    types = ("float32", int8, "int16" if int8 == "int8" else int8)
+    return Input(name, doc, types, size, is_optional=True, is_state=True, scale=scale, **more)
+
+
+def reserved(name: str, doc: str) -> Input:
+    """A place that is kept for a later version, and absent until then."""
+    return Input(name, doc)
+
+
+class Options:
+    """The custom options of an op: one attribute for each word, behind the version.
+
+    Words that are not given have the value nearest to 0 that the number format allows.
+    """
+
+    SCHEMA: ClassVar["OpSchema"]
+
+    def __post_init__(self):
+        for word in self.SCHEMA.words:
+            if getattr(self, word.name) is None:
+                number = getattr(self, "format") if word.name != "format" else 0  # noqa: B009
+                object.__setattr__(self, word.name, word.neutral(number))
+
+    @property
+    def number_format(self) -> NumberFormat:
+        return FORMATS[getattr(self, "format")]  # noqa: B009
+
+    def to_bytes(self) -> bytes:
+        return np.array([VERSION, *astuple(self)], "<i4").tobytes()  # type: ignore[call-overload]
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Any:
+        """Raises ValueError where the size or the version is not ours, or a word is out of its range."""
+        return cls.SCHEMA.decode(data)
+
+
+@dataclass(frozen=True, eq=False)
+class OpSchema:
+    """An op's declaration.
+
+    Attributes:
+        name: Its custom code.
+        doc: What it computes.
+        words: Behind the version, in their order.
+        inputs: In their order.
+        shared_words, shared_inputs: How many of the first words and inputs it shares with all recurrent ops.
+        optional: Number of the first input that all recurrent ops share and that may be absent.
+        takes_sequences: Whether x is (B, T, I) and the output (B, T, U) or (B, U); else (.., I) and (.., U).
+        options: Class of its options.
+    """
+
+    name: str
+    doc: str
+    words: tuple[Word, ...]
+    inputs: tuple[Input, ...]
+    shared_words: int = 0
+    takes_sequences: bool = True
+    options: Any = field(init=False)
+
+    def __post_init__(self):
+        fields = [(word.name, "int", None) for word in self.words]
+        options = make_dataclass(
+            f"{self.name}Options", fields, bases=(Options,), frozen=True, kw_only=True, namespace={"SCHEMA": self}
+        )
+        object.__setattr__(self, "options", options)
+
+    def index(self, name: str) -> int:
+        """The position of an input."""
+        return [given.name for given in self.inputs].index(name)
+
+    def word_index(self, name: str) -> int:
+        """The position of a word, counted from the version, which is 0."""
+        return 1 + [word.name for word in self.words].index(name)
+
+    @property
+    def constants(self) -> tuple[Input, ...]:
+        return tuple(given for given in self.inputs[1:] if not given.is_state and not given.is_reserved)
+
+    @property
+    def states(self) -> tuple[Input, ...]:
+        return tuple(given for given in self.inputs if given.is_state)
+
+    @property
+    def matrices(self) -> tuple[Input, ...]:
+        """The values of each."""
+        return tuple(given for given in self.inputs if given.size == "values")
+
+    def encode(self, tensors: dict[str, Any]) -> list[Any]:
+        """Tensors by the names of the inputs as a list by their positions: None where absent, without absent ones at
+        the end."""
+        placed = [tensors.get(given.name) for given in self.inputs]
+        while placed and placed[-1] is None:
+            placed.pop()
+        return placed
+
+    def named(self, tensors: Sequence[Any]) -> dict[str, Any]:
+        """The reverse: those that are given, by their names."""
+        return {g.name: t for g, t in zip(self.inputs, tensors, strict=False) if t is not None}
+
+    def decode(self, data: bytes) -> Any:
+        """The options from their bytes; ValueError where they are not ours."""
+        size = 4 * (1 + len(self.words))
+        version, *words = np.frombuffer(data[: len(data) // 4 * 4], "<i4").tolist() or [0]
+        if version != VERSION:
+            reason = f"custom options have the version {version}; allowed: {VERSION}. Convert the Keras model again"
+            raise RefusedOpError(self, "OTHER_VERSION", 0, reason)
+        if len(data) != size:
+            raise RefusedOpError(self, "OPTIONS_SIZE", 0, f"custom options have {len(data)} bytes; allowed: {size}")
+        values = dict(zip((word.name for word in self.words), words, strict=True))
+        number = values["format"] if 0 <= values["format"] < len(FORMATS) else 0
+        for i, word in enumerate(self.words, start=1):
+            if not word.allows(values[word.name], number, values):
+                allowed = word.described(number, values)
+                raise RefusedOpError(
+                    self, "WORD", i, f"{word.name} (word {i}) is {values[word.name]}; allowed: {allowed}"
+                )
+        return self.options(**values)
+
+    def allows(self, given: Input, words: dict[str, int], present: set[str]) -> bool:
+        """Whether an input may be given beside the words and the inputs that are."""
+        return (
+            given.types[words["format"]] is not None
+            and (given.where is None or words[given.where[0]] == given.where[1])
+            and (given.needs is None or given.needs in present)
+        )
+
+    def state_tensors(self, options: Any, sizes: dict[str, int], present: set[str], x_scale: float) -> Iterator[tuple]:
+        """`(name, TensorInfo of one sample)` of each state that the op has."""
+        words = vars(options)
+        for given in self.states:
+            if self.allows(given, words, present | {"x"}):
+                dtype = np.dtype(given.types[options.format])
+                assert given.scale is not None
+                scale, zero = given.scale(options, x_scale) if options.format else (None, None)
+                yield given.name, TensorInfo(given.name, (1, sizes[given.size]), dtype, scale, zero, is_variable=True)
+
+
+class RefusedOpError(ValueError):
+    """An op that is refused.
+
+    Attributes:
+        status: Name of the `ksr_status`, without its prefix.
+        index: Number of the word or input that is at fault; 0 where it is neither.
+        reason: What is wrong, with what was given and what is allowed.
+    """
+
+    def __init__(self, schema: OpSchema, status: str, index: int, reason: str) -> None:
+        super().__init__(f"{schema.name} refused: {reason}.")
+        self.status, self.index, self.reason = status, index, reason

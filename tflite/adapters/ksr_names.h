@@ -1,0 +1,60 @@
+/* What the words and inputs of the ops are called; made by keras_sparse_rnn/ops/generate.py. */
+#ifndef KSR_NAMES_H_
+#define KSR_NAMES_H_
+
+#include "ksr_event_gru_schema.h"
+#include "ksr_gru_schema.h"
+#include "ksr_lstm_schema.h"
+#include "ksr_simple_rnn_schema.h"
+#include "ksr_sparse_dense_schema.h"
+
+typedef struct ksr_names {
+  const ksr_schema *schema;
+  const char *words[28];
+  const char *inputs[21];
+} ksr_names;
+
+static const ksr_names all_names[] = {
+    {&ksr_event_gru_schema,
+     {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
+      "weight_bits", "layout", "zero_output_for_mask", "state_bits", "x_zero_point", "x_shift", "h_shift",
+      "fraction", "multiplier_0", "multiplier_1", "multiplier_2", "multiplier_3", "operand_multiplier",
+      "operand_shift", "output_multiplier", "output_shift", "output_zero_point", "operand_bits", "readout",
+      "reset", "trace_rate"},
+     {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
+      "recurrent_kernel_rows", "bias", "threshold", "y", "c", "trace", "output_scales", "input_threshold",
+      "hidden_threshold", "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+    {&ksr_gru_schema,
+     {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
+      "weight_bits", "layout", "zero_output_for_mask", "state_bits", "x_zero_point", "x_shift", "h_shift",
+      "fraction", "multiplier_0", "multiplier_1", "multiplier_2", "multiplier_3", "operand_multiplier",
+      "operand_shift", "output_multiplier", "output_shift", "output_zero_point", "operand_bits",
+      "reset_after"},
+     {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
+      "recurrent_kernel_rows", "bias", "candidate_kernel", "candidate_kernel_index",
+      "candidate_kernel_rows", "h", "output_scales", "input_threshold", "hidden_threshold", "held_x",
+      "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+    {&ksr_lstm_schema,
+     {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
+      "weight_bits", "layout", "zero_output_for_mask", "state_bits", "x_zero_point", "x_shift", "h_shift",
+      "fraction", "multiplier_0", "multiplier_1", "multiplier_2", "multiplier_3", "operand_multiplier",
+      "operand_shift", "output_multiplier", "output_shift", "output_zero_point", "operand_bits",
+      "cell_bits"},
+     {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
+      "recurrent_kernel_rows", "bias", "h", "c", "output_scales", "input_threshold", "hidden_threshold",
+      "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+    {&ksr_simple_rnn_schema,
+     {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
+      "weight_bits", "layout", "zero_output_for_mask", "state_bits", "x_zero_point", "x_shift", "h_shift",
+      "fraction", "multiplier_0", "multiplier_1", "multiplier_2", "multiplier_3", "operand_multiplier",
+      "operand_shift", "output_multiplier", "output_shift", "output_zero_point", "operand_bits"},
+     {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
+      "recurrent_kernel_rows", "bias", "h", "output_scales", "input_threshold", "hidden_threshold",
+      "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+    {&ksr_sparse_dense_schema,
+     {"format", "units", "block", "activation", "weight_bits", "layout", "x_zero_point",
+      "output_zero_point", "output_min", "output_max"},
+     {"x", "kernel", "kernel_index", "kernel_rows", "bias", "multiplier", "shift"}},
+};
+
+#endif /* KSR_NAMES_H_ */

@@ -1,0 +1,23 @@
+/* KsrLstm: words and inputs; made by keras_sparse_rnn/ops/generate.py. */
+#ifndef KSR_LSTM_SCHEMA_H_
+#define KSR_LSTM_SCHEMA_H_
+
+#include "ksr_recurrent_schema.h"
+
+/* The words of its custom options, little-endian int32. */
+typedef struct ksr_lstm_options {
+  ksr_recurrent_options recurrent;
+  int32_t cell_bits;               /* c lies in [-2^cell_bits, 2^cell_bits) */
+} ksr_lstm_options;
+
+/* Its own inputs. */
+enum {
+  KSR_LSTM_H = 8,
+  KSR_LSTM_C
+};
+
+enum { KSR_LSTM_SHARED_INPUTS = 10 }; /* the first that any recurrent op may have */
+
+extern const ksr_schema ksr_lstm_schema;
+
+#endif /* KSR_LSTM_SCHEMA_H_ */

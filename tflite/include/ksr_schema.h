@@ -1,0 +1,95 @@
+/* What an op's custom options and inputs may be, as tables, and the loop that checks a node by them. The tables are made
+ * of the op's declaration in keras_sparse_rnn/ops. */
+#ifndef KSR_SCHEMA_H_
+#define KSR_SCHEMA_H_
+
+#include "ksr.h"
+#include "ksr_matrix.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { KSR_FLOAT32_FORMAT = 0, KSR_INT8_FORMAT, KSR_INT8X16_FORMAT, KSR_FORMATS }; /* word 1 of every op */
+
+typedef struct ksr_range {
+  int32_t low, high;
+} ksr_range;
+
+/* What a word may be besides within its range. KSR_15_BITS: of at most 15 significant bits, so that processors without a
+ * product of 64 bits can take it apart. */
+enum { KSR_ANY_VALUE = 0, KSR_POWER_OF_TWO, KSR_15_BITS };
+
+typedef struct ksr_word {
+  uint8_t range[KSR_FORMATS]; /* number of its range in each number format */
+  uint8_t form;
+  int8_t limit; /* number of another word, 0 for none: at most limit_constant + that word, or - it where negative */
+  int8_t limit_constant;
+} ksr_word;
+
+/* Number of elements of an input, of a state those of one sample. SLOTS: four times the stride; SUMS: with one more in
+ * integers. VALUES, INDEX and ROWS are the parts of a matrix, in this order. */
+enum {
+  KSR_ANY = 0,
+  KSR_INPUTS,
+  KSR_UNITS,
+  KSR_STRIDE,
+  KSR_SLOTS_SIZE,
+  KSR_SUMS_SIZE,
+  KSR_VALUES_SIZE,
+  KSR_INDEX_SIZE,
+  KSR_ROWS_SIZE
+};
+
+enum { KSR_OPTIONAL = 1, KSR_STATE = 2, KSR_SLOTS_BY_WORD = 4, KSR_OF_UNITS = 8 }; /* OF_UNITS: the sources of a matrix */
+
+typedef struct ksr_input {
+  int8_t type[KSR_FORMATS]; /* a ksr_type in each number format; -1: absent */
+  uint8_t size;
+  uint8_t flags;
+  uint8_t range;                /* number of that of its values in integer models; 0: any */
+  uint8_t slots, slots_without; /* of a matrix, a bit for each; the latter where word `where` is 0 (KSR_SLOTS_BY_WORD) */
+  uint8_t where, value;         /* given only where that word has that value; 0: always */
+  uint8_t needs;                /* given only if that input is; 0: always */
+  uint8_t together;             /* a state that is given if and only if this one is; 0: none */
+} ksr_input;
+
+typedef struct ksr_schema {
+  const ksr_range *ranges;
+  const ksr_word *words; /* behind the version */
+  const ksr_input *inputs;
+  uint8_t word_count, input_count;
+  uint8_t bias;            /* number of that input */
+  uint8_t takes_sequences; /* x (B, T, I) and the output (B, T, U) or (B, U); else rows (.., I) and (.., U) */
+} ksr_schema;
+
+/* What x and the options say of the sizes. Where an op takes no sequences, its rows are the steps of one sample. */
+typedef struct ksr_sizes {
+  int32_t format, samples, steps, inputs, units, block, stride;
+} ksr_sizes;
+
+/* Checks a node: its options, which inputs are given, their types and shapes, every pointer and index in a matrix, and
+ * the values of constants. Fills `words`, the op's options, and `sizes`. */
+ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node, int32_t *words, ksr_sizes *sizes);
+
+/* The smallest and the largest value of a word beside the others. */
+ksr_range ksr_range_of_word(const ksr_schema *schema, const int32_t *words, int32_t number);
+
+/* The matrix of which input number `i` holds the values. */
+ksr_matrix ksr_matrix_of(const ksr_schema *schema, const ksr_node *node, const int32_t *words, const ksr_sizes *sizes,
+                         int32_t i);
+
+/* Whether an input is not given. */
+int ksr_is_absent(const ksr_node *node, int32_t i);
+
+/* Its data; NULL where it is absent. */
+const void *ksr_data_of(const ksr_node *node, int32_t i);
+
+/* `size` bytes of little-endian words, as the custom options hold them. */
+void ksr_read_words(int32_t *words, const uint8_t *little_endian, uint32_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_SCHEMA_H_ */

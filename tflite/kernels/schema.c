@@ -1,0 +1,215 @@
+#include "ksr_schema.h"
+
+#include <string.h>
+
+enum { VERSION = 3, LARGEST_SIZE = 65535 }; /* sources of events are uint16 */
+enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words that every op, or every recurrent op has */
+
+int ksr_is_absent(const ksr_node *node, int32_t i) { return i >= node->input_count || node->inputs[i].type < 0; }
+
+const void *ksr_data_of(const ksr_node *node, int32_t i) { return ksr_is_absent(node, i) ? 0 : node->inputs[i].data; }
+
+void ksr_read_words(int32_t *words, const uint8_t *little_endian, uint32_t size) {
+  for (uint32_t i = 0; i < size; i += 4, little_endian += 4) {
+    *words++ = (int32_t)((uint32_t)little_endian[0] | (uint32_t)little_endian[1] << 8 |
+                         (uint32_t)little_endian[2] << 16 | (uint32_t)little_endian[3] << 24);
+  }
+}
+
+ksr_range ksr_range_of_word(const ksr_schema *schema, const int32_t *words, int32_t number) {
+  const ksr_word *word = &schema->words[number - 1];
+  const int32_t format = words[FORMAT] >= 0 && words[FORMAT] < KSR_FORMATS ? words[FORMAT] : 0;
+  ksr_range range = schema->ranges[word->range[format]];
+  if (word->limit) {
+    const int64_t other = word->limit < 0 ? -(int64_t)words[-word->limit] : words[word->limit];
+    const int64_t limit = word->limit_constant + other;
+    if (limit < range.high) range.high = limit < INT32_MIN ? INT32_MIN : (int32_t)limit;
+  }
+  return range;
+}
+
+static int word_fits(const ksr_schema *schema, const int32_t *words, int32_t number) {
+  const ksr_range range = ksr_range_of_word(schema, words, number);
+  const uint8_t form = schema->words[number - 1].form;
+  int32_t value = words[number];
+  if (value < range.low || value > range.high) return 0;
+  if (form == KSR_POWER_OF_TWO) return (value & (value - 1)) == 0;
+  if (form == KSR_15_BITS) {
+    while (value > INT16_MAX && !(value & 1)) value >>= 1;
+    return value <= INT16_MAX;
+  }
+  return 1;
+}
+
+static ksr_status read_words(const ksr_schema *schema, const ksr_node *node, int32_t *words) {
+  const uint32_t size = 4u * (1u + schema->word_count);
+  if (node->options_size < 4 || !node->options) return KSR_OPTIONS_SIZE;
+  ksr_read_words(words, node->options, 4);
+  if (words[0] != VERSION) return KSR_OTHER_VERSION;
+  if (node->options_size != size) return KSR_OPTIONS_SIZE;
+  ksr_read_words(words, node->options, size);
+  for (int32_t i = 1; i <= schema->word_count; ++i) {
+    if (!word_fits(schema, words, i)) return KSR_STATUS(KSR_WORD, i);
+  }
+  if ((!KSR_WITH_FLOAT32 && words[FORMAT] == KSR_FLOAT32_FORMAT) ||
+      (!KSR_WITH_INT16 && words[FORMAT] == KSR_INT8X16_FORMAT)) {
+    return KSR_NOT_BUILT;
+  }
+  return KSR_OK;
+}
+
+/* The number of elements of a tensor's first `rank` dimensions; 0 where one is below 1, or for more than int32 holds. */
+static int32_t elements_of(const ksr_tensor *tensor, int32_t rank) {
+  int32_t elements = 1;
+  for (int32_t i = 0; i < rank; ++i) {
+    if (tensor->dims[i] < 1 || tensor->dims[i] > INT32_MAX / elements) return 0;
+    elements *= tensor->dims[i];
+  }
+  return elements;
+}
+
+static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, const int32_t *words, ksr_sizes *sizes) {
+  const ksr_tensor *x = &node->inputs[0], *y = &node->outputs[0];
+  if (ksr_is_absent(node, 0)) return KSR_STATUS(KSR_MISSING, 0);
+  if (x->type != schema->inputs[0].type[words[FORMAT]]) return KSR_STATUS(KSR_TYPE, 0);
+  if (schema->takes_sequences ? x->rank != 3 : x->rank < 1) return KSR_STATUS(KSR_SHAPE, 0);
+  const int32_t last = x->rank - 1, inputs = x->dims[last];
+  if (!elements_of(x, x->rank) || inputs > LARGEST_SIZE) return KSR_STATUS(KSR_SHAPE, 0);
+  sizes->format = words[FORMAT];
+  sizes->samples = schema->takes_sequences ? x->dims[0] : 1;
+  sizes->steps = elements_of(x, last) / sizes->samples;
+  sizes->inputs = inputs;
+  sizes->units = words[UNITS];
+  sizes->block = words[BLOCK];
+  sizes->stride = (sizes->units + sizes->block - 1) / sizes->block * sizes->block;
+
+  const int32_t one_a_sample = schema->takes_sequences && !words[RETURN_SEQUENCES];
+  const int32_t rows = one_a_sample ? sizes->samples : sizes->samples * sizes->steps;
+  if (y->type != x->type || y->rank < 1 || y->dims[y->rank - 1] != sizes->units || rows > INT32_MAX / sizes->units ||
+      elements_of(y, y->rank) != rows * sizes->units) {
+    return KSR_OUTPUT;
+  }
+  if (schema->takes_sequences && (y->rank != 3 - one_a_sample || y->dims[0] != sizes->samples)) return KSR_OUTPUT;
+  return KSR_OK;
+}
+
+/* Elements that an input must have; -1 for a part of a matrix. */
+static int32_t size_of(const ksr_input *input, const ksr_sizes *sizes) {
+  const int32_t is_integer = sizes->format != KSR_FLOAT32_FORMAT;
+  const int32_t counts[] = {-1, sizes->inputs, sizes->units, sizes->stride, 4 * sizes->stride,
+                            4 * sizes->stride + is_integer, -1, -1, -1};
+  return counts[input->size];
+}
+
+static int may_be_given(const ksr_input *input, const ksr_node *node, const int32_t *words) {
+  return input->type[words[FORMAT]] >= 0 &&
+         (!input->where || input->flags & KSR_SLOTS_BY_WORD || words[input->where] == input->value) &&
+         (!input->needs || !ksr_is_absent(node, input->needs));
+}
+
+static ksr_status check_presence(const ksr_schema *schema, const ksr_node *node, const int32_t *words, int32_t i) {
+  const ksr_input *input = &schema->inputs[i];
+  const int is_given = !ksr_is_absent(node, i), is_allowed = may_be_given(input, node, words);
+  int other = is_given; /* whether what must be given together with it is */
+  if (is_given && !is_allowed) return KSR_STATUS(KSR_UNEXPECTED, i);
+  if (!is_given && is_allowed && !(input->flags & KSR_OPTIONAL)) return KSR_STATUS(KSR_MISSING, i);
+  if (is_allowed && input->together) other = !ksr_is_absent(node, input->together);
+  if (is_given && input->size == KSR_INDEX_SIZE) other = !ksr_is_absent(node, i + 1);
+  if (is_given && input->size == KSR_ROWS_SIZE) other = !ksr_is_absent(node, i - 1);
+  return other == is_given ? KSR_OK : KSR_STATUS(is_given ? KSR_UNEXPECTED : KSR_MISSING, i);
+}
+
+static int32_t value_of(const ksr_tensor *tensor, int32_t i) {
+  switch (tensor->type) {
+    case KSR_UINT8: return ((const uint8_t *)tensor->data)[i];
+    case KSR_INT16: return ((const int16_t *)tensor->data)[i];
+    default: return ((const int32_t *)tensor->data)[i];
+  }
+}
+
+static int values_are_within(const ksr_tensor *tensor, ksr_range range) {
+  for (int32_t i = 0; i < tensor->dims[0]; ++i) {
+    const int32_t value = value_of(tensor, i);
+    if (value < range.low || value > range.high) return 0;
+  }
+  return 1;
+}
+
+static int32_t sources_of(const ksr_input *input, const ksr_sizes *sizes) {
+  return input->flags & KSR_OF_UNITS ? sizes->units : sizes->inputs;
+}
+
+ksr_matrix ksr_matrix_of(const ksr_schema *schema, const ksr_node *node, const int32_t *words, const ksr_sizes *sizes,
+                         int32_t i) {
+  const ksr_input *input = &schema->inputs[i];
+  const int by_word = input->flags & KSR_SLOTS_BY_WORD && !words[input->where];
+  ksr_slots slots = {0, -1};
+  for (uint32_t bits = by_word ? input->slots_without : input->slots; bits; bits >>= 1) {
+    slots.gates += (int32_t)(bits & 1u);
+    ++slots.last;
+  }
+  const int is_wide = !ksr_is_absent(node, i + 2) && node->inputs[i + 2].type == KSR_UINT32;
+  const ksr_matrix matrix = {.values = node->inputs[i].data,
+                             .index = ksr_data_of(node, i + 1),
+                             .rows16 = is_wide ? 0 : ksr_data_of(node, i + 2),
+                             .rows32 = is_wide ? ksr_data_of(node, i + 2) : 0,
+                             .sources = sources_of(input, sizes),
+                             .block = sizes->block,
+                             .stride = sizes->stride,
+                             .slots = slots};
+  return matrix;
+}
+
+/* One in blocks, of which input number `i` holds the values. */
+static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, const int32_t *words,
+                               const ksr_sizes *sizes, int32_t i) {
+  const ksr_matrix matrix = ksr_matrix_of(schema, node, words, sizes, i);
+  const ksr_tensor *tensors = &node->inputs[i];
+  if (tensors[2].dims[0] != matrix.sources + 1) return KSR_STATUS(KSR_SHAPE, i + 2);
+  if (tensors[0].dims[0] % sizes->block != 0 || tensors[0].dims[0] / sizes->block != tensors[1].dims[0]) {
+    return KSR_STATUS(KSR_SHAPE, i);
+  }
+  const int32_t part = ksr_matrix_check(&matrix, tensors[0].dims[0]);
+  return part ? KSR_STATUS(KSR_VALUES, i + part) : KSR_OK;
+}
+
+static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, const int32_t *words,
+                              const ksr_sizes *sizes, int32_t i) {
+  const ksr_input *input = &schema->inputs[i];
+  const ksr_tensor *tensor = &node->inputs[i];
+  const int32_t size = size_of(input, sizes);
+  if (tensor->type != input->type[sizes->format] && !(input->size == KSR_ROWS_SIZE && tensor->type == KSR_UINT32)) {
+    return KSR_STATUS(KSR_TYPE, i);
+  }
+  if (input->flags & KSR_STATE) {
+    const int fits = tensor->rank == 2 && tensor->dims[0] == sizes->samples && tensor->dims[1] == size;
+    return fits ? KSR_OK : KSR_STATUS(KSR_SHAPE, i);
+  }
+  if (!tensor->data) return KSR_STATUS(KSR_NOT_CONSTANT, i);
+  if (tensor->rank != 1 || (size >= 0 && tensor->dims[0] != size)) return KSR_STATUS(KSR_SHAPE, i);
+  /* Weights and scales are loaded by words. */
+  if ((uintptr_t)tensor->data % 4 != 0) return KSR_STATUS(KSR_ALIGNMENT, i);
+  if (input->size == KSR_ROWS_SIZE) return check_matrix(schema, node, words, sizes, i - 2);
+  if (input->size == KSR_VALUES_SIZE && ksr_is_absent(node, i + 1)) {
+    const ksr_matrix matrix = ksr_matrix_of(schema, node, words, sizes, i);
+    const int32_t row = matrix.slots.gates * matrix.stride;
+    if (tensor->dims[0] % row != 0 || tensor->dims[0] / row != matrix.sources) return KSR_STATUS(KSR_SHAPE, i);
+  }
+  if (input->range && sizes->format != KSR_FLOAT32_FORMAT && !values_are_within(tensor, schema->ranges[input->range])) {
+    return KSR_STATUS(KSR_VALUES, i);
+  }
+  return KSR_OK;
+}
+
+ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node, int32_t *words, ksr_sizes *sizes) {
+  ksr_status status = read_words(schema, node, words);
+  if (status != KSR_OK) return status;
+  if (node->input_count > schema->input_count) return KSR_INPUT_COUNT;
+  if (node->output_count != 1) return KSR_OUTPUT_COUNT;
+  status = read_sizes(schema, node, words, sizes);
+  for (int32_t i = 1; status == KSR_OK && i < schema->input_count; ++i) {
+    status = check_presence(schema, node, words, i);
+    if (status == KSR_OK && !ksr_is_absent(node, i)) status = check_input(schema, node, words, sizes, i);
+  }
+  return status;
+}
