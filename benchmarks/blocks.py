@@ -390,9 +390,7 @@ def random_table(units=128, inputs=40, activity=0.2):
             ways = []
             for width in (4, 8, 16):
                 op, x = random_layers.event_gru(units, inputs, width, percent / 100, activity, pruned=pruned)
-                parts = {
-                    name: part for name, part in zip(op.CONSTANTS, op.constants(), strict=True) if "kernel" in name
-                }
+                parts = {name: part for name, part in op.constants().items() if "kernel" in name}
                 size = sum(part.nbytes for part in parts.values() if part is not None)
                 weights = sum(part.size for name, part in parts.items() if name.endswith("kernel"))
                 ways.append((size, width, weights, op, x))

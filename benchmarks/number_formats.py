@@ -32,7 +32,6 @@ FORMATS = {
     "int8, per output": {"scales": "output"},
     "int8x16": {"weights": "int8x16"},
     "int8x16, per output": {"weights": "int8x16", "scales": "output"},
-    "int8, events int4": {"events": "int4"},
 }
 STEPS, STREAMS, MEASURED = 1000, 4, 40
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from keras_sparse_rnn.convert.pack import ModelWriter
-from keras_sparse_rnn.convert.quantize import NumberFormat, Scale, quantize
-from keras_sparse_rnn.ops.event_gru import EventGru, EventGruOptions
-from keras_sparse_rnn.ops.gru import Gru, GruOptions
-from keras_sparse_rnn.ops.lstm import Lstm, LstmOptions
-from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
+from keras_sparse_rnn.convert.quantize import Scale, quantize
+from keras_sparse_rnn.formats import INT8
+from keras_sparse_rnn.ops.event_gru import EventGru
+from keras_sparse_rnn.ops.gru import Gru
+from keras_sparse_rnn.ops.lstm import Lstm
+from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime.model import Model
 
 X_SCALE = Scale(1 / 32, 0)
@@ -34,7 +35,7 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
     pruned = pruned or (1, block)
     kernels = [_kernel(rng, sources, 3, units, pruned, sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
-    options = EventGruOptions(
+    options = EventGru.SCHEMA.options(
         units=units, block=block, go_backwards=0, return_sequences=1, readout=0, reset=1, trace_rate=2**30
     )
     x = _input(rng, steps, inputs)
@@ -48,7 +49,7 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
         op = EventGru(options, *kernels, shifted, threshold / np.float32(2**15))
         if dtype == np.float32:
             return op
-        op = quantize(op, "random", X_SCALE, 1.0, Scale.of_range(0, 1), NumberFormat(), event_bits=8)
+        op = quantize(op, "random", X_SCALE, 1.0, Scale.of_range(0, 1), INT8, sends_events=True)
         return replace(op, threshold=threshold)
 
     x = x if dtype == np.int8 else real_x
@@ -64,11 +65,11 @@ def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8):
     rng = np.random.default_rng(seed)
     kernels = [_kernel(rng, sources, 3, units, (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
-    options = GruOptions(units=units, block=block, go_backwards=0, return_sequences=1, reset_after=1)
+    options = Gru.SCHEMA.options(units=units, block=block, go_backwards=0, return_sequences=1, reset_after=1)
     op, x = Gru(options, *kernels, bias), _input(rng, steps, inputs)
     if dtype == np.float32:
         return op, x.astype(np.float32) * np.float32(X_SCALE.scale)
-    return quantize(op, "random", X_SCALE, 1.0, Scale.of_range(-1, 1), NumberFormat()), x
+    return quantize(op, "random", X_SCALE, 1.0, Scale.of_range(-1, 1), INT8), x
 
 
 def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, seed=0):
@@ -98,8 +99,8 @@ def lstm(units, inputs, block, sparsity, steps=40, seed=0):
     rng = np.random.default_rng(seed)
     kernels = [_kernel(rng, sources, 4, units, (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
-    options = LstmOptions(units=units, block=block, go_backwards=0, return_sequences=1)
-    op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), NumberFormat())
+    options = Lstm.SCHEMA.options(units=units, block=block, go_backwards=0, return_sequences=1)
+    op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), INT8)
     return replace(op, options=replace(op.options, cell_bits=2)), _input(rng, steps, inputs)
 
 
@@ -108,7 +109,7 @@ def sparse_dense(units, inputs, block, sparsity, steps=40, seed=0):
     rng = np.random.default_rng(seed)
     weights = _kernel(rng, inputs, 1, units, (1, block), sparsity)
     kernel = np.rint(weights * 127 / np.abs(weights).max()).astype(np.int8)
-    options = SparseDenseOptions(units=units, block=block, output_min=-128, output_max=127)
+    options = SparseDense.SCHEMA.options(format=INT8.number, units=units, block=block, output_min=-128, output_max=127)
     scales = np.full(units, 2**30, np.int32), np.full(units, 39, np.uint8)
     return SparseDense(options, kernel, rng.integers(-500, 500, units).astype(np.int32), *scales), _input(
         rng, steps, inputs
@@ -147,7 +148,7 @@ def rate(op, x):
 
 def change_rates(op, x):
     """Share of what is held that changes in a step, of the inputs (`"x"`) and of the states (`"h"`)."""
-    state = {tensor.name: np.zeros(tensor.shape[1], np.int64) for tensor in op.states()}
+    state = {name: np.zeros(tensor.shape[1], np.int64) for name, tensor in op.states().items()}
     names, changes = {"x": "held_x", "h": "held_h"}, {"x": [], "h": []}
     for x_t in x:
         before = dict(state)

@@ -246,9 +246,8 @@ def _decoded(tensor, raw):
 
 def _ours(kind, read, inputs, raws):
     """Dense constants, share of zeros, block width, MACs and effective MACs of an op of ours."""
-    constants = raws[1 : 1 + len(kind.CONSTANTS)]
-    op = kind.from_constants(kind.OPTIONS.from_bytes(read.options), constants)
-    parts = {name: raw for name, raw in zip(kind.CONSTANTS, constants, strict=False) if raw is not None}
+    parts = kind.SCHEMA.named(raws)
+    op = kind.from_constants(kind.SCHEMA.decode(read.options), parts)
     others = [raw for name, raw in parts.items() if "kernel" not in name]
     dense = b"".join(part.tobytes() for part in (*op.kernels, *others))
     block = op.options.block if any(name.endswith("_index") for name in parts) else None

@@ -1,6 +1,5 @@
 """The code and the commands in README and in the documentation, as they stand, and the links between the pages."""
 
-import dataclasses
 import re
 import shlex
 from pathlib import Path
@@ -10,8 +9,6 @@ import numpy as np
 import pytest
 
 from keras_sparse_rnn import cli
-from keras_sparse_rnn.ops import ALL_OPS
-from keras_sparse_rnn.ops.recurrent import RecurrentOptions
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -63,25 +60,6 @@ def test_links_lead_somewhere(page):
 def test_every_page_is_in_the_navigation():
     listed = re.findall(r"[\w/]+\.md", (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2])
     assert sorted(f"docs/{page}" for page in listed) == sorted(page for page in TEXTS if page != "README.md")
-
-
-def test_the_format_lists_every_word_and_tensor():
-    page = TEXTS["docs/format.md"]
-    for op in ALL_OPS.values():
-        for field in dataclasses.fields(op.OPTIONS):
-            assert f"| `{field.name}` |" in page, f"{op.SCHEMA.name}: {field.name}"
-        for name in op.CONSTANTS:
-            assert f"`{name}`" in page or name.startswith("candidate_kernel_"), f"{op.SCHEMA.name}: {name}"
-    words = re.findall(
-        r"^\| (\d+)(?:-(\d+))? \| `(\w+)` \|", page.partition("## Words")[2].partition("Then, for")[0], re.MULTILINE
-    )
-    widths = {name: int(last or first) - int(first) + 1 for first, last, name in words}
-    common = dataclasses.fields(RecurrentOptions)
-    assert list(widths) == ["version", *(field.name for field in common)]
-    assert (
-        sum(widths.values())
-        == len(RecurrentOptions(units=4, block=4, go_backwards=0, return_sequences=0).to_bytes()) / 4
-    )
 
 
 def test_the_layout_is_whole():

@@ -1,12 +1,12 @@
 """From a Keras model to a verified `.tflite`: plan -> lower -> quantize -> pack -> verify -> report."""
 
-import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel, VerificationError
+from keras_sparse_rnn.convert.options import ConvertOptions
 from keras_sparse_rnn.progress import Progress
 from keras_sparse_rnn.typing import Arrays
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ConvertedModel", "VerificationError", "convert"]
 
-WEIGHTS = ("int8", "int8x16", "float32")
-EVENTS = (None, "int4")
-SCALES = ("gate", "output")
-TARGETS = ("tflm", "litert")
-
 
 def convert(
     model: "keras.Model",
@@ -27,7 +22,6 @@ def convert(
     *,
     weights: Literal["int8", "int8x16", "float32"] = "int8",
     scales: Literal["gate", "output"] = "gate",
-    events: Literal["int4"] | None = None,
     target: Literal["tflm", "litert"] = "tflm",
     batch_size: int = 1,
     time_steps: int | None = None,
@@ -62,9 +56,6 @@ def convert(
         scales: In an integer model, which weights share a scale: all of a `"gate"` of a layer, or those of each
             `"output"` of each gate, which is more exact where outputs differ in range, for two bytes and about two
             instructions an output.
-        events: In an integer model, what an EventGRU sends: None is as many bits as activations have; `"int4"` are 15
-            levels, for layers whose events they hold to within 10 % (root mean square, on the representative data);
-            others keep all bits, and the report says so.
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`. Pruned dense layers are stored
             sparse where that is smaller: for TFLM as KsrSparseDense, for LiteRT in its own encoding, which nothing else
             reads: float32 weight by weight or in blocks of 1x4 along the inputs, int8 in blocks of 1x16. A number of
@@ -101,46 +92,19 @@ def convert(
         VerificationError: The result does not agree with the Keras model.
         RuntimeError: The Keras backend is not TensorFlow, or the C core is missing.
     """
-    from keras_sparse_rnn.convert.pipeline import run
-    from keras_sparse_rnn.convert.quantize import NumberFormat
-
-    for name, value, allowed in (
-        ("weights", weights, WEIGHTS),
-        ("scales", scales, SCALES),
-        ("events", events, EVENTS),
-        ("target", target, TARGETS),
-        ("block_size", block_size, (None, 4, 8, 16)),
-    ):
-        if value not in allowed:
-            raise ValueError(f"{name} must be one of {allowed}; given: {value!r}.")
-    for name, value in (("batch_size", batch_size), ("time_steps", 1 if time_steps is None else time_steps)):
-        if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-            raise ValueError(f"{name} must be an integer of at least 1; given: {value!r}.")
-    if isinstance(percentile, bool) or not isinstance(percentile, numbers.Real) or not 50 < percentile <= 100:
-        raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
-    if representative_labels is not None and (representative_data is None or not verify):
-        raise ValueError("representative_labels need the representative_data that they belong to, and verify=True.")
-    integers = ("percentile", percentile, 100), ("scales", scales, "gate"), ("events", events, None)
-    for name, value, default in integers:
-        if weights == "float32" and value != default:
-            raise ValueError(f"{name} is for integers; with weights='float32' leave it out (given: {value!r}).")
-    number_format = None
-    if weights != "float32":
-        bits = 16 if weights == "int8x16" else 8
-        number_format = NumberFormat(bits, event_bits=4 if events == "int4" else bits, scales=scales)
-    arguments = (
-        model,
-        representative_data,
-        number_format,
-        target,
-        batch_size,
-        time_steps,
-        stateful,
-        block_size,
-        percentile,
-        labels,
-        representative_labels,
-        verify,
+    options = ConvertOptions(
+        weights=weights,
+        scales=scales,
+        target=target,
+        batch_size=batch_size,
+        time_steps=time_steps,
+        stateful=stateful,
+        block_size=block_size,
+        percentile=percentile,
+        labels=labels,
+        verify=verify,
     )
+    from keras_sparse_rnn.convert.conversion import run
+
     with Progress("convert") as progress:
-        return run(*arguments, progress)
+        return run(model, representative_data, representative_labels, options, progress)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_sparse_rnn.formats import INT8X16
+
 
 @dataclass(frozen=True, eq=False)
 class Rest:
@@ -23,15 +25,22 @@ class Rest:
     inputs: list
     outputs: list
 
+    def numbers(self, writer):
+        """For the id of each symbolic tensor its number in a `ModelWriter` of the data."""
+        if self.data is None:
+            return {}
+        pairs = zip([*self.inputs, *self.outputs], [*writer.inputs, *writer.outputs], strict=True)
+        return {id(tensor): int(number) for tensor, number in pairs}
 
-def lower(plan, calibration=None, activation_bits=8):
+
+def lower(plan, calibration, number_format):
     """Converts what the recurrent layers leave of the model.
 
     Args:
         plan: The `Plan`.
-        calibration: None for float32; for int8 a dict from `id(symbolic tensor)` to its values on the representative
-            data, of everything that the rest may take as input.
-        activation_bits: Of an integer model, 8 or 16.
+        calibration: For the id of each symbolic tensor that the rest may take as input its values on the representative
+            data; it counts in integers alone.
+        number_format: A `NumberFormat`.
 
     Returns:
         A `Rest`.
@@ -46,10 +55,10 @@ def lower(plan, calibration=None, activation_bits=8):
         return Rest(None, [], [])
     used = {key for tensor in outputs for key in plan.sources[id(tensor)]}
     inputs = [tensor for key, tensor in given.items() if key in used]
-    return Rest(_to_tflite(keras.Model(inputs, outputs), inputs, calibration, activation_bits), inputs, outputs)
+    return Rest(_to_tflite(keras.Model(inputs, outputs), inputs, calibration, number_format), inputs, outputs)
 
 
-def _to_tflite(model, inputs, calibration, activation_bits):
+def _to_tflite(model, inputs, calibration, number_format):
     import tensorflow as tf
 
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
@@ -57,11 +66,11 @@ def _to_tflite(model, inputs, calibration, activation_bits):
     with _quiet():
         # Of a function, not of the model, which would be written to disk as a SavedModel and read again.
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function(*specs)])
-        if calibration is not None:
+        if number_format.is_integer:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: _batches(inputs, calibration)
             ops, dtype = tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8
-            if activation_bits == 16:
+            if number_format is INT8X16:
                 ops, dtype = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, tf.int16
             converter.target_spec.supported_ops = [ops]
             converter.inference_input_type = converter.inference_output_type = dtype

@@ -121,14 +121,13 @@ class ModelWriter:
             stateful: Whether it keeps its states from one inference to the next, in variable tensors.
         """
         added = schema.OperatorT()
-        states = op.states((self.scale_of(x) or (1.0,))[0]) if stateful else []
+        states = op.states((self.scale_of(x) or (1.0,))[0]) if stateful else {}
         batch = self._graph.tensors[x].shape[0]
-        states = [self._add_variable(f"{name}/{state.name}", batch, state) for state in states]
-        constants = self._add_constants(name, op, constants)
-        added.inputs = [x, *constants, *states]
+        states = {label: self._add_variable(f"{name}/{label}", batch, state) for label, state in states.items()}
+        added.inputs = self._inputs(name, op, {"x": x, **states}, constants)
         added.outputs = [output]
         if states:
-            added.mutatingVariableInputs = [False] * (1 + len(constants)) + [True] * len(states)
+            added.mutatingVariableInputs = [number in states.values() for number in added.inputs]
         self._make_custom(added, op)
         self._graph.operators.append(added)
 
@@ -165,15 +164,15 @@ class ModelWriter:
             name: What the names of its constant tensors begin with.
             ours, constants: The op, and its constant tensors as `ours.constants()` gives them.
         """
-        op.inputs = [int(op.inputs[0]), *self._add_constants(name, ours, constants)]
+        op.inputs = self._inputs(name, ours, {"x": int(op.inputs[0])}, constants)
         op.builtinOptions, op.builtinOptionsType = None, schema.BuiltinOptions.NONE
         self._make_custom(op, ours)
 
-    def _add_constants(self, name, op, constants):
-        return [
-            -1 if data is None else self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
-            for label, data in zip(op.CONSTANTS, constants, strict=False)
-        ]
+    def _inputs(self, name, op, numbers, constants):
+        """The numbers of an op's inputs in their order; adds the constant ones."""
+        for label, data in constants.items():
+            numbers[label] = self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
+        return [-1 if number is None else number for number in op.SCHEMA.placed(numbers)]
 
     def _make_custom(self, operator, op):
         operator.opcodeIndex = self._custom_code(op.SCHEMA.name)

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.recurrent import KINDS, layers_in, recurrent_layer
-from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, copy_layer
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold
 
 PROBE_BATCH = 32
@@ -44,7 +44,7 @@ class RecurrentCall:
     """A recurrent layer at one place of the graph: `x` and `y` are symbolic tensors of the rest. Where a DeltaHold
     stands in front of it, `x` is what that reads."""
 
-    layer: RecurrentLayer
+    layer: LayerConverter
     x: object
     y: object
 
@@ -78,14 +78,12 @@ class Plan:
     time_steps: int
 
 
-def plan(model, time_steps=None, stateful=False, batch_size=1):
+def plan(model, options):
     """Cuts a Sequential or Functional model at its recurrent layers.
 
     Args:
         model: The Keras model.
-        time_steps: Length of the time axis where the model leaves it open, or, with `stateful`, of a chunk.
-        stateful: Whether the recurrent layers go on from one inference to the next.
-        batch_size: Samples of one inference.
+        options: A `ConvertOptions`.
 
     Returns:
         A `Plan`.
@@ -96,6 +94,7 @@ def plan(model, time_steps=None, stateful=False, batch_size=1):
             a layer that cannot be converted; the message names it.
     """
     _check_model(model)
+    time_steps, stateful = options.time_steps, options.stateful
     has_time = [_has_time_axis(tensor) for tensor in model.inputs]
     if stateful:
         time_steps = 1 if time_steps is None else time_steps
@@ -114,9 +113,8 @@ def plan(model, time_steps=None, stateful=False, batch_size=1):
     dtypes = [tensor.dtype for tensor in model.inputs]
 
     walk = _Walk(stateful)
-    inputs = [
-        keras.Input(batch_shape=(batch_size, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
-    ]
+    sizes = [(options.batch_size, *shape) for shape in shapes]
+    inputs = [keras.Input(batch_shape=size, dtype=dtype) for size, dtype in zip(sizes, dtypes, strict=True)]
     outputs = walk(model, inputs)
     walk.check_read(outputs)
     if not walk.calls:

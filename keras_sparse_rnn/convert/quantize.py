@@ -4,23 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from keras_sparse_rnn.formats import INT8X16
+
 _ACCUMULATOR_LIMIT = 2**31 - 1
 _LARGEST_SHIFT = 7
-
-
-@dataclass(frozen=True)
-class NumberFormat:
-    """The integers that a model is made of.
-
-    Attributes:
-        activation_bits: Of inputs, outputs and what layers hand on: 8, or 16 with int8 weights.
-        event_bits: Of what an event sends: 8 or 4.
-        scales: Whether the weights have one scale for each `"gate"`, or for each `"output"` of each gate.
-    """
-
-    activation_bits: int = 8
-    event_bits: int = 8
-    scales: str = "gate"
+_FEWEST_BITS = 9  # of what the recurrence reads, with int16 activations
 
 
 @dataclass(frozen=True)
@@ -59,7 +47,7 @@ def within_percentile(values, percentile):
     return np.clip(values, low, high).astype(values.dtype)
 
 
-def quantize(op, name, x, largest, output, number_format, event_bits=None):
+def quantize(op, name, x, largest, output, number_format, scales="gate", sends_events=False):
     """A recurrent op in integers (`ops` defines what they mean).
 
     W and R have one scale for each gate, or for each output of each gate. Where both add into one accumulator, the
@@ -71,8 +59,9 @@ def quantize(op, name, x, largest, output, number_format, event_bits=None):
         name: Of its layer, for errors.
         x, output: `Scale` of the input and of the output tensor.
         largest: The largest state that the recurrence reads.
-        number_format: A `NumberFormat`.
-        event_bits: Bits of what the recurrence reads, of an op that sends events, which are not negative.
+        number_format: `INT8` or `INT8X16`.
+        scales: Whether weights have one scale for each `"gate"`, or for each `"output"` of each gate.
+        sends_events: Whether what the recurrence reads is never negative.
 
     Returns:
         The same op with int8 kernels, an int32 bias, and the options for them.
@@ -80,11 +69,11 @@ def quantize(op, name, x, largest, output, number_format, event_bits=None):
     Raises:
         ValueError: The pre-activations do not fit any choice of shifts.
     """
-    is_int16 = number_format.activation_bits == 16
+    is_int16 = number_format is INT8X16
     first_choice = _Operands.of_16_bits if is_int16 else _Operands.of_8_bits
-    operands = first_choice(op, x, largest, event_bits)
+    operands = first_choice(op, x, largest, sends_events)
     while True:
-        weights = _Weights.of(op, operands, number_format.scales)
+        weights = _Weights.of(op, operands, scales)
         fraction = _fraction(op, weights.accumulators, 15 if is_int16 else 10)
         if fraction >= 7 and (not is_int16 or _fits(op, weights, operands)):
             break
@@ -109,17 +98,17 @@ def quantize(op, name, x, largest, output, number_format, event_bits=None):
     output_multiplier, output_shift = _from_q15(output.scale)
     options = replace(
         op.options,
+        format=number_format.number,
         x_zero_point=x.zero_point,
         x_shift=operands.x_shift,
         h_shift=operands.h_shift,
         fraction=fraction,
-        multipliers=tuple(_of_15_bits(factor) for factor in factors),
+        **{f"multiplier_{slot}": _of_15_bits(factor) for slot, factor in enumerate(factors)},
         operand_multiplier=operand_multiplier,
         operand_shift=operand_shift,
         output_multiplier=output_multiplier,
         output_shift=output_shift,
         output_zero_point=output.zero_point,
-        activation_bits=number_format.activation_bits,
         operand_bits=operands.bits,
     )
     return replace(
@@ -141,7 +130,6 @@ class _Operands:
         x_shift, h_shift, bits: As in the op's options.
         scale: What one count of the state is worth as the recurrence reads it.
         is_int16: Whether activations have 16 bits.
-        fewest_bits: How far `bits` may fall.
     """
 
     x_scale: float
@@ -150,23 +138,19 @@ class _Operands:
     bits: int
     scale: float
     is_int16: bool = False
-    fewest_bits: int = 0
 
     @classmethod
-    def of_8_bits(cls, op, x, largest, event_bits):
-        bits = event_bits or 8
-        scale = largest / (2 ** (bits - (event_bits is None)) - 1)
-        return cls(x.scale, *_operand_shifts(op, x.scale, scale), bits, scale)
+    def of_8_bits(cls, op, x, largest, sends_events):
+        scale = largest / (2 ** (8 if sends_events else 7) - 1)
+        return cls(x.scale, *_operand_shifts(op, x.scale, scale), 8, scale)
 
     @classmethod
-    def of_16_bits(cls, op, x, largest, event_bits):
+    def of_16_bits(cls, op, x, largest, sends_events):
         """16 bits of x, 14 where its changes are to fit into 16, and 15 of the state; then the finer of the two is
         made coarser, to one scale."""
-        bits = min(event_bits or 15, 15)
-        scale = largest / (2 ** (bits - (event_bits is None)) - 1)
-        fewest = bits if bits < 8 else 9
+        scale = largest / (2 ** (15 if sends_events else 14) - 1)
         held = 2 if x.is_held or op.input_threshold is not None else 0
-        finest = cls(x.scale, held, 15 - bits, bits, scale, True, fewest)
+        finest = cls(x.scale, held, 0, 15, scale, True)
         x_part, h_part = _shared_parts(op, finest.x_unit, finest.h_unit)
         shift = round(np.log2(x_part / h_part)) if x_part and h_part else 0
         return finest._coarser_state(shift) if shift > 0 else replace(finest, x_shift=min(held - shift, 6))
@@ -202,7 +186,7 @@ class _Operands:
     def _coarser_state(self, shift):
         """By so many bits, as far as there are some."""
         from_shift = min(shift, self.h_shift)
-        bits = max(self.bits - (shift - from_shift), self.fewest_bits)
+        bits = max(self.bits - (shift - from_shift), _FEWEST_BITS)
         return replace(self, h_shift=self.h_shift - from_shift, bits=bits, scale=self.scale * 2 ** (self.bits - bits))
 
 
@@ -235,8 +219,8 @@ class _Weights:
             factors = np.minimum(np.ceil(scales / accumulators[:, None] * 2**16), 2**15 - 1).astype(np.int16)
             scales = accumulators[:, None] * factors / 2**16
         return cls(
-            _to_int8(op.kernel, scales[list(op.KERNEL_SLOTS)] / operands.x_unit),
-            _to_int8(op.recurrent_kernel, scales[list(op.RECURRENT_SLOTS)] / operands.h_unit),
+            _to_int8(op.kernel, scales[op.kernel_slots] / operands.x_unit),
+            _to_int8(op.recurrent_kernel, scales[op.recurrent_slots] / operands.h_unit),
             scales,
             accumulators,
             factors,
@@ -247,19 +231,19 @@ def _fits(op, weights, operands):
     """Whether no accumulator could overflow, as the kernel checks it."""
     largest = np.abs(op.bias / weights.scales) + 1
     for kernel, slots, most in (
-        (weights.kernel, op.KERNEL_SLOTS, operands.largest[0]),
-        (weights.recurrent_kernel, op.RECURRENT_SLOTS, operands.largest[1]),
+        (weights.kernel, op.kernel_slots, operands.largest[0]),
+        (weights.recurrent_kernel, op.recurrent_slots, operands.largest[1]),
     ):
-        largest[list(slots)] += np.abs(kernel.astype(np.int64)).sum(axis=0) * most
+        largest[slots] += np.abs(kernel.astype(np.int64)).sum(axis=0) * most
     return largest.max() < _ACCUMULATOR_LIMIT
 
 
 def _shared_parts(op, x_unit, h_unit):
     """The largest products of one count of x, and of the state, with a weight in the gates that they share."""
-    shared = set(op.KERNEL_SLOTS) & set(op.RECURRENT_SLOTS)
-    x_part = x_unit * max(_largest(op.kernel)[g].max() for g, slot in enumerate(op.KERNEL_SLOTS) if slot in shared)
+    shared = set(op.kernel_slots) & set(op.recurrent_slots)
+    x_part = x_unit * max(_largest(op.kernel)[g].max() for g, slot in enumerate(op.kernel_slots) if slot in shared)
     h_part = h_unit * max(
-        _largest(op.recurrent_kernel)[g].max() for g, slot in enumerate(op.RECURRENT_SLOTS) if slot in shared
+        _largest(op.recurrent_kernel)[g].max() for g, slot in enumerate(op.recurrent_slots) if slot in shared
     )
     return x_part, h_part
 
@@ -279,8 +263,8 @@ def _operand_shifts(op, x_scale, operand_scale):
 def _accumulator_scales(op, x_unit, h_unit):
     """What one count of each output's accumulator is worth, `(slots, units)`."""
     scales = np.zeros(op.bias.shape)
-    np.maximum.at(scales, list(op.KERNEL_SLOTS), x_unit * _largest(op.kernel) / 127)
-    np.maximum.at(scales, list(op.RECURRENT_SLOTS), h_unit * _largest(op.recurrent_kernel) / 127)
+    np.maximum.at(scales, op.kernel_slots, x_unit * _largest(op.kernel) / 127)
+    np.maximum.at(scales, op.recurrent_slots, h_unit * _largest(op.recurrent_kernel) / 127)
     # A bias takes at most a quarter of the accumulator's range; a matrix of zeros gets any scale.
     return np.maximum(scales, (np.abs(op.bias).max(axis=1, keepdims=True) + 1) / 2**29)
 

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from keras_sparse_rnn import runtime
+from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.inspection import Inspection
 
 
@@ -53,7 +54,7 @@ class LayerReport:
     def of(cls, call, seen):
         op = call.op
         weights = sum(kernel.size for kernel in op.kernels)
-        parts = {name: part for name, part in zip(op.CONSTANTS, call.constants, strict=True) if part is not None}
+        parts = call.constants
         matrices = [name for name in parts if name.endswith("kernel")]
         return cls(
             name=call.layer.name,
@@ -77,7 +78,7 @@ class Report:
     """A conversion: printing it gives a table.
 
     Attributes:
-        weights, target, scales, events: As asked for.
+        weights, target, scales: As asked for.
         inspection: An `Inspection` of the file, as `ksr.inspect` gives it: each op and tensor, and totals; its engines
             are not tried.
         layers: A `LayerReport` for each recurrent layer.
@@ -93,7 +94,6 @@ class Report:
     weights: str
     target: str
     scales: str
-    events: str
     inspection: Inspection
     layers: list
     dense: list
@@ -131,14 +131,12 @@ class Report:
                 f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros{events}; "
                 f"{' and '.join(layer.storage)} of 1x{layer.block}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
             )
-            if layer.operand_bits is not None and (self.weights == "int8x16" or self.events):
+            if layer.operand_bits is not None and self.weights == "int8x16":
                 of_x, of_state = layer.operand_bits
                 lines.append(
                     f"    weights are multiplied with {of_x} bits of the input and {of_state} of "
                     f"{'an event' if layer.sends_events else 'the state'}"
                 )
-                if self.events == "int4" and layer.sends_events and of_state > 4:
-                    lines[-1] += ": the 15 levels of 4 do not hold events to within 10 %"
             if layer.step_error is not None:
                 equal = "" if layer.event_agreement is None else f", {layer.event_agreement:.2%} equal events"
                 lines.append(
@@ -160,4 +158,4 @@ class Report:
 
 
 def _operand_bits(options):
-    return (16 - options.x_shift if options.activation_bits == 16 else 8), options.operand_bits
+    return (16 - options.x_shift if options.number_format is INT8X16 else 8), options.operand_bits

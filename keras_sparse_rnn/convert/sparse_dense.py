@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_sparse_rnn.ops.block_sparse import BLOCKS
-from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
+from keras_sparse_rnn.formats import INT8
+from keras_sparse_rnn.ops.schema import BLOCKS
+from keras_sparse_rnn.ops.sparse_dense import SparseDense
 
 # What a file takes for each tensor besides its data, about: its name, shape, buffer and their tables.
 _TENSOR_BYTES = 64
@@ -61,9 +62,8 @@ def pack_sparse_dense(writer):
         dense_bytes = weights.nbytes + (0 if bias is None else bias.nbytes)
         sizes = {"dense": dense_bytes + scales * _SCALE_BYTES + 2 * _TENSOR_BYTES}
         for candidate, constants in packed:
-            present = [part for part in constants if part is not None]
             name = f"blocks of 1x{candidate.options.block}"
-            sizes[name] = sum(part.nbytes for part in present) + len(present) * _TENSOR_BYTES
+            sizes[name] = sum(part.nbytes + _TENSOR_BYTES for part in constants.values())
         stored = min(sizes, key=sizes.get)
         if stored != "dense":
             candidate, constants = packed[list(sizes).index(stored) - 1]
@@ -78,13 +78,14 @@ def _sparse_dense(writer, op, weights, bias, block):
         bias = np.zeros(units, np.int32 if weights.dtype == np.int8 else np.float32)
     activation = _ACTIVATIONS[op.builtinOptions.fusedActivationFunction]
     if weights.dtype == np.float32:
-        return SparseDense(SparseDenseOptions(units=units, block=block, activation=activation), kernel, bias)
+        return SparseDense(SparseDense.SCHEMA.options(units=units, block=block, activation=activation), kernel, bias)
     (x_scale, x_zero), (y_scale, y_zero) = (writer.scale_of(int(number)) for number in (op.inputs[0], op.outputs[0]))
     factors = np.broadcast_to(writer.scales_of(int(op.inputs[1])), units).astype(np.float64) * x_scale / y_scale
     # The largest multiplier below 2^30, so that its product with an accumulator fits into 61 bits.
     shift = np.clip(np.floor(30 - np.log2(np.maximum(factors, 2.0**-32))), 1, 62).astype(np.int64)
     six = 127 if activation < 2 else min(127, round(6 / y_scale) + y_zero)
-    options = SparseDenseOptions(
+    options = SparseDense.SCHEMA.options(
+        format=INT8.number,
         units=units,
         block=block,
         activation=activation,

@@ -87,31 +87,32 @@ class _SingleStep:
         self._tensors = op.states() if call.x_scale is None else op.states(call.x_scale.scale)
         self._x_scale = call.x_scale
         self._x = np.zeros((1, 1, len(op.kernel)), op.dtype)
-        self._states = [np.zeros(tensor.shape, tensor.dtype) for tensor in self._tensors]
-        self._inputs = [self._x, *call.constants, *self._states]
+        self._states = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in self._tensors.items()}
+        self._inputs = op.SCHEMA.placed({"x": self._x, **call.constants, **self._states})
         self._run = NativeOp(op.SCHEMA.name, op.options.to_bytes(), self._inputs, (1, op.options.units), op.dtype)
 
     def __call__(self, x, states):
         self._x[...] = x if self._x_scale is None else self._x_scale.quantize(x)
-        pairs = list(zip(self._states, self._tensors, strict=True))
-        for (stored, tensor), values in zip(pairs, states, strict=False):
-            stored[0] = tensor.quantize(values)
-        if len(states) < len(pairs):  # the sums, which Keras does not have
+        for name, values in states.items():
+            self._states[name][0] = self._tensors[name].quantize(values)
+        if "sums" in self._states:  # which Keras does not have
             wide = np.int64 if self._op.is_integer else np.float32
-            counts = {tensor.name: stored[0].astype(wide) - (tensor.zero_point or 0) for stored, tensor in pairs}
-            self._states[-1][0] = self._op.sums(counts)
+            zeros = {name: tensor.zero_point or 0 for name, tensor in self._tensors.items()}
+            counts = {name: stored[0].astype(wide) - zeros[name] for name, stored in self._states.items()}
+            self._states["sums"][0] = self._op.sums(counts)
         self._run(self._inputs)
-        return [tensor.dequantize(stored[0]) for stored, tensor in pairs[: len(states)]]
+        return {name: self._tensors[name].dequantize(self._states[name][0]) for name in states}
 
 
 def _steps(seen, go_backwards):
     """`x, states before, states after` of single steps, spread over the samples."""
     per_sample = max(1, _STEPS // len(seen.x))
-    for x, *states in zip(seen.x, *seen.states, strict=True):
+    for i, x in enumerate(seen.x):
         x = x[::-1] if go_backwards else x
-        before = [np.concatenate([np.zeros_like(state[:1]), state[:-1]]) for state in states]
+        states = {name: state[i] for name, state in seen.states.items()}
+        before = {name: np.concatenate([np.zeros_like(state[:1]), state[:-1]]) for name, state in states.items()}
         for t in np.unique(np.linspace(0, len(x) - 1, per_sample).astype(int)):
-            yield x[t], [state[t] for state in before], [state[t] for state in states]
+            yield x[t], *({name: state[t] for name, state in each.items()} for each in (before, states))
 
 
 def check_labels(labels, outputs):

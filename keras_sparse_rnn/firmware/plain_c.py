@@ -116,7 +116,7 @@ class PlainC:
         return f"{self.name}_step" if self.is_streaming else f"{self.name}_run"
 
     def _options(self, op):
-        return ALL_OPS[op.name].OPTIONS.from_bytes(op.options)
+        return ALL_OPS[op.name].SCHEMA.decode(op.options)
 
     def _shape(self, i):
         """A tensor's shape in one call: streaming, one time step of those that have a time axis."""
@@ -132,27 +132,27 @@ class PlainC:
         self._resets.append(f"memset({name}, {tensor.zero_point or 0}, sizeof({name}));")
 
     def _add_custom(self, name, op):
-        kind, options = ALL_OPS[op.name], self._options(op)
-        tensors, arrays = [], []
-        for position, i in enumerate(op.inputs):
-            tensor = None if i < 0 else self._model.tensors[i]
-            if tensor is None:
-                tensors.append("{0, -1, 0, {0}}")
-                arrays.append(None)
-            elif tensor.data is None:
-                tensors.append(_tensor(f"tensor_{i}", self._shapes[i], tensor.dtype))
-                arrays.append(np.zeros(self._shapes[i], tensor.dtype))
+        kind = ALL_OPS[op.name]
+        given = kind.SCHEMA.named([None if i < 0 else i for i in op.inputs])
+        labels, arrays = {}, {}
+        for input_name, i in given.items():
+            tensor = self._model.tensors[i]
+            if tensor.data is None:
+                labels[input_name] = _tensor(f"tensor_{i}", self._shapes[i], tensor.dtype)
+                arrays[input_name] = np.zeros(self._shapes[i], tensor.dtype)
             else:
-                label = f"{name}_{kind.CONSTANTS[position - 1]}"
+                label = f"{name}_{input_name}"
                 self._declarations.append(array(label, tensor.data))
-                tensors.append(_tensor(label, tensor.shape, tensor.dtype))
-                arrays.append(tensor.data)
-        if op.name in OPS:
-            for state in self._own_states(kind, options, tensors, arrays):
-                label = f"{name}_state_{state.name}"
+                labels[input_name] = _tensor(label, tensor.shape, tensor.dtype)
+                arrays[input_name] = tensor.data
+        for state_name, state in kind.from_constants(self._options(op), arrays).states().items():
+            if state_name not in given:  # the model does not keep it itself
+                label = f"{name}_state_{state_name}"
                 self._add_state(label, state)
-                tensors.append(_tensor(label, state.shape, state.dtype))
-                arrays.append(np.zeros(state.shape, state.dtype))
+                labels[state_name] = _tensor(label, state.shape, state.dtype)
+                arrays[state_name] = np.zeros(state.shape, state.dtype)
+        tensors = [label or "{0, -1, 0, {0}}" for label in kind.SCHEMA.placed(labels)]
+        arrays = kind.SCHEMA.placed(arrays)
         output = self._model.tensors[op.outputs[0]]
         shape = self._shapes[op.outputs[0]]
         scratch = NativeOp(op.name, op.options, arrays, shape, output.dtype).scratch_size
@@ -179,15 +179,6 @@ class PlainC:
             f"if (scratch_size > sizeof({name}_scratch)) return KSR_OTHER_VERSION;",
         ]
         self._calls.append(f"{symbol}.invoke(&{name}, &{name}_data, {name}_scratch);")
-
-    def _own_states(self, kind, options, tensors, arrays):
-        """The states of a recurrent op that the model does not keep itself; fills in the constants that are absent."""
-        missing = 1 + len(kind.CONSTANTS) - len(tensors)
-        tensors += ["{0, -1, 0, {0}}"] * missing
-        arrays += [None] * missing
-        states = kind.from_constants(options, arrays[1 : 1 + len(kind.CONSTANTS)]).states()
-        given = len(tensors) - 1 - len(kind.CONSTANTS)
-        return [s for s in states[given:] if s.name != "trace" or options.readout == 2]
 
     def _add_layer(self, name, op):
         x, y = op.inputs[0], op.outputs[0]

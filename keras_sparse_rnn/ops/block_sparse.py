@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BLOCKS = (4, 8, 16)
-
 
 @dataclass(frozen=True, eq=False)
 class BlockSparseMatrix:

@@ -132,7 +132,7 @@ class _Check:
             self._refuse("SHAPE", i, f"has {tensor.shape[0]} values; allowed: {self._sizes[given.size]}")
         if given.size == "rows":
             self._check_matrix(i - 2, self._schema.inputs[i - 2])
-        elif given.size == "values" and f"{given.name}_index" not in self._present:
+        elif given.size == "values" and not {f"{given.name}_index", f"{given.name}_rows"} & self._present:
             gates, sources = len(given.slots_of(self._words)), self._sizes[given.sources]
             expected = gates * sources * self._sizes["stride"]
             if tensor.shape[0] != expected:

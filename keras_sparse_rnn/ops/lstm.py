@@ -19,12 +19,14 @@ from keras_sparse_rnn.ops.gates import (
 from keras_sparse_rnn.ops.recurrent import OPERAND_STATE, RecurrentOp, product, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, state
 
+CELL_BITS = (0, 7)
+
 SCHEMA = recurrent_schema(
     "KsrLstm",
     "the LSTM",
     (0, 1, 2, 3),
     (0, 1, 2, 3),
-    words=[Word.integer("cell_bits", "c lies in [-2^cell_bits, 2^cell_bits)", 0, 7)],
+    words=[Word.integer("cell_bits", "c lies in [-2^cell_bits, 2^cell_bits)", *CELL_BITS)],
     inputs=[
         state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE),
         state(

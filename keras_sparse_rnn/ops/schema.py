@@ -31,7 +31,7 @@ STATUSES = {  # of the C core, by their numbers
     "UNEXPECTED": "must be absent",
     "TYPE": "has the wrong type",
     "NOT_CONSTANT": "must be constant",
-    "ALIGNMENT": "does not lie where its values may be loaded from",
+    "ALIGNMENT": "does not lie at a multiple of 4 bytes",
     "SHAPE": "has the wrong shape",
     "VALUES": "holds values out of their range",
     "OVERFLOW": "leaves no room for what the weights can add",
@@ -267,7 +267,7 @@ class OpSchema:
         """The values of each."""
         return tuple(given for given in self.inputs if given.size == "values")
 
-    def encode(self, tensors: dict[str, Any]) -> list[Any]:
+    def placed(self, tensors: dict[str, Any]) -> list[Any]:
         """Tensors by the names of the inputs as a list by their positions: None where absent, without absent ones at
         the end."""
         placed = [tensors.get(given.name) for given in self.inputs]

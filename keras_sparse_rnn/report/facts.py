@@ -282,7 +282,7 @@ class _Watch(ReferenceEngine):
         super().reset()
         for op, seen in self.seen.items():
             wide = np.int64 if seen.op.is_integer else np.float32
-            self._states[op] = {tensor.name: np.zeros(tensor.shape[1], wide) for tensor in seen.op.states()}
+            self._states[op] = {name: np.zeros(tensor.shape[1], wide) for name, tensor in seen.op.states().items()}
         self._samples += 1
 
     def run_custom(self, op, inputs):

@@ -10,10 +10,9 @@ from event_models import event_model, prune, sequences
 from keras.layers import GRU, LSTM, Dense, SimpleRNN
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.convert.quantize import NumberFormat, Scale, quantize
-from keras_sparse_rnn.convert.recurrent import event_gru
+from keras_sparse_rnn.convert.quantize import Scale, quantize
+from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
-from keras_sparse_rnn.ops.recurrent import RecurrentOptions
 from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
 from keras_sparse_rnn.runtime.model import Model
 
@@ -30,11 +29,9 @@ FORMATS = {
     "int8x16": {"weights": "int8x16"},
     "int8x16, output": {"weights": "int8x16", "scales": "output"},
     "int8, output": {"scales": "output"},
-    "int4": {"events": "int4"},
-    "int8x16, int4": {"weights": "int8x16", "events": "int4"},
 }
 CASES = [(layer, name) for layer in LAYERS for name in ("int8x16, output", "int8, output")]
-CASES += [("EventGRU", "int4"), ("EventGRU", "int8x16, int4"), ("GRU", "int8x16")]
+CASES += [("GRU", "int8x16")]
 by_case = pytest.mark.parametrize(("layer", "number_format"), CASES)
 
 
@@ -66,7 +63,7 @@ def test_follows_keras_in_every_engine(models, layer, number_format):
         assert np.abs(output - expected[:8]).mean() <= 0.03, engine
     errors, of_int8 = ([part.step_error for part in c.report.layers] for c in (converted, int8))
     for error, before in zip(errors, of_int8, strict=True):
-        if number_format.startswith("int8x16") and "int4" not in number_format:
+        if number_format.startswith("int8x16"):
             assert error < 0.75 * before
         else:
             assert error < 1.25 * before
@@ -152,33 +149,11 @@ def test_bytes_and_the_report():
     assert min(of_x, of_state) >= 9
 
 
-def test_events_that_15_levels_do_not_hold_keep_8_bits(monkeypatch):
-    model, x = event_model([EventGRU(12, return_sequences=True)]), sequences()
-    report = ksr.convert(model, x, events="int4", verify=False).report
-    assert report.layers[0].operand_bits == (8, 4) and "4 of an event" in str(report)
-    monkeypatch.setattr(event_gru, "LARGEST_EVENT_ERROR", 0.001)
-    report = ksr.convert(model, x, events="int4", verify=False).report
-    assert report.layers[0].operand_bits == (8, 8)
-    assert "8 of an event: the 15 levels of 4 do not hold events to within 10 %" in str(report)
-
-
-def test_the_range_of_few_bits_is_that_which_loses_least():
-    rng = np.random.default_rng(0)
-    even = rng.uniform(0, 0.8, 1000)
-    assert event_gru._range_of_few_bits(even, 4) == pytest.approx(0.8, rel=0.1)
-    outlier = np.append(rng.uniform(0.2, 0.3, 1000), 0.5)
-    assert event_gru._range_of_few_bits(outlier, 4) < 0.45  # one that saturates for the sake of all others
-    apart = np.concatenate([np.full(1000, 0.001), np.full(10, 0.2)])
-    assert event_gru._range_of_few_bits(apart, 4) == pytest.approx(0.2, rel=0.1)  # the few are nearly all of the power
-    assert event_gru._range_of_few_bits(np.concatenate([np.full(10**4, 0.02), np.full(10, 1.0)]), 4) is None
-    assert event_gru._range_of_few_bits(np.zeros(5), 4) > 0
-
-
 def test_operands_have_fewer_bits_where_accumulators_could_overflow():
     """As many inputs as 32 bits do not hold 15 bits of each of."""
     units, inputs = 8, 1200
     rng = np.random.default_rng(0)
-    options = RecurrentOptions(units=units, block=4, go_backwards=0, return_sequences=1)
+    options = SimpleRnn.SCHEMA.options(units=units, block=4, go_backwards=0, return_sequences=1)
     kernel = np.sign(rng.normal(size=(inputs, 1, units))).astype(np.float32) / 100
     recurrent = rng.normal(size=(units, 1, units)).astype(np.float32) / 100
     bias = np.zeros((4, units), np.float32)
@@ -188,7 +163,7 @@ def test_operands_have_fewer_bits_where_accumulators_could_overflow():
         Scale.of_range(-1, 1, 16),
         1.0,
         Scale.of_range(-1, 1, 16),
-        NumberFormat(activation_bits=16),
+        INT8X16,
     )
     assert op.options.x_shift > 0
     assert np.abs(op.kernel.astype(int)).sum(axis=0).max() * (2**15 >> op.options.x_shift) < 2**31
@@ -199,10 +174,7 @@ def test_operands_have_fewer_bits_where_accumulators_could_overflow():
     [
         ({"weights": "int16"}, r"weights must be one of \('int8', 'int8x16', 'float32'\); given: 'int16'"),
         ({"scales": "channel"}, r"scales must be one of \('gate', 'output'\); given: 'channel'"),
-        ({"events": "int2"}, r"events must be one of \(None, 'int4'\); given: 'int2'"),
-        ({"events": "int4"}, "events='int4' needs a layer that sends events"),
         ({"weights": "float32", "scales": "output"}, "scales is for integers"),
-        ({"weights": "float32", "events": "int4"}, "events is for integers"),
     ],
 )
 def test_refusals(arguments, message):
@@ -226,6 +198,6 @@ def test_a_file_of_another_version_is_refused_with_what_to_do():
     for engine in ENGINES:
         with pytest.raises(ValueError, match="version|[Rr]efused|cannot load"):
             runtime.load(bytes(builder.Output()), engine)
-    with pytest.raises(ValueError, match="of another version of the format; convert the Keras model again"):
+    with pytest.raises(ValueError, match="have the version 1; allowed: 3. Convert the Keras model again"):
         runtime.load(bytes(builder.Output()), "native")
     assert Model(data).operators

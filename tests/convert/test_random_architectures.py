@@ -49,7 +49,7 @@ def test_engines_agree_on(stack, inputs, holds, zeros, block_size, batch_size, s
     for layer, op in zip(layers, Model(converted.data).operators, strict=True):
         tensors = [None if i < 0 else Model(converted.data).tensors[i].data for i in op.inputs]
         kind = OPS[op.name]
-        read = kind.from_constants(kind.OPTIONS.from_bytes(op.options), tensors[1 : 1 + len(kind.CONSTANTS)])
+        read = kind.from_constants(kind.SCHEMA.decode(op.options), kind.SCHEMA.named(tensors))
         kernels = (keras.ops.convert_to_numpy(k) for k in (layer.cell.kernel, layer.cell.recurrent_kernel))
         for stored, kernel in zip(read.kernels, kernels, strict=True):
             gates = kernel.reshape(stored.shape)

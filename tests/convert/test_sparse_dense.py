@@ -10,7 +10,8 @@ from keras.layers import GRU, Dense
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert import sparse_dense
 from keras_sparse_rnn.convert.pack import ModelWriter
-from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
+from keras_sparse_rnn.formats import INT8
+from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime.model import Model
 
 ENGINES = ["litert", "native", "reference"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
@@ -73,15 +74,15 @@ def test_every_engine_gives_the_same_bits(dtype):
         shape = (*rng.integers(1, 4, rng.integers(0, 3)), inputs)
         if dtype == np.int8:
             options |= {"x_zero_point": int(rng.integers(-128, 128)), "output_zero_point": int(rng.integers(-128, 128))}
-            options |= {"output_min": -128, "output_max": int(rng.integers(-128, 128))}
+            options |= {"format": INT8.number, "output_min": -128, "output_max": int(rng.integers(-128, 128))}
             kernel = (rng.integers(-128, 128, mask.shape) * mask).astype(np.int8)
             bias = rng.integers(-(2**16), 2**16, units).astype(np.int32)
             scales = rng.integers(0, 2**31, units).astype(np.int32), rng.integers(35, 50, units).astype(np.uint8)
-            op = SparseDense(SparseDenseOptions(**options), kernel, bias, *scales)
+            op = SparseDense(SparseDense.SCHEMA.options(**options), kernel, bias, *scales)
             x = rng.integers(-128, 128, shape).astype(np.int8)
         else:
             kernel = (rng.normal(size=mask.shape) * mask).astype(np.float32)
-            op = SparseDense(SparseDenseOptions(**options), kernel, rng.normal(size=units).astype(np.float32))
+            op = SparseDense(SparseDense.SCHEMA.options(**options), kernel, rng.normal(size=units).astype(np.float32))
             x = rng.normal(size=shape).astype(np.float32)
         writer = ModelWriter()
         scale = (1.0, 0) if dtype == np.int8 else None
@@ -95,50 +96,3 @@ def test_every_engine_gives_the_same_bits(dtype):
             np.testing.assert_allclose(
                 output, op.invoke(x, {}), atol=0 if dtype == np.int8 else 1e-5, err_msg=str(seed)
             )
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"units": 0}, "custom options"),
-        ({"activation": 3}, "custom options"),
-        ({"output_min": 5, "output_max": 4}, "custom options"),
-        ({"x_zero_point": 200}, "custom options"),
-    ],
-)
-def test_wrong_options_are_refused(change, message):
-    options = {"units": 8, "block": 4, "output_min": -128, "output_max": 127} | change
-    with pytest.raises(ValueError, match=message):
-        _load(options)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("shift", np.zeros(8, np.uint8), "multiplier or shift"),
-        ("multiplier", np.full(8, -1, np.int32), "multiplier or shift"),
-        ("bias", np.full(8, 2**31 - 1, np.int32), "bias"),
-        ("kernel_index", np.full(8, 255, np.uint8), "kernel"),
-    ],
-)
-def test_wrong_constants_are_refused(name, value, message):
-    with pytest.raises(ValueError, match=message):
-        _load({"units": 8, "block": 4, "output_min": -128, "output_max": 127}, name, value)
-
-
-def _load(options, name=None, value=None):
-    sound = SparseDense(
-        SparseDenseOptions(units=8, block=4),
-        np.eye(4, dtype=np.int8).repeat(2, axis=1)[:, None, :],
-        np.zeros(8, np.int32),
-        np.ones(8, np.int32),
-        np.ones(8, np.uint8),
-    )
-    constants = dict(zip(SparseDense.CONSTANTS, sound.constants(sparse=True), strict=True))
-    if name:
-        constants[name] = value[: len(constants[name])]
-    op = SparseDense(SparseDenseOptions(**options), *(getattr(sound, field) for field in ("kernel", "bias")))
-    writer = ModelWriter()
-    x, y = (writer.add_tensor(n, (1, size), np.int8, scale=(1.0, 0)) for n, size in (("x", 4), ("y", 8)))
-    writer.add_recurrent("dense", op, list(constants.values()), x, y)
-    return ksr.runtime.load(writer.finish({"x": x}, {"y": y}), "native")

@@ -18,7 +18,7 @@ from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import FRAMEWORKS, qemu, save_firmware
 from keras_sparse_rnn.firmware.sources import source_folder
-from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
+from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime.model import Model
 
 needs_tools = pytest.mark.skipif(
@@ -284,7 +284,7 @@ def _becomes_a_tile(file):
 def test_plain_c_runs_sparse_dense_layers():
     rng = np.random.default_rng(0)
     kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(np.int8)
-    options = SparseDenseOptions(units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
+    options = SparseDense.SCHEMA.options(format=1, units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
     scales = np.full(18, 2**30, np.int32), np.full(18, 38, np.uint8)
     op = SparseDense(options, kernel, np.arange(18, dtype=np.int32), *scales)
     writer = ModelWriter()

@@ -5,10 +5,11 @@ from dataclasses import replace
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from random_models import OWN_OPTIONS, RandomOp
+from random_models import RandomOp, kernel_shapes, random_words
 
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.formats import FLOAT32, INT8
 from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.ops.recurrent import BACKWARDS_IN_ORDER
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
@@ -206,19 +207,19 @@ def small_op(kind, inputs, dtype, seed, x_zero_point):
     """An op of 12 units and 9 steps, in which an EventGru's units fire here and there."""
     rng = np.random.default_rng(seed)
     kind, units = OPS[kind], 12
-    options = {"units": units, "block": 4, "go_backwards": 0, "return_sequences": 1} | OWN_OPTIONS[kind.SCHEMA.name](
-        rng, dtype
-    )
+    options = {"units": units, "block": 4, "go_backwards": 0, "return_sequences": 1}
+    options["format"] = INT8.number if dtype == np.int8 else FLOAT32.number
+    options |= random_words(kind.SCHEMA, rng, options)
     if "readout" in options:
         options |= {"readout": 0, "reset": 1}
-    shapes = (inputs, len(kind.KERNEL_SLOTS), units), (units, len(kind.RECURRENT_SLOTS), units), (4, units), (units,)
+    shapes = [*kernel_shapes(kind, inputs, units), (4, units), (units,)]
     if dtype == np.float32:
         *arrays, threshold = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
         threshold = np.abs(threshold) / 4
         x = rng.normal(size=(9, inputs)).astype(np.float32)
     else:
         step = 2**-17  # of an accumulator
-        options |= {"multipliers": (round(step * 2**40),) * 4}
+        options |= {f"multiplier_{slot}": round(step * 2**40) for slot in range(4)}
         options |= {"x_zero_point": x_zero_point, "x_shift": 2, "h_shift": 1, "fraction": 8}
         options |= {"operand_multiplier": 255, "operand_shift": 15, "output_multiplier": 127, "output_shift": 15}
         options |= {"output_zero_point": -5}
@@ -231,5 +232,5 @@ def small_op(kind, inputs, dtype, seed, x_zero_point):
         x = rng.integers(-128, 128, (9, inputs)).astype(np.int8)
     if kind.SCHEMA.name == "KsrEventGru":
         arrays.append(threshold)
-    op = kind(kind.OPTIONS(**options), *arrays)
+    op = kind(kind.SCHEMA.options(**options), *arrays)
     return RandomOp(op, op.constants(), x, kind.SCHEMA.name)

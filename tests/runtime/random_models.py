@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 
@@ -13,10 +14,10 @@ KINDS = list(OPS)
 
 @dataclass(frozen=True, eq=False)
 class RandomOp:
-    """An op, its constant tensors and an input `(T, I)`."""
+    """An op, its constant tensors by their names, and an input `(T, I)`."""
 
     op: RecurrentOp
-    constants: list
+    constants: dict
     x: np.ndarray
     label: str
     activity: str = "usual"
@@ -30,6 +31,11 @@ class RandomOp:
         """The output by the definition, in its tensor's shape."""
         outputs = self.op(self.x)
         return outputs[None] if self.op.options.return_sequences else outputs[-1:]
+
+    def inputs(self, states=None, x=None):
+        """Its input tensors in their order; `x` is by default one sample of its own."""
+        x = self.x[None] if x is None else x
+        return self.op.SCHEMA.placed({"x": x, **self.constants, **(states or {})})
 
     def to_model(self, stateful=False):
         """The op alone, as the bytes of a `.tflite`."""
@@ -65,16 +71,17 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
     }
     if options["return_sequences"]:
         options["go_backwards"] = int(rng.integers(3))
-    own = OWN_OPTIONS[kind.SCHEMA.name](rng, dtype)
+    options["format"] = INT8.number if dtype == np.int8 else FLOAT32.number
+    own = random_words(kind.SCHEMA, rng, options)
     density = rng.choice([0.0, 1.0, rng.random()])
     sparse = [None, True, False][rng.integers(3)]
-    kernels = (inputs, len(kind.KERNEL_SLOTS), units), (units, len(kind.RECURRENT_SLOTS), units)
+    kernels = kernel_shapes(kind, inputs, units)
     masks = [rng.random(shape) < density for shape in kernels]
     make = _int8 if dtype == np.int8 else _float32
     more_options, arrays, x = make(rng, kernels, masks, steps, activity)
     if kind.SCHEMA.name == "KsrEventGru":
         arrays.append(_thresholds(rng, units, dtype, activity))
-    op = kind(kind.OPTIONS(**options, **own, **more_options), *arrays)
+    op = kind(kind.SCHEMA.options(**options, **own, **more_options), *arrays)
     holding = np.random.default_rng([seed, 1])  # its own, so that it changes nothing else
     if holding.random() < 0.4 if holds is None else holds:
         op = replace(op, **_thresholds_of_holds(holding, op))
@@ -118,7 +125,7 @@ def _of_16_bits(rng, op, x):
     operand_bits = int(rng.choice([15, rng.integers(2, 16)]))
     options = replace(
         o,
-        activation_bits=16,
+        format=INT8X16.number,
         x_zero_point=0,
         output_zero_point=0,
         x_shift=int(rng.integers(0 if op.input_threshold is None else 2, 8)),
@@ -128,7 +135,10 @@ def _of_16_bits(rng, op, x):
         operand_shift=int(rng.integers(14, 16)) + 15 - operand_bits,
         output_shift=int(rng.integers(14, 17)),
         # Finer accumulators, finer indices.
-        multipliers=tuple(_multiplier(m * 2.0 ** rng.integers(-3, 3)) for m in o.multipliers),
+        **{
+            name: _multiplier(getattr(o, name) * 2.0 ** rng.integers(-3, 3))
+            for name in (f"multiplier_{slot}" for slot in range(4))
+        },
     )
     op = replace(op, options=options)
     if op.input_threshold is not None:
@@ -138,16 +148,21 @@ def _of_16_bits(rng, op, x):
     return op, np.zeros_like(x) if silent else x
 
 
-OWN_OPTIONS = {
-    "KsrEventGru": lambda rng, dtype: {
-        "readout": int(rng.integers(3)),
-        "reset": int(rng.integers(2)),
-        "trace_rate": int(rng.integers(2**31)),
-    },
-    "KsrGru": lambda rng, dtype: {"reset_after": int(rng.integers(2))},
-    "KsrSimpleRnn": lambda rng, dtype: {},
-    "KsrLstm": lambda rng, dtype: {"cell_bits": int(rng.integers(8)) if dtype == np.int8 else 0},
-}
+def random_words(schema, rng, words):
+    """Values for the words that an op has besides what all recurrent ops have; `words` are the others."""
+    drawn = {}
+    for word in schema.words[schema.shared_words :]:
+        low, high = word.range(words["format"], words)
+        drawn[word.name] = int(rng.integers(low, high + 1))
+    return drawn
+
+
+def kernel_shapes(kind, inputs, units):
+    """Of the kernel and the recurrent kernel of an op with every gate."""
+    return [
+        (sources, len(given.slots), units)
+        for sources, given in zip((inputs, units), kind.SCHEMA.matrices, strict=False)
+    ]
 
 
 def _int8(rng, kernels, masks, steps, activity):
@@ -165,7 +180,8 @@ def _int8(rng, kernels, masks, steps, activity):
         "output_zero_point": int(rng.integers(-128, 128)),
     }
     scale = 2.0 ** rng.integers(-14, -6) * (64 if saturating else 1)
-    options["multipliers"] = tuple(_multiplier(scale * rng.uniform(0.5, 2) * 2.0**bits) for bits in (38, 38, 42, 42))
+    for slot, bits in enumerate((38, 38, 42, 42)):
+        options[f"multiplier_{slot}"] = _multiplier(scale * rng.uniform(0.5, 2) * 2.0**bits)
     bias_limit = 2**29 if saturating else 2**14
     bias = rng.integers(-bias_limit, bias_limit, (4, units))
     if activity == "all active":

@@ -37,9 +37,9 @@ def test_same_bits(kind, dtype, other_core, monkeypatch):
 
         def run(op=op):
             made = native.NativeOp(
-                op.op.SCHEMA.name, op.op.options.to_bytes(), [op.x[None], *op.constants], op.output_shape, op.x.dtype
+                op.op.SCHEMA.name, op.op.options.to_bytes(), op.inputs(), op.output_shape, op.x.dtype
             )
-            return made([op.x[None], *op.constants])
+            return made(op.inputs())
 
         here = run()
         with monkeypatch.context() as patch:

@@ -14,8 +14,8 @@ by_kind = pytest.mark.parametrize("kind", KINDS)
 by_bits = pytest.mark.parametrize("bits", [8, 16])
 
 
-def _native(op, states=()):
-    inputs = [op.x[None], *op.constants, *states]
+def _native(op, states=None):
+    inputs = op.inputs(states)
     return NativeOp(op.op.SCHEMA.name, op.op.options.to_bytes(), inputs, op.output_shape, op.x.dtype)(inputs)
 
 
@@ -35,19 +35,20 @@ def test_states_equal_the_reference_bit_for_bit(kind, bits):
     for seed in range(100):
         op = random_op(seed, kind=kind, activation_bits=bits)
         rng = np.random.default_rng(seed)
-        tensors = op.op.states()
-        ends = [[np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max] for tensor in tensors]
-        stored = [rng.choice(end, t.shape).astype(t.dtype) for end, t in zip(ends, tensors, strict=True)]
-        zeros = [t.zero_point or 0 for t in tensors]
-        state = {t.name: s[0].astype(np.int64) - z for t, s, z in zip(tensors, stored, zeros, strict=True)}
+        tensors, stored, state = op.op.states(), {}, {}
+        for name, tensor in tensors.items():
+            ends = [np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max]
+            stored[name] = rng.choice(ends, tensor.shape).astype(tensor.dtype)
+            state[name] = stored[name][0].astype(np.int64) - (tensor.zero_point or 0)
         if "sums" in state:
             state["sums"] = op.op.sums(state)
-            stored[-1][0] = state["sums"]
+            stored["sums"][0] = state["sums"]
         outputs = op.op(op.x, state)
         ours = _native(op, stored)
         np.testing.assert_array_equal(ours[0], outputs if op.op.options.return_sequences else outputs[-1], op.label)
-        for tensor, after, zero in zip(tensors, stored, zeros, strict=True):
-            np.testing.assert_array_equal(after[0].astype(int) - zero, state[tensor.name], op.label)
+        for name, tensor in tensors.items():
+            after = stored[name][0].astype(int) - (tensor.zero_point or 0)
+            np.testing.assert_array_equal(after, state[name], op.label)
 
 
 def test_random_event_models_cover_silence_and_full_activity():

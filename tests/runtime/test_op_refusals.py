@@ -1,4 +1,4 @@
-"""What the C core refuses, each by its status."""
+"""What ops refuse: every word and every input of each schema, in the C core and in its definition, with one status."""
 
 from dataclasses import replace
 
@@ -6,251 +6,285 @@ import numpy as np
 import pytest
 from random_models import KINDS, random_op
 
+from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
+from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.check import check
+from keras_sparse_rnn.ops.schema import FORMATS, LARGEST, RefusedOpError
+from keras_sparse_rnn.ops.sparse_dense import SparseDense
+from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.native import NativeOp
 
-by_kind = pytest.mark.parametrize("kind", KINDS)
-by_bits = pytest.mark.parametrize("bits", [8, 16])
 SEED = 9
+CASES = [(kind, number_format) for kind in KINDS for number_format in FORMATS]
+CASES += [("KsrSparseDense", FLOAT32), ("KsrSparseDense", INT8)]
+by_case = pytest.mark.parametrize(("kind", "number_format"), CASES, ids=lambda part: getattr(part, "name", part))
 
 
-def sparse_op(kind, holds=False, bits=8, **options):
-    """An op with every matrix in blocks and more than one block a row."""
-    op = random_op(SEED, kind=kind, holds=holds, activation_bits=bits)
-    recurrent = replace(op.op, options=replace(op.op.options, **options))
-    return replace(op, op=recurrent, constants=recurrent.constants(sparse=True))
+class Node:
+    """An op with all of its tensors, every matrix in blocks and more than one block a row."""
+
+    def __init__(self, kind, number_format, **words):
+        self.schema = ALL_OPS[kind].SCHEMA
+        if kind == "KsrSparseDense":
+            op, x, y = _sparse_dense(number_format)
+        else:
+            dtype, bits = number_format.weights, 16 if number_format is INT8X16 else 8
+            random = random_op(SEED, dtype=dtype.type, kind=kind, holds=True, activation_bits=bits)
+            op = replace(random.op, options=replace(random.op.options, return_sequences=1, **words))
+            if not getattr(op.options, "reset_after", 1):
+                op = replace(op, hidden_threshold=None)
+            if number_format.is_integer:
+                op = replace(op, output_scales=np.full((4, op.options.units), 2**14, np.int16))
+            x, y = random.x[None], (1, len(random.x), op.options.units)
+        self.op, self.output = op, TensorInfo("y", y, np.dtype(x.dtype))
+        states = {name: tensor.zeros() for name, tensor in op.states().items()}
+        self.tensors = {"x": x, **op.constants(sparse=True), **states}
+
+    def status(self, *, words=None, data=None, output=None, extra=(), **changes):
+        """What both say of the node with some tensors changed (None: absent): `(status, index)`; None if it is sound."""
+        options = self.op.options.to_bytes() if data is None else data
+        for name, value in (words or {}).items():
+            place = 4 * self.schema.word_index(name)
+            options = options[:place] + np.int32(value).tobytes() + options[place + 4 :]
+        tensors = self.tensors | changes
+        arrays = [*self.schema.placed(tensors), *extra]
+        output = self.output if output is None else output
+        infos = [None if array is None else self._info(i, array) for i, array in enumerate(arrays)]
+        results = []
+        for run in (
+            lambda: NativeOp(self.schema.name, options, arrays, output.shape, output.dtype),
+            lambda: check(self.schema, options, infos, [output]),
+        ):
+            try:
+                run()
+                results.append(None)
+            except RefusedOpError as error:
+                results.append((error.status, error.index))
+                assert len(error.reason) > 10 and str(error) == f"{self.schema.name} refused: {error.reason}."
+        assert results[0] == results[1]
+        return results[0]
+
+    def _info(self, i, array):
+        given = self.schema.inputs[min(i, len(self.schema.inputs) - 1)]
+        return TensorInfo(given.name, array.shape, array.dtype, data=None if i == 0 or given.is_state else array)
 
 
-def refuse(op, message, *, options=None, x=None, constants=None, output_shape=None):
-    inputs = [op.x[None] if x is None else x, *(op.constants if constants is None else constants)]
-    with pytest.raises(ValueError, match=f"{op.op.SCHEMA.name} refused: {message}"):
-        NativeOp(
-            op.op.SCHEMA.name,
-            op.op.options.to_bytes() if options is None else options,
-            inputs,
-            op.output_shape if output_shape is None else output_shape,
-            op.x.dtype,
-        )
+def _sparse_dense(number_format):
+    rng = np.random.default_rng(SEED)
+    kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.4)).astype(number_format.weights)
+    words = {"units": 18, "block": 4, "format": number_format.number}
+    bias, x = np.arange(18, dtype=np.float32), np.zeros((3, 12), number_format.activations)
+    if number_format is FLOAT32:
+        return SparseDense(SparseDense.SCHEMA.options(**words), kernel, bias), x, (3, 18)
+    options = SparseDense.SCHEMA.options(**words, output_min=-128, output_max=127)
+    scales = rng.integers(0, 2**31, 18).astype(np.int32), rng.integers(35, 50, 18).astype(np.uint8)
+    return SparseDense(options, kernel, bias.astype(np.int32), *scales), x, (3, 18)
 
 
-def changed(op, name, change):
-    """The constants with one of them changed."""
-    constants = [None if part is None else part.copy() for part in op.constants]
-    place = op.op.CONSTANTS.index(name)
-    constants[place] = change(constants[place])
-    return constants
+def _constants(node):
+    return [given for given in node.schema.constants if given.name in node.tensors]
 
 
-def assigned(index, value):
-    def change(array):
-        array[index] = value
-        return array
-
-    return change
-
-
-@by_kind
-def test_the_unchanged_op_is_accepted(kind):
-    op = sparse_op(kind)
-    NativeOp(kind, op.op.options.to_bytes(), [op.x[None], *op.constants], op.output_shape, np.int8)
-
-
-EVERY_KIND = [
-    {"units": 0},
-    {"units": 2**16},  # an event's source has 16 bits
-    {"units": 2**31 - 1},
-    {"block": 5},
-    {"go_backwards": 3},
-    {"go_backwards": 2, "return_sequences": 0},
-    {"x_zero_point": 128},
-    {"x_shift": 8},
-    {"fraction": 11},
-    {"multipliers": (0, 0, -1, 0)},
-    {"operand_multiplier": 2**15},
-    {"output_shift": 0},
-    {"activation_bits": 16},
-    {"operand_bits": 1},
-    {"operand_bits": 9},
-]
-OPTIONS = [(kind, change) for kind in KINDS for change in EVERY_KIND]
-OPTIONS += [("KsrEventGru", {"readout": 3}), ("KsrEventGru", {"reset": 2}), ("KsrEventGru", {"trace_rate": -1})]
-OPTIONS += [("KsrGru", {"reset_after": 2}), ("KsrLstm", {"cell_bits": 8}), ("KsrLstm", {"operand_bits": 4})]
+@by_case
+def test_words(kind, number_format):
+    """Each one just below and just above its range."""
+    node = Node(kind, number_format)
+    assert node.status() is None
+    words = vars(node.op.options)
+    for word in node.schema.words[1:]:
+        low, high = word.range(number_format.number, words)
+        index = node.schema.word_index(word.name)
+        limited = [other.name for other in node.schema.words if other.limit and other.limit[2] == word.name]
+        found = {("WORD", node.schema.word_index(name)) for name in (word.name, *limited)}
+        for value in (low - 1, high + 1):
+            if -(2**31) <= value < 2**31:
+                assert node.status(words={word.name: value}) in found, (word.name, value)
+        if word.form:
+            value = {"power of two": 6, "15 bits": 2**16 + 1}[word.form]
+            if value <= high:
+                assert node.status(words={word.name: value}) == ("WORD", index), word.name
+    for value in (-1, 3):
+        assert node.status(words={"format": value}) == ("WORD", 1)
 
 
-@pytest.mark.parametrize(("kind", "change"), OPTIONS, ids=str)
-def test_options(kind, change):
-    op = sparse_op(kind)
-    refuse(op, "custom options", options=replace(op.op.options, **change).to_bytes())
+@by_case
+def test_size_version_and_number_of_tensors(kind, number_format):
+    node = Node(kind, number_format)
+    data = node.op.options.to_bytes()
+    for wrong in (b"", data[:3], data[:-4], data + data[:4]):
+        assert node.status(data=wrong) == ("OPTIONS_SIZE", 0)
+    for version in (1, 2, 4):
+        assert node.status(data=bytes([version]) + data[1:]) == ("OTHER_VERSION", 0)
+    given = len(node.schema.placed(node.tensors))
+    assert node.status(extra=[None] * (len(node.schema.inputs) - given)) is None
+    assert node.status(extra=[None] * (len(node.schema.inputs) - given + 1)) == ("INPUT_COUNT", 0)
 
 
-INT16 = [
-    {"activation_bits": 8},
-    {"x_zero_point": 1},
-    {"output_zero_point": 1},
-    {"x_shift": 8},
-    {"fraction": 16},
-    {"operand_bits": 16},
-    {"operand_bits": 15, "h_shift": 1},
-    {"operand_bits": 1},
-]
+@by_case
+def test_x_and_output(kind, number_format):
+    node, x = Node(kind, number_format), Node(kind, number_format).tensors["x"]
+    assert node.status(x=None) == ("MISSING", 0)
+    assert node.status(x=x.astype(np.int32)) == ("TYPE", 0)
+    assert node.status(x=np.zeros((*x.shape[:-1], 2**16), x.dtype)) == ("SHAPE", 0)
+    assert node.status(x=x[:0]) == ("SHAPE", 0)
+    if node.schema.takes_sequences:
+        assert node.status(x=x[0]) == ("SHAPE", 0)
+        assert node.status(words={"return_sequences": 0, "go_backwards": 0}) == ("OUTPUT", 0)
+    shape = node.output.shape
+    for wrong in ((*shape[:-1], shape[-1] + 1), (*shape[:-2], shape[-2] + 1, shape[-1]), ()):
+        assert node.status(output=replace(node.output, shape=wrong)) == ("OUTPUT", 0)
+    assert node.status(output=replace(node.output, dtype=np.dtype(np.int32))) == ("OUTPUT", 0)
 
 
-@by_kind
-@pytest.mark.parametrize("change", INT16, ids=str)
-def test_options_of_int16_activations(kind, change):
-    op = sparse_op(kind, bits=16)
-    refuse(op, "custom options", options=replace(op.op.options, **change).to_bytes())
+@by_case
+def test_inputs(kind, number_format):
+    """Each one missing where it is needed, given where it must be absent, of another type, of another size, and where its
+    values could not be loaded from."""
+    node = Node(kind, number_format)
+    for i, given in enumerate(node.schema.inputs[1:], start=1):
+        array = node.tensors.get(given.name)
+        if array is None:
+            if not node.schema.allows(given, vars(node.op.options), {*node.tensors}):
+                assert node.status(**{given.name: np.zeros(4, np.int8)}) == ("UNEXPECTED", i), given.name
+            continue
+        if not given.is_optional:
+            assert node.status(**{given.name: None}) == ("MISSING", i), given.name
+        assert node.status(**{given.name: array.astype(np.float64).astype(_other(array.dtype))}) == ("TYPE", i)
+        if given.is_state:
+            assert node.status(**{given.name: array[:, 1:]}) == ("SHAPE", i), given.name
+            assert node.status(**{given.name: array[0]}) == ("SHAPE", i), given.name
+            continue
+        assert node.status(**{given.name: array.reshape(1, -1)}) == ("SHAPE", i), given.name
+        if given.size not in ("values", "index", "rows"):
+            assert node.status(**{given.name: array[:-1]}) == ("SHAPE", i), given.name
+        if given.values is not None and number_format.is_integer:
+            for wrong in (value for value in (given.values[0] - 1, given.values[1] + 1) if _holds(array.dtype, value)):
+                changed = array.copy()
+                changed[-1] = wrong
+                assert node.status(**{given.name: changed}) == ("VALUES", i), given.name
 
 
-@by_kind
-def test_held_inputs_of_int16_are_shifted(kind):
-    """So that a change fits into 16 bits too."""
-    op = sparse_op(kind, holds=True, bits=16)
-    refuse(op, "custom options", options=replace(op.op.options, x_shift=1).to_bytes())
-    refuse(op, "hold", constants=changed(op, "input_threshold", lambda threshold: threshold.astype(np.uint8)))
+def _other(dtype):
+    return np.int32 if dtype != np.int32 else np.int16
 
 
-@by_kind
-@by_bits
-def test_accumulators_that_could_overflow(kind, bits):
+def _holds(dtype, value):
+    return np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+
+
+@by_case
+def test_constants_that_a_processor_could_not_load(kind, number_format):
+    """Weights and scales are loaded by words; the definition in NumPy has no such limit."""
+    node = Node(kind, number_format)
+    for given in _constants(node):
+        array = node.tensors[given.name]
+        moved = np.frombuffer(b"?" + array.tobytes(), array.dtype, offset=1)
+        inputs = node.schema.placed(node.tensors | {given.name: moved})
+        with pytest.raises(RefusedOpError) as refused:
+            NativeOp(kind, node.op.options.to_bytes(), inputs, node.output.shape, node.output.dtype)
+        assert (refused.value.status, refused.value.index) == ("ALIGNMENT", node.schema.index(given.name))
+
+
+@by_case
+def test_states_are_cleared_together(kind, number_format):
+    node = Node(kind, number_format)
+    together = [given for given in node.schema.states if given.together and given.name in node.tensors]
+    for given in together:
+        found = node.status(**{given.name: None})
+        assert found is not None and found[0] in ("MISSING", "UNEXPECTED"), given.name
+    assert node.status(**{given.name: None for given in together}) is None
+
+
+MATRICES = [(kind, {}, name) for kind, _ in CASES[::3] for name in ("kernel", "recurrent_kernel")][:8]
+MATRICES += [("KsrGru", {"reset_after": 0}, name) for name in ("recurrent_kernel", "candidate_kernel")]
+MATRICES += [("KsrSparseDense", {}, "kernel")]
+
+
+@pytest.mark.parametrize(("kind", "words", "matrix"), MATRICES, ids=str)
+def test_matrices(kind, words, matrix):
+    node = Node(kind, INT8, **words)
+    index, rows = f"{matrix}_index", f"{matrix}_rows"
+    at = node.schema.index(matrix)
+    blocks = int(node.tensors[rows][-1])
+
+    def changed(name, place, value):
+        array = node.tensors[name].copy()
+        array[place] = value
+        return {name: array}
+
+    assert node.status(**{matrix: node.tensors[matrix][:-1]}) == ("SHAPE", at)
+    assert node.status(**{index: node.tensors[index][:-1]}) == ("SHAPE", at)
+    assert node.status(**{rows: node.tensors[rows][:-1]}) == ("SHAPE", at + 2)
+    assert node.status(**changed(index, 0, 255)) == ("VALUES", at + 1)
+    follows = int(np.flatnonzero(np.diff(node.tensors[rows].astype(int)) > 1)[0])
+    assert node.status(**changed(index, int(node.tensors[rows][follows]) + 1, 0)) == ("VALUES", at + 1)
+    for place, value in ((0, 1), (-1, blocks + 1), (1, 2**16 - 1)):
+        assert node.status(**changed(rows, place, value)) == ("VALUES", at + 2)
+    assert node.status(**{rows: node.tensors[rows].astype(np.uint32)}) is None
+    assert node.status(**{rows: None}) == ("UNEXPECTED", at + 1)
+    assert node.status(**{index: None}) == ("UNEXPECTED", at + 2)
+    assert node.status(**{matrix: node.tensors[matrix][:-4], index: None, rows: None}) == ("SHAPE", at)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number_format", [INT8, INT8X16], ids=["int8", "int8x16"])
+@pytest.mark.parametrize("sparse", [True, False])
+def test_accumulators_that_could_overflow(kind, number_format, sparse):
     """Judged by the weights of each output: beside what these can add, there is room for a bias up to that."""
-    op = sparse_op(kind, bits=bits)
-    o, ours = op.op.options, op.op
-    unit, slot = o.units - 1, max(set(ours.KERNEL_SLOTS) & set(ours.RECURRENT_SLOTS))
+    node = Node(kind, number_format)
+    o, ours = node.op.options, node.op
+    node.tensors |= ours.constants(sparse)
+    if not sparse:
+        for name in ("kernel", "recurrent_kernel"):
+            node.tensors |= {f"{name}_index": None, f"{name}_rows": None}
+    unit, slot = o.units - 1, max(set(ours.kernel_slots) & set(ours.recurrent_slots))
     column = slot * -(-o.units // o.block) * o.block + unit
-    x = 255 << o.x_shift if bits == 8 else 2**15 >> o.x_shift
-    h = 256 << o.h_shift if bits == 8 else 1 << o.operand_bits + o.h_shift
+    x = 255 << o.x_shift if number_format is INT8 else 2**15 >> o.x_shift
+    h = 256 << o.h_shift if number_format is INT8 else 1 << o.operand_bits + o.h_shift
     from_x = np.abs(ours.kernel[:, slot, unit].astype(int)).sum() * x
     from_h = np.abs(ours.recurrent_kernel[:, slot, unit].astype(int)).sum() * h
-    room = 2**31 - 1 - int(from_x + from_h)
-    for op in (op, replace(op, constants=ours.constants(sparse=False))):
-        for bias in (room, -room):
-            inputs = [op.x[None], *changed(op, "bias", assigned(column, bias))]
-            NativeOp(kind, o.to_bytes(), inputs, op.output_shape, op.x.dtype)
-        for bias in (room + 1, -room - 1):
-            refuse(op, "bias", constants=changed(op, "bias", assigned(column, bias)))
+    room = LARGEST - int(from_x + from_h)
+    for bias, found in ((room, None), (-room, None), (room + 1, "OVERFLOW"), (-room - 1, "OVERFLOW")):
+        changed = node.tensors["bias"].copy()
+        changed[column] = bias
+        assert node.status(bias=changed) == (found and (found, node.schema.index("bias")))
 
 
-@by_kind
-def test_options_of_another_size_or_version(kind):
-    op = sparse_op(kind)
-    options = op.op.options.to_bytes()
-    refuse(op, "custom options", options=options[:-4])
-    for version in (1, 3):
-        refuse(op, "custom options: of another version", options=bytes([version]) + options[1:])
-    with pytest.raises(ValueError, match="version 2; given: 1. Convert"):
-        op.op.options.from_bytes(b"\1" + options[1:])
+def test_a_dense_layer_that_could_overflow():
+    node = Node("KsrSparseDense", INT8)
+    room = LARGEST - 128 * 255 * 12
+    for bias, found in ((room, None), (-room, None), (room + 1, "OVERFLOW"), (-room - 1, "OVERFLOW")):
+        changed = node.tensors["bias"].copy()
+        changed[3] = bias
+        assert node.status(bias=changed) == (found and (found, node.schema.index("bias")))
 
 
-@by_kind
-def test_output_scales(kind):
-    op = sparse_op(kind)
-    scales = np.ones((4, op.op.options.units), np.int16)
-    op = replace(op, constants=replace(op.op, output_scales=scales).constants(sparse=True))
-    refuse(op, "multiplier", constants=changed(op, "output_scales", lambda scales: scales[:-1]))
-    refuse(op, "multiplier", constants=changed(op, "output_scales", lambda scales: scales.astype(np.uint16)))
+@pytest.mark.parametrize("kind", KINDS)
+def test_held_inputs_of_int16_are_shifted(kind):
+    """So that a change fits into 16 bits too."""
+    node = Node(kind, INT8X16)
+    assert node.status(words={"x_shift": 1}) == ("WORD", node.schema.word_index("x_shift"))
 
 
-@by_kind
-def test_shapes_and_types(kind):
-    op = sparse_op(kind)
-    refuse(op, "x:", x=op.x)
-    refuse(op, "x:", x=np.zeros((1, len(op.x), 2**16), op.x.dtype))
-    refuse(op, "output:", output_shape=(1, op.op.options.units + 1))
-    refuse(op, "tensor type", x=op.x[None].astype(np.int32))
-    refuse(op, "tensor type", x=op.x[None].astype(np.int16))  # to an output of int8
-    refuse(op, "inputs:", constants=op.constants[:6])
-    refuse(op, "inputs:", constants=[*op.constants, *[None] * 6])
-    refuse(op, "bias", constants=changed(op, "bias", lambda bias: bias[:-1]))
-    refuse(op, "bias", constants=changed(op, "bias", assigned(0, 2**31 - 1)))
-
-
-@by_kind
-def test_constants_that_a_processor_could_not_load(kind):
-    op = sparse_op(kind)
-
-    def moved(array):
-        return np.frombuffer(b"?" + array.tobytes(), array.dtype, offset=1)
-
-    refuse(op, "bias", constants=changed(op, "bias", moved))
-    for matrix in ("kernel", "recurrent_kernel"):
-        for name in (matrix, f"{matrix}_rows"):
-            refuse(op, f"{matrix.replace('_', ' ')}:", constants=changed(op, name, moved))
-    scales = np.ones((4, op.op.options.units), np.int16)
-    op = replace(op, constants=replace(op.op, output_scales=scales).constants(sparse=True))
-
-    def moved_by_two(array):  # aligned for int16, but not for a pair of them
-        return np.frombuffer(b"??" + array.tobytes(), array.dtype, offset=2)
-
-    refuse(op, "multiplier", constants=changed(op, "output_scales", moved_by_two))
-
-
-def test_thresholds():
-    op = sparse_op("KsrEventGru")
-    refuse(op, "threshold", constants=changed(op, "threshold", lambda threshold: threshold[:-1]))
-    refuse(op, "threshold", constants=changed(op, "threshold", assigned(0, -1)))
-
-
-MATRICES = [(kind, {}, matrix) for kind in KINDS for matrix in ("kernel", "recurrent_kernel")]
-MATRICES += [("KsrGru", {"reset_after": 0}, matrix) for matrix in ("recurrent_kernel", "candidate_kernel")]
-
-
-@pytest.mark.parametrize(("kind", "options", "matrix"), MATRICES)
-def test_matrices(kind, options, matrix):
-    op = sparse_op(kind, **options)
-    index, rows = f"{matrix}_index", f"{matrix}_rows"
-    blocks = int(op.constants[op.op.CONSTANTS.index(rows)][-1])
-    for name, change in (
-        (matrix, lambda values: values[:-1]),
-        (matrix, lambda values: values.astype(np.int16)),
-        (index, lambda index: index[:-1]),
-        (index, assigned(0, 255)),
-        (index, assigned(1, 0)),
-        (rows, lambda rows: rows[:-1]),
-        (rows, assigned(0, 1)),
-        (rows, assigned(-1, blocks + 1)),
-        (rows, assigned(1, 2**16 - 1)),
-        (rows, lambda rows: rows.astype(np.int32)),
-        (rows, lambda _: None),
-    ):
-        refuse(op, f"{matrix.replace('_', ' ')}:", constants=changed(op, name, change))
-
-
-def test_a_candidate_kernel_only_with_the_reset_before_the_product():
-    before, after = sparse_op("KsrGru", reset_after=0), sparse_op("KsrGru", reset_after=1)
-    refuse(before, "candidate kernel: needed", constants=before.constants[:8])
-    refuse(after, "candidate kernel: needed", constants=[*after.constants[:8], *before.constants[8:]])
-
-
-@by_kind
-def test_holds(kind):
-    op = sparse_op(kind, holds=True)
-    place = op.op.CONSTANTS.index("input_threshold")
-    assert op.constants[place] is not None
-    refuse(op, "hold", constants=changed(op, "input_threshold", lambda threshold: threshold[:-1]))
-    refuse(op, "hold", constants=changed(op, "input_threshold", lambda threshold: threshold.astype(np.int8)))
-    *others, held, sums = [state.zeros() for state in op.op.states()]
-    refuse(op, "state", constants=[*op.constants, *others, held, None])  # cleared together or kept together
-    refuse(op, "state", constants=[*op.constants, *others, None, sums])
-    not_held = [*op.constants[:place], None, *op.constants[place + 1 :]]
-    if "hidden_threshold" in op.op.CONSTANTS and op.op.hidden_threshold is not None:
-        refuse(op, "hold", constants=not_held)
-    else:
-        refuse(op, "state", constants=[*not_held, *others, held, sums])
-
-
-def test_a_hidden_threshold_only_with_the_reset_after_the_product():
-    op = sparse_op("KsrGru", holds=True, reset_after=1)
-    refuse(op, "hold", constants=changed(op, "hidden_threshold", lambda _: np.zeros(1, np.uint16)))
-    before = sparse_op("KsrGru", holds=True, reset_after=0)
+def test_what_depends_on_the_reset():
+    before, after = Node("KsrGru", INT8, reset_after=0), Node("KsrGru", INT8, reset_after=1)
+    assert before.status() is None
+    at = before.schema.index
+    assert before.status(candidate_kernel=None) == ("MISSING", at("candidate_kernel"))
+    assert after.status(candidate_kernel=before.tensors["candidate_kernel"]) == ("UNEXPECTED", at("candidate_kernel"))
     thresholds = np.zeros(before.op.options.units, np.uint16)
-    refuse(before, "hold", constants=changed(before, "hidden_threshold", lambda _: thresholds))
+    assert before.status(hidden_threshold=thresholds) == ("UNEXPECTED", at("hidden_threshold"))
 
 
-@by_kind
-@pytest.mark.parametrize("holds", [False, True])
-def test_states(kind, holds):
-    op = sparse_op(kind, holds)
-    for place, state in enumerate(op.op.states()):
-        others = [None] * place
-        for wrong in (np.zeros(op.op.options.units + 1, state.dtype), np.zeros(op.op.options.units, np.int32)):
-            refuse(op, "state", constants=[*op.constants, *others, wrong])
+def test_messages_say_what_is_wrong():
+    node = Node("KsrGru", INT8)
+    data = replace(node.op.options, fraction=11).to_bytes()
+    with pytest.raises(RefusedOpError) as refused:
+        node.schema.decode(data)
+    assert str(refused.value) == "KsrGru refused: fraction (word 15) is 11; allowed: from 7 to 10."
+    node.tensors["bias"] = node.tensors["bias"][1:]
+    infos = [None if a is None else node._info(i, a) for i, a in enumerate(node.schema.placed(node.tensors))]
+    with pytest.raises(RefusedOpError) as refused:
+        check(node.schema, node.op.options.to_bytes(), infos, [node.output])
+    size = len(node.tensors["bias"])
+    assert str(refused.value) == f"KsrGru refused: bias (input 7) has {size} values; allowed: {size + 1}."

@@ -9,7 +9,8 @@ from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.pack import ModelWriter
-from keras_sparse_rnn.ops.block_sparse import BLOCKS, decode, encode
+from keras_sparse_rnn.ops.block_sparse import decode, encode
+from keras_sparse_rnn.ops.schema import BLOCKS
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
@@ -83,7 +84,7 @@ def test_a_batch_is_its_samples(seed, kind, batch, stateful):
     writer.add_recurrent("op", op.op, op.constants, x_number, y, stateful=stateful)
     model = writer.finish({"x": x_number}, {"y": y})
     engines = {name: runtime.load(model, name) for name in ("native", "reference", "litert")}
-    states = [{t.name: np.zeros(t.shape[1], np.int64) for t in op.op.states()} for _ in range(batch)]
+    states = [{n: np.zeros(t.shape[1], np.int64) for n, t in op.op.states().items()} for _ in range(batch)]
     for _ in range(2):
         rows = [op.op(sample, state if stateful else None) for sample, state in zip(x, states, strict=True)]
         expected = np.stack(rows if op.op.options.return_sequences else [row[-1] for row in rows])

@@ -190,7 +190,7 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   /* Weights and scales are loaded by words. */
   if ((uintptr_t)tensor->data % 4 != 0) return KSR_STATUS(KSR_ALIGNMENT, i);
   if (input->size == KSR_ROWS_SIZE) return check_matrix(schema, node, words, sizes, i - 2);
-  if (input->size == KSR_VALUES_SIZE && ksr_is_absent(node, i + 1)) {
+  if (input->size == KSR_VALUES_SIZE && ksr_is_absent(node, i + 1) && ksr_is_absent(node, i + 2)) {
     const ksr_matrix matrix = ksr_matrix_of(schema, node, words, sizes, i);
     const int32_t row = matrix.slots.gates * matrix.stride;
     if (tensor->dims[0] % row != 0 || tensor->dims[0] / row != matrix.sources) return KSR_STATUS(KSR_SHAPE, i);

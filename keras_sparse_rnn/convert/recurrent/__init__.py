@@ -2,22 +2,22 @@
 
 import keras
 
-from keras_sparse_rnn.convert.recurrent.delta_gru import DeltaGRULayer
-from keras_sparse_rnn.convert.recurrent.event_gru import EventGRULayer
-from keras_sparse_rnn.convert.recurrent.gru import GRULayer
-from keras_sparse_rnn.convert.recurrent.held import HeldLayer
-from keras_sparse_rnn.convert.recurrent.lstm import LSTMLayer
-from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNLayer
+from keras_sparse_rnn.convert.recurrent.delta_gru import DeltaGRUConverter
+from keras_sparse_rnn.convert.recurrent.event_gru import EventGRUConverter
+from keras_sparse_rnn.convert.recurrent.gru import GRUConverter
+from keras_sparse_rnn.convert.recurrent.held import HeldConverter
+from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
+from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
 
-KINDS = (DeltaGRULayer, EventGRULayer, GRULayer, LSTMLayer, SimpleRNNLayer)
+KINDS = (DeltaGRUConverter, EventGRUConverter, GRUConverter, LSTMConverter, SimpleRNNConverter)
 
 
 def recurrent_layer(layer, in_order=False, hold=None):
-    """A Keras layer, with the DeltaHold in front of it if there is one, as the `RecurrentLayer` of its kind; None where
+    """A Keras layer, with the DeltaHold in front of it if there is one, as the `LayerConverter` of its kind; None where
     it is of no kind that becomes an op of ours."""
     for kind in KINDS:
         if isinstance(layer, kind.LAYER):
-            return kind(layer, in_order) if hold is None else HeldLayer(hold, kind(layer, in_order))
+            return kind(layer, in_order) if hold is None else HeldConverter(hold, kind(layer, in_order))
     return None
 
 

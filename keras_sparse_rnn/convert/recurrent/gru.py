@@ -5,28 +5,19 @@ from typing import ClassVar
 import keras
 import numpy as np
 
-from keras_sparse_rnn.convert.quantize import quantize
-from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, to_float32
-from keras_sparse_rnn.ops.gru import Gru, GruOptions
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
+from keras_sparse_rnn.ops.gru import Gru
 
 
-class GRULayer(RecurrentLayer):
+class GRUConverter(LayerConverter):
     """A GRU layer, with `reset_after` either way. Its state is h."""
 
     LAYER: ClassVar[type] = keras.layers.GRU
     CELL: ClassVar[type] = keras.layers.GRUCell
 
-    def observe(self, x, name, stateful):
-        changes = {"return_sequences": True, "activity_regularizer": None, "stateful": stateful}
-        return [call_copy(self.layer, x, name=f"{name}_h", **changes)]
-
     def float32_op(self, block):
-        options = GruOptions(**self._options(block), reset_after=int(self.layer.reset_after))
+        options = Gru.SCHEMA.options(**self._options(block), reset_after=int(self.layer.reset_after))
         return Gru(options, *gru_weights(self.layer))
-
-    def int8_op(self, block, x, output, states, number_format):
-        largest = max(float(np.abs(states[0]).max()), 1 / 16)
-        return quantize(self.float32_op(block), self.name, x, largest, output, number_format)
 
 
 def gru_weights(layer):

@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, check_layer, to_float32
 from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rate, compare_held, counts
-from keras_sparse_rnn.convert.recurrent.layer import RecurrentLayer, call_copy, check_layer, to_float32
 from keras_sparse_rnn.layers import DeltaGRU
 
 
-class HeldLayer(RecurrentLayer):
-    """A recurrent layer that reads what a DeltaHold holds. Its states are the layer's own and, last, held x.
+class HeldConverter(LayerConverter):
+    """A recurrent layer that reads what a DeltaHold holds. Its states are the layer's own and held x.
 
     Attributes:
         hold: The DeltaHold.
-        reader: The `RecurrentLayer` behind it.
+        reader: The `LayerConverter` behind it.
     """
 
     def __init__(self, hold, reader):
@@ -37,21 +37,21 @@ class HeldLayer(RecurrentLayer):
 
     def observe(self, x, name, stateful):
         held = call_copy(self.hold, x, name=f"{name}_held_x", activity_regularizer=None, stateful=stateful)
-        return [*self.reader.observe(held, name, stateful), held]
+        return {**self.reader.observe(held, name, stateful), "held_x": held}
 
     def float32_op(self, block):
         return replace(self.reader.float32_op(block), input_threshold=to_float32(self.hold.threshold))
 
-    def int8_op(self, block, x, output, states, number_format):
-        op = self.reader.int8_op(block, replace(x, is_held=True), output, states[:-1], number_format)
+    def integer_op(self, block, x, output, states, options):
+        op = self.reader.integer_op(block, replace(x, is_held=True), output, states, options)
         return replace(op, input_threshold=counts(to_float32(self.hold.threshold), x.scale, THRESHOLD_TYPES[x.bits]))
 
     def event_rate(self, states):
-        return self.reader.event_rate(states[:-1])
+        return self.reader.event_rate(states)
 
     def input_rate(self, states):
-        return change_rate(states[-1])
+        return change_rate(states["held_x"])
 
     def compare(self, op, ours, keras, x_scale):
-        own = self.reader.compare(op, ours[:-1], keras[:-1], x_scale)
-        return compare_held(op, own, [(ours[-1], keras[-1], x_scale)])
+        own = self.reader.compare(op, ours, keras, x_scale)
+        return compare_held(op, own, [(ours["held_x"], keras["held_x"], x_scale)])

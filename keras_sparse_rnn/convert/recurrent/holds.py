@@ -17,7 +17,7 @@ def change_rate(held):
 
 
 def compare_held(op, compared, held):
-    """Adds what is held to what `RecurrentLayer.compare` found of the rest.
+    """Adds what is held to what `LayerConverter.compare` found of the rest.
 
     In floats it must be equal, in integers as near as rounding: what is further off was sent in one and not in the
     other, a flip.

@@ -6,16 +6,19 @@ from typing import ClassVar
 import keras
 import numpy as np
 
+from keras_sparse_rnn.convert.quantize import quantize
+from keras_sparse_rnn.layers.states import states_of
 from keras_sparse_rnn.ops.recurrent import BACKWARDS_IN_ORDER
 
 
-class RecurrentLayer(ABC):
+class LayerConverter(ABC):
     """A recurrent layer of a Keras model, which becomes one op.
 
     Class attributes:
         LAYER, CELL: Classes of the Keras layer and of its cell.
+        STATES: What the op calls the states of the cell, in their order.
         ACTIVATIONS: The activations that its op has, by the arguments' names.
-        SENDS_EVENTS: Whether it sends events, which may have fewer bits than 8.
+        SENDS_EVENTS: Whether it sends events.
 
     Attributes:
         layer: The Keras layer.
@@ -25,6 +28,7 @@ class RecurrentLayer(ABC):
 
     LAYER: ClassVar[type]
     CELL: ClassVar[type]
+    STATES: ClassVar[tuple] = ("h",)
     ACTIVATIONS: ClassVar[dict] = {"activation": "tanh", "recurrent_activation": "sigmoid"}
 
     SENDS_EVENTS: ClassVar[bool] = False
@@ -42,37 +46,43 @@ class RecurrentLayer(ABC):
         """
         check_layer(self.layer, {**self.ACTIVATIONS, "return_state": False}, stateful)
 
-    @abstractmethod
     def observe(self, x, name, stateful):
         """The states after each step, as Keras computes them.
 
         Args:
             x: Symbolic input of the layer.
-            name: For new layers to begin their own with.
-            stateful: Whether they go on from call to call.
+            name: Of the new layer that computes them.
+            stateful: Whether it goes on from call to call.
 
         Returns:
-            A list of symbolic tensors `(batch, steps, units)`, in the order of the op's `states()` and of the steps'
-            computation.
+            A dict of symbolic tensors (batch, steps, size) by the names of the op's states; the steps are in the order
+            in which they are computed.
         """
+        return dict(zip(self.STATES, states_of(self.layer, x, name, stateful), strict=False))
 
     @abstractmethod
     def float32_op(self, block):
         """The layer as a `RecurrentOp` in float32, with blocks of the given width."""
 
-    @abstractmethod
-    def int8_op(self, block, x, output, states, number_format):
-        """The layer as a `RecurrentOp` in int8.
+    def integer_op(self, block, x, output, states, options):
+        """The layer as a `RecurrentOp` in integers.
 
         Args:
             block: Width of a block.
             x, output: `Scale` of the input and of the output tensor.
             states: What `observe` gave on the representative data.
-            number_format: A `NumberFormat`.
+            options: A `ConvertOptions`.
 
         Raises:
             ValueError: The layer does not fit into the op's integers.
         """
+        largest = max(float(np.abs(states["h"]).max()), 1 / 16)
+        return self.quantize(block, x, output, largest, options)
+
+    def quantize(self, block, x, output, largest, options):
+        """Likewise, from the largest state that the recurrence reads."""
+        op, number_format = self.float32_op(block), options.number_format
+        return quantize(op, self.name, x, largest, output, number_format, options.scales, self.SENDS_EVENTS)
 
     def event_rate(self, states):
         """Share of units that fire in a step; None for a layer without events."""
@@ -87,7 +97,7 @@ class RecurrentLayer(ABC):
 
         Args:
             op: The `RecurrentOp`.
-            ours, keras: The states after the step, lists of real 1-D arrays.
+            ours, keras: The states after the step, dicts of real 1-D arrays.
             x_scale: What one count of the input is worth; None in float32.
 
         Returns:
@@ -95,7 +105,8 @@ class RecurrentLayer(ABC):
             states beyond 1; where an event of one has none of the other, and the state's distance from its threshold
             (both None for a layer without events).
         """
-        distances = [np.abs(a - b) / np.maximum(1, np.abs(b)) for a, b in zip(ours, keras, strict=True)]
+        own = [name for name in self.STATES if not name.startswith("held")]
+        distances = [np.abs(ours[name] - keras[name]) / np.maximum(1, np.abs(keras[name])) for name in own]
         return np.max(distances, axis=0), None, None
 
     def _options(self, block):

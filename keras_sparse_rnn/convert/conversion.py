@@ -1,0 +1,270 @@
+"""A conversion, step by step: plan -> observe -> lower -> quantize -> pack -> verify -> report."""
+
+from dataclasses import dataclass, replace
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.convert.converted_model import ConvertedModel
+from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
+from keras_sparse_rnn.convert.lower import lower
+from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
+from keras_sparse_rnn.convert.quantize import Scale, within_percentile
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter
+from keras_sparse_rnn.convert.report import LayerReport, Report
+from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
+from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_outputs
+from keras_sparse_rnn.inspection import inspect
+from keras_sparse_rnn.ops.recurrent import RecurrentOp
+from keras_sparse_rnn.runtime.native import load_library
+
+_UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
+_UNGIVEN_CHUNKS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What a recurrent call took, and its states after each step, by their names, on the representative data:
+    `(samples, steps, ...)` each."""
+
+    x: np.ndarray
+    states: dict
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """What the Keras model did on the representative data.
+
+    Attributes:
+        data, outputs: Its inputs and outputs, lists of arrays `(samples, chunks, ...)`.
+        calls: An `Observed` for each recurrent call.
+        values: For the id of each symbolic tensor where the rest and the recurrent calls meet its values, `(samples,
+            ...)`, within the percentile that was asked for.
+    """
+
+    data: list
+    outputs: list
+    calls: list
+    values: dict
+
+
+@dataclass(frozen=True, eq=False)
+class PackedCall:
+    """A recurrent call as an op: its definition, its constant tensors by their names, and the scale of its input (None:
+    float32)."""
+
+    layer: LayerConverter
+    op: RecurrentOp
+    constants: dict
+    x_scale: Scale | None
+
+
+def run(model, representative_data, representative_labels, options, progress):
+    """`ksr.convert` with its `ConvertOptions`."""
+    _check_process()
+    if representative_labels is not None and (representative_data is None or not options.verify):
+        raise ValueError("representative_labels need the representative_data that they belong to, and verify=True.")
+    cut = plan(model, options)
+    if options.is_integer and representative_data is None:
+        raise ValueError(
+            "an integer model needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
+            "activations. Without them take weights='float32'."
+        )
+    data = _check_data(cut, representative_data, options.stateful)
+    progress.show(f"running the Keras model on {len(data[0])} samples")
+    seen = observe(cut, data, options.percentile)
+    labels = None if representative_labels is None else check_labels(representative_labels, seen.outputs)
+    progress.show("TensorFlow Lite's converter, for the layers around the recurrent ones")
+    rest = lower(cut, seen.values, options.number_format)
+    scales = _scales(cut, rest, seen.values, options.number_format) if options.is_integer else {}
+    calls = []
+    for call, observed in zip(cut.calls, seen.calls, strict=True):
+        progress.show(f"packing {call.layer.name}")
+        calls.append(_pack_call(_quantize(call, observed, scales, options), options.blocks))
+    file, dense = _pack(cut, rest, calls, scales, options)
+    layers = [LayerReport.of(call, observed) for call, observed in zip(calls, seen.calls, strict=True)]
+    report = Report(
+        weights=options.weights,
+        target=options.target,
+        scales=options.scales,
+        inspection=inspect(file, engines=()),
+        layers=layers,
+        dense=dense,
+        data=file,
+    )
+    converted = ConvertedModel(file, report)
+    if options.verify:
+        verify_layers(calls, seen.calls, layers, progress)
+        verify_outputs(converted, data, seen.outputs, labels, progress)
+    return converted
+
+
+def _check_process():
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            f"ksr.convert needs the Keras backend tensorflow; this process runs {keras.backend.backend()}. Save the "
+            "model (model.save), and load and convert it in a process started with KERAS_BACKEND=tensorflow."
+        )
+    load_library()
+
+
+def observe(cut, data, percentile):
+    """The `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)`, as `_check_data` gives them."""
+    calls, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    observed = [Observed(_whole(x), {name: _whole(state) for name, state in states.items()}) for x, _, states in calls]
+    tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
+    for call, (x, y, _) in zip(cut.calls, calls, strict=True):
+        tensors += [(call.x, x), (call.y, y)]
+    values = {id(tensor): within_percentile(_each(array), percentile) for tensor, array in tensors}
+    return Observations(data, outputs, observed, values)
+
+
+def _run_probe(probe, data):
+    """Runs the Keras model, each chunk from the states that the one before has left.
+
+    Args:
+        probe: Of the `Plan`.
+        data: For each input an array `(samples, chunks, *its shape)`.
+
+    Returns:
+        For each output of the probe an array `(samples, chunks, *shape)`.
+    """
+    batches = []
+    for first in range(0, len(data[0]), PROBE_BATCH):
+        batch = [array[first : first + PROBE_BATCH] for array in data]
+        size = len(batch[0])
+        batch = [np.resize(array, (PROBE_BATCH, *array.shape[1:])) for array in batch]  # the last one too
+        for layer in probe.layers:
+            if isinstance(layer, keras.layers.RNN) and layer.stateful:
+                for state in keras.tree.flatten(layer.states):  # its reset_state fails for stacked cells
+                    state.assign(keras.ops.zeros_like(state))
+        chunks = [probe.predict_on_batch([array[:, i] for array in batch]) for i in range(batch[0].shape[1])]
+        batches.append([np.stack(parts, axis=1)[:size] for parts in zip(*chunks, strict=True)])
+    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
+
+
+def _whole(chunks):
+    """`(samples, chunks, steps, ...)` as `(samples, all steps, ...)`."""
+    return chunks.reshape(len(chunks), -1, *chunks.shape[3:])
+
+
+def _each(chunks):
+    """`(samples, chunks, ...)` with every chunk as a sample."""
+    return chunks.reshape(-1, *chunks.shape[2:])
+
+
+def _scales(cut, rest, values, number_format):
+    """The `Scale` of each tensor where the rest and the recurrent calls meet, by the id of the symbolic one; the rest's
+    own where it has the tensor."""
+    scales = {}
+    for tensor in [*cut.inputs, *cut.outputs, *(part for call in cut.calls for part in (call.x, call.y))]:
+        seen = values[id(tensor)]
+        scales[id(tensor)] = Scale.of_range(seen.min(), seen.max(), number_format.activation_bits)
+    if rest.data is not None:
+        writer = ModelWriter(rest.data)
+        for key, number in rest.numbers(writer).items():
+            if writer.scale_of(number) is not None:  # not of the numbers of words
+                scales[key] = Scale(*writer.scale_of(number), number_format.activation_bits)
+    return scales
+
+
+def _quantize(call, seen, scales, options):
+    """A call as a `PackedCall` without constants."""
+    layer = call.layer
+    if not options.is_integer:
+        return PackedCall(layer, layer.float32_op(options.blocks[0]), {}, None)
+    x, output = scales[id(call.x)], scales[id(call.y)]
+    states = {name: within_percentile(state, options.percentile) for name, state in seen.states.items()}
+    return PackedCall(layer, layer.integer_op(options.blocks[0], x, output, states, options), {}, x)
+
+
+def _pack_call(call, blocks):
+    """With its constants, in blocks of that width of which they take the fewest bytes."""
+    ops = [replace(call.op, options=replace(call.op.options, block=block)) for block in blocks]
+    packed = [replace(call, op=op, constants=op.constants()) for op in ops]
+    return min(packed, key=lambda call: sum(part.nbytes for part in call.constants.values()))
+
+
+def _pack(cut, rest, calls, scales, options):
+    """The file's bytes, and a `DenseReport` for each dense layer."""
+    writer = ModelWriter(rest.data)
+    numbers = rest.numbers(writer)  # of the tensors, by the ids of the symbolic ones
+
+    def number_of(tensor, name):
+        if id(tensor) not in numbers:
+            scale = scales.get(id(tensor))
+            pair = None if scale is None else (scale.scale, scale.zero_point)
+            dtype = options.number_format.activations
+            numbers[id(tensor)] = writer.add_tensor(name, tensor.shape, dtype, scale=pair)
+        return numbers[id(tensor)]
+
+    for call, packed in zip(cut.calls, calls, strict=True):
+        name = call.layer.name
+        x, y = number_of(call.x, f"{name}/input"), number_of(call.y, f"{name}/output")
+        writer.add_recurrent(name, packed.op, packed.constants, x, y, stateful=options.stateful)
+    inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
+    outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
+    dense = pack_sparse_dense(writer) if options.target == "tflm" else pack_litert_sparse(writer)
+    kernels = [kernel for packed in calls for kernel in packed.op.kernels]
+    metadata = {
+        "version": __version__,
+        "sparsity": 1 - sum(np.count_nonzero(kernel) for kernel in kernels) / sum(kernel.size for kernel in kernels),
+        "weights": options.weights,
+        "target": options.target,
+        "scales": options.scales,
+        "stateful": options.stateful,
+        "labels": options.labels and list(options.labels),
+        "batch_size": options.batch_size,
+        "time_steps": cut.time_steps,
+    }
+    return writer.finish(inputs, outputs, metadata), dense
+
+
+def _check_data(cut, data, stateful):
+    """The representative data as a list of arrays `(samples, chunks, *shape)`, one for each input; random where none
+    were given."""
+    shapes = [tuple(tensor.shape[1:]) for tensor in cut.inputs]
+    if data is None:
+        generator = np.random.default_rng(0)
+        lead = (_UNGIVEN_SAMPLES, _UNGIVEN_CHUNKS if stateful else 1)
+        return [generator.standard_normal((*lead, *shape)).astype(np.float32) for shape in shapes]
+    if isinstance(data, dict):
+        if set(data) != set(cut.input_names):
+            raise ValueError(f"representative_data must have the keys {cut.input_names}; given: {sorted(data)}.")
+        data = [data[name] for name in cut.input_names]
+    elif not isinstance(data, (list, tuple)):
+        data = [data]
+    if len(data) != len(shapes):
+        raise ValueError(f"representative_data must hold {len(shapes)} arrays, one for each input; given: {len(data)}.")
+    data = [np.asarray(array) for array in data]
+    chunked = []
+    for name, shape, tensor, timed, array in zip(cut.input_names, shapes, cut.inputs, cut.has_time, data, strict=True):
+        kind = np.floating if "float" in tensor.dtype else np.integer
+        if not np.issubdtype(array.dtype, kind):
+            raise ValueError(
+                f"representative_data for input '{name}' must have a {kind.__name__} dtype ({tensor.dtype}); "
+                f"given: {array.dtype}."
+            )
+        timed = timed and stateful
+        chunks = array.shape[1] // shape[0] if timed and array.ndim > 1 else 1
+        expected = (chunks * shape[0], *shape[1:]) if timed else shape
+        if array.shape[1:] != expected or 0 in array.shape or len(array) != len(data[0]):
+            steps = f"a multiple of {shape[0]} steps" if timed else shape[0] if shape else ""
+            raise ValueError(
+                f"representative_data for input '{name}' must have the shape "
+                f"({', '.join(map(str, ['samples', steps, *shape[1:]]))}) "
+                f"with at least one sample, the same number for each input; given: {array.shape}."
+            )
+        if not np.isfinite(array).all():
+            raise ValueError(f"representative_data for input '{name}' holds NaN or infinite values.")
+        chunked.append(array.reshape(len(array), chunks, *shape))
+    most = max(array.shape[1] for array in chunked)
+    for name, timed, array in zip(cut.input_names, cut.has_time, chunked, strict=True):
+        if timed and array.shape[1] != most:
+            raise ValueError(
+                f"representative_data for input '{name}' must be as long as that of the other inputs, {most} chunks of "
+                f"time_steps; given: {array.shape[1]}."
+            )
+    return [np.broadcast_to(array, (len(array), most, *array.shape[2:])) for array in chunked]

@@ -1,0 +1,66 @@
+"""What `ksr.convert` was asked for."""
+
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras_sparse_rnn.formats import FLOAT32, NUMBER_FORMATS, NumberFormat
+from keras_sparse_rnn.ops.schema import BLOCKS
+
+SCALES = ("gate", "output")
+TARGETS = ("tflm", "litert")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvertOptions:
+    """The arguments of `ksr.convert` besides the model and its data, as described there.
+
+    Raises:
+        ValueError: One of them is out of its range, or given for another number format.
+    """
+
+    weights: str = "int8"
+    scales: str = "gate"
+    target: str = "tflm"
+    batch_size: int = 1
+    time_steps: int | None = None
+    stateful: bool = False
+    block_size: int | None = None
+    percentile: float = 100
+    labels: Sequence[str] | None = None
+    verify: bool = True
+
+    def __post_init__(self):
+        for name, allowed in (
+            ("weights", tuple(NUMBER_FORMATS)),
+            ("scales", SCALES),
+            ("target", TARGETS),
+            ("block_size", (None, *BLOCKS)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}; given: {getattr(self, name)!r}.")
+        for name, value in (("batch_size", self.batch_size), ("time_steps", self.time_steps)):
+            is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+            if not (is_integer and value >= 1) and (name, value) != ("time_steps", None):
+                raise ValueError(f"{name} must be an integer of at least 1; given: {value!r}.")
+        percentile = self.percentile
+        if isinstance(percentile, bool) or not isinstance(percentile, numbers.Real) or not 50 < percentile <= 100:
+            raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
+        for name, default in (("percentile", 100), ("scales", "gate")):
+            if self.number_format is FLOAT32 and getattr(self, name) != default:
+                raise ValueError(
+                    f"{name} is for integers; with weights='float32' leave it out (given: {getattr(self, name)!r})."
+                )
+
+    @property
+    def number_format(self) -> NumberFormat:
+        return NUMBER_FORMATS[self.weights]
+
+    @property
+    def is_integer(self) -> bool:
+        return self.number_format.is_integer
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Widths of blocks to choose from."""
+        return BLOCKS if self.block_size is None else (self.block_size,)
