@@ -137,6 +137,22 @@ def wrong_options(file):
     file.subgraphs[0].operators[0].customOptions = file.subgraphs[0].operators[0].customOptions[:8]
 
 
+def wrong_word(file):
+    """An edit: blocks of a width that there is none of."""
+    op = file.subgraphs[0].operators[0]
+    words = np.array(op.customOptions, np.uint8).view("<i4").copy()
+    words[3] = 5
+    op.customOptions = words.view(np.uint8)
+
+
+def short_bias(file):
+    """An edit: a bias of four values."""
+    graph = file.subgraphs[0]
+    bias = graph.tensors[graph.operators[0].inputs[7]]
+    bias.shape = [4]
+    file.buffers[bias.buffer].data = file.buffers[bias.buffer].data[:16]
+
+
 def sparse_constant(file):
     """An edit: the kernel's values in LiteRT's sparse encoding."""
     tensor = file.subgraphs[0].tensors[int(file.subgraphs[0].operators[0].inputs[1])]

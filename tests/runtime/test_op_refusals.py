@@ -41,7 +41,7 @@ class Node:
         self.tensors = {"x": x, **op.constants(sparse=True), **states}
 
     def status(self, *, words=None, data=None, output=None, extra=(), **changes):
-        """What both say of the node with some tensors changed (None: absent): `(status, index)`; None if it is sound."""
+        """What both say of the node with tensors changed (None: absent): `(status, index)`; None if it is sound."""
         options = self.op.options.to_bytes() if data is None else data
         for name, value in (words or {}).items():
             place = 4 * self.schema.word_index(name)
@@ -138,8 +138,7 @@ def test_x_and_output(kind, number_format):
 
 @by_case
 def test_inputs(kind, number_format):
-    """Each one missing where it is needed, given where it must be absent, of another type, of another size, and where its
-    values could not be loaded from."""
+    """Each one missing where it is needed, given where it must be absent, of another type, size, or with other values."""
     node = Node(kind, number_format)
     for i, given in enumerate(node.schema.inputs[1:], start=1):
         array = node.tensors.get(given.name)

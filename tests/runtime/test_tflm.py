@@ -10,10 +10,12 @@ from adapter_models import (
     between_dense_layers,
     edited,
     errors_op_by_op,
+    short_bias,
     sparse_constant,
     unknown_op,
     with_state,
     wrong_options,
+    wrong_word,
 )
 from random_models import KINDS, random_op
 
@@ -105,7 +107,9 @@ def test_a_small_arena_is_refused():
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (wrong_options, "KsrEventGru refused its node. custom options: wrong size"),
+        (wrong_options, "KsrEventGru refused: the custom options have the wrong size."),
+        (wrong_word, r"KsrEventGru refused: block \(word 3\) is 5; allowed: 4 to 16."),
+        (short_bias, r"KsrEventGru refused: bias \(input 7\) has the wrong shape; given: \(4\)."),
         (sparse_constant, "op Ksr.* reads tensor ., which is in a sparse encoding"),
         (unknown_op, "NobodysOp"),
     ],
