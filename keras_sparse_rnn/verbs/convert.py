@@ -4,7 +4,9 @@
 import dataclasses
 import json
 
-from keras_sparse_rnn.convert import EVENTS, SCALES, TARGETS, WEIGHTS
+from keras_sparse_rnn.convert.options import SCALES, TARGETS
+from keras_sparse_rnn.formats import NUMBER_FORMATS
+from keras_sparse_rnn.ops.schema import BLOCKS
 from keras_sparse_rnn.verbs import add_verb
 from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
 
@@ -30,11 +32,10 @@ def add(verbs):
         help="inputs as in use, .npy (samples, ...), or .npz for several inputs by their names; a hundred samples are "
         "enough; needed for integers",
     )
-    parser.add_argument("--weights", choices=WEIGHTS, default="int8", help="default: %(default)s")
+    parser.add_argument("--weights", choices=tuple(NUMBER_FORMATS), default="int8", help="default: %(default)s")
     parser.add_argument(
         "--scales", choices=SCALES, default="gate", help="what weights share a scale; default: %(default)s"
     )
-    parser.add_argument("--events", choices=EVENTS[1:], help="events of 4 bits; default: of all bits")
     parser.add_argument(
         "--target", choices=TARGETS, default="tflm", help="TensorFlow Lite Micro, or LiteRT only; default: %(default)s"
     )
@@ -44,7 +45,7 @@ def add(verbs):
     )
     parser.add_argument("--stateful", action="store_true", help="for streams: the state goes on between inferences")
     parser.add_argument(
-        "--block-size", metavar="N", type=int, choices=(4, 8, 16), help="4, 8 or 16; default: the one with fewest bytes"
+        "--block-size", metavar="N", type=int, choices=BLOCKS, help="4, 8 or 16; default: the one with fewest bytes"
     )
     parser.add_argument(
         "--percentile", metavar="P", type=float, default=100, help="of the data that int8 ranges cover; default: 100"

@@ -11,7 +11,7 @@ from event_models import event_model, prune, sequences
 from keras.layers import Dense
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.convert.recurrent.event_gru import EventGRULayer
+from keras_sparse_rnn.convert.recurrent.event_gru import EventGRUConverter
 from keras_sparse_rnn.layers import EventGRU
 from keras_sparse_rnn.runtime.model import Model
 
@@ -157,8 +157,8 @@ def test_verification_names_the_worst_layer(classifier, monkeypatch):
         size = 1 if self.name == "first" else 3
         return replace(op, recurrent_kernel=size * op.recurrent_kernel[:, ::-1])
 
-    original = EventGRULayer.float32_op
-    monkeypatch.setattr(EventGRULayer, "float32_op", transposed)
+    original = EventGRUConverter.float32_op
+    monkeypatch.setattr(EventGRUConverter, "float32_op", transposed)
     message = "^layer 'second' does not do what Keras does.*; 'first' differ as well, but less"
     with pytest.raises(ksr.VerificationError, match=message):
         ksr.convert(classifier, sequences(), weights="float32")

@@ -136,14 +136,14 @@ def test_verification_finds_a_wrong_gate_order(monkeypatch):
     from dataclasses import replace
 
     from keras_sparse_rnn import VerificationError
-    from keras_sparse_rnn.convert.recurrent.gru import GRULayer
+    from keras_sparse_rnn.convert.recurrent.gru import GRUConverter
 
     def swapped(self, block):
         op = original(self, block)
         return replace(op, kernel=op.kernel[:, [1, 0, 2]])
 
-    original = GRULayer.float32_op
-    monkeypatch.setattr(GRULayer, "float32_op", swapped)
+    original = GRUConverter.float32_op
+    monkeypatch.setattr(GRUConverter, "float32_op", swapped)
     for weights in ("float32", "int8"):
         with pytest.raises(VerificationError, match="'wrong'.*Keras"):
             ksr.convert(_model([GRU(9, name="wrong")]), sequences(), weights=weights)
