@@ -138,7 +138,7 @@ def test_x_and_output(kind, number_format):
 
 @by_case
 def test_inputs(kind, number_format):
-    """Each one missing where it is needed, given where it must be absent, of a wrong type or size, or of wrong values."""
+    """Each missing where it is needed, given where it must be absent, of a wrong type or size, or of wrong values."""
     node = Node(kind, number_format)
     for i, given in enumerate(node.schema.inputs[1:], start=1):
         array = node.tensors.get(given.name)
