@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_sparse_rnn.formats import FLOAT32, INT8X16
+
 _INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 
 
@@ -23,13 +25,14 @@ def source_folder():
     raise RuntimeError(f"The C sources of keras-sparse-rnn are missing from {package}; install the package again.")
 
 
-FORMATS = {"f32": "KSR_WITH_FLOAT32", "i16": "KSR_WITH_INT16"}  # of activations, besides int8, by their switches
+# Those besides int8 by the endings of their kernels, with the switches that build them.
+FORMATS = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
 
 
 def formats_of(dtypes):
     """Those of `FORMATS` that tensors of the given dtypes need."""
-    kinds = {np.dtype(dtype).name for dtype in dtypes}
-    return tuple(ending for ending, name in (("f32", "float32"), ("i16", "int16")) if name in kinds)
+    kinds = {np.dtype(dtype) for dtype in dtypes}
+    return tuple(f.kernel for f in (FLOAT32, INT8X16) if f.activations in kinds)
 
 
 def build_header(formats):

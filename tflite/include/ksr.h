@@ -50,11 +50,6 @@ static inline int32_t ksr_size_of(int32_t type) {
   return type == KSR_INT8 || type == KSR_UINT8 ? 1 : type == KSR_INT16 || type == KSR_UINT16 ? 2 : 4;
 }
 
-/* Whether the data lie where values of their type may be loaded from; elsewhere some processors trap. */
-static inline int ksr_is_aligned(const ksr_tensor *tensor) {
-  return (uintptr_t)tensor->data % (uintptr_t)ksr_size_of(tensor->type) == 0;
-}
-
 /* One op in a model. `options` are the bytes of its custom options. */
 typedef struct ksr_node {
   const uint8_t *options;
