@@ -4,7 +4,7 @@ import re
 
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.firmware.rendering import render
-from keras_sparse_rnn.firmware.sources import files_of, source_folder
+from keras_sparse_rnn.firmware.sources import FORMATS, files_of, source_folder
 
 FOLDER = "ksr"
 CORE_SYMBOL = "ksr_core_" + re.sub(r"\W", "_", __version__)
@@ -34,14 +34,14 @@ def core_files(headers, formats, adapter=None):
     if len(set(names.values())) < len(names):
         raise RuntimeError(f"two files of the C core have one name in a project: {sorted(names.values())}.")
     texts = {name: _renamed_includes(path, names) for path, name in names.items()}
-    texts["ksr_build.h"] = render("core/ksr_build.h", formats=formats, version=__version__, core_symbol=CORE_SYMBOL)
+    switches = {switch: int(ending in formats) for ending, switch in FORMATS.items()}
+    texts["ksr_build.h"] = render("core/ksr_build.h", switches=switches, version=__version__, core_symbol=CORE_SYMBOL)
     return {name.replace(".cc", adapter) if adapter else name: text for name, text in texts.items()}
 
 
 def core_symbols(formats):
     """Symbols that a core has for models of some `formats`; a model refers to them, so that no other core is linked."""
-    names = {"f32": "ksr_core_with_float32", "i16": "ksr_core_with_int16"}
-    return ["KSR_CORE", *(names[ending] for ending in formats)]
+    return ["KSR_CORE", *(f"ksr_core{FORMATS[ending].removeprefix('KSR').lower()}" for ending in formats)]
 
 
 def core_include(header):

@@ -35,15 +35,6 @@ def formats_of(dtypes):
     return tuple(f.kernel for f in (FLOAT32, INT8X16) if f.activations in kinds)
 
 
-def build_header(formats):
-    """`ksr_build.h` of a project: which kernels are built into it."""
-    switches = "".join(f"#define {switch} {int(ending in formats)}\n" for ending, switch in FORMATS.items())
-    return (
-        "/* Which kernels this project has; made by keras-sparse-rnn. */\n"
-        f"#ifndef KSR_BUILD_H_\n#define KSR_BUILD_H_\n\n{switches}\n#endif\n"
-    )
-
-
 def files_of(roots, formats):
     """The C files `roots` and all that they include or call into, as a dict from file names to paths.
 

@@ -2,8 +2,9 @@
 #ifndef KSR_BUILD_H_
 #define KSR_BUILD_H_
 
-#define KSR_WITH_FLOAT32 {{ 1 if "f32" in formats else 0 }}
-#define KSR_WITH_INT16 {{ 1 if "i16" in formats else 0 }}
+{% for switch, is_on in switches.items() %}
+#define {{ switch }} {{ is_on }}
+{% endfor %}
 
 /* A symbol of the kernels that every model refers to: a program with the kernels of two releases does not link. */
 #define KSR_CORE {{ core_symbol }}
