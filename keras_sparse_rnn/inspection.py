@@ -2,15 +2,16 @@
 
 import gzip
 import math
-import os
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from keras_sparse_rnn.formats import TFLITE_DTYPES
 from keras_sparse_rnn.runtime import ENGINES
+from keras_sparse_rnn.typing import ModelSource
+
+_MOST_DECODED = 2**30  # bytes of weights that are stored sparse, with their zeros
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,11 @@ class Inspection:
         return "\n".join(lines)
 
 
-def inspect(model: str | os.PathLike[str] | bytes, engines: Sequence[str] = ENGINES) -> Inspection:
+def inspect(model: ModelSource, engines: Sequence[str] = ENGINES) -> Inspection:
     """Looks into a `.tflite` model, ours or anybody's.
 
     Args:
-        model: Path of a file, or its bytes.
+        model: Path of a file, its bytes, or what `ksr.convert` returns.
         engines: Names of the engines of `runtime.load` to try the model in.
 
     Returns:
@@ -167,169 +168,190 @@ def inspect(model: str | os.PathLike[str] | bytes, engines: Sequence[str] = ENGI
         FileNotFoundError: The path names no file.
         ValueError: It is no `.tflite` file, or a damaged one.
     """
-    from keras_sparse_rnn.runtime.model import read_file
+    from keras_sparse_rnn.tflite_file import ModelFile, read_bytes
 
-    data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else Path(model).read_bytes()
-    return read_file(data, lambda file: _inspect(data, file, engines))
-
-
-def _inspect(data, file, engines):
-    pairs = [_op(op, graph, file) for graph in file.subgraphs for op in graph.operators]
-    ops, dense = tuple(op for op, _ in pairs), b"".join(data for _, data in pairs)
-    states = sum(_memory(t) for graph in file.subgraphs for t in graph.tensors if t.isVariable)
-    runs, memory = _try_engines(data, engines)
-    main, metadata = file.subgraphs[0], {}
-    for entry in file.metadata or []:
-        raw = file.buffers[entry.buffer].data
-        metadata[_text(entry.name)] = "" if raw is None else bytes(raw).rstrip(b"\0").decode("utf-8", "replace")
+    file = ModelFile(read_bytes(model))
+    weights, nonzeros, ops = _Weights(), _Nonzeros(), []
+    for graph in file.graphs:
+        for op in graph.operators:
+            try:
+                ops.append(_op(op, graph.tensors, weights, nonzeros))
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                raise ValueError(f"model has an op {op.name} whose options or tensors do not fit: {error}") from error
+    runs, memory = _try_engines(file.data, engines)
+    main = file.graphs[0]
     return Inspection(
-        file_bytes=len(data),
-        gzip_bytes=len(gzip.compress(data, mtime=0)),
-        weight_bytes=sum(op.bytes for op in ops),
-        dense_weight_bytes=len(dense),
-        gzip_weight_bytes=len(gzip.compress(dense, mtime=0)) if dense else 0,
-        state_bytes=states,
+        file_bytes=len(file.data),
+        gzip_bytes=len(gzip.compress(file.data, mtime=0)),
+        weight_bytes=weights.stored,
+        dense_weight_bytes=weights.dense,
+        gzip_weight_bytes=weights.zipped(),
+        state_bytes=sum(t.nbytes for graph in file.graphs for t in graph.tensors if t.is_variable),
         macs=sum(op.macs or 0 for op in ops),
         effective_macs=sum(op.effective_macs or 0 for op in ops),
-        inputs=tuple(_tensor(main.tensors[i], None) for i in main.inputs),
-        outputs=tuple(_tensor(main.tensors[i], None) for i in main.outputs),
-        ops=ops,
+        inputs=tuple(_tensor(main.tensors[i], nonzeros) for i in main.inputs),
+        outputs=tuple(_tensor(main.tensors[i], nonzeros) for i in main.outputs),
+        ops=tuple(ops),
         register=tuple(sorted({_register_name(op) for op in ops})),
         engines=runs,
         arena_bytes=memory.get("arena_size"),
         persistent_bytes=memory.get("persistent_bytes"),
         scratch_bytes=memory.get("nonpersistent_bytes"),
-        description=_text(file.description),
-        metadata=metadata,
+        description=file.description,
+        metadata={name: raw.rstrip(b"\0").decode("utf-8", "replace") for name, raw in file.metadata.items()},
     )
 
 
-def _op(op, graph, file):
-    """Its `OpInspection`, and its constants with every weight stored."""
+def _place(data):
+    """Where in the file a constant lies; tensors may share one."""
+    return data.__array_interface__["data"][0], data.dtype, data.size
+
+
+class _Nonzeros(dict):
+    """How many values of a constant are not zero, by its place: counted once."""
+
+    def of(self, data):
+        place = _place(data)
+        if place not in self:
+            self[place] = int(np.count_nonzero(data))
+        return self[place]
+
+
+class _Weights:
+    """The constants of a model, each once.
+
+    Attributes:
+        stored, dense: Bytes as stored, and with every weight stored.
+    """
+
+    def __init__(self):
+        self.stored = self.dense = 0
+        self._decoded = 0
+        self._seen = set()
+        self._zip = zlib.compressobj(9, wbits=31)
+        self._zipped = 0
+
+    def decoding(self, size):
+        """Notes that bytes are about to be decoded; a small file may hold very many."""
+        self._decoded += size
+        if self._decoded > _MOST_DECODED:
+            raise ValueError(
+                f"with its zeros a sparse weight matrix, or all together, take over {_MOST_DECODED:,} bytes"
+            )
+
+    def add_tensor(self, tensor):
+        if self._is_new(tensor.data):
+            if tensor.sparsity is not None:
+                self.decoding(tensor.nbytes)
+            self._add(tensor.data.nbytes, _decoded(tensor).tobytes())
+
+    def add_matrices(self, data, stored, dense):
+        """Of an op of ours, which may share them with another; `data` is its first constant."""
+        if self._is_new(data):
+            self._add(stored, dense)
+
+    def zipped(self):
+        return self._zipped + len(self._zip.flush()) if self.dense else 0
+
+    def _is_new(self, data):
+        place = _place(data)
+        is_new = place not in self._seen
+        self._seen.add(place)
+        return is_new
+
+    def _add(self, stored, dense):
+        self.stored += stored
+        self.dense += len(dense)
+        self._zipped += len(self._zip.compress(dense))
+
+
+def _op(op, tensors, weights, nonzeros):
+    """Its `OpInspection`; adds its constants to the `_Weights`."""
     from keras_sparse_rnn.ops import ALL_OPS
-    from keras_sparse_rnn.runtime.model import read_operator
 
-    read = read_operator(op, file.operatorCodes)
-    inputs = [graph.tensors[i] if i >= 0 else None for i in read.inputs]
-    raws = [None if tensor is None else _raw(tensor, file) for tensor in inputs]
-    output = _shape(graph.tensors[read.outputs[0]]) if read.outputs else ()
-    tensors = tuple(
-        _tensor(tensor, raw)
-        for tensor, raw in zip(inputs, raws, strict=True)
-        if tensor is not None and (raw is not None or tensor.isVariable)
-    )
-    stored = sum(raw.nbytes for raw in raws if raw is not None)
-    if read.is_custom and read.name in ALL_OPS:
-        dense, zeros, block, *macs = _ours(ALL_OPS[read.name], read, inputs, raws)
+    inputs = [None if i < 0 else tensors[i] for i in op.inputs]
+    output = tensors[op.outputs[0]].shape if op.outputs and op.outputs[0] >= 0 else ()
+    constants = [tensor for tensor in inputs if tensor is not None and tensor.data is not None]
+    stored = sum(tensor.data.nbytes for tensor in constants)
+    if op.is_custom and op.name in ALL_OPS:
+        outputs = [tensors[i] for i in op.outputs if i >= 0]
+        values, zeros, block, *macs = _ours(ALL_OPS[op.name], op.options, inputs, outputs, weights)
+        dense = len(values)
+        weights.add_matrices(constants[0].data, stored, values)
     else:
-        present = [(t, raw) for t, raw in zip(inputs, raws, strict=True) if raw is not None]
-        dense = b"".join(_decoded(t, raw).tobytes() for t, raw in present)
-        weights = [(t, raw) for t, raw in present if len(_shape(t)) > 1]
-        size = sum(_size(t) for t, _ in weights)
-        zeros = 1 - sum(np.count_nonzero(raw) for _, raw in weights) / size if size else None
+        dense = sum(t.data.nbytes if t.sparsity is None else t.nbytes for t in constants)
+        for tensor in constants:
+            weights.add_tensor(tensor)
+        matrices = [tensor for tensor in constants if len(tensor.shape) > 1]
+        size = sum(tensor.size for tensor in matrices)
+        zeros = 1 - sum(nonzeros.of(tensor.data) for tensor in matrices) / size if size else None
         block = None
-        macs = [None if read.is_custom else _builtin_macs(read.name, inputs, output)] * 2
-        if macs[0] and any(tensor.sparsity is not None for tensor, _ in weights):
+        macs = [None if op.is_custom else _builtin_macs(op.name, inputs, output)] * 2
+        if macs[0] and any(tensor.sparsity is not None for tensor in matrices):
             macs[1] = round(macs[0] * (1 - zeros))
-    return OpInspection(read.name, read.is_custom, output, stored, len(dense), zeros, block, *macs, tensors), dense
+    shown = tuple(_tensor(t, nonzeros) for t in inputs if t is not None and (t.data is not None or t.is_variable))
+    return OpInspection(op.name, op.is_custom, output, stored, dense, zeros, block, *macs, shown)
 
 
-def _decoded(tensor, raw):
+def _decoded(tensor):
     """A constant's values with every weight stored."""
-    from keras_sparse_rnn.runtime.sparse_encoding import check_encoding, decode
+    from keras_sparse_rnn.runtime.sparse_encoding import decode
 
-    if tensor.sparsity is None:
-        return raw
-    check_encoding(_shape(tensor), tensor.sparsity, raw)
-    return decode(_shape(tensor), tensor.sparsity, raw)
+    return tensor.data if tensor.sparsity is None else decode(tensor.shape, tensor.sparsity, tensor.data)
 
 
-def _ours(kind, read, inputs, raws):
+def _ours(kind, options, inputs, outputs, weights):
     """Dense constants, share of zeros, block width, MACs and effective MACs of an op of ours."""
-    parts = kind.SCHEMA.named(raws)
-    op = kind.from_constants(kind.SCHEMA.decode(read.options), parts)
+    from keras_sparse_rnn.ops.check import check
+
+    parts = {name: t.data for name, t in kind.SCHEMA.named(inputs).items() if t.data is not None}
+    op = kind.from_constants(check(kind.SCHEMA, options, inputs, outputs), parts)
+    weights.decoding(sum(kernel.nbytes for kernel in op.kernels))
     others = [raw for name, raw in parts.items() if "kernel" not in name]
     dense = b"".join(part.tobytes() for part in (*op.kernels, *others))
     block = op.options.block if any(name.endswith("_index") for name in parts) else None
-    steps, weights = math.prod(_shape(inputs[0])[:-1]), sum(kernel.size for kernel in op.kernels)
+    steps, count = math.prod(inputs[0].shape[:-1]), sum(kernel.size for kernel in op.kernels)
     nonzero = sum(np.count_nonzero(kernel) for kernel in op.kernels)
-    zeros = 1 - nonzero / weights
     matrices = [(kernel, f"{name}_index" in parts) for name, (kernel, _) in op.matrices().items()]
     effective = sum(np.count_nonzero(kernel) if in_blocks else kernel.size for kernel, in_blocks in matrices)
-    return dense, zeros, block, weights * steps, int(effective) * steps
+    return dense, 1 - nonzero / count, block, count * steps, int(effective) * steps
 
 
 def _builtin_macs(name, inputs, output):
-    weights = _shape(inputs[1]) if len(inputs) > 1 and inputs[1] is not None else ()
-    count = int(np.prod(output, dtype=np.int64))
+    weights = inputs[1].shape if len(inputs) > 1 and inputs[1] is not None else ()
+    count = math.prod(output)
     if name == "FULLY_CONNECTED":
         return count * weights[-1]
     if name == "CONV_2D":
-        return count * int(np.prod(weights[1:], dtype=np.int64))
+        return count * math.prod(weights[1:])
     if name == "DEPTHWISE_CONV_2D":
         return count * weights[1] * weights[2]
     if name == "TRANSPOSE_CONV":
-        return math.prod(_shape(inputs[2])[:3]) * math.prod(weights)
+        return math.prod(inputs[2].shape[:3]) * math.prod(weights)
     if name == "BATCH_MATMUL":
-        return math.prod(_shape(inputs[0])) * output[-1]
+        return math.prod(inputs[0].shape) * output[-1]
     if name in ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UNIDIRECTIONAL_SEQUENCE_RNN"):
-        matrices = [_shape(tensor) for tensor in inputs[1:] if tensor is not None and not tensor.isVariable]
-        return math.prod(_shape(inputs[0])[:2]) * sum(math.prod(shape) for shape in matrices if len(shape) == 2)
+        matrices = [tensor.shape for tensor in inputs[1:] if tensor is not None and not tensor.is_variable]
+        return math.prod(inputs[0].shape[:2]) * sum(math.prod(shape) for shape in matrices if len(shape) == 2)
     products = ("LSTM", "RNN", "MATMUL", "CONV", "SVDF", "EINSUM", "WHILE", "CALL", "IF")
     return None if any(part in name for part in products) else 0
 
 
-def _tensor(tensor, raw):
-    quantization = tensor.quantization
-    scales, zeros = (
-        [] if quantization is None or values is None else np.asarray(values)
-        for values in (getattr(quantization, "scale", None), getattr(quantization, "zeroPoint", None))
-    )
+def _tensor(tensor, nonzeros):
+    scales, zeros = (np.zeros(0) if part is None else np.atleast_1d(part) for part in (tensor.scale, tensor.zero_point))
+    data = tensor.data
     return TensorInspection(
-        name=_text(tensor.name),
-        shape=_shape(tensor),
-        dtype=_dtype_name(tensor),
-        bytes=_memory(tensor) if raw is None else raw.nbytes,
-        zeros=None if raw is None else float(np.mean(raw == 0)) if raw.size else 0.0,
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=tensor.type_name,
+        bytes=tensor.nbytes if data is None else data.nbytes,
+        zeros=None if data is None else 1 - nonzeros.of(data) / data.size,
         encoding="dense" if tensor.sparsity is None else "sparse",
         scales=len(scales),
-        scale_range=(float(min(scales)), float(max(scales))) if len(scales) else None,
-        zero_point=int(zeros[0]) if len(set(zeros)) == 1 else None,
-        is_variable=bool(tensor.isVariable),
+        scale_range=(float(scales.min()), float(scales.max())) if len(scales) else None,
+        zero_point=int(zeros[0]) if len(zeros) and (zeros == zeros[0]).all() else None,
+        is_variable=tensor.is_variable,
     )
-
-
-def _raw(tensor, file):
-    """A tensor's constant values, flat; as bytes where NumPy has no such type."""
-    data = file.buffers[tensor.buffer].data
-    if data is None or not len(data):
-        return None
-    data = np.asarray(data, np.uint8)
-    dtype = TFLITE_DTYPES.get(tensor.type, np.dtype(np.uint8))
-    return data.view(dtype) if data.size % dtype.itemsize == 0 else data
-
-
-def _memory(tensor):
-    return _size(tensor) * TFLITE_DTYPES.get(tensor.type, np.dtype(np.uint8)).itemsize
-
-
-def _size(tensor):
-    return int(np.prod(_shape(tensor), dtype=np.int64))
-
-
-def _shape(tensor):
-    return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
-
-
-def _dtype_name(tensor):
-    from ai_edge_litert.schema_py_generated import TensorType
-
-    names = {number: name for name, number in vars(TensorType).items() if not name.startswith("_")}
-    return names.get(tensor.type, "?").lower()
-
-
-def _text(name):
-    return "" if name is None else name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 
 def _register_name(op):

@@ -1,10 +1,15 @@
 """Names for the types of arguments; Keras and NumPy have none for them."""
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
 from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from keras_sparse_rnn.convert import ConvertedModel
+    from keras_sparse_rnn.runtime.model import Model
 
 Tensor: TypeAlias = Any
 """A tensor of the Keras backend."""
@@ -36,3 +41,6 @@ LayerSelection: TypeAlias = LayerSelector | Iterable[LayerSelector] | None
 
 EngineName: TypeAlias = Literal["litert", "tflm", "native", "reference"]
 """See `runtime.load`."""
+
+ModelSource: TypeAlias = Union[str, os.PathLike[str], bytes, "Model", "ConvertedModel"]
+"""A `.tflite` model: its path, its bytes, a `runtime.model.Model`, or what `ksr.convert` returns."""

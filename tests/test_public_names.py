@@ -9,8 +9,9 @@ import pytest
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn import firmware
+from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.engine import Engine
-from keras_sparse_rnn.runtime.model import Model, TensorInfo
+from keras_sparse_rnn.runtime.model import Model
 
 
 def _public(things):

@@ -11,12 +11,12 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn.convert.sparse_dense import DenseReport
+from keras_sparse_rnn.runtime.sparse_encoding import FULLY_CONNECTED_VERSION
 
 BLOCKS = {np.dtype(np.float32): (1, 4), np.dtype(np.int8): (16,)}
 # What a file takes besides the arrays, about: for the encoding, and for a PAD op with its tensors.
 _TABLE_BYTES = 192
 _PAD_BYTES = 320
-_OP_VERSION = 8  # the first FULLY_CONNECTED with sparse weights
 _VECTORS = (
     (np.uint8, schema.Uint8VectorT, schema.SparseIndexVector.Uint8Vector),
     (np.uint16, schema.Uint16VectorT, schema.SparseIndexVector.Uint16Vector),
@@ -62,7 +62,7 @@ def pack_litert_sparse(writer):
             if (number, stored) not in packed:
                 packed[number, stored] = writer.add_sparse(number, (units, inputs + padding), values, parameters)
             op.inputs = [x, packed[number, stored], *map(int, op.inputs[2:])]
-            writer.require_version(op, _OP_VERSION)
+            writer.require_version(op, FULLY_CONNECTED_VERSION)
         reports.append(DenseReport(writer.name_of(number), float(np.mean(weights == 0)), stored, sizes))
     return reports
 

@@ -1,6 +1,5 @@
 """What a model costs: instructions on an emulated Cortex-M by op, or time on this computer."""
 
-import os
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.firmware.project import plain_c_sizes
 from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.typing import ModelSource
 
 HOST = "host"
 # Each core under its name, as users shorten it, and "host".
@@ -88,7 +88,7 @@ class Bench:
 
 
 def bench(
-    model: str | os.PathLike[str] | bytes | Model,
+    model: ModelSource,
     x: np.ndarray | None = None,
     cpu: str = "cortex-m4",
     *,
@@ -97,7 +97,8 @@ def bench(
     """Runs a model from a clear state on each of some inputs, and says what it costs.
 
     Args:
-        model: A `.tflite` model with one input and one output: its path, its bytes, or a `runtime.model.Model`.
+        model: A `.tflite` model with one input and one output: its path, its bytes, a `runtime.model.Model`, or what
+            `ksr.convert` returns.
         x: Recorded inputs, `(samples, *shape of the input without its batch axis)`; where the model can take one step
             at a time, `(samples, steps, ...)` of any length. Real values, or values of the input's own dtype. None:
             noise.
@@ -113,11 +114,7 @@ def bench(
     """
     if cpu not in CPUS:
         raise ValueError(f"cpu must be one of {list(CPUS)}; given: {cpu!r}.")
-    if not isinstance(model, Model):
-        if not isinstance(model, (bytes, bytearray, memoryview)):
-            with open(model, "rb") as file:
-                model = file.read()
-        model = Model(model)
+    model = Model.of(model)
     if len(model.inputs) != 1:
         names = [tensor.name for tensor in model.inputs]
         raise ValueError(f"model must have one input to be measured; it has {len(names)}: {', '.join(names)}.")

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,15 +19,11 @@ from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.firmware.rendering import render_folder
 from keras_sparse_rnn.firmware.tflm_project import TFLMModel
 from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.native import prepare_ops
+from keras_sparse_rnn.typing import ModelSource
 
 
-class HoldsData(Protocol):
-    """What has the bytes of a `.tflite` file as `data`: a `runtime.model.Model`, or what `ksr.convert` returns."""
-
-    data: bytes
-
-
-ModelLike: TypeAlias = str | os.PathLike[str] | bytes | HoldsData
+LARGEST_MODEL = 2**25  # bytes, the flash of the largest boards; a byte becomes some twenty on its way to C
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ class Firmware:
 
 
 def save_firmware(
-    model: ModelLike | Mapping[str, ModelLike],
+    model: ModelSource | Mapping[str, ModelSource],
     folder: str | os.PathLike[str],
     framework: str = "plain-c",
     name: str | None = None,
@@ -105,6 +100,8 @@ def save_firmware(
         model_bytes, arenas = sum(model.data_size for model in models), sum(model.arena for model in models)
         sizes = (None, None) if kernels is None else (model_bytes + kernels, arenas)
     else:
+        for model in read.values():
+            prepare_ops(model)
         codes = [PlainC(model, name) for name, model in read.items()]
         write_plain_c(codes, folder)
         model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)
@@ -177,11 +174,12 @@ def _read_models(given, name):
 
 
 def _read(model):
-    if isinstance(model, Model):
-        return model
-    if isinstance(model, (str, os.PathLike)):
-        return Model(Path(model).read_bytes())
-    return Model(bytes(getattr(model, "data", model)))
+    model = Model.of(model)
+    if len(model.data) > LARGEST_MODEL:
+        raise ValueError(
+            f"model must have at most {LARGEST_MODEL:,} bytes for a microcontroller; it has {len(model.data):,}."
+        )
+    return model
 
 
 class _Program:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LARGEST_MATRIX = 2**28  # bytes that a matrix may have with all its zeros: a few bytes may stand for very many
+
 
 @dataclass(frozen=True, eq=False)
 class BlockSparseMatrix:
@@ -75,13 +77,22 @@ def _encode_blocks(blocks, slots):
 
 
 def decode(matrix: BlockSparseMatrix, sources: int, units: int, block: int, slots: Sequence[int]) -> np.ndarray:
-    """The kernel `(sources, gates, units)` that `encode` was given."""
+    """The kernel `(sources, gates, units)` that `encode` was given.
+
+    Raises:
+        ValueError: It would take more than `LARGEST_MATRIX` bytes, or the matrix is none that `encode` makes.
+    """
     stride = stride_of(units, block)
+    if sources * (slots[-1] + 1) * stride * matrix.values.itemsize > LARGEST_MATRIX:
+        raise ValueError(f"a matrix from {sources} sources to {units} units would take over {LARGEST_MATRIX:,} bytes")
     if matrix.index is None or matrix.rows is None:
         return matrix.values.reshape(sources, len(slots), stride)[:, :, :units]
+    if matrix.rows[0] != 0 or matrix.rows[-1] != len(matrix.index):
+        raise ValueError(f"the rows of a matrix must hold its {len(matrix.index)} blocks")
+    starts, counts = matrix.rows[:-1].astype(np.int64), np.diff(matrix.rows.astype(np.int64))
+    steps = np.concatenate([[0], np.cumsum(matrix.index, dtype=np.int64)])
+    row = np.repeat(np.arange(sources), counts)
+    column = steps[1:] - np.repeat(steps[starts], counts)  # each row counts from its own first block
     columns = np.zeros((sources, (slots[-1] + 1) * stride // block, block), matrix.values.dtype)
-    values = matrix.values.reshape(-1, block)
-    for j in range(sources):
-        begin, end = int(matrix.rows[j]), int(matrix.rows[j + 1])
-        columns[j, np.cumsum(matrix.index[begin:end], dtype=np.int64)] = values[begin:end]
+    columns[row, column] = matrix.values.reshape(-1, block)
     return columns.reshape(sources, -1, stride)[:, list(slots), :units]

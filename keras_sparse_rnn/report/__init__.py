@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_sparse_rnn.progress import Progress
-from keras_sparse_rnn.typing import Arrays
+from keras_sparse_rnn.typing import Arrays, ModelSource
 
 if TYPE_CHECKING:
     import keras
@@ -14,7 +14,7 @@ __all__ = ["report"]
 
 
 def report(
-    model: "keras.Model | str | os.PathLike[str] | bytes",
+    model: "keras.Model | ModelSource",
     data: Arrays | None = None,
     path: str | os.PathLike[str] = "report.html",
     *,
@@ -30,8 +30,8 @@ def report(
     (`firmware.qemu`), the arena needs the `tflite-micro` wheel, events and effective MACs need data.
 
     Args:
-        model: A Keras model, which is converted, or a `.tflite` model: its path or its bytes. The path of a `.keras`
-            file is taken as well.
+        model: A Keras model, which is converted, or a `.tflite` model: its path, its bytes, or what `ksr.convert`
+            returns. The path of a `.keras` file is taken as well.
         data: Inputs as in use, `(samples, time, ...)`; a hundred are enough.
         path: Of the page; an existing file is replaced.
         cpu: The core to count instructions of, a key of `firmware.bench.CPUS`; None counts none.

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.ops import OPS
+from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.reference import ReferenceEngine
+from keras_sparse_rnn.tflite_file import read_bytes
 
 WATCHED_SAMPLES = 4  # run in NumPy, op by op, to see which units act
 BENCH_SAMPLES = 2  # run on the emulated board
@@ -80,16 +83,17 @@ def gather(model, data, cpu, options, progress):
     """The `Facts` of a model.
 
     Args:
-        model: A Keras model, or the path or the bytes of a `.tflite` file.
+        model: A Keras model, or a `.tflite` model as `tflite_file.read_bytes` takes it.
         data: Inputs, `(samples, time, ...)`, or None.
         cpu: A key of `firmware.bench.CPUS`, or None to count nothing.
         options: Of `ksr.convert`, for a Keras model.
         progress: A `Progress`.
     """
-    if isinstance(model, (str, os.PathLike, bytes)):
-        facts = Facts("model.tflite" if isinstance(model, bytes) else Path(model).name)
-        facts.unknown["drift"] = "the error against Keras needs the Keras model: give it in place of the .tflite file"
-        tflite = model if isinstance(model, bytes) else Path(model).read_bytes()
+    if isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview, Model, ConvertedModel)):
+        facts = Facts(Path(model).name if isinstance(model, (str, os.PathLike)) else "model.tflite")
+        facts.unknown["drift"] = "the error against Keras needs the Keras model: give it in place of the .tflite model"
+        facts.conversion = model.report if isinstance(model, ConvertedModel) else None
+        tflite = read_bytes(model)
     else:
         facts = Facts(model.name)
         tflite = _of_keras(facts, model, data, options, progress)
@@ -163,7 +167,6 @@ def _drift(model, data, options):
 
 def _of_tflite(facts, tflite, data, cpu, progress):
     from keras_sparse_rnn.inspection import inspect
-    from keras_sparse_rnn.runtime.model import Model
 
     progress.show("looking into the .tflite model")
     facts.inspection = inspect(tflite)

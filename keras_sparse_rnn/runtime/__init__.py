@@ -3,16 +3,13 @@
 Nothing here needs TensorFlow or Keras.
 """
 
-import os
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_sparse_rnn.typing import EngineName
+from keras_sparse_rnn.typing import EngineName, ModelSource
 
 if TYPE_CHECKING:
     from keras_sparse_rnn.runtime.engine import Engine
-    from keras_sparse_rnn.runtime.model import Model
 
 # Where each engine lives; it is imported when it is asked for, since each needs another package.
 _ENGINES = {
@@ -27,11 +24,11 @@ ENGINES = tuple(_ENGINES)
 __all__ = ["ENGINES", "load"]
 
 
-def load(model: "str | os.PathLike[str] | bytes | Model", engine: EngineName = "litert", **options: Any) -> "Engine":
+def load(model: ModelSource, engine: EngineName = "litert", **options: Any) -> "Engine":
     """Loads a `.tflite` model into an engine.
 
     Args:
-        model: Path of a `.tflite` file, its bytes, or a `Model`.
+        model: Path of a `.tflite` file, its bytes, a `Model`, or what `ksr.convert` returns.
         engine: `"litert"` (the `ai-edge-litert` interpreter with our ops as an external delegate), `"tflm"` (the
             `tflite-micro` wheel with our ops registered), `"native"` (our ops in C, builtin ops in NumPy) or
             `"reference"` (everything in NumPy: the definition that the others are held to).
@@ -41,7 +38,9 @@ def load(model: "str | os.PathLike[str] | bytes | Model", engine: EngineName = "
         An `Engine`: `.predict(x)`, `.invoke(tensors)`, `.reset()`, `.memory`.
 
     Raises:
-        ValueError: The engine is unknown, or the model is no valid `.tflite` or uses an op that the engine lacks.
+        ValueError: The engine is unknown, or the model is no valid `.tflite`, uses an op that the engine lacks, or
+            needs more memory than `runtime.model.MOST_ACTIVATIONS`.
+        TypeError: `model` is none of these.
         FileNotFoundError: The path names no file.
         ImportError: The engine's package is not installed.
         RuntimeError: The C core is missing because the package was installed without a C compiler.
@@ -50,8 +49,5 @@ def load(model: "str | os.PathLike[str] | bytes | Model", engine: EngineName = "
         raise ValueError(f"engine must be one of {sorted(_ENGINES)}; given: {engine!r}.")
     from keras_sparse_rnn.runtime.model import Model
 
-    if not isinstance(model, Model):
-        data = bytes(model) if isinstance(model, (bytes, bytearray, memoryview)) else Path(model).read_bytes()
-        model = Model(data)
     module, name = _ENGINES[engine]
-    return getattr(import_module(module), name)(model, **options)
+    return getattr(import_module(module), name)(Model.of(model), **options)

@@ -4,13 +4,17 @@ Quantized ops are computed in real numbers and rounded once, so a result may dif
 interpreter's fixed-point arithmetic.
 """
 
+import math
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 
 def _fully_connected(op, values, tensors, output):
+    inputs = values[1].shape[1]
+    _check_size(op, values[0].size // inputs * len(values[1]), output)
     x, weights = _real(values[0], tensors[0]), _real(values[1], tensors[1])
-    y = x.reshape(-1, weights.shape[1]) @ weights.T
+    y = x.reshape(-1, inputs) @ weights.T
     if len(values) > 2 and values[2] is not None:
         y = y + _real(values[2], tensors[2])
     return _store(_fused_activation(op, y).reshape(output.shape), output)
@@ -40,6 +44,7 @@ def _mean(op, values, tensors, output):
 
 
 def _concatenation(op, values, tensors, output):
+    _check_size(op, sum(value.size for value in values), output)
     y = np.concatenate([_real(*pair) for pair in zip(values, tensors, strict=True)], axis=op.options.axis)
     return _store(_fused_activation(op, y), output)
 
@@ -50,10 +55,22 @@ def _elementwise(function):
 
 def _binary(function):
     def run(op, values, tensors, output):
+        _check_size(op, math.prod(np.broadcast_shapes(values[0].shape, values[1].shape)), output)
         y = function(_real(values[0], tensors[0]), _real(values[1], tensors[1]))
         return _store(_fused_activation(op, y), output)
 
     return run
+
+
+def _gather(op, values, tensors, output):
+    _check_size(op, values[0].size // values[0].shape[op.options.axis] * values[1].size, output)
+    return np.take(values[0], values[1], op.options.axis).reshape(output.shape)
+
+
+def _check_size(op, size, output):
+    """Before anything is computed: the memory that a model takes is reckoned by the shapes in its file."""
+    if size != output.size:
+        raise ValueError(f"op {op.name} makes {size} values of its inputs; its output has the shape {output.shape}.")
 
 
 def _real(stored, tensor):
@@ -76,7 +93,7 @@ BUILTIN_OPS = {
     "DEQUANTIZE": _elementwise(lambda x: x),
     "EXPAND_DIMS": lambda op, values, tensors, output: values[0].reshape(output.shape),
     "FULLY_CONNECTED": _fully_connected,
-    "GATHER": lambda op, values, tensors, output: np.take(values[0], values[1], op.options.axis).reshape(output.shape),
+    "GATHER": _gather,
     "LOGISTIC": _elementwise(lambda x: 1 / (1 + np.exp(-x))),
     "MEAN": _mean,
     "MUL": _binary(np.multiply),

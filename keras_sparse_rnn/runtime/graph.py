@@ -9,7 +9,8 @@ import numpy as np
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
-from keras_sparse_rnn.runtime.model import Model, Operator
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.tflite_file import Operator
 
 
 class GraphEngine(Engine):
@@ -51,7 +52,7 @@ class GraphEngine(Engine):
         values = {i: tensor.data for i, tensor in enumerate(self.model.tensors) if tensor.data is not None}
         values.update(self._variables)
         self._write(values, self.model.input_indices, inputs)
-        for op in self.model.operators:
+        for op, done in zip(self.model.operators, self.model.last_readers, strict=True):
             arguments = [None if i < 0 else values.get(i) for i in op.inputs]
             if op.is_custom:
                 results = self.run_custom(op, arguments)
@@ -59,9 +60,11 @@ class GraphEngine(Engine):
                 infos = [None if i < 0 else self.model.tensors[i] for i in op.inputs]
                 try:
                     results = [BUILTIN_OPS[op.name](op, arguments, infos, self.model.tensors[op.outputs[0]])]
-                except (AttributeError, IndexError, TypeError) as error:
+                except (ArithmeticError, AttributeError, IndexError, TypeError) as error:
                     raise ValueError(f"op {op.name} has inputs that it cannot use: {error}") from error
             self._write(values, op.outputs, results)
+            for i in done:
+                del values[i]
         return [np.ascontiguousarray(values[i]) for i in self.model.output_indices]
 
     def _write(self, values, numbers, arrays):

@@ -1,5 +1,6 @@
 """LiteRT, with our ops as an external delegate."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,7 +35,11 @@ class LiteRTEngine(Engine):
             )
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f"LiteRT cannot load the model: {error}") from error
+            raise ValueError(f"LiteRT cannot load the model: {str(error) or 'it does not say why'}") from error
+        # LiteRT goes by the shapes that its ops work out, whatever the file says; nothing is written to them yet.
+        shapes = [details["shape"].tolist() for details in self._interpreter.get_tensor_details()]
+        sizes = [math.prod(shape) * t.dtype.itemsize for shape, t in zip(shapes, model.tensors, strict=False)]
+        model.check_memory(sizes)
         self._input_numbers = [details["index"] for details in self._interpreter.get_input_details()]
         self._output_numbers = [details["index"] for details in self._interpreter.get_output_details()]
 
@@ -44,7 +49,7 @@ class LiteRTEngine(Engine):
         try:
             self._interpreter.invoke()
         except RuntimeError as error:  # some builtin ops check their tensors no earlier
-            raise ValueError(f"LiteRT cannot run the model: {error}") from error
+            raise ValueError(f"LiteRT cannot run the model: {str(error) or 'it does not say why'}") from error
         return [self._interpreter.get_tensor(number) for number in self._output_numbers]
 
     def reset(self) -> None:

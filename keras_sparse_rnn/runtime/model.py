@@ -1,92 +1,96 @@
-"""A `.tflite` file, read into plain objects."""
+"""A `.tflite` model that the engines here can run."""
 
 import json
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+from keras_sparse_rnn.runtime.sparse_encoding import is_readable
+from keras_sparse_rnn.tflite_file import ModelFile, read_bytes
+from keras_sparse_rnn.typing import ModelSource
 
-from keras_sparse_rnn.formats import TFLITE_DTYPES
-from keras_sparse_rnn.ops.tensor import TensorInfo
-from keras_sparse_rnn.runtime.sparse_encoding import check_encoding, is_readable
-
-_LARGEST_TENSOR = 2**31 - 1  # bytes
 METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
-
-_BUILTIN_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-
-
-@dataclass(frozen=True, eq=False)
-class Operator:
-    """One op of a model: tensors by their number (-1: absent); `options` are the bytes of a custom op's options or the
-    schema's object for a builtin op."""
-
-    name: str
-    inputs: tuple
-    outputs: tuple
-    options: object
-    is_custom: bool
+MOST_ACTIVATIONS = 2**29  # bytes
+_LONGEST_METADATA = 2**20  # bytes
 
 
 class Model:
-    """A `.tflite` file.
+    """A `.tflite` model of one graph without control flow, in which every value that is read has been written.
+
+    Args:
+        data: The bytes of the file.
 
     Attributes:
         data: The bytes of the file.
-        tensors: All tensors of its main graph, a tuple of `TensorInfo`.
+        tensors: All tensors of its graph, a tuple of `FileTensor`.
         operators: Its ops in the order of execution, a tuple of `Operator`.
-        inputs, outputs: Tuples of `TensorInfo`.
+        inputs, outputs: Tuples of `FileTensor`.
         input_indices, output_indices: Their numbers in `tensors`.
+        last_readers: For each op the tensors that no op after it reads, and that are no outputs.
+        activation_bytes: The most that its states, and the tensors that are still to be read, take at one time.
         metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "scales", "events",
             "target", "stateful", "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and
             "labels"; `{}` for other files.
 
     Raises:
-        ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph).
+        ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph), or it needs more
+            memory than `MOST_ACTIVATIONS`.
     """
 
     def __init__(self, data: bytes) -> None:
-        self.data = bytes(data)
-        read_file(self.data, self._read)
+        file = ModelFile(data)
+        self.data = file.data
+        try:
+            self._take(file)
+        except ValueError as error:
+            raise ValueError(f"model cannot be run: {error}") from error
 
-    def _read(self, file):
-        if len(file.subgraphs) != 1:
+    @classmethod
+    def of(cls, model: ModelSource) -> "Model":
+        """The model in a file, in bytes, or in what `ksr.convert` returns; a `Model` as it is.
+
+        Raises:
+            FileNotFoundError: The path names no file.
+            TypeError: It is none of these.
+            ValueError: As for the class.
+        """
+        return model if isinstance(model, cls) else cls(read_bytes(model))
+
+    def _take(self, file):
+        if len(file.graphs) != 1:
             raise ValueError(
-                f"it has control flow, {len(file.subgraphs)} subgraphs; the engines here run one (LiteRT may run it)"
+                f"it has control flow, {len(file.graphs)} subgraphs; the engines here run one (LiteRT may run it)"
             )
-        graph = file.subgraphs[0]
-        self.tensors = tuple(_read_tensor(tensor, file.buffers) for tensor in graph.tensors)
-        self.operators = tuple(read_operator(op, file.operatorCodes) for op in graph.operators)
-        self.input_indices = tuple(int(i) for i in graph.inputs)
-        self.output_indices = tuple(int(i) for i in graph.outputs)
-        self._check()
-        self.inputs = tuple(self.tensors[i] for i in self.input_indices)
-        self.outputs = tuple(self.tensors[i] for i in self.output_indices)
-        self.metadata = {}
-        for entry in file.metadata or []:
-            if entry.name == METADATA.encode():
-                self.metadata = json.loads(bytes(file.buffers[entry.buffer].data))
+        graph = file.graphs[0]
+        self.tensors, self.operators = graph.tensors, graph.operators
+        self.input_indices, self.output_indices = graph.inputs, graph.outputs
+        self.inputs = tuple(self.tensors[i] for i in graph.inputs)
+        self.outputs = tuple(self.tensors[i] for i in graph.outputs)
+        self._check_tensors()
+        self._check_order()
+        self.last_readers = self._last_readers()
+        self.activation_bytes = self.check_memory([tensor.nbytes for tensor in self.tensors])
+        self.metadata = _read_metadata(file.metadata.get(METADATA))
 
-    def _check(self):
+    def _check_tensors(self):
+        for place, ends in (("input", self.inputs), ("output", self.outputs)):
+            if not ends:
+                raise ValueError(f"it has no {place}")
+            if any(tensor.is_ready and 0 not in tensor.shape for tensor in ends):
+                raise ValueError("one of the graph's inputs or outputs is a constant or a variable tensor")
+        used = {i for op in self.operators for i in (*op.inputs, *op.outputs)} - {-1}
+        for tensor in (self.tensors[i] for i in sorted(used | {*self.input_indices, *self.output_indices})):
+            if tensor.type_name != tensor.dtype.name:
+                raise ValueError(f"tensor '{tensor.name}' is of the type {tensor.type_name}, which no engine here has")
+            if tensor.data is None and tensor.scale == 0:
+                raise ValueError(f"tensor '{tensor.name}' has the scale 0")
+
+    def _check_order(self):
         """Raises ValueError where the graph does not hang together, so that values would be read that nobody wrote."""
-        count = len(self.tensors)
-        for i in (*self.input_indices, *self.output_indices):
-            if not 0 <= i < count:
-                raise ValueError(f"the graph's inputs and outputs name tensor {i} of {count}")
-        ends = {*self.input_indices, *self.output_indices}
-        if any(self.tensors[i].is_ready and 0 not in self.tensors[i].shape for i in ends):
-            raise ValueError("one of the graph's inputs or outputs is a constant or a variable tensor")
         written = {i for i, tensor in enumerate(self.tensors) if tensor.is_ready} | set(self.input_indices)
         for op in self.operators:
-            for i in (*op.inputs, *op.outputs):
-                if not -1 <= i < count:
-                    raise ValueError(f"op {op.name} uses tensor {i} of {count}")
             for place, i in enumerate(op.inputs):
                 sparsity = None if i < 0 else self.tensors[i].sparsity
-                if sparsity is not None and not is_readable(op.name, place, sparsity):
+                if sparsity is not None and not is_readable(op.name, op.version, place, sparsity):
                     raise ValueError(f"op {op.name} reads tensor {i}, which is in a sparse encoding")
             unwritten = set(op.inputs) - written - {-1}
             if unwritten:
@@ -101,64 +105,66 @@ class Model:
         if not written >= set(self.output_indices):
             raise ValueError("nothing writes one of the graph's outputs")
 
+    def _last_readers(self):
+        later, readers = set(self.output_indices), []
+        for op in reversed(self.operators):
+            touched = {i for i in (*op.inputs, *op.outputs) if i >= 0 and not self.tensors[i].is_ready}
+            readers.append(tuple(sorted(touched - later)))
+            later |= touched
+        return tuple(reversed(readers))
 
-def read_file(data: bytes, read: Callable[[Any], Any]) -> Any:
-    """`read(file)` of a `.tflite` file, as the schema's object.
+    def check_memory(self, sizes: Sequence[int]) -> int:
+        """`activation_bytes`, if the tensors had these `sizes`, in bytes.
 
-    Raises:
-        ValueError: The bytes are no `.tflite` file, or `read` finds them damaged.
-    """
-    if data[4:8] != b"TFL3":
-        raise ValueError(f"model is no .tflite file: its {len(data)} bytes lack the mark TFL3 at offset 4.")
+        Raises:
+            ValueError: It is more than `MOST_ACTIVATIONS`.
+        """
+        held = sum(size for tensor, size in zip(self.tensors, sizes, strict=True) if tensor.is_variable)
+        held += sum(sizes[i] for i in set(self.input_indices))
+        most = held
+        for op, done in zip(self.operators, self.last_readers, strict=True):
+            held += sum(sizes[i] for i in set(op.outputs))
+            most = max(most, held)
+            held -= sum(sizes[i] for i in done)
+        if most > MOST_ACTIVATIONS:
+            raise ValueError(
+                f"besides its constants it needs {most:,} bytes at one time; at most {MOST_ACTIVATIONS:,} are given to "
+                "it. Convert with a smaller batch_size or time_steps"
+            )
+        return most
+
+
+# What each entry of our metadata may be.
+_METADATA_TYPES: dict[str, Any] = {
+    "version": str,
+    "weights": str,
+    "scales": str,
+    "events": (str, type(None)),
+    "target": str,
+    "stateful": bool,
+    "batch_size": int,
+    "time_steps": (int, type(None)),
+    "sparsity": (int, float),
+    "labels": (list, type(None)),
+}
+
+
+def _read_metadata(raw):
+    """The dict of our metadata; `{}` where there are none. Entries that are not known are left out."""
+    if raw is None:
+        return {}
+    if len(raw) > _LONGEST_METADATA:
+        raise ValueError(f"its metadata '{METADATA}' have {len(raw)} bytes; at most {_LONGEST_METADATA} are read")
     try:
-        return read(schema.ModelT.InitFromPackedBuf(data))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"model cannot be read as a .tflite file: {error}") from error
-    except Exception as error:  # flatbuffers raises struct.error for reads past the end
-        if type(error).__name__ != "error":
-            raise
-        raise ValueError(f"model is damaged or truncated: {error}") from error
-
-
-def _read_tensor(tensor, buffers):
-    dtype = TFLITE_DTYPES[tensor.type]
-    shape = () if tensor.shape is None else tuple(int(d) for d in tensor.shape)
-    size = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or size > _LARGEST_TENSOR:
-        raise ValueError(f"a tensor has the shape {shape}")
-    raw = buffers[tensor.buffer].data
-    data = None
-    if raw is not None and len(raw):
-        data = np.asarray(raw, np.uint8).view(dtype)
-        # Weights in a sparse encoding (SparsityParameters) are shorter than their shape.
-        data = data if tensor.sparsity is not None else data.reshape(shape)
-        data.flags.writeable = False
-    scale = zero_point = None
-    quantization = tensor.quantization
-    if quantization is not None and quantization.scale is not None and len(quantization.scale):
-        scale = np.asarray(quantization.scale, np.float32)
-        zero_point = np.zeros(len(scale), np.int32)
-        if quantization.zeroPoint is not None:
-            zero_point = np.asarray(quantization.zeroPoint, np.int32)
-        limits = np.iinfo(dtype) if np.issubdtype(dtype, np.integer) else None
-        if limits and not np.all((limits.min <= zero_point) & (zero_point <= limits.max)):
-            raise ValueError(f"a tensor of {dtype} has a zero point out of its range")
-        if len(scale) == 1:
-            scale, zero_point = float(scale[0]), int(zero_point[0])
-    name = (tensor.name or b"").decode("utf-8", "replace")
-    if tensor.sparsity is not None:
-        check_encoding(shape, tensor.sparsity, data)
-    return TensorInfo(name, shape, dtype, scale, zero_point, data, bool(tensor.isVariable), tensor.sparsity)
-
-
-def read_operator(op: Any, codes: Any) -> Operator:
-    code = codes[op.opcodeIndex]
-    builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-    is_custom = builtin == schema.BuiltinOperator.CUSTOM
-    if is_custom:
-        name, options = code.customCode.decode(), bytes(op.customOptions if op.customOptions is not None else b"")
-    else:
-        name, options = _BUILTIN_NAMES[builtin], op.builtinOptions
-    inputs = () if op.inputs is None else tuple(int(i) for i in op.inputs)
-    outputs = () if op.outputs is None else tuple(int(i) for i in op.outputs)
-    return Operator(name, inputs, outputs, options, is_custom)
+        noted = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"its metadata '{METADATA}' are no JSON, or nested too deeply: {error}") from error
+    if not isinstance(noted, dict):
+        raise ValueError(f"its metadata '{METADATA}' must be a JSON object; given: a {type(noted).__name__}")
+    noted = {name: noted[name] for name in _METADATA_TYPES if name in noted}
+    for name, value in noted.items():
+        allowed = _METADATA_TYPES[name]
+        is_fit = isinstance(value, allowed) and (allowed is bool or not isinstance(value, bool))
+        if not is_fit or (isinstance(value, list) and not all(isinstance(label, str) for label in value)):
+            raise ValueError(f"its metadata '{METADATA}' hold another '{name}' than convert writes")
+    return noted

@@ -14,7 +14,8 @@ from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.check import check
 from keras_sparse_rnn.ops.schema import OF_INPUT, OF_WORD, STATUSES, RefusedOpError
 from keras_sparse_rnn.runtime.graph import GraphEngine
-from keras_sparse_rnn.runtime.model import Model, Operator
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.tflite_file import Operator
 
 MAX_RANK = 4
 _TYPES = {dtype: number for number, dtype in enumerate(CORE_TYPES)}
@@ -86,7 +87,7 @@ class NativeOp:
     Args:
         name: Its custom code.
         options: The bytes of its custom options.
-        inputs: List of arrays (None: absent); constants are kept, others give shape and dtype only.
+        inputs: List of arrays (None: absent); constants are kept, others give shape and dtype only (`placeholder`).
         output_shape, output_dtype: Of its one output.
 
     Raises:
@@ -105,7 +106,7 @@ class NativeOp:
         self._op = self._library.ksr_find_op(name.encode()).contents
         self._inputs = (_Tensor * len(inputs))(*(_tensor(array) for array in inputs))
         self._outputs = (_Tensor * 1)()
-        self._output = np.zeros(output_shape, output_dtype)
+        self._output = placeholder(output_shape, output_dtype)
         self._outputs[0] = _tensor(self._output)
         self._kept = [options, *inputs]
         self._node = _Node(options, len(options), len(inputs), 1, self._inputs, self._outputs)
@@ -122,8 +123,15 @@ class NativeOp:
         for i, array in enumerate(inputs):
             if array is not None:
                 self._inputs[i].data = array.ctypes.data
+        output = np.empty(self._output.shape, self._output.dtype)
+        self._outputs[0].data = output.ctypes.data
         self._op.invoke(self._node, self._data, self._scratch.ctypes.data)
-        return self._output.copy()
+        return output
+
+
+def placeholder(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Has a shape and a dtype, and takes no memory: for what an op needs only to be prepared."""
+    return np.broadcast_to(np.zeros((), dtype), shape)
 
 
 def _refused(schema, status, text):
@@ -151,7 +159,7 @@ class NativeEngine(GraphEngine):
         self._ops = {}
         for op in self.custom_operators:
             tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
-            arrays = [t if t is None else np.zeros(t.shape, t.dtype) if t.data is None else t.data for t in tensors]
+            arrays = [t if t is None else placeholder(t.shape, t.dtype) if t.data is None else t.data for t in tensors]
             output = model.tensors[op.outputs[0]]
             if any(len(t.shape) > MAX_RANK or t.dtype not in _TYPES for t in (output, *tensors) if t is not None):
                 raise ValueError(f"{op.name} refused: a tensor has more than {MAX_RANK} dimensions or a foreign type.")

@@ -8,7 +8,8 @@ import numpy as np
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.check import check
 from keras_sparse_rnn.runtime.graph import GraphEngine
-from keras_sparse_rnn.runtime.model import Model, Operator
+from keras_sparse_rnn.runtime.model import MOST_ACTIVATIONS, Model
+from keras_sparse_rnn.tflite_file import Operator
 
 
 class ReferenceEngine(GraphEngine):
@@ -17,12 +18,16 @@ class ReferenceEngine(GraphEngine):
     def __init__(self, model: Model) -> None:
         super().__init__(model)
         self._definitions = {}
+        room = MOST_ACTIVATIONS  # for weights with their zeros: a small file may hold very many
         for op in self.custom_operators:
             kind: Any = ALL_OPS[op.name]
             tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
             options = check(kind.SCHEMA, op.options, tensors, [model.tensors[i] for i in op.outputs])
             constants = {name: tensor.data for name, tensor in kind.SCHEMA.named(tensors).items()}
             self._definitions[op] = kind.from_constants(options, constants)
+            room -= sum(kernel.nbytes for kernel in self._definitions[op].kernels)
+            if room < 0:
+                raise ValueError(f"with their zeros the model's weights take over {MOST_ACTIVATIONS:,} bytes.")
 
     def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:
         run = self._definitions[op]

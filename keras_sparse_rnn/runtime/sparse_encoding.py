@@ -1,9 +1,12 @@
 """LiteRT's own sparse encoding of constant tensors, SparsityParameters: checked here, as the interpreter trusts it."""
 
+import math
 from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+
+from keras_sparse_rnn.ops.block_sparse import LARGEST_MATRIX
 
 
 def check_encoding(shape: tuple, sparsity: Any, values: np.ndarray | None) -> None:
@@ -39,12 +42,12 @@ def check_encoding(shape: tuple, sparsity: Any, values: np.ndarray | None) -> No
             count *= sizes[axis]
             continue
         vectors = (level.arraySegments, level.arrayIndices)
-        segments, indices = (_numbers(None if vector is None else vector.values) for vector in vectors)
+        segments, indices = (np.asarray([] if vector is None else vector.values) for vector in vectors)
         if (
             len(segments) != count + 1
             or segments[0] != 0
             or segments[-1] != len(indices)
-            or (np.diff(segments) < 0).any()
+            or (segments[1:] < segments[:-1]).any()
             or ((indices < 0) | (indices >= sizes[axis])).any()
         ):
             raise ValueError(f"a sparse tensor of the shape {shape} has segments or indices that lead out of it")
@@ -61,7 +64,14 @@ def decode(shape: tuple, sparsity: Any, values: np.ndarray) -> np.ndarray:
 
     Returns:
         An array of that shape.
+
+    Raises:
+        ValueError: It would take more than `LARGEST_MATRIX` bytes.
     """
+    if math.prod(shape) * values.itemsize > LARGEST_MATRIX:
+        raise ValueError(
+            f"a sparse tensor of the shape {shape} would take over {LARGEST_MATRIX:,} bytes with its zeros"
+        )
     order, blocked, rank = _numbers(sparsity.traversalOrder).tolist(), _numbers(sparsity.blockMap), len(shape)
     places: dict[int, np.ndarray] = {}  # along each axis, of each entry of the levels so far
     count = 1
@@ -79,11 +89,14 @@ def decode(shape: tuple, sparsity: Any, values: np.ndarray) -> np.ndarray:
     return full
 
 
-def is_readable(name: str, place: int, sparsity: Any) -> bool:
+FULLY_CONNECTED_VERSION = 8  # the first that reads such weights; earlier ones LiteRT takes to have dense ones
+
+
+def is_readable(name: str, version: int, place: int, sparsity: Any) -> bool:
     """Whether an op reads input number `place` in this encoding; others would read it as if it were dense.
 
     Args:
-        name: Of a builtin op.
+        name, version: Of a builtin op.
         place: Of the tensor among its inputs.
         sparsity: The tensor's `SparsityParameters`, as the schema's object.
     """
@@ -92,7 +105,8 @@ def is_readable(name: str, place: int, sparsity: Any) -> bool:
     orders = _numbers(sparsity.traversalOrder).tolist(), _numbers(sparsity.blockMap).tolist()
     formats = [level.format for level in sparsity.dimMetadata][:2]
     by_rows = orders in (([0, 1], []), ([0, 1, 2], [1]))
-    return (name, place) == ("FULLY_CONNECTED", 1) and by_rows and formats == _ROWS
+    is_read = (name, place) == ("FULLY_CONNECTED", 1) and version >= FULLY_CONNECTED_VERSION
+    return is_read and by_rows and formats == _ROWS
 
 
 _ROWS = [schema.DimensionType.DENSE, schema.DimensionType.SPARSE_CSR]

@@ -161,8 +161,10 @@ def _refuse_malformed(model):
     """TFLM trusts its files; what LiteRT's checks refuse does not reach it."""
     from keras_sparse_rnn.runtime.litert import LiteRTEngine
 
-    if not {op.name for op in model.operators if op.is_custom} - set(ALL_OPS):
-        LiteRTEngine(model)
+    unknown = sorted({op.name for op in model.operators if op.is_custom} - set(ALL_OPS))
+    if unknown:
+        raise ValueError(f"TFLM has no custom op {', '.join(unknown)}; of ours it has {', '.join(ALL_OPS)}.")
+    LiteRTEngine(model)
 
 
 class _ArenaTooSmallError(ValueError):
@@ -197,8 +199,7 @@ class _Loader:
 
     def growing(self):
         """With an arena that is large enough at once nearly always: each failure leaks a little memory in TFLM."""
-        activations = [t for t in self._model.tensors if t.data is None]
-        size = _FIRST_ARENA + 2 * sum(t.dtype.itemsize * int(np.prod(t.shape, dtype=np.int64)) for t in activations)
+        size = _FIRST_ARENA + 2 * self._model.activation_bytes + 256 * len(self._model.tensors)
         size = -(-size // 16) * 16  # a ragged end would count as in use
         while True:
             try:

@@ -32,7 +32,9 @@ def load_keras(path):
 def load_tflite(path, data=None):
     """The bytes of a `.tflite` file; a Keras model is converted, to int8 with data, to float32 without."""
     if not is_keras(path):
-        return Path(path).read_bytes()
+        from keras_sparse_rnn.tflite_file import read_bytes
+
+        return read_bytes(path)
     from keras_sparse_rnn.convert import convert
 
     return convert(load_keras(path), data, weights="float32" if data is None else "int8").data
@@ -45,10 +47,13 @@ def load_arrays(path):
         ValueError: The file holds no such arrays.
         FileNotFoundError: There is no such file.
     """
+    import zipfile
+    import zlib
+
     import numpy as np
 
     try:
         loaded = np.load(path)
-    except (ValueError, EOFError) as error:
+        return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
+    except (ValueError, EOFError, RecursionError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"'{path}' is no .npy or .npz file of numbers: {error}") from error
-    return loaded if isinstance(loaded, np.ndarray) else dict(loaded)

@@ -7,7 +7,8 @@ from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.ops.block_sparse import decode, encode
-from keras_sparse_rnn.runtime.model import Model, TensorInfo
+from keras_sparse_rnn.ops.tensor import TensorInfo
+from keras_sparse_rnn.runtime.model import Model
 
 
 @pytest.mark.parametrize("block", [4, 8, 16])
