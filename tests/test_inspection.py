@@ -12,6 +12,10 @@ from keras.layers import GRU, Dense
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.cli import main
+from keras_sparse_rnn.firmware import save_firmware
+from keras_sparse_rnn.firmware.bench import bench
+from keras_sparse_rnn.progress import Progress
+from keras_sparse_rnn.report.facts import gather
 from keras_sparse_rnn.runtime.model import Model
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="conversion needs TensorFlow")
@@ -63,6 +67,28 @@ def test_memory_and_engines(converted):
             memory["persistent_bytes"],
         )
     assert converted.report.inspection.engines == {} and converted.report.inspection.ops == inspection.ops
+
+
+def test_what_convert_returns_is_taken_where_a_file_is(converted, tmp_path):
+    assert ksr.inspect(converted, engines=()) == ksr.inspect(converted.data, engines=())
+    x = sequences(steps=3)
+    np.testing.assert_array_equal(ksr.runtime.load(converted, "native").predict(x), converted.predict(x, "native"))
+    assert save_firmware(converted, tmp_path / "a").files == save_firmware(converted.data, tmp_path / "b").files
+    assert [op.name for op in bench(converted, cpu="host", rounds=1).ops] == ["KsrGru"]
+    with Progress("report") as progress:
+        facts = gather(converted, None, None, {}, progress)
+    assert facts.conversion is converted.report and [op.layer for op in facts.ops] == ["gru", ""]
+    assert facts.inspection.ops == converted.report.inspection.ops
+
+
+def test_a_constant_that_ops_share_counts_once():
+    model = keras.Sequential([keras.Input((9, 3), batch_size=1), GRU(8, unroll=True)])
+    inspection = ksr.inspect(_lite(model), engines=())
+    products = [op.bytes for op in inspection.ops if op.name == "FULLY_CONNECTED"]
+    kernel, recurrent_kernel = 4 * 3 * 24, 4 * 8 * 24
+    assert products.count(kernel) == 9 and products.count(recurrent_kernel) == 8  # the first step has a state of zeros
+    assert 0 < inspection.weight_bytes - kernel - recurrent_kernel < 100
+    assert inspection.dense_weight_bytes == inspection.weight_bytes
 
 
 def test_metadata(converted):

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.sparse_encoding import is_readable
 from keras_sparse_rnn.tflite_file import ModelFile, read_bytes
 from keras_sparse_rnn.typing import ModelSource
@@ -67,6 +68,7 @@ class Model:
         self.outputs = tuple(self.tensors[i] for i in graph.outputs)
         self._check_tensors()
         self._check_order()
+        self._check_our_ops()
         self.last_readers = self._last_readers()
         self.activation_bytes = self.check_memory([tensor.nbytes for tensor in self.tensors])
         self.metadata = _read_metadata(file.metadata.get(METADATA))
@@ -77,6 +79,10 @@ class Model:
                 raise ValueError(f"it has no {place}")
             if any(tensor.is_ready and 0 not in tensor.shape for tensor in ends):
                 raise ValueError("one of the graph's inputs or outputs is a constant or a variable tensor")
+        if len(set(self.input_indices)) < len(self.inputs) or len(self.outputs) > len(self.tensors):
+            raise ValueError(
+                f"it has {len(self.inputs)} inputs and {len(self.outputs)} outputs, of which several are one"
+            )
         used = {i for op in self.operators for i in (*op.inputs, *op.outputs)} - {-1}
         for tensor in (self.tensors[i] for i in sorted(used | {*self.input_indices, *self.output_indices})):
             if tensor.type_name != tensor.dtype.name:
@@ -104,6 +110,22 @@ class Model:
                 raise ValueError(f"nothing reads what op {op.name} writes")
         if not written >= set(self.output_indices):
             raise ValueError("nothing writes one of the graph's outputs")
+
+    def _check_our_ops(self):
+        """What a kernel has checked must stay, so constants; what it writes to, states, must be there for that."""
+        for op in self.operators:
+            if not op.is_custom or op.name not in ALL_OPS:
+                continue
+            if len(op.outputs) != 1 or not op.inputs:
+                raise ValueError(f"op {op.name} has {len(op.inputs)} inputs and {len(op.outputs)} outputs")
+            for given, i in list(zip(ALL_OPS[op.name].SCHEMA.inputs, op.inputs, strict=False))[1:]:
+                tensor = None if i < 0 else self.tensors[i]
+                if tensor is None:
+                    continue
+                if not given.is_state and tensor.data is None:
+                    raise ValueError(f"op {op.name} reads tensor '{tensor.name}' as its {given.name}: it is no constant")
+                if given.is_state and (tensor.data is not None or not tensor.is_variable):
+                    raise ValueError(f"op {op.name} has tensor '{tensor.name}' as its {given.name}: it is no variable")
 
     def _last_readers(self):
         later, readers = set(self.output_indices), []

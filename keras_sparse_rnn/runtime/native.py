@@ -151,23 +151,36 @@ def _tensor(array):
     return _Tensor(array.ctypes.data, _TYPES[array.dtype], array.ndim, dims)
 
 
+def prepare_ops(model: Model) -> dict[Operator, NativeOp]:
+    """Our ops in a model, which the C core has taken.
+
+    Raises:
+        ValueError: It refuses one; the message says what of it.
+        RuntimeError: The package was built without a C compiler.
+    """
+    ops = {}
+    for op in model.operators:
+        if not op.is_custom or op.name not in ALL_OPS:
+            continue
+        tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
+        arrays = [t if t is None else placeholder(t.shape, t.dtype) if t.data is None else t.data for t in tensors]
+        output = model.tensors[op.outputs[0]]
+        if any(len(t.shape) > MAX_RANK or t.dtype not in _TYPES for t in (output, *tensors) if t is not None):
+            raise ValueError(f"{op.name} refused: a tensor has more than {MAX_RANK} dimensions or a foreign type.")
+        try:
+            ops[op] = NativeOp(op.name, op.options, arrays, output.shape, output.dtype)
+        except RefusedOpError:
+            check(ALL_OPS[op.name].SCHEMA, op.options, tensors, [output])  # says what is allowed
+            raise
+    return ops
+
+
 class NativeEngine(GraphEngine):
     """Our ops from the C core, builtin ops in NumPy."""
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
-        self._ops = {}
-        for op in self.custom_operators:
-            tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
-            arrays = [t if t is None else placeholder(t.shape, t.dtype) if t.data is None else t.data for t in tensors]
-            output = model.tensors[op.outputs[0]]
-            if any(len(t.shape) > MAX_RANK or t.dtype not in _TYPES for t in (output, *tensors) if t is not None):
-                raise ValueError(f"{op.name} refused: a tensor has more than {MAX_RANK} dimensions or a foreign type.")
-            try:
-                self._ops[op] = NativeOp(op.name, op.options, arrays, output.shape, output.dtype)
-            except RefusedOpError:
-                check(ALL_OPS[op.name].SCHEMA, op.options, tensors, [output])  # says what is allowed
-                raise
+        self._ops = prepare_ops(model)
 
     @property
     def memory(self) -> dict[str, int]:

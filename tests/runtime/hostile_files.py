@@ -101,28 +101,24 @@ def long_name(size):
 
 def empty_matrix(sources=60_000, units=60_000):
     """A KsrGru of matrices without a weight, which a kernel could run: with its zeros it has 10,800,000,000."""
-    kind = ALL_OPS["KsrGru"]
-    stride = -(-units // 16) * 16
-    options = kind.OPTIONS(units=units, block=16, go_backwards=0, return_sequences=0, reset_after=1)
-    arrays = dict.fromkeys(kind.CONSTANTS)
+    op_schema = ALL_OPS["KsrGru"].SCHEMA
+    arrays = {"bias": np.zeros(4 * -(-units // 16) * 16, np.float32)}
     for name, rows in (("kernel", sources), ("recurrent_kernel", units)):
-        index = np.zeros(rows + 1, np.uint16)
-        index[-1] = 1
-        arrays |= {name: np.zeros(16, np.float32), f"{name}_index": np.zeros(1, np.uint8), f"{name}_rows": index}
-    arrays["bias"] = np.zeros(4 * stride, np.float32)
+        begins = np.zeros(rows + 1, np.uint16)
+        begins[-1] = 1
+        arrays |= {name: np.zeros(16, np.float32), f"{name}_index": np.zeros(1, np.uint8), f"{name}_rows": begins}
 
     class Op:
-        NAME, CONSTANTS = kind.NAME, kind.CONSTANTS
+        SCHEMA, options = op_schema, op_schema.options(units=units, block=16, reset_after=1)
 
-    Op.options = options
     writer = ModelWriter()
     x, y = writer.add_tensor("x", (1, 1, sources), np.float32), writer.add_tensor("y", (1, units), np.float32)
-    writer.add_recurrent("gru", Op, [arrays[name] for name in kind.CONSTANTS], x, y)
+    writer.add_recurrent("gru", Op, arrays, x, y)
     return writer.finish({"x": x}, {"y": y})
 
 
-def sparse_constant(rows=2**14, columns=2**14):
-    """A FULLY_CONNECTED of weights without a value in LiteRT's sparse encoding."""
+def sparse_constant(rows=2**14, columns=2**14, version=8):
+    """A FULLY_CONNECTED, of a version, of weights with one value in LiteRT's sparse encoding."""
     writer = DenseWriter()
     x, y = writer.add_tensor("x", (1, columns), np.float32), writer.add_tensor("y", (1, rows), np.float32)
     weights = writer.add_tensor("weights", (rows, columns), np.float32, data=np.zeros(1, np.float32))
@@ -140,6 +136,7 @@ def sparse_constant(rows=2**14, columns=2**14):
     options = schema.FullyConnectedOptionsT()
     code = schema.BuiltinOperator.FULLY_CONNECTED
     writer._add(code, [x, weights], y, schema.BuiltinOptions.FullyConnectedOptions, options)
+    writer._file.operatorCodes[-1].version = version
     return writer.finish({"x": x}, {"y": y})
 
 
@@ -179,5 +176,5 @@ NOT_RUN = {
     "metadata with a word for a number": lambda: with_metadata(json.dumps({"batch_size": "many"}).encode()),
     "metadata with a number for a flag": lambda: with_metadata(json.dumps({"stateful": 1}).encode()),
     "metadata with a dict for the labels": lambda: with_metadata(json.dumps({"labels": [{}]}).encode()),
-    "many large tensors": many_large_tensors,
+    "many large tensors": lambda: many_large_tensors(count=200),
 }

@@ -52,14 +52,16 @@ def base_models():
 
 def _sparse_dense(dtype):
     from keras_sparse_rnn.convert.pack import ModelWriter
-    from keras_sparse_rnn.ops.sparse_dense import SparseDense, SparseDenseOptions
+    from keras_sparse_rnn.ops.sparse_dense import SparseDense
 
     rng = np.random.default_rng(0)
     kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(dtype)
-    options, bias, scales = SparseDenseOptions(units=18, block=4), np.arange(18), []
+    options, bias, scales = SparseDense.SCHEMA.options(units=18, block=4), np.arange(18), []
     if dtype == np.int8:
         scales = [rng.integers(0, 2**31, 18).astype(np.int32), rng.integers(35, 50, 18).astype(np.uint8)]
-        options = SparseDenseOptions(units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
+        options = SparseDense.SCHEMA.options(
+            format=1, units=18, block=4, x_zero_point=3, output_min=-128, output_max=127
+        )
     op = SparseDense(options, kernel, bias.astype(np.int32 if scales else dtype), *scales)
     writer, scale = ModelWriter(), (1.0, 0) if scales else None
     x, y = (writer.add_tensor(name, (1, 3, size), dtype, scale=scale) for name, size in (("x", 12), ("y", 18)))
@@ -211,7 +213,9 @@ def foreign_options(rng, file, graph, op):
 
 @_structural
 def foreign_op(rng, file, graph, op):
-    names = [b"KsrGru", b"KsrLstm", b"KsrEventGru", b"KsrSimpleRnn", b"KsrSparseDense", b"NobodysOp", b"", b"\xff\xfe"]
+    from keras_sparse_rnn.ops import ALL_OPS
+
+    names = [*(name.encode() for name in ALL_OPS), b"NobodysOp", b"", b"\xff\xfe"]
     file.operatorCodes[op.opcodeIndex].customCode = names[rng.integers(len(names))]
 
 
