@@ -22,7 +22,6 @@ from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.native import prepare_ops
 from keras_sparse_rnn.typing import ModelSource
 
-
 LARGEST_MODEL = 2**25  # bytes, the flash of the largest boards; a byte becomes some twenty on its way to C
 
 
@@ -100,8 +99,8 @@ def save_firmware(
         model_bytes, arenas = sum(model.data_size for model in models), sum(model.arena for model in models)
         sizes = (None, None) if kernels is None else (model_bytes + kernels, arenas)
     else:
-        for model in read.values():
-            prepare_ops(model)
+        for given in read.values():
+            prepare_ops(given)
         codes = [PlainC(model, name) for name, model in read.items()]
         write_plain_c(codes, folder)
         model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)

@@ -123,7 +123,7 @@ class Model:
                 if tensor is None:
                     continue
                 if not given.is_state and tensor.data is None:
-                    raise ValueError(f"op {op.name} reads tensor '{tensor.name}' as its {given.name}: it is no constant")
+                    raise ValueError(f"op {op.name} has tensor '{tensor.name}' as its {given.name}: it is no constant")
                 if given.is_state and (tensor.data is not None or not tensor.is_variable):
                     raise ValueError(f"op {op.name} has tensor '{tensor.name}' as its {given.name}: it is no variable")
 

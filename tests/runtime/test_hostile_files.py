@@ -20,6 +20,7 @@ from random_models import random_op
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.inspection import inspect
+from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.model import METADATA, MOST_ACTIVATIONS, Model
 from keras_sparse_rnn.tflite_file import MOST_PARTS, ModelFile
 
@@ -110,24 +111,22 @@ def test_what_an_op_makes_of_its_inputs_is_known_before_it_is_made():
 
 
 def test_constants_stay_and_states_can_be_written_to():
-    op = random_op(5)
-    model = Model(op.to_model(stateful=True))
+    model = Model(random_op(5).to_model(stateful=True))
     (gru,) = model.operators
-    kernel, state = gru.inputs[1], gru.inputs[-1]
+    place = {given.name: i for i, given in enumerate(ALL_OPS[gru.name].SCHEMA.inputs)}
 
-    def exchanged(place, number):
+    def exchanged(name, other):
         def edit(file):
             inputs = np.array(file.subgraphs[0].operators[0].inputs)
-            inputs[place] = number
+            inputs[place[name]] = gru.inputs[place[other]]
             file.subgraphs[0].operators[0].inputs = inputs
 
         return edited(model.data, edit)
 
-    with pytest.raises(ValueError, match="as its kernel: it is no constant"):
-        Model(exchanged(1, gru.inputs[0]))
-    with pytest.raises(ValueError, match="it is no variable"):
-        Model(exchanged(len(gru.inputs) - 1, kernel))
-    assert Model(exchanged(len(gru.inputs) - 1, state)).activation_bytes == model.activation_bytes
+    assert Model(exchanged("c", "c")).activation_bytes == model.activation_bytes
+    for name, other, kind in (("kernel", "x", "constant"), ("bias", "c", "constant"), ("c", "kernel", "variable")):
+        with pytest.raises(ValueError, match=f"as its {name}: it is no {kind}"):
+            Model(exchanged(name, other))
 
 
 def test_one_input_as_many():
