@@ -15,14 +15,13 @@ With --parts, for 1x4, 1x8 and 1x16 blocks, where the instructions of "stream" g
 and accumulate; what is done for each unit (gates, events, held states, outputs), by unit; setting up the accumulators
 from biases and kept sums; held inputs; and the rest, the call.
 
-With --sizes, flash and RAM of the layer in plain C for a Cortex-M4 at -Os, without the C library.
+With --sizes, flash, RAM and stack of the layer in plain C for a Cortex-M4 at -Os, without the C library, and the
+instructions of its init.
 """
 
 import argparse
 import os
 import re
-import tempfile
-from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -30,7 +29,6 @@ import random_layers
 
 from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.firmware.plain_c import PlainC
-from keras_sparse_rnn.firmware.project import plain_c_sizes
 
 CORES = {"M0+": ("cortex-m0plus", False), "M3": ("cortex-m3", False), "M4 in C": ("cortex-m4", True)}
 CORES |= {"M4": ("cortex-m4", False), "M7": ("cortex-m7", False), "M55": ("cortex-m55", False)}
@@ -58,19 +56,18 @@ def main():
     parser.add_argument("--block", type=int, default=4)
     parser.add_argument("--cores", nargs="+", choices=list(CORES), default=list(CORES))
     parser.add_argument("--parts", action="store_true", help="where the instructions go")
-    parser.add_argument("--sizes", action="store_true", help="flash and RAM")
+    parser.add_argument("--sizes", action="store_true", help="flash, RAM, stack and init")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(arguments, Path(folder))
-        print_it = bench.print_sizes if arguments.sizes else bench.print_parts if arguments.parts else bench.print_table
-        print_it()
+    bench = Bench(arguments)
+    print_it = bench.print_sizes if arguments.sizes else bench.print_parts if arguments.parts else bench.print_table
+    print_it()
 
 
 class Bench:
-    """A table of one layer; kernels are compiled once for each core, into `folder`."""
+    """A table of one layer."""
 
-    def __init__(self, arguments, folder):
-        self._arguments, self._folder = arguments, folder
+    def __init__(self, arguments):
+        self._arguments = arguments
 
     def print_table(self):
         cores = self._arguments.cores
@@ -105,13 +102,15 @@ class Bench:
                     print(f"| {' | '.join(map(str, row))} | {sum(functions.values()):,.0f} |", flush=True)
 
     def print_sizes(self):
-        print("| units | zeros | flash | of which the model | RAM |\n|---|---|---|---|---|", flush=True)
+        print("| units | zeros | flash | of which the model | RAM | stack | init |")
+        print(f"|{'---|' * 7}", flush=True)
         for units in self._arguments.units:
             for sparsity in self._arguments.sparsity:
                 op, x, label, _ = self._layer(units, sparsity, self._arguments.activity[0], self._arguments.block)
-                code = PlainC(random_layers.to_model(op, x))
-                flash, ram = plain_c_sizes([code])
-                print(f"| {units} | {label[1]} | {flash:,} | {code.constant_bytes:,} | {ram:,} |", flush=True)
+                constants = PlainC(random_layers.to_model(op, x)).constant_bytes
+                seen = self._measure(op, x, "M4", optimization="-Os")
+                sizes = (seen.flash_bytes, constants, seen.ram_bytes, seen.stack_bytes, seen.init_instructions)
+                print(f"| {units} | {label[1]} | {' | '.join(f'{size:,}' for size in sizes)} |", flush=True)
 
     def _cases(self):
         activities = self._arguments.activity if "activity" in RATES[self._arguments.layer] else [None]
@@ -137,9 +136,8 @@ class Bench:
         y = random_layers.outputs(op, x)
         if options.get("whole_sequences"):
             x, y = x.reshape(1, -1), y.reshape(1, -1)
-        folder = self._folder / f"{core}{len(x) == 1}".replace(" ", "_")
         model = random_layers.to_model(op, x.reshape(-1, self._arguments.inputs))
-        return qemu.measure(model, x, cpu, portable=portable, expected=y, folder=folder, **options)
+        return qemu.measure(model, x, cpu, portable=portable, expected=y, **options)
 
 
 if __name__ == "__main__":

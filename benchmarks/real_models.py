@@ -1,4 +1,4 @@
-"""Trained models on Cortex-M cores: instructions and an estimate of cycles a step, flash and RAM.
+"""Trained models on Cortex-M cores: instructions and an estimate of cycles per step (-O2); flash, RAM and stack (-Os).
 
     python -m keras_sparse_rnn demo --out vowels
     KSR_DATA=DIR KERAS_BACKEND=tensorflow python benchmarks/real_models.py --train digits
@@ -33,8 +33,8 @@ def main():
     if arguments.train:
         _train(arguments.train)
     if arguments.folders:
-        print("| model | data | " + " | ".join(f"{core}, est." for core in CORES) + " | flash M4 | RAM M4 |")
-        print(f"|---|---|{'---|' * len(CORES)}---|---|")
+        print("| model | data | " + " | ".join(f"{core}, est." for core in CORES) + " | flash M4 | RAM M4 | stack M4 |")
+        print(f"|---|---|{'---|' * len(CORES)}---|---|---|")
     for folder in arguments.folders:
         for path in sorted(folder.glob("*.tflite")):
             print(_row(path, np.load(folder / "inputs.npy")), flush=True)
@@ -42,8 +42,11 @@ def main():
 
 def _row(path, x):
     seen = {core: bench(path, x, core) for core in CORES}
-    costs = [f"{cost.instructions:,.0f}, {cost.cycles_estimate:,.0f}" for cost in seen.values()]
-    cells = [path.stem, path.parent.name, *costs, f"{seen['m4'].flash_bytes:,}", f"{seen['m4'].ram_bytes:,}"]
+    fast = [cost.builds["-O2"] for cost in seen.values()]
+    small = seen["m4"].builds["-Os"]
+    costs = [f"{cost.instructions:,.0f}, {cost.cycles_estimate:,.0f}" for cost in fast]
+    sizes = [f"{size:,}" for size in (small.flash_bytes, small.ram_bytes, small.stack_bytes)]
+    cells = [path.stem, path.parent.name, *costs, *sizes]
     return f"| {' | '.join(cells)} |"
 
 

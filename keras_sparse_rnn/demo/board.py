@@ -49,7 +49,7 @@ def run_on_board(converted, x, valid=None, cpu="cortex-m4"):
         converted: A `ConvertedModel` that plain C can run step by step.
         x: The sequences, `(samples, steps, features)`.
         valid: Boolean array `(samples, steps)`, True for the steps to count; by default all.
-        cpu: One of `qemu.BOARDS`.
+        cpu: One of `firmware.targets.TARGETS`.
 
     Returns:
         What the model says after each step, real values `(samples, steps, values)`, and the mean of the executed

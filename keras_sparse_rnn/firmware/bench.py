@@ -2,19 +2,19 @@
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.firmware.plain_c import PlainC
-from keras_sparse_rnn.firmware.project import plain_c_sizes
+from keras_sparse_rnn.firmware.targets import LEVELS, TARGETS
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.typing import ModelSource
 
 HOST = "host"
 # Each core under its name, as users shorten it, and "host".
-CPUS = {name: name for name in qemu.BOARDS} | {name.removeprefix("cortex-"): name for name in qemu.BOARDS}
+CPUS = {name: name for name in TARGETS} | {name.removeprefix("cortex-"): name for name in TARGETS}
 CPUS |= {"m0": "cortex-m0plus", "cortex-m0": "cortex-m0plus", "m0+": "cortex-m0plus", HOST: HOST}
 _NOISE_STEPS = 40
 
@@ -33,58 +33,74 @@ class OpTime:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What `bench` saw. Figures are for a time step where the model has a time axis, else for an inference, in the mean
-    over the inputs.
+class BuildCost:
+    """What a model costs as one option of the compiler builds it. Instructions and cycles are of a time step where the
+    model has a time axis, else of an inference, in the mean over the inputs.
 
     Attributes:
-        cpu: A name in `firmware.qemu.BOARDS`, or "host".
+        instructions: Executed.
+        least, most: Of the calls of the C function; a call is a step, or a sequence where the model takes no steps.
+        cycles_estimate: See `firmware.qemu.Measurement`; None for cores without documented timings.
+        ops: A `firmware.qemu.OpCost` for each op, and one of the name "" for the copying of input and output.
+        init_instructions: Of `NAME_init`, once.
+        flash_bytes, ram_bytes, stack_bytes: See `firmware.qemu.Measurement`.
+    """
+
+    instructions: float
+    least: int
+    most: int
+    cycles_estimate: float | None
+    ops: tuple
+    init_instructions: int
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What `bench` saw.
+
+    Attributes:
+        cpu: A name in `firmware.targets.TARGETS`, or "host".
         unit: "step" or "inference".
         count: How many of them ran.
-        instructions: Executed; None on the host.
-        least, most: Of the calls of the C function; a call is a step, or a sequence where the model takes no steps.
-        cycles_estimate: See `firmware.qemu.Measurement`; None on the host and for cores without known timings.
-        ops: A `firmware.qemu.OpCost` for each op, and one of the name "" for the copying of input and output. On the
-            host an `OpTime` for each of our ops; `()` where the engine "native" lacks an op between them.
-        flash_bytes, ram_bytes: Of the model and its kernels as plain C at -Os, without the C library and the stack;
-            None on the host.
+        builds: A `BuildCost` for each of `firmware.targets.LEVELS`, `{"-O2": ..., "-Os": ...}`; empty on the host.
+        ops: On the host an `OpTime` for each of our ops; `()` where the engine "native" lacks an op between them.
         microseconds: Median time in LiteRT with this package's ops, one thread, on the host; else None.
     """
 
     cpu: str
     unit: str
     count: int
-    instructions: float | None = None
-    least: int | None = None
-    most: int | None = None
-    cycles_estimate: float | None = None
+    builds: dict = field(default_factory=dict)
     ops: tuple = ()
-    flash_bytes: int | None = None
-    ram_bytes: int | None = None
     microseconds: float | None = None
 
     def __str__(self) -> str:
         if self.cpu == HOST:
             ops = [f"  {op.name} in the C core: {op.microseconds:,.2f} us" for op in self.ops]
-            whole = f"LiteRT on this computer, one thread: {self.microseconds:,.2f} us a {self.unit} (median)"
+            whole = f"LiteRT on this computer, one thread: {self.microseconds:,.2f} us per {self.unit} (median)"
             return "\n".join([whole, *ops])
-        names = [op.name or "input, output" for op in self.ops]
-        rows = [(name, op.instructions, op.cycles_estimate) for name, op in zip(names, self.ops, strict=True)]
-        rows.append(("in all", self.instructions, self.cycles_estimate))
-        width = max(len(name) for name, *_ in rows)
-        timed = self.cycles_estimate is not None
-        lines = [f"{'a ' + self.unit:{width}}  instructions" + "  cycles (estimate)" * timed]
-        for name, instructions, cycles in rows:
-            lines.append(f"{name:{width}}  {instructions:12,.0f}" + (f"  {cycles:17,.0f}" if timed else ""))
-        if self.least != self.most:
-            lines.append(f"calls of the model: {self.least:,} to {self.most:,} instructions")
-        return "\n".join(
-            [
-                f"{self.cpu}, mean of {self.count} {self.unit}s, every bit of the outputs checked",
-                *lines,
-                f"flash {self.flash_bytes:,} bytes, RAM {self.ram_bytes:,} bytes (plain C, -Os)",
-            ]
-        )
+        rows = list(zip(*map(self._column, self.builds.values()), strict=True))
+        width = max(len(label) for (label, _), *_ in rows)
+        lines = [f"{'':{width}}" + "".join(f"{level:>14}" for level in self.builds)]
+        for cells in rows:
+            lines.append(f"{cells[0][0]:{width}}" + "".join(f"{value:>14}" for _, value in cells))
+        count = f"mean of {self.count} {self.unit}s"
+        return "\n".join([f"{self.cpu}, {count}, every bit of the outputs checked", *map(str.rstrip, lines)])
+
+    def _column(self, build):
+        """The figures of a build, `(label, text)`."""
+        figures = [(f"instructions per {self.unit}", build.instructions)]
+        figures += [(f"  {op.name or 'input, output'}", op.instructions) for op in build.ops]
+        if build.least != build.most:
+            figures += [("  fewest in a call", build.least), ("  most in a call", build.most)]
+        if build.cycles_estimate is not None:
+            figures += [(f"cycles per {self.unit} (estimate)", build.cycles_estimate)]
+        figures += [("instructions of init", build.init_instructions)]
+        figures += [(f"{name}, bytes", getattr(build, f"{name.lower()}_bytes")) for name in ("flash", "RAM", "stack")]
+        return [(label, f"{value:,.0f}") for label, value in figures]
 
 
 def bench(
@@ -94,7 +110,7 @@ def bench(
     *,
     rounds: int = 50,
 ) -> Bench:
-    """Runs a model from a clear state on each of some inputs, and says what it costs.
+    """Runs a model from a clear state on each of some inputs, and says what it costs, built for speed and for size.
 
     Args:
         model: A `.tflite` model with one input and one output: its path, its bytes, a `runtime.model.Model`, or what
@@ -128,23 +144,28 @@ def _count_on_board(model, x, cpu):
     sequences = _stored(model.inputs[0], x, takes_steps)
     batch = model.inputs[0].shape[0]  # each sample of it the same
     calls = sequences.reshape(-1, 1, code.input_size // batch).repeat(batch, axis=1).reshape(-1, code.input_size)
-    seen = qemu.measure(model, calls, cpu, calls_per_sequence=len(calls) // len(sequences))
     steps = model.inputs[0].shape[1] if has_steps and not takes_steps else 1
 
     def of_step(total):
         return None if total is None else total / steps
 
-    return Bench(
-        cpu,
-        "step" if has_steps else "inference",
-        len(calls) * steps,
-        of_step(seen.mean_instructions),
-        min(seen.instructions),
-        max(seen.instructions),
-        of_step(seen.cycles_estimate),
-        tuple(qemu.OpCost(op.name, of_step(op.instructions), of_step(op.cycles_estimate)) for op in seen.ops),
-        *plain_c_sizes([code], cpu),
-    )
+    builds, expected = {}, None
+    for level in LEVELS:
+        options = {"calls_per_sequence": len(calls) // len(sequences), "optimization": level, "expected": expected}
+        seen = qemu.measure(model, calls, cpu, **options)
+        expected = seen.outputs
+        builds[level] = BuildCost(
+            of_step(seen.mean_instructions),
+            min(seen.instructions),
+            max(seen.instructions),
+            of_step(seen.cycles_estimate),
+            tuple(qemu.OpCost(op.name, of_step(op.instructions), of_step(op.cycles_estimate)) for op in seen.ops),
+            seen.init_instructions,
+            seen.flash_bytes,
+            seen.ram_bytes,
+            seen.stack_bytes,
+        )
+    return Bench(cpu, "step" if has_steps else "inference", len(calls) * steps, builds)
 
 
 def _time_on_host(model, x, rounds):

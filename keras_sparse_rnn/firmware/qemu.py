@@ -1,39 +1,30 @@
-"""Runs a model in C on an emulated Cortex-M: every output bit is checked, and every instruction counted.
+"""Runs models in C on an emulated Cortex-M: every output bit is checked, and every instruction counted.
 
-Needs `cmake`, `arm-none-eabi-gcc` with newlib, `qemu-system-arm` and a C compiler for the host (Debian: `apt-get
-install cmake gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`).
+Needs `arm-none-eabi-gcc` with newlib, `qemu-system-arm` and gcc for this computer (Debian: `apt-get install gcc
+gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`).
 """
 
-import contextlib
 import ctypes
 import re
 import shutil
-import subprocess
 import tempfile
 from bisect import bisect_right
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from keras_sparse_rnn.firmware.c_source import array
+from keras_sparse_rnn.firmware.image import Recording, build_image, host_library
+from keras_sparse_rnn.firmware.objects import call, kept_folder
 from keras_sparse_rnn.firmware.plain_c import PlainC
-from keras_sparse_rnn.firmware.project import write_plain_c
 from keras_sparse_rnn.firmware.sources import source_folder
+from keras_sparse_rnn.firmware.targets import TARGETS
 
-# QEMU's board for each core. There is none with a Cortex-M0+; a Cortex-M3 runs its instructions.
-BOARDS = {
-    "cortex-m0plus": "mps2-an385",
-    "cortex-m3": "mps2-an385",
-    "cortex-m4": "mps2-an386",
-    "cortex-m7": "mps2-an500",
-    "cortex-m55": "mps3-an547",
-}
-# Cores whose timings are known (tflite/firmware/cycles.h). A Cortex-M7 issues two instructions a cycle, by rules that
-# are not public.
-TIMED = ("cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55")
-TOOLS = ("cmake", "gcc", "arm-none-eabi-gcc", "arm-none-eabi-size", "qemu-system-arm")
+TOOLS = ("gcc", "arm-none-eabi-gcc", "arm-none-eabi-nm", "arm-none-eabi-size", "qemu-system-arm")
+INSTALL = "Debian: apt-get install gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+_PORTABLE = ("-DKSR_PORTABLE",)
 
 
 @dataclass(frozen=True)
@@ -57,25 +48,29 @@ class Measurement:
 
     Attributes:
         outputs: `(calls, values)`, as the board gave them.
-        instructions: Executed in each call, in order: `NAME_step` of a model that takes one time step a call, else
+        instructions: Executed in each call, in order: `NAME_step` of a model that takes one time step per call, else
             `NAME_run`.
-        cycles_estimate: Of the mean call: the cores' documented timings applied to those instructions
+        cycles_estimate: Of the mean call: the core's documented timings applied to those instructions
             (`tflite/firmware/cycles.h`), for memory without wait states. An estimate, not a measurement; None for a
-            core that is not one of `TIMED`.
+            core without documented timings.
+        init_instructions: Executed in `NAME_init`; None if functions are told apart.
         ops: An `OpCost` for each op of the model, in its order, and a last one for what is between them.
         functions: Instructions in the mean call by the C function that they belong to, the largest first; empty unless
             `measure` was asked for them.
-        code_bytes, data_bytes: Of the image, with the recorded inputs and the C library: what lies in flash, and in RAM
-            without the stack. What the model and its kernels take: `project.plain_c_sizes`.
+        flash_bytes, ram_bytes: What the model and its kernels take after linking with `--gc-sections`, without the C
+            library and the stack.
+        stack_bytes: The most that `NAME_init` and the calls touched of the stack, which was painted before each.
     """
 
     outputs: np.ndarray
     instructions: tuple
     cycles_estimate: float | None
+    init_instructions: int | None
     ops: tuple
-    functions: dict
-    code_bytes: int
-    data_bytes: int
+    functions: dict = field(repr=False)
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int
 
     @property
     def mean_instructions(self):
@@ -98,22 +93,19 @@ def measure(
     optimization="-O2",
     by_function=False,
     expected=None,
-    folder=None,
 ):
     """Runs a model on an emulated board, from a clear state, and counts.
 
     Args:
         model: A `runtime.model.Model`.
         inputs: What the calls take, one after the other, `(calls, values)` in the model's own dtype.
-        cpu: One of `BOARDS`.
+        cpu: One of `targets.TARGETS`.
         calls_per_sequence: After so many calls the states are cleared, outside of what is counted; None: never.
         whole_sequences: Whether a call takes a whole sequence even where the model could take a step.
         portable: Whether to take the kernels in plain C alone.
         optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
         by_function: Whether to tell functions apart.
         expected: What the outputs must be, `(calls, values)`; None: what the same C gives on this machine.
-        folder: Where to build, so that models measured there one after the other, with the same options, do not compile
-            the kernels again; None: a temporary folder.
 
     Returns:
         A `Measurement`.
@@ -122,55 +114,64 @@ def measure(
         ValueError: `cpu` is unknown, the inputs do not fit, or plain C has no kernel for an op.
         RuntimeError: A tool is missing, the image cannot be built, or an output differs from what is expected.
     """
-    if cpu not in BOARDS:
-        raise ValueError(f"cpu must be one of {list(BOARDS)}; given: {cpu!r}.")
-    if missing := missing_tools():
-        raise RuntimeError(
-            f"{', '.join(missing)} must be installed to run firmware in QEMU (Debian: apt-get install cmake gcc "
-            "gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm)."
-        )
+    target = _target(cpu)
     code = PlainC(model, allow_streaming=not whole_sequences, has_marks=True)
     inputs = np.ascontiguousarray(inputs, model.inputs[0].dtype)
     if inputs.ndim != 2 or inputs.shape[1] != code.input_size or len(inputs) == 0:
         raise ValueError(f"inputs must have the shape (calls, {code.input_size}); given: {inputs.shape}.")
     calls_per_sequence = calls_per_sequence or len(inputs)
-    with tempfile.TemporaryDirectory() if folder is None else contextlib.nullcontext(folder) as folder:
-        folder = Path(folder) / "model"
-        write_plain_c([code], folder)
-        for program in ("main.c", "frames.c"):
-            (folder / program).unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
         if expected is None:
             expected = _run_on_host(code, folder, inputs, calls_per_sequence)
-        (folder / "recorded.h").write_text(_recording(code, inputs, expected, calls_per_sequence))
-        image = _build(folder, cpu, portable, optimization)
-        calls, functions = _run(image, cpu, by_function)
-        if len(calls) != len(inputs):
-            raise RuntimeError(f"the emulated board reported {len(calls)} of {len(inputs)} calls.")
-        counts, parts = zip(*calls, strict=True)
-        cycles = float(np.mean(counts, axis=0)[1]) if cpu in TIMED else None
-        ops = _op_costs([op.name for op in model.operators], np.mean(counts, axis=0), np.mean(parts, axis=0), cpu)
-        return Measurement(expected, tuple(n for n, _ in counts), cycles, ops, functions, *_sizes(image))
+        recording = Recording(code, inputs, np.ascontiguousarray(expected), calls_per_sequence)
+        options = _PORTABLE if portable else ()
+        image, flash, ram = build_image([recording], folder, target, optimization, options, counts_init=not by_function)
+        seen = _run(image, target, by_function)
+    init, calls = (None, seen.counts) if by_function else (seen.counts[0][0][0], seen.counts[1:])
+    if len(calls) != len(inputs):
+        raise RuntimeError(f"the emulated board reported {len(calls)} of {len(inputs)} calls.")
+    counts, parts = zip(*calls, strict=True)
+    mean = np.mean(counts, axis=0)
+    ops = _op_costs([op.name for op in model.operators], mean, np.mean(parts, axis=0), target)
+    cycles = float(mean[1]) if target.is_timed else None
+    instructions, functions = tuple(n for n, _ in counts), {name: n / len(calls) for name, n in seen.functions.items()}
+    return Measurement(expected, instructions, cycles, init, ops, functions, flash, ram, max(seen.stacks))
+
+
+def check(recordings, cpu, optimization="-O2", compiler=None):
+    """Runs models together in one image, and compares every output with the recorded one. Does so once more with a
+    half-word in front of the functions that the compiler has not aligned to words, as it does not below -O2.
+
+    Args:
+        recordings: A list of `image.Recording`, their code without marks.
+        cpu: One of `targets.TARGETS`.
+        optimization, compiler: As in `image.build_image`.
+
+    Raises:
+        ValueError: `cpu` is unknown.
+        RuntimeError: As `measure` does; the message names the model.
+    """
+    target = _target(cpu)
+    for is_moved in (False, True):
+        with tempfile.TemporaryDirectory() as folder:
+            image, *_ = build_image(
+                recordings, Path(folder), target, optimization, is_moved=is_moved, compiler=compiler
+            )
+            call(*_emulator(image, target))
+
+
+def _target(cpu):
+    if cpu not in TARGETS:
+        raise ValueError(f"cpu must be one of {list(TARGETS)}; given: {cpu!r}.")
+    if missing := missing_tools():
+        raise RuntimeError(f"{', '.join(missing)} must be installed to run firmware in QEMU ({INSTALL}).")
+    return TARGETS[cpu]
 
 
 def _run_on_host(code, folder, inputs, calls_per_sequence):
     """The outputs of the same C, compiled for this machine: `(calls, values)`."""
-    library = folder / "host.so"
-    sources = [*folder.glob("*.c"), *folder.glob("ksr/*.c")]
-    _call(
-        "gcc",
-        "-O2",
-        "-ffp-contract=off",
-        "-shared",
-        "-fPIC",
-        f"-I{folder}",
-        f"-I{folder}/ksr",
-        f"-I{source_folder() / 'firmware'}",
-        *sources,
-        "-o",
-        library,
-        "-lm",
-    )
-    core = ctypes.CDLL(str(library))
+    core = ctypes.CDLL(str(host_library(code, folder)))
     if getattr(core, f"{code.name}_init")() != 0:
         raise RuntimeError("the model's C refuses the model on this machine.")
     outputs = np.zeros((len(inputs), code.output_size), code.tensors[1].dtype)
@@ -181,95 +182,80 @@ def _run_on_host(code, folder, inputs, calls_per_sequence):
     return outputs
 
 
-def _recording(code, inputs, outputs, calls_per_sequence):
-    as_bytes = [
-        array(f"recorded_{name}", values.view(np.uint8)) for name, values in (("input", inputs), ("output", outputs))
-    ]
-    return f"""\
-#include "ksr_align.h"
-#include "{code.name}.h"
-#define recorded_init {code.name}_init
-#define recorded_reset {code.name}_reset
-#define recorded_call(x, y) {code.call}((const void *)(x), (void *)(y))
-enum {{
-  RECORDED_CALLS = {len(inputs)},
-  RECORDED_CALLS_A_SEQUENCE = {calls_per_sequence},
-  RECORDED_INPUT_BYTES = {inputs[0].nbytes},
-  RECORDED_OUTPUT_BYTES = {outputs[0].nbytes},
-}};
-{"".join(as_bytes)}"""
+@dataclass(frozen=True)
+class _Seen:
+    """What a run reported.
+
+    Attributes:
+        counts: For each stretch between marks `((instructions, cycles), parts)`, the parts being `(parts, 2)`.
+        functions: Instructions by function, in all.
+        stacks: Bytes that `init` and the calls touched.
+    """
+
+    counts: list
+    functions: dict
+    stacks: tuple
 
 
-def _build(folder, cpu, portable, optimization):
-    build, firmware = folder / "build", source_folder() / "firmware"
-    toolchain = firmware / "arm-none-eabi.cmake"
-    options = (
-        f"-DCMAKE_TOOLCHAIN_FILE={toolchain}",
-        f"-DCPU={cpu}",
-        f"-DMODEL={folder}",
-        f"-DOPTIMIZATION={optimization}",
-        f"-DPORTABLE={int(portable)}",
-    )
-    if not build.exists():
-        _call("cmake", "-S", firmware, "-B", build, *options)
-    _call("cmake", "--build", build)
-    return build / "firmware.elf"
-
-
-def _run(image, cpu, by_function):
-    """For each call `((instructions, cycles), parts)`, the parts being those between two marks, `(parts, 2)`; and
-    `Measurement.functions`."""
-    plugin, log = image.with_name("count.so"), image.with_name("count.txt")
-    sources = (source_folder() / "firmware" / name for name in ("count_instructions.c", "cycles.c"))
-    if not plugin.exists():
-        _call("gcc", "-O2", "-shared", "-fPIC", *sources, "-o", plugin)
-    board = ("-M", BOARDS[cpu], "-kernel", image, "-nographic", "-monitor", "none", "-serial", "none")
-    semihosting = ("-semihosting-config", "enable=on,target=native")
-    arguments = f"{plugin},core={cpu}" + (",addresses=on" if by_function else "")
-    log_options = ("-plugin", arguments, "-d", "plugin", "-D", log)
-    _call("qemu-system-arm", *board, *semihosting, *log_options)
-    calls, parts = [], []
+def _run(image, target, by_function):
+    log = image.with_name("count.txt")
+    plugin = f"{_plugin()},core={target.name}" + (",addresses=on" if by_function else "")
+    _, printed = call(*_emulator(image, target), "-plugin", plugin, "-d", "plugin", "-D", log)
+    counts, parts = [], []
     text = log.read_text()
     for kind, *numbers in re.findall(r"^(part|count) (\d+) (\d+)$", text, re.MULTILINE):
         if kind == "part":
             parts.append(tuple(map(int, numbers)))
         else:
-            calls.append((tuple(map(int, numbers)), parts))
+            counts.append((tuple(map(int, numbers)), parts))
             parts = []
     executed = [(int(at, 16), int(count)) for at, count in re.findall(r"^at (\w+) (\d+)$", text, re.MULTILINE)]
-    return calls, _by_function(image, executed, len(calls)) if by_function else {}
+    stacks = re.search(r"^stack (\d+) (\d+)$", printed, re.MULTILINE)
+    return _Seen(counts, _by_function(image, executed), tuple(map(int, stacks.groups())))
 
 
-def _by_function(image, executed, calls):
+def _emulator(image, target):
+    board = (
+        "qemu-system-arm",
+        "-M",
+        target.board,
+        "-kernel",
+        image,
+        "-nographic",
+        "-monitor",
+        "none",
+        "-serial",
+        "none",
+    )
+    return (*board, "-semihosting-config", "enable=on,target=native")
+
+
+@cache
+def _plugin():
+    path = kept_folder() / "count.so"
+    sources = (source_folder() / "firmware" / name for name in ("count_instructions.c", "cycles.c"))
+    call("gcc", "-O2", "-shared", "-fPIC", *sources, "-o", path)
+    return path
+
+
+def _by_function(image, executed):
     """Sums `(address, count)` by function."""
-    symbols = re.findall(r"^(\w+) [tTW] ([^$\s]+)$", _call("arm-none-eabi-nm", "-n", image), re.MULTILINE)
+    if not executed:
+        return {}
+    symbols = re.findall(r"^(\w+) [tTW] ([^$\s]+)$", call("arm-none-eabi-nm", "-n", image)[0], re.MULTILINE)
     starts = [int(address, 16) & ~1 for address, _ in symbols]
     counts = Counter()
     for address, count in executed:
-        counts[symbols[bisect_right(starts, address) - 1][1]] += count / calls
+        counts[symbols[bisect_right(starts, address) - 1][1]] += count
     return dict(counts.most_common())
 
 
-def _op_costs(names, total, parts, cpu):
+def _op_costs(names, total, parts, target):
     """An `OpCost` for each op and for the rest, from the means of what was between the marks: for each step of a call
     what comes before the first op, and then each op."""
     of_ops = parts.reshape(-1, 1 + len(names), 2).sum(axis=0)[1:]
     costs = [*of_ops, total - of_ops.sum(axis=0)]
     return tuple(
-        OpCost(name, float(instructions), float(cycles) if cpu in TIMED else None)
+        OpCost(name, float(instructions), float(cycles) if target.is_timed else None)
         for name, (instructions, cycles) in zip([*names, ""], costs, strict=True)
     )
-
-
-def _sizes(image):
-    """Bytes of flash and of RAM that an image takes."""
-    text, data, bss = (int(size) for size in _call("arm-none-eabi-size", image).splitlines()[1].split()[:3])
-    return text + data, data + bss
-
-
-def _call(*command):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
-    if done.returncode:
-        output = "\n".join((done.stdout + done.stderr).splitlines()[-20:])
-        raise RuntimeError(f"{Path(str(command[0])).name} failed with status {done.returncode}:\n{output}")
-    return done.stdout

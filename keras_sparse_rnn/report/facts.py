@@ -258,7 +258,7 @@ def _count(facts, model, data, cpu):
     except (ValueError, RuntimeError) as error:
         facts.unknown["instructions"] = str(error)
         return
-    for op, cost in zip(facts.ops, facts.bench.ops, strict=False):
+    for op, cost in zip(facts.ops, facts.bench.builds["-O2"].ops, strict=False):
         op.instructions, op.cycles = cost.instructions, cost.cycles_estimate
 
 

@@ -99,7 +99,8 @@ def _totals(facts):
     factor = f", {macs / effective:.1f} times fewer" if macs and effective else ""
     totals.append((_count(effective), f"effective MACs a time step of {_count(macs)}{factor}"))
     bench = facts.bench
-    totals.append((_count(bench and bench.instructions), f"instructions a {bench.unit if bench else 'time step'}"))
+    instructions = bench and bench.builds["-O2"].instructions
+    totals.append((_count(instructions), f"instructions per {bench.unit if bench else 'time step'}"))
     if inspection is not None:
         totals.append((_count(inspection.arena_bytes), "bytes of RAM, TensorFlow Lite Micro's arena"))
     if facts.conversion is not None and facts.conversion.accuracy is not None:
@@ -119,8 +120,8 @@ def _op_cells(op):
 
 def _op_total(facts):
     sums = [Cell(facts.total(name)) for name in ("macs", "effective_macs")]
-    bench = facts.bench
-    costs = [Cell(bench and bench.instructions), Cell(bench and bench.cycles_estimate)]
+    build = facts.bench and facts.bench.builds["-O2"]
+    costs = [Cell(build and build.instructions), Cell(build and build.cycles_estimate)]
     blank = Cell("", "{}")
     held = [Cell(facts.total(name)) for name in ("bytes", "dense_bytes")]
     return [Cell("all", "{}"), blank, *held, blank, blank, *sums, *costs]

@@ -7,8 +7,8 @@ from keras_sparse_rnn.verbs import add_verb
 from keras_sparse_rnn.verbs.files import load_arrays, load_tflite
 
 # The keys of `firmware.bench.CPUS`.
-CPUS = ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m55"]
-CPUS += ["m0plus", "m3", "m4", "m7", "m55", "m0", "cortex-m0", "m0+", "host"]
+CPUS = ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"]
+CPUS += ["m0plus", "m3", "m4", "m7", "m33", "m55", "m0", "cortex-m0", "m0+", "host"]
 
 
 def add(verbs):
@@ -18,9 +18,9 @@ def add(verbs):
         _run,
         help="instructions of a .tflite model on a Cortex-M, or its time on this computer",
         description="Runs the model in plain C on an emulated Cortex-M, checks every bit of its outputs against the "
-        "same C on this computer, and prints for a time step the executed instructions, in all and by op, an estimate "
-        "of cycles from the core's documented timings, and flash and RAM. Or times LiteRT with this package's ops on "
-        "this computer, and each of those ops.",
+        "same C on this computer, and prints, built at -O2 and at -Os: the executed instructions of a time step, in "
+        "all and by op, an estimate of cycles from the core's documented timings, the instructions of init, flash, RAM "
+        "and stack. Or times LiteRT with this package's ops on this computer, and each of those ops.",
         examples=["keras-sparse-rnn bench model.tflite --cpu m4 --inputs recorded.npy"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite file; a .keras file is converted first")
@@ -29,7 +29,7 @@ def add(verbs):
         choices=CPUS,
         default="cortex-m4",
         metavar="CPU",
-        help="cortex-m0, -m3, -m4, -m7, -m55 (or m0, m4, ...) or host; default: %(default)s",
+        help="cortex-m0, -m3, -m4, -m7, -m33, -m55 (or m0, m4, ...) or host; default: %(default)s",
     )
     parser.add_argument(
         "--inputs",

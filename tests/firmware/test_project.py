@@ -15,15 +15,15 @@ from random_models import random_op
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn import runtime
-from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import FRAMEWORKS, qemu, save_firmware
+from keras_sparse_rnn.firmware.image import linker_script
 from keras_sparse_rnn.firmware.sources import source_folder
-from keras_sparse_rnn.ops.sparse_dense import SparseDense
+from keras_sparse_rnn.firmware.targets import TARGETS
 from keras_sparse_rnn.runtime.model import Model
 
 needs_tools = pytest.mark.skipif(
     bool(qemu.missing_tools()),
-    reason=f"{', '.join(qemu.missing_tools())} not installed (Debian: apt-get install cmake gcc gcc-arm-none-eabi "
+    reason=f"{', '.join(qemu.missing_tools())} not installed (Debian: apt-get install gcc gcc-arm-none-eabi "
     "libnewlib-arm-none-eabi qemu-system-arm)",
 )
 
@@ -280,22 +280,6 @@ def _becomes_a_tile(file):
     file.subgraphs[0].operators[0].customOptions = None
 
 
-@needs_tools
-def test_plain_c_runs_sparse_dense_layers():
-    rng = np.random.default_rng(0)
-    kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(np.int8)
-    options = SparseDense.SCHEMA.options(format=1, units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
-    scales = np.full(18, 2**30, np.int32), np.full(18, 38, np.uint8)
-    op = SparseDense(options, kernel, np.arange(18, dtype=np.int32), *scales)
-    writer = ModelWriter()
-    x, y = (writer.add_tensor(name, (1, 3, size), np.int8, scale=(1.0, 0)) for name, size in (("x", 12), ("y", 18)))
-    writer.add_recurrent("dense", op, op.constants(sparse=True), x, y)
-    inputs = rng.integers(-128, 128, (3, 12)).astype(np.int8)
-    measured = qemu.measure(Model(writer.finish({"x": x}, {"y": y})), inputs, "cortex-m4")
-    np.testing.assert_array_equal(measured.outputs, op.invoke(inputs, {}))
-    assert len(np.unique(measured.outputs)) > 10
-
-
 # Two recorded sequences instead of a microphone, and a write to the debugger instead of a serial port.
 RECORDED_FRAMES = """
 #include <stdint.h>
@@ -337,8 +321,7 @@ def test_the_program_of_a_streaming_model_takes_frames_and_resets_on_a_board(tmp
     for name, value in sizes.items():
         text = re.sub(rf"\b{name}\b", str(value), text)
     (folder / "frames.c").write_text(text)
-    script = (boards / "board.ld.in").read_text().replace("@CODE_SIZE@", "4M").replace("@RAM_SIZE@", "4M")
-    (tmp_path / "board.ld").write_text(script)
+    (tmp_path / "board.ld").write_text(linker_script(TARGETS["cortex-m4"]))
     sources = [boards / "startup.c", *folder.glob("*.c"), *folder.glob("ksr/*.c")]
     target = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-O1", "-w", "-nostartfiles", "--specs=nosys.specs")
     includes = (f"-I{boards}", f"-T{tmp_path}/board.ld")

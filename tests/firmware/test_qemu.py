@@ -1,20 +1,23 @@
 """Models on emulated Cortex-M boards."""
 
+import shutil
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from adapter_models import between_dense_layers
-from random_models import KINDS, random_op
+from random_models import random_op
+from recorded_models import recorded_models
 
-from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import qemu
+from keras_sparse_rnn.firmware.targets import TARGETS
 from keras_sparse_rnn.runtime.model import Model
 
 needs_tools = pytest.mark.skipif(
     bool(qemu.missing_tools()),
-    reason=f"{', '.join(qemu.missing_tools())} not installed (Debian: apt-get install cmake gcc gcc-arm-none-eabi "
-    "libnewlib-arm-none-eabi qemu-system-arm)",
+    reason=f"{', '.join(qemu.missing_tools())} not installed ({qemu.INSTALL})",
 )
 
 
@@ -25,76 +28,29 @@ def _calls(op):
 
 
 @needs_tools
-@pytest.mark.parametrize("cpu", qemu.BOARDS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_bit_equals_the_definition(kind, cpu, seed=8):
-    op = random_op(seed, kind=kind)
-    inputs, expected = _calls(op)
-    measured = qemu.measure(Model(op.to_model()), inputs, cpu)
-    np.testing.assert_array_equal(measured.outputs, expected, op.label)
+@pytest.mark.parametrize("level", ["-O0", "-Os", "-O2"])
+@pytest.mark.parametrize("cpu", TARGETS)
+def test_every_bit_equals_the_definition(cpu, level):
+    qemu.check(recorded_models(), cpu, level)
 
 
 @needs_tools
-@pytest.mark.parametrize(
-    ("kind", "cpu"), [*((kind, "cortex-m4") for kind in KINDS), ("KsrGru", "cortex-m55"), ("KsrLstm", "cortex-m0plus")]
-)
-def test_every_bit_of_int16_activations_equals_the_definition(kind, cpu):
-    op = random_op(145, kind=kind, activation_bits=16)
-    assert op.op.output_scales is not None
-    inputs, expected = _calls(op)
-    measured = qemu.measure(Model(op.to_model()), inputs, cpu)
-    np.testing.assert_array_equal(measured.outputs, expected, op.label)
+@pytest.mark.skipif(shutil.which("clang") is None, reason="clang not installed (Debian: apt-get install clang)")
+@pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m4", "cortex-m55"])
+def test_every_bit_of_what_clang_compiles_equals_the_definition(cpu):
+    search = subprocess.run(["arm-none-eabi-cpp", "-v", "/dev/null"], check=True, capture_output=True, text=True).stderr
+    library = next(folder for folder in search.split() if Path(folder, "string.h").exists())
+    target = [option for option in TARGETS[cpu].compiler("-Os") if option.startswith("-m")]
+    qemu.check(recorded_models(), cpu, "-Os", ("clang", "--target=arm-none-eabi", *target, f"-isystem{library}"))
 
 
 @needs_tools
-@pytest.mark.parametrize("cpu", qemu.BOARDS)
-def test_every_bit_of_a_delta_gru_equals_the_definition(cpu):
-    op = random_op(10, kind="KsrGru", holds=True)
-    assert op.op.hidden_threshold is not None
-    inputs, expected = _calls(op)
-    measured = qemu.measure(Model(op.to_model()), inputs, cpu)
-    np.testing.assert_array_equal(measured.outputs, expected, op.label)
-
-
-# Kind, seed, whether what changes is sent, whether blocks are stored, and options: together they reach each loop of
-# each processor, with and without what is left over from its unrolling.
-LAYERS = [
-    ("KsrEventGru", 2, False, True, {"block": 4, "readout": 0, "reset": 1}),
-    ("KsrEventGru", 22, False, True, {"block": 8, "readout": 1, "reset": 1}),
-    ("KsrEventGru", 20, True, True, {"block": 16, "readout": 0, "reset": 0}),
-    ("KsrEventGru", 20, False, True, {"block": 16, "readout": 0, "reset": 1, "operand_shift": 25}),
-    ("KsrGru", 44, True, True, {"block": 4}),
-    ("KsrGru", 22, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
-    ("KsrGru", 16, False, False, {"block": 8, "reset_after": 1}),
-    ("KsrLstm", 44, False, True, {"block": 8}),
-]
-
-
-@needs_tools
-@pytest.mark.parametrize("cpu", [cpu for cpu in qemu.BOARDS if cpu != "cortex-m7"])  # which runs the loops of the M4
-def test_every_bit_of_a_stack_of_layers_equals_the_definition(cpu):
-    rng = np.random.default_rng(0)
-    x = rng.integers(-128, 128, (12, 19)).astype(np.int8)
-    writer = ModelWriter()
-    at = inputs = writer.add_tensor("x", (1, *x.shape), np.int8, scale=(1 / 64, 0))
-    expected = x
-    for i, (kind, seed, holds, sparse, options) in enumerate(LAYERS):
-        op = random_op(seed, kind=kind, holds=holds, inputs=expected.shape[1]).op
-        masks = [rng.random(kernel.shape) < rng.choice([0.05, 0.3], (len(kernel), 1, 1)) for kernel in op.kernels]
-        op = replace(
-            op,
-            kernel=op.kernel * masks[0],
-            recurrent_kernel=op.recurrent_kernel * masks[1],
-            options=replace(op.options, return_sequences=1, go_backwards=0, **options),
-        )
-        expected = op(expected)
-        assert len(np.unique(expected)) > 30, (i, kind)
-        scale = (1 / 64, op.options.output_zero_point)
-        y = writer.add_tensor(f"y{i}", (1, *expected.shape), np.int8, scale=scale)
-        writer.add_recurrent(f"layer{i}", op, op.constants(sparse), at, y)
-        at = y
-    measured = qemu.measure(Model(writer.finish({"x": inputs}, {"y": at})), x, cpu)
-    np.testing.assert_array_equal(measured.outputs, expected)
+def test_a_wrong_output_is_found_and_named():
+    *right, last = recorded_models()[:2]
+    outputs = last.outputs.copy()
+    outputs[-1, -1] ^= 1
+    with pytest.raises(RuntimeError, match=f"failed with status 2:\n.*\n{last.code.name}: output differs"):
+        qemu.check([*right, replace(last, outputs=outputs)], "cortex-m3")
 
 
 @needs_tools
@@ -134,6 +90,6 @@ def test_an_unknown_cpu_is_named():
 
 
 def test_missing_tools_are_named(monkeypatch):
-    monkeypatch.setattr(qemu, "TOOLS", ("cmake", "no-such-tool"))
+    monkeypatch.setattr(qemu, "TOOLS", ("gcc", "no-such-tool"))
     with pytest.raises(RuntimeError, match=r"no-such-tool must be installed"):
         qemu.measure(Model(random_op(0).to_model()), np.zeros((1, 1)))

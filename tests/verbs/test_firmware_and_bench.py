@@ -16,8 +16,7 @@ from keras_sparse_rnn.verbs import bench, firmware
 
 needs_tools = pytest.mark.skipif(
     bool(qemu.missing_tools()),
-    reason=f"{', '.join(qemu.missing_tools())} not installed (Debian: apt-get install cmake gcc gcc-arm-none-eabi "
-    "libnewlib-arm-none-eabi qemu-system-arm)",
+    reason=f"{', '.join(qemu.missing_tools())} not installed ({qemu.INSTALL})",
 )
 
 
@@ -66,12 +65,28 @@ def test_bench_counts_by_op_on_recorded_inputs(tmp_path, capsys):
     seen = json.loads(capsys.readouterr().out)
     steps = model.inputs[0].shape[1]
     assert (seen["cpu"], seen["unit"], seen["count"]) == ("cortex-m4", "step", 2 * steps)
-    assert [op["name"] for op in seen["ops"]] == [*(op.name for op in model.operators), ""]
-    assert sum(op["instructions"] for op in seen["ops"]) == pytest.approx(seen["instructions"])
-    assert seen["instructions"] < seen["cycles_estimate"] and seen["flash_bytes"] > seen["ram_bytes"] > 0
-    assert cli.main([*arguments, "--cpu", "cortex-m7"]) == 0
-    shown = capsys.readouterr().out
-    assert "cortex-m7, mean of" in shown and "KsrEventGru" in shown and "cycles" not in shown
+    fast, small = seen["builds"]["-O2"], seen["builds"]["-Os"]
+    for build in (fast, small):
+        assert [op["name"] for op in build["ops"]] == [*(op.name for op in model.operators), ""]
+        assert sum(op["instructions"] for op in build["ops"]) == pytest.approx(build["instructions"])
+        assert build["instructions"] < build["cycles_estimate"]
+        assert build["flash_bytes"] > build["ram_bytes"] > build["stack_bytes"] > 100
+    assert fast["instructions"] < small["instructions"] and fast["flash_bytes"] > small["flash_bytes"]
+    assert fast["ram_bytes"] == small["ram_bytes"]
+
+
+@needs_tools
+def test_bench_prints_both_builds_side_by_side(model, capsys):
+    assert cli.main(["bench", str(model), "--cpu", "cortex-m7"]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("cortex-m7, mean of ")
+    rows = {line[:-28].strip(): line[-28:].split() for line in lines}
+    assert all(len(cells) == 2 for cells in rows.values()) and rows[""] == ["-O2", "-Os"]
+    unit = next(label for label in rows if label.startswith("instructions per "))
+    steps = [int(n.replace(",", "")) for n in rows[unit]]
+    ops = [int(n.replace(",", "")) for name in ("KsrEventGru", "input, output") for n in rows[name]]
+    assert [a + b for a, b in zip(ops[:2], ops[2:], strict=True)] == pytest.approx(steps, abs=1)
+    assert {"instructions of init", "flash, bytes", "RAM, bytes", "stack, bytes"} <= set(rows)
 
 
 @needs_tools
@@ -79,13 +94,14 @@ def test_bench_clears_the_state_before_each_sample():
     data, op = with_state("KsrEventGru", np.int8)
     x = op.x[None]
     once, twice = (bench_model(data, np.concatenate([x] * n), "m4") for n in (1, 2))
-    assert once.instructions == twice.instructions and twice.count == 2 * once.count == 2 * len(op.x)
+    assert once.builds["-O2"].instructions == twice.builds["-O2"].instructions
+    assert twice.count == 2 * once.count == 2 * len(op.x)
 
 
 def test_bench_times_the_host_and_checks_inputs(model, tmp_path, capsys):
     assert cli.main(["bench", str(model), "--cpu", "host"]) == 0
     printed = capsys.readouterr().out
-    assert "us a step" in printed and "KsrEventGru in the C core: " in printed
+    assert "us per step" in printed and "KsrEventGru in the C core: " in printed
     np.save(tmp_path / "x.npy", np.zeros((2, 3)))
     for cpu in ("m4", "host"):
         assert cli.main(["bench", str(model), "--cpu", cpu, "--inputs", str(tmp_path / "x.npy")]) == 1

@@ -7,6 +7,8 @@
 #define KSR_COUNT_END() __asm__ volatile("mov r11, r11" ::: "memory")
 #define KSR_COUNT_PART() __asm__ volatile("mov r9, r9" ::: "memory")
 #else
+#define KSR_COUNT_BEGIN() ((void)0)
+#define KSR_COUNT_END() ((void)0)
 #define KSR_COUNT_PART() ((void)0)
 #endif
 

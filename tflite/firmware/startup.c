@@ -22,5 +22,7 @@ static void fault(void) {
   exit_with(100);
 }
 
-__attribute__((section(".vectors"), used)) static void (*const vectors[16])(void) = {
-    (void (*)(void))&stack_top, reset, fault, fault, fault, fault, fault};
+__attribute__((section(".vectors"), used)) static const struct {
+  uint32_t *stack;
+  void (*handlers[15])(void);
+} vectors = {&stack_top, {reset, fault, fault, fault, fault, fault}};

@@ -44,15 +44,17 @@ __attribute__((naked)) static void add_two_rows(const int8_t *first, const int8_
 void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
   const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;
   const uint32_t row = (uint32_t)(others + stride);
+  const int8_t *rows = matrix->values;
   int32_t *last = acc + matrix->slots.last * stride;
   while (event < end) {
-    const int32_t two = end - event > 1;
-    const int8_t *first = (const int8_t *)matrix->values + row * event[0].source;
-    const int8_t *second = two ? (const int8_t *)matrix->values + row * event[1].source : first;
-    const uint32_t values = (uint16_t)event[0].value | (two ? (uint32_t)(uint16_t)event[1].value << 16 : 0);
+    const int8_t *first = rows + row * event->source, *second = first;
+    uint32_t values = (uint16_t)event++->value;
+    if (event < end) {
+      second = rows + row * event->source;
+      values |= (uint32_t)(uint16_t)event++->value << 16;
+    }
     if (others) add_two_rows(first, second, acc, acc + others, values);
     add_two_rows(first + others, second + others, last, last + stride, values);
-    event += 1 + two;
   }
 }
 

@@ -19,23 +19,24 @@ static void add_four_rows(const int8_t *const row[4], const int32_t value[4], in
   }
 }
 
-void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
+/* Up to four rows. */
+static inline void add_rows(const ksr_matrix *matrix, const ksr_event *event, int32_t count, int32_t *acc) {
   const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;
   const uint32_t width = (uint32_t)(others + stride);
-  while (event < end) {
-    const int32_t rows = end - event < 4 ? (int32_t)(end - event) : 4;
-    const int8_t *row[4], *last[4];
-    int32_t value[4];
-    for (int32_t k = 0; k < 4; ++k) {
-      const int32_t is_there = k < rows;
-      row[k] = (const int8_t *)matrix->values + width * event[is_there ? k : 0].source;
-      value[k] = is_there ? event[k].value : 0;
-      last[k] = row[k] + others;
-    }
-    add_four_rows(row, value, acc, others);
-    add_four_rows(last, value, acc + matrix->slots.last * stride, stride);
-    event += rows;
+  const int8_t *row[4], *last[4];
+  int32_t value[4];
+  for (int32_t k = 0; k < 4; ++k) {
+    row[k] = (const int8_t *)matrix->values + width * event[k < count ? k : 0].source;
+    value[k] = k < count ? event[k].value : 0;
+    last[k] = row[k] + others;
   }
+  add_four_rows(row, value, acc, others);
+  add_four_rows(last, value, acc + matrix->slots.last * stride, stride);
+}
+
+void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
+  for (; end - event >= 4; event += 4) add_rows(matrix, event, 4, acc);
+  if (event < end) add_rows(matrix, event, (int32_t)(end - event), acc);
 }
 
 #endif /* KSR_HELIUM */

@@ -1,0 +1,198 @@
+"""Programs that run models in C on recorded inputs and compare every bit of their outputs: images for emulated boards,
+and programs for this computer."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_sparse_rnn.firmware.objects import call, compile_sources
+from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.firmware.project import write_plain_c
+from keras_sparse_rnn.firmware.sources import source_folder
+
+STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
+_SECTIONS = ("-ffunction-sections", "-fdata-sections")
+_LINK = ("-nostartfiles", "--specs=nosys.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A model with what it is called with, and what it has to give.
+
+    Attributes:
+        code: Its `PlainC`. Those that come into one program have different names.
+        inputs, outputs: `(calls, values)`, in the model's own dtypes.
+        calls_per_sequence: After so many calls the states are cleared.
+    """
+
+    code: PlainC
+    inputs: np.ndarray
+    outputs: np.ndarray
+    calls_per_sequence: int
+
+
+def build_image(recordings, folder, target, optimization, options=(), counts_init=False, is_moved=False, compiler=None):
+    """Builds an image for a board.
+
+    Args:
+        recordings: A list of `Recording`.
+        folder: An empty one, for what is written.
+        target: One of `targets.TARGETS`.
+        optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
+        options: More of the compiler's options.
+        counts_init: Whether `init` is between marks, too (`tflite/firmware/marks.h`).
+        is_moved: Whether a half-word comes before the functions that are not aligned to words.
+        compiler: The command that compiles, a tuple of strings; None: that of the target, which always links.
+
+    Returns:
+        `(path of the image, bytes of flash, bytes of RAM)`: what the models and their kernels take, without the C
+        library and the stack.
+    """
+    linker = target.compiler(optimization)
+    compiler = (*(compiler or linker), optimization, *STRICT, *_SECTIONS, *options)
+    firmware = source_folder() / "firmware"
+    models, kernels = _compile(recordings, folder, compiler)
+    source, data = _write_programs(recordings, folder, counts_init)
+    rest = compile_sources(compiler, [firmware / "startup.c", firmware / "check.c"], [firmware])
+    rest += compile_sources(compiler, [source], [folder, folder / "ksr", firmware])
+    if is_moved:
+        rest = [firmware / "half_word.s", "-Wl,-u,half_word", *rest]
+    script, image = folder / "board.ld", folder / "firmware.elf"
+    script.write_text(linker_script(target))
+    call(*linker, f"-T{script}", *_LINK, *models, *kernels, *rest, data, "-o", image, "-lm")
+    return image, *_sizes([recording.code for recording in recordings], [*models, *kernels], linker, folder)
+
+
+def build_for_host(recordings, folder, compiler):
+    """Builds a program for this computer; its status is 0 where all outputs are as recorded.
+
+    Args:
+        recordings, folder: As in `build_image`.
+        compiler: The command with its options, a tuple of strings.
+
+    Returns:
+        The path of the program.
+    """
+    compiler = (*compiler, *STRICT)
+    firmware = source_folder() / "firmware"
+    models, kernels = _compile(recordings, folder, compiler)
+    source, data = _write_programs(recordings, folder, counts_init=False)
+    check = compile_sources(compiler, [firmware / "check.c", source], [folder, folder / "ksr", firmware])
+    path = folder / "check"
+    call(*compiler, *models, *kernels, *check, data, "-o", path, "-lm")
+    return path
+
+
+def host_library(code, folder, compiler=("gcc", "-O2")):
+    """Builds a model as a shared library for this computer; returns its path."""
+    compiler = (*compiler, "-fPIC", "-ffp-contract=off")
+    models, kernels = _compile([Recording(code, None, None, 1)], folder, compiler)
+    path = folder / f"{code.name}.so"
+    call(*compiler, "-shared", *models, *kernels, "-o", path, "-lm")
+    return path
+
+
+def linker_script(target):
+    """The text of the script that places an image in the memories of a target's board."""
+    text = (source_folder() / "firmware" / "board.ld.in").read_text()
+    sizes = dict(zip(("CODE_ORIGIN", "CODE_SIZE", "RAM_ORIGIN", "RAM_SIZE"), (*target.code, *target.ram), strict=True))
+    for name, value in sizes.items():
+        text = text.replace(f"@{name}@", hex(value))
+    return text
+
+
+def _compile(recordings, folder, compiler):
+    """The objects of the models, and those of the kernels."""
+    write_plain_c([recording.code for recording in recordings], folder)
+    sources = [folder / f"{recording.code.name}.c" for recording in recordings]
+    kernels = compile_sources(compiler, sorted(folder.glob("ksr/*.c")), [folder / "ksr"])
+    return compile_sources(compiler, sources, [folder, folder / "ksr", source_folder() / "firmware"]), kernels
+
+
+def _sizes(codes, objects, compiler, folder):
+    """Bytes of flash and of RAM that models and kernels take: of what their functions need, as a linker leaves it."""
+    functions = [
+        f"{code.name}_{kind}" for code in codes for kind in ("init", "reset", "run", *["step"] * code.is_streaming)
+    ]
+    roots = [option for name in functions for option in ("-u", name)]
+    linked = folder / "model.o"
+    call(*compiler, "-r", "-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{functions[0]}", *roots, *objects, "-o", linked)
+    text, data, bss = (int(size) for size in call("arm-none-eabi-size", linked)[0].splitlines()[1].split()[:3])
+    return text + data, data + bss
+
+
+def _write_programs(recordings, folder, counts_init):
+    """The table of what check.c runs: a source of C and one of assembly."""
+    names = [recording.code.name for recording in recordings]
+    for recording, name in zip(recordings, names, strict=True):
+        (folder / f"{name}.inputs").write_bytes(recording.inputs.tobytes())
+        (folder / f"{name}.outputs").write_bytes(recording.outputs.tobytes())
+    source, data = folder / "programs.c", folder / "recorded.s"
+    source.write_text(_programs(recordings, counts_init))
+    data.write_text("".join(_DATA.format(name=name, folder=folder) for name in names))
+    return source, data
+
+
+def _programs(recordings, counts_init):
+    begin, end = ("KSR_COUNT_BEGIN();", "KSR_COUNT_END();") if counts_init else ("", "")
+    functions, rows, includes = [], [], []
+    for recording in recordings:
+        code = recording.code
+        includes.append(f'#include "{code.name}.h"\n')
+        functions.append(_FUNCTIONS.format(name=code.name, call=code.call, begin=begin, end=end))
+        sizes = (
+            recording.inputs[0].nbytes,
+            recording.outputs[0].nbytes,
+            len(recording.inputs),
+            recording.calls_per_sequence,
+        )
+        rows.append(_ROW.format(name=code.name, sizes=", ".join(map(str, sizes))))
+    largest = max(recording.outputs[0].nbytes for recording in recordings)
+    return _PROGRAMS.format(
+        includes="".join(includes), functions="".join(functions), rows="".join(rows), count=len(rows), largest=largest
+    )
+
+
+_PROGRAMS = """\
+#include "check.h"
+#include "ksr_align.h"
+#include "marks.h"
+{includes}
+{functions}
+KSR_ALIGNED(16) uint8_t ksr_output[{largest}];
+
+const ksr_program ksr_programs[{count}] = {{
+{rows}}};
+const int32_t ksr_program_count = {count};
+"""
+_FUNCTIONS = """\
+extern const uint8_t {name}_inputs[], {name}_outputs[];
+
+static int init_{name}(void) {{
+  KSR_STACK_BEGIN();
+  {begin}
+  const int status = {name}_init();
+  {end}
+  return status;
+}}
+
+static void call_{name}(const uint8_t *x, uint8_t *y) {{
+  KSR_STACK_BEGIN();
+  KSR_COUNT_BEGIN();
+  {call}((const void *)x, (void *)y);
+  KSR_COUNT_END();
+}}
+"""
+_ROW = '  {{"{name}", init_{name}, {name}_reset, call_{name}, {name}_inputs, {name}_outputs, {sizes}}},\n'
+_DATA = """\
+.section .rodata.{name},"a"
+.balign 16
+.globl {name}_inputs
+{name}_inputs:
+.incbin "{folder}/{name}.inputs"
+.balign 16
+.globl {name}_outputs
+{name}_outputs:
+.incbin "{folder}/{name}.outputs"
+.section .note.GNU-stack,"",%progbits
+"""

@@ -1,0 +1,99 @@
+"""Models in C that together reach every loop of each processor, with inputs and outputs by the NumPy definition."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from random_models import KINDS, random_op
+
+from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.firmware.image import Recording
+from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.ops.sparse_dense import SparseDense
+from keras_sparse_rnn.runtime import native
+from keras_sparse_rnn.runtime.model import Model
+
+# Kind, seed, whether what changes is sent, whether blocks are stored, and options: with and without what is left over
+# from unrolled loops.
+STACK = [
+    ("KsrEventGru", 2, False, True, {"block": 4, "readout": 0, "reset": 1}),
+    ("KsrEventGru", 22, False, True, {"block": 8, "readout": 1, "reset": 1}),
+    ("KsrEventGru", 20, True, True, {"block": 16, "readout": 0, "reset": 0}),
+    ("KsrEventGru", 20, False, True, {"block": 16, "readout": 0, "reset": 1, "operand_shift": 25}),
+    ("KsrGru", 44, True, True, {"block": 4}),
+    ("KsrGru", 22, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
+    ("KsrGru", 16, False, False, {"block": 8, "reset_after": 1}),
+    ("KsrLstm", 44, False, True, {"block": 8}),
+]
+
+
+@cache
+def recorded_models():
+    """A list of `Recording`."""
+    ops = {f"int8_{kind}": random_op(8, kind=kind) for kind in KINDS}
+    ops |= {f"int16_{kind}": random_op(145, kind=kind, activation_bits=16) for kind in KINDS}
+    ops |= {f"float32_{kind}": random_op(8, kind=kind, dtype=np.float32) for kind in KINDS}
+    ops["int8_delta"] = random_op(10, kind="KsrGru", holds=True)
+    ops["int16_delta"] = random_op(10, kind="KsrGru", holds=True, activation_bits=16)
+    assert all(ops[name].op.hidden_threshold is not None for name in ("int8_delta", "int16_delta"))
+    assert all(ops[f"int16_{kind}"].op.output_scales is not None for kind in KINDS)
+    models = {name: (op.to_model(), op.x, _outputs(op)) for name, op in ops.items()}
+    return [_recording(name, *model) for name, model in {**models, "stack": _stack(), "dense": _sparse_dense()}.items()]
+
+
+def _outputs(op):
+    """By the definition; of float32, whose last bits are no definition's, by the C on this computer."""
+    if op.op.is_integer:
+        return op.op(op.x)
+    options = replace(op.op.options, return_sequences=1)
+    shape = (1, len(op.x), options.units)
+    made = native.NativeOp(op.op.SCHEMA.name, options.to_bytes(), op.inputs(), shape, op.x.dtype)
+    outputs = made(op.inputs())[0]
+    assert np.abs(outputs - replace(op.op, options=options)(op.x)).max() < 1e-4
+    return outputs
+
+
+def _recording(name, model, x, outputs):
+    code = PlainC(Model(model), name)
+    if not code.is_streaming:
+        x, outputs = x.reshape(1, -1), outputs.reshape(1, -1)[:, -code.output_size :]
+    return Recording(code, np.ascontiguousarray(x), np.ascontiguousarray(outputs, x.dtype), len(x))
+
+
+def _stack():
+    rng = np.random.default_rng(0)
+    x = rng.integers(-128, 128, (12, 19)).astype(np.int8)
+    writer = ModelWriter()
+    at = inputs = writer.add_tensor("x", (1, *x.shape), np.int8, scale=(1 / 64, 0))
+    expected = x
+    for i, (kind, seed, holds, sparse, options) in enumerate(STACK):
+        op = random_op(seed, kind=kind, holds=holds, inputs=expected.shape[1]).op
+        masks = [rng.random(kernel.shape) < rng.choice([0.05, 0.3], (len(kernel), 1, 1)) for kernel in op.kernels]
+        op = replace(
+            op,
+            kernel=op.kernel * masks[0],
+            recurrent_kernel=op.recurrent_kernel * masks[1],
+            options=replace(op.options, return_sequences=1, go_backwards=0, **options),
+        )
+        expected = op(expected)
+        assert len(np.unique(expected)) > 30, (i, kind)
+        scale = (1 / 64, op.options.output_zero_point)
+        y = writer.add_tensor(f"y{i}", (1, *expected.shape), np.int8, scale=scale)
+        writer.add_recurrent(f"layer{i}", op, op.constants(sparse), at, y)
+        at = y
+    return writer.finish({"x": inputs}, {"y": at}), x, expected
+
+
+def _sparse_dense():
+    rng = np.random.default_rng(0)
+    kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(np.int8)
+    options = SparseDense.SCHEMA.options(format=1, units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
+    scales = np.full(18, 2**30, np.int32), np.full(18, 38, np.uint8)
+    op = SparseDense(options, kernel, np.arange(18, dtype=np.int32), *scales)
+    writer = ModelWriter()
+    x, y = (writer.add_tensor(name, (1, 3, size), np.int8, scale=(1.0, 0)) for name, size in (("x", 12), ("y", 18)))
+    writer.add_recurrent("dense", op, op.constants(sparse=True), x, y)
+    inputs = rng.integers(-128, 128, (3, 12)).astype(np.int8)
+    outputs = op.invoke(inputs, {})
+    assert len(np.unique(outputs)) > 10
+    return writer.finish({"x": x}, {"y": y}), inputs, outputs

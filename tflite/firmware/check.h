@@ -1,0 +1,31 @@
+/* A model with recorded inputs and what it has to make of them. */
+#ifndef KSR_CHECK_H_
+#define KSR_CHECK_H_
+
+#include <stdint.h>
+
+typedef struct ksr_program {
+  const char *name;
+  int (*init)(void);
+  void (*reset)(void);
+  void (*call)(const uint8_t *x, uint8_t *y);
+  const uint8_t *inputs, *outputs; /* of all calls, one after the other */
+  int32_t input_bytes, output_bytes; /* of a call */
+  int32_t calls, calls_per_sequence; /* each sequence starts from a clear state */
+} ksr_program;
+
+extern const ksr_program ksr_programs[];
+extern const int32_t ksr_program_count;
+
+/* For the outputs of a call. */
+extern uint8_t ksr_output[];
+
+/* First of all in `init` and `call`: from there on the stack is the model's. */
+#ifdef __arm__
+extern uint8_t *ksr_stack_begin;
+#define KSR_STACK_BEGIN() __asm__ volatile("mov %0, sp" : "=r"(ksr_stack_begin))
+#else
+#define KSR_STACK_BEGIN() ((void)0)
+#endif
+
+#endif /* KSR_CHECK_H_ */
