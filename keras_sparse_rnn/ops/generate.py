@@ -96,18 +96,25 @@ def _recurrent_header():
 def _op_header(schema):
     name = symbol(schema)
     own = schema.words[schema.shared_words :]
-    fields = [("ksr_recurrent_options recurrent;", "")] if schema.shared_words else [("int32_t version;", f"{VERSION}")]
+    fields = [] if schema.shared_words else [("int32_t version;", f"{VERSION}")]
     first = len(FIRST_INPUTS) if schema.shared_words else 0
     inputs = schema.inputs[first : -len(LAST_INPUTS)] if schema.shared_words else schema.inputs
     enum = _enum(name.upper(), inputs, first)
     if schema.shared_words:
         last = len(schema.inputs) - len(LAST_INPUTS)
         enum += f"\n\nenum {{ {name.upper()}_SHARED_INPUTS = {last} }}; /* the first that any recurrent op may have */"
+    fields += _word_fields(own)
+    which = "behind those that it shares" if schema.shared_words else "little-endian int32"
     body = "\n\n".join(
         [
-            "/* The words of its custom options, little-endian int32. */\n"
-            + _struct(f"{name}_options", [*fields, *_word_fields(own)]),
+            *(
+                [f"/* The words of its custom options, {which}. */\n" + _struct(f"{name}_options", fields)]
+                if fields
+                else []
+            ),
             f"/* Its {'own ' if schema.shared_words else ''}inputs. */\n{enum}",
+            "/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */\n"
+            + _slots(schema),
             f"extern const ksr_schema {name}_schema;",
         ]
     )
@@ -117,6 +124,16 @@ def _op_header(schema):
         body,
         ["ksr_recurrent_schema.h" if schema.shared_words else "ksr_schema.h"],
     )
+
+
+def _slots(schema):
+    """Macros for the initial values of `ksr_slots`."""
+    lines = []
+    for given in schema.matrices:
+        for slots, ending in ((given.slots, ""), ((given.slots_without or ("", ()))[1], "_WITHOUT")):
+            name = f"{symbol(schema)}_{given.name}_slots{ending}".upper()
+            lines += [f"#define {name} {{{len(slots)}, {slots[-1]}}}"] if slots else []
+    return "\n".join(lines)
 
 
 def _op_tables(schema):

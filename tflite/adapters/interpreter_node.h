@@ -6,6 +6,7 @@
 
 #include "ksr.h"
 #include "ksr_names.h"
+#include "ksr_node.h"
 
 typedef enum { STATUS_OK = 0, STATUS_ERROR = 1 } status;
 
@@ -65,13 +66,12 @@ static inline int tensors_are_placed(const node_view *view) {
 
 /* What an op finds wrong with its node, with the name of the word or tensor and what was given, in English. */
 static inline void explain(const ksr_op *op, const ksr_node *node, ksr_status status, char *text, size_t size) {
-  enum { MOST_WORDS = 64 };
   const int32_t kind = KSR_KIND(status), number = KSR_NUMBER(status);
   const ksr_names *names = all_names;
   while (names->schema != op->schema) ++names;
   if (KSR_IS_OF_WORD(kind)) {
-    int32_t words[MOST_WORDS];
-    ksr_read_words(words, node->options, node->options_size < sizeof(words) ? node->options_size : sizeof(words));
+    int32_t words[KSR_MOST_WORDS];
+    ksr_read_words(node, 0, 1 + op->schema->word_count, words);
     const ksr_range range = ksr_range_of_word(op->schema, words, number);
     snprintf(text, size, "%s (word %d) is %d; allowed: %d to %d", names->words[number - 1], (int)number,
              (int)words[number], (int)range.low, (int)range.high);

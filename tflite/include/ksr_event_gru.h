@@ -21,6 +21,10 @@ enum { KSR_READOUT_EVENT = 0, KSR_READOUT_CELL = 1, KSR_READOUT_TRACE = 2 };
 
 extern const ksr_op ksr_event_gru;
 
+/* The parts of it, for C that was written for a node: what `prepare` does after its checks, and `invoke`. */
+void ksr_event_gru_set_up(const ksr_node *node, void *data);
+void ksr_event_gru_invoke(const ksr_node *node, void *data, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,12 +4,11 @@
 
 #include "ksr_recurrent_schema.h"
 
-/* The words of its custom options, little-endian int32. */
+/* The words of its custom options, behind those that it shares. */
 typedef struct ksr_event_gru_options {
-  ksr_recurrent_options recurrent;
-  int32_t readout;                 /* 0 the events y, 1 the state c, 2 the trace */
-  int32_t reset;                   /* 1: an event takes the threshold off the state */
-  int32_t trace_rate;              /* 1 - decay of the trace, Q31 */
+  int32_t readout;    /* 0 the events y, 1 the state c, 2 the trace */
+  int32_t reset;      /* 1: an event takes the threshold off the state */
+  int32_t trace_rate; /* 1 - decay of the trace, Q31 */
 } ksr_event_gru_options;
 
 /* Its own inputs. */
@@ -21,6 +20,10 @@ enum {
 };
 
 enum { KSR_EVENT_GRU_SHARED_INPUTS = 12 }; /* the first that any recurrent op may have */
+
+/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
+#define KSR_EVENT_GRU_KERNEL_SLOTS {3, 2}
+#define KSR_EVENT_GRU_RECURRENT_KERNEL_SLOTS {3, 3}
 
 extern const ksr_schema ksr_event_gru_schema;
 

@@ -22,6 +22,10 @@ extern "C" {
 
 extern const ksr_op ksr_gru;
 
+/* The parts of it, for C that was written for a node: what `prepare` does after its checks, and `invoke`. */
+void ksr_gru_set_up(const ksr_node *node, void *data);
+void ksr_gru_invoke(const ksr_node *node, void *data, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,10 +4,9 @@
 
 #include "ksr_recurrent_schema.h"
 
-/* The words of its custom options, little-endian int32. */
+/* The words of its custom options, behind those that it shares. */
 typedef struct ksr_gru_options {
-  ksr_recurrent_options recurrent;
-  int32_t reset_after;             /* 1: the reset gate comes after the product with R */
+  int32_t reset_after; /* 1: the reset gate comes after the product with R */
 } ksr_gru_options;
 
 /* Its own inputs. */
@@ -19,6 +18,12 @@ enum {
 };
 
 enum { KSR_GRU_SHARED_INPUTS = 12 }; /* the first that any recurrent op may have */
+
+/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
+#define KSR_GRU_KERNEL_SLOTS {3, 2}
+#define KSR_GRU_RECURRENT_KERNEL_SLOTS {3, 3}
+#define KSR_GRU_RECURRENT_KERNEL_SLOTS_WITHOUT {2, 1}
+#define KSR_GRU_CANDIDATE_KERNEL_SLOTS {1, 0}
 
 extern const ksr_schema ksr_gru_schema;
 

@@ -18,6 +18,10 @@ extern "C" {
 
 extern const ksr_op ksr_lstm;
 
+/* The parts of it, for C that was written for a node: what `prepare` does after its checks, and `invoke`. */
+void ksr_lstm_set_up(const ksr_node *node, void *data);
+void ksr_lstm_invoke(const ksr_node *node, void *data, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,10 +4,9 @@
 
 #include "ksr_recurrent_schema.h"
 
-/* The words of its custom options, little-endian int32. */
+/* The words of its custom options, behind those that it shares. */
 typedef struct ksr_lstm_options {
-  ksr_recurrent_options recurrent;
-  int32_t cell_bits;               /* c lies in [-2^cell_bits, 2^cell_bits) */
+  int32_t cell_bits; /* c lies in [-2^cell_bits, 2^cell_bits) */
 } ksr_lstm_options;
 
 /* Its own inputs. */
@@ -17,6 +16,10 @@ enum {
 };
 
 enum { KSR_LSTM_SHARED_INPUTS = 10 }; /* the first that any recurrent op may have */
+
+/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
+#define KSR_LSTM_KERNEL_SLOTS {4, 3}
+#define KSR_LSTM_RECURRENT_KERNEL_SLOTS {4, 3}
 
 extern const ksr_schema ksr_lstm_schema;
 

@@ -4,7 +4,6 @@
 #define KSR_SCHEMA_H_
 
 #include "ksr.h"
-#include "ksr_matrix.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +40,8 @@ enum {
   KSR_ROWS_SIZE
 };
 
+enum { KSR_MOST_WORDS = 32 }; /* of an op, with the version */
+
 enum { KSR_OPTIONAL = 1, KSR_STATE = 2, KSR_SLOTS_BY_WORD = 4, KSR_OF_UNITS = 8 }; /* OF_UNITS: the sources of a matrix */
 
 typedef struct ksr_input {
@@ -63,30 +64,12 @@ typedef struct ksr_schema {
   uint8_t takes_sequences; /* x (B, T, I) and the output (B, T, U) or (B, U); else rows (.., I) and (.., U) */
 } ksr_schema;
 
-/* What x and the options say of the sizes. Where an op takes no sequences, its rows are the steps of one sample. */
-typedef struct ksr_sizes {
-  int32_t format, samples, steps, inputs, units, block, stride;
-} ksr_sizes;
-
 /* Checks a node: its options, which inputs are given, their types and shapes, every pointer and index in a matrix, and
- * the values of constants. Fills `words`, the op's options, and `sizes`. */
-ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node, int32_t *words, ksr_sizes *sizes);
+ * the values of constants. */
+ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node);
 
-/* The smallest and the largest value of a word beside the others. */
+/* The smallest and the largest value of a word beside the others, which are all words from the version on. */
 ksr_range ksr_range_of_word(const ksr_schema *schema, const int32_t *words, int32_t number);
-
-/* The matrix of which input number `i` holds the values. */
-ksr_matrix ksr_matrix_of(const ksr_schema *schema, const ksr_node *node, const int32_t *words, const ksr_sizes *sizes,
-                         int32_t i);
-
-/* Whether an input is not given. */
-int ksr_is_absent(const ksr_node *node, int32_t i);
-
-/* Its data; NULL where it is absent. */
-const void *ksr_data_of(const ksr_node *node, int32_t i);
-
-/* `size` bytes of little-endian words, as the custom options hold them. */
-void ksr_read_words(int32_t *words, const uint8_t *little_endian, uint32_t size);
 
 #ifdef __cplusplus
 }

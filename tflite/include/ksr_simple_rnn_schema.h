@@ -4,17 +4,16 @@
 
 #include "ksr_recurrent_schema.h"
 
-/* The words of its custom options, little-endian int32. */
-typedef struct ksr_simple_rnn_options {
-  ksr_recurrent_options recurrent;
-} ksr_simple_rnn_options;
-
 /* Its own inputs. */
 enum {
   KSR_SIMPLE_RNN_H = 8
 };
 
 enum { KSR_SIMPLE_RNN_SHARED_INPUTS = 9 }; /* the first that any recurrent op may have */
+
+/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
+#define KSR_SIMPLE_RNN_KERNEL_SLOTS {1, 0}
+#define KSR_SIMPLE_RNN_RECURRENT_KERNEL_SLOTS {1, 0}
 
 extern const ksr_schema ksr_simple_rnn_schema;
 

@@ -30,6 +30,9 @@ enum {
   KSR_SPARSE_DENSE_SHIFT
 };
 
+/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
+#define KSR_SPARSE_DENSE_KERNEL_SLOTS {1, 0}
+
 extern const ksr_schema ksr_sparse_dense_schema;
 
 #endif /* KSR_SPARSE_DENSE_SCHEMA_H_ */

@@ -2,28 +2,37 @@
 
 #include "event_gru_steps.h"
 
-static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+void ksr_event_gru_set_up(const ksr_node *node, void *data) {
+  const ksr_slots kernel = KSR_EVENT_GRU_KERNEL_SLOTS, recurrent_kernel = KSR_EVENT_GRU_RECURRENT_KERNEL_SLOTS;
   ksr_event_gru_node *gru = data;
-  ksr_sizes sizes;
-  const ksr_status status = ksr_recurrent_read(&gru->recurrent, &ksr_event_gru_schema, node, &gru->options, &sizes,
-                                               KSR_EVENT_GRU_SHARED_INPUTS);
-  if (status != KSR_OK) return status;
+  ksr_recurrent *r = &gru->recurrent;
+  ksr_recurrent_set_up(r, node, &gru->options.readout, sizeof(gru->options), KSR_EVENT_GRU_SHARED_INPUTS);
+  r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
+  r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
   gru->threshold = ksr_data_of(node, KSR_EVENT_GRU_THRESHOLD);
+  if (r->is_int8) gru->gates = ksr_gates_of(&r->options);
+}
+
+static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+  const ksr_event_gru_node *gru = data;
+  ksr_status status = ksr_check(&ksr_event_gru_schema, node);
+  if (status != KSR_OK) return status;
+  ksr_event_gru_set_up(node, data);
+  status = ksr_recurrent_check(&gru->recurrent, 0);
 #if KSR_WITH_FLOAT32
   if (!gru->recurrent.is_int8) {
     *scratch_size = ksr_event_gru_scratch_f32(gru);
-    return KSR_OK;
+    return status;
   }
 #endif
-  gru->gates = ksr_gates_of(&gru->recurrent.options);
   *scratch_size = ksr_event_gru_scratch_i8(gru);
 #if KSR_WITH_INT16
   if (gru->recurrent.is_int16) *scratch_size = ksr_event_gru_scratch_i16(gru);
 #endif
-  return KSR_OK;
+  return status;
 }
 
-static void invoke(const ksr_node *node, void *data, void *scratch) {
+void ksr_event_gru_invoke(const ksr_node *node, void *data, void *scratch) {
   ksr_event_gru_node *gru = data;
   for (int32_t sample = 0; sample < gru->recurrent.samples; ++sample) {
     ksr_recurrent_begin(&gru->recurrent, node, sample, scratch);
@@ -40,4 +49,5 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
   }
 }
 
-const ksr_op ksr_event_gru = {"KsrEventGru", sizeof(ksr_event_gru_node), &ksr_event_gru_schema, prepare, invoke};
+const ksr_op ksr_event_gru = {"KsrEventGru", sizeof(ksr_event_gru_node), &ksr_event_gru_schema, prepare,
+    ksr_event_gru_invoke};

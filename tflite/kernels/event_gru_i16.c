@@ -41,7 +41,7 @@ static void read_cells(const ksr_gates *gates, const int16_t *cell, int32_t unit
 static void update_trace(const ksr_event_gru_node *gru, const buffers *b) {
   const int32_t rate = gru->options.trace_rate >> 16;
   const ksr_event *event = b->events;
-  for (int32_t i = 0; i < gru->options.recurrent.units; ++i) {
+  for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
     const int32_t y = event < b->end && event->source == i ? event++->value : 0;
     b->trace[i] = (int16_t)(b->trace[i] + (((y - b->trace[i]) * rate + (1 << 14)) >> 15));
   }
@@ -51,7 +51,7 @@ static void update_trace(const ksr_event_gru_node *gru, const buffers *b) {
 static void update(const ksr_event_gru_node *gru, buffers *b, int16_t *output) {
   const ksr_event_gru_options *o = &gru->options;
   const ksr_gates gates = gru->gates;
-  const int32_t units = o->recurrent.units;
+  const int32_t units = gru->recurrent.options.units;
   ksr_gru_units_i16(&gates, b->acc, gru->recurrent.stride, b->c, units);
   /* Until they are sent, events hold the states. */
   b->end = ksr_events_of(b->c, gru->threshold, units, o->reset, b->events);
@@ -63,7 +63,7 @@ static void update(const ksr_event_gru_node *gru, buffers *b, int16_t *output) {
   }
   for (ksr_event *e = b->events; e < b->end; ++e) {
     if (output && o->readout == KSR_READOUT_EVENT) output[e->source] = ksr_output_i16(&gates, e->value);
-    e->value = (int16_t)(saturated(gru, ksr_rescale(e->value, gates.operand)) * (1 << o->recurrent.h_shift));
+    e->value = (int16_t)(saturated(gru, ksr_rescale(e->value, gates.operand)) * (1 << gru->recurrent.options.h_shift));
   }
 }
 

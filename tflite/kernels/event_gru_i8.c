@@ -49,11 +49,11 @@ static void start(const ksr_event_gru_node *gru, buffers *b) {
 static void read_trace(const ksr_event_gru_node *gru, const ksr_gates *gates, const buffers *b, int8_t *output) {
   const int32_t rate = gru->options.trace_rate >> 16;
   const ksr_event *event = b->events, *end = event + b->event_count;
-  for (int32_t i = 0; i < gru->options.recurrent.units; ++i) {
+  for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
     const int32_t y = event < end && event->source == i ? event++->value : 0;
     b->trace[i] = (int16_t)(b->trace[i] + (((y - b->trace[i]) * rate + (1 << 14)) >> 15));
   }
-  if (output) ksr_write_states_i8(gates, b->trace, gru->options.recurrent.units, output);
+  if (output) ksr_write_states_i8(gates, b->trace, gru->recurrent.options.units, output);
 }
 
 /* What was sent as 8 bits has fewer. */
@@ -71,7 +71,7 @@ static void saturate(const ksr_recurrent_options *o, ksr_event *event, const ksr
 static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, int8_t *y) {
   const ksr_event_gru_options *o = &gru->options;
   const ksr_gates *gates = &gru->gates;
-  const int32_t units = o->recurrent.units;
+  const int32_t units = gru->recurrent.options.units;
   ksr_recurrent_scale_outputs(&gru->recurrent, 0, KSR_SLOTS, b->acc);
   ksr_gru_units_i8(gates, b->acc, gru->recurrent.stride, b->c, units);
   const ksr_event *end = ksr_events_of(b->c, gru->threshold, units, o->reset, b->events);
@@ -87,8 +87,8 @@ static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, in
   /* Most units are silent: what they put out and keep is written for all at once. */
   if (output) ksr_fill_i8(output, ksr_output_i8(gates, 0), units);
   if (y) ksr_fill_i8(y, -128, units);
-  ksr_events_send(b->events, end, gates, o->recurrent.h_shift, output, y);
-  if (o->recurrent.operand_bits < 8) saturate(&o->recurrent, b->events, end, y);
+  ksr_events_send(b->events, end, gates, gru->recurrent.options.h_shift, output, y);
+  if (gru->recurrent.options.operand_bits < 8) saturate(&gru->recurrent.options, b->events, end, y);
 }
 
 void ksr_event_gru_run_i8(const ksr_event_gru_node *gru, void *scratch) {

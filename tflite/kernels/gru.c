@@ -2,29 +2,33 @@
 
 #include "gru_steps.h"
 
-static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+void ksr_gru_set_up(const ksr_node *node, void *data) {
+  const ksr_slots kernel = KSR_GRU_KERNEL_SLOTS, recurrent_kernel = KSR_GRU_RECURRENT_KERNEL_SLOTS;
+  const ksr_slots gates = KSR_GRU_RECURRENT_KERNEL_SLOTS_WITHOUT, candidate = KSR_GRU_CANDIDATE_KERNEL_SLOTS;
   ksr_gru_node *gru = data;
-  ksr_sizes sizes;
-  const ksr_status status =
-      ksr_recurrent_read(&gru->recurrent, &ksr_gru_schema, node, &gru->options, &sizes, KSR_GRU_SHARED_INPUTS);
-  if (status != KSR_OK) return status;
+  ksr_recurrent *r = &gru->recurrent;
+  ksr_recurrent_set_up(r, node, &gru->options.reset_after, sizeof(gru->options), KSR_GRU_SHARED_INPUTS);
+  const int32_t reset_after = gru->options.reset_after;
+  r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
+  r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, reset_after ? recurrent_kernel : gates);
+  if (!reset_after) gru->candidate_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_CANDIDATE_KERNEL, candidate);
   gru->hidden_threshold = ksr_data_of(node, KSR_GRU_SHARED_INPUTS + KSR_HIDDEN_THRESHOLD);
-  if (!gru->options.reset_after) {
-    gru->candidate_kernel =
-        ksr_matrix_of(&ksr_gru_schema, node, &gru->options.recurrent.version, &sizes, KSR_GRU_CANDIDATE_KERNEL);
-    if (!ksr_recurrent_candidate_fits(&gru->recurrent, &gru->candidate_kernel)) {
-      return KSR_STATUS(KSR_OVERFLOW, KSR_BIAS);
-    }
-  }
-  if (gru->recurrent.is_int8) gru->gates = ksr_gates_of(&gru->recurrent.options);
+  if (r->is_int8) gru->gates = ksr_gates_of(&r->options);
+}
+
+static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+  const ksr_gru_node *gru = data;
+  const ksr_status status = ksr_check(&ksr_gru_schema, node);
+  if (status != KSR_OK) return status;
+  ksr_gru_set_up(node, data);
   /* The states too, in case they have no tensors. */
   const uint32_t size = (uint32_t)(gru->recurrent.is_int8 ? sizeof(int16_t) : sizeof(float));
   const uint32_t states = (gru->hidden_threshold ? 2 * size : size) * (uint32_t)gru->recurrent.options.units;
   *scratch_size = ksr_recurrent_scratch(&gru->recurrent) + states;
-  return KSR_OK;
+  return ksr_recurrent_check(&gru->recurrent, gru->options.reset_after ? 0 : &gru->candidate_kernel);
 }
 
-static void invoke(const ksr_node *node, void *data, void *scratch) {
+void ksr_gru_invoke(const ksr_node *node, void *data, void *scratch) {
   ksr_gru_node *gru = data;
   for (int32_t sample = 0; sample < gru->recurrent.samples; ++sample) {
     ksr_recurrent_begin(&gru->recurrent, node, sample, scratch);
@@ -40,4 +44,4 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
   }
 }
 
-const ksr_op ksr_gru = {"KsrGru", sizeof(ksr_gru_node), &ksr_gru_schema, prepare, invoke};
+const ksr_op ksr_gru = {"KsrGru", sizeof(ksr_gru_node), &ksr_gru_schema, prepare, ksr_gru_invoke};

@@ -69,36 +69,42 @@ static int columns_fit(const ksr_recurrent *recurrent, const ksr_matrix *kernel,
   return 1;
 }
 
-int ksr_recurrent_candidate_fits(const ksr_recurrent *recurrent, const ksr_matrix *matrix) {
-  return !recurrent->is_int8 || columns_fit(recurrent, 0, matrix, 3 * recurrent->stride, 4 * recurrent->stride);
-}
-
-ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_schema *schema, const ksr_node *node, void *options,
-                              ksr_sizes *sizes, int32_t shared) {
-  enum { X_SHIFT = offsetof(ksr_recurrent_options, x_shift) / sizeof(int32_t), LEAST_HELD_SHIFT = 2 };
-  const ksr_status status = ksr_check(schema, node, options, sizes);
-  if (status != KSR_OK) return status;
-  recurrent->options = *(const ksr_recurrent_options *)options;
-  recurrent->is_int16 = sizes->format == KSR_INT8X16_FORMAT;
-  recurrent->is_int8 = sizes->format != KSR_FLOAT32_FORMAT;
+void ksr_recurrent_set_up(ksr_recurrent *recurrent, const ksr_node *node, int32_t *own, uint32_t own_size,
+                          int32_t shared) {
+  enum { WORDS = sizeof(ksr_recurrent_options) / sizeof(int32_t) };
+  ksr_recurrent_options *o = &recurrent->options;
+  ksr_read_words(node, 0, WORDS, &o->version);
+  ksr_read_words(node, WORDS, (int32_t)(own_size / sizeof(int32_t)), own);
+  recurrent->is_int16 = o->format == KSR_INT8X16_FORMAT;
+  recurrent->is_int8 = o->format != KSR_FLOAT32_FORMAT;
   recurrent->shared = shared;
-  recurrent->samples = sizes->samples;
-  recurrent->steps = sizes->steps;
-  recurrent->inputs = sizes->inputs;
-  recurrent->stride = sizes->stride;
-  recurrent->kernel = ksr_matrix_of(schema, node, options, sizes, KSR_KERNEL);
-  recurrent->recurrent_kernel = ksr_matrix_of(schema, node, options, sizes, KSR_RECURRENT_KERNEL);
+  recurrent->samples = node->inputs[KSR_X].dims[0];
+  recurrent->steps = node->inputs[KSR_X].dims[1];
+  recurrent->inputs = node->inputs[KSR_X].dims[2];
+  recurrent->stride = (o->units + o->block - 1) / o->block * o->block;
   recurrent->bias = ksr_data_of(node, KSR_BIAS);
   recurrent->output_scales = ksr_data_of(node, shared + KSR_OUTPUT_SCALES);
   recurrent->input_threshold = ksr_data_of(node, shared + KSR_INPUT_THRESHOLD);
+}
+
+ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_slots slots) {
+  const ksr_recurrent_options *o = &recurrent->options;
+  return ksr_matrix_of(node, i, i == KSR_KERNEL ? recurrent->inputs : o->units, o->block, recurrent->stride, slots);
+}
+
+ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix *candidate) {
+  enum { X_SHIFT = offsetof(ksr_recurrent_options, x_shift) / sizeof(int32_t), LEAST_HELD_SHIFT = 2 };
+  const int32_t stride = recurrent->stride;
   /* Changes of int16 inputs, which have 17 bits, are to fit into 16. */
   if (recurrent->is_int16 && recurrent->input_threshold && recurrent->options.x_shift < LEAST_HELD_SHIFT) {
     return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
-  return !recurrent->is_int8 || columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0,
-                                           KSR_SLOTS * recurrent->stride)
-             ? KSR_OK
-             : KSR_STATUS(KSR_OVERFLOW, KSR_BIAS);
+  if (recurrent->is_int8 &&
+      (!columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0, KSR_SLOTS * stride) ||
+       (candidate && !columns_fit(recurrent, 0, candidate, 3 * stride, 4 * stride)))) {
+    return KSR_STATUS(KSR_OVERFLOW, KSR_BIAS);
+  }
+  return KSR_OK;
 }
 
 static size_t bytes_of(const ksr_recurrent *recurrent, size_t count) {

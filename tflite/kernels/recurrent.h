@@ -3,6 +3,7 @@
 #define KSR_KERNELS_RECURRENT_H_
 
 #include "ksr_matrix.h"
+#include "ksr_node.h"
 #include "ksr_recurrent.h"
 #include "ksr_schema.h"
 
@@ -25,13 +26,17 @@ typedef struct ksr_recurrent {
   void *held_x, *sums;
 } ksr_recurrent;
 
-/* Checks a node and reads what all recurrent ops have; on anything wrong the status names it. `options` are the op's own,
- * `sizes` those of its tensors, and `shared` the number of the first of the inputs that any recurrent op may have. */
-ksr_status ksr_recurrent_read(ksr_recurrent *recurrent, const ksr_schema *schema, const ksr_node *node, void *options,
-                              ksr_sizes *sizes, int32_t shared);
+/* Reads what a checked node says to all recurrent ops, but its matrices. The op's own words, `own_size` bytes of them, go
+ * to `own`; `shared` is the number of the first of the inputs that any recurrent op may have. */
+void ksr_recurrent_set_up(ksr_recurrent *recurrent, const ksr_node *node, int32_t *own, uint32_t own_size,
+                          int32_t shared);
 
-/* Whether slot number 3, to which `matrix` alone adds what the state holds, could not overflow. */
-int ksr_recurrent_candidate_fits(const ksr_recurrent *recurrent, const ksr_matrix *matrix);
+/* The matrix of which input number `i` holds the values. */
+ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_slots slots);
+
+/* What a schema does not say of a node that is set up: that changes fit into 16 bits, and that no accumulator could
+ * overflow. `candidate` is a matrix that alone adds what the state holds to slot number 3, or NULL. */
+ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix *candidate);
 
 /* What step number `step` reads and writes; no output (NULL) where the step is not asked for. */
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step);

@@ -1,20 +1,14 @@
 #include "ksr_schema.h"
 
-#include <string.h>
+#include "ksr_node.h"
 
 enum { VERSION = 3, LARGEST_SIZE = 65535 }; /* sources of events are uint16 */
 enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words that every op, or every recurrent op has */
 
-int ksr_is_absent(const ksr_node *node, int32_t i) { return i >= node->input_count || node->inputs[i].type < 0; }
-
-const void *ksr_data_of(const ksr_node *node, int32_t i) { return ksr_is_absent(node, i) ? 0 : node->inputs[i].data; }
-
-void ksr_read_words(int32_t *words, const uint8_t *little_endian, uint32_t size) {
-  for (uint32_t i = 0; i < size; i += 4, little_endian += 4) {
-    *words++ = (int32_t)((uint32_t)little_endian[0] | (uint32_t)little_endian[1] << 8 |
-                         (uint32_t)little_endian[2] << 16 | (uint32_t)little_endian[3] << 24);
-  }
-}
+/* What x and the options say. Where an op takes no sequences, its rows are the steps of one sample. */
+typedef struct sizes {
+  int32_t format, samples, steps, inputs, units, block, stride;
+} sizes;
 
 ksr_range ksr_range_of_word(const ksr_schema *schema, const int32_t *words, int32_t number) {
   const ksr_word *word = &schema->words[number - 1];
@@ -44,10 +38,10 @@ static int word_fits(const ksr_schema *schema, const int32_t *words, int32_t num
 static ksr_status read_words(const ksr_schema *schema, const ksr_node *node, int32_t *words) {
   const uint32_t size = 4u * (1u + schema->word_count);
   if (node->options_size < 4 || !node->options) return KSR_OPTIONS_SIZE;
-  ksr_read_words(words, node->options, 4);
+  ksr_read_words(node, 0, 1, words);
   if (words[0] != VERSION) return KSR_OTHER_VERSION;
   if (node->options_size != size) return KSR_OPTIONS_SIZE;
-  ksr_read_words(words, node->options, size);
+  ksr_read_words(node, 1, schema->word_count, words + 1);
   for (int32_t i = 1; i <= schema->word_count; ++i) {
     if (!word_fits(schema, words, i)) return KSR_STATUS(KSR_WORD, i);
   }
@@ -68,7 +62,7 @@ static int32_t elements_of(const ksr_tensor *tensor, int32_t rank) {
   return elements;
 }
 
-static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, const int32_t *words, ksr_sizes *sizes) {
+static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, const int32_t *words, sizes *sizes) {
   const ksr_tensor *x = &node->inputs[0], *y = &node->outputs[0];
   if (ksr_is_absent(node, 0)) return KSR_STATUS(KSR_MISSING, 0);
   if (x->type != schema->inputs[0].type[words[FORMAT]]) return KSR_STATUS(KSR_TYPE, 0);
@@ -94,7 +88,7 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
 }
 
 /* Elements that an input must have; -1 for a part of a matrix. */
-static int32_t size_of(const ksr_input *input, const ksr_sizes *sizes) {
+static int32_t size_of(const ksr_input *input, const sizes *sizes) {
   const int32_t is_integer = sizes->format != KSR_FLOAT32_FORMAT;
   const int32_t counts[] = {-1, sizes->inputs, sizes->units, sizes->stride, 4 * sizes->stride,
                             4 * sizes->stride + is_integer, -1, -1, -1};
@@ -135,12 +129,12 @@ static int values_are_within(const ksr_tensor *tensor, ksr_range range) {
   return 1;
 }
 
-static int32_t sources_of(const ksr_input *input, const ksr_sizes *sizes) {
+static int32_t sources_of(const ksr_input *input, const sizes *sizes) {
   return input->flags & KSR_OF_UNITS ? sizes->units : sizes->inputs;
 }
 
-ksr_matrix ksr_matrix_of(const ksr_schema *schema, const ksr_node *node, const int32_t *words, const ksr_sizes *sizes,
-                         int32_t i) {
+static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, const int32_t *words, const sizes *sizes,
+                            int32_t i) {
   const ksr_input *input = &schema->inputs[i];
   const int by_word = input->flags & KSR_SLOTS_BY_WORD && !words[input->where];
   ksr_slots slots = {0, -1};
@@ -148,22 +142,13 @@ ksr_matrix ksr_matrix_of(const ksr_schema *schema, const ksr_node *node, const i
     slots.gates += (int32_t)(bits & 1u);
     ++slots.last;
   }
-  const int is_wide = !ksr_is_absent(node, i + 2) && node->inputs[i + 2].type == KSR_UINT32;
-  const ksr_matrix matrix = {.values = node->inputs[i].data,
-                             .index = ksr_data_of(node, i + 1),
-                             .rows16 = is_wide ? 0 : ksr_data_of(node, i + 2),
-                             .rows32 = is_wide ? ksr_data_of(node, i + 2) : 0,
-                             .sources = sources_of(input, sizes),
-                             .block = sizes->block,
-                             .stride = sizes->stride,
-                             .slots = slots};
-  return matrix;
+  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots);
 }
 
 /* One in blocks, of which input number `i` holds the values. */
 static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, const int32_t *words,
-                               const ksr_sizes *sizes, int32_t i) {
-  const ksr_matrix matrix = ksr_matrix_of(schema, node, words, sizes, i);
+                               const sizes *sizes, int32_t i) {
+  const ksr_matrix matrix = matrix_of(schema, node, words, sizes, i);
   const ksr_tensor *tensors = &node->inputs[i];
   if (tensors[2].dims[0] != matrix.sources + 1) return KSR_STATUS(KSR_SHAPE, i + 2);
   if (tensors[0].dims[0] % sizes->block != 0 || tensors[0].dims[0] / sizes->block != tensors[1].dims[0]) {
@@ -174,7 +159,7 @@ static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, c
 }
 
 static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, const int32_t *words,
-                              const ksr_sizes *sizes, int32_t i) {
+                              const sizes *sizes, int32_t i) {
   const ksr_input *input = &schema->inputs[i];
   const ksr_tensor *tensor = &node->inputs[i];
   const int32_t size = size_of(input, sizes);
@@ -191,7 +176,7 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   if ((uintptr_t)tensor->data % 4 != 0) return KSR_STATUS(KSR_ALIGNMENT, i);
   if (input->size == KSR_ROWS_SIZE) return check_matrix(schema, node, words, sizes, i - 2);
   if (input->size == KSR_VALUES_SIZE && ksr_is_absent(node, i + 1) && ksr_is_absent(node, i + 2)) {
-    const ksr_matrix matrix = ksr_matrix_of(schema, node, words, sizes, i);
+    const ksr_matrix matrix = matrix_of(schema, node, words, sizes, i);
     const int32_t row = matrix.slots.gates * matrix.stride;
     if (tensor->dims[0] % row != 0 || tensor->dims[0] / row != matrix.sources) return KSR_STATUS(KSR_SHAPE, i);
   }
@@ -201,15 +186,17 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   return KSR_OK;
 }
 
-ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node, int32_t *words, ksr_sizes *sizes) {
+ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node) {
+  int32_t words[KSR_MOST_WORDS];
+  sizes sizes;
   ksr_status status = read_words(schema, node, words);
   if (status != KSR_OK) return status;
   if (node->input_count > schema->input_count) return KSR_INPUT_COUNT;
   if (node->output_count != 1) return KSR_OUTPUT_COUNT;
-  status = read_sizes(schema, node, words, sizes);
+  status = read_sizes(schema, node, words, &sizes);
   for (int32_t i = 1; status == KSR_OK && i < schema->input_count; ++i) {
     status = check_presence(schema, node, words, i);
-    if (status == KSR_OK && !ksr_is_absent(node, i)) status = check_input(schema, node, words, sizes, i);
+    if (status == KSR_OK && !ksr_is_absent(node, i)) status = check_input(schema, node, words, &sizes, i);
   }
   return status;
 }

@@ -16,17 +16,23 @@ static uint32_t state_size(const ksr_recurrent *r) {
   return (uint32_t)r->options.units * size;
 }
 
-static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+void ksr_simple_rnn_set_up(const ksr_node *node, void *data) {
+  const ksr_slots kernel = KSR_SIMPLE_RNN_KERNEL_SLOTS, recurrent_kernel = KSR_SIMPLE_RNN_RECURRENT_KERNEL_SLOTS;
   ksr_simple_rnn_node *rnn = data;
   ksr_recurrent *r = &rnn->recurrent;
-  ksr_simple_rnn_options options;
-  ksr_sizes sizes;
-  const ksr_status status =
-      ksr_recurrent_read(r, &ksr_simple_rnn_schema, node, &options, &sizes, KSR_SIMPLE_RNN_SHARED_INPUTS);
-  if (status != KSR_OK) return status;
+  ksr_recurrent_set_up(r, node, 0, 0, KSR_SIMPLE_RNN_SHARED_INPUTS);
+  r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
+  r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
   if (r->is_int8) rnn->gates = ksr_gates_of(&r->options);
-  *scratch_size = ksr_recurrent_scratch(r) + state_size(r);
-  return KSR_OK;
+}
+
+static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+  const ksr_simple_rnn_node *rnn = data;
+  const ksr_status status = ksr_check(&ksr_simple_rnn_schema, node);
+  if (status != KSR_OK) return status;
+  ksr_simple_rnn_set_up(node, data);
+  *scratch_size = ksr_recurrent_scratch(&rnn->recurrent) + state_size(&rnn->recurrent);
+  return ksr_recurrent_check(&rnn->recurrent, 0);
 }
 
 static void step_i8(const ksr_simple_rnn_node *rnn, int32_t step, int8_t *h, int32_t *acc) {
@@ -70,7 +76,7 @@ static void step_f32(const ksr_recurrent *r, int32_t step, float *h, float *acc)
 }
 #endif
 
-static void invoke(const ksr_node *node, void *data, void *scratch) {
+void ksr_simple_rnn_invoke(const ksr_node *node, void *data, void *scratch) {
   ksr_simple_rnn_node *rnn = data;
   ksr_recurrent *r = &rnn->recurrent;
   for (int32_t sample = 0; sample < r->samples; ++sample) {
@@ -89,4 +95,5 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
   }
 }
 
-const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", sizeof(ksr_simple_rnn_node), &ksr_simple_rnn_schema, prepare, invoke};
+const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", sizeof(ksr_simple_rnn_node), &ksr_simple_rnn_schema, prepare,
+    ksr_simple_rnn_invoke};

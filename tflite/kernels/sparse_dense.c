@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "ksr_node.h"
 #include "sparse_dense_steps.h"
 
 /* Whether no accumulator could overflow. */
@@ -14,23 +15,30 @@ static int biases_fit(const ksr_sparse_dense_node *dense) {
   return 1;
 }
 
-static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+void ksr_sparse_dense_set_up(const ksr_node *node, void *data) {
+  const ksr_slots slots = KSR_SPARSE_DENSE_KERNEL_SLOTS;
   ksr_sparse_dense_node *dense = data;
-  ksr_sizes sizes;
-  int32_t *words = &dense->options.version;
-  const ksr_status status = ksr_check(&ksr_sparse_dense_schema, node, words, &sizes);
-  if (status != KSR_OK) return status;
-  dense->is_int8 = sizes.format == KSR_INT8_FORMAT;
-  dense->rows = sizes.steps;
-  dense->inputs = sizes.inputs;
-  dense->stride = sizes.stride;
-  dense->kernel = ksr_matrix_of(&ksr_sparse_dense_schema, node, words, &sizes, KSR_SPARSE_DENSE_KERNEL);
+  const ksr_tensor *x = &node->inputs[KSR_SPARSE_DENSE_X];
+  ksr_sparse_dense_options *o = &dense->options;
+  ksr_read_words(node, 0, sizeof(*o) / sizeof(int32_t), &o->version);
+  dense->is_int8 = o->format == KSR_INT8_FORMAT;
+  dense->inputs = x->dims[x->rank - 1];
+  dense->rows = 1;
+  for (int32_t i = 0; i < x->rank - 1; ++i) dense->rows *= x->dims[i];
+  dense->stride = (o->units + o->block - 1) / o->block * o->block;
+  dense->kernel = ksr_matrix_of(node, KSR_SPARSE_DENSE_KERNEL, dense->inputs, o->block, dense->stride, slots);
   dense->bias = ksr_data_of(node, KSR_SPARSE_DENSE_BIAS);
   dense->multiplier = ksr_data_of(node, KSR_SPARSE_DENSE_MULTIPLIER);
   dense->shift = ksr_data_of(node, KSR_SPARSE_DENSE_SHIFT);
-  if (dense->is_int8 && !biases_fit(dense)) return KSR_STATUS(KSR_OVERFLOW, KSR_SPARSE_DENSE_BIAS);
+}
+
+static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+  const ksr_sparse_dense_node *dense = data;
+  const ksr_status status = ksr_check(&ksr_sparse_dense_schema, node);
+  if (status != KSR_OK) return status;
+  ksr_sparse_dense_set_up(node, data);
   *scratch_size = (uint32_t)dense->stride * (uint32_t)sizeof(int32_t);
-  return KSR_OK;
+  return dense->is_int8 && !biases_fit(dense) ? KSR_STATUS(KSR_OVERFLOW, KSR_SPARSE_DENSE_BIAS) : KSR_OK;
 }
 
 static void run_i8(const ksr_sparse_dense_node *dense, const int8_t *x, int8_t *output, int32_t *acc) {
@@ -58,7 +66,7 @@ static void run_f32(const ksr_sparse_dense_node *dense, const float *x, float *o
 }
 #endif
 
-static void invoke(const ksr_node *node, void *data, void *scratch) {
+void ksr_sparse_dense_invoke(const ksr_node *node, void *data, void *scratch) {
   const ksr_sparse_dense_node *dense = data;
   const void *x = node->inputs[KSR_SPARSE_DENSE_X].data;
   void *output = node->outputs[0].data;
@@ -71,4 +79,5 @@ static void invoke(const ksr_node *node, void *data, void *scratch) {
   }
 }
 
-const ksr_op ksr_sparse_dense = {"KsrSparseDense", sizeof(ksr_sparse_dense_node), &ksr_sparse_dense_schema, prepare, invoke};
+const ksr_op ksr_sparse_dense = {"KsrSparseDense", sizeof(ksr_sparse_dense_node), &ksr_sparse_dense_schema, prepare,
+    ksr_sparse_dense_invoke};

@@ -1,0 +1,31 @@
+/* How an op reads a node that has been checked: by ksr_check, or by what wrote the node out as C. */
+#ifndef KSR_NODE_H_
+#define KSR_NODE_H_
+
+#include "ksr.h"
+#include "ksr_matrix.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Whether an input is not given. */
+static inline int ksr_is_absent(const ksr_node *node, int32_t i) {
+  return i >= node->input_count || node->inputs[i].type < 0;
+}
+
+/* Its data; NULL where it is absent. */
+const void *ksr_data_of(const ksr_node *node, int32_t i);
+
+/* `count` words of the custom options, from number `first` on; they are little-endian. */
+void ksr_read_words(const ksr_node *node, int32_t first, int32_t count, int32_t *words);
+
+/* The matrix of which input number `i` holds the values. */
+ksr_matrix ksr_matrix_of(const ksr_node *node, int32_t i, int32_t sources, int32_t block, int32_t stride,
+                         ksr_slots slots);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_NODE_H_ */
