@@ -173,12 +173,9 @@ class PlainC:
             if header not in self.headers:
                 self.headers.append(header)
         self._declarations.append(f"static {symbol}_node {name}_data;\n")
-        self._inits += [
-            f"status = {symbol}.prepare(&{name}, &{name}_data, &scratch_size);",
-            "if (status != KSR_OK) return status;",
-            f"if (scratch_size > sizeof({name}_scratch)) return KSR_OTHER_VERSION;",
-        ]
-        self._calls.append(f"{symbol}.invoke(&{name}, &{name}_data, {name}_scratch);")
+        # `NativeOp` has checked the node and its constants, which do not change.
+        self._inits.append(f"{symbol}_set_up(&{name}, &{name}_data);")
+        self._calls.append(f"{symbol}_invoke(&{name}, &{name}_data, {name}_scratch);")
 
     def _add_layer(self, name, op):
         x, y = op.inputs[0], op.outputs[0]
@@ -223,8 +220,9 @@ extern "C" {{
 
 enum {{ {self.name.upper()}_STEPS = {self.steps} }};
 
-/* Checks the model and clears its states. Call it once before anything else. KSR_OK, which is 0; any other status: the
- * model's constants are damaged, and no other function may be called. ksr_status_text(status) says what is wrong. */
+/* Sets the model up and clears its states. Call it once before anything else. KSR_OK, which is 0; any other status: the
+ * core is of another release than this file, and no other function may be called. The model itself was checked when it
+ * was written out. */
 ksr_status {self.name}_init(void);
 
 /* Clears the states: the next step is the first one of a sequence. */
@@ -261,9 +259,8 @@ void {self.name}_reset(void);
             bodies = _function(self._signature("step"), one) + _function(self._signature("run"), run)
         else:
             bodies = _function(self._signature("run"), [*reset, *one])
-        inits = ["ksr_status status;", "uint32_t scratch_size;"] if self._inits else []
         # The linker looks for kernels that fit.
-        inits += [f"if (!({' && '.join(core_symbols(self.formats))})) return KSR_OTHER_VERSION;", *self._inits]
+        inits = [f"if (!({' && '.join(core_symbols(self.formats))})) return KSR_OTHER_VERSION;", *self._inits]
         return "".join(
             [
                 f'#include "{self.name}.h"\n\n#include <string.h>\n\n{includes}\n',
