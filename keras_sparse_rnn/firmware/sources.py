@@ -56,6 +56,8 @@ def files_of(roots, formats):
         if name.endswith(".h"):
             stem = name.removesuffix(".h").removeprefix("ksr_")
             loops = stem.removesuffix("_steps")
+            if name == "ksr_matrix.h":
+                open_names.append("add_events.h")
             if name == "add_events.h":
                 open_names += ["add_dense_dsp.c", "add_dense_helium.c"]
             endings = ("_i8", "_dsp", "_helium", "_thumb", "_x86", *(f"_{ending}" for ending in formats))

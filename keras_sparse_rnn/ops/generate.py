@@ -27,12 +27,13 @@ def files() -> dict[Path, str]:
     """The text of each file that is written, by its path."""
     texts = {
         "include/ksr_status.h": _status_header(),
-        "include/ksr_recurrent_schema.h": _recurrent_header(),
+        "include/ksr_recurrent_words.h": _recurrent_header(),
         "adapters/ksr_names.h": _names_header(),
     }
     for schema in _SCHEMAS:
         name = symbol(schema).removeprefix("ksr_")
-        texts[f"include/ksr_{name}_schema.h"] = _op_header(schema)
+        texts[f"include/ksr_{name}_words.h"] = _op_header(schema)
+        texts[f"include/ksr_{name}_schema.h"] = _schema_header(schema)
         texts[f"kernels/{name}_schema.c"] = _op_tables(schema)
     return {ROOT / "tflite" / path: text for path, text in texts.items()} | {DOCS: _docs(DOCS.read_text())}
 
@@ -42,7 +43,7 @@ def symbol(schema: OpSchema) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", schema.name).lower()
 
 
-def _header(name, doc, body, includes=("ksr_schema.h",)):
+def _header(name, doc, body, includes=("ksr_node.h",)):
     guard = f"{name.upper()}_H_"
     lines = [f"/* {doc}; {MADE}. */", f"#ifndef {guard}", f"#define {guard}", ""]
     lines += [*(f'#include "{include}"' for include in includes), ""] if includes else []
@@ -90,7 +91,7 @@ def _recurrent_header():
             "/* Then the inputs that any may have, counted from the first of them. */\n" + _enum("KSR", LAST_INPUTS),
         ]
     )
-    return _header("ksr_recurrent_schema", "Words and inputs that the recurrent ops share", body)
+    return _header("ksr_recurrent_words", "Words and inputs that the recurrent ops share", body)
 
 
 def _op_header(schema):
@@ -115,15 +116,20 @@ def _op_header(schema):
             f"/* Its {'own ' if schema.shared_words else ''}inputs. */\n{enum}",
             "/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */\n"
             + _slots(schema),
-            f"extern const ksr_schema {name}_schema;",
         ]
     )
     return _header(
-        f"{name}_schema",
+        f"{name}_words",
         f"{schema.name}: words and inputs",
         body,
-        ["ksr_recurrent_schema.h" if schema.shared_words else "ksr_schema.h"],
+        ["ksr_recurrent_words.h" if schema.shared_words else "ksr_node.h"],
     )
+
+
+def _schema_header(schema):
+    name = symbol(schema)
+    body = f"extern const ksr_schema {name}_schema;"
+    return _header(f"{name}_schema", f"{schema.name}: what its words and inputs may be", body, ["ksr_schema.h"])
 
 
 def _slots(schema):

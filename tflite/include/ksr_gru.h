@@ -3,7 +3,7 @@
  *   a = x W + b_x    q = h' R + b_r    z = sigma(a_z + q_z)    r = sigma(a_r + q_r)
  *   g = tanh(a_h + r * q_h), or reset before: tanh(a_h + (r * h') R_h + b_r)    h = z * h' + (1 - z) * g
  *
- * Slots: z, r, and the candidate's input part and recurrent part. Words and inputs: ksr_gru_schema.h. Integers as in
+ * Slots: z, r, and the candidate's input part and recurrent part. Words and inputs: ksr_gru_words.h. Integers as in
  * ksr_recurrent.h.
  *
  * The recurrence reads h as int8, h * operand scale; reset before, r * h' likewise.
@@ -13,7 +13,7 @@
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
 
-#include "ksr_gru_schema.h"
+#include "ksr_gru_words.h"
 #include "ksr_recurrent.h"
 
 #ifdef __cplusplus

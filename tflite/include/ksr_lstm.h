@@ -3,13 +3,13 @@
  *   a = x W + h' R + b    i = sigma(a_i)    f = sigma(a_f)    g = tanh(a_c)    o = sigma(a_o)
  *   c = f * c' + i * g    h = o * tanh(c)
  *
- * Slots: i, f, c, o. Words and inputs: ksr_lstm_schema.h. Integers as in ksr_recurrent.h.
+ * Slots: i, f, c, o. Words and inputs: ksr_lstm_words.h. Integers as in ksr_recurrent.h.
  *
  * The recurrence reads h as int8, h * operand scale. */
 #ifndef KSR_LSTM_H_
 #define KSR_LSTM_H_
 
-#include "ksr_lstm_schema.h"
+#include "ksr_lstm_words.h"
 #include "ksr_recurrent.h"
 
 #ifdef __cplusplus

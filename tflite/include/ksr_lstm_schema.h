@@ -1,25 +1,8 @@
-/* KsrLstm: words and inputs; made by keras_sparse_rnn/ops/generate.py. */
+/* KsrLstm: what its words and inputs may be; made by keras_sparse_rnn/ops/generate.py. */
 #ifndef KSR_LSTM_SCHEMA_H_
 #define KSR_LSTM_SCHEMA_H_
 
-#include "ksr_recurrent_schema.h"
-
-/* The words of its custom options, behind those that it shares. */
-typedef struct ksr_lstm_options {
-  int32_t cell_bits; /* c lies in [-2^cell_bits, 2^cell_bits) */
-} ksr_lstm_options;
-
-/* Its own inputs. */
-enum {
-  KSR_LSTM_H = 8,
-  KSR_LSTM_C
-};
-
-enum { KSR_LSTM_SHARED_INPUTS = 10 }; /* the first that any recurrent op may have */
-
-/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
-#define KSR_LSTM_KERNEL_SLOTS {4, 3}
-#define KSR_LSTM_RECURRENT_KERNEL_SLOTS {4, 3}
+#include "ksr_schema.h"
 
 extern const ksr_schema ksr_lstm_schema;
 

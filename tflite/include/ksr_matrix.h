@@ -32,13 +32,6 @@ typedef struct ksr_matrix {
   ksr_slots slots;
 } ksr_matrix;
 
-/* Whether no row pointer and no block index leads past the values or past the last slot: 0, or 1 if an index does, 2 if a
- * row pointer does. Call once, before any accumulation. */
-int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count);
-
-/* sums[i] += |weight| for every weight of column `first` + i, i below `count`. */
-void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums);
-
 /* A source that is not zero: what it is worth to all that it feeds. Some processors move it as a word. */
 typedef struct KSR_ALIGNED(4) ksr_event {
   uint16_t source;

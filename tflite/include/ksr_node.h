@@ -9,6 +9,8 @@
 extern "C" {
 #endif
 
+enum { KSR_FLOAT32_FORMAT = 0, KSR_INT8_FORMAT, KSR_INT8X16_FORMAT, KSR_FORMATS }; /* word 1 of every op */
+
 /* Whether an input is not given. */
 static inline int ksr_is_absent(const ksr_node *node, int32_t i) {
   return i >= node->input_count || node->inputs[i].type < 0;

@@ -1,5 +1,5 @@
 /* What the recurrent ops have in common: over whole sequences, a batch of B, or a chunk of them.
- * Words and inputs: ksr_recurrent_schema.h.
+ * Words and inputs: ksr_recurrent_words.h.
  *
  * Only rows whose source is non-zero are visited, and in them only stored blocks.
  *
@@ -24,7 +24,7 @@
 #ifndef KSR_RECURRENT_H_
 #define KSR_RECURRENT_H_
 
-#include "ksr_recurrent_schema.h"
+#include "ksr_recurrent_words.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -3,13 +3,11 @@
 #ifndef KSR_SCHEMA_H_
 #define KSR_SCHEMA_H_
 
-#include "ksr.h"
+#include "ksr_node.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-enum { KSR_FLOAT32_FORMAT = 0, KSR_INT8_FORMAT, KSR_INT8X16_FORMAT, KSR_FORMATS }; /* word 1 of every op */
 
 typedef struct ksr_range {
   int32_t low, high;

@@ -1,13 +1,13 @@
 /* KsrSimpleRnn: h = tanh(x W + h' R + b) (Elman 1990).
  *
- * Slots: 0 alone. Words and inputs: ksr_simple_rnn_schema.h. Integers as in ksr_recurrent.h.
+ * Slots: 0 alone. Words and inputs: ksr_simple_rnn_words.h. Integers as in ksr_recurrent.h.
  *
  * The recurrence reads h as int8, h * operand scale. */
 #ifndef KSR_SIMPLE_RNN_H_
 #define KSR_SIMPLE_RNN_H_
 
 #include "ksr_recurrent.h"
-#include "ksr_simple_rnn_schema.h"
+#include "ksr_simple_rnn_words.h"
 
 #ifdef __cplusplus
 extern "C" {

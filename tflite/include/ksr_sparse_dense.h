@@ -1,13 +1,13 @@
 /* KsrSparseDense: y = activation(x W + b) for each row of x, with W in blocks.
  *
- * Words and inputs: ksr_sparse_dense_schema.h.
+ * Words and inputs: ksr_sparse_dense_words.h.
  *
  * Integers: sum over the sources of (x - zero point) * w, plus bias; then (sum * multiplier + 2^(shift - 1)) >> shift in
  * 64 bits, plus the output's zero point, clamped. */
 #ifndef KSR_SPARSE_DENSE_H_
 #define KSR_SPARSE_DENSE_H_
 
-#include "ksr_sparse_dense_schema.h"
+#include "ksr_sparse_dense_words.h"
 
 #ifdef __cplusplus
 extern "C" {

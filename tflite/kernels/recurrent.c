@@ -10,63 +10,9 @@
 #include <arm_mve.h>
 #endif
 
-enum { COLUMNS_AT_ONCE = 64 }; /* while weights are summed up */
-
 /* Values of the state `sums`. */
 static int32_t sums_of(const ksr_recurrent *recurrent) {
   return KSR_SLOTS * recurrent->stride + (recurrent->is_int8 ? 1 : 0);
-}
-
-/* The largest that a source's value can be: of x, and of the state. */
-static int64_t largest_x(const ksr_recurrent *recurrent) {
-  const ksr_recurrent_options *o = &recurrent->options;
-  return recurrent->is_int16 ? 32768 >> o->x_shift : 255 * (1 << o->x_shift);
-}
-
-static int64_t largest_h(const ksr_recurrent *recurrent) {
-  const ksr_recurrent_options *o = &recurrent->options;
-  return (int64_t)(1 << (recurrent->is_int16 ? o->operand_bits : 8)) << o->h_shift;
-}
-
-/* Takes off `room` what a matrix could add to its columns from `first` on; returns 0 where there is too little. */
-static int takes_room(const ksr_matrix *matrix, int64_t largest, int32_t first, int32_t count, int32_t *room) {
-  uint32_t sums[COLUMNS_AT_ONCE] = {0};
-  ksr_matrix_add_magnitudes_i8(matrix, first, count, sums);
-  for (int32_t i = 0; i < count; ++i) {
-    const int64_t most = sums[i] * largest;
-    if (most > room[i]) return 0;
-    room[i] -= (int32_t)most;
-  }
-  return 1;
-}
-
-/* What the biases of columns `begin` to `end` leave of int32: nothing where one of them is INT32_MIN. */
-static int32_t least_room(const int32_t *bias, int32_t begin, int32_t end) {
-  int32_t least = INT32_MAX;
-  for (int32_t i = begin; i < end; ++i) {
-    const int32_t room = bias[i] < 0 ? INT32_MAX + bias[i] : INT32_MAX - bias[i];
-    if (room < least) least = room;
-  }
-  return least;
-}
-
-/* Whether no accumulator of columns `begin` to `end` could overflow int32: the matrices, NULL for none, add to columns
- * from `begin` on. */
-static int columns_fit(const ksr_recurrent *recurrent, const ksr_matrix *kernel, const ksr_matrix *recurrent_kernel,
-                       int32_t begin, int32_t end) {
-  const int64_t x = largest_x(recurrent), h = largest_h(recurrent);
-  const int32_t *bias = recurrent->bias;
-  /* Almost always there is room for any weights: their number says so, without a look at them. */
-  const int64_t from_x = kernel ? 128 * x * kernel->sources : 0, from_h = 128 * h * recurrent_kernel->sources;
-  if (from_x + from_h <= least_room(bias, begin, end)) return 1;
-  for (int32_t first = begin; first < end; first += COLUMNS_AT_ONCE) {
-    const int32_t count = end - first < COLUMNS_AT_ONCE ? end - first : COLUMNS_AT_ONCE;
-    int32_t room[COLUMNS_AT_ONCE];
-    for (int32_t i = 0; i < count; ++i) room[i] = least_room(bias, first + i, first + i + 1);
-    if (kernel && !takes_room(kernel, x, first - begin, count, room)) return 0;
-    if (!takes_room(recurrent_kernel, h, first - begin, count, room)) return 0;
-  }
-  return 1;
 }
 
 void ksr_recurrent_set_up(ksr_recurrent *recurrent, const ksr_node *node, int32_t *own, uint32_t own_size,
@@ -90,21 +36,6 @@ void ksr_recurrent_set_up(ksr_recurrent *recurrent, const ksr_node *node, int32_
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_slots slots) {
   const ksr_recurrent_options *o = &recurrent->options;
   return ksr_matrix_of(node, i, i == KSR_KERNEL ? recurrent->inputs : o->units, o->block, recurrent->stride, slots);
-}
-
-ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix *candidate) {
-  enum { X_SHIFT = offsetof(ksr_recurrent_options, x_shift) / sizeof(int32_t), LEAST_HELD_SHIFT = 2 };
-  const int32_t stride = recurrent->stride;
-  /* Changes of int16 inputs, which have 17 bits, are to fit into 16. */
-  if (recurrent->is_int16 && recurrent->input_threshold && recurrent->options.x_shift < LEAST_HELD_SHIFT) {
-    return KSR_STATUS(KSR_WORD, X_SHIFT);
-  }
-  if (recurrent->is_int8 &&
-      (!columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0, KSR_SLOTS * stride) ||
-       (candidate && !columns_fit(recurrent, 0, candidate, 3 * stride, 4 * stride)))) {
-    return KSR_STATUS(KSR_OVERFLOW, KSR_BIAS);
-  }
-  return KSR_OK;
 }
 
 static size_t bytes_of(const ksr_recurrent *recurrent, size_t count) {

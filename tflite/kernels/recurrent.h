@@ -5,7 +5,6 @@
 #include "ksr_matrix.h"
 #include "ksr_node.h"
 #include "ksr_recurrent.h"
-#include "ksr_schema.h"
 
 enum { KSR_SLOTS = 4 };
 
@@ -33,10 +32,6 @@ void ksr_recurrent_set_up(ksr_recurrent *recurrent, const ksr_node *node, int32_
 
 /* The matrix of which input number `i` holds the values. */
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *recurrent, const ksr_node *node, int32_t i, ksr_slots slots);
-
-/* What a schema does not say of a node that is set up: that changes fit into 16 bits, and that no accumulator could
- * overflow. `candidate` is a matrix that alone adds what the state holds to slot number 3, or NULL. */
-ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix *candidate);
 
 /* What step number `step` reads and writes; no output (NULL) where the step is not asked for. */
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step);

@@ -1,6 +1,7 @@
 #include "ksr_schema.h"
 
 #include "ksr_node.h"
+#include "matrix_check.h"
 
 enum { VERSION = 3, LARGEST_SIZE = 65535 }; /* sources of events are uint16 */
 enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words that every op, or every recurrent op has */

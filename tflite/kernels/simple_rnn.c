@@ -11,7 +11,7 @@
 #include "gates_f32.h"
 #endif
 
-static uint32_t state_size(const ksr_recurrent *r) {
+uint32_t ksr_simple_rnn_state_size(const ksr_recurrent *r) {
   const uint32_t size = r->is_int16 ? sizeof(int16_t) : r->is_int8 ? sizeof(int8_t) : sizeof(float);
   return (uint32_t)r->options.units * size;
 }
@@ -24,15 +24,6 @@ void ksr_simple_rnn_set_up(const ksr_node *node, void *data) {
   r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
   r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
   if (r->is_int8) rnn->gates = ksr_gates_of(&r->options);
-}
-
-static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
-  const ksr_simple_rnn_node *rnn = data;
-  const ksr_status status = ksr_check(&ksr_simple_rnn_schema, node);
-  if (status != KSR_OK) return status;
-  ksr_simple_rnn_set_up(node, data);
-  *scratch_size = ksr_recurrent_scratch(&rnn->recurrent) + state_size(&rnn->recurrent);
-  return ksr_recurrent_check(&rnn->recurrent, 0);
 }
 
 static void step_i8(const ksr_simple_rnn_node *rnn, int32_t step, int8_t *h, int32_t *acc) {
@@ -82,7 +73,7 @@ void ksr_simple_rnn_invoke(const ksr_node *node, void *data, void *scratch) {
   for (int32_t sample = 0; sample < r->samples; ++sample) {
     ksr_recurrent_begin(r, node, sample, scratch);
     void *h = ksr_state_of(node, sample, KSR_SIMPLE_RNN_H);
-    if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size(r));
+    if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, ksr_simple_rnn_state_size(r));
     for (int32_t step = 0; step < r->steps; ++step) {
 #if KSR_WITH_INT16
       if (r->is_int16) step_i16(rnn, step, h, scratch);
@@ -94,6 +85,3 @@ void ksr_simple_rnn_invoke(const ksr_node *node, void *data, void *scratch) {
     }
   }
 }
-
-const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", sizeof(ksr_simple_rnn_node), &ksr_simple_rnn_schema, prepare,
-    ksr_simple_rnn_invoke};

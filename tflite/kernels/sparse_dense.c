@@ -5,16 +5,6 @@
 #include "ksr_node.h"
 #include "sparse_dense_steps.h"
 
-/* Whether no accumulator could overflow. */
-static int biases_fit(const ksr_sparse_dense_node *dense) {
-  const int64_t room = INT32_MAX - (int64_t)128 * 255 * dense->inputs;
-  const int32_t *bias = dense->bias;
-  for (int32_t i = 0; i < dense->stride; ++i) {
-    if (bias[i] > room || bias[i] < -room) return 0;
-  }
-  return 1;
-}
-
 void ksr_sparse_dense_set_up(const ksr_node *node, void *data) {
   const ksr_slots slots = KSR_SPARSE_DENSE_KERNEL_SLOTS;
   ksr_sparse_dense_node *dense = data;
@@ -30,15 +20,6 @@ void ksr_sparse_dense_set_up(const ksr_node *node, void *data) {
   dense->bias = ksr_data_of(node, KSR_SPARSE_DENSE_BIAS);
   dense->multiplier = ksr_data_of(node, KSR_SPARSE_DENSE_MULTIPLIER);
   dense->shift = ksr_data_of(node, KSR_SPARSE_DENSE_SHIFT);
-}
-
-static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
-  const ksr_sparse_dense_node *dense = data;
-  const ksr_status status = ksr_check(&ksr_sparse_dense_schema, node);
-  if (status != KSR_OK) return status;
-  ksr_sparse_dense_set_up(node, data);
-  *scratch_size = (uint32_t)dense->stride * (uint32_t)sizeof(int32_t);
-  return dense->is_int8 && !biases_fit(dense) ? KSR_STATUS(KSR_OVERFLOW, KSR_SPARSE_DENSE_BIAS) : KSR_OK;
 }
 
 static void run_i8(const ksr_sparse_dense_node *dense, const int8_t *x, int8_t *output, int32_t *acc) {
@@ -78,6 +59,3 @@ void ksr_sparse_dense_invoke(const ksr_node *node, void *data, void *scratch) {
 #endif
   }
 }
-
-const ksr_op ksr_sparse_dense = {"KsrSparseDense", sizeof(ksr_sparse_dense_node), &ksr_sparse_dense_schema, prepare,
-    ksr_sparse_dense_invoke};

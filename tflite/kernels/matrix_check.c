@@ -1,6 +1,4 @@
-#include "ksr_matrix.h"
-
-#include "add_events.h"
+#include "matrix_check.h"
 
 static uint32_t row_start(const ksr_matrix *matrix, int32_t j) {
   return matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];

@@ -1,8 +1,8 @@
 /* Words and inputs that the recurrent ops share; made by keras_sparse_rnn/ops/generate.py. */
-#ifndef KSR_RECURRENT_SCHEMA_H_
-#define KSR_RECURRENT_SCHEMA_H_
+#ifndef KSR_RECURRENT_WORDS_H_
+#define KSR_RECURRENT_WORDS_H_
 
-#include "ksr_schema.h"
+#include "ksr_node.h"
 
 /* The words that the custom options of each recurrent op begin with, little-endian int32. */
 typedef struct ksr_recurrent_options {
@@ -61,4 +61,4 @@ enum {
   KSR_DIAGONAL
 };
 
-#endif /* KSR_RECURRENT_SCHEMA_H_ */
+#endif /* KSR_RECURRENT_WORDS_H_ */

@@ -1,0 +1,11 @@
+/* What makes a recurrent node unsound that its schema does not say. */
+#ifndef KSR_KERNELS_RECURRENT_CHECK_H_
+#define KSR_KERNELS_RECURRENT_CHECK_H_
+
+#include "recurrent.h"
+
+/* What a schema does not say of a node that is set up: that changes fit into 16 bits, and that no accumulator could
+ * overflow. `candidate` is a matrix that alone adds what the state holds to slot number 3, or NULL. */
+ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix *candidate);
+
+#endif /* KSR_KERNELS_RECURRENT_CHECK_H_ */
