@@ -248,9 +248,10 @@ def _tensor(tensor, buffers, reader):
     data = _constant(name, tensor.Type(), shape, buffers[tensor.Buffer()], sparsity is None)
     if sparsity is not None:
         check_encoding(shape, sparsity, data)
-    scale, zero_point = _quantization(name, tensor.Quantization(), shape, dtype, reader)
-    is_variable = bool(tensor.IsVariable())
-    return FileTensor(name, shape, dtype, scale, zero_point, data, is_variable, sparsity, type_name=type_name)
+    quantization, is_variable = tensor.Quantization(), bool(tensor.IsVariable())
+    scale, zero_point = _quantization(name, quantization, shape, dtype, reader)
+    channel_axis = 0 if quantization is None else quantization.QuantizedDimension()
+    return FileTensor(name, shape, dtype, scale, zero_point, data, is_variable, sparsity, channel_axis, type_name)
 
 
 def _constant(name, number, shape, raw, is_dense):

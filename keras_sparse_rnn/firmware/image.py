@@ -83,15 +83,6 @@ def build_for_host(recordings, folder, compiler):
     return path
 
 
-def host_library(code, folder, compiler=("gcc", "-O2")):
-    """Builds a model as a shared library for this computer; returns its path."""
-    compiler = (*compiler, "-fPIC", "-ffp-contract=off")
-    models, kernels = _compile([Recording(code, None, None, 1)], folder, compiler)
-    path = folder / f"{code.name}.so"
-    call(*compiler, "-shared", *models, *kernels, "-o", path, "-lm")
-    return path
-
-
 def linker_script(target):
     """The text of the script that places an image in the memories of a target's board."""
     text = (source_folder() / "firmware" / "board.ld.in").read_text()

@@ -8,14 +8,16 @@ from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 
 _UNARY = ("LOGISTIC", "QUANTIZE", "RELU", "RELU6", "TANH")
 _SAME_VALUES = ("EXPAND_DIMS", "RESHAPE", "SQUEEZE")
+_LARGEST = "3.4e38f"
+_IN_FLOAT32 = {
+    "LOGISTIC": "ksr_logistic_f32(",
+    "RELU": f"ksr_clip_f32(0.0f, {_LARGEST}, ",
+    "RELU6": "ksr_clip_f32(0.0f, 6.0f, ",
+    "TANH": "ksr_tanh_f32(",
+}
 _LINEAR = {"QUANTIZE": (None, None), "RELU": (0, None), "RELU6": (0, 6)}  # with their real limits
 _ENDINGS = {np.dtype(np.int8): "i8", np.dtype(np.int16): "i16", np.dtype(np.float32): "f32"}  # of kernels
 LAYERS = (*_UNARY, *_SAME_VALUES, "FULLY_CONNECTED", "MEAN", "SOFTMAX")
-
-
-def is_stepwise(op, tensors):
-    """Whether the op treats each time step for itself, the time being axis 1 of three."""
-    return op.name not in (*_SAME_VALUES, "MEAN") or len(tensors[op.inputs[0]].shape) != 3
 
 
 def layer_call(op, name, tensors, x, y, x_shape):
@@ -49,6 +51,8 @@ def layer_call(op, name, tensors, x, y, x_shape):
         return _softmax(op, name, x_tensor, y_tensor, x, y, x_shape)
     if op.name == "MEAN":
         return _mean(op, tensors, x, y, x_shape)
+    if x_tensor.dtype == np.float32 and op.name in _IN_FLOAT32:
+        return [], f"{_IN_FLOAT32[op.name]}{x}, {int(np.prod(x_shape))}, {y});"
     if x_tensor.dtype == np.int8:
         return _unary(op, name, x_tensor, y_tensor, x, y, x_shape)
     if x_tensor.dtype == np.int16 and op.name in _LINEAR:
@@ -56,7 +60,7 @@ def layer_call(op, name, tensors, x, y, x_shape):
         scaling, count = _scaling(x_tensor.scale / y_tensor.scale, 24), int(np.prod(x_shape))
         return [], f"ksr_scale_i16((ksr_scaling){scaling}, {low}, {high}, {x}, {count}, {y});"
     raise ValueError(
-        f"plain C has {op.name} with int8 activations only; given: {x_tensor.dtype}. Take framework='tflm-cmake'."
+        f"plain C has no {op.name} of {x_tensor.dtype} activations. Take framework='tflm-cmake', or convert to int8."
     )
 
 
@@ -90,7 +94,7 @@ def _dense_float32(op, name, tensors, x, y, size):
     if len(op.inputs) > 2 and op.inputs[2] >= 0:
         bias = f"{name}_bias"
         declarations.append(array(bias, tensors[op.inputs[2]].data))
-    low, high = {0: ("-3.4e38f", "3.4e38f"), 1: ("0.0f", "3.4e38f"), 3: ("0.0f", "6.0f")}[_activation(op)]
+    low, high = {0: (f"-{_LARGEST}", _LARGEST), 1: ("0.0f", _LARGEST), 3: ("0.0f", "6.0f")}[_activation(op)]
     sizes = f"{inputs}, {outputs}, {low}, {high}"
     return declarations, f"ksr_dense_f32({name}_weights, {bias}, {sizes}, {x}, {size // inputs}, {y});"
 

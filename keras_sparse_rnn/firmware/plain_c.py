@@ -1,73 +1,97 @@
 """A converted model as C99 with static buffers, without an interpreter."""
 
+import math
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from keras_sparse_rnn.firmware.c_source import C_TYPES, array
 from keras_sparse_rnn.firmware.core_files import core_include, core_symbols
-from keras_sparse_rnn.firmware.layers import LAYERS, is_stepwise, layer_call
-from keras_sparse_rnn.firmware.names import model_name
+from keras_sparse_rnn.firmware.layers import LAYERS, layer_call
+from keras_sparse_rnn.firmware.names import c_identifier, distinct, model_name
 from keras_sparse_rnn.firmware.sources import formats_of
+from keras_sparse_rnn.firmware.time_axis import follow_time
 from keras_sparse_rnn.formats import ELEMENT_TYPES
-from keras_sparse_rnn.ops import ALL_OPS, OPS
+from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.tensor import TensorInfo
+from keras_sparse_rnn.runtime.engine import refuse_sparse_encodings
 from keras_sparse_rnn.runtime.native import NativeOp
+from keras_sparse_rnn.runtime.operands import check_operands
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An input or an output in the functions of a model.
+
+    Attributes:
+        name: `x` or `y`; of several, `x_NAME` or `y_NAME` by the names of the tensors.
+        tensor: The `TensorInfo`, with the shape that it has in the file.
+        number: Of the tensor in the model; it lies in the static array `tensor_NUMBER`.
+        size: Values in one call of `PlainC.call`.
+        steps: How many times as many a sequence has: its time steps where the model takes one step per call, else 1.
+    """
+
+    name: str
+    tensor: TensorInfo
+    number: int
+    size: int
+    steps: int
+
+    @property
+    def c_type(self):
+        return C_TYPES[self.tensor.dtype]
+
+    @property
+    def buffer(self):
+        return f"tensor_{self.number}"
 
 
 class PlainC:
     """A model as `NAME.h` and `NAME.c`.
 
     Args:
-        model: A `runtime.model.Model` with one input and one output.
+        model: A `runtime.model.Model`.
         name: What functions and files are called; made a C identifier by `names.model_name`.
         allow_streaming: False for whole sequences at a time even where single steps are possible.
         has_marks: Whether the code has marks between the ops, for counting instructions (`tflite/firmware/marks.h`).
 
     Raises:
-        ValueError: The model has an op without a plain C kernel, or several inputs or outputs.
+        ValueError: The model has an op without a plain C kernel, weights that plain C cannot read, or a batch.
 
     Attributes:
         name: The identifier.
-        is_streaming: Whether the model can take one time step a call. Then `NAME_step` exists, the states are kept
+        model: The model.
+        time: Its `TimeAxis`.
+        is_streaming: Whether the model takes one time step per call. Then `NAME_step` exists, the states are kept
             between its calls, and `NAME_run` goes through a sequence step by step.
-        steps: Time steps in a sequence.
+        steps: Time steps in a sequence; 1 where the model takes whole sequences.
+        inputs, outputs: Tuples of `Parameter`.
+        shapes: The shape in one call of each tensor that is no constant, by its number. Those that an op writes or the
+            model takes lie in the static array `tensor_NUMBER`.
         header, source: The text of the two files.
         headers: Names of the core's headers that the source includes.
     """
 
     def __init__(self, model, name="model", allow_streaming=True, has_marks=False):
         self.name = model_name(name)
+        self.model = model
         self._has_marks = has_marks
-        self._model = model
-        if len(model.inputs) != 1 or len(model.outputs) != 1:
-            raise ValueError(
-                f"plain C takes models with one input and one output; given: {len(model.inputs)} and "
-                f"{len(model.outputs)}. Take framework='tflm-cmake'."
-            )
-        if model.inputs[0].shape[:1] not in ((), (1,)):
-            raise ValueError(
-                f"plain C takes models of batch 1; given: batch {model.inputs[0].shape[0]}. Convert with batch_size=1, "
-                "or take framework='tflm-cmake'."
-            )
-        for op in model.operators:
-            if op.name not in (ALL_OPS if op.is_custom else LAYERS):
-                raise ValueError(
-                    f"plain C has no op {op.name}; it has {', '.join([*ALL_OPS, *LAYERS])}. "
-                    "Take framework='tflm-cmake'."
-                )
-        x = model.inputs[0]
-        self.is_streaming = (
-            allow_streaming
-            and len(x.shape) == 3
-            and all(
-                is_stepwise(op, model.tensors) if op.name not in OPS else not self._options(op).go_backwards
-                for op in model.operators
-            )
-        )
-        self.steps = x.shape[1] if self.is_streaming else 1
-        self._declarations, self._resets, self._calls, self._inits = [], [], [], []
+        _check(model)
+        self.time = follow_time(model)
+        self.is_streaming = allow_streaming and self.time.obstacle is None
+        self.steps = self.time.steps if self.is_streaming else 1
+        self.shapes = {
+            i: self.time.shape_in(1, i, tensor.shape) if self.is_streaming else tensor.shape
+            for i, tensor in enumerate(model.tensors)
+            if tensor.data is None
+        }
+        self.inputs = self._parameters("x", model.input_indices)
+        self.outputs = self._parameters("y", model.output_indices)
+        self._declarations, self._calls, self._inits = [], [], []
+        self._resets = {True: [], False: []}  # of the states that are kept between inferences, and of the others
         self.headers = ["ksr_align.h"]
-        self._shapes = {i: self._shape(i) for i, tensor in enumerate(model.tensors) if tensor.data is None}
-        for i in dict.fromkeys([*model.input_indices, *(o for op in model.operators for o in op.outputs)]):
-            self._buffer(f"tensor_{i}", self._shapes[i], model.tensors[i].dtype)
+        for i in self.computed:
+            self._buffer(f"tensor_{i}", self.shapes[i], model.tensors[i].dtype)
         for i, tensor in enumerate(model.tensors):
             if tensor.is_variable:
                 self._add_state(f"tensor_{i}", tensor)
@@ -80,81 +104,73 @@ class PlainC:
         self.source = self._source()
 
     @property
-    def input_size(self):
-        """Values that one call of `NAME_step`, or without it `NAME_run`, takes."""
-        return int(np.prod(self._shapes[self._model.input_indices[0]]))
-
-    @property
-    def output_size(self):
-        """Values that it gives."""
-        return int(np.prod(self._shapes[self._model.output_indices[0]]))
-
-    @property
-    def tensors(self):
-        """Input and output, as the model has them."""
-        return self._model.inputs[0], self._model.outputs[0]
-
-    @property
-    def c_types(self):
-        """Their types in C."""
-        return tuple(C_TYPES[tensor.dtype] for tensor in self.tensors)
+    def computed(self):
+        """Numbers of the tensors that the model takes or an op writes."""
+        return list(dict.fromkeys([*self.model.input_indices, *(i for op in self.model.operators for i in op.outputs)]))
 
     @property
     def formats(self):
         """The kernels that it needs besides those for int8."""
-        return formats_of(self._model.tensors[op.inputs[0]].dtype for op in self._model.operators)
+        return formats_of(self.model.tensors[op.inputs[0]].dtype for op in self.model.operators)
 
     @property
     def constant_bytes(self):
         """Of the weights, indices and biases."""
-        used = {i for op in self._model.operators for i in op.inputs if i >= 0}
-        return sum(self._model.tensors[i].data.nbytes for i in used if self._model.tensors[i].data is not None)
+        used = {i for op in self.model.operators for i in op.inputs if i >= 0}
+        return sum(self.model.tensors[i].data.nbytes for i in used if self.model.tensors[i].data is not None)
 
     @property
     def call(self):
-        """The name of that function."""
+        """The name of the function that takes a step, or without steps a sequence."""
         return f"{self.name}_step" if self.is_streaming else f"{self.name}_run"
 
-    def _options(self, op):
-        return ALL_OPS[op.name].SCHEMA.decode(op.options)
-
-    def _shape(self, i):
-        """A tensor's shape in one call: streaming, one time step of those that have a time axis."""
-        shape = self._model.tensors[i].shape
-        return (1, 1, *shape[2:]) if self.is_streaming and len(shape) == 3 else shape
+    def _parameters(self, prefix, numbers):
+        names = [prefix]
+        if len(numbers) > 1:
+            names = distinct(f"{prefix}_{c_identifier(self.model.tensors[i].name)}" for i in numbers)
+        return tuple(
+            Parameter(
+                name,
+                self.model.tensors[i],
+                i,
+                math.prod(self.shapes[i]),
+                self.steps if self.is_streaming and i in self.time.axes else 1,
+            )
+            for name, i in zip(names, numbers, strict=True)
+        )
 
     def _buffer(self, name, shape, dtype):
-        size = int(np.prod(shape))
-        self._declarations.append(f"KSR_ALIGNED(16) static {C_TYPES[np.dtype(dtype)]} {name}[{size}];\n")
+        self._declarations.append(f"KSR_ALIGNED(16) static {C_TYPES[np.dtype(dtype)]} {name}[{math.prod(shape)}];\n")
 
-    def _add_state(self, name, tensor):
+    def _add_state(self, name, tensor, is_kept=True):
         self._buffer(name, tensor.shape, tensor.dtype)
-        self._resets.append(f"memset({name}, {tensor.zero_point or 0}, sizeof({name}));")
+        zero = int(tensor.zeros().flat[0]) if tensor.dtype == np.int8 else 0
+        self._resets[is_kept].append(f"memset({name}, {zero}, sizeof({name}));")
 
     def _add_custom(self, name, op):
         kind = ALL_OPS[op.name]
         given = kind.SCHEMA.named([None if i < 0 else i for i in op.inputs])
         labels, arrays = {}, {}
         for input_name, i in given.items():
-            tensor = self._model.tensors[i]
+            tensor = self.model.tensors[i]
             if tensor.data is None:
-                labels[input_name] = _tensor(f"tensor_{i}", self._shapes[i], tensor.dtype)
-                arrays[input_name] = np.zeros(self._shapes[i], tensor.dtype)
+                labels[input_name] = _tensor(f"tensor_{i}", self.shapes[i], tensor.dtype)
+                arrays[input_name] = np.zeros(self.shapes[i], tensor.dtype)
             else:
                 label = f"{name}_{input_name}"
                 self._declarations.append(array(label, tensor.data))
                 labels[input_name] = _tensor(label, tensor.shape, tensor.dtype)
                 arrays[input_name] = tensor.data
-        for state_name, state in kind.from_constants(self._options(op), arrays).states().items():
+        for state_name, state in kind.from_constants(kind.SCHEMA.decode(op.options), arrays).states().items():
             if state_name not in given:  # the model does not keep it itself
-                label = f"{name}_state_{state_name}"
-                self._add_state(label, state)
-                labels[state_name] = _tensor(label, state.shape, state.dtype)
-                arrays[state_name] = np.zeros(state.shape, state.dtype)
+                label, shape = f"{name}_state_{state_name}", (arrays["x"].shape[0], *state.shape[1:])
+                self._add_state(label, replace(state, shape=shape), is_kept=False)
+                labels[state_name] = _tensor(label, shape, state.dtype)
+                arrays[state_name] = np.zeros(shape, state.dtype)
         tensors = [label or "{0, -1, 0, {0}}" for label in kind.SCHEMA.placed(labels)]
         arrays = kind.SCHEMA.placed(arrays)
-        output = self._model.tensors[op.outputs[0]]
-        shape = self._shapes[op.outputs[0]]
+        output = self.model.tensors[op.outputs[0]]
+        shape = self.shapes[op.outputs[0]]
         scratch = NativeOp(op.name, op.options, arrays, shape, output.dtype).scratch_size
         self._declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
         self._declarations.append(array(f"{name}_options", np.frombuffer(op.options, np.uint8)))
@@ -180,33 +196,41 @@ class PlainC:
     def _add_layer(self, name, op):
         x, y = op.inputs[0], op.outputs[0]
         buffers = (f"tensor_{x}", f"tensor_{y}")
-        declarations, call = layer_call(op, name, self._model.tensors, *buffers, self._shapes[x])
+        declarations, call = layer_call(op, name, self.model.tensors, *buffers, self.shapes[x])
         self._declarations += declarations
         self._calls.append(call)
         if "ksr_layers.h" not in self.headers:
             self.headers.append("ksr_layers.h")
 
     def _signature(self, kind):
-        dtypes = self.c_types
-        sizes = [self.input_size, self.output_size]
-        if kind == "run" and self.is_streaming:
-            sizes[0] *= self.steps
-            sizes[1] *= self._model.outputs[0].shape[1] if len(self._model.outputs[0].shape) == 3 else 1
-        return f"void {self.name}_{kind}(const {dtypes[0]} x[{sizes[0]}], {dtypes[1]} y[{sizes[1]}])"
+        def size(parameter):
+            return parameter.size if kind == "step" else parameter.size * parameter.steps
+
+        parameters = [f"const {x.c_type} {x.name}[{size(x)}]" for x in self.inputs]
+        parameters += [f"{y.c_type} {y.name}[{size(y)}]" for y in self.outputs]
+        return f"void {self.name}_{kind}({', '.join(parameters)})"
+
+    @property
+    def keeps_states(self):
+        """Whether the model keeps states between inferences."""
+        return bool(self._resets[True])
 
     def _header(self):
-        x, y = self._model.inputs[0], self._model.outputs[0]
         guard = f"{self.name.upper()}_H_"
-        start = "" if any(t.is_variable for t in self._model.tensors) else ", from a clear state"
+        tensors = "".join(f" *   {p.name}: {_described(p.tensor)}\n" for p in (*self.inputs, *self.outputs))
+        obstacle = (self.time.obstacle or "not asked for").replace("*/", "* /")
+        start = "" if self.keeps_states else ", from a clear state"
         if self.is_streaming:
             step = (
                 "/* One time step; the states are kept from call to call. */\n" + self._signature("step") + ";\n\n"
                 f"/* A whole sequence{start}, step by step. */\n"
             )
         else:
-            step = f"/* One inference{start}. */\n"
+            step = f"/* One inference{start}; no single steps: {obstacle}. */\n"
         return f"""\
-/* Made by keras-sparse-rnn. Input {_described(x)}; output {_described(y)}. */
+/* Made by keras-sparse-rnn.
+ *
+{tensors} */
 #ifndef {guard}
 #define {guard}
 
@@ -238,24 +262,21 @@ void {self.name}_reset(void);
 """
 
     def _source(self):
-        model, x, y = self._model, self._model.input_indices[0], self._model.output_indices[0]
         headers = [*map(core_include, self.headers), *["marks.h"] * self._has_marks]
         includes = "".join(f'#include "{header}"\n' for header in headers)
         mark = ["KSR_COUNT_PART();"] * self._has_marks
         one = [
-            f"memcpy(tensor_{x}, x, sizeof(tensor_{x}));",
+            *(f"memcpy({x.buffer}, {x.name}, sizeof({x.buffer}));" for x in self.inputs),
             *mark,
             *(line for call in self._calls for line in (call, *mark)),
-            f"memcpy(y, tensor_{y}, sizeof(tensor_{y}));",
+            *(f"memcpy({y.name}, {y.buffer}, sizeof({y.buffer}));" for y in self.outputs),
         ]
-        keeps_states = any(tensor.is_variable for tensor in model.tensors)
-        reset = [] if keeps_states else [f"{self.name}_reset();"]
+        reset = self._resets[False] if self.keeps_states else [f"{self.name}_reset();"]
         if self.is_streaming:
-            forward = f" + t * {self.output_size}" if len(model.outputs[0].shape) == 3 else ""
-            run = [
-                *reset,
-                f"for (int32_t t = 0; t < {self.steps}; ++t) {self.name}_step(x + t * {self.input_size}, y{forward});",
-            ]
+            values = ", ".join(
+                p.name if p.steps == 1 else f"{p.name} + t * {p.size}" for p in (*self.inputs, *self.outputs)
+            )
+            run = [*reset, f"for (int32_t t = 0; t < {self.steps}; ++t) {self.name}_step({values});"]
             bodies = _function(self._signature("step"), one) + _function(self._signature("run"), run)
         else:
             bodies = _function(self._signature("run"), [*reset, *one])
@@ -265,11 +286,34 @@ void {self.name}_reset(void);
             [
                 f'#include "{self.name}.h"\n\n#include <string.h>\n\n{includes}\n',
                 "\n".join(self._declarations),
-                _function(f"void {self.name}_reset(void)", self._resets),
+                _function(f"void {self.name}_reset(void)", [*self._resets[True], *self._resets[False]]),
                 _function(f"ksr_status {self.name}_init(void)", [*inits, f"{self.name}_reset();", "return KSR_OK;"]),
                 bodies,
             ]
         )
+
+
+def _check(model):
+    """Raises ValueError where plain C has no kernels for a model, or none that read its tensors."""
+    if any(tensor.shape[:1] not in ((), (1,)) for tensor in model.inputs):
+        raise ValueError(
+            f"plain C takes models of batch 1; given: batch {model.inputs[0].shape[0]}. Convert with batch_size=1, "
+            "or take framework='tflm-cmake'."
+        )
+    refuse_sparse_encodings(model)
+    for op in model.operators:
+        if op.name not in (ALL_OPS if op.is_custom else LAYERS):
+            raise ValueError(
+                f"plain C has no op {op.name}; it has {', '.join([*ALL_OPS, *LAYERS])}. Take framework='tflm-cmake'."
+            )
+        if not op.is_custom:
+            check_operands(op, model.tensors)
+        for place, i in enumerate(op.inputs[:1] if op.is_custom else op.inputs):
+            if i >= 0 and (model.tensors[i].data is None) != (place == 0):
+                kind = "a constant" if place else "no constant"
+                raise ValueError(
+                    f"plain C takes {kind} as input {place} of {op.name}; given: '{model.tensors[i].name}'."
+                )
 
 
 def op_symbol(name):

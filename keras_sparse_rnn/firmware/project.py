@@ -5,12 +5,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.firmware import host_check
 from keras_sparse_rnn.firmware.c_tensors import c_tensors
 from keras_sparse_rnn.firmware.core_files import FOLDER, core_files, core_symbols
 from keras_sparse_rnn.firmware.frameworks import FRAMEWORKS
@@ -18,11 +19,16 @@ from keras_sparse_rnn.firmware.names import model_name
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.firmware.rendering import render_folder
 from keras_sparse_rnn.firmware.tflm_project import TFLMModel
+from keras_sparse_rnn.runtime.engine import arrays_of, quantized
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.native import prepare_ops
-from keras_sparse_rnn.typing import ModelSource
+from keras_sparse_rnn.typing import Arrays, ModelSource
 
 LARGEST_MODEL = 2**25  # bytes, the flash of the largest boards; a byte becomes some twenty on its way to C
+
+
+_VERIFIED = "every op compared with the NumPy engine on this computer"
+_UNVERIFIED = "UNVERIFIED: no C compiler on this computer to compare it with the NumPy engine"
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Firmware:
         flash_bytes, ram_bytes: Of the models and the kernels, without the C library and the stack, as
             `arm-none-eabi-size` tells them of the objects for a Cortex-M4 at -Os; None where that compiler is missing.
             With TensorFlow Lite Micro the RAM is the arenas, and its own code comes on top.
+        is_verified: Whether the C ran on this computer and did what the NumPy engine does; False where there is no C
+            compiler. None with TensorFlow Lite Micro, which runs the `.tflite` file itself.
     """
 
     folder: Path
@@ -47,6 +55,7 @@ class Firmware:
     model_bytes: int
     flash_bytes: int | None = None
     ram_bytes: int | None = None
+    is_verified: bool | None = None
 
     def __str__(self):
         lines = [f"{self.framework} firmware in {self.folder}: {', '.join(self.names)}; {len(self.files)} files"]
@@ -56,6 +65,8 @@ class Firmware:
             lines.append(f"  with kernels for a Cortex-M4 (-Os): {sizes}")
         if FRAMEWORKS[self.framework].has_interpreter:
             lines[-1] += " (the arena), without TensorFlow Lite Micro's own code"
+        if self.is_verified is not None:
+            lines.append(f"  {_VERIFIED if self.is_verified else _UNVERIFIED}")
         return "\n".join(lines)
 
 
@@ -64,6 +75,7 @@ def save_firmware(
     folder: str | os.PathLike[str],
     framework: str = "plain-c",
     name: str | None = None,
+    inputs: Arrays | Mapping[str, Arrays] | None = None,
 ) -> Firmware:
     """Writes models as a project for a microcontroller: constants, the kernel sources that they need, a `main`.
 
@@ -78,13 +90,16 @@ def save_firmware(
             `"arduino"`, `"esp-idf"`, `"zephyr"`.
         name: Of a single model in the code, at most 40 characters; None: "model". Functions, macros and files begin
             with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
+        inputs: Recorded inputs on which plain C is compared with the NumPy engine, as `Engine.predict` takes them; of
+            several models a dict by the same names. None: noise.
 
     Returns:
         A `Firmware`; it prints as text.
 
     Raises:
-        ValueError: The framework is unknown, the folder is not empty, a model has an op that the framework lacks, or
-            two models have one name.
+        ValueError: The framework is unknown, the folder is not empty, the inputs do not fit, a model has an op that the
+            framework lacks or weights that it cannot read, or two models have one name.
+        MismatchError: The C does not do what the NumPy engine does; nothing was written.
     """
     if framework not in FRAMEWORKS:
         raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
@@ -92,6 +107,7 @@ def save_firmware(
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"folder must be empty or new; '{folder}' holds files.")
     read = _read_models(model, name)
+    is_verified = None
     if FRAMEWORKS[framework].has_interpreter:
         models = [TFLMModel(model, name) for name, model in read.items()]
         _write(folder, tflm_texts(models, FRAMEWORKS[framework]))
@@ -102,9 +118,53 @@ def save_firmware(
         for given in read.values():
             prepare_ops(given)
         codes = [PlainC(model, name) for name, model in read.items()]
+        is_verified = _verify(codes, _recorded(inputs, codes, model))
         write_plain_c(codes, folder)
         model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)
-    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, *sizes)
+    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, *sizes, is_verified)
+
+
+def _verify(codes, recorded):
+    """Compares plain C with the NumPy engine; whether there is a compiler for it.
+
+    Args:
+        codes: A list of `PlainC`.
+        recorded: For each its inputs, as `Engine.predict` takes them, or None.
+    """
+    sequences = [None if x is None else _sequences(code, x) for code, x in zip(codes, recorded, strict=True)]
+    if host_check.compiler() is None:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        write_plain_c(codes, folder)
+        for code, given in zip(codes, sequences, strict=True):
+            host_check.check(code, folder, given)
+    return True
+
+
+def _recorded(inputs, codes, given):
+    """The inputs of each model; None where there are none."""
+    if inputs is None:
+        return [None] * len(codes)
+    if not isinstance(given, Mapping):
+        return [inputs]
+    if not isinstance(inputs, Mapping) or set(inputs) != set(given):
+        raise ValueError(f"inputs must be a dict with the names of the models, {list(given)}.")
+    return [inputs[name] for name in given]
+
+
+def _sequences(code, inputs):
+    """Inputs as `host_check.check` takes them."""
+    tensors = code.model.inputs
+    columns = quantized(arrays_of(inputs, tensors), tensors)
+    return [
+        [
+            values.reshape(-1, x.size)
+            if x.steps > 1 or not code.is_streaming
+            else np.repeat(values.reshape(1, -1), code.steps, 0)
+            for x, values in zip(code.inputs, sample, strict=True)
+        ]
+        for sample in zip(*columns, strict=True)
+    ]
 
 
 def write_plain_c(codes, folder):
@@ -185,20 +245,15 @@ class _Program:
     """A `PlainC` as the program around it needs it."""
 
     def __init__(self, code):
-        x, y = (c_tensors([tensor], kind)[0] for tensor, kind in zip(code.tensors, ("input", "output"), strict=True))
         self.name, self.formats, self.is_streaming = code.name, code.formats, code.is_streaming
-        self.inputs, self.outputs = [_Sized(x, code.input_size)], [_Sized(y, code.output_size)]
-        self.arguments = ", ".join(t.name for t in (*self.inputs, *self.outputs))
+        self.inputs, self.outputs = _named(code.inputs, "input"), _named(code.outputs, "output")
+        self.arguments = ", ".join(tensor.name for tensor in (*self.inputs, *self.outputs))
 
 
-class _Sized:
-    """A `CTensor` with the number of values in one call."""
-
-    def __init__(self, tensor, size):
-        self.__dict__.update(
-            {key: getattr(tensor, key) for key in ("name", "c_type", "shape", "conversion", "printed_as")}
-        )
-        self.size = size
+def _named(parameters, kind):
+    """Parameters of a `PlainC` as `CTensor`s with the number of values in one call."""
+    tensors = c_tensors([parameter.tensor for parameter in parameters], kind)
+    return [replace(t, name=p.name, size=p.size) for t, p in zip(tensors, parameters, strict=True)]
 
 
 def _formats(models):

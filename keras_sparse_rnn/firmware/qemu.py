@@ -4,7 +4,6 @@ Needs `arm-none-eabi-gcc` with newlib, `qemu-system-arm` and gcc for this comput
 gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`).
 """
 
-import ctypes
 import re
 import shutil
 import tempfile
@@ -16,9 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sparse_rnn.firmware.image import Recording, build_image, host_library
+from keras_sparse_rnn.firmware import host_check
+from keras_sparse_rnn.firmware.image import Recording, build_image
 from keras_sparse_rnn.firmware.objects import call, kept_folder
 from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.firmware.project import write_plain_c
 from keras_sparse_rnn.firmware.sources import source_folder
 from keras_sparse_rnn.firmware.targets import TARGETS
 
@@ -105,7 +106,8 @@ def measure(
         portable: Whether to take the kernels in plain C alone.
         optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
         by_function: Whether to tell functions apart.
-        expected: What the outputs must be, `(calls, values)`; None: what the same C gives on this machine.
+        expected: What the outputs must be, `(calls, values)`; None: what the same C gives on this machine, where every
+            op is compared with the NumPy engine (`host_check`).
 
     Returns:
         A `Measurement`.
@@ -113,17 +115,24 @@ def measure(
     Raises:
         ValueError: `cpu` is unknown, the inputs do not fit, or plain C has no kernel for an op.
         RuntimeError: A tool is missing, the image cannot be built, or an output differs from what is expected.
+        MismatchError: The C differs from the NumPy engine.
     """
     target = _target(cpu)
     code = PlainC(model, allow_streaming=not whole_sequences, has_marks=True)
-    inputs = np.ascontiguousarray(inputs, model.inputs[0].dtype)
-    if inputs.ndim != 2 or inputs.shape[1] != code.input_size or len(inputs) == 0:
-        raise ValueError(f"inputs must have the shape (calls, {code.input_size}); given: {inputs.shape}.")
+    given = len(code.inputs), len(code.outputs)
+    if given != (1, 1):
+        raise ValueError(f"model must have one input and one output to be measured; given: {given[0]} and {given[1]}.")
+    inputs, size = np.ascontiguousarray(inputs, model.inputs[0].dtype), code.inputs[0].size
+    if inputs.ndim != 2 or inputs.shape[1] != size or len(inputs) == 0:
+        raise ValueError(f"inputs must have the shape (calls, {size}); given: {inputs.shape}.")
     calls_per_sequence = calls_per_sequence or len(inputs)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         if expected is None:
-            expected = _run_on_host(code, folder, inputs, calls_per_sequence)
+            write_plain_c([code], folder)
+            starts = range(0, len(inputs), calls_per_sequence)
+            checked = host_check.check(code, folder, [[inputs[i : i + calls_per_sequence]] for i in starts])
+            expected = np.concatenate([outputs for (outputs,) in checked])
         recording = Recording(code, inputs, np.ascontiguousarray(expected), calls_per_sequence)
         options = _PORTABLE if portable else ()
         image, flash, ram = build_image([recording], folder, target, optimization, options, counts_init=not by_function)
@@ -167,19 +176,6 @@ def _target(cpu):
     if missing := missing_tools():
         raise RuntimeError(f"{', '.join(missing)} must be installed to run firmware in QEMU ({INSTALL}).")
     return TARGETS[cpu]
-
-
-def _run_on_host(code, folder, inputs, calls_per_sequence):
-    """The outputs of the same C, compiled for this machine: `(calls, values)`."""
-    core = ctypes.CDLL(str(host_library(code, folder)))
-    if getattr(core, f"{code.name}_init")() != 0:
-        raise RuntimeError("the model's C refuses the model on this machine.")
-    outputs = np.zeros((len(inputs), code.output_size), code.tensors[1].dtype)
-    for i, (x, y) in enumerate(zip(inputs, outputs, strict=True)):
-        if i % calls_per_sequence == 0:
-            getattr(core, f"{code.name}_reset")()
-        getattr(core, code.call)(x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
-    return outputs
 
 
 @dataclass(frozen=True)

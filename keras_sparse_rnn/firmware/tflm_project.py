@@ -9,7 +9,9 @@ from keras_sparse_rnn.firmware.c_tensors import c_tensors
 from keras_sparse_rnn.firmware.plain_c import op_symbol
 from keras_sparse_rnn.firmware.sources import formats_of
 from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.runtime.engine import refuse_sparse_encodings
 from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.operands import check_operands
 from keras_sparse_rnn.runtime.tflm_ops import resolver_method
 
 
@@ -22,14 +24,17 @@ class TFLMModel:
         name: In C.
 
     Raises:
-        ValueError: The model has an op that TensorFlow Lite Micro lacks.
+        ValueError: The model has an op that TensorFlow Lite Micro lacks, or weights that it cannot read.
     """
 
     model: Model
     name: str
 
     def __post_init__(self):
+        refuse_sparse_encodings(self.model)
         for op in self.model.operators:
+            if op.name == "FULLY_CONNECTED":  # which TFLM has for one type of values and weights
+                check_operands(op, self.model.tensors)
             if not (_is_ours(op) or resolver_method(op)):
                 raise ValueError(
                     f"TensorFlow Lite Micro has no op {op.name}, which '{self.model.tensors[op.outputs[0]].name}' is "

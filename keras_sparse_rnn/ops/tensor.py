@@ -21,6 +21,7 @@ class TensorInfo:
         is_variable: Whether it keeps its value from one inference to the next.
         sparsity: Its `SparsityParameters`, as the schema's object, where `data` are the values of that encoding, flat;
             else None.
+        channel_axis: The axis along which scales go where there are several.
     """
 
     name: str
@@ -31,6 +32,7 @@ class TensorInfo:
     data: np.ndarray | None = None
     is_variable: bool = False
     sparsity: Any = None
+    channel_axis: int = 0
 
     def quantize(self, values: ArrayLike) -> np.ndarray:
         """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged."""

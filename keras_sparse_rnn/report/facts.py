@@ -277,7 +277,7 @@ class _Watch(ReferenceEngine):
 
     def __init__(self, model):
         super().__init__(model)
-        self.seen = {op: _Seen(run) for op, run in self._definitions.items() if op.name in OPS}
+        self.seen = {op: _Seen(run) for op, run in self.definitions.items() if op.name in OPS}
         self._states = {}
         self._samples = 0
 

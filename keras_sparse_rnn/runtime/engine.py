@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.typing import Arrays
 
@@ -62,7 +63,7 @@ class Engine(ABC):
         Raises:
             ValueError: The number of inputs or a shape does not fit.
         """
-        outputs = self.run_chunks([values[:, None] for values in self._columns(self._arrays(x))])
+        outputs = self.run_chunks([values[:, None] for values in quantized(arrays_of(x, self.inputs), self.inputs)])
         outputs = [values[:, 0] for values in outputs]
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -81,7 +82,7 @@ class Engine(ABC):
             batch = [values[first : first + self.batch_size] for values in x]
             batch = [np.resize(values, (self.batch_size, *values.shape[1:])) for values in batch]  # the last one too
             self.reset()
-            steps = [self.invoke(self._columns([values[:, i] for values in batch])) for i in range(chunks)]
+            steps = [self.invoke(quantized([values[:, i] for values in batch], self.inputs)) for i in range(chunks)]
             results.append([np.stack(parts, axis=1) for parts in zip(*steps, strict=True)])
         return self._real([np.concatenate(parts)[:samples] for parts in zip(*results, strict=True)])
 
@@ -102,12 +103,12 @@ class Engine(ABC):
         Raises:
             ValueError: The number of inputs or a shape does not fit.
         """
-        arrays = self._arrays(x)
+        arrays = arrays_of(x, self.inputs)
         for i, (values, tensor) in enumerate(zip(arrays, self.inputs, strict=True)):
             batch = values[None] if self.batch_size == 1 else values
             is_one_step = tensor.shape[1:2] == (1,) and batch.shape[1:] == tensor.shape[2:]
             arrays[i] = batch[:, None] if is_one_step else batch
-        columns = self._columns(arrays)
+        columns = quantized(arrays, self.inputs)
         if len(columns[0]) != self.batch_size:
             raise ValueError(f"x must hold {self.batch_size} streams, as many as the model; given: {len(columns[0])}.")
         outputs = self._real(self.invoke(columns))
@@ -118,28 +119,38 @@ class Engine(ABC):
     def _real(self, outputs):
         return [tensor.dequantize(values) for tensor, values in zip(self.outputs, outputs, strict=True)]
 
-    def _arrays(self, x):
-        """One array for each input, in their order."""
-        if isinstance(x, dict):
-            names = [tensor.name for tensor in self.inputs]
-            if set(x) != set(names):
-                raise ValueError(f"x must have the keys {names}; given: {sorted(x)}.")
-            x = [x[name] for name in names]
-        elif not isinstance(x, (list, tuple)):
-            x = [x]
-        if len(x) != len(self.inputs):
-            raise ValueError(f"x must hold {len(self.inputs)} arrays, one for each input; given: {len(x)}.")
-        return [np.asarray(values) for values in x]
 
-    def _columns(self, x):
-        """The batch as one quantized array for each input."""
-        for values, tensor in zip(x, self.inputs, strict=True):
-            if values.shape[1:] != tensor.shape[1:] or len(values) == 0 or len(values) != len(x[0]):
-                raise ValueError(
-                    f"x for input '{tensor.name}' must have the shape {('samples', *tensor.shape[1:])} with at least "
-                    f"one sample, the same number for each input; given: {values.shape}."
-                )
-        return [tensor.quantize(values) for values, tensor in zip(x, self.inputs, strict=True)]
+def arrays_of(x: Arrays, tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
+    """What a user gives for some inputs, one array or several, as a list of arrays in their order.
+
+    Raises:
+        ValueError: It has other names than the inputs, or another number.
+    """
+    if isinstance(x, dict):
+        names = [tensor.name for tensor in tensors]
+        if set(x) != set(names):
+            raise ValueError(f"x must have the keys {names}; given: {sorted(x)}.")
+        x = [x[name] for name in names]
+    elif not isinstance(x, (list, tuple)):
+        x = [x]
+    if len(x) != len(tensors):
+        raise ValueError(f"x must hold {len(tensors)} arrays, one for each input; given: {len(x)}.")
+    return [np.asarray(values) for values in x]
+
+
+def quantized(arrays: Sequence[np.ndarray], tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
+    """Samples for each input, `(samples, *its shape without its batch axis)`, as its tensor stores them.
+
+    Raises:
+        ValueError: A shape does not fit, or there are not as many samples for each input.
+    """
+    for values, tensor in zip(arrays, tensors, strict=True):
+        if values.shape[1:] != tensor.shape[1:] or len(values) == 0 or len(values) != len(arrays[0]):
+            raise ValueError(
+                f"x for input '{tensor.name}' must have the shape {('samples', *tensor.shape[1:])} with at least "
+                f"one sample, the same number for each input; given: {values.shape}."
+            )
+    return [tensor.quantize(values) for values, tensor in zip(arrays, tensors, strict=True)]
 
 
 def refuse_sparse_encodings(model: Model) -> None:

@@ -1,7 +1,7 @@
 """Runs a model op by op: builtin ops in NumPy, ours as the subclass does."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
 from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.operands import check_operands
 from keras_sparse_rnn.tflite_file import Operator
 
 
@@ -34,6 +35,8 @@ class GraphEngine(Engine):
         for op in model.operators:
             if len(op.outputs) != 1 or not op.inputs:
                 raise ValueError(f"op {op.name} has {len(op.inputs)} inputs and {len(op.outputs)} outputs.")
+            if not op.is_custom:
+                check_operands(op, model.tensors)
         self.custom_operators = [op for op in model.operators if op.is_custom]
         for op in self.custom_operators:
             for given, i in zip(ALL_OPS[op.name].SCHEMA.inputs, op.inputs, strict=False):
@@ -49,23 +52,27 @@ class GraphEngine(Engine):
         """
 
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        values = {i: tensor.data for i, tensor in enumerate(self.model.tensors) if tensor.data is not None}
-        values.update(self._variables)
+        values: dict[int, np.ndarray] = {}
         self._write(values, self.model.input_indices, inputs)
         for op, done in zip(self.model.operators, self.model.last_readers, strict=True):
-            arguments = [None if i < 0 else values.get(i) for i in op.inputs]
-            if op.is_custom:
-                results = self.run_custom(op, arguments)
-            else:
-                infos = [None if i < 0 else self.model.tensors[i] for i in op.inputs]
-                try:
-                    results = [BUILTIN_OPS[op.name](op, arguments, infos, self.model.tensors[op.outputs[0]])]
-                except (ArithmeticError, AttributeError, IndexError, TypeError) as error:
-                    raise ValueError(f"op {op.name} has inputs that it cannot use: {error}") from error
-            self._write(values, op.outputs, results)
+            self._write(values, op.outputs, self.run_operator(op, values))
             for i in done:
                 del values[i]
         return [np.ascontiguousarray(values[i]) for i in self.model.output_indices]
+
+    def run_operator(self, op: Operator, values: Mapping[int, np.ndarray]) -> list[np.ndarray]:
+        """The outputs (a list of arrays) of one op of the model, given the tensors by their numbers; constants and
+        variable tensors are the engine's own, and the latter are updated."""
+        tensors = self.model.tensors
+        known = {**{i: tensors[i].data for i in op.inputs if i >= 0 and tensors[i].data is not None}, **self._variables}
+        inputs = [None if i < 0 else known.get(i, values.get(i)) for i in op.inputs]
+        if op.is_custom:
+            return self.run_custom(op, inputs)
+        infos = [None if i < 0 else tensors[i] for i in op.inputs]
+        try:
+            return [BUILTIN_OPS[op.name](op, inputs, infos, tensors[op.outputs[0]])]
+        except (ArithmeticError, AttributeError, IndexError, TypeError) as error:
+            raise ValueError(f"op {op.name} has inputs that it cannot use: {error}") from error
 
     def _write(self, values, numbers, arrays):
         for i, array in zip(numbers, arrays, strict=True):

@@ -13,24 +13,28 @@ from keras_sparse_rnn.tflite_file import Operator
 
 
 class ReferenceEngine(GraphEngine):
-    """Every op in NumPy; ours as `keras_sparse_rnn.ops` defines them. Nothing of the C core runs."""
+    """Every op in NumPy; ours as `keras_sparse_rnn.ops` defines them. Nothing of the C core runs.
+
+    Attributes:
+        definitions: Each of our ops in the model as an object of `keras_sparse_rnn.ops`, by its `Operator`.
+    """
 
     def __init__(self, model: Model) -> None:
         super().__init__(model)
-        self._definitions = {}
+        self.definitions: dict[Operator, Any] = {}
         room = MOST_ACTIVATIONS  # for weights with their zeros: a small file may hold very many
         for op in self.custom_operators:
             kind: Any = ALL_OPS[op.name]
             tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
             options = check(kind.SCHEMA, op.options, tensors, [model.tensors[i] for i in op.outputs])
             constants = {name: tensor.data for name, tensor in kind.SCHEMA.named(tensors).items()}
-            self._definitions[op] = kind.from_constants(options, constants)
-            room -= sum(kernel.nbytes for kernel in self._definitions[op].kernels)
+            self.definitions[op] = kind.from_constants(options, constants)
+            room -= sum(kernel.nbytes for kernel in self.definitions[op].kernels)
             if room < 0:
                 raise ValueError(f"with their zeros the model's weights take over {MOST_ACTIVATIONS:,} bytes.")
 
     def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:
-        run = self._definitions[op]
+        run = self.definitions[op]
         tensors, given = run.states(), run.SCHEMA.named(inputs)
         stored = {
             name: given.get(name, np.repeat(tensor.zeros(), len(inputs[0]), axis=0)) for name, tensor in tensors.items()

@@ -17,8 +17,8 @@ def add(verbs):
         "bench",
         _run,
         help="instructions of a .tflite model on a Cortex-M, or its time on this computer",
-        description="Runs the model in plain C on an emulated Cortex-M, checks every bit of its outputs against the "
-        "same C on this computer, and prints, built at -O2 and at -Os: the executed instructions of a time step, in "
+        description="Runs the model in plain C on an emulated Cortex-M, compares every op with the NumPy "
+        "engine, and prints, built at -O2 and at -Os: the executed instructions of a time step, in "
         "all and by op, an estimate of cycles from the core's documented timings, the instructions of init, flash, RAM "
         "and stack. Or times LiteRT with this package's ops on this computer, and each of those ops.",
         examples=["keras-sparse-rnn bench model.tflite --cpu m4 --inputs recorded.npy"],

@@ -14,6 +14,18 @@ void ksr_dense_f32(const float *weights, const float *bias, int32_t inputs, int3
   }
 }
 
+void ksr_clip_f32(float low, float high, const float *x, int32_t count, float *y) {
+  for (int32_t i = 0; i < count; ++i) y[i] = x[i] < low ? low : x[i] > high ? high : x[i];
+}
+
+void ksr_logistic_f32(const float *x, int32_t count, float *y) {
+  for (int32_t i = 0; i < count; ++i) y[i] = 1.0f / (1.0f + expf(-x[i]));
+}
+
+void ksr_tanh_f32(const float *x, int32_t count, float *y) {
+  for (int32_t i = 0; i < count; ++i) y[i] = tanhf(x[i]);
+}
+
 void ksr_softmax_f32(float beta, const float *x, int32_t rows, int32_t classes, float *y) {
   for (int32_t row = 0; row < rows; ++row, x += classes, y += classes) {
     float largest = x[0], sum = 0.0f;

@@ -1,0 +1,323 @@
+"""Compares generated C, compiled for this computer, with the NumPy engine.
+
+Every op is compared, not the outputs alone: given the tensors that the C computed, the engine says what each op should
+have made of them. So a count of rounding in one op cannot grow into a difference behind it, and a fault is found where
+it is.
+
+- Our ops have the same bits in integers.
+- Builtin ops in integers may differ by one step of their scale: the engine computes them in real numbers.
+- In float32, sums may be taken in another order. How far that leads is asked of the engine itself: it also runs with
+  weights and thresholds off by rounding, and by how much these runs differ is allowed on top of `_TOLERANCE`. From the
+  step on in which they part, where an event is fired in one and not in the other, nothing is compared.
+"""
+
+import copy
+import math
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import warnings
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+
+from keras_sparse_rnn.firmware.objects import call, compile_sources
+from keras_sparse_rnn.firmware.sources import source_folder
+from keras_sparse_rnn.runtime.reference import ReferenceEngine
+
+_FLAGS = ("-std=c99", "-w", "-ffp-contract=off")
+# Of the largest value, at least of 1.
+_TOLERANCE = 1e-5
+_ROUNDING = 1e-6
+_PARTED = 1e-3
+_STEPS = 300  # of the sequences that `noise` makes, where one is not longer
+
+_PROGRAM = """\
+#include "@NAME@.c"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { GUARD = 64, PATTERN = 0x5a };
+
+@BUFFERS@
+typedef struct buffer {
+  void *values;
+  size_t in_call, in_run, whole;
+} buffer;
+
+static const buffer inputs[] = {@INPUTS@}, outputs[] = {@OUTPUTS@}, tensors[] = {@TENSORS@};
+#define EACH(b, list) const buffer *b = list; b < list + sizeof(list) / sizeof(*list); ++b
+
+int main(int argc, char **argv) {
+  const int is_run = argc > 1 && !strcmp(argv[1], "run");
+  if (@NAME@_init() != 0) return 2;
+  for (int restarts; (restarts = getchar()) != EOF;) {
+    if (restarts) @NAME@_reset();
+    for (EACH(b, inputs)) if (!fread(b->values, is_run ? b->in_run : b->in_call, 1, stdin)) return 3;
+    for (EACH(b, outputs)) memset(b->values, PATTERN, b->whole);
+    if (is_run) {
+      @NAME@_run(@ARGUMENTS@);
+    } else {
+      @CALL@(@ARGUMENTS@);
+    }
+    for (EACH(b, outputs)) {
+      const size_t size = is_run ? b->in_run : b->in_call;
+      for (size_t i = size; i < b->whole; ++i) if (((unsigned char *)b->values)[i] != PATTERN) return 4;
+      if (!fwrite(b->values, size, 1, stdout)) return 3;
+    }
+    if (!is_run) for (EACH(b, tensors)) if (!fwrite(b->values, b->in_call, 1, stdout)) return 3;
+  }
+  return 0;
+}
+"""
+_ENDS = {2: "its init refuses the model", 3: "it was cut off", 4: "it writes past the end of an output"}
+
+
+class MismatchError(RuntimeError):
+    """Generated C does not do what its model does."""
+
+
+def compiler():
+    """The command of this computer's C compiler, a list: `$CC`, cc, gcc or clang; None where there is none."""
+    for command in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
+        words = shlex.split(command)
+        if words and shutil.which(words[0]):
+            return words
+    return None
+
+
+def noise(code):
+    """Sequences to compare on: noise, noise over the whole range, and a signal that is silent now and then.
+
+    Returns:
+        A list; each sequence is a list of arrays `(calls, values)` for the inputs, in the model's own types.
+    """
+    rng = np.random.default_rng(0)
+    calls = code.steps if code.is_streaming else 2
+    sequences = []
+    for kind in range(3):
+        sequence = []
+        for x in code.inputs:
+            shape = (calls, x.size)
+            values = rng.uniform(-3, 3, shape) if kind == 1 else rng.normal(size=shape)
+            if kind == 2:
+                values *= rng.random((calls, 1)) < 0.5
+            if code.is_streaming and x.steps == 1:  # the same at each step
+                values[:] = values[0]
+            if x.tensor.scale is not None:
+                limits = np.iinfo(x.tensor.dtype)
+                values = np.clip(np.rint(values * (limits.max / 3)), limits.min, limits.max)
+            sequence.append(values.astype(x.tensor.dtype))
+        sequences.append(sequence)
+    return sequences[: max(1, _STEPS // calls)]
+
+
+def check(code, folder, sequences=None, flags=("-O0",), kernels=None, engine=ReferenceEngine):
+    """Runs a `PlainC` on this computer, each sequence from a clear state, and compares every op with an engine.
+
+    Args:
+        code: The `PlainC`.
+        folder: Where its project was written.
+        sequences: As `noise` makes them; of a model that takes one step per call they may have any length.
+        flags: Of the compiler.
+        kernels: Object files or a library to take for the sources in `folder/ksr`.
+        engine: Takes a model, and has the method `run_operator(op, values)` of a `GraphEngine`.
+
+    Returns:
+        What the calls gave: a list like `sequences`, of arrays for the outputs.
+
+    Raises:
+        MismatchError: An op differs from the engine, or `NAME_run` from `NAME_step`.
+        RuntimeError: There is no compiler, or it fails.
+    """
+    sequences = noise(code) if sequences is None else sequences
+    compared = set()
+    with _program(code, Path(folder).resolve(), flags, kernels) as program:
+        results = [_run(code, program, "call", sequence) for sequence in sequences]
+        for sequence, (outputs, tensors) in zip(sequences, results, strict=True):
+            _compare_copies(code, sequence, outputs, tensors)
+            compared |= _compare_ops(code, len(sequence[0]), tensors, engine)
+            if code.is_streaming and len(sequence[0]) == code.steps:
+                _compare_run(code, program, sequence, outputs)
+    for op in code.model.operators:
+        if op not in compared:
+            name = code.model.tensors[op.outputs[0]].name
+            warnings.warn(
+                f"{op.name} '{name}' was not compared: rounding decides its first step each time.", stacklevel=2
+            )
+    return [outputs for outputs, _ in results]
+
+
+@contextmanager
+def _program(code, folder, flags, kernels):
+    command = compiler()
+    if command is None:
+        raise RuntimeError("no C compiler was found: set CC, or install gcc or clang.")
+    with tempfile.TemporaryDirectory() as build:
+        source, program = Path(build) / "check.c", Path(build) / "check"
+        source.write_text(_source(code))
+        includes = [f"-I{path}" for path in (folder, folder / "ksr", source_folder() / "firmware")]
+        if kernels is None:
+            kernels = compile_sources((*command, *_FLAGS, *flags), folder.glob("ksr/*.c"), [folder / "ksr"])
+        call(*command, *_FLAGS, *flags, *includes, source, *kernels, "-o", program, "-lm")
+        yield program
+
+
+def _source(code):
+    """The C of a program that calls the model as often as its input lasts, and gives outputs and tensors."""
+    parameters = (*code.inputs, *code.outputs)
+
+    def rows(parameters):
+        sizes = ((p.name, p.size * p.tensor.dtype.itemsize, p.steps) for p in parameters)
+        return ", ".join(f"{{{name}, {size}, {size * steps}, sizeof({name})}}" for name, size, steps in sizes)
+
+    values = {
+        "NAME": code.name,
+        "BUFFERS": "".join(f"static {p.c_type} {p.name}[{p.size * p.steps} + GUARD];\n" for p in parameters),
+        "INPUTS": rows(code.inputs),
+        "OUTPUTS": rows(code.outputs),
+        "TENSORS": ", ".join(f"{{tensor_{i}, sizeof(tensor_{i})}}" for i in code.computed),
+        "ARGUMENTS": ", ".join(p.name for p in parameters),
+        "CALL": code.call,
+    }
+    text = _PROGRAM
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
+
+
+def _run(code, program, function, sequence):
+    """What a sequence of calls from a clear state gives: a list of arrays `(calls, values)` for the outputs, and a dict
+    of them for the tensors, by their numbers (empty for `NAME_run` of a model that takes single steps)."""
+    is_run = function == "run"
+    taken = [(x.name, x.tensor.dtype, (x.size * (x.steps if is_run else 1),)) for x in code.inputs]
+    given = [(y.name, y.tensor.dtype, (y.size * (y.steps if is_run else 1),)) for y in code.outputs]
+    if not is_run:
+        given += [(f"tensor_{i}", code.model.tensors[i].dtype, (math.prod(code.shapes[i]),)) for i in code.computed]
+    calls = np.zeros(len(sequence[0]), [("restarts", np.uint8), *taken])
+    calls["restarts"][0] = 1
+    for x, values in zip(code.inputs, sequence, strict=True):
+        calls[x.name] = values
+    done = subprocess.run([str(program), function], input=calls.tobytes(), capture_output=True, timeout=600)
+    if done.returncode:
+        text = done.stderr.decode(errors="replace")[-3000:]
+        reason = _ENDS.get(done.returncode, f"it ended with status {done.returncode}")
+        raise MismatchError(f"the generated C of '{code.name}' is wrong: {reason}. {text}")
+    seen = np.frombuffer(done.stdout, given)
+    outputs = [np.ascontiguousarray(seen[y.name]) for y in code.outputs]
+    return outputs, {} if is_run else {i: seen[f"tensor_{i}"] for i in code.computed}
+
+
+def _compare_run(code, program, sequence, outputs):
+    """Holds `NAME_run` to the single steps; twice without a reset between, where the model keeps no states."""
+    times = 1 if code.keeps_states else 2
+    pairs = zip(code.inputs, sequence, strict=True)
+    whole = [np.repeat(v.reshape(1, -1) if x.steps > 1 else v[:1], times, axis=0) for x, v in pairs]
+    ran, _ = _run(code, program, "run", whole)
+    for y, seen, stepped in zip(code.outputs, ran, outputs, strict=True):
+        expected = stepped.reshape(1, -1) if y.steps > 1 else stepped[-1:]
+        if seen.tobytes() != expected.tobytes() * times:
+            raise MismatchError(f"{code.name}_run gives other values of '{y.tensor.name}' than {code.call} in steps.")
+
+
+def _compare_copies(code, sequence, outputs, tensors):
+    for parameter, values in [*zip(code.inputs, sequence, strict=True), *zip(code.outputs, outputs, strict=True)]:
+        if tensors[parameter.number].tobytes() != values.tobytes():
+            raise MismatchError(f"the generated C copies '{parameter.tensor.name}' wrongly.")
+
+
+def _compare_ops(code, calls, tensors, engine):
+    """Holds every op to the engine, on the tensors that the C computed in so many calls; the ops of which values were
+    compared."""
+    model = _of_length(code, calls)
+    engine, parted, compared = engine(model), set(), set()
+    has_floats = any(op.is_custom and model.tensors[op.inputs[0]].dtype == np.float32 for op in model.operators)
+    others = [_perturbed(model, seed) for seed in range(3)] if has_floats else []
+    for values in _inferences(code, model, tensors):
+        for op in model.operators:
+            (expected,) = engine.run_operator(op, values)
+            apart = [np.abs(other.run_operator(op, values)[0] - expected) for other in others if op.is_custom]
+            if _compare_op(op, model.tensors[op.outputs[0]], values[op.outputs[0]], expected, apart, parted):
+                compared.add(op)
+    return compared
+
+
+def _of_length(code, calls):
+    """The model; of one that takes single steps, with as many of them."""
+    model = code.model
+    if not code.is_streaming or calls == code.steps:
+        return model
+    model = copy.copy(model)
+    model.tensors = tuple(
+        tensor if i not in code.time.axes else replace(tensor, shape=code.time.shape_in(calls, i, tensor.shape))
+        for i, tensor in enumerate(model.tensors)
+    )
+    model.inputs = tuple(model.tensors[i] for i in model.input_indices)
+    model.outputs = tuple(model.tensors[i] for i in model.output_indices)
+    return model
+
+
+def _inferences(code, model, tensors):
+    """For each inference the tensors as they are in the model's shapes: of single steps put together along the time
+    axis, or as the last step left them."""
+    if not code.is_streaming:
+        for call in range(len(next(iter(tensors.values())))):
+            yield {i: values[call].reshape(model.tensors[i].shape) for i, values in tensors.items()}
+        return
+    whole = {}
+    for i, values in tensors.items():
+        axis = code.time.axes.get(i)
+        steps = values.reshape(-1, *code.shapes[i])
+        whole[i] = steps[-1] if axis is None else np.concatenate(steps, axis)
+    yield whole
+
+
+def _perturbed(model, seed):
+    """The engine with weights that are off by rounding, and thresholds: higher (seed 1) or lower ones (2)."""
+    rng, engine = np.random.default_rng(seed), ReferenceEngine(model)
+    for op, definition in engine.definitions.items():
+        changed = {}
+        for field in fields(definition):
+            values = getattr(definition, field.name)
+            if not isinstance(values, np.ndarray) or values.dtype != np.float32:
+                continue
+            if "threshold" in field.name:
+                values = values + np.float32((0, 1, -1)[seed] * 10 * _ROUNDING) * np.maximum(1, values)
+            else:
+                values = values * (1 + rng.choice([-_ROUNDING, _ROUNDING], values.shape))
+            changed[field.name] = values.astype(np.float32)
+        engine.definitions[op] = replace(definition, **changed)
+    return engine
+
+
+def _compare_op(op, tensor, seen, expected, apart, parted):
+    """Raises MismatchError where values are too far from those expected; whether any were compared."""
+    allowed, is_compared, unit = 0 if op.is_custom else 1, np.ones(seen.shape, bool), " steps of its scale"
+    if tensor.dtype == np.float32:
+        apart = np.max([np.zeros(seen.shape), *apart], axis=0)
+        scale, unit = max(1.0, float(np.abs(expected).max())), ""
+        allowed = _TOLERANCE * scale + 4 * apart
+        is_compared = is_compared & _before_they_part(op, apart > _PARTED * scale, parted)
+    difference = np.abs(seen.astype(np.float64) - expected)
+    wrong = ~(difference <= allowed) & is_compared
+    if wrong.any():
+        limit = np.broadcast_to(allowed, wrong.shape)[wrong].max()
+        raise MismatchError(
+            f"the generated C differs from the engine in {op.name} '{tensor.name}': {int(wrong.sum())} of {wrong.size} "
+            f"values, by up to {difference[wrong].max():.4g}{unit}; allowed: {limit:.4g}."
+        )
+    return is_compared.any()
+
+
+def _before_they_part(op, is_far, parted):
+    """Which values are compared: none from the first step on in which rounding decides."""
+    if op in parted or not is_far.any():
+        return op not in parted
+    parted.add(op)
+    # (samples, steps, units), or what the last step left
+    return np.cumsum(is_far.any(axis=(0, 2))).reshape(1, -1, 1) == 0 if is_far.ndim == 3 else False

@@ -1,0 +1,96 @@
+"""Which types, scales and encodings of tensors the builtin ops take: other ones would be read as what they are not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_sparse_rnn.ops.tensor import TensorInfo
+from keras_sparse_rnn.tflite_file import Operator
+
+# What the tensors are to their op, by place; those of other ops are all "values". "moved" is not computed with, and
+# "index" is a constant of integers.
+_ROLES = {
+    "EXPAND_DIMS": ("moved", "index"),
+    "FULLY_CONNECTED": ("values", "weights", "bias"),
+    "GATHER": ("moved", "moved"),
+    "MEAN": ("values", "index"),
+    "RESHAPE": ("moved", "index"),
+    "SQUEEZE": ("moved",),
+    "SUM": ("values", "index"),
+}
+# Types of weights and biases, by the type of the values that they meet.
+_TYPES = {
+    "weights": {"float32": ("float32",), "int8": ("int8",), "uint8": ("uint8",), "int16": ("int8",)},
+    "bias": {"float32": ("float32",), "int8": ("int32",), "uint8": ("int32",), "int16": ("int64", "int32")},
+}
+_CHANGE_THE_TYPE = ("DEQUANTIZE", "QUANTIZE")
+_WAY_OUT = "Convert the model to integers throughout, or to float32"
+
+
+def check_operands(op: Operator, tensors: Sequence[TensorInfo]) -> None:
+    """Checks the type, the scales and the encoding of each tensor that a builtin op reads or writes.
+
+    Args:
+        op: One of `BUILTIN_OPS`.
+        tensors: Those of its model.
+
+    Raises:
+        ValueError: The op would misread a tensor; the message names it and says what to do.
+    """
+    inputs = [None if i < 0 else tensors[i] for i in op.inputs]
+    roles = _ROLES.get(op.name, ("values",) * len(inputs))
+    if len(op.outputs) != 1 or not 1 <= len(inputs) <= len(roles) or inputs[0] is None:
+        raise ValueError(f"op {op.name} has {len(op.inputs)} inputs and {len(op.outputs)} outputs.")
+    operands = [*zip(roles, inputs, strict=False), (roles[0], tensors[op.outputs[0]])]
+    for role, tensor in operands:
+        fault = None if tensor is None else _fault(op.name, role, tensor, inputs)
+        if fault:
+            raise ValueError(f"op {op.name} cannot take tensor '{tensor.name}': {fault}.")
+
+
+def _fault(name, role, tensor, inputs):
+    """What is wrong with a tensor, and what to do; None where nothing is."""
+    if tensor.sparsity is not None:
+        return 'it is in the sparse encoding of LiteRT. Take the engine "litert", or convert with target="tflm"'
+    if role == "moved":
+        return None
+    if role == "index":
+        return None if tensor.data is not None and tensor.dtype.kind == "i" else "it must be a constant of integers"
+    x = inputs[0]
+    if role == "values":
+        if name not in _CHANGE_THE_TYPE and tensor.dtype != x.dtype:
+            return f"it holds {tensor.dtype}, '{x.name}' {x.dtype}. {_WAY_OUT}"
+        return _fault_of_values(tensor)
+    allowed = _TYPES[role].get(x.dtype.name, ())
+    if tensor.dtype.name not in allowed:
+        wanted = f"{' or '.join(allowed)} where '{x.name}' is {x.dtype}"
+        return f"its {role} must be {wanted}; given: {tensor.dtype}. {_WAY_OUT}"
+    if tensor.dtype == np.float32:
+        return None
+    if role == "weights":
+        return _fault_of_weights(tensor)
+    weights = inputs[1]
+    if tensor.scale is not None and not np.allclose(tensor.scale, x.scale * weights.scale, rtol=0.01, atol=0):
+        return f"its scale is not the product of those of '{x.name}' and '{weights.name}'. {_WAY_OUT}"
+    return None
+
+
+def _fault_of_values(tensor):
+    if tensor.scale is None:
+        is_quantized = tensor.dtype.name in ("int8", "uint8", "int16")
+        return f"it holds {tensor.dtype} without a scale. {_WAY_OUT}" if is_quantized else None
+    if np.ndim(tensor.scale) or tensor.dtype.name not in ("int8", "uint8", "int16", "int32"):
+        return f"it must have one scale and hold integers; given: {np.size(tensor.scale)} scales, {tensor.dtype}"
+    if tensor.dtype == np.int16 and tensor.zero_point:
+        return f"with int16 values its zero point must be 0; given: {tensor.zero_point}"
+    return None
+
+
+def _fault_of_weights(tensor):
+    if tensor.scale is None:
+        return f"it holds {tensor.dtype} without a scale. {_WAY_OUT}"
+    outputs = tensor.shape[0]
+    if np.ndim(tensor.scale) and (np.size(tensor.scale) != outputs or tensor.channel_axis != 0):
+        given = f"{np.size(tensor.scale)} along axis {tensor.channel_axis}"
+        return f"it must have one scale, or one for each of {outputs} outputs along axis 0; given: {given}"
+    return None

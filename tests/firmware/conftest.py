@@ -1,0 +1,39 @@
+import subprocess
+
+import pytest
+
+from keras_sparse_rnn.firmware import host_check
+from keras_sparse_rnn.firmware.core_files import core_files
+from keras_sparse_rnn.firmware.sources import FORMATS
+
+_FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+_OPS = ("event_gru", "gru", "lstm", "simple_rnn", "sparse_dense")
+
+
+class Kernels:
+    """All kernels, compiled once with AddressSanitizer and UndefinedBehaviorSanitizer."""
+
+    def __init__(self, folder):
+        self._headers = folder
+        headers = ["ksr_layers.h", "ksr_align.h", *(f"ksr_{op}.h" for op in _OPS), *(f"{op}_steps.h" for op in _OPS)]
+        for name, text in core_files(headers, tuple(FORMATS)).items():
+            (folder / name).write_text(text)
+        sources = sorted(folder.glob("*.c"))
+        command = [*host_check.compiler(), *_FLAGS, "-c", "-std=c99", "-ffp-contract=off", *sources]
+        subprocess.run(command, cwd=folder, check=True)
+        self._objects = sorted(folder.glob("*.o"))
+
+    def write_beside(self, code, folder):
+        """Writes a `PlainC` into a folder, with the headers of all kernels."""
+        for suffix, text in (("h", code.header), ("c", code.source)):
+            (folder / f"{code.name}.{suffix}").write_text(text)
+        (folder / "ksr").symlink_to(self._headers)
+
+    def check(self, code, folder, sequences=None, **options):
+        """`host_check.check` of what was written, under the sanitizers."""
+        return host_check.check(code, folder, sequences, _FLAGS, self._objects, **options)
+
+
+@pytest.fixture(scope="session")
+def kernels(tmp_path_factory):
+    return Kernels(tmp_path_factory.mktemp("kernels"))

@@ -1,0 +1,239 @@
+"""Random graphs of recurrent and builtin ops, and LiteRT one op at a time."""
+
+from dataclasses import replace
+
+import flatbuffers
+import numpy as np
+from adapter_models import DenseWriter
+from ai_edge_litert import schema_py_generated as schema
+from random_models import random_op
+
+from keras_sparse_rnn.ops import OPS
+from keras_sparse_rnn.runtime.litert import LiteRTEngine
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.native import NativeOp
+
+KINDS = {
+    "EventGRU": ("KsrEventGru", False),
+    "held EventGRU": ("KsrEventGru", True),
+    "GRU": ("KsrGru", False),
+    "DeltaGRU": ("KsrGru", True),
+    "LSTM": ("KsrLstm", False),
+    "SimpleRNN": ("KsrSimpleRnn", False),
+}
+
+
+class GraphWriter(DenseWriter):
+    """Writes graphs op by op; each method returns the number of the tensor that its op makes.
+
+    Args:
+        dtype: Of activations, np.int8 or np.float32.
+        rng: Draws weights.
+        stateful: Whether recurrent ops keep their states in variable tensors.
+    """
+
+    def __init__(self, dtype, rng, stateful=False):
+        super().__init__()
+        self._dtype, self._rng, self._stateful = dtype, rng, stateful
+        self._count = 0
+
+    def input(self, shape):
+        return self._tensor(shape, (1 / 32, int(self._rng.integers(-20, 20))))
+
+    def dense(self, x, units, activation=schema.ActivationFunctionType.NONE):
+        shape, rng = self.shape_of(x), self._rng
+        inputs = shape[-1]
+        if self._dtype == np.float32:
+            weights = (rng.normal(size=(units, inputs)) / np.sqrt(inputs)).astype(np.float32)
+            bias, scale = rng.normal(size=units).astype(np.float32), 1.0
+        else:
+            weights = rng.integers(-127, 128, (units, inputs)).astype(np.int8)
+            bias, scale = rng.integers(-300, 300, units).astype(np.int32), 1 / (64 * np.sqrt(inputs))
+        y = self._tensor((*shape[:-1], units), (1 / 24, int(rng.integers(-20, 20))))
+        self.add_dense(x, y, weights, bias, scale)
+        self._graph.operators[-1].builtinOptions.fusedActivationFunction = activation
+        return y
+
+    def recurrent(self, x, kind, **options):
+        """A random op of one of `KINDS` on x, `(1, steps, inputs)`; the options are those of its `RecurrentOptions`."""
+        name, holds = KINDS[kind]
+        _, steps, inputs = self.shape_of(x)
+        while True:
+            drawn = random_op(int(self._rng.integers(2**31)), self._dtype, name, holds, inputs=inputs).op
+            if self._dtype == np.int8:
+                options["x_zero_point"] = self.scale_of(x)[1]
+            changed = replace(drawn.options, **({"go_backwards": 0} | options))
+            op = replace(drawn, options=changed)
+            constants, units = op.constants(), changed.units
+            shape = (1, steps, units) if changed.return_sequences else (1, units)
+            try:
+                tensors = {"x": np.zeros((1, steps, inputs), self._dtype), **constants}
+                NativeOp(name, changed.to_bytes(), op.SCHEMA.placed(tensors), shape, np.dtype(self._dtype))
+                break
+            except ValueError:  # biases that do not fit with this zero point, for instance
+                continue
+        y = self._tensor(shape, (1 / 128, getattr(changed, "output_zero_point", 0)))
+        self.add_recurrent(f"op_{y}", op, constants, x, y, stateful=self._stateful)
+        return y
+
+    def reshape(self, x, shape):
+        return self._moved("RESHAPE", x, shape, np.array(shape, np.int32), schema.ReshapeOptionsT())
+
+    def expand_dims(self, x, axis):
+        shape = list(self.shape_of(x))
+        shape.insert(axis, 1)
+        return self._moved("EXPAND_DIMS", x, shape, np.array(axis, np.int32), schema.ExpandDimsOptionsT())
+
+    def squeeze(self, x, axis):
+        options = schema.SqueezeOptionsT()
+        options.squeezeDims = [axis]
+        shape = [size for i, size in enumerate(self.shape_of(x)) if i != axis]
+        return self._moved("SQUEEZE", x, shape, None, options)
+
+    def mean(self, x, axes, keep_dims):
+        options = schema.ReducerOptionsT()
+        options.keepDims = keep_dims
+        shape = [1 if i in axes else size for i, size in enumerate(self.shape_of(x))]
+        if not keep_dims:
+            shape = [size for i, size in enumerate(shape) if i not in axes]
+        y = self._tensor(shape, (1 / 48, int(self._rng.integers(-20, 20))))
+        self._add_builtin("MEAN", [x, self._constant(np.array(axes, np.int32))], y, "ReducerOptions", options)
+        return y
+
+    def softmax(self, x):
+        y = self._tensor(self.shape_of(x), (1 / 256, -128))
+        self.add_softmax(x, y)
+        return y
+
+    def unary(self, name, x):
+        scales = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+        y = self._tensor(self.shape_of(x), scales.get(name, (1 / 24, int(self._rng.integers(-20, 20)))))
+        self._add_builtin(name, [x], y, "NONE", None)
+        return y
+
+    def _moved(self, name, x, shape, operand, options):
+        y = self._tensor(shape, self.scale_of(x))
+        inputs = [x] if operand is None else [x, self._constant(operand)]
+        self._add_builtin(name, inputs, y, type(options).__name__.removesuffix("T"), options)
+        return y
+
+    def _constant(self, values):
+        return self.add_tensor(f"constant_{self._number()}", values.shape, values.dtype, data=values)
+
+    def _tensor(self, shape, scale):
+        scale = scale if self._dtype == np.int8 else None
+        return self.add_tensor(f"tensor_{self._number()}", tuple(shape), self._dtype, scale=scale)
+
+    def _number(self):
+        self._count += 1
+        return self._count
+
+    def _add_builtin(self, name, inputs, output, options_type, options):
+        self._add(
+            getattr(schema.BuiltinOperator, name), inputs, output, getattr(schema.BuiltinOptions, options_type), options
+        )
+
+
+def random_graph(rng, dtype, stateful, several):
+    """A graph of 2 to 7 ops.
+
+    Args:
+        rng: Draws it.
+        dtype, stateful: As `GraphWriter` takes them.
+        several: Whether it may have several inputs and outputs.
+
+    Returns:
+        `(bytes of the model, what it is made of)`.
+    """
+    writer, made = GraphWriter(dtype, rng, stateful), []
+    steps = int(rng.integers(1, 8))
+    inputs = [writer.input((1, steps, int(rng.integers(1, 13))))]
+    while several and rng.random() < 0.4:
+        inputs.append(writer.input([(1, steps, 6), (1, 5), (1, steps, 2, 3)][rng.integers(3)]))
+    tensors, unread = list(inputs), set(inputs)
+    for number in range(int(rng.integers(2, 8))):
+        # Rather on with the last one than a branch, and a recurrent op rather early.
+        x = tensors[-1] if number and (not several or rng.random() < 0.7) else tensors[rng.integers(len(tensors))]
+        y, name = _random_op(writer, rng, x, prefers_recurrent=number < 2)
+        made.append(f"{x} -> {name} -> {y} {writer.shape_of(y)}")
+        tensors.append(y)
+        unread = unread - {x} | {y}
+    unread -= set(inputs)
+    outputs = {f"output {i}": y for i, y in enumerate(sorted(unread if several else unread | {tensors[-1]}))}
+    return writer.finish({f"input {i}": x for i, x in enumerate(inputs)}, outputs), made
+
+
+def _random_op(writer, rng, x, prefers_recurrent):
+    """Adds an op that x allows; its tensor and what to call it."""
+    shape = writer.shape_of(x)
+    can = ["dense", "dense", "reshape", "unary", "expand_dims", "squeeze", "softmax", "mean"]
+    if len(shape) == 3 and shape[0] == 1:
+        can += ["recurrent"] * (30 if prefers_recurrent else 4)
+    while True:
+        kind = can[rng.integers(len(can))]
+        if kind == "dense":
+            activation = int(rng.choice([0, 1, 3]))
+            return writer.dense(x, int(rng.integers(1, 10)), activation), f"dense {activation}"
+        if kind == "recurrent":
+            name, sequences = str(rng.choice(list(KINDS))), int(rng.random() < 0.6)
+            backwards = int(rng.integers(2 + sequences)) if rng.random() < 0.2 else 0
+            y = writer.recurrent(x, name, return_sequences=sequences, go_backwards=backwards)
+            return y, f"{name}, sequences {sequences}, backwards {backwards}"
+        if kind == "reshape":
+            return writer.reshape(x, _factors(rng, int(np.prod(shape)))), "reshape"
+        if kind == "unary":
+            name = str(rng.choice(["RELU", "RELU6", "LOGISTIC", "TANH"]))
+            return writer.unary(name, x), name
+        if kind == "expand_dims" and len(shape) < 4:
+            return writer.expand_dims(x, int(rng.integers(len(shape) + 1))), "expand_dims"
+        if kind == "squeeze" and len(shape) > 2 and 1 in shape:
+            return writer.squeeze(x, int(rng.choice([i for i, size in enumerate(shape) if size == 1]))), "squeeze"
+        if kind == "softmax":
+            return writer.softmax(x), "softmax"
+        if kind == "mean" and len(shape) > 2:
+            first = int(rng.integers(1, len(shape)))
+            axes = list(range(first, int(rng.integers(first + 1, len(shape) + 1))))
+            keep_dims = len(axes) == len(shape) - 1 or bool(rng.integers(2))
+            return writer.mean(x, axes, keep_dims), f"mean {axes}"
+
+
+def _factors(rng, size):
+    """A shape of so many values."""
+    shape = [1] if rng.random() < 0.8 else []
+    for _ in range(int(rng.integers(1, 3))):
+        divisors = [d for d in range(1, size + 1) if size % d == 0]
+        shape.append(int(rng.choice(divisors)))
+        size //= shape[-1]
+    return (*shape, size)
+
+
+class LiteRTOpByOp:
+    """LiteRT, each op of a model in an interpreter of its own, as `host_check.check` takes an engine."""
+
+    def __init__(self, model):
+        self._engines = {op: LiteRTEngine(Model(_alone(model, number))) for number, op in enumerate(model.operators)}
+
+    def run_operator(self, op, values):
+        engine = self._engines[op]
+        return engine.invoke([values[int(tensor.name)] for tensor in engine.inputs])
+
+
+def _alone(model, number):
+    """The bytes of a model of one op; its inputs have their numbers as names."""
+    file = schema.ModelT.InitFromPackedBuf(model.data)
+    graph, op = file.subgraphs[0], model.operators[number]
+    graph.operators = [graph.operators[number]]
+    computed = [i for i in op.inputs if i >= 0 and model.tensors[i].data is None and not model.tensors[i].is_variable]
+    graph.inputs, graph.outputs = computed, list(op.outputs)
+    for i in computed:
+        graph.tensors[i].name = str(i)
+    file.signatureDefs = []
+    for tensor in graph.tensors:
+        if tensor.isVariable and graph.tensors.index(tensor) not in op.inputs:
+            tensor.isVariable = False
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(file.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+assert set(OPS) == {name for name, _ in KINDS.values()}

@@ -1,0 +1,43 @@
+"""Random graphs in plain C, under AddressSanitizer and UndefinedBehaviorSanitizer, held to LiteRT and to NumPy."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_graphs import LiteRTOpByOp, random_graph
+
+from keras_sparse_rnn.firmware import host_check
+from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.runtime.reference import ReferenceEngine
+
+pytestmark = pytest.mark.skipif(host_check.compiler() is None, reason="no C compiler")
+
+EXAMPLES = int(os.environ.get("KSR_GRAPHS", "20"))  # thousands find more
+
+
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES < 1000)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    dtype=st.sampled_from([np.int8, np.float32]),
+    stateful=st.booleans(),
+    whole=st.sampled_from([False, False, True]),
+)
+def test_random_graphs_do_what_litert_does(kernels, tmp_path_factory, seed, dtype, stateful, whole):
+    data, made = random_graph(np.random.default_rng(seed), dtype, stateful, several=True)
+    model = Model(data)
+    code = PlainC(model, allow_streaming=not whole)
+    folder = tmp_path_factory.mktemp("graph")
+    kernels.write_beside(code, folder)
+    for engine in (LiteRTOpByOp, ReferenceEngine):
+        try:
+            kernels.check(code, folder, engine=engine)
+        except host_check.MismatchError as error:
+            error.add_note(
+                "\n".join([f"{engine.__name__}, streaming {code.is_streaming}: {code.time.obstacle}", *made])
+            )
+            raise
+    shutil.rmtree(folder)
