@@ -303,6 +303,7 @@ def _decoded(tensor):
 def _ours(kind, options, inputs, outputs, weights):
     """Dense constants, share of zeros, block width, MACs and effective MACs of an op of ours."""
     from keras_sparse_rnn.ops.check import check
+    from keras_sparse_rnn.ops.macs import macs_as_stored
 
     parts = {name: t.data for name, t in kind.SCHEMA.named(inputs).items() if t.data is not None}
     op = kind.from_constants(check(kind.SCHEMA, options, inputs, outputs), parts)
@@ -310,11 +311,10 @@ def _ours(kind, options, inputs, outputs, weights):
     others = [raw for name, raw in parts.items() if "kernel" not in name]
     dense = b"".join(part.tobytes() for part in (*op.kernels, *others))
     block = op.options.block if any(name.endswith("_index") for name in parts) else None
-    steps, count = math.prod(inputs[0].shape[:-1]), sum(kernel.size for kernel in op.kernels)
+    steps, in_blocks = math.prod(inputs[0].shape[:-1]), [name for name in parts if f"{name}_index" in parts]
+    macs, effective = macs_as_stored(op, in_blocks)
     nonzero = sum(np.count_nonzero(kernel) for kernel in op.kernels)
-    matrices = [(kernel, f"{name}_index" in parts) for name, (kernel, _) in op.matrices().items()]
-    effective = sum(np.count_nonzero(kernel) if in_blocks else kernel.size for kernel, in_blocks in matrices)
-    return dense, 1 - nonzero / count, block, count * steps, int(effective) * steps
+    return dense, 1 - nonzero / macs, block, macs * steps, effective * steps
 
 
 def _builtin_macs(name, inputs, output):

@@ -63,6 +63,13 @@ class EventGru(RecurrentOp):
     GATES: ClassVar[tuple] = ("z", "r", "h")
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
+    def acting(self, x, before, after):
+        """Inputs that are not zero, or held ones that have changed, and units that have fired in the step before."""
+        inputs, _ = super().acting(x, before, after)
+        if self.input_threshold is None:
+            inputs = x != (self.options.x_zero_point if self.is_integer else 0)
+        return inputs, before["y"] != 0
+
     def _step_float32(self, x, state):
         options = self.options
         acc = self._start(x, state)

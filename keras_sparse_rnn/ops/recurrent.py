@@ -269,6 +269,20 @@ class RecurrentOp(ABC):
         outputs = np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
         return outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs
 
+    def acting(self, x, before, after):
+        """Which sources a step multiplies: all, or where they are held those that have changed.
+
+        Args:
+            x: What the step read, `(I,)`.
+            before, after: The states around it, as in `__call__`.
+
+        Returns:
+            Booleans `(I,)` for the inputs, and `(U,)` for the units.
+        """
+        changed = {name: after[name] != before[name] for name in ("held_x", "held_h") if name in after}
+        inputs, units = len(self.kernel), self.options.units
+        return changed.get("held_x", np.ones(inputs, bool)), changed.get("held_h", np.ones(units, bool))
+
     def invoke(self, x, states):
         """The output tensor for the tensor x, `(B, T, I)`; the states are as in `__call__`, but `(B, size)` each."""
         outputs = []

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.ops import OPS
+from keras_sparse_rnn.ops.macs import effective_macs
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.reference import ReferenceEngine
 from keras_sparse_rnn.tflite_file import read_bytes
@@ -295,17 +296,12 @@ class _Watch(ReferenceEngine):
 
     def _see(self, seen, x, state):
         op = seen.op
-        from_x, from_h = (np.count_nonzero(kernel, axis=(1, 2)) for kernel in op.kernels[:2])
-        rest = sum(np.count_nonzero(kernel) for kernel in op.kernels[2:])
-        fires, zero = op.SCHEMA.name == "KsrEventGru", op.options.x_zero_point if op.is_integer else 0
         for step in x[:: -1 if op.options.go_backwards else 1]:
             before = {name: values.copy() for name, values in state.items()}
             op(step[None], state)
-            changed = {name: values != before[name] for name, values in state.items()}
-            acts = changed.get("held_x", step != zero if fires else np.ones(len(from_x), bool))
-            sent = changed.get("held_h", before["y"] != 0 if fires else np.ones(len(from_h), bool))
-            seen.macs.append(from_x[acts].sum() + from_h[sent].sum() + rest)
-            if fires or "held_h" in state:
-                seen.active.append(state["y"] != 0 if fires else sent)
+            acting = op.acting(step, before, state)
+            seen.macs.append(effective_macs(op.kernels, acting).sum())
+            if "y" in state or "held_h" in state:
+                seen.active.append(state["y"] != 0 if "y" in state else acting[1])
         if self._samples <= 1:
             seen.first = len(seen.active)
