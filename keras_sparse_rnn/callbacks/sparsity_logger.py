@@ -13,8 +13,6 @@ from keras_sparse_rnn.profiling import profile, record_events
 from keras_sparse_rnn.sparsity import find_kernels
 from keras_sparse_rnn.typing import Arrays, LayerSelection
 
-_NEVER_REST = ("GRU", "LSTM", "SimpleRNN")  # kinds of layers whose units act in every step
-
 
 class SparsityLogger(keras.callbacks.Callback):
     """Puts the sparsity, activity and MACs of each layer into the logs at the end of each epoch.
@@ -22,9 +20,9 @@ class SparsityLogger(keras.callbacks.Callback):
     So the progress bar, `History`, and the `CSVLogger` and `TensorBoard` that are listed behind it show them:
         `{layer}_sparsity`: share of the weights of its kernels that are zero, in [0, 1]
         `{layer}_activity`: with `data`, share of the units that act on the recurrence in a step, in [0, 1];
-            not of GRU, LSTM and SimpleRNN, whose units act in every step
+            only of layers whose units can rest, such as EventGRU
         `{layer}_macs`: with `data`, multiply-accumulates of a time step, as `profiling.count_macs` has them
-        `macs`: with `data`, their sum over the recurrent layers, where all of them can be counted
+        `macs`: with `data`, those of a whole sample in all layers that are shown, where all of them can be counted
     List it behind the callback that prunes.
 
     With `picture_dir` TensorBoard also gets pictures, on any backend: the pattern of each kernel (`weights/...`), and
@@ -77,7 +75,7 @@ class SparsityLogger(keras.callbacks.Callback):
         logs = {} if logs is None else logs
         for layer in measured.layers:
             logs[f"{layer.name}_sparsity"] = layer.sparsity
-            if layer.events is not None and layer.kind not in _NEVER_REST:
+            if layer.events is not None and layer.skips != "nothing":
                 logs[f"{layer.name}_activity"] = layer.events
             if layer.effective_macs is not None:
                 logs[f"{layer.name}_macs"] = layer.effective_macs

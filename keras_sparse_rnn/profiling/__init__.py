@@ -1,7 +1,8 @@
 """What a model holds and what it costs."""
 
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_dense_macs, count_macs, record_events
-from keras_sparse_rnn.profiling.profile import GateProfile, LayerProfile, ModelProfile, profile, summary
+from keras_sparse_rnn.profiling.profile import profile, summary
+from keras_sparse_rnn.profiling.table import GateProfile, LayerProfile, ModelProfile
 
 __all__ = [
     "GateProfile",

@@ -1,200 +1,19 @@
-"""What a model holds and what it costs, layer by layer and gate by gate: figures first, the table made from them."""
-
-import dataclasses
-import html
-from dataclasses import dataclass
-from typing import Any
+"""What a model holds and what it costs, layer by layer and gate by gate."""
 
 import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.ops.block_sparse import encode, stride_of
-from keras_sparse_rnn.profiling.macs import LayerMacs, count_dense_macs, count_macs
-from keras_sparse_rnn.sparsity import Blocks, Kernel, find_kernels
+from keras_sparse_rnn.profiling import costs
+from keras_sparse_rnn.profiling.macs import check_valid, dense_macs, recurrent_macs
+from keras_sparse_rnn.profiling.parts import Part, find_parts
+from keras_sparse_rnn.profiling.table import GateProfile, LayerProfile, ModelProfile
+from keras_sparse_rnn.profiling.watch import Seen, watch, watch_shapes
+from keras_sparse_rnn.sparsity import Blocks
 from keras_sparse_rnn.typing import Arrays, BlockShape, LayerSelection
 
-_HEADINGS = (
-    *("layer", "weights", "nonzero", "zeros", "blocks", "float32", "int8", "packed"),
-    *("events", "MACs", "effective"),
-)
-
-
-@dataclass(frozen=True)
-class GateProfile:
-    """The weights of one gate, in the kernel and the recurrent kernel together.
-
-    Attributes:
-        name: Its usual name, such as `"z"`, or its number.
-        weights: Number of weights.
-        nonzero: How many of them are not zero.
-        zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
-            larger than a gate.
-        packed_bytes: Bytes of its blocks and their index, or of the gate as it is where the kernel is stored so. What
-            the gates share, where each row begins, is in the layer's bytes only.
-        effective_macs: Multiply-accumulates of a time step, as for the layer.
-    """
-
-    name: str
-    weights: int
-    nonzero: int
-    zero_blocks: float | None
-    packed_bytes: int
-    effective_macs: float | None = None
-
-    @property
-    def sparsity(self) -> float:
-        """Share of weights that are zero, in [0, 1]."""
-        return 1 - self.nonzero / self.weights
-
-    @property
-    def float32_bytes(self) -> int:
-        """Bytes of its weights as float32."""
-        return 4 * self.weights
-
-    @property
-    def int8_bytes(self) -> int:
-        """Bytes of its weights as int8, zeros included."""
-        return self.weights
-
-    @property
-    def dense_macs(self) -> int:
-        """Multiply-accumulates of a time step with all weights."""
-        return self.weights
-
-
-@dataclass(frozen=True)
-class LayerProfile:
-    """The kernels of one layer: the matrices that can be pruned, without biases and the like.
-
-    Attributes:
-        name: Its name, behind those of the layers that it lies in.
-        kind: Its class.
-        weights: Number of weights in its kernels.
-        nonzero: How many of them are not zero.
-        zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
-            larger than a gate.
-        packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index, or as they are where that is fewer.
-        events: Share of units that act on the recurrence in a step, in [0, 1]; None where it was not measured.
-        dense_macs: Multiply-accumulates of a time step, of a Dense layer those of a call, with all weights; 0 for an
-            Embedding, None where they are not known.
-        effective_macs: Those of a kernel that skips zero weights and sources that do not act, counted on the data;
-            None where they were not.
-        gates: A `GateProfile` for each gate of a recurrent layer.
-    """
-
-    name: str
-    kind: str
-    weights: int
-    nonzero: int
-    zero_blocks: float | None
-    packed_bytes: int
-    events: float | None = None
-    dense_macs: int | None = None
-    effective_macs: float | None = None
-    gates: tuple[GateProfile, ...] = ()
-
-    @property
-    def sparsity(self) -> float:
-        """Share of weights that are zero, in [0, 1]."""
-        return 1 - self.nonzero / self.weights
-
-    @property
-    def float32_bytes(self) -> int:
-        """Bytes of the kernels as float32."""
-        return 4 * self.weights
-
-    @property
-    def int8_bytes(self) -> int:
-        """Bytes of the kernels as int8, zeros included."""
-        return self.weights
-
-
-@dataclass(frozen=True)
-class ModelProfile:
-    """The figures of a model; `print` and a notebook show them as a table.
-
-    Attributes:
-        name: The model's name.
-        parameters: Number of all its weights, biases and the like included.
-        block_shape: Pair (rows, cols) of the blocks that `zero_blocks` counts.
-        layers: A `LayerProfile` for each layer with kernels.
-        not_counted: Why there are no effective MACs, or None.
-    """
-
-    name: str
-    parameters: int
-    block_shape: BlockShape
-    layers: tuple[LayerProfile, ...]
-    not_counted: str | None = None
-
-    def total(self, figure: str) -> float | Any:
-        """The sum of a figure such as `"weights"` over all layers; None if that of one is not known."""
-        values = [getattr(layer, figure) for layer in self.layers]
-        return sum(values) if values and None not in values else None
-
-    @property
-    def sparsity(self) -> float | None:
-        """Share of the kernels' weights that are zero, in [0, 1]; None without kernels."""
-        return 1 - self.total("nonzero") / self.total("weights") if self.layers else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """All figures as plain dicts, lists and numbers."""
-        return dataclasses.asdict(self)
-
-    def rows(self) -> list[list[str]]:
-        """The table: a list of lists of strings, without headings, and last the totals."""
-        rows = []
-        for layer in self.layers:
-            events = _share(layer.events) if layer.gates else ""
-            rows.append([f"{layer.name} ({layer.kind})", *_weights(layer), events, *_macs(layer)])
-            if len(layer.gates) > 1:
-                rows += [[f"  {gate.name}", *_weights(gate), "", *_macs(gate)] for gate in layer.gates]
-        counts = [_count(self.total(figure)) for figure in ("weights", "nonzero")]
-        sizes = [_count(self.total(f"{kind}_bytes")) for kind in ("float32", "int8", "packed")]
-        macs = [_count(self.total("dense_macs")), _count(self.total("effective_macs"))]
-        return [*rows, ["all", *counts, _share(self.sparsity), "", *sizes, "", *macs]]
-
-    def reductions(self) -> list[str]:
-        """What the zeros save, as sentences."""
-        lines = [
-            f"{self.parameters - (self.total('weights') or 0):,} other parameters, such as biases, are not counted."
-        ]
-        if self.layers:
-            factor = self.total("float32_bytes") / self.total("packed_bytes")
-            lines.append(f"Kernels packed as int8 take {factor:.1f} times fewer bytes than as float32.")
-        dense, effective = self.total("dense_macs"), self.total("effective_macs")
-        if effective:
-            factor = dense / effective
-            lines.append(f"A time step, each layer called once, takes {factor:.1f} times fewer MACs than a dense one.")
-        if self.not_counted:
-            lines.append(f"Effective MACs and events: ? ({self.not_counted})")
-        return lines
-
-    def __str__(self):
-        table = [list(_HEADINGS), *self.rows()]
-        widths = [max(len(row[n]) for row in table) for n in range(len(_HEADINGS))]
-        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in table]
-        rule = "-" * max(map(len, lines))
-        rows, cols = self.block_shape
-        about = (
-            f"weights of kernels; blocks: share in {rows}x{cols} blocks of zeros; sizes in bytes; MACs of a time step"
-        )
-        return "\n".join(
-            [self.name, about, rule, lines[0], rule, *lines[1:-1], rule, lines[-1], rule, *self.reductions()]
-        )
-
-    def _repr_html_(self):
-        def row(cells, tag):
-            return (
-                "<tr>"
-                + "".join(f"<{tag}>{html.escape(cell).replace('  ', '&emsp;')}</{tag}>" for cell in cells)
-                + "</tr>"
-            )
-
-        body = "".join(row(cells, "td") for cells in self.rows())
-        notes = "<br>".join(html.escape(line) for line in self.reductions())
-        return f"<table><caption>{html.escape(self.name)}</caption>{row(_HEADINGS, 'th')}{body}</table><p>{notes}</p>"
+_PACKED = 4  # weights in a block of the packed form
 
 
 def profile(
@@ -206,10 +25,14 @@ def profile(
 ) -> ModelProfile:
     """Measures what a model holds and what it costs.
 
+    MACs are counted for all of Keras's layers and those of this package, in closed form; of attention the products of
+    queries, keys and values too. Element-wise work, such as that of a normalization or of an activation, is not
+    counted. Where a layer's products are not known, its MACs and the sum are None, and `not_counted` names it.
+
     Args:
-        model: Any built Keras model. Layers inside others count as well.
+        model: Any built Keras model, subclassed ones too. Layers inside others count as well.
         data: Its inputs, (samples, time, ...), as for `model.predict`, to count events and effective MACs on; see
-            `count_macs`. Without them, and in layers whose MACs cannot be counted, these are None.
+            `count_macs`. The model runs on them, from zero states. Without them these are None.
         valid: Boolean array (samples, time), True for the steps to count; by default all.
         block_shape: Pair (rows, cols) of the blocks to look for.
         layers: Which layers to show, as for `sparsity.find_kernels`; by default all. None stands for the recurrent
@@ -226,27 +49,25 @@ def profile(
 
     >>> print(ksr.profile(model, x_test))
     """
-    kernels = find_kernels(model, layers, frozen=True)[0] if model.weights or not model.built else []
-    macs: dict[str, LayerMacs | float] = {}
-    reason = "no data given" if data is None else None
-    if data is not None:
-        try:
-            counted = count_macs(model, data, valid)
-        except ValueError as error:
-            reason = str(error)
-            counted = count_macs(model, data, valid, partial=True)
-        macs = {layer.name: layer for layer in counted} | count_dense_macs(model, data, valid)
-    holders: dict[int, list[Kernel]] = {}
-    for kernel in kernels:
-        holders.setdefault(id(kernel.layer), []).append(kernel)
-    names = _names([of_layer[0] for of_layer in holders.values()])
-    profiles = tuple(
-        _profile_layer(name, of_layer, macs.get(name), block_shape)
-        for name, of_layer in zip(names, holders.values(), strict=True)
-    )
+    parts, opaque = find_parts(model, layers)
+    valid = None if data is None else check_valid(valid, data)
+    seen = watch_shapes(model, parts) if data is None else watch(model, parts, data, valid)
+    profiles = [_profile_layer(part, (seen or {}).get(id(part.layer)), data is not None, block_shape) for part in parts]
+    reasons = [part.unknown for part in parts if part.unknown]
+    reasons += [of_part.unknown for of_part in (seen or {}).values() if of_part.unknown]
+    if seen is None:
+        reasons.append("the shape of the inputs is not fixed and no data are given")
+    elif data is None and any(layer.effective_macs is None for layer in profiles):
+        reasons.append("no data given")
     rows, cols = block_shape
-    unknown = any(None in (layer.dense_macs, layer.effective_macs) for layer in profiles)
-    return ModelProfile(model.name, model.count_params(), (rows, cols), profiles, reason if unknown else None)
+    return ModelProfile(
+        name=model.name,
+        parameters=model.count_params(),
+        block_shape=(rows, cols),
+        layers=tuple(profiles),
+        not_counted="; ".join(reasons) or None,
+        not_seen=tuple(opaque),
+    )
 
 
 def summary(
@@ -260,68 +81,83 @@ def summary(
     print(profile(model, data, valid, block_shape, layers))
 
 
-def _names(kernels):
-    """The layer of each kernel, by its path. A cell stands for the layer around it, unless that has several."""
-    holders = [kernel.path.rpartition("/")[0] for kernel in kernels]
-    around = [holder.rpartition("/")[0] for holder in holders]
-    cells = [hasattr(kernel.layer, "recurrent_kernel") for kernel in kernels]
-    return [a if cell and around.count(a) == 1 else h for h, a, cell in zip(holders, around, cells, strict=True)]
-
-
-def _profile_layer(name, kernels, counted, block_shape):
-    holder, recurrent = kernels[0].layer, hasattr(kernels[0].layer, "recurrent_kernel")
-    of_recurrent, effective = (counted, counted.effective) if isinstance(counted, LayerMacs) else (None, counted)
-    values = [keras.ops.convert_to_numpy(kernel.variable.value) != 0 for kernel in kernels]
+def _profile_layer(part: Part, seen: Seen | None, with_data: bool, block_shape: BlockShape) -> LayerProfile:
+    values = [keras.ops.convert_to_numpy(weights) != 0 for weights in part.matrices.values()]
+    packs = part.gates is not None or isinstance(part.layer, (keras.layers.Dense, keras.layers.Embedding))
+    is_matrix = packs and all(value.ndim == 2 for value in values)
+    gates = list(part.gates.values()) if part.gates else [("",)] * len(values)
     packed = [
-        encode(value.reshape(len(value), kernel.gates, -1).astype("int8"), 4, range(kernel.gates))
-        for kernel, value in zip(kernels, values, strict=True)
+        encode(value.reshape(len(value), len(names), -1).astype("int8"), _PACKED, range(len(names)))
+        if is_matrix
+        else None
+        for value, names in zip(values, gates, strict=True)
     ]
-    weights = sum(value.size for value in values)
-    dense: int | None = weights if recurrent or isinstance(holder, keras.layers.Dense) else None
-    if isinstance(holder, keras.layers.Embedding):  # looked up
-        dense = effective = 0
+    size = sum(value.size for value in values)
+    dense: float | None = None
+    effective: float | None = None
+    macs = None
+    if part.unknown is None and (seen is None or seen.unknown is None):
+        dense = costs.macs(part.layer, [value.size for value in values])
+        if costs.is_product(part.layer):
+            dense = None if seen is None else dense + seen.products / max(1, _calls(part, seen))
+        effective = dense
+        if part.gates is not None:
+            macs = recurrent_macs(part, seen) if with_data and seen else None
+            effective = macs.effective if macs else None
+        elif isinstance(part.layer, keras.layers.Dense):
+            effective = dense_macs(part, seen) if with_data and seen else None
+    acted = seen.acted if seen is not None else None
     return LayerProfile(
-        name=name,
-        kind=type(holder).__name__.removesuffix("Cell"),
-        weights=weights,
+        name=part.name,
+        kind=part.kind,
+        weights=size,
         nonzero=int(sum(value.sum() for value in values)),
-        zero_blocks=_zero_blocks(values, [kernel.gates for kernel in kernels], block_shape),
-        packed_bytes=sum(matrix.nbytes for matrix in packed),
-        events=of_recurrent.activity if of_recurrent else None,
+        zero_blocks=_zero_blocks(values, list(map(len, gates)), block_shape) if is_matrix and values else None,
+        packed_bytes=sum(v.size if m is None else m.nbytes for v, m in zip(values, packed, strict=True)),
+        events=macs.activity if macs else None,
+        skips=part.skips,
+        units=None if acted is None else acted.size,
+        silent_units=None if acted is None else int((~acted).sum()),
+        calls=_calls(part, seen),
         dense_macs=dense,
         effective_macs=effective,
-        gates=_profile_gates(kernels, values, packed, of_recurrent, block_shape) if recurrent else (),
+        gates=_profile_gates(part, values, packed, macs, block_shape) if part.gates else (),
     )
 
 
-def _profile_gates(kernels, values, packed, counted, block_shape):
-    count = kernels[0].gates
-    if any(kernel.gates != count for kernel in kernels):
-        count, names = 1, ("all",)
-    else:
-        names = kernels[0].gate_names
+def _calls(part, seen):
+    if seen is None or seen.unknown or part.unknown:
+        return None
+    return seen.calls if part.matrices else 1.0
+
+
+def _profile_gates(part, values, packed, macs, block_shape):
+    names = next(iter(part.gates.values()))
+    if any(gates != names for gates in part.gates.values()):
+        names = ("all",)
     gates = []
     for n, name in enumerate(names):
-        parts = [np.split(value, count, axis=1)[n] for value in values]
+        pieces = [np.split(value, len(names), axis=1)[n] for value in values]
         gates.append(
             GateProfile(
                 name=name,
-                weights=sum(part.size for part in parts),
-                nonzero=int(sum(part.sum() for part in parts)),
-                zero_blocks=_zero_blocks(parts, [1] * len(parts), block_shape),
+                weights=sum(piece.size for piece in pieces),
+                nonzero=int(sum(piece.sum() for piece in pieces)),
+                zero_blocks=_zero_blocks(pieces, [1] * len(pieces), block_shape),
                 packed_bytes=sum(
-                    len(part) * stride_of(part.shape[1], 4) if matrix.index is None else _packed_bytes(part)
-                    for part, matrix in zip(parts, packed, strict=True)
+                    len(piece) * stride_of(piece.shape[1], _PACKED) if matrix.index is None else _packed_bytes(piece)
+                    for piece, matrix in zip(pieces, packed, strict=True)
                 ),
-                effective_macs=counted.gates[n] if counted else None,
+                effective_macs=macs.gates[n] if macs else None,
             )
         )
     return tuple(gates)
 
 
-def _packed_bytes(values, block=4):
+def _packed_bytes(values):
     """Bytes of the blocks of one gate and of their index."""
-    return (block + 1) * int(Blocks(values.shape, 1, (1, min(block, values.shape[1]))).nonzero(values).sum())
+    blocks = Blocks(values.shape, 1, (1, min(_PACKED, values.shape[1])))
+    return (_PACKED + 1) * int(blocks.nonzero(values).sum())
 
 
 def _zero_blocks(values, gates, block_shape):
@@ -333,22 +169,3 @@ def _zero_blocks(values, gates, block_shape):
         zeros += int(blocks.sizes[~blocks.nonzero(value)].sum())
         size += value.size
     return zeros / size
-
-
-def _weights(part):
-    """Cells of a layer or a gate: what it holds."""
-    sizes = [_count(n) for n in (part.float32_bytes, part.int8_bytes, part.packed_bytes)]
-    return [_count(part.weights), _count(part.nonzero), _share(part.sparsity), _share(part.zero_blocks), *sizes]
-
-
-def _macs(part):
-    """Cells of a layer or a gate: what a call costs."""
-    return [_count(part.dense_macs), _count(part.effective_macs)]
-
-
-def _share(value):
-    return "?" if value is None else f"{100 * value:.1f} %"
-
-
-def _count(value):
-    return "?" if value is None else f"{value:,.0f}"

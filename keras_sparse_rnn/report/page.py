@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from keras_sparse_rnn import plot
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.profiling.table import HEADINGS
 from keras_sparse_rnn.report import charts
 
 MOST_PICTURES = 12
 _OP_HEADINGS = ("op", "layer", "bytes", "dense", "zeros", "events", "MACs", "effective", "instructions", "cycles")
-_LAYER_HEADINGS = ("layer", "weights", "nonzero", "zeros", "blocks", "float32", "int8", "packed", "events", "MACs")
 
 
 class Cell:
@@ -93,11 +93,11 @@ def _totals(facts):
         size = sum(kernel.size for _, kernel, _ in facts.kernels)
         zeros = sum(int((kernel == 0).sum()) for _, kernel, _ in facts.kernels) / size
     totals.append((_share(zeros), "of the weights are zero"))
-    macs, effective = facts.total("macs"), facts.total("effective_macs")
+    macs, effective, unit = facts.total("macs"), facts.total("effective_macs"), "time step"
     if not facts.ops and profile is not None:
-        macs, effective = profile.total("dense_macs"), profile.total("effective_macs")
+        macs, effective, unit = profile.total("dense_macs"), profile.total("effective_macs"), "sample"
     factor = f", {macs / effective:.1f} times fewer" if macs and effective else ""
-    totals.append((_count(effective), f"effective MACs a time step of {_count(macs)}{factor}"))
+    totals.append((_count(effective), f"effective MACs per {unit} of {_count(macs)}{factor}"))
     bench = facts.bench
     instructions = bench and bench.builds["-O2"].instructions
     totals.append((_count(instructions), f"instructions per {bench.unit if bench else 'time step'}"))
@@ -133,28 +133,29 @@ def _profile(profile):
         return {"layers": [], "reductions": []}
     groups = []
     for layer in profile.layers:
-        events = Cell(layer.events, "{:.1%}") if layer.gates else Cell("", "{}")
-        rows = [_layer_cells(layer, f"{layer.name} ({layer.kind})", events)]
+        blank = Cell("", "{}")
+        events = Cell(layer.events, "{:.1%}") if layer.gates else blank
+        rows = [_layer_cells(layer, f"{layer.name} ({layer.kind})", events, Cell(layer.calls))]
         if len(layer.gates) > 1:
-            rows += [_layer_cells(gate, gate.name, Cell("", "{}")) for gate in layer.gates]
+            rows += [_layer_cells(gate, gate.name, blank, blank) for gate in layer.gates]
         groups.append(rows)
     total = [Cell(cell, "{}") for cell in profile.rows()[-1]]
     return {
         "layers": groups,
-        "layer_headings": (*_LAYER_HEADINGS, "effective"),
+        "layer_headings": HEADINGS,
         "layer_total": total,
         "reductions": profile.reductions(),
         "block": "x".join(map(str, profile.block_shape)),
     }
 
 
-def _layer_cells(part, name, events):
+def _layer_cells(part, name, events, calls):
     share = "{:.1%}"
     return [
         *(Cell(name, "{}"), Cell(part.weights), Cell(part.nonzero)),
         *(Cell(part.sparsity, share), Cell(part.zero_blocks, share)),
         *(Cell(part.float32_bytes), Cell(part.int8_bytes), Cell(part.packed_bytes)),
-        *(events, Cell(part.dense_macs), Cell(part.effective_macs)),
+        *(events, calls, Cell(part.dense_macs), Cell(part.effective_macs)),
     ]
 
 

@@ -57,12 +57,7 @@ def find_kernels(
     Raises:
         ValueError: If the model is not built, or something in `layers` selects nothing.
     """
-    if not model.built:
-        raise ValueError(
-            f"The model {model.name!r} is not built, so it has no weights to prune: give it an Input, or call it on a "
-            "batch of data first."
-        )
-    chains = [chain for chain in _walk(model) if _own_weights(chain[-1])] or [(model,)]
+    chains = _weighted_chains(model)
     selected = _selection(layers, chains)
     kernels, skipped, seen = [], {}, set()
     # Selected chains first: a layer reached twice, once selected and once not, is pruned.
@@ -85,6 +80,35 @@ def find_kernels(
                 seen.add(id(kernel.variable))
                 kernels.append(kernel)
     return kernels, skipped
+
+
+def select_chains(model: keras.layers.Layer, layers: LayerSelection = None) -> list[tuple[keras.layers.Layer, ...]]:
+    """The selected layers of a built model, with and without weights, each behind the layers that it lies in.
+
+    Args:
+        model: Built `keras.Model` or layer. It is the first, and in no other chain.
+        layers: Which layers, as for `find_kernels`.
+
+    Raises:
+        ValueError: If the model is not built, or something in `layers` selects nothing.
+    """
+    selected = _selection(layers, _weighted_chains(model))
+    return [chain for chain in ((model,), *_walk(model)) if selected(chain)]
+
+
+def own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
+    """The weights of a layer that belong to no layer inside it."""
+    below = {id(w) for child in layer._flatten_layers(include_self=False) for w in child.weights}
+    return [w for w in layer.weights if id(w) not in below]
+
+
+def _weighted_chains(model):
+    if not model.built:
+        raise ValueError(
+            f"The model {model.name!r} is not built, so it has no weights to prune: give it an Input, or call it on a "
+            "batch of data first."
+        )
+    return [chain for chain in _walk(model) if own_weights(chain[-1])] or [(model,)]
 
 
 def _kernels_of(layer, path):
@@ -126,11 +150,6 @@ def _walk(layer, above=()):
         if all(child is not parent for parent in above):
             yield (*above, child)
             yield from _walk(child, (*above, child))
-
-
-def _own_weights(layer):
-    below = {id(w) for child in layer._flatten_layers(include_self=False) for w in child.weights}
-    return [w for w in layer.weights if id(w) not in below]
 
 
 def _selection(layers, chains):

@@ -10,6 +10,8 @@ from keras_sparse_rnn.typing import LayerSelection
 def measure(model: keras.Model, layers: LayerSelection = None) -> float:
     """Share of the weights that are exactly zero, in [0, 1], over all selected kernels of a built model.
 
+    Frozen kernels count like those that are trained.
+
     Args:
         model: Built `keras.Model`.
         layers: Which layers to count; None for the recurrent ones (see `find_kernels`).
@@ -36,9 +38,9 @@ def measure_kernels(model: keras.Model, layers: LayerSelection = None) -> dict[s
 
 
 def _kernels(model, layers):
-    kernels, skipped = find_kernels(model, layers)
+    kernels, skipped = find_kernels(model, layers, frozen=True)
     if not kernels:
-        raise ValueError(f"The model {model.name!r} has no prunable kernel. Skipped: {skipped}.")
+        raise ValueError(f"The model {model.name!r} has no kernel to measure. Skipped: {skipped}.")
     return kernels
 
 

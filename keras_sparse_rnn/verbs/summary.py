@@ -15,8 +15,8 @@ def add(verbs):
         _run,
         help="sparsity, bytes and MACs of a model, layer by layer",
         description="Prints for each layer and gate of a Keras model the weights, zeros and blocks of zeros, the bytes "
-        "as float32, as int8 and packed, and with data the share of active units and the MACs of a time step. Of a "
-        ".tflite file it prints each op: its bytes, zeros, blocks and MACs.",
+        "as float32, as int8 and packed, the MACs of a time step, and with data the share of active units and the MACs "
+        "without what is skipped. Of a .tflite file it prints each op: its bytes, zeros, blocks and MACs.",
         examples=["keras-sparse-rnn summary model.keras --data x.npy"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras or .tflite file")

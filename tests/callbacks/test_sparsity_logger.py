@@ -36,7 +36,7 @@ def test_logs_what_the_model_is_at_each_end_of_an_epoch(tmp_path, capsys):
     assert last["events_sparsity"] == pytest.approx(measure(model, "events")) == pytest.approx(0.75, abs=0.01)
     assert last["gru_sparsity"] == pytest.approx(measure(model, "gru")) and "out_sparsity" not in last
     assert (last["events_activity"], last["events_macs"]) == (events.activity, events.effective)
-    assert last["macs"] == events.effective + gru.effective
+    assert last["macs"] == pytest.approx(5 * (events.effective + gru.effective))
     assert history["macs"][0] > history["macs"][1] > history["macs"][2]
     assert "out_macs" not in history
     assert f" - events_activity: {events.activity:.4f}" in capsys.readouterr().out
@@ -66,14 +66,33 @@ def test_sparsity_alone_without_data_of_any_layers():
 
 
 def test_what_cannot_be_counted_is_left_out():
-    cells = layers.StackedRNNCells([layers.GRUCell(3), layers.GRUCell(3, name="high")], name="cells")
+    class Other(layers.GRUCell):
+        def call(self, inputs, states, training=False):
+            return super().call(-inputs, states, training)
+
+    cells = layers.StackedRNNCells([layers.GRUCell(3), Other(3, name="high")], name="cells")
     stack = layers.RNN(cells, return_sequences=True, name="stack")
     model = keras.Sequential([keras.Input((5, 3)), stack, layers.Bidirectional(layers.GRU(3, name="gru"), name="both")])
     model.compile("adam", "mse", jit_compile=JIT)
-    with pytest.warns(UserWarning, match="cannot count all MACs: layer 'stack' has a cell of class"):
+    with pytest.warns(UserWarning, match=r"cannot count all MACs: 'stack/cells/high' \(Other\) is a cell of a"):
         logs = model.fit(X, np.zeros((16, 6)), epochs=2, verbose=0, callbacks=[SparsityLogger(X)]).history
     assert "stack/cells/high_sparsity" in logs and {"stack/cells/high_macs", "macs"}.isdisjoint(logs)
     assert logs["both/forward_gru_macs"] == [54, 54] and "both/forward_gru_activity" not in logs
+
+
+def test_subclassed_models_are_logged():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.gru, self.out = layers.GRU(4, name="gru"), layers.Dense(2)
+
+        def call(self, x):
+            return self.out(self.gru(x))
+
+    model = Own()
+    model.compile("adam", "mse", jit_compile=JIT)
+    logs = model.fit(X, Y, epochs=1, verbose=0, callbacks=[SparsityLogger(X)]).history
+    assert (logs["gru_macs"], logs["macs"]) == ([3 * 4 * (3 + 4)], [5 * 3 * 4 * (3 + 4)])
 
 
 def test_pictures_need_a_frequency():

@@ -15,5 +15,7 @@ def test_measure_counts_exact_zeros():
     assert measure_kernels(model) == {"gru/gru_cell/kernel": 1 / 3, "gru/gru_cell/recurrent_kernel": 0}
     assert measure(model) == 12 / 84
     assert measure(model, "out") == 0
-    with pytest.raises(ValueError, match=r"has no prunable kernel. Skipped: \{'dense"):
+    model.trainable = False
+    assert measure(model) == 12 / 84  # frozen or not
+    with pytest.raises(ValueError, match=r"has no kernel to measure. Skipped: \{'dense"):
         measure(keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="dense")]))
