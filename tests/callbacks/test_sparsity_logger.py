@@ -80,6 +80,7 @@ def test_what_cannot_be_counted_is_left_out():
     assert logs["both/forward_gru_macs"] == [54, 54] and "both/forward_gru_activity" not in logs
 
 
+@pytest.mark.backend
 def test_subclassed_models_are_logged():
     class Own(keras.Model):
         def __init__(self):

@@ -37,6 +37,7 @@ def trained(layer, weights):
     return [output, *layer.get_weights()[: len(weights)]]
 
 
+@pytest.mark.backend
 @KINDS
 @pytest.mark.parametrize("rates", [{"dropout": 0.4}, {"dropout": 0.3, "recurrent_dropout": 0.4}], ids="-".join)
 @pytest.mark.parametrize("as_cell", [False, True], ids=["layer", "cell"])

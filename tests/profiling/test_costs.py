@@ -87,11 +87,11 @@ def test_products_of_inputs_as_tensorflow_counts(layer):
         (layers.RNN([layers.GRUCell(4), layers.LSTMCell(3)]), [(6, 5)], 6 * (3 * 4 * (5 + 4) + 4 * 3 * (4 + 3))),
         # each of 3 x 5 x 6 inputs of 3 channels is spread over 3^3 places of 4 channels
         (layers.Conv3DTranspose(4, 3, strides=2), [(3, 5, 6, 3)], 3 * 5 * 6 * 27 * 3 * 4),
-        # queries 5 and values 6 of width 4 to 2 heads of 3 and of 5 and back to 4; 5 x 6 pairs of 3 and of 5
+        # queries 5, keys and values 6 of width 4 to 2 heads of 3 and back to 4; 5 x 6 pairs of 3 and of 3
         (
-            layers.MultiHeadAttention(2, 3, value_dim=5),
+            layers.MultiHeadAttention(2, 3),
             [(5, 4), (6, 4)],
-            5 * 4 * 6 + 6 * 4 * 6 + 6 * 4 * 10 + 5 * 10 * 4 + 2 * 5 * 6 * (3 + 5),
+            5 * 4 * 6 + 6 * 4 * 6 + 6 * 4 * 6 + 5 * 6 * 4 + 2 * 5 * 6 * (3 + 3),
         ),
         # along the second axis alone: 2 rows of 5 x 5 pairs
         (layers.MultiHeadAttention(1, 3, attention_axes=2), [(2, 5, 4)] * 2, 4 * 2 * 5 * 4 * 3 + 2 * 5 * 5 * (3 + 3)),
@@ -111,6 +111,11 @@ def test_products_of_inputs_as_tensorflow_counts(layer):
 )
 def test_as_counted_by_hand(layer, shapes, macs):
     assert counted(layer, *shapes) == macs
+
+
+def test_values_of_another_width_than_keys():
+    layer = layers.MultiHeadAttention(2, 3, value_dim=5)
+    assert costs.products(layer, {"query": (1, 5, 4), "value": (1, 6, 4)}) == 2 * 5 * 6 * (3 + 5)
 
 
 def test_channels_first_has_as_many():

@@ -77,7 +77,7 @@ def test_the_page_holds_everything_and_fetches_nothing(page, model):
     assert read.fetched and all(target.startswith("data:image/png;base64,") for target in read.fetched)
     rows = {(row[0], len(row)): row for row in read.rows}
     profile = ksr.profile(model, sequences())
-    assert rows["events (EventGRU)", 11][1:3] == [
+    assert rows["events (EventGRU)", 12][1:3] == [
         f"{n:,}" for n in (profile.layers[0].weights, profile.layers[0].nonzero)
     ]
     assert rows["KsrGru", 10][1] == "gru" and rows["FULLY_CONNECTED", 10][4].endswith("%")
