@@ -94,7 +94,7 @@ def run(model, representative_data, representative_labels, options, progress):
         dense=dense,
         data=file,
     )
-    converted = ConvertedModel(file, report)
+    converted = ConvertedModel(file, report, [array[:2, 0] for array in data])
     if options.verify:
         verify_layers(calls, seen.calls, layers, progress)
         verify_outputs(converted, data, seen.outputs, labels, progress)

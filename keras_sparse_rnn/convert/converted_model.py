@@ -25,11 +25,14 @@ class ConvertedModel:
     Attributes:
         data: The bytes of the `.tflite` file.
         report: A `Report`: what was converted, bytes, and how it compares with the Keras model; it prints as text.
+        samples: For each input two of the samples that it was converted with, `(2, *shape without the batch axis)`:
+            `save_firmware` compares plain C with the NumPy engine on them. None: it takes noise.
     """
 
-    def __init__(self, data: bytes, report: "Report") -> None:
+    def __init__(self, data: bytes, report: "Report", samples: "list[np.ndarray] | None" = None) -> None:
         self.data = data
         self.report = report
+        self.samples = samples
         self._engines: dict[str, Engine] = {}
 
     def engine(self, name: EngineName = "litert") -> "Engine":
@@ -52,7 +55,11 @@ class ConvertedModel:
             engine.reset()
 
     def save_firmware(
-        self, folder: str | os.PathLike[str], framework: str = "plain-c", name: str = "model"
+        self,
+        folder: str | os.PathLike[str],
+        framework: str = "plain-c",
+        name: str = "model",
+        inputs: Arrays | None = None,
     ) -> "Firmware":
         """Writes the model as a project for a microcontroller; see `firmware.save_firmware`.
 
@@ -61,7 +68,7 @@ class ConvertedModel:
         """
         from keras_sparse_rnn.firmware import save_firmware
 
-        return save_firmware(self.data, folder, framework, name)
+        return save_firmware(self, folder, framework, name, inputs)
 
     def drift(self, x: np.ndarray, expected: np.ndarray, engine: EngineName = "litert", parts: int = 10) -> np.ndarray:
         """Error against the float model over time: whether it grows along a sequence.

@@ -91,7 +91,7 @@ def save_firmware(
         name: Of a single model in the code, at most 40 characters; None: "model". Functions, macros and files begin
             with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
         inputs: Recorded inputs on which plain C is compared with the NumPy engine, as `Engine.predict` takes them; of
-            several models a dict by the same names. None: noise.
+            several models a dict by the same names. None: some of those that `ksr.convert` was given, of a file noise.
 
     Returns:
         A `Firmware`; it prints as text.
@@ -118,7 +118,7 @@ def save_firmware(
         for given in read.values():
             prepare_ops(given)
         codes = [PlainC(model, name) for name, model in read.items()]
-        is_verified = _verify(codes, _recorded(inputs, codes, model))
+        is_verified = _verify(codes, _recorded(inputs, model))
         write_plain_c(codes, folder)
         model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)
     return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, *sizes, is_verified)
@@ -141,10 +141,11 @@ def _verify(codes, recorded):
     return True
 
 
-def _recorded(inputs, codes, given):
+def _recorded(inputs, given):
     """The inputs of each model; None where there are none."""
+    models = list(given.values()) if isinstance(given, Mapping) else [given]
     if inputs is None:
-        return [None] * len(codes)
+        return [getattr(model, "samples", None) for model in models]
     if not isinstance(given, Mapping):
         return [inputs]
     if not isinstance(inputs, Mapping) or set(inputs) != set(given):

@@ -13,6 +13,7 @@ from random_graphs import GraphWriter
 from random_models import RandomOp
 
 from keras_sparse_rnn import runtime
+from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.firmware import FRAMEWORKS, host_check, qemu, save_firmware
 from keras_sparse_rnn.firmware.bench import bench
 from keras_sparse_rnn.firmware.plain_c import PlainC
@@ -144,7 +145,9 @@ def test_recorded_inputs_are_compared(tmp_path, monkeypatch):
     model = _built(_dense)
     x = np.random.default_rng(0).normal(size=(2, 10, 5))
     assert save_firmware(model, tmp_path / "new", inputs=x).is_verified
-    np.testing.assert_array_equal(np.array(seen[0])[:, 0], model.inputs[0].quantize(x))
+    assert ConvertedModel(model.data, None, [x + 1]).save_firmware(tmp_path / "converted").is_verified
+    for sequences, inputs in zip(seen, (x, x + 1), strict=True):
+        np.testing.assert_array_equal(np.array(sequences)[:, 0], model.inputs[0].quantize(inputs))
     with pytest.raises(ValueError, match=r"input 'x' must have the shape \('samples', 10, 5\).*; given: \(2, 10, 4\)"):
         save_firmware(model, tmp_path / "other", inputs=x[..., :4])
 
