@@ -1,12 +1,13 @@
 """From a Keras model to a verified `.tflite`: plan -> lower -> quantize -> pack -> verify -> report."""
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel, VerificationError
-from keras_sparse_rnn.convert.options import ConvertOptions
+from keras_sparse_rnn.convert.options import MAX_RELATIVE_ERROR, ConvertOptions
 from keras_sparse_rnn.progress import Progress
 from keras_sparse_rnn.typing import Arrays
 
@@ -31,6 +32,7 @@ def convert(
     labels: Sequence[str] | None = None,
     representative_labels: ArrayLike | None = None,
     verify: bool = True,
+    max_relative_error: float = MAX_RELATIVE_ERROR,
 ) -> ConvertedModel:
     """Converts a Keras model with recurrent layers to a `.tflite` model.
 
@@ -81,6 +83,11 @@ def convert(
             decides several times a sample, at each step or chunk, the last decision counts, or all of them if the
             labels are `(samples, decisions)`. The model must have one output with a value for each class.
         verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
+        max_relative_error: For an integer model, the largest error of an output that is let pass: root mean square, in
+            standard deviations of Keras's outputs over the representative data; above 0. `math.inf` lets any pass.
+            Above 0.1 there is a warning, which names the likely cause. Outputs of a model with event or delta layers,
+            whose trajectories may part at a threshold with both of them right, may be off by as much more as Keras's
+            own are when each input is moved by 1 % of its standard deviation.
 
     Returns:
         A `ConvertedModel` with `.predict`, `.step`, `.reset`, `.save` and `.report`.
@@ -103,8 +110,12 @@ def convert(
         percentile=percentile,
         labels=labels,
         verify=verify,
+        max_relative_error=max_relative_error,
     )
     from keras_sparse_rnn.convert.conversion import run
 
     with Progress("convert") as progress:
-        return run(model, representative_data, representative_labels, options, progress)
+        converted = run(model, representative_data, representative_labels, options, progress)
+    for warning in converted.report.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return converted

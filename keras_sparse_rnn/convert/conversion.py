@@ -1,11 +1,13 @@
 """A conversion, step by step: plan -> observe -> lower -> quantize -> pack -> verify -> report."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import keras
 import numpy as np
 
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.convert.causes import likely_causes
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.lower import lower
@@ -96,9 +98,22 @@ def run(model, representative_data, representative_labels, options, progress):
     )
     converted = ConvertedModel(file, report, [array[:2, 0] for array in data])
     if options.verify:
-        verify_layers(calls, seen.calls, layers, progress)
-        verify_outputs(converted, data, seen.outputs, labels, progress)
+        causes = _likely_causes(cut, seen, options) if options.is_integer else []
+        verify_layers(calls, seen.calls, layers, causes, progress)
+        keras_model = partial(_run_keras, cut)
+        verify_outputs(converted, data, seen.outputs, labels, keras_model, causes, options, progress)
     return converted
+
+
+def _likely_causes(cut, seen, options):
+    inputs = dict(zip(cut.input_names, seen.data, strict=True))
+    return likely_causes(inputs, dict(zip(cut.output_names, seen.outputs, strict=True)), options)
+
+
+def _run_keras(cut, data):
+    """Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
+    _, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    return outputs
 
 
 def _check_process():

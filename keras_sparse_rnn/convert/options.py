@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from keras_sparse_rnn.formats import FLOAT32, NUMBER_FORMATS, NumberFormat
 from keras_sparse_rnn.ops.schema import BLOCKS
 
+MAX_RELATIVE_ERROR = 0.5
 SCALES = ("gate", "output")
 TARGETS = ("tflm", "litert")
 
@@ -29,6 +30,7 @@ class ConvertOptions:
     percentile: float = 100
     labels: Sequence[str] | None = None
     verify: bool = True
+    max_relative_error: float = MAX_RELATIVE_ERROR
 
     def __post_init__(self):
         for name, allowed in (
@@ -46,7 +48,10 @@ class ConvertOptions:
         percentile = self.percentile
         if isinstance(percentile, bool) or not isinstance(percentile, numbers.Real) or not 50 < percentile <= 100:
             raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
-        for name, default in (("percentile", 100), ("scales", "gate")):
+        most = self.max_relative_error
+        if isinstance(most, bool) or not isinstance(most, numbers.Real) or not most > 0:
+            raise ValueError(f"max_relative_error must be a number above 0; given: {most!r}.")
+        for name, default in (("percentile", 100), ("scales", "gate"), ("max_relative_error", MAX_RELATIVE_ERROR)):
             if self.number_format is FLOAT32 and getattr(self, name) != default:
                 raise ValueError(
                     f"{name} is for integers; with weights='float32' leave it out (given: {getattr(self, name)!r})."

@@ -85,6 +85,10 @@ class Report:
         dense: A `DenseReport` for each dense layer of constant weights, as TensorFlow Lite's converter left it.
         engines: The engines in which the whole model was run to verify it.
         output_error: Mean absolute distance of the outputs from Keras's; None where not verified.
+        relative_error: Root mean square distance of the outputs from Keras's, in standard deviations of Keras's; None
+            where not verified, or where Keras's outputs hardly vary: by fewer than four steps of their scale, or 4 % of
+            the largest of them.
+        warnings: What there is to say of an error that is large: how large it is, and the likely causes.
         equal_decisions: Share of samples with the same largest output; None where the model does not classify.
         accuracy, keras_accuracy: Share of right decisions of the converted model and of the Keras model, on the
             representative data; None where no labels were given.
@@ -100,6 +104,8 @@ class Report:
     data: InitVar[bytes]
     engines: list = field(default_factory=list)
     output_error: float | None = None
+    relative_error: float | None = None
+    warnings: list = field(default_factory=list)
     equal_decisions: float | None = None
     accuracy: float | None = None
     keras_accuracy: float | None = None
@@ -148,7 +154,11 @@ class Report:
             lines.append(f"  {layer.name}: {layer.zeros:.1%} zeros; stored {layer.stored} (bytes: {sizes})")
         if self.output_error is not None:
             decisions = "" if self.equal_decisions is None else f", {self.equal_decisions:.1%} equal decisions"
-            lines.append(f"  outputs in {', '.join(self.engines)}: mean error {self.output_error:.2g}{decisions}")
+            relative = "" if self.relative_error is None else f", {self.relative_error:.2g} standard deviations"
+            lines.append(
+                f"  outputs in {', '.join(self.engines)}: mean error {self.output_error:.2g}{relative}{decisions}"
+            )
+        lines += [f"  warning: {warning}" for warning in self.warnings]
         if self.accuracy is not None:
             lines.append(f"  accuracy on representative data: {self.accuracy:.2%} (Keras {self.keras_accuracy:.2%})")
         if self.arena_bytes is not None:

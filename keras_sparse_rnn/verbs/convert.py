@@ -4,7 +4,7 @@
 import dataclasses
 import json
 
-from keras_sparse_rnn.convert.options import SCALES, TARGETS
+from keras_sparse_rnn.convert.options import MAX_RELATIVE_ERROR, SCALES, TARGETS
 from keras_sparse_rnn.formats import NUMBER_FORMATS
 from keras_sparse_rnn.ops.schema import BLOCKS
 from keras_sparse_rnn.verbs import add_verb
@@ -56,6 +56,13 @@ def add(verbs):
     )
     parser.add_argument(
         "--no-verify", dest="verify", action="store_false", help="do not compare the result with the Keras model"
+    )
+    parser.add_argument(
+        "--max-relative-error",
+        metavar="E",
+        type=float,
+        default=MAX_RELATIVE_ERROR,
+        help="of an integer model's outputs, in standard deviations; default: %(default)s",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
