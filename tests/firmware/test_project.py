@@ -255,7 +255,7 @@ def test_the_libraries_build_for_a_board(tmp_path):
     ).stdout.splitlines()
     text, data, bss = (int(n) for n in listed[-1].split()[:3])
     assert text + data == pytest.approx(firmware.flash_bytes, rel=0.01)
-    assert data + bss == pytest.approx(firmware.ram_bytes, rel=0.03)  # less padding than in one file
+    assert 0 <= firmware.ram_bytes - (data + bss) < 64  # padding: in one file there are more buffers of 16 bytes
 
 
 def test_refusals(tmp_path):
