@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -229,3 +230,27 @@ def test_weights_that_would_be_misread_are_refused_by_name(kind, framework, tmp_
     with pytest.raises(ValueError, match=re.escape(message)):
         save_firmware(data, tmp_path / "new", framework)
     assert not (tmp_path / "new").exists()
+
+
+@needs_compiler
+@pytest.mark.parametrize("streaming", [True, False])
+def test_the_program_of_several_inputs_and_outputs_builds_and_runs(streaming, tmp_path):
+    writer = GraphWriter(np.int8, np.random.default_rng(0))
+    audio, speaker = writer.input((1, 10, 5)), writer.input((1, 4))
+    word = (_gru if streaming else _last)(writer, audio, go_backwards=0 if streaming else 1)
+    model = Model(
+        writer.finish({"audio": audio, "speaker id": speaker}, {"word": word, "gain": writer.dense(speaker, 2)})
+    )
+    firmware = save_firmware(model, tmp_path / "new")
+    call = "step" if streaming else "run"
+    size = (5, 12) if streaming else (50, 12)
+    signature = f"void model_{call}(const int8_t x_audio[{size[0]}], const int8_t x_speaker_id[4], "
+    assert f"{signature}int8_t y_word[{size[1]}], int8_t y_gain[2]);" in (tmp_path / "new/model.h").read_text()
+    sources = [*firmware.folder.glob("*.c"), *firmware.folder.glob("ksr/*.c")]
+    strict = ("-std=c99", "-Wall", "-Wextra", "-Werror")
+    subprocess.run([*host_check.compiler(), *strict, *sources, "-o", tmp_path / "program", "-lm"], check=True)
+    printed = subprocess.run([tmp_path / "program"], check=True, capture_output=True, text=True).stdout.splitlines()
+    zeros = [np.zeros(tensor.shape, np.int8) for tensor in model.inputs]
+    words, gain = runtime.load(model, "reference").invoke(zeros)
+    expected = [[*row, *gain[0]] for row in words.reshape(-1, 12)]
+    np.testing.assert_array_equal([[int(n) for n in line.split()] for line in printed], expected)
