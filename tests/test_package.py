@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 import keras_sparse_rnn as ksr
@@ -79,16 +80,16 @@ def test_import_is_light():
     assert "keras_sparse_rnn" in new and not heavy & set(new)
 
 
+def shape_of_a_converted_models_outputs():
+    model = keras.Sequential([keras.Input((5, 3)), ksr.layers.EventGRU(4), keras.layers.Dense(2)])
+    x = np.ones((4, 5, 3), np.float32)
+    return ksr.convert(model, x).predict(x).shape
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="conversion needs the TensorFlow backend")
-def test_conversion_works_after_tfmot_was_imported():
+def test_conversion_works_after_tfmot_was_imported(beside_tfmot):
     """tfmot turns on legacy Keras for the whole process."""
-    code = (
-        "import tensorflow_model_optimization, keras, numpy as np, keras_sparse_rnn as ksr;"
-        "model = keras.Sequential([keras.Input((5, 3)), ksr.layers.EventGRU(4), keras.layers.Dense(2)]);"
-        "x = np.ones((4, 5, 3), 'float32');"
-        "print(ksr.convert(model, x).predict(x).shape)"
-    )
-    assert _python(code).endswith("(4, 2)")
+    assert beside_tfmot(shape_of_a_converted_models_outputs) == (4, 2)
 
 
 def test_without_a_compiler_the_package_builds_and_says_what_is_missing(tmp_path, monkeypatch):

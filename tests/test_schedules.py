@@ -1,16 +1,11 @@
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 
 import keras_sparse_rnn
+from keras_sparse_rnn.callbacks import MagnitudePruning
 from keras_sparse_rnn.schedules import ConstantSparsity, CosineDecay, PolynomialDecay, RampThreshold
-
-ROOT = Path(keras_sparse_rnn.__file__).parents[1]
+from keras_sparse_rnn.sparsity import measure
 
 CONFIGS = [
     ("ConstantSparsity", {"target_sparsity": 0.5, "begin_step": 0}),
@@ -35,27 +30,15 @@ COSINES = [
 ]
 
 
-def in_new_process(code, *args):
-    """Runs `code` apart: importing tfmot makes tensorflow use Keras 2 from then on."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *args], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+def schedules_of_tfmot():
+    from tensorflow_model_optimization.sparsity import keras as tfmot
+
+    schedules = [getattr(tfmot, name)(**config) for name, config in CONFIGS]
+    return [[(bool(due), float(value)) for due, value in map(schedule, range(300))] for schedule in schedules]
 
 
-def test_equal_to_tfmot_at_every_step():
-    theirs = in_new_process(
-        """
-import json, sys
-import tensorflow_model_optimization as tfmot
-def run(name, config):
-    schedule = getattr(tfmot.sparsity.keras, name)(**config)
-    return [[bool(due), float(value)] for due, value in map(schedule, range(300))]
-print(json.dumps([run(*c) for c in json.loads(sys.argv[1])]))
-""",
-        json.dumps(CONFIGS),
-    )
+def test_equal_to_tfmot_at_every_step(beside_tfmot):
+    theirs = beside_tfmot(schedules_of_tfmot)
     for (name, config), expected in zip(CONFIGS, theirs, strict=True):
         schedule = getattr(keras_sparse_rnn.schedules, name)(**config)
         due, value = zip(*map(schedule, range(300)), strict=True)
@@ -63,31 +46,18 @@ print(json.dumps([run(*c) for c in json.loads(sys.argv[1])]))
         np.testing.assert_allclose(value, [e[1] for e in expected], atol=1e-6)
 
 
-def test_tfmot_schedule_in_place_of_ours():
-    sparsity = in_new_process(
-        """
-import json
-import tensorflow_model_optimization as tfmot
-import keras, numpy as np
-from keras_sparse_rnn import callbacks, sparsity
-model = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(8)])
-model.compile("adam", "mse")
-schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, 0.75, begin_step=0, end_step=6, frequency=4)
-pruning = callbacks.MagnitudePruning(schedule)
-model.fit(np.ones((16, 4, 3)), np.ones((16, 8)), batch_size=2, verbose=0, callbacks=[pruning])
-print(json.dumps(sparsity.measure(model)))
-"""
-    )
-    assert sparsity == 0.75
+def sparsity_by_a_schedule_of_tfmot():
+    from tensorflow_model_optimization.sparsity import keras as tfmot
+
+    model = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(8)])
+    model.compile("adam", "mse")
+    pruning = MagnitudePruning(tfmot.PolynomialDecay(0.0, 0.75, begin_step=0, end_step=6, frequency=4))
+    model.fit(np.ones((16, 4, 3)), np.ones((16, 8)), batch_size=2, verbose=0, callbacks=[pruning])
+    return measure(model)
 
 
-COSINES = [
-    (
-        "CosineDecay",
-        {"initial_fraction": 0.5, "final_fraction": 0.005, "begin_step": 0, "end_step": 50, "frequency": 4},
-    ),
-    ("CosineDecay", {"initial_fraction": 0.3, "final_fraction": 0.0, "begin_step": 7, "end_step": 40}),
-]
+def test_tfmot_schedule_in_place_of_ours(beside_tfmot):
+    assert beside_tfmot(sparsity_by_a_schedule_of_tfmot) == 0.75
 
 
 @pytest.mark.parametrize(("name", "config"), CONFIGS + RAMPS + COSINES)
