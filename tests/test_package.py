@@ -1,6 +1,8 @@
 """The package as a whole: who imports whom, what an import brings, what is built, with and without a compiler."""
 
 import ast
+import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -31,9 +33,14 @@ NEVER_IMPORTS = {
 NEEDS_NO_KERAS = ("ops", "runtime", "firmware")
 
 
-def _python(code, **env):
+def _python(code, cwd=ROOT, **env):
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     run = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **env}, cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path, **env},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr[-2000:]
     return run.stdout.strip()
@@ -69,15 +76,51 @@ def test_public_names_exist():
         assert hasattr(ksr, name)
 
 
-def test_import_is_light():
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """What a process finds that imports Keras first, opens a pruned model without this package, imports this package,
+    and opens a model of its layers."""
+    folder = tmp_path_factory.mktemp("models")
+    pruned = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(8)])
+    pruned.compile("adam", "mse")
+    pruning = ksr.callbacks.MagnitudePruning(ksr.schedules.ConstantSparsity(0.75, 0))
+    pruned.fit(np.ones((4, 4, 3)), np.ones((4, 8)), verbose=0, callbacks=[pruning])
+    pruned.save(folder / "pruned.keras")
+    keras.Sequential([keras.Input((6, 5)), *everything_that_a_file_can_name()]).save(folder / "events.keras")
+    code = """
+import sys
+sys.modules["keras_sparse_rnn"] = None
+import json, keras, numpy as np
+model = keras.models.load_model("pruned.keras")
+zeros = [float(np.mean(keras.ops.convert_to_numpy(w) == 0)) for w in model.trainable_variables if "kernel" in w.path]
+del sys.modules["keras_sparse_rnn"]
+before = set(sys.modules)
+import keras_sparse_rnn
+new = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
+kinds = [type(layer).__name__ for layer in keras.models.load_model("events.keras").layers]
+print(json.dumps([zeros, new, kinds]))
+"""
+    backend = "jax" if importlib.util.find_spec("jax") else "tensorflow"  # Keras loads more quickly
+    return json.loads(_python(code, cwd=folder, KERAS_BACKEND=backend).splitlines()[-1])
+
+
+def everything_that_a_file_can_name():
+    beta, penalty = ksr.initializers.Beta(), ksr.regularizers.EventPenalty(1.0)
+    return [ksr.layers.EventGRU(8, threshold_initializer=beta, activity_regularizer=penalty), keras.layers.Dense(2)]
+
+
+def test_a_pruned_model_opens_without_this_package(fresh):
+    assert fresh[0] == [0.75, 0.75]
+
+
+def test_import_is_light(fresh):
     """Beyond what Keras itself imports for its backend."""
-    code = (
-        "import keras, sys; before = set(sys.modules); import keras_sparse_rnn;"
-        "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
-    )
-    new = _python(code).split()
     heavy = {"tensorflow", "tf_keras", "tensorflow_model_optimization", "ai_edge_litert", "tflite_micro", "matplotlib"}
-    assert "keras_sparse_rnn" in new and not heavy & set(new)
+    assert "keras_sparse_rnn" in fresh[1] and not heavy & set(fresh[1])
+
+
+def test_importing_the_package_makes_our_layers_known_to_keras(fresh):
+    assert fresh[2] == ["EventGRU", "Dense"]
 
 
 def shape_of_a_converted_models_outputs():

@@ -1,6 +1,5 @@
 """What all verbs have in common, in processes of their own where that matters."""
 
-import importlib.util
 import json
 import os
 import re
@@ -59,15 +58,6 @@ def test_the_command_line_knows_our_layers(saved):
     done = run("summary", saved, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["layers"][0]["kind"] == "EventGRU"
-
-
-def test_importing_the_package_makes_our_layers_known_to_keras(saved):
-    code = f"import keras_sparse_rnn, keras; print(type(keras.models.load_model({str(saved)!r}).layers[0]).__name__)"
-    backend = "jax" if importlib.util.find_spec("jax") else "tensorflow"  # it loads more quickly
-    done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True
-    )
-    assert done.stdout == "EventGRU\n", done.stderr[-2000:]
 
 
 def test_documentation_shows_what_can_be_parsed():
