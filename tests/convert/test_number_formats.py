@@ -1,86 +1,27 @@
 """The number formats of `convert` besides int8: int16 activations, a scale for each output, events of 4 bits."""
 
-import importlib.util
-from functools import partial
-
 import keras
 import numpy as np
 import pytest
-from event_models import event_model, prune, sequences
+from event_models import event_model, sequences
 from keras.layers import GRU, LSTM, Dense, SimpleRNN
+from zoo import ENGINES, converted, member
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert.quantize import Scale, quantize
 from keras_sparse_rnn.formats import INT8X16
-from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
+from keras_sparse_rnn.layers import DeltaHold, EventGRU
 from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
 from keras_sparse_rnn.runtime.model import Model
 
-ENGINES = ["reference", "native", "litert"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
-LAYERS = {
-    "EventGRU": EventGRU,
-    "GRU": GRU,
-    "GRU, reset before": partial(GRU, reset_after=False),
-    "LSTM": LSTM,
-    "SimpleRNN": SimpleRNN,
-    "DeltaGRU": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05),
-}
-FORMATS = {
-    "int8x16": {"weights": "int8x16"},
-    "int8x16, output": {"weights": "int8x16", "scales": "output"},
-    "int8, output": {"scales": "output"},
-}
-CASES = [(layer, name) for layer in LAYERS for name in ("int8x16, output", "int8, output")]
-CASES += [("GRU", "int8x16")]
-by_case = pytest.mark.parametrize(("layer", "number_format"), CASES)
 
-
-@pytest.fixture(scope="module")
-def models():
-    """A stack of each layer, the first pruned, a dense layer behind it; its data, and int8 as it is by default."""
-    made = {}
-
-    def make(name):
-        if name not in made:
-            model = event_model([LAYERS[name](16, return_sequences=True, name="first"), LAYERS[name](9), Dense(4)])
-            prune(model.get_layer("first"), share=0.5)
-            x = sequences()
-            made[name] = model, x, ksr.convert(model, x)
-        return made[name]
-
-    return make
-
-
-@by_case
-def test_follows_keras_in_every_engine(models, layer, number_format):
-    model, x, int8 = models(layer)
-    converted = ksr.convert(model, x, **FORMATS[number_format])
-    expected = model.predict(x, verbose=0)
-    outputs = [converted.predict(x[:8], engine) for engine in ENGINES]
-    step = converted.engine().outputs[0].scale
-    for engine, output in zip(ENGINES, outputs, strict=True):
-        assert np.abs(output - outputs[0]).max() <= 1.01 * step, engine  # of the dense layer; our ops give the same
-        assert np.abs(output - expected[:8]).mean() <= 0.03, engine
-    errors, of_int8 = ([part.step_error for part in c.report.layers] for c in (converted, int8))
-    for error, before in zip(errors, of_int8, strict=True):
-        if number_format.startswith("int8x16"):
-            assert error < 0.75 * before
-        else:
-            assert error < 1.25 * before
-    assert converted.engine().inputs[0].dtype == (np.int16 if "x16" in number_format else np.int8)
-    assert converted.engine().model.metadata["weights"] == FORMATS[number_format].get("weights", "int8")
-
-
-@pytest.mark.parametrize(("layer", "number_format"), [case for case in CASES if "x16, " in case[1]])
-def test_a_stream_is_the_whole(layer, number_format):
-    model, x = event_model([LAYERS[layer](8, return_sequences=True)]), sequences()
-    whole = ksr.convert(model, x, **FORMATS[number_format], verify=False)
-    stream = ksr.convert(model, x, **FORMATS[number_format], stateful=True, time_steps=3, verify=False)
-    for engine in ("native", "litert"):
-        for sequence in x[:3]:
-            stream.reset()
-            steps = [stream.step(sequence[t : t + 3], engine) for t in range(0, 12, 3)]
-            np.testing.assert_array_equal(np.concatenate(steps), whole.predict(sequence[None], engine)[0])
+def test_int8x16_with_a_scale_for_each_gate():
+    this, int8x16 = member("GRU"), converted("GRU", weights="int8x16")
+    first, *others = [int8x16.predict(this.x, name) for name in ENGINES]
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    for layer, int8 in zip(int8x16.report.layers, converted("GRU").report.layers, strict=True):
+        assert layer.step_error < 0.75 * int8.step_error and not layer.output_scales
 
 
 @pytest.mark.parametrize("layer", [GRU, LSTM, SimpleRNN, EventGRU])
@@ -92,12 +33,12 @@ def test_a_scale_for_each_output_helps_where_outputs_differ_in_range(layer):
         kernel = np.array(keras.ops.convert_to_numpy(variable))
         kernel.reshape(len(kernel), -1, 12)[..., small] /= 50
         variable.assign(kernel)
-    expected = model.predict(x, verbose=0)[..., small]
+    expected = np.asarray(model(x))[..., small]
     errors = {}
     for scales in ("gate", "output"):
-        converted = ksr.convert(model, x, weights="int8x16", scales=scales)
-        errors[scales] = np.abs(converted.predict(x)[..., small] - expected).mean()
-        assert converted.report.layers[0].output_scales == (scales == "output")
+        int8x16 = ksr.convert(model, x, weights="int8x16", scales=scales)
+        errors[scales] = np.abs(int8x16.predict(x)[..., small] - expected).mean()
+        assert int8x16.report.layers[0].output_scales == (scales == "output")
     if layer is EventGRU:  # its small units are silent, in both alike
         assert errors["output"] <= errors["gate"]
     else:
@@ -106,9 +47,9 @@ def test_a_scale_for_each_output_helps_where_outputs_differ_in_range(layer):
 
 def test_holds_in_front_of_a_layer():
     model, x = event_model([DeltaHold(0.3), LSTM(9, return_sequences=True), Dense(3)]), sequences()
-    converted = ksr.convert(model, x, weights="int8x16", scales="output")
-    assert converted.report.output_error < 0.002
-    outputs = [converted.predict(x, engine) for engine in ENGINES[:3]]
+    int8x16 = ksr.convert(model, x, weights="int8x16", scales="output")
+    assert int8x16.report.output_error < 0.002
+    outputs = [int8x16.predict(x, engine) for engine in ENGINES[:3]]
     np.testing.assert_array_equal(outputs[0], outputs[1])
 
 
@@ -122,10 +63,10 @@ def test_holds_in_front_of_a_layer():
 )
 def test_layers_around_recurrent_ones(layers):
     model, x = event_model(layers()), sequences()
-    converted = ksr.convert(model, x, weights="int8x16")
-    expected = model.predict(x, verbose=0)
-    for engine in {"litert", *ENGINES} - {"reference", "native"}:
-        assert np.abs(converted.predict(x, engine) - expected).mean() <= 0.003
+    int8x16 = ksr.convert(model, x, weights="int8x16")
+    expected = np.asarray(model(x))
+    for engine in set(ENGINES) - {"reference", "native"}:
+        assert np.abs(int8x16.predict(x, engine) - expected).mean() <= 0.003
 
 
 @pytest.mark.parametrize("target", ["tflm", "litert"])

@@ -1,41 +1,38 @@
 """Our ops beside builtin ones: a cell of Keras as a graph of one step, in stock LiteRT and TensorFlow Lite Micro."""
 
 import contextlib
-import importlib.util
 import io
 
 import keras
 import numpy as np
-import pytest
-from event_models import event_model, sequences
+from zoo import ENGINES, LAYERS, ONE_OF_EACH, by_kind, converted, error_by_sample, member
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import DeltaGRU, EventGRU
 from keras_sparse_rnn.runtime.model import Model
 
-ENGINES = ["litert"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
-LAYERS = {
-    "EventGRU": lambda: EventGRU(8, return_sequences=True),
-    "GRU": lambda: keras.layers.GRU(8, return_sequences=True),
-    "GRU, reset before": lambda: keras.layers.GRU(8, return_sequences=True, reset_after=False),
-    "DeltaGRU": lambda: DeltaGRU(8, 0.2, 0.05, return_sequences=True),
-    "LSTM": lambda: keras.layers.LSTM(8, return_sequences=True),
-    "SimpleRNN": lambda: keras.layers.SimpleRNN(8, return_sequences=True),
-}
 
-
-def _one_step(cell, inputs):
+def _one_step(cells, inputs):
     """A `.tflite` of builtin ops from x and the states before to the output and the states after."""
     import tensorflow as tf
 
-    x = keras.Input(batch_shape=(1, inputs), name="x")
-    sizes = cell.state_size if isinstance(cell.state_size, (list, tuple)) else [cell.state_size]
-    before = [keras.Input(batch_shape=(1, size), name=f"state_{i}") for i, size in enumerate(sizes)]
-    y, after = cell(x, before)
-    outputs = {"y": y} | {f"after_{i}": state for i, state in enumerate(keras.tree.flatten(after))}
-    model = keras.Model([x, *before], outputs)
+    y = x = keras.Input(batch_shape=(1, inputs), name="x")
+    before, after = [], []
+    for cell in map(_renamed, cells, ("first_cell", "second_cell")):
+        sizes = cell.state_size if isinstance(cell.state_size, (list, tuple)) else [cell.state_size]
+        states = [keras.Input(batch_shape=(1, size), name=f"state_{len(before) + i}") for i, size in enumerate(sizes)]
+        y, new = cell(y, states)
+        before, after = before + states, after + keras.tree.flatten(new)
+    model = keras.Model([x, *before], {"y": y} | {f"after_{i}": state for i, state in enumerate(after)})
     with contextlib.redirect_stdout(io.StringIO()):
         return tf.lite.TFLiteConverter.from_keras_model(model).convert()
+
+
+def _renamed(cell, name):
+    """The same cell, as names in a model must differ."""
+    copy = type(cell).from_config({**cell.get_config(), "name": name})
+    copy.build_from_config(cell.get_build_config())
+    copy.set_weights(cell.get_weights())
+    return copy
 
 
 def _names(data, signature):
@@ -63,18 +60,22 @@ def _run(engine, data, sequence):
     return np.array(ys)
 
 
-@pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS)
-def test_builtin_ops_of_one_step_say_the_same(layer):
-    model, x = event_model([layer()]), sequences(samples=6)
-    data = _one_step(model.layers[0].cell, x.shape[-1])
+@by_kind(*ONE_OF_EACH, of=LAYERS)
+def test_builtin_ops_of_one_step_say_the_same(kind):
+    this = member(kind)
+    x = this.x[:6]
+    data = _one_step([layer.cell for layer in this.model.layers], x.shape[-1])
     assert not any(op.is_custom for op in Model(data).operators)
-    for name in ENGINES[:1] if isinstance(model.layers[0], DeltaGRU) else ENGINES:  # TFLM has no SELECT
+    for name in ("litert", "tflm"):
+        if name not in ENGINES or (name, kind) == ("tflm", "DeltaGRU"):  # TFLM has no SELECT
+            continue
         theirs = ksr.runtime.load(data, name)
         expected = np.stack([_run(theirs, data, sequence) for sequence in x])
         for weights, limit in (("float32", 1e-5), ("int8", 0.02)):
-            ours = ksr.convert(model, x, weights=weights, verify=False).predict(x, name)
-            error = np.abs(ours - expected)
+            ours = converted(kind, weights=weights).predict(x, name)
             # Events and changes within rounding of their threshold may be sent in one and not in the other.
-            by_sample = error.reshape(len(x), -1).max(axis=1)
-            assert (np.median(by_sample) if weights == "float32" else error.mean()) <= limit, (name, weights)
+            error = (
+                np.median(error_by_sample(ours, expected)) if weights == "float32" else np.abs(ours - expected).mean()
+            )
+            assert error <= limit, (name, weights)
         assert np.std(expected) > 0.05

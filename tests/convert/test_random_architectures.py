@@ -5,22 +5,12 @@ import numpy as np
 from event_models import event_model, prune, sequences
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras.layers import GRU, LSTM, SimpleRNN
+from zoo import LAYERS
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
+from keras_sparse_rnn.layers import DeltaHold
 from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.runtime.model import Model
-
-LAYERS = {
-    "EventGRU": EventGRU,
-    "trace": lambda units, **arguments: EventGRU(units, readout="trace", **arguments),
-    "DeltaGRU": lambda units, **arguments: DeltaGRU(units, 0.1, 0.05, **arguments),
-    "GRU": GRU,
-    "reset before": lambda units, **arguments: GRU(units, reset_after=False, **arguments),
-    "LSTM": LSTM,
-    "SimpleRNN": SimpleRNN,
-}
 
 
 @settings(max_examples=8, deadline=None, derandomize=True)

@@ -1,70 +1,14 @@
 """Models that go on from one inference to the next."""
 
-import importlib.util
-
 import keras
 import numpy as np
 import pytest
-from event_models import event_model, prune, sequences
-from keras.layers import GRU, LSTM, Dense, SimpleRNN
+from event_models import event_model, sequences
+from keras.layers import GRU, LSTM, Dense
+from zoo import ENGINES, STEPS
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import EventGRU
-
-ENGINES = ["litert", "native", "reference"] + (["tflm"] if importlib.util.find_spec("tflite_micro") else [])
-STEPS = 12
-LAYERS = {
-    "EventGRU": lambda: [EventGRU(16, return_sequences=True, readout="cell")],
-    "EventGRU, trace": lambda: [EventGRU(16, return_sequences=True, readout="trace")],
-    "GRU": lambda: [GRU(16, return_sequences=True)],
-    "GRU, reset before": lambda: [GRU(16, return_sequences=True, reset_after=False)],
-    "LSTM": lambda: [LSTM(16, return_sequences=True)],
-    "SimpleRNN": lambda: [SimpleRNN(16, return_sequences=True)],
-    "stacked": lambda: [
-        Dense(9, activation="relu"),
-        EventGRU(16, return_sequences=True, readout="cell"),
-        LSTM(8, return_sequences=True),
-        GRU(8, return_sequences=True),
-        Dense(3),
-    ],
-}
-by_layers = pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
-
-
-def _stream(engine, x, chunk):
-    """The outputs of one sequence `(steps, features)`, taken chunk by chunk from a clear state."""
-    engine.reset()
-    return np.concatenate([engine.step(x[first : first + chunk]) for first in range(0, len(x), chunk)])
-
-
-def _stored(engine, outputs):
-    """As int8: the real values differ in their last bits where calibration in chunks gave a scale that does."""
-    return engine.outputs[0].quantize(outputs)
-
-
-@by_layers
-def test_chunked_equals_whole_in_every_engine(layers):
-    model, x = event_model(layers()), sequences()
-    prune(next(layer for layer in model.layers if isinstance(layer, keras.layers.RNN)))
-    whole = ksr.convert(model, x)
-    expected = {name: _stored(whole.engine(name), whole.predict(x, name)) for name in ENGINES}
-    for chunk in (1, 3):
-        converted = ksr.convert(model, x, stateful=True, time_steps=chunk, verify=chunk == 3)
-        for name in ENGINES:
-            engine = converted.engine(name)
-            streamed = _stored(engine, np.stack([_stream(engine, sequence, chunk) for sequence in x]))
-            np.testing.assert_array_equal(streamed, expected[name], err_msg=f"{name}, chunks of {chunk}")
-    assert len(np.unique(expected["native"])) > 50
-
-
-@by_layers
-def test_float32_equals_keras(layers):
-    model, x = event_model(layers()), sequences()
-    converted = ksr.convert(model, x, weights="float32", stateful=True)
-    expected = model.predict(x, verbose=0)
-    for name in ENGINES:
-        streamed = [_stream(converted.engine(name), sequence, 1) for sequence in x]
-        assert np.median(np.abs(streamed - expected).reshape(len(x), -1).max(axis=1)) <= 1e-5
 
 
 def test_state_lasts_until_reset():

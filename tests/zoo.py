@@ -1,0 +1,94 @@
+"""A small model of each recurrent layer that converts, and what it converts to; each is made once in a session."""
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache, partial
+
+import keras
+import numpy as np
+import pytest
+from event_models import event_model, prune, sequences
+from keras.layers import GRU, LSTM, SimpleRNN
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
+
+ENGINES = ("reference", "native", "litert") + (("tflm",) if importlib.util.find_spec("tflite_micro") else ())
+STEPS = 12
+
+LAYERS = {
+    "EventGRU": partial(EventGRU, readout="cell"),
+    "EventGRU, events": EventGRU,
+    "EventGRU, trace": partial(EventGRU, readout="trace", trace_decay=0.8),
+    "EventGRU, clipped, no reset": partial(EventGRU, threshold_mode="clipped", reset=False),
+    "GRU": GRU,
+    "GRU, reset before": partial(GRU, reset_after=False),
+    "LSTM": LSTM,
+    "SimpleRNN": SimpleRNN,
+    "DeltaGRU": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, trainable_threshold=True),
+}
+HELD = {
+    "held EventGRU": (partial(DeltaHold, 0.5, trainable_threshold=True), LAYERS["EventGRU"]),
+    "held EventGRU, trace": (partial(DeltaHold, 0.5), LAYERS["EventGRU, trace"]),
+    "held GRU": (partial(DeltaHold, 0.5), LAYERS["GRU"]),
+    "held GRU, reset before": (partial(DeltaHold, 0.5), LAYERS["GRU, reset before"]),
+    "held LSTM": (partial(DeltaHold, [0.1 * i for i in range(7)]), LAYERS["LSTM"]),
+    "held SimpleRNN": (partial(DeltaHold, 0.5), LAYERS["SimpleRNN"]),
+}
+KINDS = (*LAYERS, *HELD)
+ONE_OF_EACH = ("EventGRU", "GRU", "GRU, reset before", "LSTM", "SimpleRNN", "DeltaGRU")
+
+
+def by_kind(*quick, of=KINDS):
+    """Parametrises a test by `kind`: those named, and with `-m slow` the others."""
+    kinds = [pytest.param(kind, marks=[] if kind in quick else [pytest.mark.slow]) for kind in of]
+    return pytest.mark.parametrize("kind", kinds)
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One of the zoo.
+
+    Attributes:
+        model: A layer of 32 units, pruned to 90 %, and one of 9 units without a bias; in front of them what holds
+            their inputs.
+        x, expected: Sequences, and what Keras makes of them: `(24, 12, 7)` and `(24, 12, 9)`.
+        may_flip: Whether it sends events or changes: where rounding decides about one, trajectories part, both right.
+    """
+
+    model: keras.Model
+    x: np.ndarray
+    expected: np.ndarray
+    may_flip: bool
+
+
+@cache
+def member(kind):
+    """The `Member` of one of `KINDS`."""
+    hold, layer = HELD[kind] if kind in HELD else (None, LAYERS[kind])
+    first = layer(32, return_sequences=True, name="first")
+    second = layer(9, return_sequences=True, use_bias=False, name="second")
+    model = event_model([*([hold()] if hold else []), first, second], steps=STEPS)
+    biases_as_after_training(model)
+    prune(first)
+    x = sequences(steps=STEPS)
+    return Member(model, x, np.asarray(model(x)), isinstance(first, (EventGRU, DeltaGRU)))
+
+
+@cache
+def converted(kind, **options):
+    """The `ConvertedModel` that `convert` makes of a member with these options."""
+    return ksr.convert(member(kind).model, member(kind).x, **options)
+
+
+def biases_as_after_training(model, spread=0.5):
+    """Draws the biases, which Keras starts at zero."""
+    rng = np.random.default_rng(0)
+    for variable in model.trainable_variables:
+        if variable.name == "bias":
+            variable.assign_add(rng.normal(0, spread, variable.shape))
+
+
+def error_by_sample(ours, expected):
+    """The largest distance in each sample."""
+    return np.abs(ours - expected).reshape(len(expected), -1).max(axis=1)
