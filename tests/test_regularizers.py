@@ -10,6 +10,7 @@ RNG = np.random.default_rng(0)
 STATE = RNG.normal(size=(6, 4, 5)).astype("float32")
 EVENTS = (STATE > 0.1).astype("float32")
 MASK = RNG.random((6, 4, 1)) < 0.6
+JIT = keras.backend.backend() == "jax"  # XLA gains nothing here for tensorflow, and JAX is slow without
 
 
 @pytest.mark.backend
@@ -60,7 +61,7 @@ def test_training_with_it_makes_events_rarer(penalty):
     keras.utils.set_random_seed(0)
     layer = EventGRU(16, return_sequences=True, activity_regularizer=penalty)
     model = keras.Sequential([keras.Input((10, 4)), layer])
-    model.compile(keras.optimizers.Adam(0.02), loss=lambda y_true, y_pred: 0.0 * ops.sum(y_pred))
+    model.compile(keras.optimizers.Adam(0.02), nothing, jit_compile=JIT)
     x = RNG.normal(size=(16, 10, 4)).astype("float32")
 
     def rate():

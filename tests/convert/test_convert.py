@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import keras
 import numpy as np
@@ -29,6 +29,12 @@ def classifier():
     )
     prune(model.get_layer("first"))
     return model
+
+
+@pytest.fixture(scope="module")
+def converted(classifier):
+    """`converted(**options)`: what the classifier converts to, made once."""
+    return cache(partial(ksr.convert, classifier, sequences()))
 
 
 def _functional():
@@ -59,8 +65,8 @@ def test_functional_model_of_several_inputs_and_outputs(weights):
     assert sum(op.name == "KsrEventGru" for op in file.operators) == 4
 
 
-def test_pruned_weights_are_stored_in_blocks(classifier):
-    report = ksr.convert(classifier, sequences()).report
+def test_pruned_weights_are_stored_in_blocks(converted):
+    report = converted().report
     first, second = report.layers
     assert first.storage == ("blocks", "blocks") and first.block == 4
     assert second.storage == ("dense", "dense")
@@ -69,27 +75,24 @@ def test_pruned_weights_are_stored_in_blocks(classifier):
 
 
 @pytest.mark.parametrize("block_size", [4, 8, 16])
-def test_block_size_changes_storage_only(classifier, block_size):
+def test_block_size_changes_storage_only(classifier, converted, block_size):
     x = sequences()
-    outputs = ksr.convert(classifier, x, block_size=block_size).predict(x)
-    np.testing.assert_array_equal(outputs, ksr.convert(classifier, x).predict(x))
+    outputs = ksr.convert(classifier, x, block_size=block_size, verify=False).predict(x)
+    np.testing.assert_array_equal(outputs, converted().predict(x))
 
 
-def test_engines_agree(classifier):
+def test_engines_agree(converted):
     x = sequences()
-    converted = ksr.convert(classifier, x)
-    outputs = {name: converted.predict(x, engine=name) for name in ("reference", "native", "litert")}
-    step = converted.engine("litert").outputs[0].scale
+    outputs = {name: converted().predict(x, engine=name) for name in ("reference", "native", "litert")}
+    step = converted().engine("litert").outputs[0].scale
     np.testing.assert_array_equal(outputs["reference"], outputs["native"])
     assert np.abs(outputs["litert"] - outputs["native"]).max() <= 1.001 * step
 
 
-def test_the_report_tells_the_arena(classifier):
+def test_the_report_tells_the_arena(classifier, converted):
     pytest.importorskip("tflite_micro")
-    for target in ("tflm", "litert"):
-        converted = ksr.convert(classifier, sequences(), target=target)
-        memory = ksr.runtime.load(converted.data, "tflm").memory
-        assert converted.report.arena_bytes == (memory["arena_size"] if target == "tflm" else None)
+    assert converted().report.arena_bytes == ksr.runtime.load(converted().data, "tflm").memory["arena_size"]
+    assert ksr.convert(classifier, sequences(), target="litert", verify=False).report.arena_bytes is None
 
 
 def test_open_time_axis_takes_time_steps():
@@ -135,19 +138,19 @@ def test_verification_finds_a_range_ruined_by_an_outlier(classifier):
         ksr.convert(classifier, np.concatenate([x, x[:1] * 1e3]))
 
 
-def test_accuracy_on_labels(classifier):
+def test_accuracy_on_labels(classifier, converted):
     """Of 60 samples, more than the outputs are otherwise compared on; the figures by Keras's own metric."""
     x = sequences(60)
     labels = np.asarray(classifier(x)).argmax(axis=1)
     labels[::3] = (labels[::3] + 1) % 5
-    converted = ksr.convert(classifier, x, representative_labels=labels)
+    labelled = ksr.convert(classifier, x, representative_labels=labels)
     accuracy = keras.metrics.SparseCategoricalAccuracy()
-    assert converted.report.keras_accuracy == pytest.approx(float(accuracy(labels, np.asarray(classifier(x)))))
-    assert converted.report.keras_accuracy == pytest.approx(2 / 3)
+    assert labelled.report.keras_accuracy == pytest.approx(float(accuracy(labels, np.asarray(classifier(x)))))
+    assert labelled.report.keras_accuracy == pytest.approx(2 / 3)
     accuracy.reset_state()
-    assert converted.report.accuracy == pytest.approx(float(accuracy(labels, converted.predict(x))))
-    assert "(Keras 66.67%)" in str(converted.report)
-    assert ksr.convert(classifier, x).report.accuracy is None
+    assert labelled.report.accuracy == pytest.approx(float(accuracy(labels, labelled.predict(x))))
+    assert "(Keras 66.67%)" in str(labelled.report)
+    assert converted().report.accuracy is None
 
 
 @pytest.mark.parametrize("stateful", [False, True])
@@ -192,24 +195,22 @@ def test_outputs_that_do_not_vary_are_no_fault(seed):
     assert ksr.convert(model, np.ones((4, 5, 3), np.float32)).report.output_error < 0.02
 
 
-def test_save(classifier, tmp_path):
-    converted = ksr.convert(classifier, sequences())
+def test_save(converted, tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"old")
-    converted.save(path)
-    assert path.read_bytes() == converted.data
+    converted().save(path)
+    assert path.read_bytes() == converted().data
     assert [file.name for file in tmp_path.iterdir()] == ["model.tflite"]
     with pytest.raises(FileNotFoundError, match="missing"):
-        converted.save(tmp_path / "missing" / "model.tflite")
+        converted().save(tmp_path / "missing" / "model.tflite")
 
 
-def test_failed_save_keeps_the_old_file(classifier, tmp_path, monkeypatch):
-    converted = ksr.convert(classifier, sequences())
+def test_failed_save_keeps_the_old_file(converted, tmp_path, monkeypatch):
     path = tmp_path / "model.tflite"
     path.write_bytes(b"old")
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        converted.save(path)
+        converted().save(path)
     assert path.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["model.tflite"]
 

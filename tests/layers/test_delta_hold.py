@@ -12,6 +12,8 @@ from keras_sparse_rnn.layers.delta_hold import DeltaHoldCell
 from keras_sparse_rnn.regularizers import EventPenalty
 
 BATCH, TIME, FEATURES = 4, 9, 3
+EAGERLY = keras.backend.backend() != "jax"  # a graph would take longer to build than to run
+JIT = keras.backend.backend() == "jax"  # XLA gains nothing here for tensorflow, and JAX is slow without
 THRESHOLDS = [0.2, 0.7, 1.5]
 
 
@@ -50,7 +52,8 @@ def gradient(layer, x, upstream, mask=None):
     output = layer(table(index), mask=valid) if mask is not None else layer(table(index))
     model = keras.Model([index, valid] if mask is not None else [index], output)
     table.set_weights([x.reshape(-1, features)])
-    model.compile(keras.optimizers.SGD(1.0), loss=lambda y_true, y_pred: ops.sum(y_true * y_pred))
+    loss = lambda y_true, y_pred: ops.sum(y_true * y_pred)  # noqa: E731
+    model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=EAGERLY)
     before = model.get_weights()
     model.train_on_batch([numbers, mask] if mask is not None else [numbers], upstream)
     in_x, *in_weights = (b - a for b, a in zip(before, model.get_weights(), strict=True))
@@ -136,7 +139,7 @@ def test_penalty_on_the_rate_raises_trained_thresholds():
     for trainable in (True, False):
         layer = DeltaHold(0.3, trainable_threshold=trainable, activity_regularizer=EventPenalty(1.0, on="rate"))
         model = keras.Sequential([keras.Input((TIME, FEATURES)), layer, keras.layers.Dense(1)])
-        model.compile(keras.optimizers.SGD(0.1), loss=lambda y_true, y_pred: 0 * ops.sum(y_pred))
+        model.compile(keras.optimizers.SGD(0.1), lambda y_true, y_pred: 0 * ops.sum(y_pred), jit_compile=JIT)
         x = sequences()
         sent = np.mean(np.diff(hold(x, [0.3] * 3), axis=1, prepend=0) != 0)
         assert model.evaluate(x, x, verbose=0) == pytest.approx(sent, abs=1e-6)
@@ -147,7 +150,7 @@ def test_penalty_on_the_rate_raises_trained_thresholds():
 def test_half_precision_and_saving(tmp_path):
     layer = DeltaHold(THRESHOLDS, trainable_threshold=True, dtype="mixed_bfloat16", return_sequences=False)
     model = keras.Sequential([keras.Input((None, FEATURES)), DeltaHold(0.1), layer])
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=EAGERLY)
     model.fit(sequences(), sequences()[:, 0], verbose=0)
     assert keras.backend.standardize_dtype(model(sequences()).dtype) == "bfloat16"
     model.save(tmp_path / "model.keras")

@@ -10,6 +10,7 @@ from keras_sparse_rnn.regularizers import EventPenalty
 BATCH, TIME, FEATURES, UNITS = 4, 9, 3, 6
 # JAX compiles by itself; torch.compile needs a C++ compiler and minutes.
 tensorflow_only = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="an option of TensorFlow")
+EAGERLY = keras.backend.backend() != "jax"  # a graph would take longer to build than to run
 
 
 def other_tanh(x):
@@ -17,7 +18,7 @@ def other_tanh(x):
     return keras.ops.tanh(x)
 
 
-def gradients(activation, masked, jit_compile="auto", batches=1, dtype=None, **arguments):
+def gradients(activation, masked, xla=False, batches=1, dtype=None, **arguments):
     """Gradients in all weights and in the input, and the loss, of one step after `batches` - 1 others."""
     keras.utils.set_random_seed(1)
     rng = np.random.default_rng(1)
@@ -35,7 +36,8 @@ def gradients(activation, masked, jit_compile="auto", batches=1, dtype=None, **a
     model.compile(
         keras.optimizers.SGD(1.0),
         loss=lambda y_true, y_pred: keras.ops.sum(y_true * keras.ops.cast(y_pred, "float32")),
-        jit_compile=jit_compile,
+        jit_compile=xla or "auto",
+        run_eagerly=EAGERLY and not xla,
     )
     for _ in range(batches):
         before = model.get_weights()
@@ -45,28 +47,37 @@ def gradients(activation, masked, jit_compile="auto", batches=1, dtype=None, **a
     return [*grads, np.array(loss)]
 
 
+CASES = [
+    {"masked": True, "recurrent_dropconnect": 0.4, "zoneout": 0.3, "return_sequences": True},
+    {"masked": False, "return_sequences": True},
+    {"masked": True, "return_sequences": True, "reset": False, "use_bias": False},
+    {"masked": True, "return_sequences": True, "readout": "cell", "go_backwards": True},
+    {"masked": True, "return_sequences": True, "readout": "trace", "activity_regularizer": EventPenalty(on="rate")},
+    {"masked": True, "readout": "cell", "activity_regularizer": EventPenalty(), "threshold_mode": "clipped"},
+    {"masked": False, "stateful": True, "batches": 3, "activity_regularizer": EventPenalty(on="rate", target=0.1)},
+    {"masked": True, "stateful": True, "batches": 3, "zero_output_for_mask": True},
+    {"masked": True, "zoneout": 0.5, "readout": "cell", "stateful": True, "carry_cell": False, "batches": 3},
+    {"masked": False, "zoneout": 0.5, "reset": False, "activity_regularizer": EventPenalty()},
+]
+
+
 @pytest.mark.backend
+@pytest.mark.parametrize("arguments", CASES, ids="-".join)
+def test_gradients_are_the_same(arguments):
+    _check_gradients(arguments)
+
+
+@tensorflow_only
 @pytest.mark.parametrize(
     "arguments",
-    [
-        {"masked": False, "return_sequences": True},
-        {"masked": True, "return_sequences": True, "reset": False, "use_bias": False},
-        {"masked": True, "return_sequences": True, "readout": "cell", "go_backwards": True},
-        {"masked": True, "return_sequences": True, "readout": "trace", "activity_regularizer": EventPenalty(on="rate")},
-        {"masked": True, "readout": "cell", "activity_regularizer": EventPenalty(), "threshold_mode": "clipped"},
-        {"masked": False, "stateful": True, "batches": 3, "activity_regularizer": EventPenalty(on="rate", target=0.1)},
-        {"masked": True, "stateful": True, "batches": 3, "zero_output_for_mask": True},
-        {"masked": True, "return_sequences": True, "recurrent_dropconnect": 0.4, "zoneout": 0.3},
-        {"masked": True, "zoneout": 0.5, "readout": "cell", "stateful": True, "carry_cell": False, "batches": 3},
-        {"masked": False, "zoneout": 0.5, "reset": False, "activity_regularizer": EventPenalty()},
-        pytest.param(
-            {"masked": True, "zoneout": 0.3, "recurrent_dropconnect": 0.4, "jit_compile": True}, marks=tensorflow_only
-        ),
-        pytest.param({"masked": True, "jit_compile": True}, marks=tensorflow_only),
-    ],
-    ids=lambda arguments: "-".join(arguments),
+    [CASES[0], *(pytest.param(case, marks=pytest.mark.slow) for case in CASES[1:])],
+    ids="-".join,
 )
-def test_gradients_are_the_same(arguments):
+def test_gradients_are_the_same_compiled_by_xla(arguments):
+    _check_gradients({**arguments, "xla": True})
+
+
+def _check_gradients(arguments):
     by_hand = gradients("tanh", **arguments)
     automatic = gradients(other_tanh, **arguments)
     assert any(np.any(grad != 0) for grad in by_hand)

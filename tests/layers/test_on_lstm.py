@@ -14,6 +14,8 @@ from keras_sparse_rnn.schedules import ConstantSparsity
 from keras_sparse_rnn.sparsity import find_kernels
 
 BATCH, TIME, FEATURES, UNITS, CHUNK = 3, 5, 2, 6, 2
+EAGERLY = keras.backend.backend() != "jax"  # a graph would take longer to build than to run
+JIT = keras.backend.backend() == "jax"  # XLA gains nothing here for tensorflow, and JAX is slow without
 CHUNKS = UNITS // CHUNK
 
 
@@ -78,7 +80,8 @@ def test_gradients_are_finite_differences_of_the_equations():
     before = [w.astype("float64") for w in layer.get_weights()]
     # One step of gradient descent shows the gradients on every backend, by the path that every user takes.
     model = keras.Sequential([keras.Input((TIME, FEATURES)), layer])
-    model.compile(keras.optimizers.SGD(1.0), loss=lambda y_true, y_pred: ops.sum(y_true * y_pred))
+    loss = lambda y_true, y_pred: ops.sum(y_true * y_pred)  # noqa: E731
+    model.compile(keras.optimizers.SGD(1.0), loss, run_eagerly=EAGERLY)
     model.train_on_batch(x, upstream)
     for n, (weight, after) in enumerate(zip(before, layer.get_weights(), strict=True)):
         for index in np.ndindex(weight.shape):
@@ -134,78 +137,6 @@ def test_with_disjoint_master_gates_chunks_copy_or_write():
     _, _, last = layer(x, initial_state=[h, c])
     candidate = np.tanh(x[:, 0] @ np.split(lstm.get_weights()[0], 4, axis=1)[2])
     assert_close(last, np.hstack([candidate[:, :CHUNK], c[:, CHUNK:]]))
-
-
-@pytest.mark.parametrize("return_sequences", [False, True])
-@pytest.mark.parametrize("return_state", [False, True])
-def test_shapes_are_those_promised(return_sequences, return_state):
-    layer = ONLSTM(UNITS, CHUNK, return_sequences=return_sequences, return_state=return_state)
-    symbolic, actual = layer(keras.Input((None, FEATURES))), layer(sequences())
-    expected = [(BATCH, TIME, UNITS) if return_sequences else (BATCH, UNITS)] + [(BATCH, UNITS)] * 2 * return_state
-    assert [tuple(v.shape) for v in (actual if return_state else [actual])] == expected
-    assert [tuple(v.shape)[1:] for v in (symbolic if return_state else [symbolic])] == [
-        (None, UNITS) if len(shape) == 3 else (UNITS,) for shape in expected
-    ]
-
-
-def test_go_backwards_and_bidirectional():
-    x = sequences()
-    layer = layers.Bidirectional(ONLSTM(UNITS, CHUNK, return_sequences=True))
-    output = numpy(layer(x))
-    assert_close(output[..., :UNITS], layer.forward_layer(x))
-    layer.forward_layer.set_weights(layer.backward_layer.get_weights())
-    assert_close(output[..., UNITS:], numpy(layer.forward_layer(x[:, ::-1]))[:, ::-1])
-
-
-@pytest.mark.backend
-def test_stateful_layer_in_chunks_is_the_whole():
-    x = sequences()
-    whole = ONLSTM(UNITS, CHUNK, return_sequences=True)
-    expected = whole(x)
-    model = keras.Sequential([keras.Input((None, FEATURES), batch_size=BATCH)])
-    model.add(ONLSTM(UNITS, CHUNK, return_sequences=True, stateful=True))
-    model.set_weights(whole.get_weights())
-    for _ in range(2):
-        parts = [model.predict(x[:, i:j], verbose=0) for i, j in ((0, 2), (2, 3), (3, TIME))]
-        assert_close(np.concatenate(parts, axis=1), expected)
-        model.layers[0].reset_state()
-
-
-@pytest.mark.backend
-@pytest.mark.parametrize("zero_output_for_mask", [False, True])
-def test_masked_steps_hold_the_states(zero_output_for_mask):
-    x, padded = sequences(), sequences(seed=1)
-    padded[:, 1:4] = x[:, :3]
-    mask = np.zeros((BATCH, TIME), bool)
-    mask[:, 1:4] = True
-    layer = random_layer(return_state=True, zero_output_for_mask=zero_output_for_mask)
-    expected, *expected_states = layer(x[:, :3])
-    output, *states = layer(padded, mask=mask)
-    assert_close(numpy(output)[:, 1:4], expected)
-    assert_close(states[0], expected_states[0]), assert_close(states[1], expected_states[1])
-    assert_close(numpy(output)[:, 4], np.zeros((BATCH, UNITS)) if zero_output_for_mask else states[0])
-
-
-def test_stacked_cells_are_stacked_layers():
-    stack = layers.RNN([ONLSTMCell(UNITS, CHUNK), ONLSTMCell(4, 1)])
-    apart = keras.Sequential([ONLSTM(UNITS, CHUNK, return_sequences=True), ONLSTM(4, 1)])
-    expected = apart(sequences())
-    stack.build((BATCH, TIME, FEATURES))
-    stack.set_weights(apart.get_weights())
-    assert_close(stack(sequences()), expected)
-
-
-@pytest.mark.backend
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision(policy):
-    full, half = ONLSTM(UNITS, CHUNK), ONLSTM(UNITS, CHUNK, dtype=policy)
-    expected = full(sequences())
-    half.build((BATCH, TIME, FEATURES))
-    half.set_weights(full.get_weights())
-    output = half(sequences())
-    assert keras.backend.standardize_dtype(output.dtype) == policy.removeprefix("mixed_")
-    assert {w.dtype for w in half.weights} == {"float32"}
-    assert_close(ops.cast(output, "float32"), expected, atol=0.03)
 
 
 def test_master_gates_end_at_one_and_zero_in_half_precision():
@@ -283,25 +214,11 @@ def test_config_round_trip_keeps_every_argument():
     assert (loaded.recurrent_dropconnect, loaded.seed) == (0.3, 3)
 
 
-def test_saved_model_loads_as_it_was(tmp_path):
-    model = keras.Sequential(
-        [
-            keras.Input((None, FEATURES)),
-            layers.Bidirectional(ONLSTM(UNITS, CHUNK, return_sequences=True)),
-            layers.RNN([ONLSTMCell(4, 2), ONLSTMCell(4, 1, use_bias=False)], return_sequences=True),
-            ONLSTM(4, 2, unit_forget_bias=False),
-        ]
-    )
-    expected = model(sequences())
-    model.save(tmp_path / "model.keras")
-    assert_close(keras.saving.load_model(tmp_path / "model.keras")(sequences()), expected, atol=0)
-
-
 def test_learns_to_recall_the_first_input_and_stays_pruned():
     keras.utils.set_random_seed(1)
     x = np.array(list(itertools.product([-1.0, 1.0], repeat=5)), "float32")[:, :, None]
     model = keras.Sequential([keras.Input((5, 1)), ONLSTM(16, 4, name="ordered"), layers.Dense(1)])
-    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.compile(keras.optimizers.Adam(0.05), "mse", jit_compile=JIT)
     pruning = MagnitudePruning(ConstantSparsity(0.5, begin_step=20), block_shape=(1, 4), layers="ordered")
     model.fit(x, x[:, 0], epochs=40, verbose=0, callbacks=[pruning])
     found = {kernel.variable.name: kernel for kernel in find_kernels(model)[0]}
