@@ -62,6 +62,7 @@ def test_training_with_it_makes_events_rarer(penalty):
     layer = EventGRU(16, return_sequences=True, activity_regularizer=penalty)
     model = keras.Sequential([keras.Input((10, 4)), layer])
     model.compile(keras.optimizers.Adam(0.02), nothing, jit_compile=JIT)
+    model.optimizer.build(model.trainable_variables)  # or TensorFlow traces twice
     x = RNG.normal(size=(16, 10, 4)).astype("float32")
 
     def rate():
