@@ -1,10 +1,17 @@
 """Values as C source."""
 
+import re
+
 import numpy as np
 
 from keras_sparse_rnn.formats import CORE_TYPES, ELEMENT_TYPES
 
 C_TYPES = {dtype: ELEMENT_TYPES[dtype].c for dtype in CORE_TYPES}
+
+
+def comment(text):
+    """A text fit for a comment: nothing in it ends or begins one, nor would a terminal trip over it."""
+    return re.sub(r"[^ -~]|(?<=\*)/|(?<=/)\*", "?", text)
 
 
 def array(name, values, qualifiers="KSR_ALIGNED(16) static const"):

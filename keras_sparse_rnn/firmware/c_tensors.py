@@ -1,10 +1,10 @@
 """What C is told of a model's inputs and outputs."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
+from keras_sparse_rnn.firmware.c_source import comment
 from keras_sparse_rnn.firmware.names import c_identifier, distinct
 from keras_sparse_rnn.formats import ELEMENT_TYPES
 
@@ -67,8 +67,7 @@ def c_tensors(tensors, kind):
             number,
             name,
             alias if c_identifier(tensor.name) else None,
-            # Neither an end nor a beginning of a comment, nor anything that a terminal or compiler would trip over.
-            re.sub(r"[^ -~]|(?<=\*)/|(?<=/)\*", "?", tensor.name),
+            comment(tensor.name),
             _C_TYPES[tensor.dtype],
             "x".join(map(str, tensor.shape)) or "one value",
             int(np.prod(tensor.shape, dtype=np.int64)),

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from keras_sparse_rnn.firmware.c_source import C_TYPES, array
+from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.firmware.c_source import C_TYPES, array, comment
+from keras_sparse_rnn.firmware.c_tensors import CTensor, c_tensors
 from keras_sparse_rnn.firmware.core_files import core_include, core_symbols
 from keras_sparse_rnn.firmware.layers import LAYERS, layer_call
 from keras_sparse_rnn.firmware.names import c_identifier, distinct, model_name
+from keras_sparse_rnn.firmware.rendering import render
 from keras_sparse_rnn.firmware.sources import formats_of
 from keras_sparse_rnn.firmware.time_axis import follow_time
 from keras_sparse_rnn.formats import ELEMENT_TYPES
@@ -26,6 +29,7 @@ class Parameter:
     Attributes:
         name: `x` or `y`; of several, `x_NAME` or `y_NAME` by the names of the tensors.
         tensor: The `TensorInfo`, with the shape that it has in the file.
+        c: Its `CTensor`.
         number: Of the tensor in the model; it lies in the static array `tensor_NUMBER`.
         size: Values in one call of `PlainC.call`.
         steps: How many times as many a sequence has: its time steps where the model takes one step per call, else 1.
@@ -33,6 +37,7 @@ class Parameter:
 
     name: str
     tensor: TensorInfo
+    c: CTensor
     number: int
     size: int
     steps: int
@@ -44,6 +49,27 @@ class Parameter:
     @property
     def buffer(self):
         return f"tensor_{self.number}"
+
+
+@dataclass(frozen=True)
+class State:
+    """A state in the static struct `states`.
+
+    Attributes:
+        name: Of the member.
+        c_type: Type of its values.
+        size: Number of its values.
+        bytes: Of them all.
+        zero: Each byte of a clear state.
+        is_kept: Whether the model keeps it between inferences.
+    """
+
+    name: str
+    c_type: str
+    size: int
+    bytes: int
+    zero: int
+    is_kept: bool
 
 
 class PlainC:
@@ -68,14 +94,16 @@ class PlainC:
         inputs, outputs: Tuples of `Parameter`.
         shapes: The shape in one call of each tensor that is no constant, by its number. Those that an op writes or the
             model takes lie in the static array `tensor_NUMBER`.
-        header, source: The text of the two files.
         headers: Names of the core's headers that the source includes.
+        states: A list of `State`.
+        declarations, inits, calls: C for the source: its constants and buffers; what `NAME_init` does; the ops.
+        header, source: The text of the two files, `templates/model-plain-c`.
     """
 
     def __init__(self, model, name="model", allow_streaming=True, has_marks=False):
         self.name = model_name(name)
         self.model = model
-        self._has_marks = has_marks
+        self.has_marks = has_marks
         _check(model)
         self.time = follow_time(model)
         self.is_streaming = allow_streaming and self.time.obstacle is None
@@ -85,10 +113,9 @@ class PlainC:
             for i, tensor in enumerate(model.tensors)
             if tensor.data is None
         }
-        self.inputs = self._parameters("x", model.input_indices)
-        self.outputs = self._parameters("y", model.output_indices)
-        self._declarations, self._calls, self._inits = [], [], []
-        self._resets = {True: [], False: []}  # of the states that are kept between inferences, and of the others
+        self.inputs = self._parameters("x", "input", model.input_indices)
+        self.outputs = self._parameters("y", "output", model.output_indices)
+        self.states, self.declarations, self.inits, self.calls = [], [], [], []
         self.headers = ["ksr_align.h"]
         for i in self.computed:
             self._buffer(f"tensor_{i}", self.shapes[i], model.tensors[i].dtype)
@@ -100,8 +127,8 @@ class PlainC:
                 self._add_custom(f"op_{number}", op)
             else:
                 self._add_layer(f"op_{number}", op)
-        self.header = self._header()
-        self.source = self._source()
+        values = {"model": self, "version": __version__, "core_include": core_include, "core_symbols": core_symbols}
+        self.header, self.source = (render(f"model-plain-c/MODEL.{suffix}", **values) for suffix in "hc")
 
     @property
     def computed(self):
@@ -124,7 +151,8 @@ class PlainC:
         """The name of the function that takes a step, or without steps a sequence."""
         return f"{self.name}_step" if self.is_streaming else f"{self.name}_run"
 
-    def _parameters(self, prefix, numbers):
+    def _parameters(self, prefix, kind, numbers):
+        tensors = c_tensors([self.model.tensors[i] for i in numbers], kind)
         names = [prefix]
         if len(numbers) > 1:
             names = distinct(f"{prefix}_{c_identifier(self.model.tensors[i].name)}" for i in numbers)
@@ -132,20 +160,21 @@ class PlainC:
             Parameter(
                 name,
                 self.model.tensors[i],
+                tensor,
                 i,
                 math.prod(self.shapes[i]),
                 self.steps if self.is_streaming and i in self.time.axes else 1,
             )
-            for name, i in zip(names, numbers, strict=True)
+            for name, tensor, i in zip(names, tensors, numbers, strict=True)
         )
 
     def _buffer(self, name, shape, dtype):
-        self._declarations.append(f"KSR_ALIGNED(16) static {C_TYPES[np.dtype(dtype)]} {name}[{math.prod(shape)}];\n")
+        self.declarations.append(f"KSR_ALIGNED(16) static {C_TYPES[np.dtype(dtype)]} {name}[{math.prod(shape)}];\n")
 
     def _add_state(self, name, tensor, is_kept=True):
-        self._buffer(name, tensor.shape, tensor.dtype)
         zero = int(tensor.zeros().flat[0]) if tensor.dtype == np.int8 else 0
-        self._resets[is_kept].append(f"memset({name}, {zero}, sizeof({name}));")
+        size = math.prod(tensor.shape)
+        self.states.append(State(name, C_TYPES[tensor.dtype], size, size * tensor.dtype.itemsize, zero, is_kept))
 
     def _add_custom(self, name, op):
         kind = ALL_OPS[op.name]
@@ -154,33 +183,34 @@ class PlainC:
         for input_name, i in given.items():
             tensor = self.model.tensors[i]
             if tensor.data is None:
-                labels[input_name] = _tensor(f"tensor_{i}", self.shapes[i], tensor.dtype)
+                label = f"states.tensor_{i}" if tensor.is_variable else f"tensor_{i}"
+                labels[input_name] = _tensor(label, self.shapes[i], tensor.dtype)
                 arrays[input_name] = np.zeros(self.shapes[i], tensor.dtype)
             else:
                 label = f"{name}_{input_name}"
-                self._declarations.append(array(label, tensor.data))
+                self.declarations.append(array(label, tensor.data))
                 labels[input_name] = _tensor(label, tensor.shape, tensor.dtype)
                 arrays[input_name] = tensor.data
         for state_name, state in kind.from_constants(kind.SCHEMA.decode(op.options), arrays).states().items():
             if state_name not in given:  # the model does not keep it itself
                 label, shape = f"{name}_state_{state_name}", (arrays["x"].shape[0], *state.shape[1:])
                 self._add_state(label, replace(state, shape=shape), is_kept=False)
-                labels[state_name] = _tensor(label, shape, state.dtype)
+                labels[state_name] = _tensor(f"states.{label}", shape, state.dtype)
                 arrays[state_name] = np.zeros(shape, state.dtype)
         tensors = [label or "{0, -1, 0, {0}}" for label in kind.SCHEMA.placed(labels)]
         arrays = kind.SCHEMA.placed(arrays)
         output = self.model.tensors[op.outputs[0]]
         shape = self.shapes[op.outputs[0]]
         scratch = NativeOp(op.name, op.options, arrays, shape, output.dtype).scratch_size
-        self._declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
-        self._declarations.append(array(f"{name}_options", np.frombuffer(op.options, np.uint8)))
-        self._declarations.append(
+        self.declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
+        self.declarations.append(array(f"{name}_options", np.frombuffer(op.options, np.uint8)))
+        self.declarations.append(
             f"static const ksr_tensor {name}_inputs[{len(tensors)}] = {{\n    " + ",\n    ".join(tensors) + ",\n};\n"
         )
-        self._declarations.append(
+        self.declarations.append(
             f"static const ksr_tensor {name}_output = {_tensor(f'tensor_{op.outputs[0]}', shape, output.dtype)};\n"
         )
-        self._declarations.append(
+        self.declarations.append(
             f"static const ksr_node {name} = {{{name}_options, sizeof({name}_options), {len(tensors)}, 1, "
             f"{name}_inputs, &{name}_output}};\n"
         )
@@ -188,109 +218,39 @@ class PlainC:
         for header in (f"{symbol}.h", f"{symbol.removeprefix('ksr_')}_steps.h"):
             if header not in self.headers:
                 self.headers.append(header)
-        self._declarations.append(f"static {symbol}_node {name}_data;\n")
+        self.declarations.append(f"static {symbol}_node {name}_data;\n")
         # `NativeOp` has checked the node and its constants, which do not change.
-        self._inits.append(f"{symbol}_set_up(&{name}, &{name}_data);")
-        self._calls.append(f"{symbol}_invoke(&{name}, &{name}_data, {name}_scratch);")
+        self.inits.append(f"{symbol}_set_up(&{name}, &{name}_data);")
+        self.calls.append(f"{symbol}_invoke(&{name}, &{name}_data, {name}_scratch);")
 
     def _add_layer(self, name, op):
         x, y = op.inputs[0], op.outputs[0]
         buffers = (f"tensor_{x}", f"tensor_{y}")
         declarations, call = layer_call(op, name, self.model.tensors, *buffers, self.shapes[x])
-        self._declarations += declarations
-        self._calls.append(call)
+        self.declarations += declarations
+        self.calls.append(call)
         if "ksr_layers.h" not in self.headers:
             self.headers.append("ksr_layers.h")
-
-    def _signature(self, kind):
-        def size(parameter):
-            return parameter.size if kind == "step" else parameter.size * parameter.steps
-
-        parameters = [f"const {x.c_type} {x.name}[{size(x)}]" for x in self.inputs]
-        parameters += [f"{y.c_type} {y.name}[{size(y)}]" for y in self.outputs]
-        return f"void {self.name}_{kind}({', '.join(parameters)})"
 
     @property
     def keeps_states(self):
         """Whether the model keeps states between inferences."""
-        return bool(self._resets[True])
+        return any(state.is_kept for state in self.states)
 
-    def _header(self):
-        guard = f"{self.name.upper()}_H_"
-        tensors = "".join(f" *   {p.name}: {_described(p.tensor)}\n" for p in (*self.inputs, *self.outputs))
-        obstacle = (self.time.obstacle or "not asked for").replace("*/", "* /")
-        start = "" if self.keeps_states else ", from a clear state"
-        if self.is_streaming:
-            step = (
-                "/* One time step; the states are kept from call to call. */\n" + self._signature("step") + ";\n\n"
-                f"/* A whole sequence{start}, step by step. */\n"
-            )
-        else:
-            step = f"/* One inference{start}; no single steps: {obstacle}. */\n"
-        return f"""\
-/* Made by keras-sparse-rnn.
- *
-{tensors} */
-#ifndef {guard}
-#define {guard}
+    @property
+    def has_streams(self):
+        """Whether states matter from one call to the next."""
+        return bool(self.states) and (self.is_streaming or self.keeps_states)
 
-#include <stdint.h>
+    @property
+    def state_bytes(self):
+        """Of the struct of states, each of which begins at a multiple of 16."""
+        return sum(-(-state.bytes // 16) * 16 for state in self.states)
 
-#include "ksr/ksr.h"
-
-#ifdef __cplusplus
-extern "C" {{
-#endif
-
-enum {{ {self.name.upper()}_STEPS = {self.steps} }};
-
-/* Sets the model up and clears its states. Call it once before anything else. KSR_OK, which is 0; any other status: the
- * core is of another release than this file, and no other function may be called. The model itself was checked when it
- * was written out. */
-ksr_status {self.name}_init(void);
-
-/* Clears the states: the next step is the first one of a sequence. */
-void {self.name}_reset(void);
-
-{step}{self._signature("run")};
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif /* {guard} */
-"""
-
-    def _source(self):
-        headers = [*map(core_include, self.headers), *["marks.h"] * self._has_marks]
-        includes = "".join(f'#include "{header}"\n' for header in headers)
-        mark = ["KSR_COUNT_PART();"] * self._has_marks
-        one = [
-            *(f"memcpy({x.buffer}, {x.name}, sizeof({x.buffer}));" for x in self.inputs),
-            *mark,
-            *(line for call in self._calls for line in (call, *mark)),
-            *(f"memcpy({y.name}, {y.buffer}, sizeof({y.buffer}));" for y in self.outputs),
-        ]
-        reset = self._resets[False] if self.keeps_states else [f"{self.name}_reset();"]
-        if self.is_streaming:
-            values = ", ".join(
-                p.name if p.steps == 1 else f"{p.name} + t * {p.size}" for p in (*self.inputs, *self.outputs)
-            )
-            run = [*reset, f"for (int32_t t = 0; t < {self.steps}; ++t) {self.name}_step({values});"]
-            bodies = _function(self._signature("step"), one) + _function(self._signature("run"), run)
-        else:
-            bodies = _function(self._signature("run"), [*reset, *one])
-        # The linker looks for kernels that fit.
-        inits = [f"if (!({' && '.join(core_symbols(self.formats))})) return KSR_OTHER_VERSION;", *self._inits]
-        return "".join(
-            [
-                f'#include "{self.name}.h"\n\n#include <string.h>\n\n{includes}\n',
-                "\n".join(self._declarations),
-                _function(f"void {self.name}_reset(void)", [*self._resets[True], *self._resets[False]]),
-                _function(f"ksr_status {self.name}_init(void)", [*inits, f"{self.name}_reset();", "return KSR_OK;"]),
-                bodies,
-            ]
-        )
+    @property
+    def obstacle(self):
+        """Why the model takes no single steps, fit for a comment."""
+        return comment(self.time.obstacle or "not asked for")
 
 
 def _check(model):
@@ -324,12 +284,3 @@ def op_symbol(name):
 def _tensor(label, shape, dtype):
     dims = ", ".join(map(str, shape))
     return f"{{(void *){label}, {ELEMENT_TYPES[np.dtype(dtype)].ksr}, {len(shape)}, {{{dims}}}}}"
-
-
-def _described(tensor):
-    scale = "" if tensor.scale is None else f", real = (value - {tensor.zero_point}) * {tensor.scale:.9g}"
-    return f"{C_TYPES[tensor.dtype]} {'x'.join(map(str, tensor.shape))}{scale}"
-
-
-def _function(signature, lines):
-    return f"\n{signature} {{\n" + "".join(f"  {line}\n" for line in lines) + "}\n"

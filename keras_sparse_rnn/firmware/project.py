@@ -5,14 +5,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.firmware import host_check
-from keras_sparse_rnn.firmware.c_tensors import c_tensors
 from keras_sparse_rnn.firmware.core_files import FOLDER, core_files, core_symbols
 from keras_sparse_rnn.firmware.frameworks import FRAMEWORKS
 from keras_sparse_rnn.firmware.names import model_name
@@ -175,7 +174,7 @@ def write_plain_c(codes, folder):
         f"{code.name}.{suffix}": text for code in codes for suffix, text in (("h", code.header), ("c", code.source))
     }
     streaming = any(code.is_streaming for code in codes)
-    program = _filled("plain-c", [_Program(code) for code in codes], core, streaming=streaming)
+    program = _filled("plain-c", codes, core, streaming=streaming)
     _write(Path(folder), texts | program | {f"{FOLDER}/{name}": text for name, text in core.items()})
 
 
@@ -194,7 +193,7 @@ def tflm_texts(models, framework):
     has_floats = any(tensor.dtype == np.float32 for model in models for tensor in model.model.tensors)
     project = _filled(framework.name, models, core, has_floats=has_floats)
     sources = {f"{FOLDER}/{name}": text for name, text in core.items()}
-    for path, text in _filled("tflm", models, core).items():
+    for path, text in _filled("model-tflm", models, core).items():
         sources[path.replace(".cc", framework.cpp_suffix)] = text
     place = framework.sources.replace("PROJECT", _project_name(models))
     return project | {os.path.normpath(f"{place}/{path}"): text for path, text in sources.items()}
@@ -240,21 +239,6 @@ def _read(model):
             f"model must have at most {LARGEST_MODEL:,} bytes for a microcontroller; it has {len(model.data):,}."
         )
     return model
-
-
-class _Program:
-    """A `PlainC` as the program around it needs it."""
-
-    def __init__(self, code):
-        self.name, self.formats, self.is_streaming = code.name, code.formats, code.is_streaming
-        self.inputs, self.outputs = _named(code.inputs, "input"), _named(code.outputs, "output")
-        self.arguments = ", ".join(tensor.name for tensor in (*self.inputs, *self.outputs))
-
-
-def _named(parameters, kind):
-    """Parameters of a `PlainC` as `CTensor`s with the number of values in one call."""
-    tensors = c_tensors([parameter.tensor for parameter in parameters], kind)
-    return [replace(t, name=p.name, size=p.size) for t, p in zip(tensors, parameters, strict=True)]
 
 
 def _formats(models):

@@ -17,7 +17,7 @@ from keras_sparse_rnn.runtime.tflm_ops import resolver_method
 
 @dataclass(frozen=True, eq=False)
 class TFLMModel:
-    """A model as `templates/tflm` needs it.
+    """A model as `templates/model-tflm` needs it.
 
     Args:
         model: A `runtime.model.Model`.

@@ -29,6 +29,11 @@ class Kernels:
             (folder / f"{code.name}.{suffix}").write_text(text)
         (folder / "ksr").symlink_to(self._headers)
 
+    def link(self, *sources, to):
+        """Links a program of C sources and all kernels."""
+        command = [*host_check.compiler(), *_FLAGS, "-std=c99", *sources, *self._objects, "-lm", "-o", to]
+        subprocess.run(command, check=True)
+
     def check(self, code, folder, sequences=None, **options):
         """`host_check.check` of what was written, under the sanitizers."""
         return host_check.check(code, folder, sequences, _FLAGS, self._objects, **options)

@@ -15,7 +15,7 @@ from random_models import RandomOp
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
-from keras_sparse_rnn.firmware import FRAMEWORKS, host_check, qemu, save_firmware
+from keras_sparse_rnn.firmware import FRAMEWORKS, host_check, plain_c, qemu, save_firmware
 from keras_sparse_rnn.firmware.bench import bench
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.ops.event_gru import EventGru
@@ -121,18 +121,28 @@ FAULTS = {
 }
 
 
+def _edit_sources(monkeypatch, edit):
+    """Has `edit` change the text of every generated C source."""
+    render = plain_c.render
+
+    def render_edited(template, **values):
+        text = render(template, **values)
+        return edit(text) if template.endswith(".c") else text
+
+    monkeypatch.setattr(plain_c, "render", render_edited)
+
+
 @needs_compiler
 @pytest.mark.parametrize("fault", FAULTS)
 def test_c_that_is_wrong_is_not_written(fault, tmp_path, monkeypatch):
     before, after, message = FAULTS[fault]
-    write = PlainC._source
 
-    def write_wrongly(code):
-        text, count = re.subn(before, after, write(code))
+    def spoil(source):
+        source, count = re.subn(before, after, source)
         assert count == 1
-        return text
+        return source
 
-    monkeypatch.setattr(PlainC, "_source", write_wrongly)
+    _edit_sources(monkeypatch, spoil)
     with pytest.raises(host_check.MismatchError, match=re.escape(message)):
         save_firmware(_built(_dense), tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -175,8 +185,7 @@ def test_a_compiler_is_looked_for(monkeypatch):
 
 @pytest.mark.skipif(bool(qemu.missing_tools()), reason=f"{', '.join(qemu.missing_tools())} not installed")
 def test_what_a_board_gives_is_compared_with_the_engine(monkeypatch):
-    write = PlainC._source
-    monkeypatch.setattr(PlainC, "_source", lambda code: write(code).replace("ksr_dense_i8(&op_1", "(void)(&op_1"))
+    _edit_sources(monkeypatch, lambda source: source.replace("ksr_dense_i8(&op_1", "(void)(&op_1"))
     with pytest.raises(host_check.MismatchError, match="in FULLY_CONNECTED"):
         bench(_built(_dense))
 

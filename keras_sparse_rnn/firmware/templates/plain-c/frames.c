@@ -1,3 +1,4 @@
+{% import "parts/parameters.h" as parameters %}
 {% if streaming %}
 /* Where frames come from: put your microphone or sensor here. */
 #include "frames.h"
@@ -10,7 +11,7 @@
 {% for model in models if model.is_streaming %}
 
 /* {{ model.name|upper }}_STEPS frames of zeros. */
-int {{ model.name }}_next_frame({% for t in model.inputs %}{{ t.c_type }} {{ t.name }}[{{ t.size }}]{{ "" if loop.last else ", " }}{% endfor %}) {
+int {{ model.name }}_next_frame({{ parameters.inputs(model)|replace("\n", "") }}) {
   static int count;
 {% for t in model.inputs %}
   memset({{ t.name }}, 0, {{ t.size }} * sizeof(*{{ t.name }}));

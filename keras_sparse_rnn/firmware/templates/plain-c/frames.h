@@ -1,3 +1,4 @@
+{% import "parts/parameters.h" as parameters %}
 {% if streaming %}
 #ifndef FRAMES_H_
 #define FRAMES_H_
@@ -7,7 +8,7 @@
 {% for model in models if model.is_streaming %}
 /* Waits for the next frame of {{ model.name }} and fills it in: 1. At the end of a sequence: 0, and nothing is filled in.
  * Nothing will follow: -1. */
-int {{ model.name }}_next_frame({% for t in model.inputs %}{{ t.c_type }} {{ t.name }}[{{ t.size }}]{{ "" if loop.last else ", " }}{% endfor %});
+int {{ model.name }}_next_frame({{ parameters.inputs(model)|replace("\n", "") }});
 
 {% endfor %}
 #endif /* FRAMES_H_ */

@@ -11,7 +11,7 @@
 
 static int run_{{ model.name }}(void) {
 {% for t in model.inputs %}
-  static {{ t.c_type }} {{ t.name }}[{{ t.size }}];{{ "" if model.is_streaming else "  /* put your values here: " ~ t.shape ~ " */" }}
+  static {{ t.c_type }} {{ t.name }}[{{ t.size }}];{{ "" if model.is_streaming else "  /* put your values here: " ~ t.c.shape ~ " */" }}
 {% endfor %}
 {% for t in model.outputs %}
   static {{ t.c_type }} {{ t.name }}[{{ t.size }}];
@@ -27,16 +27,16 @@ static int run_{{ model.name }}(void) {
       {{ model.name }}_reset();
       continue;
     }
-    {{ model.name }}_step({{ model.arguments }});
+    {{ model.name }}_step({{ (model.inputs + model.outputs)|map(attribute="name")|join(", ") }});
 {% for t in model.outputs %}
-    for (int i = 0; i < {{ t.size }}; ++i) printf("{{ t.conversion }} ", ({{ t.printed_as }}){{ t.name }}[i]);
+    for (int i = 0; i < {{ t.size }}; ++i) printf("{{ t.c.conversion }} ", ({{ t.c.printed_as }}){{ t.name }}[i]);
 {% endfor %}
     printf("\n");
   }
 {% else %}
-  {{ model.name }}_run({{ model.arguments }});
+  {{ model.name }}_run({{ (model.inputs + model.outputs)|map(attribute="name")|join(", ") }});
 {% for t in model.outputs %}
-  for (int i = 0; i < {{ t.size }}; ++i) printf("{{ t.conversion }} ", ({{ t.printed_as }}){{ t.name }}[i]);
+  for (int i = 0; i < {{ t.size }}; ++i) printf("{{ t.c.conversion }} ", ({{ t.c.printed_as }}){{ t.name }}[i]);
 {% endfor %}
   printf("\n");
 {% endif %}

@@ -1,7 +1,8 @@
+{% import "parts/tensor.h" as tensor %}
 /* The model {{ model.name }} in TensorFlow Lite Micro; made by keras-sparse-rnn {{ version }}.
  *
- * There is one instance, with an arena of {{ model.arena }} bytes ({{ model.arena_note }}). One call at a time: not from two
- * threads, not from an interrupt. Other models may run meanwhile. */
+ * There is one instance, with an arena of {{ model.arena }} bytes.
+ * One call at a time: not from two threads, not from an interrupt. Other models may run meanwhile. */
 #ifndef {{ model.name|upper }}_H_
 #define {{ model.name|upper }}_H_
 
@@ -25,12 +26,7 @@ void {{ model.name }}_reset(void);
  * other values meanwhile. */
 {% for t in model.tensors %}
 
-/* {{ t.kind|capitalize }} "{{ t.title }}": {{ t.c_type }}, {{ t.shape }}{{ "; real value = SCALE * (stored value - ZERO_POINT)" if t.scale else "" }}. */
-#define {{ model.name|upper }}_{{ t.name|upper }}_SIZE {{ t.size }}
-{% if t.scale %}
-#define {{ model.name|upper }}_{{ t.name|upper }}_SCALE {{ t.scale }}
-#define {{ model.name|upper }}_{{ t.name|upper }}_ZERO_POINT ({{ t.zero_point }})
-{% endif %}
+{{ tensor.about(model, t, t.size, "") -}}
 {{ t.qualified_type }} *{{ model.name }}_{{ t.name }}(void);
 {% if t.alias %}
 static inline {{ t.qualified_type }} *{{ model.name }}_{{ t.alias }}(void) { return {{ model.name }}_{{ t.name }}(); }

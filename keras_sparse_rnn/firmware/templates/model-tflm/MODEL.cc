@@ -20,7 +20,7 @@ using Interpreter = tflite::MicroInterpreter;
 // Static objects with constructors of their own would need what bare-metal C++ may lack.
 alignas(Resolver) uint8_t resolver_memory[sizeof(Resolver)];
 alignas(Interpreter) uint8_t interpreter_memory[sizeof(Interpreter)];
-alignas(16) uint8_t arena[{{ model.arena }}];
+alignas(16) uint8_t arena[{{ model.arena }}];  // {{ model.arena_note }}
 Interpreter* interpreter = nullptr;
 
 bool AddOps(Resolver* resolver) {

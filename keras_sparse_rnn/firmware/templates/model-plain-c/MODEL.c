@@ -1,0 +1,88 @@
+{% import "parts/parameters.h" as parameters %}
+#include "{{ model.name }}.h"
+
+#include <string.h>
+
+{% for header in model.headers %}
+#include "{{ core_include(header) }}"
+{% endfor %}
+{% if model.has_marks %}
+#include "marks.h"
+{% endif %}
+
+{% if model.states %}
+static struct {
+{% for state in model.states %}
+  KSR_ALIGNED(16) {{ state.c_type }} {{ state.name }}[{{ state.size }}];
+{% endfor %}
+} states;
+
+{% endif %}
+{% for declaration in model.declarations %}
+{{ declaration }}
+{% endfor %}
+{% macro clear(states) %}
+{% for state in states %}
+  memset(states.{{ state.name }}, {{ state.zero }}, sizeof(states.{{ state.name }}));
+{% endfor %}
+{% endmacro %}
+void {{ model.name }}_reset(void) {
+{{ clear(model.states) -}}
+}
+
+ksr_status {{ model.name }}_init(void) {
+  /* The linker looks for kernels that fit. */
+  if (!({{ core_symbols(model.formats)|join(" && ") }})) return KSR_OTHER_VERSION;
+{% for line in model.inits %}
+  {{ line }}
+{% endfor %}
+  {{ model.name }}_reset();
+  return KSR_OK;
+}
+
+{% macro one_call() %}
+{% for x in model.inputs %}
+  memcpy({{ x.buffer }}, {{ x.name }}, sizeof({{ x.buffer }}));
+{% endfor %}
+{% if model.has_marks %}
+  KSR_COUNT_PART();
+{% endif %}
+{% for call in model.calls %}
+  {{ call }}
+{% if model.has_marks %}
+  KSR_COUNT_PART();
+{% endif %}
+{% endfor %}
+{% for y in model.outputs %}
+  memcpy({{ y.name }}, {{ y.buffer }}, sizeof({{ y.buffer }}));
+{% endfor %}
+{% endmacro %}
+{% if model.is_streaming %}
+void {{ model.name }}_step({{ parameters.all(model)|replace("\n", "") }}) {
+{{ one_call() -}}
+}
+
+{% endif %}
+void {{ model.name }}_run({{ parameters.all(model, true)|replace("\n", "") }}) {
+{% if model.keeps_states %}
+{{ clear(model.states|rejectattr("is_kept")) -}}
+{% else %}
+  {{ model.name }}_reset();
+{% endif %}
+{% if model.is_streaming %}
+  for (int32_t t = 0; t < {{ model.steps }}; ++t) {
+    {{ model.name }}_step({% for p in model.inputs + model.outputs %}{{ p.name }}{{ " + t * " ~ p.size if p.steps > 1 else "" }}{{ "" if loop.last else ", " }}{% endfor %});
+  }
+{% else %}
+{{ one_call() -}}
+{% endif %}
+}
+{% if model.has_streams %}
+
+/* The states have the size that the header says. */
+typedef char {{ model.name }}_states_fit[sizeof(states) == sizeof({{ model.name }}_states) ? 1 : -1];
+
+void {{ model.name }}_save({{ model.name }}_states *to) { memcpy(to->bytes, &states, sizeof(states)); }
+
+void {{ model.name }}_load(const {{ model.name }}_states *from) { memcpy(&states, from->bytes, sizeof(states)); }
+{% endif %}
