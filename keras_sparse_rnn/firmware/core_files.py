@@ -29,7 +29,7 @@ def core_files(headers, formats, adapter=None):
     """
     # An interpreter's ops check their nodes; plain C was checked when it was written out.
     ops = [header.removeprefix("ksr_").replace(".h", "_op.c") for header in headers] if adapter else []
-    paths = list(files_of([*headers, *ops, "status.c"], formats).values())
+    paths = files_of([*headers, *ops, "ksr.h"], formats)
     if adapter:
         paths += [source_folder() / "adapters" / "tflm" / name for name in ("ksr_tflm.h", "ksr_tflm.cc")]
     names = {path: core_name(path) for path in paths}

@@ -8,7 +8,9 @@ import numpy as np
 
 from keras_sparse_rnn.formats import FLOAT32, INT8X16
 
-_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
+_INCLUDE = re.compile(r'^ *#include "([^"]+)"', re.MULTILINE)
+_SOURCES = re.compile(r"^/\* Sources: (.*) \*/$", re.MULTILINE)
+_BODY = re.compile(r"^#define (ksr_\w+) ksr_\w+ +/\* (.*) \*/$", re.MULTILINE)
 
 
 @cache
@@ -36,30 +38,39 @@ def formats_of(dtypes):
 
 
 def files_of(roots, formats):
-    """The C files `roots` and all that they include or call into, as a dict from file names to paths.
+    """The paths of the C files `roots` and of all that they include or call into.
 
-    A header `name.h`, `ksr_name.h` or `name_steps.h` brings `name.c` and its bodies for a number format or a processor
-    of a microcontroller, `name_i8.c`, `name_dsp.c`, `name_helium.c`, `name_thumb.c`, `name_x86.c` (for
-    tests on a computer) and `name_f32.c` or `name_i16.c` where `formats` names them.
+    What a header declares is in the files that it lists, `/* Sources: gru_i8.c KSR_WITH_INT16:gru_i16.c */`, the latter
+    where the number format with that switch is one of `formats`. The bodies of a target are in the files that its
+    header lists beside each (`tflite/kernels/target.h`), and come with those who call them.
     """
-    folder = source_folder()
-    places = {path.name: path for part in ("include", "kernels") for path in sorted((folder / part).rglob("*.[ch]"))}
-    found, open_names = {}, list(roots)
-    while open_names:
-        name = open_names.pop()
-        if name in found or name not in places or name == "ksr_build.h":  # a project has its own
+    switches = [FORMATS[ending] for ending in formats]
+    left_out = tuple(f"_{ending}.h" for ending in FORMATS if ending not in formats)
+    found, paths = {}, [_path(name) for name in roots]
+    while paths:
+        path = paths.pop()
+        if path in found or path.name == "ksr_build.h":  # a project has its own
             continue
-        found[name] = places[name]
-        includes = _INCLUDE.findall(found[name].read_text())
-        left_out = tuple(f"_{ending}.h" for ending in FORMATS if ending not in formats)
-        open_names += [include for include in includes if not include.endswith(left_out)]
-        if name.endswith(".h"):
-            stem = name.removesuffix(".h").removeprefix("ksr_")
-            loops = stem.removesuffix("_steps")
-            if name == "ksr_matrix.h":
-                open_names.append("add_events.h")
-            if name == "add_events.h":
-                open_names += ["add_dense_dsp.c", "add_dense_helium.c"]
-            endings = ("_i8", "_dsp", "_helium", "_thumb", "_x86", *(f"_{ending}" for ending in formats))
-            open_names += [f"{stem}.c", *(f"{loops}{ending}.c" for ending in endings)]
-    return dict(sorted(found.items()))
+        found[path] = text = path.read_text()
+        paths += [_path(name, path.parent) for name in _INCLUDE.findall(text) if not name.endswith(left_out)]
+        for listed in " ".join(_SOURCES.findall(text)).split():
+            switch, _, name = listed.rpartition(":")
+            paths += [_path(name)] if not switch or switch in switches else []
+        paths += [_path(name) for body, names in _bodies().items() if re.search(rf"\b{body}\(", text) for name in names]
+    return sorted(found)
+
+
+def _path(name, folder=None):
+    """Where a file of the core lies that is named relative to the folder of one that includes it, or to its own."""
+    folders = (folder, *(source_folder() / part for part in ("include", "kernels")))
+    return next(path for path in (folder / name for folder in folders if folder) if path.exists()).resolve()
+
+
+@cache
+def _bodies():
+    """The files that hold a kernel's bodies for all targets, by the kernel's name."""
+    bodies = {}
+    for path in (source_folder() / "kernels").glob("*/*.h"):
+        for name, files in _BODY.findall(path.read_text()):
+            bodies.setdefault(name, set()).update(files.split())
+    return bodies

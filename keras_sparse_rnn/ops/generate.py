@@ -43,9 +43,10 @@ def symbol(schema: OpSchema) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", schema.name).lower()
 
 
-def _header(name, doc, body, includes=("ksr_node.h",)):
+def _header(name, doc, body, includes=("ksr_node.h",), source=None):
     guard = f"{name.upper()}_H_"
-    lines = [f"/* {doc}; {MADE}. */", f"#ifndef {guard}", f"#define {guard}", ""]
+    lines = [f"/* {doc}; {MADE}. */", f"#ifndef {guard}", f"#define {guard}"]
+    lines += [*([f"/* Sources: {source} */"] if source else []), ""]
     lines += [*(f'#include "{include}"' for include in includes), ""] if includes else []
     return "\n".join([*lines, body, "", f"#endif /* {guard} */", ""])
 
@@ -129,7 +130,8 @@ def _op_header(schema):
 def _schema_header(schema):
     name = symbol(schema)
     body = f"extern const ksr_schema {name}_schema;"
-    return _header(f"{name}_schema", f"{schema.name}: what its words and inputs may be", body, ["ksr_schema.h"])
+    doc, source = f"{schema.name}: what its words and inputs may be", f"{name.removeprefix('ksr_')}_schema.c"
+    return _header(f"{name}_schema", doc, body, ["ksr_schema.h"], source)
 
 
 def _slots(schema):

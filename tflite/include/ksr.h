@@ -7,6 +7,7 @@
  * (float32 kernels: <math.h>). */
 #ifndef KSR_H_
 #define KSR_H_
+/* Sources: status.c */
 
 #include <stdint.h>
 

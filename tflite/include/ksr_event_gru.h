@@ -9,6 +9,7 @@
  * An event is sent as uint8, c~ * operand scale. */
 #ifndef KSR_EVENT_GRU_H_
 #define KSR_EVENT_GRU_H_
+/* Sources: event_gru.c */
 
 #include "ksr_event_gru_words.h"
 #include "ksr_recurrent.h"

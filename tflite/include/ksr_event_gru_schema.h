@@ -1,6 +1,7 @@
 /* KsrEventGru: what its words and inputs may be; made by keras_sparse_rnn/ops/generate.py. */
 #ifndef KSR_EVENT_GRU_SCHEMA_H_
 #define KSR_EVENT_GRU_SCHEMA_H_
+/* Sources: event_gru_schema.c */
 
 #include "ksr_schema.h"
 

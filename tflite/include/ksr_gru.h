@@ -12,6 +12,7 @@
  * hold h^ R as well. It needs an input threshold, and the reset after the product. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
+/* Sources: gru.c */
 
 #include "ksr_gru_words.h"
 #include "ksr_recurrent.h"

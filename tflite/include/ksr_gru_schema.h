@@ -1,6 +1,7 @@
 /* KsrGru: what its words and inputs may be; made by keras_sparse_rnn/ops/generate.py. */
 #ifndef KSR_GRU_SCHEMA_H_
 #define KSR_GRU_SCHEMA_H_
+/* Sources: gru_schema.c */
 
 #include "ksr_schema.h"
 

@@ -4,6 +4,7 @@
  * written out: multipliers, tables, and biases that hold the zero points. */
 #ifndef KSR_LAYERS_H_
 #define KSR_LAYERS_H_
+/* Sources: layers_i8.c KSR_WITH_INT16:layers_i16.c KSR_WITH_FLOAT32:layers_f32.c */
 
 #include <stdint.h>
 

@@ -8,6 +8,7 @@
  * The recurrence reads h as int8, h * operand scale. */
 #ifndef KSR_LSTM_H_
 #define KSR_LSTM_H_
+/* Sources: lstm.c */
 
 #include "ksr_lstm_words.h"
 #include "ksr_recurrent.h"

@@ -7,6 +7,7 @@
  * a block of zeros). A dense matrix has neither index nor rows: gates * stride values a row. */
 #ifndef KSR_MATRIX_H_
 #define KSR_MATRIX_H_
+/* Sources: KSR_WITH_FLOAT32:matrix_f32.c */
 
 #include "ksr.h"
 #include "ksr_align.h"
@@ -38,15 +39,7 @@ typedef struct KSR_ALIGNED(4) ksr_event {
   int16_t value;
 } ksr_event;
 
-/* acc[column] += value * weight for everything that the events' sources feed. */
-void ksr_matrix_add_events_i8(const ksr_matrix *matrix, const ksr_event *events, int32_t count, int32_t *acc);
-
-/* acc += (x - zero_point) * factor * matrix, for a vector x of all sources; each product of the first two fits int16. */
-void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
-                              int32_t *acc);
-
-/* Likewise for one source; `value` fits into int16. */
-void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32_t *acc);
+/* acc[column] += value * weight for everything that source j feeds. */
 void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc);
 
 /* acc += x * matrix, for a vector x of all sources. */

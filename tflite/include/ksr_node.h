@@ -1,6 +1,7 @@
 /* How an op reads a node that has been checked: by ksr_check, or by what wrote the node out as C. */
 #ifndef KSR_NODE_H_
 #define KSR_NODE_H_
+/* Sources: node.c */
 
 #include "ksr.h"
 #include "ksr_matrix.h"

@@ -2,6 +2,7 @@
  * of the op's declaration in keras_sparse_rnn/ops. */
 #ifndef KSR_SCHEMA_H_
 #define KSR_SCHEMA_H_
+/* Sources: schema.c */
 
 #include "ksr_node.h"
 

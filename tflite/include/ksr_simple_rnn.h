@@ -5,6 +5,7 @@
  * The recurrence reads h as int8, h * operand scale. */
 #ifndef KSR_SIMPLE_RNN_H_
 #define KSR_SIMPLE_RNN_H_
+/* Sources: simple_rnn.c */
 
 #include "ksr_recurrent.h"
 #include "ksr_simple_rnn_words.h"

@@ -6,6 +6,7 @@
  * 64 bits, plus the output's zero point, clamped. */
 #ifndef KSR_SPARSE_DENSE_H_
 #define KSR_SPARSE_DENSE_H_
+/* Sources: sparse_dense.c */
 
 #include "ksr_sparse_dense_words.h"
 

@@ -1,6 +1,7 @@
 /* Activations of the integer kernels, as tables without interpolation. */
 #ifndef KSR_TABLES_H_
 #define KSR_TABLES_H_
+/* Sources: tables.c */
 
 #include <stdint.h>
 

@@ -1,25 +1,29 @@
-/* The loop in which sparse layers spend their time: adding the rows of an int8 matrix, event by event. */
+/* The loops in which sparse layers spend their time: adding the rows of an int8 matrix. */
 #ifndef KSR_ADD_EVENTS_H_
 #define KSR_ADD_EVENTS_H_
 
 #include "ksr_matrix.h"
 #include "target.h"
 
+/* acc[column] += value * weight for everything that the events' sources feed. */
+void ksr_add_events_i8(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
+
+/* acc += (x - zero_point) * factor * matrix, for a vector x of all sources; each product of the first two fits int16. */
+void ksr_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc);
+
 /* Any matrix, in plain C. */
-void ksr_add_events_portable(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
+void ksr_add_events_i8_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
+void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
+                                int32_t *acc);
 
-/* For some processors: returns 0, with nothing done, where the matrix is of a kind that they have no loop for. */
-int ksr_add_events_dsp(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
-int ksr_add_events_helium(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
-int ksr_add_events_thumb(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
-int ksr_add_events_x86(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
+/* Dense ones. */
+void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
+void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
-/* The same for ksr_matrix_add_vector_i8. */
-int ksr_add_vector_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc);
-int ksr_add_vector_helium(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc);
-
-/* And dense matrices. */
-void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
-void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc);
+/* One source; `value` fits into int16. */
+static inline void ksr_add_event_i8(const ksr_matrix *matrix, int32_t source, int32_t value, int32_t *acc) {
+  const ksr_event event = {(uint16_t)source, (int16_t)value};
+  ksr_add_events_i8(matrix, &event, &event + 1, acc);
+}
 
 #endif /* KSR_ADD_EVENTS_H_ */

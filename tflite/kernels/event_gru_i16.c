@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "add_events.h"
 #include "event_gru_steps.h"
 #include "events.h"
 #include "gru_units_i16.h"
@@ -54,7 +55,7 @@ static void update(const ksr_event_gru_node *gru, buffers *b, int16_t *output) {
   const int32_t units = gru->recurrent.options.units;
   ksr_gru_units_i16(&gates, b->acc, gru->recurrent.stride, b->c, units);
   /* Until they are sent, events hold the states. */
-  b->end = ksr_events_of(b->c, gru->threshold, units, o->reset, b->events);
+  b->end = ksr_events_of(b->c, gru->threshold, 0, units, o->reset, b->events);
   if (o->readout == KSR_READOUT_TRACE) update_trace(gru, b);
   if (output && o->readout == KSR_READOUT_EVENT) {
     memset(output, 0, (uint32_t)units * sizeof(int16_t));
@@ -77,7 +78,7 @@ void ksr_event_gru_run_i16(const ksr_event_gru_node *gru, void *scratch) {
   }
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), b.acc);
-    ksr_matrix_add_events_i8(&r->recurrent_kernel, b.events, (int32_t)(b.end - b.events), b.acc);
+    ksr_add_events_i8(&r->recurrent_kernel, b.events, b.end, b.acc);
     ksr_recurrent_scale_outputs(r, 0, KSR_SLOTS, b.acc);
     update(gru, &b, ksr_recurrent_output(r, step));
   }

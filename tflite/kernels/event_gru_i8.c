@@ -1,15 +1,16 @@
 #include <string.h>
 
+#include "add_events.h"
 #include "event_gru_steps.h"
 #include "events.h"
 #include "gru_units.h"
+#include "vectors.h"
 
 typedef struct buffers {
   int32_t *acc;
   int16_t *c;
   int16_t *trace;        /* NULL unless it is read out */
-  ksr_event *events; /* what the units that fired in the step before sent */
-  int32_t event_count;
+  ksr_event *events, *end; /* what the units that fired in the step before sent */
 } buffers;
 
 /* Bytes of a state in scratch memory, which it needs where it has no tensor. */
@@ -39,8 +40,8 @@ uint32_t ksr_event_gru_scratch_i8(const ksr_event_gru_node *gru) {
 static void start(const ksr_event_gru_node *gru, buffers *b) {
   const ksr_recurrent_options *o = &gru->recurrent.options;
   ksr_event *end = b->events;
-  if (gru->y) end = ksr_events_read(gru->y, o->units, o->h_shift, end);
-  b->event_count = (int32_t)(end - b->events);
+  if (gru->y) end = ksr_events_read(gru->y, 0, o->units, o->h_shift, end);
+  b->end = end;
   if (!gru->c) memset(b->c, 0, (uint32_t)o->units * sizeof(int16_t));
   if (b->trace && !gru->trace) memset(b->trace, 0, (uint32_t)o->units * sizeof(int16_t));
 }
@@ -48,9 +49,9 @@ static void start(const ksr_event_gru_node *gru, buffers *b) {
 /* Updates the trace; reads it where `output` is not NULL. */
 static void read_trace(const ksr_event_gru_node *gru, const ksr_gates *gates, const buffers *b, int8_t *output) {
   const int32_t rate = gru->options.trace_rate >> 16;
-  const ksr_event *event = b->events, *end = event + b->event_count;
+  const ksr_event *event = b->events;
   for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
-    const int32_t y = event < end && event->source == i ? event++->value : 0;
+    const int32_t y = event < b->end && event->source == i ? event++->value : 0;
     b->trace[i] = (int16_t)(b->trace[i] + (((y - b->trace[i]) * rate + (1 << 14)) >> 15));
   }
   if (output) ksr_write_states_i8(gates, b->trace, gru->recurrent.options.units, output);
@@ -74,8 +75,7 @@ static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, in
   const int32_t units = gru->recurrent.options.units;
   ksr_recurrent_scale_outputs(&gru->recurrent, 0, KSR_SLOTS, b->acc);
   ksr_gru_units_i8(gates, b->acc, gru->recurrent.stride, b->c, units);
-  const ksr_event *end = ksr_events_of(b->c, gru->threshold, units, o->reset, b->events);
-  b->event_count = (int32_t)(end - b->events);
+  b->end = ksr_events_of(b->c, gru->threshold, 0, units, o->reset, b->events);
   /* Until they are sent, events hold the states. */
   if (b->trace) {
     read_trace(gru, gates, b, output);
@@ -87,8 +87,8 @@ static void update(const ksr_event_gru_node *gru, buffers *b, int8_t *output, in
   /* Most units are silent: what they put out and keep is written for all at once. */
   if (output) ksr_fill_i8(output, ksr_output_i8(gates, 0), units);
   if (y) ksr_fill_i8(y, -128, units);
-  ksr_events_send(b->events, end, gates, gru->recurrent.options.h_shift, output, y);
-  if (gru->recurrent.options.operand_bits < 8) saturate(&gru->recurrent.options, b->events, end, y);
+  ksr_events_send(b->events, b->end, gates, gru->recurrent.options.h_shift, output, y);
+  if (gru->recurrent.options.operand_bits < 8) saturate(&gru->recurrent.options, b->events, b->end, y);
 }
 
 void ksr_event_gru_run_i8(const ksr_event_gru_node *gru, void *scratch) {
@@ -97,7 +97,7 @@ void ksr_event_gru_run_i8(const ksr_event_gru_node *gru, void *scratch) {
   start(gru, &b);
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), b.acc);
-    ksr_matrix_add_events_i8(&r->recurrent_kernel, b.events, b.event_count, b.acc);
+    ksr_add_events_i8(&r->recurrent_kernel, b.events, b.end, b.acc);
     update(gru, &b, ksr_recurrent_output(r, step), step == r->steps - 1 ? gru->y : 0);
   }
 }

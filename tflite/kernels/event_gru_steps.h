@@ -1,6 +1,7 @@
 /* A checked KsrEventGru node, and the loops over its time steps. */
 #ifndef KSR_EVENT_GRU_STEPS_H_
 #define KSR_EVENT_GRU_STEPS_H_
+/* Sources: event_gru_i8.c KSR_WITH_INT16:event_gru_i16.c KSR_WITH_FLOAT32:event_gru_f32.c */
 
 #include "gates_i8.h"
 #include "ksr_event_gru.h"

@@ -1,6 +1,7 @@
 /* Gates in float32. */
 #ifndef KSR_GATES_F32_H_
 #define KSR_GATES_F32_H_
+/* Sources: gates_f32.c */
 
 #include <stdint.h>
 

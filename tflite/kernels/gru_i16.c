@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "add_events.h"
 #include "gru_steps.h"
 #include "gru_units_i16.h"
 #include "holds.h"
@@ -9,7 +10,7 @@ static int32_t operand_of(const ksr_gru_node *gru, const ksr_gates *gates, int32
 }
 
 static void add(const ksr_gru_node *gru, const ksr_matrix *matrix, int32_t j, int32_t operand, int32_t *acc) {
-  if (operand) ksr_matrix_add_i8(matrix, j, operand * (1 << gru->recurrent.options.h_shift), acc);
+  if (operand) ksr_add_event_i8(matrix, j, operand * (1 << gru->recurrent.options.h_shift), acc);
 }
 
 static void add_state(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {

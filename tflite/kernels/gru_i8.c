@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "add_events.h"
 #include "gru_steps.h"
 #include "gru_units.h"
 #include "holds.h"
@@ -16,7 +17,7 @@ static void add_state(const ksr_gru_node *gru, const ksr_gates *gates, const int
       const int32_t operand = ksr_operand_i8(gates, h[j]);
       if (operand) *end++ = (ksr_event){(uint16_t)j, (int16_t)(operand * factor)};
     }
-    ksr_matrix_add_events_i8(&gru->recurrent.recurrent_kernel, events, (int32_t)(end - events), acc);
+    ksr_add_events_i8(&gru->recurrent.recurrent_kernel, events, end, acc);
   }
 }
 
@@ -29,7 +30,7 @@ static void send_state_changes(const ksr_gru_node *gru, const int16_t *h, int16_
     const int32_t count = units - j < UNITS_AT_ONCE ? units - j : UNITS_AT_ONCE;
     const ksr_event *end =
         ksr_hold_states(&gru->gates, h, gru->hidden_threshold, held, j, count, o->h_shift, events);
-    ksr_matrix_add_events_i8(&gru->recurrent.recurrent_kernel, events, (int32_t)(end - events), gru->recurrent.sums);
+    ksr_add_events_i8(&gru->recurrent.recurrent_kernel, events, end, gru->recurrent.sums);
   }
 }
 
@@ -40,7 +41,7 @@ static void add_reset_state(const ksr_gru_node *gru, const ksr_gates *gates, con
   int32_t *y_acc = acc + 3 * gru->recurrent.stride;
   for (int32_t j = 0; j < o->units; ++j) {
     const int32_t operand = ksr_operand_i8(gates, (ksr_sigmoid_i8(gates, 1, r_acc[j]) * h[j] + (1 << 14)) >> 15);
-    if (operand) ksr_matrix_add_i8(&gru->candidate_kernel, j, operand * (1 << o->h_shift), y_acc);
+    if (operand) ksr_add_event_i8(&gru->candidate_kernel, j, operand * (1 << o->h_shift), y_acc);
   }
   ksr_recurrent_scale_outputs(&gru->recurrent, 3, 1, acc);
 }

@@ -1,6 +1,7 @@
 /* A checked KsrGru node, and the loops over its time steps. */
 #ifndef KSR_GRU_STEPS_H_
 #define KSR_GRU_STEPS_H_
+/* Sources: gru_i8.c KSR_WITH_INT16:gru_i16.c KSR_WITH_FLOAT32:gru_f32.c */
 
 #include "gates_i8.h"
 #include "ksr_gru.h"

@@ -13,9 +13,9 @@ void ksr_gru_units_i8(const ksr_gates *gates, const int32_t *acc, int32_t stride
 /* States as the output tensor holds them. */
 void ksr_write_states_i8(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output);
 
-/* Bodies for some processors; the last one returns how many of the first states it has written. */
-void ksr_gru_units_dsp(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
-void ksr_gru_units_helium(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
-int32_t ksr_write_states_dsp(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output);
+/* In plain C. */
+void ksr_gru_units_i8_portable(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state,
+                               int32_t units);
+void ksr_write_states_i8_portable(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output);
 
 #endif /* KSR_GRU_UNITS_H_ */

@@ -1,6 +1,7 @@
 /* The element-wise part of a GRU with int16 activations, as in gru_units.h. */
 #ifndef KSR_GRU_UNITS_I16_H_
 #define KSR_GRU_UNITS_I16_H_
+/* Sources: gru_units_i16.c */
 
 #include "gates_i16.h"
 

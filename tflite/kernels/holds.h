@@ -19,10 +19,10 @@ ksr_event *ksr_hold_inputs(const int8_t *x, const uint8_t *threshold, int8_t *he
 ksr_event *ksr_hold_states(const ksr_gates *gates, const int16_t *h, const uint16_t *threshold, int16_t *held,
                            int32_t first, int32_t count, int32_t h_shift, ksr_event *event);
 
-/* For some processors: the first ones of them, as many as returned. */
-int32_t ksr_hold_inputs_dsp(const int8_t *x, const uint8_t *threshold, int8_t *held, int32_t first, int32_t count,
-                            int32_t x_shift, ksr_event **event);
-int32_t ksr_hold_states_dsp(const ksr_gates *gates, const int16_t *h, const uint16_t *threshold, int16_t *held,
-                            int32_t first, int32_t count, int32_t h_shift, ksr_event **event);
+/* In plain C. */
+ksr_event *ksr_hold_inputs_portable(const int8_t *x, const uint8_t *threshold, int8_t *held, int32_t first,
+                                    int32_t count, int32_t x_shift, ksr_event *event);
+ksr_event *ksr_hold_states_portable(const ksr_gates *gates, const int16_t *h, const uint16_t *threshold, int16_t *held,
+                                    int32_t first, int32_t count, int32_t h_shift, ksr_event *event);
 
 #endif /* KSR_HOLDS_H_ */

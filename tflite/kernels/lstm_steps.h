@@ -1,6 +1,7 @@
 /* A checked KsrLstm node, and the loops over its time steps. */
 #ifndef KSR_LSTM_STEPS_H_
 #define KSR_LSTM_STEPS_H_
+/* Sources: lstm_i8.c KSR_WITH_INT16:lstm_i16.c KSR_WITH_FLOAT32:lstm_f32.c */
 
 #include "gates_i8.h"
 #include "ksr_lstm.h"

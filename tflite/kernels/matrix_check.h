@@ -1,6 +1,7 @@
 /* Whether a matrix that a file holds is sound. */
 #ifndef KSR_KERNELS_MATRIX_CHECK_H_
 #define KSR_KERNELS_MATRIX_CHECK_H_
+/* Sources: matrix_check.c */
 
 #include "ksr_matrix.h"
 

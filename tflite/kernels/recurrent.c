@@ -3,12 +3,10 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "add_events.h"
 #include "gates_i8.h"
 #include "holds.h"
-#include "target.h"
-#ifdef KSR_HELIUM
-#include <arm_mve.h>
-#endif
+#include "vectors.h"
 
 /* Values of the state `sums`. */
 static int32_t sums_of(const ksr_recurrent *recurrent) {
@@ -52,45 +50,6 @@ void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step) {
   const int32_t place = o->go_backwards == KSR_BACKWARDS_IN_ORDER ? recurrent->steps - 1 - step : step;
   if (o->return_sequences) return (uint8_t *)recurrent->output + bytes_of(recurrent, (size_t)place * (size_t)o->units);
   return step == recurrent->steps - 1 ? recurrent->output : 0;
-}
-
-/* A multiple of sixteen words, many at a time: C libraries made for small size do not. */
-static void copy_words(int32_t *to, const int32_t *from, int32_t count) {
-#ifdef KSR_DSP
-  for (const int32_t *end = from + count; from < end;) {
-    __asm__ volatile(
-        "ldm %0!, {r4-r6, r8-r12}\n stm %1!, {r4-r6, r8-r12}\n"
-        "ldm %0!, {r4-r6, r8-r12}\n stm %1!, {r4-r6, r8-r12}"
-        : "+r"(from), "+r"(to)::"r4", "r5", "r6", "r8", "r9", "r10", "r11", "r12", "memory");
-  }
-#elif defined(KSR_THUMB)
-  for (const int32_t *end = from + count; from < end;) {
-    __asm__ volatile(
-        "ldmia %0!, {r3-r6}\n stmia %1!, {r3-r6}\n ldmia %0!, {r3-r6}\n stmia %1!, {r3-r6}\n"
-        "ldmia %0!, {r3-r6}\n stmia %1!, {r3-r6}\n ldmia %0!, {r3-r6}\n stmia %1!, {r3-r6}"
-        : "+l"(from), "+l"(to)::"r3", "r4", "r5", "r6", "memory");
-  }
-#else
-  typedef struct words {
-    int32_t word[8];
-  } words;
-  for (const int32_t *end = from + count; from < end; from += 8, to += 8) *(words *)to = *(const words *)from;
-#endif
-}
-
-void ksr_fill_i8(int8_t *to, int8_t value, int32_t count) {
-#if defined(KSR_HELIUM)
-  for (; count >= 16; count -= 16, to += 16) vstrbq_s8(to, vdupq_n_s8(value));
-#elif defined(KSR_DSP)
-  if (((uintptr_t)to & 3u) == 0) {
-    const uint32_t four = (uint8_t)value * 0x01010101u;
-    for (; count >= 32; count -= 32) {
-      __asm__ volatile("mov r4, %1\n mov r5, %1\n mov r6, %1\n mov r8, %1\n stm %0!, {r4-r6, r8}\n stm %0!, {r4-r6, r8}"
-                       : "+r"(to) : "r"(four) : "r4", "r5", "r6", "r8", "memory");
-    }
-  }
-#endif
-  memset(to, value, (uint32_t)count);
 }
 
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {
@@ -149,7 +108,7 @@ static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
     const int32_t count = inputs - j < CHANGES_AT_ONCE ? inputs - j : CHANGES_AT_ONCE;
     const ksr_event *end = ksr_hold_inputs(x, recurrent->input_threshold, recurrent->held_x, j, count,
                                            recurrent->options.x_shift, events);
-    ksr_matrix_add_events_i8(&recurrent->kernel, events, (int32_t)(end - events), recurrent->sums);
+    ksr_add_events_i8(&recurrent->kernel, events, end, recurrent->sums);
   }
 }
 
@@ -157,11 +116,11 @@ void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int
   const ksr_recurrent_options *o = &recurrent->options;
   if (recurrent->input_threshold) {
     send_changes(recurrent, x);
-    if (acc != recurrent->sums) copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
+    if (acc != recurrent->sums) ksr_copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
   }
-  copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
-  ksr_matrix_add_vector_i8(&recurrent->kernel, x, o->x_zero_point, 1 << o->x_shift, acc);
+  ksr_copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
+  ksr_add_vector_i8(&recurrent->kernel, x, o->x_zero_point, 1 << o->x_shift, acc);
 }
 
 #if KSR_WITH_INT16
@@ -175,7 +134,7 @@ static void send_changes_i16(const ksr_recurrent *recurrent, const int16_t *x) {
     if (ksr_is_held(x[j] - held[j], threshold[j])) continue;
     const int32_t change = operand_of_x(x[j], shift) - operand_of_x(held[j], shift);
     held[j] = x[j];
-    if (change) ksr_matrix_add_i8(&recurrent->kernel, j, change, recurrent->sums);
+    if (change) ksr_add_event_i8(&recurrent->kernel, j, change, recurrent->sums);
   }
 }
 
@@ -190,17 +149,17 @@ static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, int32_t s
       const int32_t value = ksr_saturate(operand_of_x(x[j], shift), -most - 1, most);
       if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
     }
-    ksr_matrix_add_events_i8(matrix, events, (int32_t)(end - events), acc);
+    ksr_add_events_i8(matrix, events, end, acc);
   }
 }
 
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc) {
   if (recurrent->input_threshold) {
     send_changes_i16(recurrent, x);
-    if (acc != recurrent->sums) copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
+    if (acc != recurrent->sums) ksr_copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
   }
-  copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
+  ksr_copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
   add_vector_i16(&recurrent->kernel, x, recurrent->options.x_shift, 16, 1, acc);
 }
 
@@ -211,7 +170,7 @@ void ksr_recurrent_add_i16(const ksr_recurrent *recurrent, const int16_t *h, int
 #endif
 
 void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc) {
-  ksr_matrix_add_vector_i8(&recurrent->recurrent_kernel, h, 0, 1 << recurrent->options.h_shift, acc);
+  ksr_add_vector_i8(&recurrent->recurrent_kernel, h, 0, 1 << recurrent->options.h_shift, acc);
 }
 
 void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc) {
@@ -219,21 +178,7 @@ void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, 
   if (!scale) return;
   acc += first * recurrent->stride;
   scale += first * recurrent->stride;
-#if defined(KSR_HELIUM)
-  for (const int32_t *end = acc + slots * recurrent->stride; acc < end; acc += 4, scale += 4) {
-    vstrwq_s32(acc, vmulhq_s32(vldrwq_s32(acc), vshlq_n_s32(vldrhq_s32(scale), 16)));
-  }
-#elif defined(KSR_DSP)
-  for (const int32_t *end = acc + slots * recurrent->stride; acc < end;) {
-    __asm__ volatile(
-        "ldm %0, {r4-r6, r8}\n ldm %1!, {r9-r10}\n"
-        "smulwb r4, r4, r9\n smulwt r5, r5, r9\n smulwb r6, r6, r10\n smulwt r8, r8, r10\n"
-        "stm %0!, {r4-r6, r8}"
-        : "+r"(acc), "+r"(scale)::"r4", "r5", "r6", "r8", "r9", "r10", "memory");
-  }
-#else
-  for (int32_t i = 0; i < slots * recurrent->stride; ++i) acc[i] = ksr_product_over_16(acc[i], scale[i]);
-#endif
+  ksr_scale_i32(acc, scale, slots * recurrent->stride);
 }
 
 #if KSR_WITH_FLOAT32

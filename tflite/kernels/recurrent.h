@@ -1,6 +1,7 @@
 /* What the recurrent ops share: a checked node's tensors, and what a step takes from the input and from the state. */
 #ifndef KSR_KERNELS_RECURRENT_H_
 #define KSR_KERNELS_RECURRENT_H_
+/* Sources: recurrent.c */
 
 #include "ksr_matrix.h"
 #include "ksr_node.h"
@@ -59,9 +60,6 @@ void ksr_recurrent_add_i16(const ksr_recurrent *recurrent, const int16_t *h, int
 
 /* Brings the accumulators of `slots` slots, from number `first`, to one scale a slot, where outputs have scales. */
 void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc);
-
-/* Sets `count` values. */
-void ksr_fill_i8(int8_t *to, int8_t value, int32_t count);
 
 static inline uint32_t ksr_accumulators_size(const ksr_recurrent *recurrent) {
   return (uint32_t)(KSR_SLOTS * recurrent->stride) * (uint32_t)sizeof(int32_t);

@@ -1,6 +1,7 @@
 /* What makes a recurrent node unsound that its schema does not say. */
 #ifndef KSR_KERNELS_RECURRENT_CHECK_H_
 #define KSR_KERNELS_RECURRENT_CHECK_H_
+/* Sources: recurrent_check.c */
 
 #include "recurrent.h"
 

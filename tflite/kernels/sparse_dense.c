@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "add_events.h"
 #include "ksr_node.h"
 #include "sparse_dense_steps.h"
 
@@ -25,7 +26,7 @@ void ksr_sparse_dense_set_up(const ksr_node *node, void *data) {
 static void run_i8(const ksr_sparse_dense_node *dense, const int8_t *x, int8_t *output, int32_t *acc) {
   const ksr_sparse_dense_options *o = &dense->options;
   memcpy(acc, dense->bias, (uint32_t)dense->stride * sizeof(int32_t));
-  ksr_matrix_add_vector_i8(&dense->kernel, x, o->x_zero_point, 1, acc);
+  ksr_add_vector_i8(&dense->kernel, x, o->x_zero_point, 1, acc);
   for (int32_t i = 0; i < o->units; ++i) {
     const int64_t product = (int64_t)acc[i] * dense->multiplier[i] + ((int64_t)1 << (dense->shift[i] - 1));
     const int64_t y = (product >> dense->shift[i]) + o->output_zero_point;

@@ -4,6 +4,10 @@
 
 #ifdef KSR_HELIUM
 
+#include <arm_mve.h>
+
+enum { SOURCES_AT_ONCE = 64 };
+
 /* In the order in which the loop over events loads them for each row. */
 typedef struct event_rows {
   const uint8_t *index;
@@ -110,23 +114,58 @@ DEFINE(1x4, "2", BLOCK_4)
 DEFINE(1x8, "3", BLOCK_8)
 DEFINE(1x16, "4", BLOCK_16)
 
-int ksr_add_events_helium(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc) {
-  if (!matrix->rows16) return 0;
+void ksr_add_events_i8_helium(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
+  if (!matrix->index) {
+    ksr_add_dense_helium(matrix, event, end, acc);
+    return;
+  }
+  if (!matrix->rows16) {
+    ksr_add_events_i8_portable(matrix, event, end, acc);
+    return;
+  }
   const event_rows rows = {matrix->index, matrix->values, acc, matrix->rows16};
   if (matrix->block == 4) {
-    add_events_1x4(&rows, events, end);
+    add_events_1x4(&rows, event, end);
   } else if (matrix->block == 8) {
-    add_events_1x8(&rows, events, end);
+    add_events_1x8(&rows, event, end);
   } else {
-    add_events_1x16(&rows, events, end);
+    add_events_1x16(&rows, event, end);
   }
-  return 1;
 }
 
-int ksr_add_vector_helium(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc) {
-  if (!matrix->rows16) return 0;
+/* Sources j to `end`, fewer than there is room for; returns the end of the list. */
+static ksr_event *list(const int8_t *x, int32_t j, int32_t end, int32_t zero_point, int32_t factor, ksr_event *event) {
+  for (; j < end; ++j) {
+    /* Eight at once where none is zero, as in an input that is not held. */
+    while (j + 8 <= end) {
+      const int16x8_t values = vsubq_n_s16(vldrbq_s16(x + j), (int16_t)zero_point);
+      if (vminavq_s16(UINT16_MAX, values) == 0) break;
+      const int16x8x2_t pairs = {{vreinterpretq_s16_u16(vidupq_n_u16((uint32_t)j, 1)),
+                                  vmulq_n_s16(values, (int16_t)factor)}};
+      vst2q_s16((int16_t *)(void *)event, pairs);
+      event += 8;
+      j += 8;
+    }
+    if (j == end) break;
+    const int32_t value = x[j] - zero_point;
+    if (value) *event++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
+  }
+  return event;
+}
+
+void ksr_add_vector_i8_helium(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
+                              int32_t *acc) {
+  const int32_t sources = matrix->sources;
+  if (!matrix->rows16) { /* dense too */
+    for (int32_t j = 0; j < sources; j += SOURCES_AT_ONCE) {
+      ksr_event events[SOURCES_AT_ONCE];
+      const int32_t next = sources - j > SOURCES_AT_ONCE ? j + SOURCES_AT_ONCE : sources;
+      ksr_add_events_i8_helium(matrix, events, list(x, j, next, zero_point, factor, events), acc);
+    }
+    return;
+  }
   const vector_rows rows = {matrix->rows16, matrix->index, matrix->values, acc, zero_point, factor};
-  const int8_t *end = x + matrix->sources;
+  const int8_t *end = x + sources;
   if (matrix->block == 4) {
     add_vector_1x4(&rows, x, end);
   } else if (matrix->block == 8) {
@@ -134,9 +173,6 @@ int ksr_add_vector_helium(const ksr_matrix *matrix, const int8_t *x, int32_t zer
   } else {
     add_vector_1x16(&rows, x, end);
   }
-  return 1;
 }
 
 #endif /* KSR_HELIUM */
-
-typedef int ksr_add_events_helium_is_not_empty;

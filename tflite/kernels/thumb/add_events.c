@@ -110,19 +110,19 @@ DEFINE(add_1x4, "2", BLOCK_4, NEAR)
 DEFINE(add_1x8, "3", BLOCK_8, NEAR)
 DEFINE(add_1x16, "4", BLOCK_16, FAR)
 
-int ksr_add_events_thumb(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc) {
-  if (!matrix->rows16) return 0;
+void ksr_add_events_i8_thumb(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
+  if (!matrix->rows16) { /* dense too */
+    ksr_add_events_i8_portable(matrix, event, end, acc);
+    return;
+  }
   const rows r = {acc, matrix->index, matrix->rows16, matrix->values};
   if (matrix->block == 4) {
-    add_1x4(&r, events, end);
+    add_1x4(&r, event, end);
   } else if (matrix->block == 8) {
-    add_1x8(&r, events, end);
+    add_1x8(&r, event, end);
   } else {
-    add_1x16(&r, events, end);
+    add_1x16(&r, event, end);
   }
-  return 1;
 }
 
 #endif /* KSR_THUMB1 */
-
-typedef int ksr_add_events_thumb_is_not_empty;

@@ -59,5 +59,3 @@ void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *event, const k
 }
 
 #endif /* KSR_DSP */
-
-typedef int ksr_add_dense_dsp_is_not_empty;

@@ -2,10 +2,6 @@
 
 #include <string.h>
 
-#ifdef KSR_HELIUM
-#include <arm_mve.h>
-#endif
-
 enum { SOURCES_AT_ONCE = 64 };
 
 static inline void add_4(const int8_t *values, int32_t value, int32_t *acc) {
@@ -62,75 +58,30 @@ static void add_dense(const ksr_matrix *matrix, const ksr_event *event, const ks
   }
 }
 
-void ksr_add_events_portable(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc) {
+void ksr_add_events_i8_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
   /* The block width as a constant, so that the compiler unrolls and vectorises. */
   if (!matrix->index) {
-    add_dense(matrix, events, end, acc);
+    add_dense(matrix, event, end, acc);
   } else if (matrix->block == 4) {
-    add_sparse(matrix, events, end, 4, acc);
+    add_sparse(matrix, event, end, 4, acc);
   } else if (matrix->block == 8) {
-    add_sparse(matrix, events, end, 8, acc);
+    add_sparse(matrix, event, end, 8, acc);
   } else {
-    add_sparse(matrix, events, end, 16, acc);
+    add_sparse(matrix, event, end, 16, acc);
   }
 }
 
-void ksr_matrix_add_events_i8(const ksr_matrix *matrix, const ksr_event *events, int32_t count, int32_t *acc) {
-  const ksr_event *end = events + count;
-#if defined(KSR_HELIUM)
-  if (!matrix->index) {
-    ksr_add_dense_helium(matrix, events, end, acc);
-    return;
-  }
-  if (ksr_add_events_helium(matrix, events, end, acc)) return;
-#elif defined(KSR_DSP)
-  if (!matrix->index) {
-    ksr_add_dense_dsp(matrix, events, end, acc);
-    return;
-  }
-  if (ksr_add_events_dsp(matrix, events, end, acc)) return;
-#elif defined(KSR_THUMB1)
-  if (matrix->index && ksr_add_events_thumb(matrix, events, end, acc)) return;
-#elif defined(KSR_X86)
-  if (ksr_add_events_x86(matrix, events, end, acc)) return;
-#endif
-  ksr_add_events_portable(matrix, events, end, acc);
-}
-
-void ksr_matrix_add_i8(const ksr_matrix *matrix, int32_t j, int32_t value, int32_t *acc) {
-  const ksr_event event = {(uint16_t)j, (int16_t)value};
-  ksr_matrix_add_events_i8(matrix, &event, 1, acc);
-}
-
-void ksr_matrix_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
-                              int32_t *acc) {
+void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
+                                int32_t *acc) {
   const int32_t sources = matrix->sources;
-#if defined(KSR_HELIUM)
-  if (matrix->index && ksr_add_vector_helium(matrix, x, zero_point, factor, acc)) return;
-#elif defined(KSR_DSP)
-  if (matrix->index && ksr_add_vector_dsp(matrix, x, zero_point, factor, acc)) return;
-#endif
   for (int32_t j = 0; j < sources;) {
     ksr_event events[SOURCES_AT_ONCE];
     ksr_event *end = events;
     const int32_t next = sources - j > SOURCES_AT_ONCE ? j + SOURCES_AT_ONCE : sources;
     for (; j < next; ++j) {
-#ifdef KSR_HELIUM
-      /* Eight at once where none is zero, as in an input that is not held. */
-      while (j + 8 <= next) {
-        const int16x8_t values = vsubq_n_s16(vldrbq_s16(x + j), (int16_t)zero_point);
-        if (vminavq_s16(UINT16_MAX, values) == 0) break;
-        const int16x8x2_t pairs = {{vreinterpretq_s16_u16(vidupq_n_u16((uint32_t)j, 1)),
-                                    vmulq_n_s16(values, (int16_t)factor)}};
-        vst2q_s16((int16_t *)(void *)end, pairs);
-        end += 8;
-        j += 8;
-      }
-      if (j == next) break;
-#endif
       const int32_t value = x[j] - zero_point;
       if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
     }
-    ksr_matrix_add_events_i8(matrix, events, (int32_t)(end - events), acc);
+    ksr_add_events_i8(matrix, events, end, acc);
   }
 }

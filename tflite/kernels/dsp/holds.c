@@ -98,24 +98,33 @@ __attribute__((naked)) static ksr_event *hold_states(const int16_t *h, const uin
                    TAKE("16"));
 }
 
-int32_t ksr_hold_inputs_dsp(const int8_t *x, const uint8_t *threshold, int8_t *held, int32_t first, int32_t count,
-                            int32_t x_shift, ksr_event **event) {
-  const int32_t fours = count & ~3;
-  const hold_arguments arguments = {x + first + fours, first, 16 + x_shift, *event, 0};
-  if (fours) *event = hold_inputs(x + first, threshold + first, held + first, &arguments);
-  return fours;
+/* Some processors are set up to trap at words that are not aligned. */
+static int are_words(const void *new_values, const void *threshold, const void *held) {
+  return (((uintptr_t)new_values | (uintptr_t)threshold | (uintptr_t)held) & 3u) == 0;
 }
 
-int32_t ksr_hold_states_dsp(const ksr_gates *gates, const int16_t *h, const uint16_t *threshold, int16_t *held,
-                            int32_t first, int32_t count, int32_t h_shift, ksr_event **event) {
-  const int32_t pairs = count & ~1, shift = gates->operand.shift;
-  if (!pairs || shift < 8 || shift > 24) return 0;
-  const hold_arguments arguments = {h + first + pairs, first, 16 + h_shift, *event,
-                                    gates->operand.multiplier << (24 - shift)};
-  *event = hold_states(h + first, threshold + first, held + first, &arguments);
-  return pairs;
+ksr_event *ksr_hold_inputs_dsp(const int8_t *x, const uint8_t *threshold, int8_t *held, int32_t first, int32_t count,
+                               int32_t x_shift, ksr_event *event) {
+  const int32_t fours = are_words(x + first, threshold + first, held + first) ? count & ~3 : 0;
+  if (fours) {
+    const hold_arguments arguments = {x + first + fours, first, 16 + x_shift, event, 0};
+    event = hold_inputs(x + first, threshold + first, held + first, &arguments);
+  }
+  if (fours == count) return event;
+  return ksr_hold_inputs_portable(x, threshold, held, first + fours, count - fours, x_shift, event);
+}
+
+ksr_event *ksr_hold_states_dsp(const ksr_gates *gates, const int16_t *h, const uint16_t *threshold, int16_t *held,
+                               int32_t first, int32_t count, int32_t h_shift, ksr_event *event) {
+  const int32_t shift = gates->operand.shift, is_fast = shift >= 8 && shift <= 24;
+  const int32_t pairs = is_fast && are_words(h + first, threshold + first, held + first) ? count & ~1 : 0;
+  if (pairs) {
+    const hold_arguments arguments = {h + first + pairs, first, 16 + h_shift, event,
+                                      gates->operand.multiplier << (24 - shift)};
+    event = hold_states(h + first, threshold + first, held + first, &arguments);
+  }
+  if (pairs == count) return event;
+  return ksr_hold_states_portable(gates, h, threshold, held, first + pairs, count - pairs, h_shift, event);
 }
 
 #endif /* KSR_DSP */
-
-typedef int ksr_holds_dsp_is_not_empty;

@@ -76,7 +76,7 @@ __attribute__((naked)) static void units_in_fours(const units_arguments *argumen
       "pop {r4-r11, pc}\n");
 }
 
-void ksr_gru_units_helium(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units) {
+void ksr_gru_units_i8_helium(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units) {
   const int32_t *m = gates->multiplier;
   if ((m[0] | m[1] | m[2] | m[3]) & 1) {
     units_of_any(gates, acc, stride, state, units);
@@ -89,5 +89,3 @@ void ksr_gru_units_helium(const ksr_gates *gates, const int32_t *acc, int32_t st
 }
 
 #endif /* KSR_HELIUM */
-
-typedef int ksr_gru_units_helium_is_not_empty;

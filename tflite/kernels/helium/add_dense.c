@@ -40,5 +40,3 @@ void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *event, cons
 }
 
 #endif /* KSR_HELIUM */
-
-typedef int ksr_add_dense_helium_is_not_empty;

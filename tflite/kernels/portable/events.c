@@ -2,12 +2,9 @@
 
 #include <string.h>
 
-ksr_event *ksr_events_of(int16_t *cell, const int16_t *threshold, int32_t units, int32_t reset, ksr_event *event) {
-  int32_t i = 0;
-#ifdef KSR_DSP
-  if (reset) i = ksr_events_of_dsp(cell, threshold, units, &event);
-#endif
-  for (; i < units; ++i) {
+ksr_event *ksr_events_of_portable(int16_t *cell, const int16_t *threshold, int32_t first, int32_t end, int32_t reset,
+                                  ksr_event *event) {
+  for (int32_t i = first; i < end; ++i) {
     const int32_t c = cell[i], above = c - threshold[i];
     if (KSR_RARELY(above > 0)) {
       *event++ = (ksr_event){(uint16_t)i, (int16_t)c};
@@ -17,11 +14,8 @@ ksr_event *ksr_events_of(int16_t *cell, const int16_t *threshold, int32_t units,
   return event;
 }
 
-void ksr_events_send(ksr_event *event, const ksr_event *end, const ksr_gates *gates, int32_t h_shift, int8_t *output,
-                     int8_t *y) {
-#ifdef KSR_DSP
-  if (ksr_events_send_dsp(event, end, gates, h_shift, output, y)) return;
-#endif
+void ksr_events_send_portable(ksr_event *event, const ksr_event *end, const ksr_gates *gates, int32_t h_shift,
+                              int8_t *output, int8_t *y) {
   const ksr_gates g = *gates;
   for (; event < end; ++event) {
     const int32_t cell = event->value, operand = ksr_saturate_u8(ksr_rescale(cell, g.operand));
@@ -49,13 +43,11 @@ static inline ksr_event *read_one(int32_t source, uint32_t sent, int32_t h_shift
   return event;
 }
 
-ksr_event *ksr_events_read(const int8_t *y, int32_t units, int32_t h_shift, ksr_event *event) {
-  int32_t i = 0;
-#ifdef KSR_DSP
-  i = ksr_events_read_dsp(y, units, h_shift, &event);
-#endif
+ksr_event *ksr_events_read_portable(const int8_t *y, int32_t first, int32_t end, int32_t h_shift, ksr_event *event) {
+  int32_t i = first;
   /* Four units at once: most are silent. */
-  for (; i + 4 <= units && ((uintptr_t)y & 3u) == 0; i += 4) {
+  const int32_t fours_end = (uintptr_t)(y + i) & 3u ? i : end - 3;
+  for (; i < fours_end; i += 4) {
     const uint32_t sent = four_sent(y, i);
     if (!sent) continue;
     event = read_one(i, sent & 0xffu, h_shift, event);
@@ -63,6 +55,6 @@ ksr_event *ksr_events_read(const int8_t *y, int32_t units, int32_t h_shift, ksr_
     event = read_one(i + 2, (sent >> 16) & 0xffu, h_shift, event);
     event = read_one(i + 3, sent >> 24, h_shift, event);
   }
-  for (; i < units; ++i) event = read_one(i, (uint32_t)(y[i] + 128), h_shift, event);
+  for (; i < end; ++i) event = read_one(i, (uint32_t)(y[i] + 128), h_shift, event);
   return event;
 }

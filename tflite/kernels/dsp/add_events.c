@@ -142,21 +142,26 @@ static void add(int32_t block, const void *rows, const void *from, const void *o
 /* Accumulators from which the blocks count. */
 static int32_t *first_of(const ksr_matrix *matrix, int32_t *acc) { return matrix->block == 4 ? acc : acc + 4; }
 
-int ksr_add_events_dsp(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc) {
-  if (!matrix->rows16) return 0;
-  const event_rows rows = {matrix->index, matrix->values, first_of(matrix, acc), matrix->rows16};
-  add(matrix->block, &rows, events, end, 0);
-  return 1;
+void ksr_add_events_i8_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
+  if (!matrix->index) {
+    ksr_add_dense_dsp(matrix, event, end, acc);
+  } else if (!matrix->rows16) {
+    ksr_add_events_i8_portable(matrix, event, end, acc);
+  } else {
+    const event_rows rows = {matrix->index, matrix->values, first_of(matrix, acc), matrix->rows16};
+    add(matrix->block, &rows, event, end, 0);
+  }
 }
 
-int ksr_add_vector_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc) {
-  if (!matrix->rows16) return 0;
+void ksr_add_vector_i8_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
+                           int32_t *acc) {
+  if (!matrix->rows16) { /* dense too */
+    ksr_add_vector_i8_portable(matrix, x, zero_point, factor, acc);
+    return;
+  }
   const vector_rows rows = {first_of(matrix, acc), zero_point,     factor,
                             x + matrix->sources,   matrix->index, matrix->values};
   add(matrix->block, &rows, x, matrix->rows16, 1);
-  return 1;
 }
 
 #endif /* KSR_DSP */
-
-typedef int ksr_add_events_dsp_is_not_empty;

@@ -65,7 +65,7 @@ DEFINE(units_of_8_bits, ", asr #1")
 DEFINE(units_of_9_bits, ", asr #2")
 DEFINE(units_of_10_bits, ", asr #3")
 
-void ksr_gru_units_dsp(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units) {
+void ksr_gru_units_i8_dsp(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units) {
   static void (*const by_bits[])(const units_arguments *) = {units_of_7_bits, units_of_8_bits, units_of_9_bits,
                                                              units_of_10_bits};
   const units_arguments arguments = {
@@ -102,14 +102,14 @@ __attribute__((naked)) static void write_fours(const int16_t *state, const int16
       "pop {r4-r8, pc}\n");
 }
 
-int32_t ksr_write_states_dsp(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output) {
-  const int32_t fours = units & ~3, shift = gates->output.shift;
-  if (!fours || shift < 8 || shift > 24) return 0;
-  const int32_t scale[2] = {gates->output.multiplier << (24 - shift), (1 << 7) + gates->output_zero_point * (1 << 8)};
-  write_fours(state, state + fours, output, scale);
-  return fours;
+void ksr_write_states_i8_dsp(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output) {
+  const int32_t shift = gates->output.shift, is_fast = shift >= 8 && shift <= 24 && ((uintptr_t)state & 3u) == 0;
+  const int32_t fours = is_fast ? units & ~3 : 0;
+  if (fours) {
+    const int32_t scale[2] = {gates->output.multiplier << (24 - shift), (1 << 7) + gates->output_zero_point * (1 << 8)};
+    write_fours(state, state + fours, output, scale);
+  }
+  if (fours < units) ksr_write_states_i8_portable(gates, state + fours, units - fours, output + fours);
 }
 
 #endif /* KSR_DSP */
-
-typedef int ksr_gru_units_dsp_is_not_empty;

@@ -115,22 +115,17 @@ AVX2 static void dense_avx2(const ksr_matrix *matrix, const ksr_event *event, co
   }
 }
 
-int ksr_add_events_x86(const ksr_matrix *matrix, const ksr_event *events, const ksr_event *end, int32_t *acc) {
+void ksr_add_events_i8_x86(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
   const int has_avx2 = __builtin_cpu_supports("avx2");
   if (!matrix->index) {
-    if (has_avx2) dense_avx2(matrix, events, end, acc);
-    return has_avx2;
-  }
-  if (matrix->block == 4) {
-    sparse_4(matrix, events, end, acc);
+    (has_avx2 ? dense_avx2 : ksr_add_events_i8_portable)(matrix, event, end, acc);
+  } else if (matrix->block == 4) {
+    sparse_4(matrix, event, end, acc);
   } else if (matrix->block == 8) {
-    (has_avx2 ? sparse_8_avx2 : sparse_8)(matrix, events, end, acc);
+    (has_avx2 ? sparse_8_avx2 : sparse_8)(matrix, event, end, acc);
   } else {
-    (has_avx2 ? sparse_16_avx2 : sparse_16)(matrix, events, end, acc);
+    (has_avx2 ? sparse_16_avx2 : sparse_16)(matrix, event, end, acc);
   }
-  return 1;
 }
 
 #endif /* KSR_X86 */
-
-typedef int ksr_add_events_x86_is_not_empty;

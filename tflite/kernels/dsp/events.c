@@ -44,11 +44,14 @@ __attribute__((naked)) static ksr_event *events_of_fours(int16_t *cell, const in
       "pop {r4-r9, r10, pc}\n");
 }
 
-int32_t ksr_events_of_dsp(int16_t *cell, const int16_t *threshold, int32_t units, ksr_event **event) {
-  const int32_t fours = units & ~3;
-  if (fours == 0 || (((uintptr_t)cell | (uintptr_t)threshold) & 3u)) return 0;
-  *event = events_of_fours(cell, threshold, cell + fours, *event);
-  return fours;
+ksr_event *ksr_events_of_dsp(int16_t *cell, const int16_t *threshold, int32_t first, int32_t end, int32_t reset,
+                             ksr_event *event) {
+  const int32_t fours = end & ~3;
+  if (reset && first == 0 && fours && !(((uintptr_t)cell | (uintptr_t)threshold) & 3u)) {
+    event = events_of_fours(cell, threshold, cell + fours, event);
+    first = fours;
+  }
+  return first < end ? ksr_events_of_portable(cell, threshold, first, end, reset, event) : event;
 }
 
 /* Unit r4 + `source`, if the byte of r7 that `byte` takes out is not zero. */
@@ -87,11 +90,13 @@ __attribute__((naked)) static ksr_event *read_eights(const int8_t *y, const int8
       "pop {r4-r9, r10, pc}\n");
 }
 
-int32_t ksr_events_read_dsp(const int8_t *y, int32_t units, int32_t h_shift, ksr_event **event) {
-  const int32_t eights = units & ~7;
-  if (eights == 0 || ((uintptr_t)y & 3u)) return 0;
-  *event = read_eights(y, y + eights, h_shift, *event);
-  return eights;
+ksr_event *ksr_events_read_dsp(const int8_t *y, int32_t first, int32_t end, int32_t h_shift, ksr_event *event) {
+  const int32_t eights = end & ~7;
+  if (first == 0 && eights && !((uintptr_t)y & 3u)) {
+    event = read_eights(y, y + eights, h_shift, event);
+    first = eights;
+  }
+  return first < end ? ksr_events_read_portable(y, first, end, h_shift, event) : event;
 }
 
 /* In the order in which they are loaded: with `multiplier` scaled to 24 bits of shift, 16 of them in SMLAWT and 8 in the
@@ -132,17 +137,17 @@ __attribute__((naked)) static void send(ksr_event *event, const ksr_event *end, 
 
 static int is_for_24_bits(ksr_rescaling r) { return 8 <= r.shift && r.shift <= 24; }
 
-int ksr_events_send_dsp(ksr_event *event, const ksr_event *end, const ksr_gates *gates, int32_t h_shift, int8_t *output,
-                        int8_t *y) {
+void ksr_events_send_dsp(ksr_event *event, const ksr_event *end, const ksr_gates *gates, int32_t h_shift, int8_t *output,
+                         int8_t *y) {
   const ksr_rescaling operand = gates->operand, to_output = gates->output;
-  if (!is_for_24_bits(operand) || !is_for_24_bits(to_output)) return 0;
+  if (!is_for_24_bits(operand) || !is_for_24_bits(to_output)) {
+    ksr_events_send_portable(event, end, gates, h_shift, output, y);
+    return;
+  }
   const send_arguments arguments = {operand.multiplier << (24 - operand.shift), 1 << 7,
                                     to_output.multiplier << (24 - to_output.shift),
                                     (1 << 7) + gates->output_zero_point * (1 << 8), 16 + h_shift, output, y};
   if (event < end) send(event, end, &arguments);
-  return 1;
 }
 
 #endif /* KSR_DSP */
-
-typedef int ksr_events_dsp_is_not_empty;

@@ -1,0 +1,19 @@
+/* The M-profile vector extension: Cortex-M55, M85. What has no body here has that of the DSP extension. */
+#ifndef KSR_HELIUM_H_
+#define KSR_HELIUM_H_
+
+#include "dsp/dsp.h"
+
+#define KSR_HELIUM 1
+#undef ksr_add_events_i8
+#undef ksr_add_vector_i8
+#undef ksr_gru_units_i8
+#undef ksr_fill_i8
+#undef ksr_scale_i32
+#define ksr_add_events_i8 ksr_add_events_i8_helium /* helium/add_events.c helium/add_dense.c */
+#define ksr_add_vector_i8 ksr_add_vector_i8_helium /* helium/add_events.c helium/add_dense.c */
+#define ksr_gru_units_i8 ksr_gru_units_i8_helium   /* helium/gru_units.c */
+#define ksr_fill_i8 ksr_fill_i8_helium             /* helium/vectors.c */
+#define ksr_scale_i32 ksr_scale_i32_helium         /* helium/vectors.c */
+
+#endif /* KSR_HELIUM_H_ */

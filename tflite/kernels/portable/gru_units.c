@@ -1,0 +1,16 @@
+#include "gru_units.h"
+
+void ksr_gru_units_i8_portable(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state,
+                               int32_t units) {
+  const ksr_gates g = *gates;
+  const int32_t *r_acc = acc + stride, *x_acc = r_acc + stride, *y_acc = x_acc + stride;
+  for (int32_t i = 0; i < units; ++i) {
+    const int32_t z = ksr_sigmoid_i8(&g, 0, acc[i]), r = ksr_sigmoid_i8(&g, 1, r_acc[i]);
+    state[i] = (int16_t)ksr_gru_unit_i8(&g, z, r, x_acc[i], y_acc[i], state[i]);
+  }
+}
+
+void ksr_write_states_i8_portable(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output) {
+  const ksr_gates g = *gates;
+  for (int32_t i = 0; i < units; ++i) output[i] = ksr_output_i8(&g, state[i]);
+}
