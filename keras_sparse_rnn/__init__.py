@@ -35,11 +35,13 @@ if TYPE_CHECKING or not _IS_COMMAND_LINE:
     from keras_sparse_rnn.inspection import inspect
     from keras_sparse_rnn.keras_weights import load_keras_weights
     from keras_sparse_rnn.profiling import profile, summary
+    from keras_sparse_rnn.pruner import Pruner, prune
     from keras_sparse_rnn.report import report
     from keras_sparse_rnn.shrink import shrink
 
 __all__ = [
     "ConvertedModel",
+    "Pruner",
     "VerificationError",
     "__version__",
     "callbacks",
@@ -53,6 +55,7 @@ __all__ = [
     "plot",
     "profile",
     "profiling",
+    "prune",
     "regularizers",
     "report",
     "runtime",

@@ -5,11 +5,14 @@ be computed anew at this step, and with what: the share of weights to be zero, o
 below which weights go. Names, arguments and values of the sparsities are those of
 `tensorflow_model_optimization.sparsity.keras`, whose own schedule objects work in the same places, as does any
 function of a step that returns such a pair.
+
+A schedule is laid out in optimizer steps, or in shares of the fit or epochs, which a callback turns into steps when
+`fit` knows its length.
 """
 
 import abc
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
@@ -21,8 +24,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+UNITS = ("fit", "epochs")
+
+
 class Schedule(abc.ABC):
-    """Base of the schedules: acts every `frequency` steps, from `begin_step` to `end_step`, both included.
+    """Base of the schedules: acts every `frequency` steps from its beginning to its end, both included.
+
+    Its beginning and end are optimizer steps (`begin_step`, `end_step`), or else shares of the fit or epochs (`begin`,
+    `end`, `unit`), which a callback turns into steps when `fit` knows its length, and `resolve` for any other loop.
 
     Subclasses give the value in `value(step)` and their arguments in `get_config`.
 
@@ -30,16 +39,52 @@ class Schedule(abc.ABC):
         begin_step: Optimizer step from which the schedule acts, >= 0. Step 0 is before the first update.
         end_step: Last optimizer step at which it acts, >= begin_step; -1 for never ending. A callback acts at this step
             even where it is not a multiple of `frequency` away from `begin_step`, so that the final value is reached.
-        frequency: Number of steps between two actions, >= 1.
+        frequency: Number of steps between two actions, >= 1. None for 100; with `begin`, for a twentieth of the
+            schedule if that is less.
+        begin: Instead of `begin_step`, the beginning in `unit`, >= 0.
+        end: Instead of `end_step`, the end in `unit`, >= begin; None for never ending.
+        unit: `"fit"`: `begin` and `end` are shares of all steps of the fit, in [0, 1]. `"epochs"`: they are numbers of
+            epochs, whole or not.
 
     Raises:
-        ValueError: If a step or the frequency is no integer or outside its range.
+        ValueError: If a step or the frequency is no integer, anything is outside its range, or not exactly one of
+            `begin_step` and `begin` is given.
     """
 
-    def __init__(self, begin_step: int, end_step: int = -1, frequency: int = 100) -> None:
+    def __init__(
+        self,
+        begin_step: int | None = None,
+        end_step: int = -1,
+        frequency: int | None = None,
+        *,
+        begin: float | None = None,
+        end: float | None = None,
+        unit: Literal["fit", "epochs"] = "fit",
+    ) -> None:
+        if (
+            (begin_step is None) == (begin is None)
+            or (begin_step is None and end_step != -1)
+            or (begin is None and end)
+        ):
+            given = {"begin_step": begin_step, "end_step": end_step, "begin": begin, "end": end}
+            raise ValueError(
+                f"{', '.join(f'{name}={value!r}' for name, value in given.items())}: give begin_step and end_step, in "
+                "optimizer steps, or begin and end, in shares of the fit or epochs."
+            )
+        if unit not in UNITS:
+            raise ValueError(f"unit={unit!r}: must be one of {UNITS}.")
+        self.begin = self.end = self.begin_step = self.end_step = None
+        self.unit = unit
+        self.frequency = None if frequency is None else _integer("frequency", frequency, at_least=1)
+        if begin is not None:
+            self.begin = _time("begin", begin, unit)
+            self.end = None if end is None else _time("end", end, unit)
+            if end is not None and end < begin:
+                raise ValueError(f"The schedule ends before it begins: begin={begin}, end={end}.")
+            return
         self.begin_step = _integer("begin_step", begin_step, at_least=0)
         self.end_step = _integer("end_step", end_step, at_least=-1)
-        self.frequency = _integer("frequency", frequency, at_least=1)
+        self.frequency = self.frequency or 100
         if end_step != -1 and end_step < begin_step:
             raise ValueError(
                 f"The schedule ends before it begins: begin_step={begin_step}, end_step={end_step}. "
@@ -48,6 +93,11 @@ class Schedule(abc.ABC):
 
     def __call__(self, step: int) -> tuple[bool, float]:
         """Returns `(due, value)` for the optimizer step `step`, an int >= 0."""
+        if self.begin is not None:
+            raise ValueError(
+                f"This {type(self).__name__} begins at begin={self.begin} in unit={self.unit!r}: outside of fit, take "
+                "schedule.resolve(steps, epochs), which has it in optimizer steps."
+            )
         in_range = self.begin_step <= step and (step <= self.end_step or self.end_step == -1)
         return in_range and (step - self.begin_step) % self.frequency == 0, self.value(step)
 
@@ -55,12 +105,48 @@ class Schedule(abc.ABC):
     def value(self, step: int) -> float:
         """The schedule's value at the optimizer step `step`, whether it acts there or not."""
 
+    def resolve(self, steps: int, epochs: float = 1) -> "Schedule":
+        """This schedule in optimizer steps.
+
+        Args:
+            steps: All optimizer steps of the training, >= 1.
+            epochs: How many epochs these are, for a schedule in epochs.
+
+        Returns:
+            A schedule of the same class; this one if it is in optimizer steps already.
+
+        Example:
+
+        >>> PolynomialDecay(0.0, 0.9, begin=0.25, end=0.75).resolve(steps=1000)(750)
+        (True, 0.9)
+        """
+        if self.begin is None:
+            return self
+        config = self.get_config()
+        whole = epochs if config.pop("unit") == "epochs" else 1
+        for name in ("begin", "ramp", "end"):
+            if name in config:
+                time = config.pop(name)
+                config[f"{name}_step"] = -1 if time is None else round(time * steps / whole)
+        if config["frequency"] is None:
+            last = steps if self.end is None else config["end_step"]
+            config["frequency"] = max(1, min(100, (last - config["begin_step"]) // 20))
+        return type(self)(**config)
+
     def get_config(self) -> dict[str, Any]:
-        return {"begin_step": self.begin_step, "end_step": self.end_step, "frequency": self.frequency}
+        if self.begin is None:
+            return {"begin_step": self.begin_step, "end_step": self.end_step, "frequency": self.frequency}
+        return {"begin": self.begin, "end": self.end, "unit": self.unit, "frequency": self.frequency}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Self":
         return cls(**config)
+
+    def _must_end(self):
+        if self.end_step == -1:
+            raise ValueError(f"end_step=-1: a {type(self).__name__} must end; end_step must be >= begin_step.")
+        if self.begin is not None and self.end is None:
+            raise ValueError(f"end=None: a {type(self).__name__} must end; end must be >= begin.")
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -69,7 +155,8 @@ class ConstantSparsity(Schedule):
 
     Args:
         target_sparsity: Share of weights to be zero, in [0, 1).
-        begin_step, end_step, frequency: See `Schedule`; `end_step=-1` goes on for as long as training does.
+        begin_step, end_step, frequency, begin, end, unit: See `Schedule`; without an end it goes on for as long as
+            training does.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -80,8 +167,18 @@ class ConstantSparsity(Schedule):
     (True, 0.8)
     """
 
-    def __init__(self, target_sparsity: float, begin_step: int, end_step: int = -1, frequency: int = 100) -> None:
-        super().__init__(begin_step, end_step, frequency)
+    def __init__(
+        self,
+        target_sparsity: float,
+        begin_step: int | None = None,
+        end_step: int = -1,
+        frequency: int | None = None,
+        *,
+        begin: float | None = None,
+        end: float | None = None,
+        unit: Literal["fit", "epochs"] = "fit",
+    ) -> None:
+        super().__init__(begin_step, end_step, frequency, begin=begin, end=end, unit=unit)
         self.target_sparsity = _share("target_sparsity", target_sparsity)
 
     def value(self, step: int) -> float:
@@ -100,27 +197,36 @@ class PolynomialDecay(Schedule):
         sparsity = final_sparsity + (initial_sparsity - final_sparsity) * (1 - t) ** power
 
     Args:
-        initial_sparsity: Share of weights to be zero at `begin_step`, in [0, 1).
-        final_sparsity: Share of weights to be zero at `end_step`, in [0, 1).
-        begin_step, end_step, frequency: See `Schedule`; `end_step` must be given.
+        initial_sparsity: Share of weights to be zero at the beginning, in [0, 1).
+        final_sparsity: Share of weights to be zero at the end, in [0, 1).
+        begin_step, end_step, frequency, begin, end, unit: See `Schedule`; it must have an end.
         power: Exponent, > 0; 3 in the paper.
 
     Raises:
         ValueError: If an argument is outside its range.
+
+    Example:
+
+    >>> PolynomialDecay(0.0, 0.9, begin=0.25, end=0.75)  # from a quarter to three quarters of the fit
+    >>> PolynomialDecay(0.0, 0.9, begin=2, end=8, unit="epochs")
+    >>> PolynomialDecay(0.0, 0.9, begin_step=500, end_step=5000)
     """
 
     def __init__(
         self,
         initial_sparsity: float,
         final_sparsity: float,
-        begin_step: int,
-        end_step: int,
+        begin_step: int | None = None,
+        end_step: int = -1,
         power: float = 3,
-        frequency: int = 100,
+        frequency: int | None = None,
+        *,
+        begin: float | None = None,
+        end: float | None = None,
+        unit: Literal["fit", "epochs"] = "fit",
     ) -> None:
-        super().__init__(begin_step, end_step, frequency)
-        if end_step == -1:
-            raise ValueError("end_step=-1: a PolynomialDecay must end; end_step must be >= begin_step.")
+        super().__init__(begin_step, end_step, frequency, begin=begin, end=end, unit=unit)
+        self._must_end()
         self.initial_sparsity = _share("initial_sparsity", initial_sparsity)
         self.final_sparsity = _share("final_sparsity", final_sparsity)
         if not power > 0:
@@ -154,10 +260,10 @@ class CosineDecay(Schedule):
     from 0.5, for stacked LSTMs 0.8, to 0.005 over all of training, at the end of each epoch).
 
     Args:
-        initial_fraction: Share at `begin_step`, in [0, 1).
-        final_fraction: Share at `end_step`, in [0, 1).
-        begin_step, end_step, frequency: See `Schedule`; `end_step` must be given. RigL ends at 3/4 of training, so
-            that what has grown last is trained too.
+        initial_fraction: Share at the beginning, in [0, 1).
+        final_fraction: Share at the end, in [0, 1).
+        begin_step, end_step, frequency, begin, end, unit: See `Schedule`; it must have an end. RigL ends at 3/4 of
+            training, so that what has grown last is trained too.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -169,11 +275,19 @@ class CosineDecay(Schedule):
     """
 
     def __init__(
-        self, initial_fraction: float, final_fraction: float, begin_step: int, end_step: int, frequency: int = 100
+        self,
+        initial_fraction: float,
+        final_fraction: float,
+        begin_step: int | None = None,
+        end_step: int = -1,
+        frequency: int | None = None,
+        *,
+        begin: float | None = None,
+        end: float | None = None,
+        unit: Literal["fit", "epochs"] = "fit",
     ) -> None:
-        super().__init__(begin_step, end_step, frequency)
-        if end_step == -1:
-            raise ValueError("end_step=-1: a CosineDecay must end; end_step must be >= begin_step.")
+        super().__init__(begin_step, end_step, frequency, begin=begin, end=end, unit=unit)
+        self._must_end()
         self.initial_fraction = _share("initial_fraction", initial_fraction)
         self.final_fraction = _share("final_fraction", final_fraction)
 
@@ -209,8 +323,9 @@ class RampThreshold(Schedule):
     It acts at `begin_step` and `end_step` too, where the paper prunes strictly between them.
 
     Args:
-        begin_step, end_step, frequency: See `Schedule`; `end_step` must be given and be > begin_step.
+        begin_step, end_step, frequency, begin, end, unit: See `Schedule`; it must end, and later than it begins.
         ramp_step: Optimizer step from which the threshold rises by phi, in [begin_step, end_step].
+        ramp: Instead of `ramp_step`, the same in `unit`, in [begin, end].
         q: Magnitude to end at, > 0. `RampThreshold.from_model` takes it from a dense model.
         theta: Instead of `q`: rise of the threshold in `frequency` steps up to `ramp_step`, > 0.
         phi: Rise in `frequency` steps from `ramp_step` on, >= 0; None for 1.5 * theta. The papers use 1.2 to 2 theta.
@@ -226,43 +341,51 @@ class RampThreshold(Schedule):
 
     def __init__(
         self,
-        begin_step: int,
-        ramp_step: int,
-        end_step: int,
+        begin_step: int | None = None,
+        ramp_step: int | None = None,
+        end_step: int = -1,
         q: float | None = None,
         theta: float | None = None,
         phi: float | None = None,
-        frequency: int = 100,
+        frequency: int | None = None,
+        *,
+        begin: float | None = None,
+        ramp: float | None = None,
+        end: float | None = None,
+        unit: Literal["fit", "epochs"] = "fit",
     ) -> None:
-        super().__init__(begin_step, end_step, frequency)
-        if not self.end_step > self.begin_step:
-            raise ValueError(f"end_step={end_step}: must be > begin_step={begin_step}; a RampThreshold must end.")
-        self.ramp_step = _integer("ramp_step", ramp_step, at_least=0)
-        if not self.begin_step <= self.ramp_step <= self.end_step:
-            raise ValueError(
-                f"ramp_step={ramp_step}: must be in [begin_step, end_step] = [{self.begin_step}, {self.end_step}]."
-            )
+        super().__init__(begin_step, end_step, frequency, begin=begin, end=end, unit=unit)
+        self._must_end()
         if (q is None) == (theta is None):
             raise ValueError(f"q={q!r}, theta={theta!r}: exactly one of them must be given.")
-        if theta is None:
-            slow, fast = self.ramp_step - self.begin_step, self.end_step - self.ramp_step
-            theta = 2 * _positive("q", q) * self.frequency / (2 * slow + 3 * fast)
-        self.theta = _positive("theta", theta)
-        self.phi = 1.5 * self.theta if phi is None else float(phi)
-        if not 0 <= self.phi < math.inf:
+        if phi is not None and not 0 <= phi < math.inf:
             raise ValueError(f"phi={phi!r}: must be a number >= 0.")
+        self.q = None if q is None else _positive("q", q)
+        self.theta = None if theta is None else _positive("theta", theta)
+        self.phi = None if phi is None else float(phi)
+        self.ramp_step = self.ramp = None
+        if self.begin is not None:
+            self.ramp = _within("ramp", ramp, "begin", self.begin, "end", self.end)
+            return
+        self.ramp_step = _within("ramp_step", ramp_step, "begin_step", self.begin_step, "end_step", self.end_step)
+        if self.theta is None:
+            slow, fast = self.ramp_step - self.begin_step, self.end_step - self.ramp_step
+            self.theta = 2 * self.q * self.frequency / (2 * slow + 3 * fast)
+        if self.phi is None:
+            self.phi = 1.5 * self.theta
 
     @classmethod
     def from_model(
         cls,
         model: keras.Model,
-        begin_step: int,
-        ramp_step: int,
-        end_step: int,
+        begin_step: int | None = None,
+        ramp_step: int | None = None,
+        end_step: int = -1,
         quantile: float = 0.9,
         layers: LayerSelection = None,
         phi: float | None = None,
-        frequency: int = 100,
+        frequency: int | None = None,
+        **times: Any,
     ) -> "Self":
         """The schedule whose q is a quantile of |w| in a dense model that is trained already.
 
@@ -272,6 +395,7 @@ class RampThreshold(Schedule):
             layers: Which layers' kernels to count, all together; None for all recurrent layers. Choose here what
                 `ThresholdPruning` is to prune. See `sparsity.find_kernels`.
             begin_step, ramp_step, end_step, phi, frequency: See `RampThreshold`.
+            **times: `begin`, `ramp`, `end` and `unit` in place of the steps.
 
         Raises:
             ValueError: If an argument is outside its range, the model is not built, or it has no such kernel.
@@ -285,7 +409,7 @@ class RampThreshold(Schedule):
         q = float(np.quantile(np.abs(np.concatenate(weights)), quantile))
         if q == 0:
             raise ValueError(f"{quantile:.3g} of the weights of {model.name!r} are zero: the model must be dense.")
-        return cls(begin_step, ramp_step, end_step, q=q, phi=phi, frequency=frequency)
+        return cls(begin_step, ramp_step, end_step, q=q, phi=phi, frequency=frequency, **times)
 
     def value(self, step: int) -> float:
         if step < self.begin_step:
@@ -295,13 +419,37 @@ class RampThreshold(Schedule):
         return (self.theta * slow + self.phi * fast) / self.frequency
 
     def get_config(self) -> dict[str, Any]:
+        if self.begin is not None:
+            return {"ramp": self.ramp, "q": self.q, "theta": self.theta, "phi": self.phi, **super().get_config()}
         return {"ramp_step": self.ramp_step, "theta": self.theta, "phi": self.phi, **super().get_config()}
+
+    def _must_end(self):
+        super()._must_end()
+        if self.begin_step == self.end_step and self.begin == self.end:
+            unit = "_step" if self.begin is None else ""
+            raise ValueError(
+                f"end{unit}={getattr(self, 'end' + unit)}: must be > begin{unit}={getattr(self, 'begin' + unit)}."
+            )
 
 
 def _integer(name, value, at_least):
     if isinstance(value, bool) or int(value) != value or value < at_least:
         raise ValueError(f"{name}={value!r}: must be an integer >= {at_least}.")
     return int(value)
+
+
+def _time(name, value, unit):
+    most = 1 if unit == "fit" else math.inf
+    if isinstance(value, bool) or not 0 <= value <= most or value == math.inf:
+        allowed = "a share of the fit, in [0, 1]" if unit == "fit" else "a number of epochs, >= 0"
+        raise ValueError(f"{name}={value!r}: must be {allowed}.")
+    return float(value)
+
+
+def _within(name, value, first, begin, last, end):
+    if isinstance(value, bool) or value is None or not begin <= value <= end:
+        raise ValueError(f"{name}={value!r}: must be in [{first}, {last}] = [{begin}, {end}].")
+    return value
 
 
 def _share(name, value):

@@ -12,7 +12,10 @@ import pytest
 
 TESTS = Path(__file__).parent
 TRAINING_SIDE = ("layers", "sparsity", "callbacks")
-TRAINING_SIDE += tuple(f"test_{name}.py" for name in ("initializers", "optimizers", "regularizers", "schedules"))
+TRAINING_SIDE += tuple(
+    f"test_{name}.py" for name in ("initializers", "optimizers", "pruner", "regularizers", "schedules")
+)
+TRAINING_SIDE += ("test_docs.py::test_training_loop_of_this_backend_runs",)
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's run starts the others")
 on_others = pytest.mark.parametrize("backend", ["jax", "torch"])

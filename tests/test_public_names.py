@@ -30,7 +30,7 @@ def _public(things):
 NAMES = _public([ksr, firmware, Engine, Model, TensorInfo])
 # Methods that Keras or a base class calls, which tells what they are.
 OF_KERAS = re.compile(
-    "build|call|compute_.*|from_config|get_.*|inner_loop|loop|on_.*|state_names|update_step|variables|__call__"
+    "build|call|compute_.*|from_config|get_.*|inner_loop|loop|on_.*|set_model|state_names|update_step|variables|__call__"
 )
 
 

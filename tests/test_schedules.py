@@ -77,6 +77,21 @@ def test_survives_serialization(name, config):
         (lambda: ConstantSparsity(0.5, -1), "begin_step=-1: must be an integer >= 0"),
         (lambda: ConstantSparsity(0.5, 0.5), "begin_step=0.5"),
         (lambda: ConstantSparsity(0.5, 10, end_step=9), "ends before it begins: begin_step=10, end_step=9"),
+        (lambda: ConstantSparsity(0.5), "begin_step=None.*begin=None.*: give begin_step and end_step, .* or begin and"),
+        (lambda: ConstantSparsity(0.5, 3, begin=0.5), "begin_step=3.*begin=0.5"),
+        (lambda: ConstantSparsity(0.5, 3, end=0.5), "begin_step=3.*end=0.5"),
+        (lambda: ConstantSparsity(0.5, end_step=3, begin=0.5), "end_step=3, begin=0.5"),
+        (lambda: ConstantSparsity(0.5, begin=1.5), r"begin=1.5: must be a share of the fit, in \[0, 1\]"),
+        (lambda: ConstantSparsity(0.5, begin=-1, unit="epochs"), "begin=-1: must be a number of epochs, >= 0"),
+        (lambda: ConstantSparsity(0.5, begin=0.5, unit="steps"), r"unit='steps': must be one of \('fit', 'epochs'\)"),
+        (lambda: ConstantSparsity(0.5, begin=0.5, end=0.25), "ends before it begins: begin=0.5, end=0.25"),
+        (lambda: PolynomialDecay(0.0, 0.9, begin=0.5), "end=None: a PolynomialDecay must end"),
+        (lambda: RampThreshold(begin=0.5, ramp=0.5, end=0.5, q=0.1), "end=0.5: must be > begin=0.5"),
+        (lambda: RampThreshold(begin=0.2, ramp=0.1, end=0.5, q=0.1), r"ramp=0.1: must be in \[begin, end\] = \[0.2, 0"),
+        (
+            lambda: PolynomialDecay(0.0, 0.9, begin=0.0, end=0.5)(7),
+            "begin=0.0 in unit='fit': outside of fit, take sched",
+        ),
         (lambda: ConstantSparsity(0.5, 0, frequency=0), "frequency=0: must be an integer >= 1"),
         (lambda: PolynomialDecay(0.0, 0.9, 0, -1), "must end"),
         (lambda: PolynomialDecay(0.0, 1.5, 0, 10), "final_sparsity=1.5"),
@@ -88,7 +103,7 @@ def test_survives_serialization(name, config):
         (lambda: CosineDecay(0.5, 0.0, 10, 9), "ends before it begins"),
         (lambda: RampThreshold(10, 12, 9, q=0.1), "ends before it begins: begin_step=10, end_step=9"),
         (lambda: RampThreshold(10, 10, 10, q=0.1), "end_step=10: must be > begin_step=10"),
-        (lambda: RampThreshold(10, 12, -1, q=0.1), "end_step=-1: must be > begin_step=10"),
+        (lambda: RampThreshold(10, 12, -1, q=0.1), "end_step=-1: a RampThreshold must end"),
         (lambda: RampThreshold(10, 9, 20, q=0.1), r"ramp_step=9: must be in .* = \[10, 20\]"),
         (lambda: RampThreshold(10, 21, 20, q=0.1), "ramp_step=21"),
         (lambda: RampThreshold(0, 5, 10), "q=None, theta=None: exactly one"),
@@ -101,6 +116,24 @@ def test_survives_serialization(name, config):
 def test_refuses_what_makes_no_sense(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("given", "resolved"),
+    [
+        (ConstantSparsity(0.5, begin=0.25), ConstantSparsity(0.5, 50, -1, frequency=7)),
+        (PolynomialDecay(0.1, 0.9, begin=0.25, end=0.75), PolynomialDecay(0.1, 0.9, 50, 150, frequency=5)),
+        (PolynomialDecay(0.1, 0.9, begin=1.5, end=8, unit="epochs"), PolynomialDecay(0.1, 0.9, 30, 160, frequency=6)),
+        (CosineDecay(0.5, 0.1, begin=0, end=1, frequency=7), CosineDecay(0.5, 0.1, 0, 200, frequency=7)),
+        (RampThreshold(begin=0.1, ramp=0.3, end=0.9, q=0.2), RampThreshold(20, 60, 180, q=0.2, frequency=8)),
+    ],
+)
+def test_shares_and_epochs_become_steps_when_their_number_is_known(given, resolved):
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(given))
+    for schedule in (given, copy):
+        steps = schedule.resolve(200, epochs=10)
+        assert [steps(n) for n in range(210)] == [resolved(n) for n in range(210)]
+    assert resolved.resolve(17) is resolved
 
 
 def test_ramp_is_the_formula_of_the_paper():

@@ -43,11 +43,12 @@ def train(preset, corpus, folder, seed=0, start=None, resume=False):
     checkpoint = Checkpoint(folder, model, {"preset": described(preset), "seed": seed})
     if checkpoint.path.exists() and not resume:
         raise SystemExit(f"{folder} holds a run: go on with it by --resume, or give another folder by --out.")
+    # The callbacks count from the beginning of the run: they meet the model before a checkpoint brings in its count.
+    listed = keras.callbacks.CallbackList(callbacks, model=model, epochs=preset.epochs, steps=steps)
     first, best = checkpoint.restore()
 
     training = STEPS[keras.backend.backend()](model, text, model.optimizer)
     save, measure = Sparingly(checkpoint.save), Sparingly(cost)
-    listed = keras.callbacks.CallbackList(callbacks, model=model, epochs=preset.epochs, steps=steps)
     listed.on_train_begin()
     for epoch in range(first, preset.epochs):
         began = time.perf_counter()

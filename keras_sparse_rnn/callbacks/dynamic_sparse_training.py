@@ -5,8 +5,9 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from keras_sparse_rnn.callbacks.gradient_record import GradientRecord
-from keras_sparse_rnn.callbacks.mask_callback import MaskCallback, moving_averages
+from keras_sparse_rnn.callbacks.gradient_record import GivenGradients, GradientRecord
+from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
+from keras_sparse_rnn.callbacks.optimizer_state import moving_averages, slots, updates
 from keras_sparse_rnn.schedules import ConstantSparsity
 from keras_sparse_rnn.sparsity import (
     DROPS,
@@ -61,6 +62,7 @@ class DynamicSparseTraining(MaskCallback):
             `sparsity.find_kernels`.
         score: Worth of a block by its weights, or by its gradients: `"l1"`, `"l2"` or `"max"`.
         seed: Integer >= 0. The same seed draws the same places at the same steps, also in a run that was interrupted.
+        count_from: `"fit"`, or `"optimizer"` to count steps as `optimizer.iterations` does; see `MagnitudePruning`.
 
     Attributes:
         masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
@@ -94,8 +96,9 @@ class DynamicSparseTraining(MaskCallback):
         layers: LayerSelection = None,
         score: Score = "l1",
         seed: int = 0,
+        count_from: Literal["fit", "optimizer"] = "fit",
     ) -> None:
-        super().__init__(_schedule(drop_fraction, frequency), block_shape, layers)
+        super().__init__(_schedule(drop_fraction, frequency), block_shape, layers, count_from)
         if not 0 < density <= 1:
             raise ValueError(f"density={density!r}: must be in (0, 1].")
         for name, value, allowed in (
@@ -116,12 +119,12 @@ class DynamicSparseTraining(MaskCallback):
         self.init = init
         self.score = score
         self.seed = seed
-        self._gradients: GradientRecord | None = None
+        self.gradients: GradientRecord | GivenGradients | None = None  # of Pruner, where it drives this method
 
     def start(self, step: int) -> None:
-        super().start(step)
         masks = self.masks
-        if all(_dense(kept) or not kept.any() for kept in masks.kept):
+        masks.recover_pruned()
+        if all(kept.all() for kept in masks.kept):
             self._draw(step)
         largest_blocks = sum(blocks.sizes.max() for blocks in masks.blocks) / masks.size
         if abs(1 - masks.sparsity - self.density) > 0.01 + largest_blocks:
@@ -130,15 +133,15 @@ class DynamicSparseTraining(MaskCallback):
                 f"{self.block_shape} is {1 - masks.sparsity:.4g}. To go on with these weights, give density="
                 f"{1 - masks.sparsity:.4g}; to start anew, build the model anew."
             )
-        if self.grow == "gradient":
-            self._gradients = GradientRecord(self.model, [kernel.variable for kernel in masks.kernels])
-            self._gradients.attach()
+        if self.grow == "gradient" and self.gradients is None:
+            self.gradients = GradientRecord(self.model, [kernel.variable for kernel in masks.kernels])
+            self.gradients.attach()
 
     def update(self, step: int, value: float) -> None:
         if not 0 <= value < 1:
             raise ValueError(f"schedule({step}) gave the drop fraction {value}: must be in [0, 1).")
         # First what the last step moved is masked: a weight that grows starts anew, not from that step.
-        self._apply()
+        self.apply()
         masks = self.masks
         promises = self._promises()
         renewed = []
@@ -148,17 +151,26 @@ class DynamicSparseTraining(MaskCallback):
             renewed.append(renew(kept, worth, promises[i], blocks.sizes, value, self.redistribute, rng))
         self._keep(renewed)
 
+    def asked(self) -> float:
+        return 1 - self.density
+
+    @property
+    def complete(self) -> bool:
+        """True: the model is as sparse as it will be from the beginning."""
+        return True
+
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_end(logs)
-        if self._gradients is not None:
-            self._gradients.detach()
-            self._gradients = None
+        if isinstance(self.gradients, GradientRecord):
+            self.gradients.detach()
+            self.gradients = None
 
     def _draw(self, step):
         """Draws the first masks at random."""
-        if step and self.density < 1:
+        trained = max(step, updates(self.optimizer))
+        if trained and self.density < 1:
             raise ValueError(
-                f"The optimizer is at step {step}, but no block of shape {self.block_shape} is masked. If this is a "
+                f"The optimizer is at step {trained}, but no block of shape {self.block_shape} is masked. If this is a "
                 "checkpoint of a sparse model, it was written before the weights were masked: list "
                 f"{type(self).__name__} before BackupAndRestore or ModelCheckpoint. If the model was trained dense so "
                 "far, compile it anew, or use MagnitudePruning, which chooses the weights to keep."
@@ -175,19 +187,19 @@ class DynamicSparseTraining(MaskCallback):
     def _promises(self):
         if self.grow == "random":
             return [np.zeros(kept.shape) for kept in self.masks.kept]
-        pairs = zip(self.masks.blocks, self._gradients.values(), strict=True)
+        pairs = zip(self.masks.blocks, self.gradients.values(), strict=True)
         return [blocks.score(gradient, self.score) for blocks, gradient in pairs]
 
     def _keep(self, kept):
         """Sets the masks; weights that are new to them start at nothing, with nothing in the optimizer."""
-        masks, optimizer = self.masks, self.model.optimizer
+        masks, optimizer = self.masks, self.optimizer
         averages = moving_averages(optimizer)
         for kernel, blocks, old, new in zip(masks.kernels, masks.blocks, masks.kept, kept, strict=True):
             grown = new & ~old
             if grown.any():
                 where = keras.ops.convert_to_tensor(blocks.expand(grown), "bool")
                 _set(kernel.variable, where, NEW_WEIGHT)
-                for slot in _slots(optimizer, kernel.variable):
+                for slot in slots(optimizer, kernel.variable):
                     # A moving average becomes the weight when fit ends: there, too, zero would mean masked.
                     _set(slot, where, NEW_WEIGHT if slot is averages.get(id(kernel.variable)) else 0)
         masks.keep(kept)
@@ -252,11 +264,6 @@ class RigL(DynamicSparseTraining):
         super().__init__(density, drop_fraction, frequency, **{**method, **arguments})
 
 
-def _dense(kept):
-    # Of a million weights that are drawn in float32, one may well be exactly zero.
-    return np.mean(kept) > 1 - 1e-4
-
-
 def _schedule(drop_fraction, frequency):
     if callable(drop_fraction):
         if frequency is not None:
@@ -272,22 +279,11 @@ def _schedule(drop_fraction, frequency):
     return ConstantSparsity(drop_fraction, begin_step=0, frequency=100 if frequency is None else frequency)
 
 
-def _slots(optimizer, variable):
-    """What `optimizer` holds for each weight of `variable`: a list of variables of its shape."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # LossScaleOptimizer
-    slots = []
-    for part in getattr(optimizer, "optimizers", [optimizer]):  # MultiOptimizer
-        # There is no public way from a variable to its slots. Every Keras optimizer keeps each kind of them in a list
-        # in the order of its variables.
-        variables = part._trainable_variables if part.built else []
-        for i in (i for i, known in enumerate(variables) if known is variable):
-            lists = [v for v in vars(part).values() if isinstance(v, list) and len(v) == len(variables)]
-            found = (kind[i] for kind in lists if isinstance(kind[i], keras.Variable) and kind[i] is not variable)
-            slots.extend(slot for slot in found if slot.shape == variable.shape)
-    return slots
-
-
 def _set(variable, where, value):
-    """Sets the weights at `where`, a bool tensor, to `value`, on the device."""
+    """Sets the weights at `where`, a bool tensor, to `value`, on the device, in a variable or a tensor of torch."""
     present = keras.ops.convert_to_tensor(variable)
-    variable.assign(keras.ops.where(where, keras.ops.full_like(present, value), present))
+    changed = keras.ops.where(where, keras.ops.full_like(present, value), present)
+    if isinstance(variable, keras.Variable):
+        variable.assign(changed)
+    else:
+        variable.copy_(changed)

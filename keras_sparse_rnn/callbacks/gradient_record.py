@@ -6,6 +6,26 @@ import functools
 import keras
 
 
+class GivenGradients:
+    """The gradients that a training loop has handed over itself, in place of a `GradientRecord`."""
+
+    def __init__(self):
+        self._given = None
+
+    def give(self, gradients):
+        self._given = gradients
+
+    def values(self):
+        """The gradients, NumPy arrays in the order of the kernels, of the last update only."""
+        if self._given is None:
+            raise ValueError(
+                "This method grows weights where the gradient is largest: hand the gradients of the update to "
+                "pruner.step(gradients=...), in the order of model.trainable_variables."
+            )
+        given, self._given = self._given, None
+        return [keras.ops.convert_to_numpy(gradient) for gradient in given]
+
+
 class GradientRecord:
     """Keeps, from `attach` to `detach`, the gradients that reach the optimizer's `apply`.
 

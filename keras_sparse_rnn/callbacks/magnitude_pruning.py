@@ -1,7 +1,7 @@
 """Pruning by magnitude: the smallest weights, or blocks of weights, become zero."""
 
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,12 +19,12 @@ class MagnitudePruning(MaskCallback):
     Gradual magnitude pruning (Zhu & Gupta 2017, arXiv:1710.01878), by blocks (Narang et al. 2017, arXiv:1711.02782) if
     `block_shape` is larger than (1, 1). At each step that the schedule names, the blocks are ranked by `score` and the
     lowest are masked, so that the sparsity is within one block of what was asked. A masked block ranks lowest and
-    stays masked for as long as the schedule does not fall. The schedule counts `optimizer.iterations`: `schedule(0)`
-    acts before the first update, `schedule(n)` after n updates.
+    stays masked for as long as the schedule does not fall. `schedule(0)` acts before the first update of the fit,
+    `schedule(n)` after n updates.
 
     The pruned model is a plain Keras model: nothing to strip, and a saved file of Keras's own layers opens without this
-    package. Training that goes on later, from a file or a checkpoint with its optimizer, starts from the zeros found
-    in the weights.
+    package. In a model that has been pruned already the zeros that are there are a floor: a schedule that asks for less
+    begins to act when it asks for more.
 
     Args:
         schedule: `schedules.PolynomialDecay`, `schedules.ConstantSparsity`, tfmot's schedules of the same names, or any
@@ -33,12 +33,18 @@ class MagnitudePruning(MaskCallback):
             a gate; ragged edges count their real weights only. (1, 1) prunes single weights; (1, 4) is what the
             kernels on a microcontroller like best.
         scope: `"layer"`: each kernel and recurrent kernel reaches the sparsity on its own. `"global"`: all of them
-            together, ranked in one list, so that kernels of small weights lose more, up to all of them.
+            together, ranked in one list, so that kernels of small weights lose more, up to all of them, of which a
+            warning tells.
         layers: None for the kernels and recurrent kernels of all recurrent layers; otherwise names, compiled regular
             expressions, layers or functions of a layer (see `sparsity.find_kernels`), by which Dense and Embedding
             layers can be pruned too. For another sparsity or other blocks in some layers, give `fit` a callback for
             each kind; no two may prune the same kernel.
         score: Worth of a block: `"l1"` (mean |w|, the default, as in tfmot), `"l2"` (root mean square) or `"max"`.
+        count_from: `"fit"`: steps are counted from the beginning of epoch 0 of `fit`, also where a fit with an
+            `initial_epoch`, or by `BackupAndRestore`, goes on with another. `"optimizer"`: they are
+            `optimizer.iterations`, which go on in a second `fit`.
+        keep_zeros: Whether the zeros of a model that is pruned already are a floor. If False, weights that were zero
+            are trained again wherever the schedule asks for less.
 
     Attributes:
         masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
@@ -46,18 +52,20 @@ class MagnitudePruning(MaskCallback):
 
     The logs carry `sparsity` at the end of each epoch: the masked share of the pruned kernels' weights.
 
-    Put it first in the list of callbacks, before all that save, log or evaluate. `EarlyStopping` with
-    `restore_best_weights=True` may bring back weights of an epoch that was less sparse: give it a `start_from_epoch`
-    after the end of the schedule.
+    Put it first in the list of callbacks, before all that save, log or evaluate. Callbacks that choose an epoch, such
+    as `EarlyStopping` with `restore_best_weights=True` and `ModelCheckpoint` with `save_best_only=True`, choose a dense
+    one unless they are wrapped in `callbacks.AfterPruning`. If `fit` leaves the model less sparse than the schedule has
+    asked for, whatever the cause, a warning has the numbers.
 
     Raises:
         ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
-            prune, a layer is not found, a block is larger than a gate, another callback prunes the same kernel, or
-            pruning should have begun already and the weights have no zeros.
+            prune, a layer is not found or cannot be pruned, a block is larger than a gate, another callback prunes the
+            same kernel, the length of the fit is unknown to a schedule in shares of it, or pruning should have begun
+            already and the weights have no zeros.
 
     Example:
 
-    >>> schedule = ksr.schedules.PolynomialDecay(0.0, 0.9, begin_step=500, end_step=5000)
+    >>> schedule = ksr.schedules.PolynomialDecay(0.0, 0.9, begin=0.25, end=0.75)
     >>> model.fit(x, y, callbacks=[ksr.callbacks.MagnitudePruning(schedule, block_shape=(1, 4))])
     """
 
@@ -68,8 +76,10 @@ class MagnitudePruning(MaskCallback):
         scope: Literal["layer", "global"] = "layer",
         layers: LayerSelection = None,
         score: Score = "l1",
+        count_from: Literal["fit", "optimizer"] = "fit",
+        keep_zeros: bool = True,
     ) -> None:
-        super().__init__(schedule, block_shape, layers)
+        super().__init__(schedule, block_shape, layers, count_from)
         if isinstance(schedule, RampThreshold):
             raise ValueError(
                 "schedule: RampThreshold gives a threshold on |w|; MagnitudePruning needs a sparsity, as "
@@ -81,31 +91,52 @@ class MagnitudePruning(MaskCallback):
             raise ValueError(f"score={score!r}: must be one of {SCORES}.")
         self.scope = scope
         self.score = score
+        self.keep_zeros = keep_zeros
+        self._floor: Any = 0.0  # what the sparsity, or that of each kernel, does not fall below
 
     def start(self, step: int) -> None:
-        super().start(step)
-        found, acted = self.masks.sparsity, self.last_acted(step)
+        self.masks.recover_pruned()
+        acted, found = self.last_acted(step), self.masks.sparsity
         asked = acted[1] if acted else 0.0
         if acted and acted[0] < step and asked > 0 and found == 0:
             raise ValueError(
-                f"The optimizer is at step {step} and the schedule pruned to {asked:.3g} at step {acted[0]}, but no "
+                f"Training is at step {step} and the schedule pruned to {asked:.3g} at step {acted[0]}, but no "
                 f"block of shape {self.block_shape} is zero. If this is a checkpoint of a pruned model, it was written "
                 "before the weights were masked: list MagnitudePruning before BackupAndRestore or ModelCheckpoint. If "
                 f"the model was trained without pruning so far, let the schedule begin at step {step} or later."
             )
-        if found > asked + 0.1:
-            warnings.warn(
-                f"The model is pruned to {found:.3g} already, but the schedule asks for {asked:.3g} at step {step}: "
-                "weights that were zero are trained again. To keep them at zero, use "
-                f"schedules.ConstantSparsity({found:.3g}, begin_step={step}).",
-                stacklevel=2,
-            )
+        # A schedule that falls finds the zeros that it has made itself: no more than it asks for.
+        self._floor = self._found_beyond(asked) if self.keep_zeros else 0.0
         if acted:
             self.update(*acted)
         else:
-            self.masks.keep([np.ones_like(kept) for kept in self.masks.kept])
+            self._prune(0.0)
+        final = self.asked()
+        if np.any(self._floor) and final is not None and found > final + self.masks.largest_blocks:
+            warnings.warn(
+                f"The model is pruned to {found:.3g} already, and the schedule asks for {final:.3g} in the end: these "
+                "zeros stay, and no others come. To train them again, give MagnitudePruning keep_zeros=False.",
+                stacklevel=2,
+            )
 
     def update(self, step: int, value: float) -> None:
         if not 0 <= value < 1:
             raise ValueError(f"schedule({step}) gave the sparsity {value}: must be in [0, 1).")
-        self.masks.prune(value, self.score, self.scope)
+        self._prune(value)
+
+    def asked(self) -> float | None:
+        return self.last_value()
+
+    def _prune(self, sparsity):
+        self.masks.prune(np.maximum(sparsity, self._floor), self.score, self.scope)
+        self.warn_of_empty_kernels()
+
+    def _found_beyond(self, asked):
+        """The sparsity that is there, of each kernel or of all, where it is more than what was asked; 0 elsewhere."""
+        masks = self.masks
+        if self.scope == "global":
+            found, block = masks.sparsity, masks.largest_blocks
+        else:
+            found = np.array(masks.sparsities)
+            block = np.array([int(blocks.sizes.max()) / int(blocks.sizes.sum()) for blocks in masks.blocks])
+        return np.where(found > asked + block, found, 0)

@@ -2,11 +2,14 @@
 
 import abc
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import keras
 
-from keras_sparse_rnn.sparsity import Masks, find_kernels
+from keras_sparse_rnn.callbacks.fit_clock import FitClock
+from keras_sparse_rnn.callbacks.fit_outcome import claim_kernels, is_looked_at, mask_callbacks, warn_if_less_sparse
+from keras_sparse_rnn.callbacks.optimizer_state import moving_averages, optimizer_of
+from keras_sparse_rnn.sparsity import Masks, select_kernels
 from keras_sparse_rnn.sparsity.blocks import check_block_shape
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
 
@@ -18,145 +21,248 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
     `update(step, value)` changes them whenever the schedule acts. Masked weights, and their moving averages if the
     optimizer has `use_ema=True`, are set to zero after every call of the train function (every `steps_per_execution`
     steps), and the weights once more when `fit` has finished, where optimizers and other callbacks may have replaced
-    them. So the model always is a plain Keras model with zeros in it.
+    them. So the model always is a plain Keras model with zeros in it. In any other loop `ksr.Pruner` drives it.
+
+    Steps are updates of the optimizer that trains the kernels. They are counted from the beginning of epoch 0, so that
+    a fit with an `initial_epoch`, or one that `BackupAndRestore` resumes, goes on where it was.
+
+    When `fit` has finished, after all other callbacks, the model is compared with what the schedule has asked for. If
+    it is less sparse, whatever the cause, a warning has the numbers.
 
     Put it first in the list of callbacks: those behind it see, save and log the masked model and its sparsity.
 
     Args:
-        schedule: Function of the optimizer step that returns `(due, value)`; see `keras_sparse_rnn.schedules`.
+        schedule: Function of the step that returns `(due, value)`; see `keras_sparse_rnn.schedules`.
         block_shape: Pair (rows, cols): weights are masked in blocks of this shape, which never cross a gate.
         layers: Which layers; None for all recurrent ones. See `keras_sparse_rnn.sparsity.find_kernels`.
+        count_from: `"fit"`: step 0 is the beginning of this training. `"optimizer"`: step 0 is that of the optimizer,
+            whose count goes on in a second `fit`, and in a model that is loaded with its optimizer.
 
     Attributes:
         masks: The `keras_sparse_rnn.sparsity.Masks`, from the beginning of `fit`.
         skipped: From the beginning of `fit`, a dict: for each layer or weight left out, why.
+        step: The step that training has reached.
 
     Raises:
         ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
-            prune, a layer is not found, a block is larger than a gate, or another callback masks the same kernel.
+            prune, a layer is not found or cannot be pruned, a block is larger than a gate, another callback masks the
+            same kernel, or the length of the fit is unknown to a schedule that is laid out in shares of it.
     """
 
+    keeps_frozen = False  # whether it masks weights, too, that are not trainable
+
     def __init__(
-        self, schedule: ScheduleFunction, block_shape: BlockShape = (1, 1), layers: LayerSelection = None
+        self,
+        schedule: ScheduleFunction,
+        block_shape: BlockShape = (1, 1),
+        layers: LayerSelection = None,
+        count_from: Literal["fit", "optimizer"] = "fit",
     ) -> None:
         super().__init__()
         if not callable(schedule):
             raise ValueError(
                 f"schedule={schedule!r}: must be a function step -> (due, value), such as "
-                "schedules.PolynomialDecay(0.0, 0.9, begin_step=0, end_step=1000)."
+                "schedules.PolynomialDecay(0.0, 0.9, begin=0.25, end=0.75)."
+            )
+        if count_from == "optimizer" and getattr(schedule, "begin", None) is not None:
+            raise ValueError(
+                "count_from='optimizer': shares and epochs are of a fit. Give the schedule begin_step and end_step."
             )
         self.schedule = schedule
         self.block_shape = check_block_shape(block_shape)
         self.layers = layers
+        self.count_from = count_from
         self.masks: Masks  # from the beginning of fit
         self.skipped: dict[str, str] = {}
-        self._step: Any = None
+        self.step: Any = None
+        self._first_step = self._batches = 0
+        self._clock = FitClock(count_from)
+        self._in_steps: Any = None  # the schedule, once it is known in steps
+        self._given_optimizer: Any = None
+        self._last_action: tuple[int, float] | None = None
 
     def start(self, step: int) -> None:
-        """Makes the masks for a training that begins, or goes on, at optimizer step `step`."""
+        """Makes the masks for a training that begins, or goes on, at `step`."""
         self.masks.recover()
 
     @abc.abstractmethod
     def update(self, step: int, value: float) -> None:
         """Changes the masks at a `step` at which the schedule acts with `value`."""
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        model = self.model
-        if getattr(model, "optimizer", None) is None:
-            raise ValueError(f"The model {model.name!r} is not compiled: call model.compile() before training.")
-        kernels, self.skipped = find_kernels(model, self.layers)
+    def asked(self) -> float | None:
+        """The sparsity that the model is to have in the end, in [0, 1]; None for whatever the masks come to."""
+        return None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the model is as sparse as it is to be: the schedule has ended or, without an end, has acted."""
+        if self._in_steps is None or self._end_step < 0:
+            return self._last_action is not None
+        return self.step >= self._end_step
+
+    def find(self) -> None:
+        """Finds the kernels of the model; warns of those that `layers` selects and that cannot be pruned."""
+        kernels, self.skipped, left_out = select_kernels(self.model, self.layers, self.keeps_frozen)
         if not kernels:
-            raise ValueError(f"The model {model.name!r} has nothing to prune. Skipped: {self.skipped}.")
-        self._claim(kernels)
+            raise ValueError(f"The model {self.model.name!r} has nothing to prune. Skipped: {self.skipped}.")
+        if left_out:
+            told = "; ".join(f"{path}: {reason}" for path, reason in left_out.items())
+            warnings.warn(f"{type(self).__name__} leaves out what it was to prune. {told}.", stacklevel=2)
         self.masks = Masks(kernels, self.block_shape)
-        self._step = None
+        self.step = self._in_steps = self._last_action = None
+
+    def begin(self, step: int, schedule: ScheduleFunction | None, optimizer: Any = None) -> None:
+        """Begins training at `step`.
+
+        Args:
+            step: The step.
+            schedule: The schedule in steps, or None where that is not known yet.
+            optimizer: The optimizer of Keras or torch, where the model does not hold it.
+        """
+        self._given_optimizer = optimizer
+        self.step = self._first_step = step
+        self._in_steps, self._batches = schedule, 0
+        self._last_action = self.last_acted(step)
+        self.start(step)
+        self.apply()
+
+    def advance(self, step: int) -> None:
+        """Does what is due up to `step`, and sets masked weights to zero."""
+        last, self.step = self.step, step
+        acted = [(at, value) for at in range(last + 1, step + 1) for due, value in [self.ask(at)] if due]
+        # Before masked weights are set to zero again: a method may let those return that their gradient has revived.
+        if acted:
+            self._last_action = acted[-1]
+            self.update(*acted[-1])
+        self.apply()
+
+    def apply(self) -> None:
+        """Sets the masked weights, and their moving averages, to zero."""
+        self.masks.apply(moving_averages(self.optimizer))
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer that trains the kernels: in a model with several, such as a GAN, the one that knows them."""
+        # `self.model`, not a reference kept: on JAX this property brings the state of training back into the model.
+        model, kernels = self.model, [kernel.variable for kernel in self.masks.kernels]
+        return self._given_optimizer or optimizer_of(model, kernels, self._clock.bases)
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        self._clock.wind(model)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if getattr(self.model, "optimizer", None) is None:
+            raise ValueError(f"The model {self.model.name!r} is not compiled: call model.compile() before training.")
+        self.find()
+        claim_kernels(self)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Not in on_train_begin: there BackupAndRestore may still have to load the weights that masks are read from.
-        if self._step is None:
-            self._step = self._iterations()
-            self._warn_of_short_fit(epoch)
-            self.start(self._step)
-            self._apply()
+        if self.step is None:
+            step = self._clock.start(self.optimizer, epoch, self.params or {})
+            self.begin(step, self._clock.in_steps(self.schedule))
+            self._warn_of_short_fit(self._clock.last(step, epoch))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        last, self._step = self._step, self._iterations()
-        acted = [(step, value) for step in range(last + 1, self._step + 1) for due, value in [self.ask(step)] if due]
-        # Before masked weights are set to zero again: a method may let those return that their gradient has revived.
-        if acted:
-            self.update(*acted[-1])
-        self._apply()
+        self._batches += 1
+        self.advance(self._clock.step(self.optimizer))
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        # On JAX, where data of unknown size come to their end, Keras takes the last step's state back from before
+        # on_train_batch_end.
+        if self.step is not None:
+            self.apply()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._in_steps is None:
+            self._clock.learn(self.step, epoch)
+            self._in_steps = self._clock.in_steps(self.schedule)
+            self._last_action = self.last_acted(self.step)
+            if self._last_action:
+                self.update(*self._last_action)
+        self.apply()
         if logs is not None:
-            of_fit = {id(callback): callback.masks for callback in self._claims().values()} or {0: self.masks}
-            sizes = [masks.size for masks in of_fit.values()]
-            masked = [masks.sparsity * masks.size for masks in of_fit.values()]
-            logs["sparsity"] = sum(masked) / sum(sizes)
+            of_fit = [callback.masks for callback in mask_callbacks(self.params) or [self]]
+            logs["sparsity"] = sum(masks.sparsity * masks.size for masks in of_fit) / sum(m.size for m in of_fit)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._apply()
+        returned = self.masks.sparsity - self.masks.zeros()
+        self.apply()
+        if returned > 0:
+            warnings.warn(
+                f"{type(self).__name__} has masked {self.masks.sparsity:.3g} of the weights, but {returned:.3g} were "
+                "not zero when fit ended: another callback has put in those of an earlier epoch. They are masked now, "
+                "by masks that they were not trained with. Give fit ksr.callbacks.AfterPruning(keras.callbacks."
+                "EarlyStopping(...)), which begins to count when pruning has ended.",
+                stacklevel=2,
+            )
+        if not is_looked_at(self):
+            warn_if_less_sparse(self)
 
     def ask(self, step: int) -> tuple[bool, float]:
         """`(due, value)` of the schedule at `step`, as bool and float. Its last step is always due."""
-        due, value = self.schedule(step)
+        if self._in_steps is None:
+            return False, 0.0
+        due, value = self._in_steps(step)
         return bool(due) or step == self._end_step, float(value)
 
     def last_acted(self, step: int) -> tuple[int, float] | None:
         """`(step, value)` of the schedule's last action at or before `step`, or None."""
         newest = step if self._end_step < 0 else min(step, self._end_step)
-        for candidate in range(newest, getattr(self.schedule, "begin_step", 0) - 1, -1):
+        for candidate in range(newest, self._begin_step - 1, -1):
             due, value = self.ask(candidate)
             if due:
                 return candidate, value
         return None
 
-    @property
-    def _end_step(self):
-        return getattr(self.schedule, "end_step", -1)
+    def last_value(self) -> float | None:
+        """The schedule's value at its end; without an end, that of its last action or, before it began, of its first.
 
-    def _iterations(self):
-        # `self.model`, not a reference kept: on JAX this property brings the state of training back into the model.
-        return int(keras.ops.convert_to_numpy(self.model.optimizer.iterations))
+        None if the schedule is not known in steps.
+        """
+        if self._in_steps is None:
+            return None
+        if self._end_step >= 0:
+            return self.ask(self._end_step)[1]
+        if self._last_action:
+            return self._last_action[1]
+        return self.ask(max(self.step, self._begin_step))[1]
 
-    def _apply(self):
-        self.masks.apply(moving_averages(self.model.optimizer))
-
-    def _claim(self, kernels):
-        claims = self._claims()
-        for kernel in kernels:
-            if claims.setdefault(id(kernel.variable), self) is not self:
-                raise ValueError(
-                    f"{kernel.path} is pruned by two callbacks of this fit. Divide the layers among them with `layers`."
+    def warn_of_empty_kernels(self) -> None:
+        """Warns of kernels that are masked as a whole: nothing passes there any more."""
+        for kernel, kept in zip(self.masks.kernels, self.masks.kept, strict=True):
+            if not kept.any():
+                warnings.warn(
+                    f"{type(self).__name__} has set all weights of {kernel.path} to zero. Ask for less, or leave this "
+                    "layer out with `layers`.",
+                    stacklevel=3,
                 )
 
-    def _claims(self):
-        """Which callback masks which kernel in this fit: a dict from `id(variable)`."""
-        # Keras hands all callbacks of one fit the same `params`: what lies there lives exactly as long as the fit.
-        return self.params.setdefault("masked_kernels", {}) if self.params else {}
+    def course(self, step: int) -> str:
+        """What is still to come of the schedule after `step`, or what it has done, in words."""
+        if step < self._begin_step:
+            return f"begins at step {self._begin_step}"
+        if step < self._end_step:
+            return f"ends at step {self._end_step}"
+        return f"acted last at step {self._last_action[0]}" if self._last_action else "has not acted"
 
-    def _warn_of_short_fit(self, epoch):
-        params = self.params or {}
-        if not params.get("steps") or not params.get("epochs"):
-            return
-        accumulated = getattr(self.model.optimizer, "gradient_accumulation_steps", None) or 1
-        last = self._step + (params["epochs"] - epoch) * params["steps"] // accumulated
-        begin = getattr(self.schedule, "begin_step", 0)
-        if last < begin or self._step < self._end_step > last:
-            when = f"begins at step {begin}" if last < begin else f"ends at step {self._end_step}"
+    @property
+    def idle_batches(self) -> int:
+        """How many batches this fit has trained on, if its optimizer has made no update; else 0."""
+        return self._batches if self.step == self._first_step else 0
+
+    @property
+    def _begin_step(self):
+        return getattr(self._in_steps, "begin_step", 0)
+
+    @property
+    def _end_step(self):
+        return getattr(self._in_steps, "end_step", -1)
+
+    def _warn_of_short_fit(self, last):
+        if last is not None and (last < self._begin_step or self.step < self._end_step > last):
             warnings.warn(
-                f"This fit goes to optimizer step {last} only, but the schedule of {type(self).__name__} {when}.",
+                f"This fit goes to step {last} only, but the schedule of {type(self).__name__} {self.course(last)}.",
                 stacklevel=2,
             )
-
-
-def moving_averages(optimizer):
-    """Maps `id(variable)` to its moving average for an optimizer with `use_ema=True`; else an empty dict."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # LossScaleOptimizer
-    averages = {}
-    for part in getattr(optimizer, "optimizers", [optimizer]):  # MultiOptimizer
-        if getattr(part, "use_ema", False) and part.built:
-            # Private, as in keras.callbacks.SwapEMAWeights: there is no public way to an optimizer's averages.
-            pairs = zip(part._trainable_variables, part._model_variables_moving_average, strict=True)
-            averages.update((id(variable), average) for variable, average in pairs)
-    return averages

@@ -1,7 +1,7 @@
 """Pruning by a threshold that rises while the model trains."""
 
 import math
-import warnings
+from typing import Literal
 
 import numpy as np
 
@@ -34,8 +34,7 @@ class ThresholdPruning(MaskCallback):
     compiles both once more. An instance that other layers share is switched for them too. A model that is saved
     afterwards keeps it off.
 
-    The pruned model is a plain Keras model, and training that goes on later starts from the zeros found in the weights,
-    as with `MagnitudePruning`.
+    The pruned model is a plain Keras model, as with `MagnitudePruning`.
 
     Args:
         schedule: `schedules.RampThreshold`, or any function step -> (due, threshold >= 0). With an attribute
@@ -44,6 +43,9 @@ class ThresholdPruning(MaskCallback):
             gate. (1, 1) prunes single weights.
         layers: None for the kernels and recurrent kernels of all recurrent layers; otherwise see
             `sparsity.find_kernels`. In the papers each type of layer has its own schedule: use one callback for each.
+        count_from: `"fit"`, or `"optimizer"` to count steps as `optimizer.iterations` does; see `MagnitudePruning`.
+        keep_zeros: Whether blocks stay masked that are zero when the training begins, as in a model that is pruned
+            already. If False they return.
 
     Attributes:
         masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
@@ -53,7 +55,8 @@ class ThresholdPruning(MaskCallback):
 
     Raises:
         ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
-            prune, a layer is not found, a block is larger than a gate, another callback prunes the same kernel, a
+            prune, a layer is not found or cannot be pruned, a block is larger than a gate, another callback prunes the
+            same kernel, the length of the fit is unknown to a schedule in shares of it, a
             `BlockGroupLasso` on a pruned kernel has other blocks, or pruning should have ended already and the weights
             have no zeros.
 
@@ -66,28 +69,40 @@ class ThresholdPruning(MaskCallback):
     """
 
     def __init__(
-        self, schedule: ScheduleFunction, block_shape: BlockShape = (1, 1), layers: LayerSelection = None
+        self,
+        schedule: ScheduleFunction,
+        block_shape: BlockShape = (1, 1),
+        layers: LayerSelection = None,
+        count_from: Literal["fit", "optimizer"] = "fit",
+        keep_zeros: bool = True,
     ) -> None:
-        super().__init__(schedule, block_shape, layers)
+        super().__init__(schedule, block_shape, layers, count_from)
         if isinstance(schedule, (ConstantSparsity, PolynomialDecay)):
             raise ValueError(
                 f"schedule: {type(schedule).__name__} gives a sparsity; ThresholdPruning needs a threshold on |w|, as "
                 "schedules.RampThreshold gives it. For a sparsity use MagnitudePruning."
             )
+        self.keep_zeros = keep_zeros
+        self._floor: list[np.ndarray] = []  # blocks that may be kept, where a model that is pruned already begins
 
     def start(self, step: int) -> None:
         self._check_lassos()
-        super().start(step)
-        found, acted = self.masks.sparsity, self.last_acted(step)
-        ended = 0 <= self._end_step <= step
+        acted = self.last_acted(step)
+        begins = acted is None or acted[0] == step
+        if begins:
+            self.masks.recover_pruned()
+            if not self.keep_zeros:
+                self.masks.keep([np.ones_like(kept) for kept in self.masks.kept])
+        else:
+            self.masks.recover()
+        self._floor = list(self.masks.kept) if begins else [np.ones_like(kept) for kept in self.masks.kept]
+        ended = self.step >= self._end_step >= 0
         self._switch_lassos(on=not ended)
-        if acted is None:
-            self._release(step)
-        elif acted[0] == step:
+        if begins and acted:
             self.update(*acted)
-        elif ended and found == 0 and not all(kept.all() for kept in self._above(acted[1])):
+        elif ended and self.masks.sparsity == 0 and not all(kept.all() for kept in self._above(acted[1])):
             raise ValueError(
-                f"The optimizer is at step {step} and pruning ended at step {self._end_step}, but no block of shape "
+                f"Training is at step {step} and pruning ended at step {self._end_step}, but no block of shape "
                 f"{self.block_shape} is zero. If this is a checkpoint of a pruned model, it was written before the "
                 "weights were masked: list ThresholdPruning before BackupAndRestore or ModelCheckpoint. If the model "
                 f"was trained without pruning so far, let the schedule begin at step {step} or later."
@@ -96,14 +111,8 @@ class ThresholdPruning(MaskCallback):
     def update(self, step: int, value: float) -> None:
         if not 0 <= value < math.inf:
             raise ValueError(f"schedule({step}) gave the threshold {value}: must be a number >= 0.")
-        self.masks.keep(self._above(value))
-        for kernel, kept in zip(self.masks.kernels, self.masks.kept, strict=True):
-            if not kept.any():
-                warnings.warn(
-                    f"All weights of {kernel.path} are below the threshold and set to zero: let the schedule end at a "
-                    "smaller one, or leave this layer out with `layers`.",
-                    stacklevel=2,
-                )
+        self.masks.keep([above & floor for above, floor in zip(self._above(value), self._floor, strict=True)])
+        self.warn_of_empty_kernels()
         if step == self._end_step:
             self._switch_lassos(on=False)
 
@@ -113,23 +122,17 @@ class ThresholdPruning(MaskCallback):
         # Not `>=`: training that has diverged must show its NaNs, not have them masked.
         return [~(s < threshold * blocks.sizes**0.25) for blocks, s in zip(self.masks.blocks, worth, strict=True)]
 
-    def _release(self, step):
-        found = self.masks.sparsity
-        if found > 0.1:
-            warnings.warn(
-                f"The model is pruned to {found:.3g} already, but the schedule of ThresholdPruning has not begun at "
-                f"step {step}: weights that were zero are trained again. To keep them at zero, use MagnitudePruning "
-                f"with schedules.ConstantSparsity({found:.3g}, begin_step={step}).",
-                stacklevel=2,
-            )
-        self.masks.keep([np.ones_like(kept) for kept in self.masks.kept])
-
     def _lassos(self):
         """The kernels that have a group lasso, each with it."""
         pairs = ((kernel, kernel.variable.regularizer) for kernel in self.masks.kernels)
         return [(kernel, lasso) for kernel, lasso in pairs if isinstance(lasso, BlockGroupLasso)]
 
     def _check_lassos(self):
+        if self._lassos() and not self.model.compiled:
+            raise ValueError(
+                f"{self._lassos()[0][0].path} has a BlockGroupLasso, which ThresholdPruning switches off when pruning "
+                "ends: train a compiled model, by fit or train_on_batch, or leave the lasso out."
+            )
         for kernel, lasso in self._lassos():
             if (lasso.block_shape, lasso.gates) != (self.block_shape, kernel.gates):
                 raise ValueError(

@@ -3,7 +3,7 @@
 from keras_sparse_rnn.sparsity.blocks import SCORES, Blocks
 from keras_sparse_rnn.sparsity.density import INITS, kernel_densities
 from keras_sparse_rnn.sparsity.growth import DROPS, GROWS, REDISTRIBUTIONS, drop_score, renew
-from keras_sparse_rnn.sparsity.kernels import Kernel, find_kernels
+from keras_sparse_rnn.sparsity.kernels import Kernel, KernelSelection, find_kernels, select_kernels
 from keras_sparse_rnn.sparsity.masks import Masks, lowest
 from keras_sparse_rnn.sparsity.measure import measure, measure_kernels
 from keras_sparse_rnn.sparsity.wiring import Wiring
@@ -16,6 +16,7 @@ __all__ = [
     "SCORES",
     "Blocks",
     "Kernel",
+    "KernelSelection",
     "Masks",
     "Wiring",
     "drop_score",
@@ -25,4 +26,5 @@ __all__ = [
     "measure",
     "measure_kernels",
     "renew",
+    "select_kernels",
 ]

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import keras
 
@@ -32,6 +33,20 @@ class Kernel:
         return ("",) if facts is None else facts.gates[self.path.rpartition("/")[2]]
 
 
+class KernelSelection(NamedTuple):
+    """What `select_kernels` finds.
+
+    Attributes:
+        kernels: The prunable kernels.
+        skipped: For the path of each layer or weight that was left out the reason.
+        left_out: That part of `skipped` that was selected and would have a kernel to prune.
+    """
+
+    kernels: list[Kernel]
+    skipped: dict[str, str]
+    left_out: dict[str, str]
+
+
 def find_kernels(
     model: keras.layers.Layer, layers: LayerSelection = None, frozen: bool = False
 ) -> tuple[list[Kernel], dict[str, str]]:
@@ -44,7 +59,8 @@ def find_kernels(
 
     Args:
         model: Built `keras.Model` or layer.
-        layers: What to prune. None stands for all recurrent layers. Otherwise one, or an iterable, of: a layer's name
+        layers: What to prune. None stands for all recurrent layers, `"all"` for everything. Otherwise one, or an
+            iterable, of: a layer's name
             or path (`"gru"`, `"encoder/gru"`); a compiled regular expression, searched for in the names; a layer of
             the model; a function that is given each layer with weights (for a cell: the RNN layer around it) and
             returns whether to prune it. A name, an expression or a layer selects everything prunable below it.
@@ -55,11 +71,17 @@ def find_kernels(
         that was left out the reason, a string.
 
     Raises:
-        ValueError: If the model is not built, or something in `layers` selects nothing.
+        ValueError: If the model is not built, something in `layers` selects no layer, or a name, a path or a layer that
+            is given there selects nothing that can be pruned.
     """
+    return select_kernels(model, layers, frozen)[:2]
+
+
+def select_kernels(model: keras.layers.Layer, layers: LayerSelection = None, frozen: bool = False) -> KernelSelection:
+    """As `find_kernels`, whose arguments and errors it has, and with those that were selected and left out."""
     chains = _weighted_chains(model)
     selected = _selection(layers, chains)
-    kernels, skipped, seen = [], {}, set()
+    kernels, skipped, left_out, seen = [], {}, {}, set()
     # Selected chains first: a layer reached twice, once selected and once not, is pruned.
     for chosen, chain in sorted(((selected(chain), chain) for chain in chains), key=lambda pair: not pair[0]):
         layer, path = chain[-1], "/".join(part.name for part in chain)
@@ -71,15 +93,18 @@ def find_kernels(
             reason = "not recurrent: select it with `layers` to prune it" if layers is None else "not in `layers`"
         if reason is not None:
             skipped[path] = reason
+            if chosen and any(len(weight.shape) > 1 for weight in own_weights(layer)):
+                left_out[path] = reason
             continue
         for kernel in found:
             reason = _unfit(kernel, frozen)
             if reason is not None:
-                skipped[kernel.path] = reason
+                skipped[kernel.path] = left_out[kernel.path] = reason
             elif id(kernel.variable) not in seen:
                 seen.add(id(kernel.variable))
                 kernels.append(kernel)
-    return kernels, skipped
+    _check_named(layers, chains, kernels, skipped)
+    return KernelSelection(kernels, skipped, left_out)
 
 
 def select_chains(model: keras.layers.Layer, layers: LayerSelection = None) -> list[tuple[keras.layers.Layer, ...]]:
@@ -152,12 +177,15 @@ def _walk(layer, above=()):
             yield from _walk(child, (*above, child))
 
 
+def _is_recurrent(chain):
+    return hasattr(chain[-1], "recurrent_kernel") or any(isinstance(part, keras.layers.RNN) for part in chain)
+
+
 def _selection(layers, chains):
     """Returns the function chain -> bool that `layers` stands for; checks that each item selects something."""
     if layers is None:
-        return lambda chain: hasattr(chain[-1], "recurrent_kernel")
-    single = isinstance(layers, (str, re.Pattern)) or callable(layers)
-    tests = [(item, _test(item)) for item in ([layers] if single else layers)]
+        return _is_recurrent
+    tests = [(item, _test(item)) for item in _items(layers)]
     for item, test in tests:
         if not any(test(chain) for chain in chains):
             what = item.name if isinstance(item, keras.layers.Layer) else item
@@ -168,7 +196,26 @@ def _selection(layers, chains):
     return lambda chain: any(test(chain) for _, test in tests)
 
 
+def _check_named(layers, chains, kernels, skipped):
+    """Raises ValueError if a name or a layer among `layers` stands for nothing that can be pruned."""
+    holders = {id(kernel.layer) for kernel in kernels}
+    for item in _items(layers):
+        matched = [chain for chain in chains if isinstance(item, (str, keras.layers.Layer)) and _test(item)(chain)]
+        if matched and not any(id(chain[-1]) in holders for chain in matched):
+            paths = tuple("/".join(part.name for part in chain) for chain in matched)
+            reasons = "; ".join(f"{path}: {reason}" for path, reason in skipped.items() if path.startswith(paths))
+            what = item.name if isinstance(item, keras.layers.Layer) else item
+            raise ValueError(f"layers: {what!r} has nothing that can be pruned. {reasons}.")
+
+
+def _items(layers):
+    single = isinstance(layers, (str, re.Pattern)) or callable(layers)
+    return [layers] if single else list(layers or [])
+
+
 def _test(item):
+    if item == "all":
+        return lambda chain: True
     if isinstance(item, str):
         return lambda chain: any(
             item in (part.name, "/".join(above.name for above in chain[: n + 1])) for n, part in enumerate(chain)

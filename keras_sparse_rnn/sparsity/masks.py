@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.sparsity.blocks import Blocks
 from keras_sparse_rnn.sparsity.kernels import Kernel
-from keras_sparse_rnn.typing import BlockShape, Score
+from keras_sparse_rnn.typing import BlockShape, Score, Tensor
 
 
 class Masks:
@@ -49,19 +49,25 @@ class Masks:
                 self.kept[i] = new
                 self._on_device[i] = None if new.all() else keras.ops.convert_to_tensor(blocks.expand(new), "bool")
 
-    def prune(self, sparsity: float, score: Score = "l1", scope: Literal["layer", "global"] = "layer") -> None:
+    def prune(
+        self,
+        sparsity: float | Sequence[float],
+        score: Score = "l1",
+        scope: Literal["layer", "global"] = "layer",
+    ) -> None:
         """Masks the blocks of lowest score so that a share `sparsity` of the weights is masked.
 
         Args:
-            sparsity: Share in [0, 1), of each kernel for `scope="layer"`, of all kernels together for `"global"`.
-                It is met to within half a block.
+            sparsity: Share in [0, 1), of each kernel for `scope="layer"` (or a list, one for each), of all kernels
+                together for `"global"`. It is met to within half a block.
             score: One of `SCORES`.
             scope: `"layer"` ranks the blocks of each kernel among themselves, `"global"` those of all kernels.
         """
         scores = self.scores(score)
         sizes = [blocks.sizes for blocks in self.blocks]
         if scope == "layer":
-            self.keep([~lowest(s, n, sparsity) for s, n in zip(scores, sizes, strict=True)])
+            shares = np.broadcast_to(sparsity, len(scores))
+            self.keep([~lowest(s, n, share) for s, n, share in zip(scores, sizes, shares, strict=True)])
             return
         flat = lowest(np.concatenate([s.ravel() for s in scores]), np.concatenate([n.ravel() for n in sizes]), sparsity)
         ends = np.cumsum([s.size for s in scores])[:-1]
@@ -70,6 +76,16 @@ class Masks:
     def recover(self) -> None:
         """Sets the masks from the weights: a block is masked where all its weights are exactly zero."""
         self.keep([blocks.nonzero(w) for blocks, w in zip(self.blocks, self.values(), strict=True)])
+
+    def recover_pruned(self) -> None:
+        """As `recover`, but a kernel that is all zeros, or has zeros by chance only, is dense: nobody has pruned it."""
+        self.recover()
+        self.keep([kept if kept.any() and kept.mean() < 1 - 1e-4 else np.ones_like(kept) for kept in self.kept])
+
+    def tensors(self) -> list[Tensor]:
+        """The masks on the device: for each kernel a tensor of bools of its shape, True for what is kept."""
+        pairs = zip(self._on_device, self.kernels, strict=True)
+        return [keras.ops.ones(k.variable.shape, "bool") if mask is None else mask for mask, k in pairs]
 
     def apply(self, followers: Mapping[int, keras.Variable] | None = None) -> None:
         """Sets the masked weights to zero, on the device.
@@ -92,8 +108,22 @@ class Masks:
     @property
     def sparsity(self) -> float:
         """Share of the kernels' weights that is masked, in [0, 1]."""
-        masked = sum(int(b.sizes[~kept].sum()) for b, kept in zip(self.blocks, self.kept, strict=True))
-        return masked / max(1, self.size)
+        return float(np.average(self.sparsities, weights=[blocks.sizes.sum() for blocks in self.blocks]))
+
+    @property
+    def sparsities(self) -> list[float]:
+        """Share of the weights that is masked in each kernel, in [0, 1]."""
+        pairs = zip(self.blocks, self.kept, strict=True)
+        return [int(blocks.sizes[~kept].sum()) / int(blocks.sizes.sum()) for blocks, kept in pairs]
+
+    def zeros(self) -> float:
+        """Share of the kernels' weights that are exactly zero at present, masked or not, in [0, 1]."""
+        return sum(int(np.count_nonzero(w == 0)) for w in self.values()) / max(1, self.size)
+
+    @property
+    def largest_blocks(self) -> float:
+        """Share of the kernels' weights that one block of each kernel holds: how exactly a sparsity can be met."""
+        return sum(int(blocks.sizes.max()) for blocks in self.blocks) / max(1, self.size)
 
     @property
     def size(self) -> int:

@@ -323,7 +323,9 @@ def test_fit_refuses():
         fit(gru_model(), SET(0.5, lambda step: (step == 2, 1)))
     model = gru_model()
     fit(model, epochs=1)
-    with pytest.raises(ValueError, match="at step 8, but no block of .* is masked.*list SelfishRNN before Backup"):
+    with pytest.raises(
+        ValueError, match="optimizer is at step 8, but no block of .* is masked.*list SelfishRNN before Backup"
+    ):
         fit(model, SelfishRNN(0.5))
     fit(model, MagnitudePruning(ConstantSparsity(0.75, 8)), epochs=1)
     with pytest.raises(ValueError, match="density=0.5, but the model is sparse already.*is 0.25. To go on"):

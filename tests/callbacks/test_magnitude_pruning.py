@@ -97,7 +97,8 @@ def test_weights_that_another_callback_restores_are_masked_at_the_end():
     # The loss is highest in the first epoch, before pruning begins: what comes back is dense.
     restore = keras.callbacks.EarlyStopping("loss", mode="max", patience=9, restore_best_weights=True)
     model, watch = gru_model(), Watch()
-    fit(model, restore, MagnitudePruning(ConstantSparsity(0.75, begin_step=10)), watch)
+    with pytest.warns(UserWarning, match="has masked 0.75 of the weights, but 0.75 were not zero.*AfterPruning"):
+        fit(model, restore, MagnitudePruning(ConstantSparsity(0.75, begin_step=10)), watch)
     assert (restore.best_epoch, watch.epochs) == (0, [0, 0.75])
     assert measure(model) == 0.75
 
@@ -235,8 +236,8 @@ def test_goes_on_from_a_file_as_if_never_stopped(tmp_path):
     second = keras.models.load_model(tmp_path / "half.keras")
     assert measure(second) == measure(first) > 0.3
     watch = Watch()
-    fit(second, pruning(), watch, epochs=1)
-    fit(whole, pruning(), epochs=1)
+    fit(second, pruning(), watch, initial_epoch=1)
+    fit(whole, pruning(), initial_epoch=1)
     assert watch.batches[0] == measure(first)
     assert measure(second) == pytest.approx(0.75)
     for a, b in zip(whole.get_weights(), second.get_weights(), strict=True):
@@ -277,29 +278,64 @@ def test_backup_written_before_masking_is_refused(tmp_path):
 
     interrupted(*callbacks())
     with pytest.raises(
-        ValueError, match="at step 4 and the schedule pruned to 0.75 at step 1.*before BackupAndRestore"
+        ValueError, match="is at step 4 and the schedule pruned to 0.75 at step 1.*before BackupAndRestore"
     ):
         fit(gru_model(), *callbacks())
 
 
-def test_warns_before_it_releases_a_pruned_model():
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_zeros_that_are_there_are_a_floor(scope):
+    model = gru_model()
+    fit(model, MagnitudePruning(ConstantSparsity(0.5, 0), scope=scope), epochs=1)
+    zeros = [w == 0 for w in weights(model)]
+    model.compile("adam", "mse", jit_compile=JIT)
+    watch = Watch()
+    fit(model, MagnitudePruning(PolynomialDecay(0.0, 0.75, 0, 8, power=1, frequency=1), scope=scope), watch, epochs=1)
+    assert watch.batches[:5] == 5 * [0.5]
+    assert watch.batches[5:] == pytest.approx([6 / 8 * 0.75, 7 / 8 * 0.75, 0.75], abs=1 / 264)
+    assert all(np.all(w[zero] == 0) for w, zero in zip(weights(model), zeros, strict=True))
+
+
+def test_zeros_beyond_what_is_asked_stay_unless_told_otherwise():
     model = gru_model()
     fit(model, MagnitudePruning(ConstantSparsity(0.75, 0)), epochs=1)
-    model.compile("adam", "mse")
-    with pytest.warns(
-        UserWarning, match=r"pruned to 0.75 already.*asks for 0 at step 0.*ConstantSparsity\(0.75, begin"
-    ):
+    with pytest.warns(UserWarning, match=r"pruned to 0.75 already.*asks for 0.5 in the end.*keep_zeros=False"):
         fit(model, MagnitudePruning(ConstantSparsity(0.5, begin_step=4)), epochs=1)
-    assert measure(model) == 0.5
-    fit(model, MagnitudePruning(ConstantSparsity(0.5, begin_step=0)), epochs=1)
-    assert measure(model) == 0.5
+    assert measure(model) == 0.75
+    watch = Watch()
+    fit(model, MagnitudePruning(ConstantSparsity(0.5, begin_step=4), keep_zeros=False), watch, epochs=1)
+    assert watch.batches == 3 * [0] + 5 * [0.5]
+
+
+def test_a_kernel_that_begins_as_zeros_is_not_pruned():
+    zeros = layers.Dense(8, kernel_initializer="zeros", name="zeros")
+    model = keras.Sequential([keras.Input((4, 3)), layers.Flatten(), zeros, layers.Dense(2, name="out")])
+    model.compile("adam", "mse")
+    fit(model, MagnitudePruning(ConstantSparsity(0.25, 4), layers=["zeros", "out"]), epochs=1)
+    assert [np.count_nonzero(model.get_layer(name).get_weights()[0]) for name in ("zeros", "out")] == [72, 12]
+
+
+def test_steps_are_those_of_this_fit_or_on_request_of_the_optimizer():
+    schedule = PolynomialDecay(0.0, 0.75, 0, 8, power=1, frequency=1)
+    for count_from, expected in [("fit", [n / 8 * 0.75 for n in range(1, 9)]), ("optimizer", 8 * [0.75])]:
+        model, watch = gru_model(), Watch()
+        fit(model, epochs=1)
+        if count_from == "optimizer":  # by which the schedule has ended at step 8, where this fit begins
+            fit(model, MagnitudePruning(schedule, count_from=count_from), watch, epochs=1)
+        else:
+            fit(model, MagnitudePruning(schedule), watch, epochs=1)
+        assert watch.batches == pytest.approx(expected, abs=1 / 264)
+    with pytest.raises(ValueError, match=r"count_from='epoch': must be one of \('fit', 'optimizer'\)"):
+        MagnitudePruning(schedule, count_from="epoch")
+    with pytest.raises(ValueError, match="count_from='optimizer': shares and epochs are of a fit"):
+        MagnitudePruning(PolynomialDecay(0.0, 0.75, begin=0, end=1), count_from="optimizer")
 
 
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        (ConstantSparsity(0.5, begin_step=9), "goes to optimizer step 8 only.*begins at step 9"),
-        (PolynomialDecay(0.0, 0.5, 0, 20), "goes to optimizer step 8 only.*ends at step 20"),
+        (ConstantSparsity(0.5, begin_step=9), "goes to step 8 only.*begins at step 9"),
+        (PolynomialDecay(0.0, 0.5, 0, 20), "goes to step 8 only.*ends at step 20"),
     ],
 )
 def test_warns_of_a_fit_too_short_for_the_schedule(schedule, message):

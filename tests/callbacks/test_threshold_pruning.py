@@ -166,10 +166,10 @@ def test_goes_on_from_a_file_as_if_never_stopped(tmp_path):
         warnings.simplefilter("ignore")  # too short for the schedule, and says so
         fit(first, pruning(), epochs=1)
     assert measure(first) > 0.1
-    for n in range(2):  # the pruning goes on, then the training after its end
+    for n in (1, 2):  # the pruning goes on, then the training after its end
         first.save(tmp_path / f"{n}.keras")
         first = keras.models.load_model(tmp_path / f"{n}.keras")
-        fit(first, pruning(), epochs=1)
+        fit(first, pruning(), initial_epoch=n, epochs=n + 1)
     for a, b in zip(whole.get_weights(), first.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     assert measure(first) == measure(whole) > 0.2
@@ -179,21 +179,23 @@ def test_dense_weights_where_pruning_has_ended_are_refused():
     model = gru_model()
     fit(model)
     with pytest.raises(
-        ValueError, match="at step 8 and pruning ended at step 7, but no block.*before BackupAndRestore"
+        ValueError, match="is at step 8 and pruning ended at step 7, but no block.*before BackupAndRestore"
     ):
-        fit(model, pruning())
+        fit(model, pruning(), initial_epoch=2, epochs=3)
 
 
-def test_warns_before_it_releases_a_pruned_model():
-    model = gru_model()
+@pytest.mark.parametrize(("keep_zeros", "before", "after"), [(True, 0.75, 0.75), (False, 0, 0.1)])
+def test_zeros_that_are_there_stay_unless_told_otherwise(keep_zeros, before, after):
+    model, watch = gru_model(optimizers.SGD(0.01)), Watch()
     fit(model, MagnitudePruning(ConstantSparsity(0.75, 0), (1, 2)), epochs=1)
-    model.compile("adam", "mse")
-    with pytest.warns(UserWarning, match=r"pruned to 0.75 already.*has not begun at step 0.*ConstantSparsity\(0.75"):
-        fit(model, ThresholdPruning(RampThreshold(1, 4, 7, q=0.05), (1, 2)))
+    schedule = RampThreshold(2, 3, 4, q=1e-5, frequency=1)
+    fit(model, ThresholdPruning(schedule, (1, 2), keep_zeros=keep_zeros), watch, epochs=1)
+    assert watch.seen[0] == before
+    assert abs(watch.seen[-1] - after) < 0.2
 
 
 def test_warns_when_a_whole_kernel_goes():
-    with pytest.warns(UserWarning, match="All weights of gru/gru_cell/kernel are below the threshold"):
+    with pytest.warns(UserWarning, match="has set all weights of gru/gru_cell/kernel to zero"):
         fit(gru_model(), ThresholdPruning(RampThreshold(0, 1, 2, q=9.0, frequency=1)))
 
 

@@ -1,0 +1,70 @@
+"""What an optimizer knows of a model's weights: which they are, their moving averages, their slots.
+
+Keras has no public way from a variable to what an optimizer holds for it. What is read here is what Keras's own
+callbacks and optimizers read.
+"""
+
+import keras
+
+
+def optimizers_of(model):
+    """The optimizers that a model holds: that of `compile`, and those of its own train step, as a GAN has them."""
+    held = (getattr(model, "optimizer", None), *vars(model).values())
+    return list({id(o): o for o in held if isinstance(o, keras.optimizers.Optimizer)}.values())
+
+
+def optimizer_of(model, variables, before):
+    """The optimizer that trains `variables`: of those that know them the one that moves, else that of `compile`.
+
+    Args:
+        model: The model.
+        variables: Some of its weights.
+        before: Dict from `id(optimizer)`: how many updates each had made when training began.
+    """
+    held = optimizers_of(model)
+    wanted = {id(variable) for variable in variables} if len(held) > 1 else ()
+    known = [o for o in held if any(id(v) in wanted for part in _parts(o) for v in part._trainable_variables)]
+    if not known:
+        return getattr(model, "optimizer", None)
+    return max(known, key=lambda optimizer: updates(optimizer) - before.get(id(optimizer), 0))
+
+
+def updates(optimizer):
+    """How many updates an optimizer of Keras has made; 0 for another, which does not say."""
+    if not hasattr(optimizer, "iterations"):
+        return 0
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
+
+
+def moving_averages(optimizer):
+    """Maps `id(variable)` to its moving average for an optimizer with `use_ema=True`; else an empty dict."""
+    averages = {}
+    for part in _parts(optimizer):
+        if getattr(part, "use_ema", False) and part.built:
+            pairs = zip(part._trainable_variables, part._model_variables_moving_average, strict=True)
+            averages.update((id(variable), average) for variable, average in pairs)
+    return averages
+
+
+def slots(optimizer, variable):
+    """What `optimizer` holds for each weight of `variable`: variables, or tensors of torch, of its shape."""
+    of_torch = getattr(optimizer, "state", None)  # torch.optim.Optimizer
+    if isinstance(of_torch, dict):
+        held = of_torch.get(variable.value, {}).values()
+        return [slot for slot in held if getattr(slot, "shape", None) == variable.value.shape]
+    found = []
+    for part in _parts(optimizer):
+        # Every Keras optimizer keeps each kind of slots in a list in the order of its variables.
+        variables = part._trainable_variables
+        for i in (i for i, known in enumerate(variables) if known is variable):
+            lists = [v for v in vars(part).values() if isinstance(v, list) and len(v) == len(variables)]
+            mine = (kind[i] for kind in lists if isinstance(kind[i], keras.Variable) and kind[i] is not variable)
+            found.extend(slot for slot in mine if slot.shape == variable.shape)
+    return found
+
+
+def _parts(optimizer):
+    """The optimizers that do the work in a LossScaleOptimizer or a MultiOptimizer."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    parts = getattr(optimizer, "optimizers", [optimizer])
+    return [part for part in parts if isinstance(part, keras.optimizers.Optimizer)]
