@@ -9,7 +9,7 @@ from keras_sparse_rnn.callbacks import DynamicSparseTraining, MagnitudePruning, 
 from keras_sparse_rnn.callbacks.fit_outcome import warn_if_less_sparse
 from keras_sparse_rnn.callbacks.gradient_record import GivenGradients
 from keras_sparse_rnn.callbacks.optimizer_state import moving_averages
-from keras_sparse_rnn.schedules import ConstantSparsity
+from keras_sparse_rnn.schedules import ConstantSparsity, Schedule
 from keras_sparse_rnn.sparsity import Masks
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, Tensor
 
@@ -67,26 +67,26 @@ class Pruner:
         optimizer: Any = None,
         initial_step: int = 0,
     ) -> None:
-        arguments = {"block_shape": block_shape, "scope": scope, "layers": layers, "score": score}
+        arguments: dict[str, Any] = {"block_shape": block_shape, "scope": scope, "layers": layers, "score": score}
         given = {name: value for name, value in arguments.items() if value is not None}
         if isinstance(schedule, MaskCallback) and given:
             raise ValueError(
                 f"{', '.join(given)}: give it to the {type(schedule).__name__} that stands for the schedule."
             )
         self._method = schedule if isinstance(schedule, MaskCallback) else MagnitudePruning(schedule, **given)
-        begin = getattr(self._method.schedule, "begin", None)
-        if begin is not None:
+        asked = self._method.schedule
+        if isinstance(asked, Schedule) and asked.begin is not None:
             raise ValueError(
-                f"The schedule begins at begin={begin} in unit={self._method.schedule.unit!r}, and a loop of one's own "
-                "has no known length: give schedule.resolve(steps, epochs)."
+                f"The schedule begins at begin={asked.begin} in unit={asked.unit!r}, and a loop of one's own has no "
+                "known length: give schedule.resolve(steps, epochs)."
             )
         if isinstance(initial_step, bool) or not isinstance(initial_step, int) or initial_step < 0:
             raise ValueError(f"initial_step={initial_step!r}: must be an integer >= 0.")
         method = self._method
         method.set_model(model)
         method.find()
-        places = {id(variable): place for place, variable in enumerate(model.trainable_variables)}
-        self._places = [(places[id(kernel.variable)], kernel.variable) for kernel in method.masks.kernels]
+        masked = {id(kernel.variable) for kernel in method.masks.kernels}
+        self._places = [(place, v) for place, v in enumerate(model.trainable_variables) if id(v) in masked]
         if isinstance(method, DynamicSparseTraining):
             method.gradients = GivenGradients()
         method.begin(initial_step, method.schedule, optimizer)
@@ -132,7 +132,8 @@ class Pruner:
         _refuse_tracing(trainable_variables)
         self._take(trainable_variables, optimizer_variables)
         if gradients is not None and isinstance(self._method, DynamicSparseTraining):
-            self._method.gradients.give([gradients[place] for place, _ in self._places])
+            by_variable = {id(variable): gradients[place] for place, variable in self._places}
+            self._method.gradients.give([by_variable[id(kernel.variable)] for kernel in self.masks.kernels])
         self._method.advance(self._method.step + 1)
         return self._hand_back(trainable_variables, optimizer_variables)
 
@@ -150,10 +151,8 @@ class Pruner:
 
     def variable_masks(self) -> list[Tensor | None]:
         """For each of `model.trainable_variables` its mask, a tensor of bools, True for what is kept; else None."""
-        masks = [None] * len(self._method.model.trainable_variables)
-        for (place, _), mask in zip(self._places, self.masks.tensors(), strict=True):
-            masks[place] = mask
-        return masks
+        masks = {id(k.variable): mask for k, mask in zip(self.masks.kernels, self.masks.tensors(), strict=True)}
+        return [masks.get(id(variable)) for variable in self._method.model.trainable_variables]
 
     @staticmethod
     def apply(trainable_variables: Sequence[Tensor], masks: Sequence[Tensor | None]) -> list[Tensor]:

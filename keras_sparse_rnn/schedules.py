@@ -73,9 +73,12 @@ class Schedule(abc.ABC):
             )
         if unit not in UNITS:
             raise ValueError(f"unit={unit!r}: must be one of {UNITS}.")
-        self.begin = self.end = self.begin_step = self.end_step = None
+        self.begin: float | None = None
+        self.end: float | None = None
+        self.begin_step: Any = None  # of a schedule in shares or epochs known when it is resolved
+        self.end_step: Any = None
         self.unit = unit
-        self.frequency = None if frequency is None else _integer("frequency", frequency, at_least=1)
+        self.frequency: Any = None if frequency is None else _integer("frequency", frequency, at_least=1)
         if begin is not None:
             self.begin = _time("begin", begin, unit)
             self.end = None if end is None else _time("end", end, unit)
@@ -84,8 +87,8 @@ class Schedule(abc.ABC):
             return
         self.begin_step = _integer("begin_step", begin_step, at_least=0)
         self.end_step = _integer("end_step", end_step, at_least=-1)
-        self.frequency = self.frequency or 100
-        if end_step != -1 and end_step < begin_step:
+        self.frequency = self.frequency or 100  # as in tensorflow-model-optimization
+        if self.end_step != -1 and self.end_step < self.begin_step:
             raise ValueError(
                 f"The schedule ends before it begins: begin_step={begin_step}, end_step={end_step}. "
                 "end_step must be -1 (no end) or >= begin_step."
@@ -360,17 +363,18 @@ class RampThreshold(Schedule):
             raise ValueError(f"q={q!r}, theta={theta!r}: exactly one of them must be given.")
         if phi is not None and not 0 <= phi < math.inf:
             raise ValueError(f"phi={phi!r}: must be a number >= 0.")
-        self.q = None if q is None else _positive("q", q)
-        self.theta = None if theta is None else _positive("theta", theta)
-        self.phi = None if phi is None else float(phi)
-        self.ramp_step = self.ramp = None
+        self.q: Any = None if q is None else _positive("q", q)
+        self.theta: Any = None if theta is None else _positive("theta", theta)
+        self.phi: Any = None if phi is None else float(phi)
+        self.ramp_step: Any = None
+        self.ramp: float | None = None
         if self.begin is not None:
             self.ramp = _within("ramp", ramp, "begin", self.begin, "end", self.end)
             return
         self.ramp_step = _within("ramp_step", ramp_step, "begin_step", self.begin_step, "end_step", self.end_step)
-        if self.theta is None:
+        if q is not None:
             slow, fast = self.ramp_step - self.begin_step, self.end_step - self.ramp_step
-            self.theta = 2 * self.q * self.frequency / (2 * slow + 3 * fast)
+            self.theta = 2 * q * self.frequency / (2 * slow + 3 * fast)
         if self.phi is None:
             self.phi = 1.5 * self.theta
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from keras_sparse_rnn.callbacks.gradient_record import GivenGradients, GradientRecord
+from keras_sparse_rnn.callbacks.gradient_record import GradientRecord
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.callbacks.optimizer_state import moving_averages, slots, updates
 from keras_sparse_rnn.schedules import ConstantSparsity
@@ -119,7 +119,7 @@ class DynamicSparseTraining(MaskCallback):
         self.init = init
         self.score = score
         self.seed = seed
-        self.gradients: GradientRecord | GivenGradients | None = None  # of Pruner, where it drives this method
+        self.gradients: Any = None  # of Pruner, where it drives this method
 
     def start(self, step: int) -> None:
         masks = self.masks

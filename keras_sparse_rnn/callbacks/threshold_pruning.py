@@ -98,9 +98,9 @@ class ThresholdPruning(MaskCallback):
         self._floor = list(self.masks.kept) if begins else [np.ones_like(kept) for kept in self.masks.kept]
         ended = self.step >= self._end_step >= 0
         self._switch_lassos(on=not ended)
-        if begins and acted:
+        if acted and begins:
             self.update(*acted)
-        elif ended and self.masks.sparsity == 0 and not all(kept.all() for kept in self._above(acted[1])):
+        elif acted and ended and self.masks.sparsity == 0 and not all(kept.all() for kept in self._above(acted[1])):
             raise ValueError(
                 f"Training is at step {step} and pruning ended at step {self._end_step}, but no block of shape "
                 f"{self.block_shape} is zero. If this is a checkpoint of a pruned model, it was written before the "

@@ -66,10 +66,11 @@ class Masks:
         scores = self.scores(score)
         sizes = [blocks.sizes for blocks in self.blocks]
         if scope == "layer":
-            shares = np.broadcast_to(sparsity, len(scores))
+            shares = np.broadcast_to(sparsity, len(scores)).tolist()
             self.keep([~lowest(s, n, share) for s, n, share in zip(scores, sizes, shares, strict=True)])
             return
-        flat = lowest(np.concatenate([s.ravel() for s in scores]), np.concatenate([n.ravel() for n in sizes]), sparsity)
+        together = [np.concatenate([array.ravel() for array in arrays]) for arrays in (scores, sizes)]
+        flat = lowest(*together, float(np.max(sparsity)))
         ends = np.cumsum([s.size for s in scores])[:-1]
         self.keep([~m.reshape(s.shape) for m, s in zip(np.split(flat, ends), scores, strict=True)])
 
