@@ -69,8 +69,8 @@ class Masks:
             shares = np.broadcast_to(sparsity, len(scores)).tolist()
             self.keep([~lowest(s, n, share) for s, n, share in zip(scores, sizes, shares, strict=True)])
             return
-        together = [np.concatenate([array.ravel() for array in arrays]) for arrays in (scores, sizes)]
-        flat = lowest(*together, float(np.max(sparsity)))
+        all_scores, all_sizes = (np.concatenate([array.ravel() for array in arrays]) for arrays in (scores, sizes))
+        flat = lowest(all_scores, all_sizes, float(np.max(sparsity)))
         ends = np.cumsum([s.size for s in scores])[:-1]
         self.keep([~m.reshape(s.shape) for m, s in zip(np.split(flat, ends), scores, strict=True)])
 
