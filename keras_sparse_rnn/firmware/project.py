@@ -120,7 +120,7 @@ def save_firmware(
         is_verified = _verify(codes, _recorded(inputs, model))
         write_plain_c(codes, folder)
         model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)
-    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, *sizes, is_verified)
+    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, *sizes, is_verified=is_verified)
 
 
 def _verify(codes, recorded):
