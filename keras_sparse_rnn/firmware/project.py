@@ -112,15 +112,15 @@ def save_firmware(
         _write(folder, tflm_texts(models, FRAMEWORKS[framework]))
         kernels, _ = _sizes(folder, sorted(folder.rglob("*.c")))
         model_bytes, arenas = sum(model.data_size for model in models), sum(model.arena for model in models)
-        sizes = (None, None) if kernels is None else (model_bytes + kernels, arenas)
+        flash, ram = (None, None) if kernels is None else (model_bytes + kernels, arenas)
     else:
         for given in read.values():
             prepare_ops(given)
         codes = [PlainC(model, name) for name, model in read.items()]
         is_verified = _verify(codes, _recorded(inputs, model))
         write_plain_c(codes, folder)
-        model_bytes, sizes = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)
-    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, *sizes, is_verified=is_verified)
+        model_bytes, (flash, ram) = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)
+    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, flash, ram, is_verified)
 
 
 def _verify(codes, recorded):
