@@ -64,7 +64,7 @@ def row(name, data, epochs, seeds, out):
     _, instructions = run_on_board(int8, data.test.x[::4])
     instructions = "no QEMU" if instructions is None else f"{instructions:,.0f}"
     rates = f"{macs.input_rate:8.0%}{macs.activity:7.0%}{macs.effective:7,.0f}{instructions:>9}"
-    flash = firmware.flash_bytes or firmware.model_bytes
+    flash = firmware.builds["-O2"].flash_bytes if firmware.builds else firmware.model_bytes
     print(f"{name:12}{np.mean(accuracies):9.1%}{min(accuracies):7.1%}{in_tflm:8.1%}{rates}{flash:8,}", flush=True)
     return name, accuracies, macs.effective
 

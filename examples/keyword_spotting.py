@@ -77,7 +77,8 @@ class Row:
 
     def __str__(self):
         instructions = "no QEMU" if self.instructions is None else f"{self.instructions:,.0f}"
-        flash = self.firmware.flash_bytes or self.firmware.model_bytes
+        builds = self.firmware.builds
+        flash = builds["-O2"].flash_bytes if builds else self.firmware.model_bytes
         accuracies = "".join(f"{a:9.1%}" for a in (self.accuracy, self.int8_accuracy, np.mean(self.by_speaker)))
         return f"{self.name:14}{accuracies}{self.macs.effective:9,.0f}{instructions:>9}{flash:9,}"
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.firmware.rendering import columns
 from keras_sparse_rnn.firmware.targets import LEVELS, TARGETS
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.typing import ModelSource
@@ -82,16 +83,12 @@ class Bench:
             ops = [f"  {op.name} in the C core: {op.microseconds:,.2f} us" for op in self.ops]
             whole = f"LiteRT on this computer, one thread: {self.microseconds:,.2f} us per {self.unit} (median)"
             return "\n".join([whole, *ops])
-        rows = list(zip(*map(self._column, self.builds.values()), strict=True))
-        width = max(len(label) for (label, _), *_ in rows)
-        lines = [f"{'':{width}}" + "".join(f"{level:>14}" for level in self.builds)]
-        for cells in rows:
-            lines.append(f"{cells[0][0]:{width}}" + "".join(f"{value:>14}" for _, value in cells))
+        lines = columns({level: self._figures(build) for level, build in self.builds.items()})
         count = f"mean of {self.count} {self.unit}s"
-        return "\n".join([f"{self.cpu}, {count}, outputs as the NumPy engine's", *map(str.rstrip, lines)])
+        return "\n".join([f"{self.cpu}, {count}, outputs as the NumPy engine's", *lines])
 
-    def _column(self, build):
-        """The figures of a build, `(label, text)`."""
+    def _figures(self, build):
+        """What is printed of a build, `(label, number)`."""
         figures = [(f"instructions per {self.unit}", build.instructions)]
         figures += [(f"  {op.name or 'input, output'}", op.instructions) for op in build.ops]
         if build.least != build.most:
@@ -100,7 +97,7 @@ class Bench:
             figures += [(f"cycles per {self.unit} (estimate)", build.cycles_estimate)]
         figures += [("instructions of init", build.init_instructions)]
         figures += [(f"{name}, bytes", getattr(build, f"{name.lower()}_bytes")) for name in ("flash", "RAM", "stack")]
-        return [(label, f"{value:,.0f}") for label, value in figures]
+        return figures
 
 
 def bench(

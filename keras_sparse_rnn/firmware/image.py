@@ -21,13 +21,13 @@ class Recording:
 
     Attributes:
         code: Its `PlainC`. Those that come into one program have different names.
-        inputs, outputs: `(calls, values)`, in the model's own dtypes.
+        inputs, outputs: Lists of arrays `(calls, values)` for the model's inputs and outputs, in its own dtypes.
         calls_per_sequence: After so many calls the states are cleared.
     """
 
     code: PlainC
-    inputs: np.ndarray
-    outputs: np.ndarray
+    inputs: list
+    outputs: list
     calls_per_sequence: int
 
 
@@ -51,7 +51,7 @@ def build_image(recordings, folder, target, optimization, options=(), counts_ini
     linker = target.compiler(optimization)
     compiler = (*(compiler or linker), optimization, *STRICT, *_SECTIONS, *options)
     firmware = source_folder() / "firmware"
-    models, kernels = _compile(recordings, folder, compiler)
+    models, kernels = _compile([recording.code for recording in recordings], folder, compiler)
     source, data = _write_programs(recordings, folder, counts_init)
     rest = compile_sources(compiler, [firmware / "startup.c", firmware / "check.c"], [firmware])
     rest += compile_sources(compiler, [source], [folder, folder / "ksr", firmware])
@@ -60,7 +60,7 @@ def build_image(recordings, folder, target, optimization, options=(), counts_ini
     script, image = folder / "board.ld", folder / "firmware.elf"
     script.write_text(linker_script(target))
     call(*linker, f"-T{script}", *_LINK, *models, *kernels, *rest, data, "-o", image, "-lm")
-    return image, *_sizes([recording.code for recording in recordings], [*models, *kernels], linker, folder)
+    return image, *_sizes([recording.code for recording in recordings], folder, linker, compiler)
 
 
 def build_for_host(recordings, folder, compiler):
@@ -75,7 +75,7 @@ def build_for_host(recordings, folder, compiler):
     """
     compiler = (*compiler, *STRICT)
     firmware = source_folder() / "firmware"
-    models, kernels = _compile(recordings, folder, compiler)
+    models, kernels = _compile([recording.code for recording in recordings], folder, compiler)
     source, data = _write_programs(recordings, folder, counts_init=False)
     check = compile_sources(compiler, [firmware / "check.c", source], [folder, folder / "ksr", firmware])
     path = folder / "check"
@@ -92,22 +92,30 @@ def linker_script(target):
     return text
 
 
-def _compile(recordings, folder, compiler):
-    """The objects of the models, and those of the kernels."""
-    write_plain_c([recording.code for recording in recordings], folder)
-    sources = [folder / f"{recording.code.name}.c" for recording in recordings]
+def sizes(codes, folder, target, optimization):
+    """Bytes of flash and of RAM that models, a list of `PlainC`, and their kernels take, as in `build_image`."""
+    linker = target.compiler(optimization)
+    return _sizes(codes, folder, linker, (*linker, *STRICT, *_SECTIONS))
+
+
+def _compile(codes, folder, compiler, of_models=()):
+    """The objects of the models, with more of the compiler's options, and those of the kernels."""
+    write_plain_c(codes, folder)
+    sources = [folder / f"{code.name}.c" for code in codes]
     kernels = compile_sources(compiler, sorted(folder.glob("ksr/*.c")), [folder / "ksr"])
-    return compile_sources(compiler, sources, [folder, folder / "ksr", source_folder() / "firmware"]), kernels
+    includes = [folder, folder / "ksr", source_folder() / "firmware"]
+    return compile_sources((*compiler, *of_models), sources, includes), kernels
 
 
-def _sizes(codes, objects, compiler, folder):
-    """Bytes of flash and of RAM that models and kernels take: of what their functions need, as a linker leaves it."""
+def _sizes(codes, folder, linker, compiler):
+    models, kernels = _compile(codes, folder, compiler, ("-DKSR_NO_MARKS",))
     functions = [
         f"{code.name}_{kind}" for code in codes for kind in ("init", "reset", "run", *["step"] * code.is_streaming)
     ]
     roots = [option for name in functions for option in ("-u", name)]
     linked = folder / "model.o"
-    call(*compiler, "-r", "-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{functions[0]}", *roots, *objects, "-o", linked)
+    options = ("-r", "-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{functions[0]}", *roots)
+    call(*linker, *options, *models, *kernels, "-o", linked)
     text, data, bss = (int(size) for size in call("arm-none-eabi-size", linked)[0].splitlines()[1].split()[:3])
     return text + data, data + bss
 
@@ -116,8 +124,8 @@ def _write_programs(recordings, folder, counts_init):
     """The table of what check.c runs: a source of C and one of assembly."""
     names = [recording.code.name for recording in recordings]
     for recording, name in zip(recordings, names, strict=True):
-        (folder / f"{name}.inputs").write_bytes(recording.inputs.tobytes())
-        (folder / f"{name}.outputs").write_bytes(recording.outputs.tobytes())
+        (folder / f"{name}.inputs").write_bytes(_packed(recording.inputs).tobytes())
+        (folder / f"{name}.outputs").write_bytes(_packed(recording.outputs).tobytes())
     source, data = folder / "programs.c", folder / "recorded.s"
     source.write_text(_programs(recordings, counts_init))
     data.write_text("".join(_DATA.format(name=name, folder=folder) for name in names))
@@ -130,18 +138,31 @@ def _programs(recordings, counts_init):
     for recording in recordings:
         code = recording.code
         includes.append(f'#include "{code.name}.h"\n')
-        functions.append(_FUNCTIONS.format(name=code.name, call=code.call, begin=begin, end=end))
-        sizes = (
-            recording.inputs[0].nbytes,
-            recording.outputs[0].nbytes,
-            len(recording.inputs),
-            recording.calls_per_sequence,
-        )
-        rows.append(_ROW.format(name=code.name, sizes=", ".join(map(str, sizes))))
-    largest = max(recording.outputs[0].nbytes for recording in recordings)
+        inputs, outputs = _offsets(recording.inputs), _offsets(recording.outputs)
+        arguments = [f"(const void *)(x + {at})" for at in inputs[:-1]] + [f"(void *)(y + {at})" for at in outputs[:-1]]
+        call_it = f"{code.call}({', '.join(arguments)})"
+        functions.append(_FUNCTIONS.format(name=code.name, call=call_it, begin=begin, end=end))
+        numbers = (inputs[-1], outputs[-1], len(recording.inputs[0]), recording.calls_per_sequence)
+        rows.append(_ROW.format(name=code.name, sizes=", ".join(map(str, numbers))))
+    largest = max(_offsets(recording.outputs)[-1] for recording in recordings)
     return _PROGRAMS.format(
         includes="".join(includes), functions="".join(functions), rows="".join(rows), count=len(rows), largest=largest
     )
+
+
+def _offsets(arrays):
+    """Where the values of a call begin of each array, at multiples of 16 bytes, and what all take."""
+    return np.cumsum([0, *(-(-array[0].nbytes // 16) * 16 for array in arrays)]).tolist()
+
+
+def _packed(arrays):
+    """The bytes of all calls, one after the other."""
+    offsets = _offsets(arrays)
+    packed = np.zeros((len(arrays[0]), offsets[-1]), np.uint8)
+    for at, array in zip(offsets, arrays, strict=False):
+        values = np.ascontiguousarray(array).view(np.uint8).reshape(len(array), -1)
+        packed[:, at : at + values.shape[1]] = values
+    return packed
 
 
 _PROGRAMS = """\
@@ -170,7 +191,7 @@ static int init_{name}(void) {{
 static void call_{name}(const uint8_t *x, uint8_t *y) {{
   KSR_STACK_BEGIN();
   KSR_COUNT_BEGIN();
-  {call}((const void *)x, (void *)y);
+  {call};
   KSR_COUNT_END();
 }}
 """

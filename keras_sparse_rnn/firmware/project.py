@@ -2,10 +2,9 @@
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +14,17 @@ from keras_sparse_rnn.firmware import host_check
 from keras_sparse_rnn.firmware.core_files import FOLDER, core_files, core_symbols
 from keras_sparse_rnn.firmware.frameworks import FRAMEWORKS
 from keras_sparse_rnn.firmware.names import model_name
+from keras_sparse_rnn.firmware.objects import call, compile_sources
 from keras_sparse_rnn.firmware.plain_c import PlainC
-from keras_sparse_rnn.firmware.rendering import render_folder
+from keras_sparse_rnn.firmware.rendering import columns, render_folder
+from keras_sparse_rnn.firmware.targets import LEVELS, TARGETS
 from keras_sparse_rnn.firmware.tflm_project import TFLMModel
 from keras_sparse_rnn.runtime.engine import arrays_of, quantized
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.native import prepare_ops
 from keras_sparse_rnn.typing import Arrays, ModelSource
 
+_BOARD = "cortex-m4"
 LARGEST_MODEL = 2**25  # bytes, the flash of the largest boards; a byte becomes some twenty on its way to C
 
 
@@ -40,9 +42,10 @@ class Firmware:
         names: What the models are called in C.
         files: Its files, relative to the folder.
         model_bytes: Of the constants ("plain-c") or of the `.tflite` files.
-        flash_bytes, ram_bytes: Of the models and the kernels, without the C library and the stack, as
-            `arm-none-eabi-size` tells them of the objects for a Cortex-M4 at -Os; None where that compiler is missing.
-            With TensorFlow Lite Micro the RAM is the arenas, and its own code comes on top.
+        builds: What the models and their kernels take on a Cortex-M4, a `qemu.ProjectCost` for each of
+            `targets.LEVELS`, `{"-O2": ..., "-Os": ...}`; empty where its compiler is missing. Stack and instructions
+            are None where QEMU is missing, or its board has too little memory. With TensorFlow Lite Micro the RAM is
+            the arenas, and its own code, its stack and its instructions come on top.
         is_verified: Whether the C ran on this computer and did what the NumPy engine does; False where there is no C
             compiler. None with TensorFlow Lite Micro, which runs the `.tflite` file itself.
     """
@@ -52,18 +55,16 @@ class Firmware:
     names: tuple
     files: tuple
     model_bytes: int
-    flash_bytes: int | None = None
-    ram_bytes: int | None = None
+    builds: dict = field(default_factory=dict)
     is_verified: bool | None = None
 
     def __str__(self):
         lines = [f"{self.framework} firmware in {self.folder}: {', '.join(self.names)}; {len(self.files)} files"]
         lines.append(f"  {'models' if len(self.names) > 1 else 'model'}: {self.model_bytes:,} bytes of flash")
-        if self.flash_bytes is not None:
-            sizes = f"{self.flash_bytes:,} bytes of flash, {self.ram_bytes:,} of RAM"
-            lines.append(f"  with kernels for a Cortex-M4 (-Os): {sizes}")
-        if FRAMEWORKS[self.framework].has_interpreter:
-            lines[-1] += " (the arena), without TensorFlow Lite Micro's own code"
+        if self.builds:
+            note = ", without TensorFlow Lite Micro's own code" if FRAMEWORKS[self.framework].has_interpreter else ""
+            lines.append(f"  with kernels, on a Cortex-M4{note}:")
+            lines += [f"  {line}" for line in columns({level: _figures(cost) for level, cost in self.builds.items()})]
         if self.is_verified is not None:
             lines.append(f"  {_VERIFIED if self.is_verified else _UNVERIFIED}")
         return "\n".join(lines)
@@ -110,34 +111,89 @@ def save_firmware(
     if FRAMEWORKS[framework].has_interpreter:
         models = [TFLMModel(model, name) for name, model in read.items()]
         _write(folder, tflm_texts(models, FRAMEWORKS[framework]))
-        kernels, _ = _sizes(folder, sorted(folder.rglob("*.c")))
-        model_bytes, arenas = sum(model.data_size for model in models), sum(model.arena for model in models)
-        flash, ram = (None, None) if kernels is None else (model_bytes + kernels, arenas)
+        model_bytes = sum(model.data_size for model in models)
+        builds = _tflm_builds(folder, model_bytes, sum(model.arena for model in models))
     else:
         for given in read.values():
             prepare_ops(given)
         codes = [PlainC(model, name) for name, model in read.items()]
-        is_verified = _verify(codes, _recorded(inputs, model))
+        sequences = [
+            host_check.noise(code) if x is None else _sequences(code, x)
+            for code, x in zip(codes, _recorded(inputs, model), strict=True)
+        ]
+        outputs = _verify(codes, sequences)
+        is_verified = outputs is not None
         write_plain_c(codes, folder)
-        model_bytes, (flash, ram) = sum(code.constant_bytes for code in codes), plain_c_sizes(codes)
-    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, flash, ram, is_verified)
+        model_bytes, builds = sum(code.constant_bytes for code in codes), _plain_c_builds(codes, sequences, outputs)
+    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, builds, is_verified)
 
 
-def _verify(codes, recorded):
-    """Compares plain C with the NumPy engine; whether there is a compiler for it.
+def _verify(codes, sequences):
+    """Compares plain C with the NumPy engine.
 
     Args:
         codes: A list of `PlainC`.
-        recorded: For each its inputs, as `Engine.predict` takes them, or None.
+        sequences: For each its inputs, as `host_check.check` takes them.
+
+    Returns:
+        For each what `host_check.check` returns; None where there is no compiler for this computer.
     """
-    sequences = [None if x is None else _sequences(code, x) for code, x in zip(codes, recorded, strict=True)]
     if host_check.compiler() is None:
-        return False
+        return None
     with tempfile.TemporaryDirectory() as folder:
         write_plain_c(codes, folder)
-        for code, given in zip(codes, sequences, strict=True):
-            host_check.check(code, folder, given)
-    return True
+        return [host_check.check(code, folder, given) for code, given in zip(codes, sequences, strict=True)]
+
+
+def _plain_c_builds(codes, sequences, outputs):
+    """`Firmware.builds` of plain C, on the first sequence of each model."""
+    from keras_sparse_rnn.firmware import image, qemu  # which write projects, too
+
+    if not _has_size_tools():
+        return {}
+    target = TARGETS[_BOARD]
+    recorded_bytes = sum(array.nbytes for given in sequences for array in given[0])
+    needed = sum(code.constant_bytes for code in codes) + recorded_bytes
+    if outputs is None or qemu.missing_tools() or needed > target.code[1] // 2:
+        with tempfile.TemporaryDirectory() as folder:
+            sizes = {level: image.sizes(codes, Path(folder), target, level) for level in LEVELS}
+        return {level: qemu.ProjectCost(*taken) for level, taken in sizes.items()}
+    recordings = [
+        image.Recording(code, given[0], made[0], len(given[0][0]))
+        for code, given, made in zip(codes, sequences, outputs, strict=True)
+    ]
+    return {level: qemu.project_cost(recordings, _BOARD, level) for level in LEVELS}
+
+
+def _tflm_builds(folder, model_bytes, arenas):
+    """`Firmware.builds` of a project around TensorFlow Lite Micro."""
+    from keras_sparse_rnn.firmware.qemu import ProjectCost
+
+    if not _has_size_tools():
+        return {}
+    sources = sorted(folder.rglob("*.c"))
+    includes = sorted({path.parent for path in sources})
+    builds = {}
+    for level in LEVELS:
+        objects = compile_sources((*TARGETS[_BOARD].compiler(level), "-std=c99"), sources, includes)
+        listed, _ = call("arm-none-eabi-size", *objects)
+        text, data, _ = np.sum([[int(n) for n in line.split()[:3]] for line in listed.splitlines()[1:]], axis=0)
+        builds[level] = ProjectCost(model_bytes + int(text + data), arenas)
+    return builds
+
+
+def _has_size_tools():
+    return bool(shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size"))
+
+
+def _figures(cost):
+    """What is printed of a `ProjectCost`, `(label, number)`."""
+    figures = [("flash, bytes", cost.flash_bytes), ("RAM, bytes", cost.ram_bytes)]
+    if cost.stack_bytes is not None:
+        figures += [("stack, bytes", cost.stack_bytes)]
+    for name, instructions in (cost.instructions or {}).items():
+        figures += [(f"instructions of a call of {name}", instructions)]
+    return figures
 
 
 def _recorded(inputs, given):
@@ -199,18 +255,6 @@ def tflm_texts(models, framework):
     return project | {os.path.normpath(f"{place}/{path}"): text for path, text in sources.items()}
 
 
-def plain_c_sizes(codes, cpu="cortex-m4"):
-    """Bytes of flash and of RAM that models, a list of `PlainC`, and their kernels take.
-
-    They are what `arm-none-eabi-size` tells of all objects of the project, compiled for `cpu` at -Os, without the C
-    library and the stack; `(None, None)` where the compiler is missing.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder) / "project"
-        write_plain_c(codes, folder)
-        return _sizes(folder, [*(folder / f"{code.name}.c" for code in codes), *sorted(folder.glob("ksr/*.c"))], cpu)
-
-
 def _read_models(given, name):
     """The models by their names in C."""
     if isinstance(given, Mapping):
@@ -261,18 +305,6 @@ def _filled(folder, models, core, **values):
         core_symbols=core_symbols,
         **values,
     )
-
-
-def _sizes(folder, sources, cpu="cortex-m4"):
-    if not (shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size")):
-        return None, None
-    compiler = ("arm-none-eabi-gcc", f"-mcpu={cpu}", "-mthumb", "-Os", "-std=c99")
-    with tempfile.TemporaryDirectory() as build:
-        subprocess.run([*compiler, "-c", *(str(path.resolve()) for path in sources)], check=True, cwd=build)
-        objects = sorted(str(path) for path in Path(build).glob("*.o"))
-        listed = subprocess.run(["arm-none-eabi-size", *objects], check=True, capture_output=True, text=True).stdout
-    text, data, bss = np.sum([[int(n) for n in line.split()[:3]] for line in listed.splitlines()[1:]], axis=0)
-    return int(text + data), int(data + bss)
 
 
 def _write(folder, texts):

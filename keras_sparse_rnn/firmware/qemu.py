@@ -133,7 +133,7 @@ def measure(
             starts = range(0, len(inputs), calls_per_sequence)
             checked = host_check.check(code, folder, [[inputs[i : i + calls_per_sequence]] for i in starts])
             expected = np.concatenate([outputs for (outputs,) in checked])
-        recording = Recording(code, inputs, np.ascontiguousarray(expected), calls_per_sequence)
+        recording = Recording(code, [inputs], [np.asarray(expected)], calls_per_sequence)
         options = _PORTABLE if portable else ()
         image, flash, ram = build_image([recording], folder, target, optimization, options, counts_init=not by_function)
         seen = _run(image, target, by_function)
@@ -146,6 +146,45 @@ def measure(
     cycles = float(mean[1]) if target.is_timed else None
     instructions, functions = tuple(n for n, _ in counts), {name: n / len(calls) for name, n in seen.functions.items()}
     return Measurement(expected, instructions, cycles, init, ops, functions, flash, ram, max(seen.stacks))
+
+
+@dataclass(frozen=True)
+class ProjectCost:
+    """What models in one program cost as one option of the compiler builds them.
+
+    Attributes:
+        flash_bytes, ram_bytes, stack_bytes: See `Measurement`; the stack is that of the model that needs most.
+        instructions: Executed in the mean call of `NAME_step`, or of a model that takes no steps `NAME_run`, by the
+            names of the models.
+    """
+
+    flash_bytes: int
+    ram_bytes: int
+    stack_bytes: int | None = None
+    instructions: dict | None = None
+
+
+def project_cost(recordings, cpu, optimization):
+    """Runs models together in one image, checks every output, and counts; returns a `ProjectCost`.
+
+    Args:
+        recordings: A list of `image.Recording`.
+        cpu: One of `targets.TARGETS`.
+        optimization: Of the compiler.
+
+    Raises:
+        ValueError: `cpu` is unknown.
+        RuntimeError: As `measure` does; the message names the model.
+    """
+    target = _target(cpu)
+    with tempfile.TemporaryDirectory() as folder:
+        image, flash, ram = build_image(recordings, Path(folder), target, optimization)
+        seen = _run(image, target, by_function=False)
+    instructions, counts = {}, iter(seen.counts)
+    for recording in recordings:
+        calls = [next(counts)[0][0] for _ in recording.inputs[0]]
+        instructions[recording.code.name] = float(np.mean(calls))
+    return ProjectCost(flash, ram, max(seen.stacks), instructions)
 
 
 def check(recordings, cpu, optimization="-O2", compiler=None):
@@ -185,12 +224,12 @@ class _Seen:
     Attributes:
         counts: For each stretch between marks `((instructions, cycles), parts)`, the parts being `(parts, 2)`.
         functions: Instructions by function, in all.
-        stacks: Bytes that `init` and the calls touched.
+        stacks: For each model the bytes that its `init` and its calls touched.
     """
 
     counts: list
     functions: dict
-    stacks: tuple
+    stacks: list
 
 
 def _run(image, target, by_function):
@@ -206,8 +245,8 @@ def _run(image, target, by_function):
             counts.append((tuple(map(int, numbers)), parts))
             parts = []
     executed = [(int(at, 16), int(count)) for at, count in re.findall(r"^at (\w+) (\d+)$", text, re.MULTILINE)]
-    stacks = re.search(r"^stack (\d+) (\d+)$", printed, re.MULTILINE)
-    return _Seen(counts, _by_function(image, executed), tuple(map(int, stacks.groups())))
+    stacks = [max(map(int, pair)) for pair in re.findall(r"^stack (\d+) (\d+)$", printed, re.MULTILINE)]
+    return _Seen(counts, _by_function(image, executed), stacks)
 
 
 def _emulator(image, target):

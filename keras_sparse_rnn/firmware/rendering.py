@@ -51,3 +51,15 @@ def _environment():
         lstrip_blocks=True,
         autoescape=False,
     )
+
+
+def columns(figures):
+    """The lines of a table with a column for each key.
+
+    Args:
+        figures: By the headings of the columns lists of `(label, number)`, the same labels in each.
+    """
+    rows = list(zip(*figures.values(), strict=True))
+    width = max(len(cells[0][0]) for cells in rows)
+    lines = [" " * width + "".join(f"{heading:>14}" for heading in figures)]
+    return lines + [f"{cells[0][0]:{width}}" + "".join(f"{number:14,.0f}" for _, number in cells) for cells in rows]

@@ -57,7 +57,7 @@ def _recording(name, model, x, outputs):
     code = PlainC(Model(model), name)
     if not code.is_streaming:
         x, outputs = x.reshape(1, -1), outputs.reshape(1, -1)[:, -code.outputs[0].size :]
-    return Recording(code, np.ascontiguousarray(x), np.ascontiguousarray(outputs, x.dtype), len(x))
+    return Recording(code, [x], [outputs.astype(x.dtype)], len(x))
 
 
 def _stack():

@@ -66,6 +66,7 @@ static int check(const ksr_program *program) {
   }
   const int32_t init = stack_used();
   int32_t deepest = 0;
+  memset(ksr_output, 0, (size_t)program->output_bytes);
   for (int32_t i = 0; i < program->calls; ++i) {
     if (i % program->calls_per_sequence == 0) program->reset();
     paint_stack();

@@ -9,7 +9,7 @@ typedef struct ksr_program {
   int (*init)(void);
   void (*reset)(void);
   void (*call)(const uint8_t *x, uint8_t *y);
-  const uint8_t *inputs, *outputs; /* of all calls, one after the other */
+  const uint8_t *inputs, *outputs; /* of all calls, one after the other; each tensor begins at a multiple of 16 */
   int32_t input_bytes, output_bytes; /* of a call */
   int32_t calls, calls_per_sequence; /* each sequence starts from a clear state */
 } ksr_program;
