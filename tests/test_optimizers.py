@@ -28,7 +28,7 @@ class Scripted(MaskCallback):
         self.update(step, 0.0)
 
     def update(self, step, value):
-        self._apply()  # what returns starts from zero
+        self.apply()  # what returns starts from zero
         kernel = self.masks.kernels[0].variable
         returned = self.script[step] & ~self.masks.kept[0].reshape(4, 6) if step else np.zeros((4, 6), bool)
         kernel.assign(np.where(returned, 1e-30, keras.ops.convert_to_numpy(kernel.value)))
