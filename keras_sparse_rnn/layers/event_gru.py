@@ -1,6 +1,5 @@
 """The event GRU as a Keras layer."""
 
-import dataclasses
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Literal
@@ -30,8 +29,6 @@ class EventGRU(GRUWeightsLayer):
             recurrent_constraint, bias_constraint, dropout, recurrent_dropout, reset_after: As in `EventGRUCell`.
         recurrent_dropconnect: Share of R that is zero in training, in [0, 1), drawn once for a batch of sequences; what
             is left is divided by 1 - recurrent_dropconnect.
-        zoneout: Probability that a unit's c~ is put back to c of the step before, in training, in [0, 1). Else c~ goes
-            that share of the way back, at inference too.
         seed: Integer, seed of all that is drawn and of the default `threshold_initializer`.
         activity_regularizer: An `EventPenalty` acts on the states before the threshold or on the events. Any other
             regularizer acts on the output, as in Keras.
@@ -50,7 +47,7 @@ class EventGRU(GRUWeightsLayer):
         initial_state: List of the states before the first step, (batch, units) each: y and c, and the trace if that is
             the readout. Zero by default.
         mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
-        training: Whether to draw for dropout, `recurrent_dropconnect` and `zoneout`.
+        training: Whether to draw for dropout and `recurrent_dropconnect`.
 
     Output shape:
         (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the states.
@@ -83,7 +80,6 @@ class EventGRU(GRUWeightsLayer):
         readout: Literal["event", "cell", "trace"] = "event",
         trace_decay: float = 0.9,
         recurrent_dropconnect: float = 0.0,
-        zoneout: float = 0.0,
         kernel_regularizer: Regularizer = None,
         recurrent_regularizer: Regularizer = None,
         bias_regularizer: Regularizer = None,
@@ -105,7 +101,6 @@ class EventGRU(GRUWeightsLayer):
         **kwargs: Any,
     ) -> None:
         check_rate("recurrent_dropconnect", recurrent_dropconnect)
-        check_rate("zoneout", zoneout)
         cell = EventGRUCell(
             units,
             activation=activation,
@@ -148,10 +143,8 @@ class EventGRU(GRUWeightsLayer):
             **kwargs,
         )
         self.recurrent_dropconnect = recurrent_dropconnect
-        self.zoneout = zoneout
         self.carry_cell = carry_cell
-        cell.recurrence = dataclasses.replace(cell.recurrence, zoneout=zoneout)
-        if recurrent_dropconnect or zoneout:
+        if recurrent_dropconnect:
             self.seed_generator = keras.random.SeedGenerator(seed)
 
     threshold_mode = property(attrgetter("cell.threshold_mode"))
@@ -173,13 +166,10 @@ class EventGRU(GRUWeightsLayer):
         recurrence, gates = self.cell.recurrence, self.cell.project(sequences, training)
         recurrent_kernel, *weights = self.cell.recurrent_weights()
         masks = self.cell.recurrent_masks(states[0], training)
-        drawn = {}
         if training and self.recurrent_dropconnect:
             recurrent_kernel = keras.random.dropout(
                 recurrent_kernel, self.recurrent_dropconnect, seed=self.seed_generator
             )
-        if training and self.zoneout:
-            drawn["keep"] = keras.random.uniform(ops.shape(gates[0]), seed=self.seed_generator) >= self.zoneout
         if not self.carry_cell:
             states = [states[0], ops.zeros_like(states[1]), *states[2:]]
         sequence_of = {"event": "y", "cell": "c", "trace": "y"}[self.readout]
@@ -195,7 +185,6 @@ class EventGRU(GRUWeightsLayer):
             mask,
             asked,
             by_hand=recurrence.hand_written and training and not masks,
-            **drawn,
         )
         emitted = dict(zip(asked, emitted, strict=True))
         outputs = emitted.get(sequence_of)
@@ -212,6 +201,5 @@ class EventGRU(GRUWeightsLayer):
         return {
             **super().get_config(),
             "recurrent_dropconnect": self.recurrent_dropconnect,
-            "zoneout": self.zoneout,
             "carry_cell": self.carry_cell,
         }

@@ -16,8 +16,7 @@ class EventRecurrence(GRURecurrence):
 
         c~ = z * c' + (1 - z) * g ;  e = [c~ > theta] ;  y = e * c~ ;  c = c~ - e * theta
 
-    With zoneout c~ is put back to c' at random, where `keep` is False; without `keep` it goes that share of the way
-    back, the mean of it. The recurrent kernel reads y'. With psi the surrogate, and d_v the gradient in v:
+    The recurrent kernel reads y'. With psi the surrogate, and d_v the gradient in v:
 
         d_e = c~ d_y - theta d_c ;  d_c~ = e d_y + d_c + psi d_e ;  d_theta = -sum(psi d_e + e d_c)
     """
@@ -28,7 +27,6 @@ class EventRecurrence(GRURecurrence):
     surrogate_width: float
     reset: bool
     trainable_threshold: bool = True
-    zoneout: float = 0.0
 
     state_names = ("y", "c")
     tape_names = ("y", "candidate", "z", "r", "g", "q_h")
@@ -44,14 +42,10 @@ class EventRecurrence(GRURecurrence):
         # The second term is exactly zero and carries the gradient.
         return _fired(candidate, threshold) + slope * (distance - ops.stop_gradient(distance))
 
-    def step(self, inputs, states, weights, automatic=True, keep=None):
+    def step(self, inputs, states, weights, automatic=True):
         y, c = states
         threshold = weights[2]
         candidate, values = self.update(inputs, y, c, weights)
-        if keep is not None:
-            candidate = ops.where(keep, candidate, c)
-        elif self.zoneout:
-            candidate = candidate + self.zoneout * (c - candidate)
         e = self.event(candidate, threshold) if automatic else _fired(candidate, threshold)
         new_c = candidate - e * threshold if self.reset else candidate
         return {**values, "candidate": candidate, "y": e * candidate, "c": new_c}
@@ -67,12 +61,7 @@ class EventRecurrence(GRURecurrence):
         d_candidate = e * d_y + d_c + d_by_event
         if "candidate" in d_values:
             d_candidate = d_candidate + d_values["candidate"]
-        d_update = d_candidate
-        if "keep" in tape:
-            d_update = ops.where(tape["keep"], d_candidate, 0.0)
-        d_y_before, d_c_before, d_step = self.update_gradient(tape, candidate, d_update, weights)
-        if "keep" in tape:
-            d_c_before = d_c_before + (d_candidate - d_update)
+        d_y_before, d_c_before, d_step = self.update_gradient(tape, candidate, d_candidate, weights)
         d_threshold = None
         if self.trainable_threshold:
             d_threshold = -d_by_event - e * d_c if self.reset else -d_by_event

@@ -23,11 +23,10 @@ class Recurrence(abc.ABC):
     hand_written = True  # whether `step_gradient` is the gradient of `step` with the subclass's settings
 
     @abc.abstractmethod
-    def step(self, inputs, states, weights, automatic=True, **drawn):
+    def step(self, inputs, states, weights, automatic=True):
         """One step: a dict of its values, the new states among them.
 
-        `drawn` are sequences without a gradient, such as random masks. With `automatic` the backend's gradient of this
-        is the right one; without, surrogates may be left out.
+        With `automatic` the backend's gradient of this is the right one; without, surrogates may be left out.
         """
 
     @abc.abstractmethod
@@ -46,7 +45,7 @@ class Recurrence(abc.ABC):
         """The weights as `step_gradient` wants them, made once for all steps."""
         return weights
 
-    def sequence(self, inputs, states, weights, mask=None, outputs=(), by_hand=False, **drawn):
+    def sequence(self, inputs, states, weights, mask=None, outputs=(), by_hand=False):
         """All steps of a sequence.
 
         Args:
@@ -58,30 +57,28 @@ class Recurrence(abc.ABC):
                 meaning there.
             by_hand: Whether the gradient is the backward pass written by hand, the faster way to train, rather than
                 the backend's own. Only if `hand_written`.
-            drawn: Arrays (time, batch, channels) without a gradient, for `step`.
 
         Returns:
             A tuple of the asked arrays (time, batch, channels), and the states after the last step.
         """
-        fixed = drawn if mask is None else {**drawn, "mask": mask}
+        masks = () if mask is None else (mask,)
         if by_hand:
-            backward_pass = _BackwardPass(self, tuple(outputs), tuple(fixed))
-            arrays = (*inputs, *weights, *states, *fixed.values())
+            backward_pass = _BackwardPass(self, tuple(outputs))
+            arrays = (*inputs, *weights, *states, *masks)
             results = loops.with_gradient(backward_pass.forward, backward_pass.backward, arrays)
             return tuple(results[: len(outputs)]), tuple(results[len(outputs) :])
-        return self._scan(inputs, states, weights, fixed, outputs, automatic=True)
+        return self._scan(inputs, states, weights, masks, outputs, automatic=True)
 
-    def _scan(self, inputs, states, weights, fixed, outputs, automatic):
+    def _scan(self, inputs, states, weights, masks, outputs, automatic):
         def step(states, slices):
-            drawn = dict(zip(fixed, slices[len(inputs) :], strict=True))
-            mask = drawn.pop("mask", None)
-            values = self.step(slices[: len(inputs)], states, weights, automatic, **drawn)
-            if mask is not None:
+            inputs_now, masks_now = _split(slices, [len(inputs)])
+            values = self.step(inputs_now, states, weights, automatic)
+            for mask in masks_now:
                 for name, old in zip(self.state_names, states, strict=True):
                     values[name] = ops.where(mask, values[name], old)
             return tuple(values[name] for name in self.state_names), tuple(values[name] for name in outputs)
 
-        states, emitted = loops.scan(step, states, (*inputs, *fixed.values()), len(outputs))
+        states, emitted = loops.scan(step, states, (*inputs, *masks), len(outputs))
         return emitted, states
 
 
@@ -91,42 +88,38 @@ class _BackwardPass:
 
     recurrence: Recurrence
     outputs: tuple
-    fixed: tuple
 
     def forward(self, *arrays):
         recurrence = self.recurrence
         counts = [len(names) for names in (recurrence.input_names, recurrence.weight_names, recurrence.state_names)]
-        inputs, weights, states, fixed = _split(arrays, counts)
-        fixed = dict(zip(self.fixed, fixed, strict=True))
+        inputs, weights, states, masks = _split(arrays, counts)
         names = tuple(dict.fromkeys((*recurrence.tape_names, *self.outputs)))
-        emitted, last = recurrence._scan(inputs, states, weights, fixed, names, automatic=False)
+        emitted, last = recurrence._scan(inputs, states, weights, masks, names, automatic=False)
         emitted = dict(zip(names, emitted, strict=True))
         tape = (emitted[name] for name in recurrence.tape_names)
-        return (*(emitted[name] for name in self.outputs), *last), (*weights, *states, *tape, *fixed.values())
+        return (*(emitted[name] for name in self.outputs), *last), (*weights, *states, *tape, *masks)
 
     def backward(self, residuals, upstream):
         recurrence = self.recurrence
         counts = [len(names) for names in (recurrence.weight_names, recurrence.state_names, recurrence.tape_names)]
-        weights, first_states, tape, fixed = _split(residuals, counts)
+        weights, first_states, tape, masks = _split(residuals, counts)
         d_outputs, d_last = _split(upstream, [len(self.outputs)])
         weights = recurrence.weights_backward(weights)
-        read = (*recurrence.tape_names, *self.fixed)
 
         def step(carried, slices):
             d_states, d_threshold = _split(carried, [len(d_last)])
-            values, d_values = _split(slices, [len(read)])
-            values = dict(zip(read, values, strict=True))
+            values, masks_now, d_values = _split(slices, [len(tape), len(masks)])
+            values = dict(zip(recurrence.tape_names, values, strict=True))
             d_values = dict(zip(self.outputs, d_values, strict=True))
             d_states = tuple(
                 d_state + d_values.pop(name) if name in d_values else d_state
                 for name, d_state in zip(recurrence.state_names, d_states, strict=True)
             )
-            mask = values.pop("mask", None)
             d_held = d_states
-            if mask is not None:
+            for mask in masks_now:
                 d_states = tuple(ops.where(mask, d_state, 0.0) for d_state in d_states)
             d_before, d_step, d_threshold_here = recurrence.step_gradient(values, d_states, d_values, weights)
-            if mask is not None:
+            for mask in masks_now:
                 d_before = tuple(
                     d_state + ops.where(mask, 0.0, held) for d_state, held in zip(d_before, d_held, strict=True)
                 )
@@ -134,13 +127,13 @@ class _BackwardPass:
 
         d_threshold = (ops.zeros_like(d_last[-1]),) if recurrence.trainable_threshold else ()
         carried, d_steps = loops.scan(
-            step, (*d_last, *d_threshold), (*tape, *fixed, *d_outputs), recurrence.step_gradients, reverse=True
+            step, (*d_last, *d_threshold), (*tape, *masks, *d_outputs), recurrence.step_gradients, reverse=True
         )
         d_first, d_threshold = _split(carried, [len(d_last)])
         tape = dict(zip(recurrence.tape_names, tape, strict=True))
         d_threshold = ops.sum(d_threshold[0], axis=0) if d_threshold else None
         d_inputs_and_weights = recurrence.gradients(first_states, tape, d_steps, d_threshold)
-        return (*d_inputs_and_weights, *d_first, *(None for _ in fixed))
+        return (*d_inputs_and_weights, *d_first, *(None for _ in masks))
 
 
 def triangle(distance, height, width):

@@ -281,7 +281,10 @@ def _sources(rnn, parts, sequences, initial_state, mask):
         return {}
     cell = _Sources(rnn.cell, skips)
     twin = keras.layers.RNN(cell, return_sequences=True, go_backwards=rnn.go_backwards, zero_output_for_mask=True)
-    flags = keras.ops.convert_to_numpy(twin(sequences, initial_state=list(initial_state), mask=mask)) != 0
+    states = list(initial_state)
+    if not getattr(rnn, "carry_cell", True):
+        states[1] = keras.ops.zeros_like(states[1])
+    flags = keras.ops.convert_to_numpy(twin(sequences, initial_state=states, mask=mask)) != 0
     found, start = {}, 0
     for inner in cells_in(rnn.cell):
         if id(inner) in skips:

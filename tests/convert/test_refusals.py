@@ -68,10 +68,7 @@ def test_stateful_layer():
         ksr.convert(model, sequences())
 
 
-def test_zoneout_and_fresh_cells():
-    model = keras.Sequential([keras.Input((12, 7)), EventGRU(4, zoneout=0.1, name="events")])
-    with pytest.raises(ValueError, match="'events' has zoneout=0.1"):
-        ksr.convert(model, sequences())
+def test_fresh_cells():
     model = keras.Sequential([keras.Input((12, 7)), EventGRU(4, carry_cell=False, name="events")])
     with pytest.raises(ValueError, match="'events' has carry_cell=False"):
         ksr.convert(model, sequences(), stateful=True)

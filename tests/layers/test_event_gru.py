@@ -116,7 +116,6 @@ def test_config_round_trip_keeps_every_argument():
     }
     of_layer = {
         "recurrent_dropconnect": 0.3,
-        "zoneout": 0.2,
         "carry_cell": False,
         "activity_regularizer": EventPenalty(0.5, on="rate", target=0.1),
         "return_sequences": True,
@@ -172,21 +171,6 @@ def test_dropconnect_draws_one_matrix_for_all_steps():
 
 
 @pytest.mark.backend
-def test_zoneout_puts_states_back_in_training_and_their_mean_at_inference():
-    arguments = {"threshold_mode": "clipped", "threshold_initializer": keras.initializers.Constant(2.0)}
-    plain, layer = EventGRU(64, **arguments, readout="cell"), EventGRU(64, **arguments, readout="cell", zoneout=0.3)
-    x, states = sequences()[:, :1], [np.zeros((BATCH, 64), "float32"), np.full((BATCH, 64), 0.5, "float32")]
-    plain.build(x.shape), layer.build(x.shape)
-    layer.set_weights(plain.get_weights())
-    new = numpy(plain(x, initial_state=states))
-    assert_close(layer(x, initial_state=states), 0.3 * 0.5 + 0.7 * new)
-    in_training = numpy(layer(x, initial_state=states, training=True))
-    held = in_training == 0.5
-    assert 0.2 < held.mean() < 0.4
-    assert_close(in_training, np.where(held, 0.5, new))
-
-
-@pytest.mark.backend
 def test_without_carried_cell_only_events_pass_from_batch_to_batch():
     layer = EventGRU(UNITS, return_state=True, stateful=True, carry_cell=False)
     _, y, c = (numpy(value) for value in layer(sequences()))
@@ -221,7 +205,6 @@ def test_other_activations_and_no_bias():
         ({"readout": "y"}, "'event', 'cell', 'trace'"),
         ({"trace_decay": 1.0}, "trace_decay"),
         ({"unroll": True}, "unroll"),
-        ({"zoneout": 1.0}, "zoneout=1.0"),
         ({"recurrent_dropconnect": -0.1}, "recurrent_dropconnect=-0.1"),
     ],
 )

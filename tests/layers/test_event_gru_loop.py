@@ -48,7 +48,7 @@ def gradients(activation, masked, xla=False, batches=1, dtype=None, **arguments)
 
 
 CASES = [
-    {"masked": True, "recurrent_dropconnect": 0.4, "zoneout": 0.3, "return_sequences": True},
+    {"masked": True, "recurrent_dropconnect": 0.4, "dropout": 0.3, "return_sequences": True},
     {"masked": False, "return_sequences": True},
     {"masked": True, "return_sequences": True, "reset": False, "use_bias": False},
     {"masked": True, "return_sequences": True, "readout": "cell", "go_backwards": True},
@@ -56,8 +56,8 @@ CASES = [
     {"masked": True, "readout": "cell", "activity_regularizer": EventPenalty(), "threshold_mode": "clipped"},
     {"masked": False, "stateful": True, "batches": 3, "activity_regularizer": EventPenalty(on="rate", target=0.1)},
     {"masked": True, "stateful": True, "batches": 3, "zero_output_for_mask": True},
-    {"masked": True, "zoneout": 0.5, "readout": "cell", "stateful": True, "carry_cell": False, "batches": 3},
-    {"masked": False, "zoneout": 0.5, "reset": False, "activity_regularizer": EventPenalty()},
+    {"masked": True, "dropout": 0.5, "readout": "cell", "stateful": True, "carry_cell": False, "batches": 3},
+    {"masked": False, "dropout": 0.5, "reset": False, "activity_regularizer": EventPenalty()},
 ]
 
 

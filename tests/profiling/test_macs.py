@@ -59,8 +59,8 @@ def test_event_gru_against_brute_force(readout, backwards):
     assert 0 < macs.effective < macs.nonzero_weights < macs.dense
 
 
-def test_zoneout_counts_as_at_inference():
-    layer = EventGRU(7, zoneout=0.5, return_sequences=True, stateful=True, carry_cell=False)
+def test_stateful_layers_are_counted_from_zero_states():
+    layer = EventGRU(7, return_sequences=True, stateful=True, carry_cell=False)
     model = keras.Sequential([keras.Input((6, 5), batch_size=4), layer])
     x = np.random.default_rng(1).normal(size=(4, 6, 5)).astype("float32")
     [macs] = count_macs(model, x)

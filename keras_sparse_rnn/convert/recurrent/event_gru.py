@@ -21,11 +21,6 @@ class EventGRUConverter(LayerConverter):
 
     def check(self, stateful):
         super().check(stateful)
-        if self.layer.zoneout:
-            raise ValueError(
-                f"layer '{self.name}' has zoneout={self.layer.zoneout}, which keeps a part of each state; only 0 can "
-                "be converted."
-            )
         if stateful and not self.layer.carry_cell:
             raise ValueError(
                 f"layer '{self.name}' has carry_cell=False; only True can be converted with stateful=True."
