@@ -217,7 +217,7 @@ def train_once(cell, seed, arguments):
 
 
 def trained(cell, seed, arguments):
-    from keras_sparse_rnn.demo.training import start_again
+    from keras_sparse_rnn.experiments.training import start_again
 
     task, (net, method) = TASKS[arguments.task], cell.split(" | ")
     epochs = arguments.epochs or task.epochs_and_rate(net)[0]
@@ -290,7 +290,7 @@ def _logit(share):
 
 
 def measure(arguments):
-    from keras_sparse_rnn.demo.board import board_cost
+    from keras_sparse_rnn.experiments.board import board_cost
 
     costs, task = read_costs(arguments), TASKS[arguments.task]
     for title, cell_for in wanted(arguments):

@@ -2,11 +2,11 @@
 
     KSR_DATA=DIR KERAS_BACKEND=jax python benchmarks/methods.py --results methods.jsonl
 
-DIR holds `fsdd.npz` (see `keras_sparse_rnn.demo.data.fsdd`). Nets of 128 units learn for 60 epochs, smaller ones for
-90, all by one recipe, which was chosen on recordings 5-9 of the training set (`--split validation`), as were the
-thresholds and strengths below. Each run goes into the results file when it ends and is not repeated by the next call;
-the table is printed at the end, and alone with `--table`. tfmot's rows need tf-keras and are trained in a process of
-their own.
+DIR holds `fsdd.npz` (see `keras_sparse_rnn.experiments.data.fsdd`). Nets of 128 units learn for 60 epochs, smaller
+ones for 90, all by one recipe, which was chosen on recordings 5-9 of the training set (`--split validation`), as were
+the thresholds and strengths below. Each run goes into the results file when it ends and is not repeated by the next
+call; the table is printed at the end, and alone with `--table`. tfmot's rows need tf-keras and are trained in a process
+of their own.
 """
 
 import argparse
@@ -182,7 +182,7 @@ def parse_net(net):
 
 @functools.cache
 def load(hop, split):
-    from keras_sparse_rnn.demo.data import FSDD_TEST, fsdd
+    from keras_sparse_rnn.experiments.data import FSDD_TEST, fsdd
 
     return fsdd(hop / 1000, test={"test": FSDD_TEST, "validation": range(5, 10)}[split])
 

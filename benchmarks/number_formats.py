@@ -21,8 +21,8 @@ import keras
 import numpy as np
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.demo.data import load
-from keras_sparse_rnn.demo.training import RECIPES, SPARSITY, build, start_again, train
+from keras_sparse_rnn.experiments.data import load
+from keras_sparse_rnn.experiments.training import RECIPES, SPARSITY, build, start_again, train
 from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.runtime.model import Model
 

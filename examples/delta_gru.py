@@ -14,7 +14,7 @@ import argparse
 import keras
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.demo.data import load
+from keras_sparse_rnn.experiments.data import load
 
 UNITS, SMALLER = 32, 16
 # Of the inputs in their standard deviations, of the states in (-1, 1).

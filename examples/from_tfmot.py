@@ -14,7 +14,7 @@ import tensorflow_model_optimization as tfmot
 import tf_keras
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.demo.data import japanese_vowels
+from keras_sparse_rnn.experiments.data import japanese_vowels
 
 
 def pruned_by_tfmot(train, classes, epochs):

@@ -17,9 +17,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.demo.board import run_on_board
-from keras_sparse_rnn.demo.data import basic_motions
-from keras_sparse_rnn.demo.training import start_again
+from keras_sparse_rnn.experiments.board import run_on_board
+from keras_sparse_rnn.experiments.data import basic_motions
+from keras_sparse_rnn.experiments.training import start_again
 
 SPARSE = {"EventGRU 32": 0.8, "DeltaGRU 16": 0.5}  # share of zeros, in blocks of 1x4
 DENSE = (4, 8, 12, 16)  # units of dense GRUs, smallest first

@@ -2,8 +2,8 @@
 
     python examples/keyword_spotting.py [--data DIR] [--quick] [--out keywords]
 
-DIR, or KSR_DATA, names the folder that holds fsdd.npz (`keras_sparse_rnn.demo.data`). Each net takes 32 log-mel bands
-every 20 ms and says after each what it has heard. Prints what every net costs on the board and how it does on the
+DIR, or KSR_DATA, names the folder that holds fsdd.npz (`keras_sparse_rnn.experiments.data`). Each net takes 32 log-mel
+bands every 20 ms and says after each what it has heard. Prints what every net costs on the board and how it does on the
 official split and on each speaker when trained on the other five; saves the models, the C and a picture.
 """
 
@@ -17,9 +17,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.demo.board import run_on_board
-from keras_sparse_rnn.demo.data import FSDD_TEST, fsdd_recordings, spoken_digits
-from keras_sparse_rnn.demo.training import start_again
+from keras_sparse_rnn.experiments.board import run_on_board
+from keras_sparse_rnn.experiments.data import FSDD_TEST, fsdd_recordings, spoken_digits
+from keras_sparse_rnn.experiments.training import start_again
 
 BATCH, EPOCHS = 60, 60
 SPARSE = {"EventGRU 64": 0.8, "DeltaGRU 32": 0.7}  # share of zeros, in blocks of 1x4

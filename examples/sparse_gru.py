@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.demo.data import japanese_vowels
+from keras_sparse_rnn.experiments.data import japanese_vowels
 
 
 def main(epochs, out):

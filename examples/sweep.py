@@ -6,8 +6,8 @@
     python examples/sweep.py table                                     # prints the tables, saves the picture
     python examples/sweep.py continuous                                # a minute of words, pauses and noise
 
-KSR_DATA names the folder that holds fsdd.npz (`keras_sparse_rnn.demo.data`). Everything lies in the folder `--out`;
-each command goes on where it was stopped, and processes that share the folder share the work of a search.
+KSR_DATA names the folder that holds fsdd.npz (`keras_sparse_rnn.experiments.data`). Everything lies in the folder
+`--out`; each command goes on where it was stopped, and processes that share the folder share the work of a search.
 
 `search` varies the cell, its units, whether a second layer hears the first, the time between two frames, the sparsity,
 its blocks and by what method it comes, thresholds and penalty, and judges by recordings 5-9 of the training set.
@@ -30,9 +30,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.demo import data
-from keras_sparse_rnn.demo.log_mel import log_mel
-from keras_sparse_rnn.demo.training import RECIPES, classifier, start_again, train
+from keras_sparse_rnn.experiments import data
+from keras_sparse_rnn.experiments.log_mel import log_mel
+from keras_sparse_rnn.experiments.training import RECIPES, classifier, start_again, train
 
 HOPS = (20, 40, 80)  # ms
 # Batches of 60 divide both training sets; smaller nets need the higher rate.
@@ -287,7 +287,7 @@ def _complete():
 
 
 def measure(arguments, folder):
-    from keras_sparse_rnn.demo.board import board_cost
+    from keras_sparse_rnn.experiments.board import board_cost
 
     done = {cost["net"] for cost in read(folder / "costs.jsonl")}
     for net, model, digits in confirmed(arguments, folder):
@@ -387,7 +387,7 @@ def draw(rows, study, path):
 
 def continuous(arguments, folder):
     """What the nets cost while nobody speaks half of the time, by the loudness of the noise."""
-    from keras_sparse_rnn.demo.board import board_cost
+    from keras_sparse_rnn.experiments.board import board_cost
 
     rows = []
     for net, model, digits in confirmed(arguments, folder):

@@ -1,9 +1,11 @@
 """What tests of several folders share."""
 
+import dataclasses
 import importlib
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
+import numpy as np
 import pytest
 
 
@@ -15,3 +17,29 @@ def beside_tfmot():
     imported = {"initializer": importlib.import_module, "initargs": ("tensorflow_model_optimization",)}
     with ProcessPoolExecutor(1, context, **imported) as process:
         yield lambda function, *arguments: process.submit(function, *arguments).result()
+
+
+@pytest.fixture(scope="session")
+def two_classes():
+    """Two classes, told apart by the sign of a feature: data and a recipe that take a moment."""
+    from keras_sparse_rnn.experiments import data, training
+
+    generator = np.random.default_rng(0)
+
+    def split(sequences):
+        y = np.arange(sequences) % 2
+        valid = np.arange(6) >= generator.integers(0, 4, size=(sequences, 1))
+        x = generator.normal(size=(sequences, 6, 4)) + 2 * (2 * y[:, None, None] - 1)
+        return data.Split((x * valid[..., None]).astype(np.float32), valid, y)
+
+    loaded = data.Data("Two classes", "4 features", 10.0, ("low", "high"), split(40), split(20))
+    recipe = dataclasses.replace(
+        training.RECIPES["japanese-vowels"],
+        units=8,
+        smaller=(2,),
+        epochs=3,
+        batch=10,
+        seeds=(0, 1),
+        learning_rate=0.05,
+    )
+    return loaded, recipe

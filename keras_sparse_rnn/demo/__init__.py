@@ -33,12 +33,13 @@ def run(data, out, quick=False):
     _check(data)
     from rich.console import Console
 
-    from keras_sparse_rnn.demo import contest, picture, table, training
-    from keras_sparse_rnn.demo.data import load
+    from keras_sparse_rnn.demo import contest, picture, table
     from keras_sparse_rnn.demo.progress import Display
+    from keras_sparse_rnn.experiments.data import load
+    from keras_sparse_rnn.experiments.training import RECIPES
 
     start = time.monotonic()
-    loaded, recipe = load(data), training.RECIPES[data]
+    loaded, recipe = load(data), RECIPES[data]
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     if not os.access(out, os.W_OK):

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert import convert
 from keras_sparse_rnn.demo.progress import Report
-from keras_sparse_rnn.demo.training import SPARSITY, build, start_again, train
+from keras_sparse_rnn.experiments.training import SPARSITY, build, start_again, train
 from keras_sparse_rnn.profiling import LayerMacs, count_macs
 
 ENGINES = {"litert": "LiteRT", "tflm": "TFLM"}

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from keras_sparse_rnn import plot
-from keras_sparse_rnn.demo.training import watched_epochs
+from keras_sparse_rnn.experiments.training import watched_epochs
 from keras_sparse_rnn.plot import BLUE, GREY, ORANGE
 from keras_sparse_rnn.profiling import record_events
 

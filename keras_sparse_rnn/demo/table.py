@@ -8,7 +8,7 @@ import rich.table
 
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.demo.contest import ENGINES
-from keras_sparse_rnn.demo.training import BLOCK, SPARSITY
+from keras_sparse_rnn.experiments.training import BLOCK, SPARSITY
 
 
 class Table:

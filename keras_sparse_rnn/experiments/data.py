@@ -1,4 +1,4 @@
-"""The data sets of the demo: sequences of features of one length, with their classes."""
+"""Data sets for classification: sequences of features of one length, with their classes."""
 
 import os
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_sparse_rnn.demo.log_mel import HOP_S, log_mel
+from keras_sparse_rnn.experiments.log_mel import HOP_S, log_mel
 
 FSDD_RATE = 8000
 FSDD_SECONDS = 0.72  # longer recordings, a few, lose their end
@@ -60,7 +60,7 @@ class Recordings:
 
     Attributes:
         audio: A list of float arrays of samples in [-1, 1], `FSDD_RATE` a second.
-        digit, speaker, index: int arrays (recordings,): what is said, by whom, and for the how manieth time.
+        digit, speaker, index: int arrays (recordings,): digit, speaker and take number.
     """
 
     audio: list

@@ -1,4 +1,4 @@
-"""The nets of the demo and how all of them are trained: alike."""
+"""Nets for classification, and the recipe by which all of them are trained alike."""
 
 from dataclasses import dataclass
 
