@@ -27,9 +27,7 @@ def core_files(headers, formats, adapter=None):
     Returns:
         Texts by file names.
     """
-    # An interpreter's ops check their nodes; plain C was checked when it was written out.
-    ops = [header.removeprefix("ksr_").replace(".h", "_op.c") for header in headers] if adapter else []
-    paths = files_of([*headers, *ops, "ksr.h"], formats)
+    paths = files_of([*headers, "ksr.h"], formats)
     if adapter:
         paths += [source_folder() / "adapters" / "tflm" / name for name in ("ksr_tflm.h", "ksr_tflm.cc")]
     names = {path: core_name(path) for path in paths}

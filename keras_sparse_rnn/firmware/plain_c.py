@@ -11,10 +11,10 @@ from keras_sparse_rnn.firmware.c_tensors import CTensor, c_tensors
 from keras_sparse_rnn.firmware.core_files import core_include, core_symbols
 from keras_sparse_rnn.firmware.layers import LAYERS, layer_call
 from keras_sparse_rnn.firmware.names import c_identifier, distinct, model_name
+from keras_sparse_rnn.firmware.op_layers import Operand, op_header, op_layer
 from keras_sparse_rnn.firmware.rendering import render
 from keras_sparse_rnn.firmware.sources import formats_of
 from keras_sparse_rnn.firmware.time_axis import follow_time
-from keras_sparse_rnn.formats import ELEMENT_TYPES
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.engine import refuse_sparse_encodings
@@ -96,7 +96,7 @@ class PlainC:
             model takes lie in the static array `tensor_NUMBER`.
         headers: Names of the core's headers that the source includes.
         states: A list of `State`.
-        declarations, inits, calls: C for the source: its constants and buffers; what `NAME_init` does; the ops.
+        declarations, calls: C for the source: its constants and buffers; the ops.
         header, source: The text of the two files, `templates/model-plain-c`.
     """
 
@@ -115,7 +115,7 @@ class PlainC:
         }
         self.inputs = self._parameters("x", "input", model.input_indices)
         self.outputs = self._parameters("y", "output", model.output_indices)
-        self.states, self.declarations, self.inits, self.calls = [], [], [], []
+        self.states, self.declarations, self.calls = [], [], []
         self.headers = ["ksr_align.h"]
         for i in self.computed:
             self._buffer(f"tensor_{i}", self.shapes[i], model.tensors[i].dtype)
@@ -179,49 +179,35 @@ class PlainC:
     def _add_custom(self, name, op):
         kind = ALL_OPS[op.name]
         given = kind.SCHEMA.named([None if i < 0 else i for i in op.inputs])
-        labels, arrays = {}, {}
+        operands, arrays = {}, {}
         for input_name, i in given.items():
             tensor = self.model.tensors[i]
             if tensor.data is None:
                 label = f"states.tensor_{i}" if tensor.is_variable else f"tensor_{i}"
-                labels[input_name] = _tensor(label, self.shapes[i], tensor.dtype)
+                operands[input_name] = Operand(label, self.shapes[i], tensor.dtype)
                 arrays[input_name] = np.zeros(self.shapes[i], tensor.dtype)
             else:
                 label = f"{name}_{input_name}"
                 self.declarations.append(array(label, tensor.data))
-                labels[input_name] = _tensor(label, tensor.shape, tensor.dtype)
+                operands[input_name] = Operand(label, tensor.shape, tensor.dtype)
                 arrays[input_name] = tensor.data
         for state_name, state in kind.from_constants(kind.SCHEMA.decode(op.options), arrays).states().items():
             if state_name not in given:  # the model does not keep it itself
                 label, shape = f"{name}_state_{state_name}", (arrays["x"].shape[0], *state.shape[1:])
                 self._add_state(label, replace(state, shape=shape), is_kept=False)
-                labels[state_name] = _tensor(f"states.{label}", shape, state.dtype)
+                operands[state_name] = Operand(f"states.{label}", shape, state.dtype)
                 arrays[state_name] = np.zeros(shape, state.dtype)
-        tensors = [label or "{0, -1, 0, {0}}" for label in kind.SCHEMA.placed(labels)]
-        arrays = kind.SCHEMA.placed(arrays)
         output = self.model.tensors[op.outputs[0]]
         shape = self.shapes[op.outputs[0]]
-        scratch = NativeOp(op.name, op.options, arrays, shape, output.dtype).scratch_size
+        operands["output"] = Operand(f"tensor_{op.outputs[0]}", shape, output.dtype)
+        # Checks the op and its constants, which do not change.
+        scratch = NativeOp(op.name, op.options, kind.SCHEMA.placed(arrays), shape, output.dtype).scratch_size
         self.declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
-        self.declarations.append(array(f"{name}_options", np.frombuffer(op.options, np.uint8)))
-        self.declarations.append(
-            f"static const ksr_tensor {name}_inputs[{len(tensors)}] = {{\n    " + ",\n    ".join(tensors) + ",\n};\n"
-        )
-        self.declarations.append(
-            f"static const ksr_tensor {name}_output = {_tensor(f'tensor_{op.outputs[0]}', shape, output.dtype)};\n"
-        )
-        self.declarations.append(
-            f"static const ksr_node {name} = {{{name}_options, sizeof({name}_options), {len(tensors)}, 1, "
-            f"{name}_inputs, &{name}_output}};\n"
-        )
-        symbol = op_symbol(op.name)
-        for header in (f"{symbol}.h", f"{symbol.removeprefix('ksr_')}_steps.h"):
-            if header not in self.headers:
-                self.headers.append(header)
-        self.declarations.append(f"static {symbol}_node {name}_data;\n")
-        # `NativeOp` has checked the node and its constants, which do not change.
-        self.inits.append(f"{symbol}_set_up(&{name}, &{name}_data);")
-        self.calls.append(f"{symbol}_invoke(&{name}, &{name}_data, {name}_scratch);")
+        declaration, call = op_layer(op, name, operands)
+        self.declarations.append(declaration)
+        self.calls.append(call)
+        if op_header(op.name) not in self.headers:
+            self.headers.append(op_header(op.name))
 
     def _add_layer(self, name, op):
         x, y = op.inputs[0], op.outputs[0]
@@ -274,13 +260,3 @@ def _check(model):
                 raise ValueError(
                     f"plain C takes {kind} as input {place} of {op.name}; given: '{model.tensors[i].name}'."
                 )
-
-
-def op_symbol(name):
-    """The C symbol of one of our ops: `KsrEventGru` is `ksr_event_gru`."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
-
-
-def _tensor(label, shape, dtype):
-    dims = ", ".join(map(str, shape))
-    return f"{{(void *){label}, {ELEMENT_TYPES[np.dtype(dtype)].ksr}, {len(shape)}, {{{dims}}}}}"

@@ -45,14 +45,13 @@ def files_of(roots, formats):
     header lists beside each (`tflite/kernels/target.h`), and come with those who call them.
     """
     switches = [FORMATS[ending] for ending in formats]
-    left_out = tuple(f"_{ending}.h" for ending in FORMATS if ending not in formats)
     found, paths = {}, [_path(name) for name in roots]
     while paths:
         path = paths.pop()
         if path in found or path.name == "ksr_build.h":  # a project has its own
             continue
         found[path] = text = path.read_text()
-        paths += [_path(name, path.parent) for name in _INCLUDE.findall(text) if not name.endswith(left_out)]
+        paths += [_path(name, path.parent) for name in _INCLUDE.findall(text)]
         for listed in " ".join(_SOURCES.findall(text)).split():
             switch, _, name = listed.rpartition(":")
             paths += [_path(name)] if not switch or switch in switches else []

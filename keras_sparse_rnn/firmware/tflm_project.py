@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from keras_sparse_rnn.firmware.c_tensors import c_tensors
-from keras_sparse_rnn.firmware.plain_c import op_symbol
+from keras_sparse_rnn.firmware.op_layers import op_symbol
 from keras_sparse_rnn.firmware.sources import formats_of
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.engine import refuse_sparse_encodings

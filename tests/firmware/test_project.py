@@ -105,9 +105,11 @@ def test_a_project_has_the_model_and_the_kernels_it_needs_and_no_other(framework
     firmware = save_firmware(data, tmp_path / "new", framework, "Key words!")
     names = {Path(path).name for path in firmware.files}
     assert firmware.names == ("key_words_model",)
-    assert {"ksr_kernel_gru.c", "ksr_kernel_gru_i8.c", "ksr_kernel_node.c", "ksr_gru.h"} <= names
+    assert {"ksr_kernel_gru_i8.c", "ksr_kernel_recurrent.c", "ksr_gru_layer.h"} <= names
     # Plain C was checked when it was written out; an interpreter's ops check their nodes.
-    checks = {f"ksr_kernel_{name}.c" for name in ("gru_op", "gru_schema", "schema", "matrix_check", "recurrent_check")}
+    checks = {
+        f"ksr_kernel_{name}.c" for name in ("gru_op", "gru_schema", "schema", "node", "matrix_check", "recurrent_check")
+    }
     assert names & checks == (set() if framework == "plain-c" else checks)
     others = ("lstm", "event_gru", "gru_f32", "simple_rnn", "ops")
     assert not names & {f"ksr_kernel_{other}.c" for other in others}

@@ -11,7 +11,7 @@ OPS = ("event_gru", "gru", "lstm", "simple_rnn", "sparse_dense")
 
 
 def test_every_source_is_listed_by_a_header():
-    roots = ["ksr_layers.h", *(name for op in OPS for name in (f"ksr_{op}.h", f"{op}_steps.h", f"{op}_op.c"))]
+    roots = ["ksr_layers.h", *(f"ksr_{op}.h" for op in OPS)]
     needed = {path for path in files_of(roots, tuple(FORMATS)) if path.suffix == ".c"}
     assert needed == {path.resolve() for path in KERNELS.rglob("*.c")} - {(KERNELS / "ops.c").resolve()}
 
@@ -33,12 +33,15 @@ def test_a_model_needs_nothing_of_other_ops_and_formats():
         return {path.relative_to(source_folder()).as_posix() for path in files_of(*arguments) if path.suffix == ".c"}
 
     assert names(["ksr_layers.h"], ()) == {"kernels/layers_i8.c"}
-    dense = names(["ksr_sparse_dense.h"], ())
+    dense = names(["ksr_sparse_dense_layer.h"], ())
     assert {"kernels/dsp/add_events.c", "kernels/dsp/add_dense.c", "kernels/portable/add_events.c"} <= dense
     assert not any(part in name for name in dense for part in ("gru", "holds", "tables", "recurrent", "f32", "i16"))
-    assert names(["ksr_sparse_dense.h"], ("f32",)) - dense == {"kernels/matrix_f32.c"}
-    gru = names(["ksr_gru.h", "gru_steps.h"], ("i16",))
+    floats = {"kernels/sparse_dense_f32.c", "kernels/matrix_f32.c"}
+    assert names(["ksr_sparse_dense_layer.h"], ("f32",)) - dense == floats
+    gru = names(["ksr_gru_layer.h"], ("i16",))
     assert {"kernels/gru_i8.c", "kernels/gru_i16.c", "kernels/dsp/holds.c"} <= gru
     assert not any(
-        part in name for name in gru for part in ("event_gru", "lstm", "sparse_dense", "_op.c", "schema", "f32")
+        part in name
+        for name in gru
+        for part in ("event_gru", "lstm", "sparse_dense", "_op.c", "schema", "node", "check", "f32")
     )

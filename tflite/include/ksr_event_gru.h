@@ -9,7 +9,7 @@
  * An event is sent as uint8, c~ * operand scale. */
 #ifndef KSR_EVENT_GRU_H_
 #define KSR_EVENT_GRU_H_
-/* Sources: event_gru.c */
+/* Sources: event_gru_op.c */
 
 #include "ksr_event_gru_words.h"
 #include "ksr_recurrent.h"
@@ -18,13 +18,7 @@
 extern "C" {
 #endif
 
-enum { KSR_READOUT_EVENT = 0, KSR_READOUT_CELL = 1, KSR_READOUT_TRACE = 2 };
-
 extern const ksr_op ksr_event_gru;
-
-/* The parts of it, for C that was written for a node: what `prepare` does after its checks, and `invoke`. */
-void ksr_event_gru_set_up(const ksr_node *node, void *data);
-void ksr_event_gru_invoke(const ksr_node *node, void *data, void *scratch);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,7 @@
  * hold h^ R as well. It needs an input threshold, and the reset after the product. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
-/* Sources: gru.c */
+/* Sources: gru_op.c */
 
 #include "ksr_gru_words.h"
 #include "ksr_recurrent.h"
@@ -22,10 +22,6 @@ extern "C" {
 #endif
 
 extern const ksr_op ksr_gru;
-
-/* The parts of it, for C that was written for a node: what `prepare` does after its checks, and `invoke`. */
-void ksr_gru_set_up(const ksr_node *node, void *data);
-void ksr_gru_invoke(const ksr_node *node, void *data, void *scratch);
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,7 @@
  * The recurrence reads h as int8, h * operand scale. */
 #ifndef KSR_LSTM_H_
 #define KSR_LSTM_H_
-/* Sources: lstm.c */
+/* Sources: lstm_op.c */
 
 #include "ksr_lstm_words.h"
 #include "ksr_recurrent.h"
@@ -18,10 +18,6 @@ extern "C" {
 #endif
 
 extern const ksr_op ksr_lstm;
-
-/* The parts of it, for C that was written for a node: what `prepare` does after its checks, and `invoke`. */
-void ksr_lstm_set_up(const ksr_node *node, void *data);
-void ksr_lstm_invoke(const ksr_node *node, void *data, void *scratch);
 
 #ifdef __cplusplus
 }

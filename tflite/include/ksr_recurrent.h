@@ -26,21 +26,4 @@
 
 #include "ksr_recurrent_words.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
-
-/* (value * multiplier + 2^(shift - 1)) >> shift, multiplier below 2^15, shift 1 to 30. */
-typedef struct ksr_rescaling {
-  int32_t multiplier;
-  int32_t shift;
-} ksr_rescaling;
-
-/* The last step comes first; then also: outputs where their inputs are, for return_sequences alone. */
-enum { KSR_BACKWARDS = 1, KSR_BACKWARDS_IN_ORDER = 2 };
-
-#ifdef __cplusplus
-}
-#endif
-
 #endif /* KSR_RECURRENT_H_ */

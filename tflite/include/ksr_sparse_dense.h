@@ -6,7 +6,7 @@
  * 64 bits, plus the output's zero point, clamped. */
 #ifndef KSR_SPARSE_DENSE_H_
 #define KSR_SPARSE_DENSE_H_
-/* Sources: sparse_dense.c */
+/* Sources: sparse_dense_op.c */
 
 #include "ksr_sparse_dense_words.h"
 
@@ -15,10 +15,6 @@ extern "C" {
 #endif
 
 extern const ksr_op ksr_sparse_dense;
-
-/* The parts of it, for C that was written for a node: what `prepare` does after its checks, and `invoke`. */
-void ksr_sparse_dense_set_up(const ksr_node *node, void *data);
-void ksr_sparse_dense_invoke(const ksr_node *node, void *data, void *scratch);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,8 @@
 #include <string.h>
 
-#include "event_gru_steps.h"
 #include "gates_f32.h"
+#include "ksr_event_gru_layer.h"
+#include "recurrent.h"
 
 typedef struct buffers {
   float *acc;
@@ -9,45 +10,38 @@ typedef struct buffers {
   float *trace; /* NULL unless it is read out */
 } buffers;
 
-static buffers place(const ksr_event_gru_node *gru, float *scratch) {
-  const int32_t units = gru->recurrent.options.units;
+static buffers place(const ksr_event_gru_layer *gru, float *scratch) {
+  const int32_t units = gru->recurrent.units;
   buffers b = {0};
   b.acc = scratch;
   scratch += ksr_recurrent_scratch(&gru->recurrent) / sizeof(float);
   b.y = gru->y ? gru->y : scratch;
   b.c = gru->c ? gru->c : scratch + units;
-  if (gru->options.readout == KSR_READOUT_TRACE) b.trace = gru->trace ? gru->trace : scratch + 2 * units;
+  if (gru->readout == KSR_READOUT_TRACE) b.trace = gru->trace ? gru->trace : scratch + 2 * units;
   return b;
 }
 
-uint32_t ksr_event_gru_scratch_f32(const ksr_event_gru_node *gru) {
-  const uint32_t states = gru->options.readout == KSR_READOUT_TRACE ? 3 : 2;
-  const ksr_recurrent *r = &gru->recurrent;
-  return ksr_recurrent_scratch(r) + states * (uint32_t)r->options.units * (uint32_t)sizeof(float);
-}
-
 /* Gates, state and events of all units. `output` is NULL where this step is not read. */
-static void update(const ksr_event_gru_node *gru, const buffers *b, float *output) {
-  const ksr_event_gru_options *o = &gru->options;
+static void update(const ksr_event_gru_layer *gru, const buffers *b, float *output) {
   const float *threshold = gru->threshold;
-  const float trace_rate = (float)(o->trace_rate / 2147483648.0);
-  ksr_gru_units_f32(b->acc, gru->recurrent.stride, 1, b->c, gru->recurrent.options.units);
-  for (int32_t i = 0; i < gru->recurrent.options.units; ++i) {
+  const float trace_rate = (float)(gru->trace_rate / 2147483648.0);
+  ksr_gru_units_f32(b->acc, gru->recurrent.stride, 1, b->c, gru->recurrent.units);
+  for (int32_t i = 0; i < gru->recurrent.units; ++i) {
     float c = b->c[i], y = 0.0f;
     if (c > threshold[i]) {
       y = c;
-      if (o->reset) c -= threshold[i];
+      if (gru->reset) c -= threshold[i];
     }
     b->y[i] = y;
     b->c[i] = c;
     if (b->trace) b->trace[i] += (y - b->trace[i]) * trace_rate;
-    if (output) output[i] = o->readout == KSR_READOUT_EVENT ? y : o->readout == KSR_READOUT_CELL ? c : b->trace[i];
+    if (output) output[i] = gru->readout == KSR_READOUT_EVENT ? y : gru->readout == KSR_READOUT_CELL ? c : b->trace[i];
   }
 }
 
-void ksr_event_gru_run_f32(const ksr_event_gru_node *gru, void *scratch) {
+void ksr_event_gru_run_f32(const ksr_event_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
-  const uint32_t state_size = (uint32_t)r->options.units * sizeof(float);
+  const uint32_t state_size = (uint32_t)r->units * sizeof(float);
   const buffers b = place(gru, scratch);
   if (!gru->y) memset(b.y, 0, state_size);
   if (!gru->c) memset(b.c, 0, state_size);

@@ -2,7 +2,7 @@
 #ifndef KSR_GATES_I8_H_
 #define KSR_GATES_I8_H_
 
-#include "ksr_recurrent.h"
+#include "ksr_gates.h"
 #include "ksr_tables.h"
 #include "target.h"
 
@@ -43,48 +43,13 @@ static inline int32_t ksr_product_over_16(int32_t a, int32_t b) {
 #endif
 }
 
-/* A slot's multiplier, 0 to 2^31 - 1 with at most 15 significant bits, made ready. */
 #ifdef KSR_SHORT_PRODUCT
-typedef struct ksr_multiplier {
-  int32_t factor, shift;
-} ksr_multiplier;
-
-static inline ksr_multiplier ksr_multiplier_of(int32_t multiplier) {
-  ksr_multiplier m = {multiplier, 16};
-  for (; m.factor > INT16_MAX; m.factor >>= 1) --m.shift;
-  return m;
-}
-
 static inline int32_t ksr_multiply(int32_t acc, ksr_multiplier by) {
   return ksr_product_over_16(acc, by.factor) >> by.shift;
 }
 #else
-typedef int32_t ksr_multiplier;
-
-static inline ksr_multiplier ksr_multiplier_of(int32_t multiplier) { return multiplier; }
-
 static inline int32_t ksr_multiply(int32_t acc, ksr_multiplier by) { return (int32_t)(((int64_t)acc * by) >> 32); }
 #endif
-
-/* What the integer gates of a layer are made with; a copy on the stack, which stores to outputs cannot change. */
-typedef struct ksr_gates {
-  ksr_multiplier multiplier[4];
-  int32_t to_tanh; /* shift from Q(fraction) to the table */
-  ksr_rescaling operand, output;
-  int32_t output_zero_point;
-} ksr_gates;
-
-static inline ksr_gates ksr_gates_of(const ksr_recurrent_options *o) {
-  ksr_gates gates = {.to_tanh = o->fraction - 7,
-                     .operand = {o->operand_multiplier, o->operand_shift},
-                     .output = {o->output_multiplier, o->output_shift},
-                     .output_zero_point = o->output_zero_point};
-  gates.multiplier[0] = ksr_multiplier_of(o->multiplier_0);
-  gates.multiplier[1] = ksr_multiplier_of(o->multiplier_1);
-  gates.multiplier[2] = ksr_multiplier_of(o->multiplier_2);
-  gates.multiplier[3] = ksr_multiplier_of(o->multiplier_3);
-  return gates;
-}
 
 static inline int32_t ksr_look_up(const int16_t *table, int32_t k) {
 #ifdef KSR_SATURATES

@@ -1,25 +1,27 @@
 #include <string.h>
 
 #include "add_events.h"
-#include "gru_steps.h"
+#include "gates_i16.h"
 #include "gru_units_i16.h"
 #include "holds.h"
+#include "ksr_gru_layer.h"
+#include "recurrent.h"
 
-static int32_t operand_of(const ksr_gru_node *gru, const ksr_gates *gates, int32_t q15) {
-  return ksr_saturate_bits(ksr_rescale(q15, gates->operand), gru->recurrent.options.operand_bits);
+static int32_t operand_of(const ksr_gru_layer *gru, const ksr_gates *gates, int32_t q15) {
+  return ksr_saturate_bits(ksr_rescale(q15, gates->operand), gru->recurrent.operand_bits);
 }
 
-static void add(const ksr_gru_node *gru, const ksr_matrix *matrix, int32_t j, int32_t operand, int32_t *acc) {
-  if (operand) ksr_add_event_i8(matrix, j, operand * (1 << gru->recurrent.options.h_shift), acc);
+static void add(const ksr_gru_layer *gru, const ksr_matrix *matrix, int32_t j, int32_t operand, int32_t *acc) {
+  if (operand) ksr_add_event_i8(matrix, j, operand * (1 << gru->recurrent.h_shift), acc);
 }
 
-static void add_state(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
+static void add_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const ksr_matrix *kernel = &gru->recurrent.recurrent_kernel;
   for (int32_t j = 0; j < kernel->sources; ++j) add(gru, kernel, j, operand_of(gru, gates, h[j]), acc);
 }
 
 /* Takes over those of h that have changed, and adds what they changed by to the sums. */
-static void send_state_changes(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int16_t *held) {
+static void send_state_changes(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int16_t *held) {
   const ksr_matrix *kernel = &gru->recurrent.recurrent_kernel;
   const uint16_t *threshold = gru->hidden_threshold;
   for (int32_t j = 0; j < kernel->sources; ++j) {
@@ -30,18 +32,18 @@ static void send_state_changes(const ksr_gru_node *gru, const ksr_gates *gates, 
 }
 
 /* Reset before the product: the candidate reads r * h. */
-static void add_reset_state(const ksr_gru_node *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
+static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const int32_t stride = gru->recurrent.stride;
-  for (int32_t j = 0; j < gru->recurrent.options.units; ++j) {
+  for (int32_t j = 0; j < gru->recurrent.units; ++j) {
     const int32_t reset = (ksr_sigmoid_i16(gates, 1, acc[j + stride], gates->to_tanh) * h[j] + (1 << 14)) >> 15;
     add(gru, &gru->candidate_kernel, j, operand_of(gru, gates, reset), acc + 3 * stride);
   }
   ksr_recurrent_scale_outputs(&gru->recurrent, 3, 1, acc);
 }
 
-static void update(const ksr_gru_node *gru, const ksr_gates *gates, const int32_t *acc, int16_t *h, int16_t *output) {
-  const int32_t units = gru->recurrent.options.units, stride = gru->recurrent.stride;
-  if (gru->options.reset_after) {
+static void update(const ksr_gru_layer *gru, const ksr_gates *gates, const int32_t *acc, int16_t *h, int16_t *output) {
+  const int32_t units = gru->recurrent.units, stride = gru->recurrent.stride;
+  if (gru->reset_after) {
     ksr_gru_units_i16(gates, acc, stride, h, units);
   } else {
     ksr_gru_units_after_reset_i16(gates, acc, stride, h, units);
@@ -49,21 +51,22 @@ static void update(const ksr_gru_node *gru, const ksr_gates *gates, const int32_
   for (int32_t i = 0; output && i < units; ++i) output[i] = ksr_output_i16(gates, h[i]);
 }
 
-void ksr_gru_run_i16(const ksr_gru_node *gru, void *scratch) {
+void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
   const ksr_gates gates = gru->gates;
   int32_t *acc = scratch;
   int16_t *states = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
-  int16_t *h = gru->h ? gru->h : states, *held = gru->held_h ? gru->held_h : states + r->options.units;
-  const uint32_t state_size = (uint32_t)r->options.units * (uint32_t)sizeof(int16_t);
+  int16_t *h = gru->h ? gru->h : states, *held = gru->held_h ? gru->held_h : states + r->units;
+  const uint32_t state_size = (uint32_t)r->units * (uint32_t)sizeof(int16_t);
   if (!gru->h) memset(h, 0, state_size);
   if (gru->hidden_threshold && !gru->held_h) memset(held, 0, state_size);
+  ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
     if (gru->hidden_threshold) send_state_changes(gru, &gates, h, held);
     ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
     if (!gru->hidden_threshold) add_state(gru, &gates, h, acc);
-    ksr_recurrent_scale_outputs(r, 0, 3 + gru->options.reset_after, acc);
-    if (!gru->options.reset_after) add_reset_state(gru, &gates, h, acc);
+    ksr_recurrent_scale_outputs(r, 0, 3 + gru->reset_after, acc);
+    if (!gru->reset_after) add_reset_state(gru, &gates, h, acc);
     update(gru, &gates, acc, h, ksr_recurrent_output(r, step));
   }
 }

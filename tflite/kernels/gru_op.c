@@ -1,18 +1,46 @@
-#include "gru_steps.h"
 #include "ksr_gru.h"
+
+#include "ksr_gru_layer.h"
 #include "ksr_gru_schema.h"
 #include "recurrent_check.h"
+#include "recurrent_node.h"
 
-static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
-  const ksr_gru_node *gru = data;
-  const ksr_status status = ksr_check(&ksr_gru_schema, node);
-  if (status != KSR_OK) return status;
-  ksr_gru_set_up(node, data);
-  /* The states too, in case they have no tensors. */
-  const uint32_t size = (uint32_t)(gru->recurrent.is_int8 ? sizeof(int16_t) : sizeof(float));
-  const uint32_t states = (gru->hidden_threshold ? 2 * size : size) * (uint32_t)gru->recurrent.options.units;
-  *scratch_size = ksr_recurrent_scratch(&gru->recurrent) + states;
-  return ksr_recurrent_check(&gru->recurrent, gru->options.reset_after ? 0 : &gru->candidate_kernel);
+static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
+  const ksr_slots kernel = KSR_GRU_KERNEL_SLOTS, recurrent_kernel = KSR_GRU_RECURRENT_KERNEL_SLOTS;
+  const ksr_slots gates = KSR_GRU_RECURRENT_KERNEL_SLOTS_WITHOUT, candidate = KSR_GRU_CANDIDATE_KERNEL_SLOTS;
+  ksr_recurrent *r = &gru->recurrent;
+  ksr_recurrent_set_up(r, &gru->gates, node, &gru->reset_after, 1, KSR_GRU_SHARED_INPUTS);
+  r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
+  r->recurrent_kernel =
+      ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, gru->reset_after ? recurrent_kernel : gates);
+  if (!gru->reset_after) gru->candidate_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_CANDIDATE_KERNEL, candidate);
+  gru->hidden_threshold = ksr_data_of(node, KSR_GRU_SHARED_INPUTS + KSR_HIDDEN_THRESHOLD);
 }
 
-const ksr_op ksr_gru = {"KsrGru", sizeof(ksr_gru_node), &ksr_gru_schema, prepare, ksr_gru_invoke};
+static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
+  ksr_gru_layer *gru = data;
+  const ksr_status status = ksr_check(&ksr_gru_schema, node);
+  if (status != KSR_OK) return status;
+  set_up(gru, node);
+  *scratch_size = ksr_gru_scratch(gru);
+  return ksr_recurrent_check(&gru->recurrent, gru->reset_after ? 0 : &gru->candidate_kernel);
+}
+
+static void invoke(const ksr_node *node, void *data, void *scratch) {
+  ksr_gru_layer *gru = data;
+  ksr_recurrent *r = &gru->recurrent;
+  for (int32_t sample = 0; sample < node->inputs[KSR_X].dims[0]; ++sample) {
+    ksr_recurrent_begin(r, node, sample, KSR_GRU_SHARED_INPUTS, scratch);
+    gru->h = ksr_state_of(node, sample, KSR_GRU_H);
+    gru->held_h = ksr_state_of(node, sample, KSR_GRU_SHARED_INPUTS + KSR_HELD_H);
+#if KSR_WITH_INT16
+    if (r->is_int16) ksr_gru_run_i16(gru, scratch);
+#endif
+    if (r->is_int8 && !r->is_int16) ksr_gru_run_i8(gru, scratch);
+#if KSR_WITH_FLOAT32
+    if (!r->is_int8) ksr_gru_run_f32(gru, scratch);
+#endif
+  }
+}
+
+const ksr_op ksr_gru = {"KsrGru", sizeof(ksr_gru_layer), &ksr_gru_schema, prepare, invoke};

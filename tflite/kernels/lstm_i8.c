@@ -1,17 +1,18 @@
 #include <string.h>
 
 #include "gates_i8.h"
-#include "lstm_steps.h"
+#include "ksr_lstm_layer.h"
+#include "recurrent.h"
 
 /* tanh of a cell state in Q(15 - bits), to the nearest entry of the table. */
 static int32_t tanh_of_cell(int32_t c, int32_t bits) {
   return ksr_look_up(ksr_tanh_table, (c + (1 << (7 - bits))) >> (8 - bits));
 }
 
-static void update(const ksr_lstm_node *lstm, const int32_t *acc, int8_t *h, int16_t *c, int8_t *output) {
+static void update(const ksr_lstm_layer *lstm, const int32_t *acc, int8_t *h, int16_t *c, int8_t *output) {
   const ksr_gates gates = lstm->gates;
-  const int32_t units = lstm->recurrent.options.units, stride = lstm->recurrent.stride;
-  const int32_t bits = lstm->options.cell_bits;
+  const int32_t units = lstm->recurrent.units, stride = lstm->recurrent.stride;
+  const int32_t bits = lstm->cell_bits;
   for (int32_t u = 0; u < units; ++u) {
     const int32_t i = ksr_sigmoid_i8(&gates, 0, acc[u]), f = ksr_sigmoid_i8(&gates, 1, acc[u + stride]);
     const int32_t g = ksr_look_up(ksr_tanh_table, ksr_multiply(acc[u + 2 * stride], gates.multiplier[2]));
@@ -24,15 +25,16 @@ static void update(const ksr_lstm_node *lstm, const int32_t *acc, int8_t *h, int
   }
 }
 
-void ksr_lstm_run_i8(const ksr_lstm_node *lstm, void *scratch) {
+void ksr_lstm_run_i8(const ksr_lstm_layer *lstm, void *scratch) {
   const ksr_recurrent *r = &lstm->recurrent;
-  const uint32_t units = (uint32_t)r->options.units;
+  const uint32_t units = (uint32_t)r->units;
   int32_t *acc = scratch;
   int16_t *c_scratch = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
   int16_t *c = lstm->c ? lstm->c : c_scratch;
   int8_t *h = lstm->h ? lstm->h : (int8_t *)(c_scratch + units);
   if (!lstm->c) memset(c, 0, units * sizeof(int16_t));
   if (!lstm->h) memset(h, 0, units);
+  ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
     ksr_recurrent_add_i8(r, h, acc);

@@ -8,13 +8,11 @@ enum { COLUMNS_AT_ONCE = 64 }; /* while weights are summed up */
 
 /* The largest that a source's value can be: of x, and of the state. */
 static int64_t largest_x(const ksr_recurrent *recurrent) {
-  const ksr_recurrent_options *o = &recurrent->options;
-  return recurrent->is_int16 ? 32768 >> o->x_shift : 255 * (1 << o->x_shift);
+  return recurrent->is_int16 ? 32768 >> recurrent->x_shift : 255 * (1 << recurrent->x_shift);
 }
 
 static int64_t largest_h(const ksr_recurrent *recurrent) {
-  const ksr_recurrent_options *o = &recurrent->options;
-  return (int64_t)(1 << (recurrent->is_int16 ? o->operand_bits : 8)) << o->h_shift;
+  return (int64_t)(1 << (recurrent->is_int16 ? recurrent->operand_bits : 8)) << recurrent->h_shift;
 }
 
 /* Takes off `room` what a matrix could add to its columns from `first` on; returns 0 where there is too little. */
@@ -62,7 +60,7 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix 
   enum { X_SHIFT = offsetof(ksr_recurrent_options, x_shift) / sizeof(int32_t), LEAST_HELD_SHIFT = 2 };
   const int32_t stride = recurrent->stride;
   /* Changes of int16 inputs, which have 17 bits, are to fit into 16. */
-  if (recurrent->is_int16 && recurrent->input_threshold && recurrent->options.x_shift < LEAST_HELD_SHIFT) {
+  if (recurrent->is_int16 && recurrent->input_threshold && recurrent->x_shift < LEAST_HELD_SHIFT) {
     return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
   if (recurrent->is_int8 &&

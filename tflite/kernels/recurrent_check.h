@@ -3,7 +3,7 @@
 #define KSR_KERNELS_RECURRENT_CHECK_H_
 /* Sources: recurrent_check.c */
 
-#include "recurrent.h"
+#include "recurrent_node.h"
 
 /* What a schema does not say of a node that is set up: that changes fit into 16 bits, and that no accumulator could
  * overflow. `candidate` is a matrix that alone adds what the state holds to slot number 3, or NULL. */

@@ -18,11 +18,6 @@
 #endif
 #include "portable/portable.h"
 
-/* Cortex-M0, M0+ and M23 have no product of 64 bits. */
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
-#define KSR_SHORT_PRODUCT 1
-#endif
-
 #ifdef __GNUC__
 #define KSR_INLINE static inline __attribute__((always_inline))
 #define KSR_RARELY(condition) __builtin_expect(!!(condition), 0) /* a test that hardly ever holds */

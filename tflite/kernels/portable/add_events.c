@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "ksr_gates.h"
+
 enum { SOURCES_AT_ONCE = 64 };
 
 static inline void add_4(const int8_t *values, int32_t value, int32_t *acc) {

@@ -33,9 +33,6 @@ void {{ model.name }}_reset(void) {
 ksr_status {{ model.name }}_init(void) {
   /* The linker looks for kernels that fit. */
   if (!({{ core_symbols(model.formats)|join(" && ") }})) return KSR_OTHER_VERSION;
-{% for line in model.inits %}
-  {{ line }}
-{% endfor %}
   {{ model.name }}_reset();
   return KSR_OK;
 }

@@ -1,0 +1,134 @@
+"""Our ops as structs and calls of `tflite/include/ksr_NAME_layer.h`: what the functions of a layer need, as constants.
+Nothing is left to be read or checked when the program starts."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from keras_sparse_rnn.ops import ALL_OPS
+
+# What the structs have besides `recurrent` and `gates`: words of the options, tensors, matrices.
+_OWN = {
+    "KsrEventGru": (("readout", "reset", "trace_rate"), ("threshold", "y", "c", "trace"), ()),
+    "KsrGru": (("reset_after",), ("hidden_threshold", "h", "held_h"), ("candidate_kernel",)),
+    "KsrLstm": (("cell_bits",), ("h", "c"), ()),
+    "KsrSimpleRnn": ((), ("h",), ()),
+}
+_WORDS = ("units", "x_zero_point", "x_shift", "h_shift", "operand_bits", "go_backwards", "return_sequences")
+_TENSORS = ("x", "output", "bias", "output_scales", "input_threshold", "held_x", "sums")
+_DENSE_WORDS = ("units", "x_zero_point", "output_zero_point", "output_min", "output_max", "activation")
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor of an op in C.
+
+    Attributes:
+        label: The C expression for where its values lie.
+        shape, dtype: Of the tensor.
+    """
+
+    label: str
+    shape: tuple
+    dtype: np.dtype
+
+
+def op_symbol(name):
+    """The C symbol of one of our ops: `KsrEventGru` is `ksr_event_gru`."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
+
+
+def op_header(name):
+    """The header of an op's functions, `ksr_event_gru_layer.h`."""
+    return f"{op_symbol(name)}_layer.h"
+
+
+def op_layer(op, name, operands):
+    """An op in C.
+
+    Args:
+        op: One of `Model.operators`.
+        name: What its struct is called.
+        operands: An `Operand` for each tensor that is given, by its name in the schema, and for "output". The scratch
+            memory is the array `NAME_scratch`.
+
+    Returns:
+        `(declaration, statement)`.
+    """
+    schema = ALL_OPS[op.name].SCHEMA
+    options = schema.decode(op.options)
+    words = asdict(options)
+    stride = -(-options.units // options.block) * options.block
+    symbol, kernel = op_symbol(op.name), options.number_format.kernel
+
+    def pointers(names):
+        return {key: operands[key].label for key in names if key in operands}
+
+    def matrices(names):
+        return {key: _matrix(schema, words, key, operands, stride) for key in names if key in operands}
+
+    x = operands["x"]
+    if op.name == "KsrSparseDense":
+        sizes = {"rows": int(np.prod(x.shape[:-1])), "inputs": x.shape[-1], "stride": stride}
+        members = sizes | {word: words[word] for word in _DENSE_WORDS} | matrices(("kernel",))
+        members |= pointers(("bias", "multiplier", "shift"))
+        call = f"{symbol}_run_{kernel}(&{name}, {x.label}, {operands['output'].label}, {name}_scratch);"
+    else:
+        own_words, own_tensors, own_matrices = _OWN[op.name]
+        is_integer = options.number_format.is_integer
+        kinds = {"is_int8": int(is_integer), "is_int16": int(kernel == "i16")}
+        sizes = {"stride": stride, "inputs": x.shape[2], "steps": x.shape[1]}
+        recurrent = {word: words[word] for word in _WORDS} | sizes | kinds
+        recurrent |= pointers(_TENSORS) | matrices(("kernel", "recurrent_kernel"))
+        members = {"recurrent": recurrent} | ({"gates": _gates(words)} if is_integer else {})
+        members |= {word: words[word] for word in own_words} | pointers(own_tensors) | matrices(own_matrices)
+        call = f"{symbol}_run_{kernel}(&{name}, {name}_scratch);"
+    return f"static const {symbol}_layer {name} = {_struct(members)};\n", call
+
+
+def _gates(words):
+    """`ksr_gates` of `tflite/include/ksr_gates.h`."""
+    return {
+        "multiplier": [_multiplier(words[f"multiplier_{slot}"]) for slot in range(4)],
+        "to_tanh": words["fraction"] - 7,
+        "operand": [words["operand_multiplier"], words["operand_shift"]],
+        "output": [words["output_multiplier"], words["output_shift"]],
+        "output_zero_point": words["output_zero_point"],
+    }
+
+
+def _multiplier(value):
+    factor, shift = value, 16
+    while factor >= 2**15:
+        factor, shift = factor >> 1, shift - 1
+    return f"KSR_MULTIPLIER({value}, {factor}, {shift})"
+
+
+def _matrix(schema, words, name, operands, stride):
+    """`ksr_matrix` of `tflite/include/ksr_matrix.h`."""
+    given = schema.inputs[schema.index(name)]
+    slots = given.slots_of(words)
+    members = {"values": operands[name].label}
+    if f"{name}_rows" in operands:
+        rows = operands[f"{name}_rows"]
+        members["index"] = operands[f"{name}_index"].label
+        members["rows16" if rows.dtype == np.uint16 else "rows32"] = rows.label
+    sources = operands["x"].shape[-1] if given.sources == "inputs" else words["units"]
+    return members | {
+        "sources": sources,
+        "block": words["block"],
+        "stride": stride,
+        "slots": [len(slots), slots[-1]],
+    }
+
+
+def _struct(members, indent="  "):
+    """A designated initializer."""
+    lines = []
+    for name, value in members.items():
+        if isinstance(value, dict):
+            value = _struct(value, indent + "  ")
+        elif isinstance(value, list):
+            value = f"{{{', '.join(map(str, value))}}}"
+        lines.append(f"{indent}.{name} = {value},\n")
+    return "{\n" + "".join(lines) + indent[2:] + "}"

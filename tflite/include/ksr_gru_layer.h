@@ -1,0 +1,32 @@
+/* A GRU; see ksr_gru.h. */
+#ifndef KSR_GRU_LAYER_H_
+#define KSR_GRU_LAYER_H_
+/* Sources: gru_layer.c gru_i8.c KSR_WITH_INT16:gru_i16.c KSR_WITH_FLOAT32:gru_f32.c */
+
+#include "ksr_recurrent_layer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ksr_gru_layer {
+  ksr_recurrent recurrent;
+  ksr_gates gates; /* integer layers only */
+  int32_t reset_after;
+  const void *hidden_threshold; /* NULL: h is not held */
+  void *h, *held_h; /* states; NULL: zero at the start, kept in scratch */
+  ksr_matrix candidate_kernel; /* reset before only */
+} ksr_gru_layer;
+
+/* Bytes of scratch memory that its functions need, aligned to 16. */
+uint32_t ksr_gru_scratch(const ksr_gru_layer *layer);
+
+void ksr_gru_run_i8(const ksr_gru_layer *layer, void *scratch);
+void ksr_gru_run_i16(const ksr_gru_layer *layer, void *scratch);
+void ksr_gru_run_f32(const ksr_gru_layer *layer, void *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_GRU_LAYER_H_ */

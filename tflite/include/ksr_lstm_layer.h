@@ -1,0 +1,30 @@
+/* An LSTM; see ksr_lstm.h. */
+#ifndef KSR_LSTM_LAYER_H_
+#define KSR_LSTM_LAYER_H_
+/* Sources: lstm_layer.c lstm_i8.c KSR_WITH_INT16:lstm_i16.c KSR_WITH_FLOAT32:lstm_f32.c */
+
+#include "ksr_recurrent_layer.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ksr_lstm_layer {
+  ksr_recurrent recurrent;
+  ksr_gates gates; /* integer layers only */
+  int32_t cell_bits;
+  void *h, *c; /* states; NULL: zero at the start, kept in scratch */
+} ksr_lstm_layer;
+
+/* Bytes of scratch memory that its functions need, aligned to 16. */
+uint32_t ksr_lstm_scratch(const ksr_lstm_layer *layer);
+
+void ksr_lstm_run_i8(const ksr_lstm_layer *layer, void *scratch);
+void ksr_lstm_run_i16(const ksr_lstm_layer *layer, void *scratch);
+void ksr_lstm_run_f32(const ksr_lstm_layer *layer, void *scratch);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_LSTM_LAYER_H_ */

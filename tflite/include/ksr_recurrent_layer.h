@@ -1,0 +1,29 @@
+/* What the recurrent layers have in common, for C without an interpreter.
+ *
+ * A layer is a struct: numbers and constants, and where its input, its output and its states lie. Its functions take a
+ * sequence of `steps` steps, or a chunk of one, from the input to the output and update the states. They check nothing:
+ * what a layer may hold stands in ksr_recurrent.h and in the header of the op. Where buffers are static a layer is a
+ * constant. A model has int8 weights and activations (`_i8`), int8 weights with int16 activations (`_i16`), or float32
+ * (`_f32`). */
+#ifndef KSR_RECURRENT_LAYER_H_
+#define KSR_RECURRENT_LAYER_H_
+
+#include "ksr_gates.h"
+#include "ksr_matrix.h"
+
+typedef struct ksr_recurrent {
+  int32_t units, stride; /* stride: units padded to whole blocks */
+  int32_t inputs, steps;
+  int32_t is_int8, is_int16; /* is_int8 with int16 activations too */
+  int32_t x_zero_point, x_shift, h_shift, operand_bits;
+  int32_t go_backwards, return_sequences;
+  const void *x;
+  void *output;
+  const void *bias;
+  ksr_matrix kernel, recurrent_kernel;
+  const int16_t *output_scales; /* NULL: one scale a slot */
+  const void *input_threshold;  /* NULL: x is not held */
+  void *held_x, *sums;          /* states of an x that is held */
+} ksr_recurrent;
+
+#endif /* KSR_RECURRENT_LAYER_H_ */
