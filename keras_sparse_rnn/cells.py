@@ -55,7 +55,8 @@ def describe(cell: keras.layers.Layer) -> CellFacts | None:
     kind = type(cell)
     arithmetic = next((base for base in kind.__mro__ if "call" in vars(base)), kind)
     known = "gates" in vars(arithmetic)
-    gates, skips, candidate_gate = getattr(cell, "gates", None), getattr(cell, "skips", "nothing"), None
+    gates, candidate_gate = getattr(cell, "gates", None), None
+    skips: Skips = getattr(cell, "skips", "nothing")
     if not isinstance(gates, (int, Sequence, Mapping)):
         of_keras = next((facts for base, facts in _OF_KERAS.items() if isinstance(cell, base)), None)
         if of_keras is None:

@@ -69,7 +69,7 @@ def _in_keras(config: Any) -> Any:
         return [_in_keras(part) for part in config]
     if not isinstance(config, dict):
         return config
-    kind = _IN_KERAS.get(config.get("registered_name"))
+    kind = _IN_KERAS.get(config.get("registered_name", ""))
     if kind is None:
         return {name: _in_keras(part) for name, part in config.items()}
     known = kind(1).get_config()

@@ -191,7 +191,7 @@ def _word_row(schema, word, number_of):
 
 
 def _input_row(schema, given: Input, number_of):
-    types = ", ".join("-1" if name is None else ELEMENT_TYPES[np.dtype(name)].ksr for name in given.types)
+    types = ", ".join("-1" if name is None else str(ELEMENT_TYPES[np.dtype(name)].ksr) for name in given.types)
     flags = [name for name, has in (("OPTIONAL", given.is_optional), ("STATE", given.is_state)) if has]
     flags += ["OF_UNITS"] if given.sources == "units" else []
     slots, without, where, value = (sum(1 << slot for slot in given.slots), 0, 0, 0)

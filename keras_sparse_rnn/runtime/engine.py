@@ -130,12 +130,12 @@ def arrays_of(x: Arrays, tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
         names = [tensor.name for tensor in tensors]
         if set(x) != set(names):
             raise ValueError(f"x must have the keys {names}; given: {sorted(x)}.")
-        x = [x[name] for name in names]
-    elif not isinstance(x, (list, tuple)):
-        x = [x]
-    if len(x) != len(tensors):
-        raise ValueError(f"x must hold {len(tensors)} arrays, one for each input; given: {len(x)}.")
-    return [np.asarray(values) for values in x]
+        given = [x[name] for name in names]
+    else:
+        given = list(x) if isinstance(x, (list, tuple)) else [x]
+    if len(given) != len(tensors):
+        raise ValueError(f"x must hold {len(tensors)} arrays, one for each input; given: {len(given)}.")
+    return [np.asarray(values) for values in given]
 
 
 def quantized(arrays: Sequence[np.ndarray], tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
