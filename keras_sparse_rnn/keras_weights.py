@@ -7,15 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
-
-# What stands in Keras where our layers and cells do, by the names they are saved under.
-_IN_KERAS = {
-    f"keras_sparse_rnn>{kind}{suffix}": getattr(keras.layers, f"GRU{suffix}")
-    for kind in ("EventGRU", "DeltaGRU")
-    for suffix in ("", "Cell")
-}
-
 
 def load_keras_weights(model: keras.Model, source: keras.Model | str | os.PathLike[str] | Sequence[np.ndarray]) -> None:
     """Loads the weights of a model with `keras.layers.GRU` into the same model with EventGRU or DeltaGRU in its place.
@@ -57,10 +48,11 @@ def load_keras_weights(model: keras.Model, source: keras.Model | str | os.PathLi
 
 
 def _thresholds(layer):
-    if not isinstance(layer, GRUWeightsCell):
+    """The weights of a cell that Keras's cell in its place does not have."""
+    if not hasattr(layer, "in_keras") or not hasattr(layer, "recurrent_kernel"):
         return []
-    of_gru = {id(weight) for weight in (layer.kernel, layer.recurrent_kernel, layer.bias)}
-    return [weight for weight in layer.weights if id(weight) not in of_gru]
+    shared = {id(weight) for weight in (layer.kernel, layer.recurrent_kernel, layer.bias)}
+    return [weight for weight in layer.weights if id(weight) not in shared]
 
 
 def _in_keras(config: Any) -> Any:
@@ -69,7 +61,8 @@ def _in_keras(config: Any) -> Any:
         return [_in_keras(part) for part in config]
     if not isinstance(config, dict):
         return config
-    kind = _IN_KERAS.get(config.get("registered_name", ""))
+    name = config.get("registered_name")
+    kind = getattr(keras.saving.get_registered_object(name) if name else None, "in_keras", None)
     if kind is None:
         return {name: _in_keras(part) for name, part in config.items()}
     known = kind(1).get_config()

@@ -21,6 +21,8 @@ class GRUWeightsCell(keras.layers.GRUCell):
     `set_weights` or from a file, leaves them as they are.
     """
 
+    in_keras = keras.layers.GRUCell  # what it takes the place of
+
     def __init__(
         self,
         units: int,

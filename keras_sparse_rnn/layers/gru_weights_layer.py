@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class GRUWeightsLayer(TimeMajorLayer):
     """A layer over a `GRUWeightsCell`: takes the arguments and the weights of `keras.layers.GRU`."""
 
+    in_keras = keras.layers.GRU  # what it takes the place of
+
     def __init__(
         self,
         cell: keras.layers.Layer,
