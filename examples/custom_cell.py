@@ -61,9 +61,8 @@ def main(epochs, picture):
     model.fit(x, y, batch_size=32, epochs=epochs, verbose=0)
     dense = model.evaluate(*test, verbose=0)[1]
 
-    steps = epochs * len(x) // 32
-    begin = int(model.optimizer.iterations)
-    schedule = ksr.schedules.PolynomialDecay(0.0, 0.9, begin, begin + steps // 2, frequency=max(1, steps // 20))
+    steps = epochs * len(x) // 32  # of this fit
+    schedule = ksr.schedules.PolynomialDecay(0.0, 0.9, 0, steps // 2, frequency=max(1, steps // 20))
     pruning = ksr.callbacks.MagnitudePruning(schedule, block_shape=(1, 4))
     model.fit(x, y, batch_size=32, epochs=epochs, verbose=0, callbacks=[pruning])
 

@@ -83,6 +83,6 @@ def test_from_the_sensor_to_the_board(example, nets, tmp_path):
     for net, row in zip(nets, rows, strict=False):
         assert row.startswith(net)
         assert (tmp_path / f"{net}.tflite").read_bytes()[4:8] == b"TFL3"
-        assert (tmp_path / f"{net}, C" / "ksr" / "ksr_gru.h").exists()
+        assert (tmp_path / f"{net}, C" / "ksr" / "ksr_gru_layer.h").exists()
     [picture] = tmp_path.glob("*.png")
     assert picture.read_bytes()[1:4] == b"PNG"

@@ -164,7 +164,7 @@ def _program(code, folder, flags, kernels):
         includes = [f"-I{path}" for path in (folder, folder / "ksr", source_folder() / "firmware")]
         if kernels is None:
             kernels = compile_sources((*command, *_FLAGS, *flags), folder.glob("ksr/*.c"), [folder / "ksr"])
-        call(*command, *_FLAGS, *flags, *includes, source, *kernels, "-o", program, "-lm")
+        call(*command, *_FLAGS, *flags, *includes, source, *kernels, "-o", program)
         yield program
 
 

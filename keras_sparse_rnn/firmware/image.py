@@ -59,7 +59,7 @@ def build_image(recordings, folder, target, optimization, options=(), counts_ini
         rest = [firmware / "half_word.s", "-Wl,-u,half_word", *rest]
     script, image = folder / "board.ld", folder / "firmware.elf"
     script.write_text(linker_script(target))
-    call(*linker, f"-T{script}", *_LINK, *models, *kernels, *rest, data, "-o", image, "-lm")
+    call(*linker, f"-T{script}", *_LINK, *models, *kernels, *rest, data, "-o", image)
     return image, *_sizes([recording.code for recording in recordings], folder, linker, compiler)
 
 
@@ -79,7 +79,7 @@ def build_for_host(recordings, folder, compiler):
     source, data = _write_programs(recordings, folder, counts_init=False)
     check = compile_sources(compiler, [firmware / "check.c", source], [folder, folder / "ksr", firmware])
     path = folder / "check"
-    call(*compiler, *models, *kernels, *check, data, "-o", path, "-lm")
+    call(*compiler, *models, *kernels, *check, data, "-o", path)
     return path
 
 

@@ -21,7 +21,7 @@ model.compile("adam", "sparse_categorical_crossentropy")
 schedule = ksr.schedules.ConstantSparsity(0.8, begin_step=0, frequency=1)
 model.fit(x, np.arange(64) % 3, batch_size=64, verbose=0, callbacks=[ksr.callbacks.MagnitudePruning(schedule)])
 model.save(sys.argv[1])
-np.save(sys.argv[2], np.asarray(model(x)))
+np.save(sys.argv[2], keras.ops.convert_to_numpy(model(x)))
 """
 
 

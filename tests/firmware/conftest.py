@@ -31,7 +31,7 @@ class Kernels:
 
     def link(self, *sources, to):
         """Links a program of C sources and all kernels."""
-        command = [*host_check.compiler(), *_FLAGS, "-std=c99", *sources, *self._objects, "-lm", "-o", to]
+        command = [*host_check.compiler(), *_FLAGS, "-std=c99", *sources, *self._objects, "-o", to]
         subprocess.run(command, check=True)
 
     def check(self, code, folder, sequences=None, **options):

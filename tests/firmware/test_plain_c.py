@@ -257,7 +257,7 @@ def test_the_program_of_several_inputs_and_outputs_builds_and_runs(streaming, tm
     assert f"{signature}int8_t y_word[{size[1]}], int8_t y_gain[2]);" in (tmp_path / "new/model.h").read_text()
     sources = [*firmware.folder.glob("*.c"), *firmware.folder.glob("ksr/*.c")]
     strict = ("-std=c99", "-Wall", "-Wextra", "-Werror")
-    subprocess.run([*host_check.compiler(), *strict, *sources, "-o", tmp_path / "program", "-lm"], check=True)
+    subprocess.run([*host_check.compiler(), *strict, *sources, "-o", tmp_path / "program"], check=True)
     printed = subprocess.run([tmp_path / "program"], check=True, capture_output=True, text=True).stdout.splitlines()
     zeros = [np.zeros(tensor.shape, np.int8) for tensor in model.inputs]
     words, gain = runtime.load(model, "reference").invoke(zeros)

@@ -249,7 +249,7 @@ def _link(folder, *libraries):
         + "int main(void) { return whole_model_init() | real_model_init(); }\n"
     )
     files = [folder / library.replace("/", "/build/lib") for library in libraries]
-    done = subprocess.run(["gcc", main, *files, "-lm", "-o", folder / "main"], capture_output=True, text=True)
+    done = subprocess.run(["gcc", main, *files, "-o", folder / "main"], capture_output=True, text=True)
     assert bool(done.returncode) == bool(done.stderr)
     return done.stderr
 
@@ -356,7 +356,7 @@ def test_the_program_of_a_streaming_model_takes_frames_and_resets_on_a_board(tmp
     target = ("-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-O1", "-w", "-nostartfiles", "--specs=nosys.specs")
     includes = (f"-I{boards}", f"-T{tmp_path}/board.ld")
     image = tmp_path / "stream.elf"
-    subprocess.run(["arm-none-eabi-gcc", *target, *includes, *sources, "-o", image, "-lm"], check=True)
+    subprocess.run(["arm-none-eabi-gcc", *target, *includes, *sources, "-o", image], check=True)
     emulator = ("qemu-system-arm", "-M", "mps2-an386", "-nographic", "-monitor", "none", "-serial", "none")
     console = ("-semihosting-config", "enable=on,target=native", "-kernel", image)
     run = subprocess.run([*emulator, *console], check=True, capture_output=True, text=True, timeout=60)

@@ -66,6 +66,10 @@ KSR_INLINE void tanhs(const float *x, float *y, int32_t count) {
   for (int32_t i = 0; i < count; ++i) y[i] = hyperbolic_tangent(x[i]);
 }
 
+KSR_INLINE void exponentials(const float *x, float *y, int32_t count) {
+  for (int32_t i = 0; i < count; ++i) y[i] = exp_f32(x[i]);
+}
+
 KSR_CLONED(void ksr_gru_units_f32, gru_units,
            (const float *acc, int32_t stride, int32_t reset_after, float *h, int32_t units),
            (acc, stride, reset_after, h, units))
@@ -73,3 +77,4 @@ KSR_CLONED(void ksr_lstm_units_f32, lstm_units, (const float *acc, int32_t strid
            (acc, stride, c, h, units))
 KSR_CLONED(void ksr_sigmoids_f32, sigmoids, (const float *x, float *y, int32_t count), (x, y, count))
 KSR_CLONED(void ksr_tanhs_f32, tanhs, (const float *x, float *y, int32_t count), (x, y, count))
+KSR_CLONED(void ksr_exponentials_f32, exponentials, (const float *x, float *y, int32_t count), (x, y, count))

@@ -15,4 +15,7 @@ void ksr_lstm_units_f32(const float *acc, int32_t stride, float *c, float *h, in
 void ksr_sigmoids_f32(const float *x, float *y, int32_t count);
 void ksr_tanhs_f32(const float *x, float *y, int32_t count);
 
+/* e^x to about 1e-7 of itself for |x| up to 87, beyond which it stays as it is there. */
+void ksr_exponentials_f32(const float *x, float *y, int32_t count);
+
 #endif /* KSR_GATES_F32_H_ */

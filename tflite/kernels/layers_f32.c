@@ -1,5 +1,4 @@
-#include <math.h>
-
+#include "gates_f32.h"
 #include "ksr_layers.h"
 
 void ksr_dense_f32(const float *weights, const float *bias, int32_t inputs, int32_t outputs, float low, float high,
@@ -18,19 +17,17 @@ void ksr_clip_f32(float low, float high, const float *x, int32_t count, float *y
   for (int32_t i = 0; i < count; ++i) y[i] = x[i] < low ? low : x[i] > high ? high : x[i];
 }
 
-void ksr_logistic_f32(const float *x, int32_t count, float *y) {
-  for (int32_t i = 0; i < count; ++i) y[i] = 1.0f / (1.0f + expf(-x[i]));
-}
+void ksr_logistic_f32(const float *x, int32_t count, float *y) { ksr_sigmoids_f32(x, y, count); }
 
-void ksr_tanh_f32(const float *x, int32_t count, float *y) {
-  for (int32_t i = 0; i < count; ++i) y[i] = tanhf(x[i]);
-}
+void ksr_tanh_f32(const float *x, int32_t count, float *y) { ksr_tanhs_f32(x, y, count); }
 
 void ksr_softmax_f32(float beta, const float *x, int32_t rows, int32_t classes, float *y) {
   for (int32_t row = 0; row < rows; ++row, x += classes, y += classes) {
     float largest = x[0], sum = 0.0f;
     for (int32_t i = 1; i < classes; ++i) largest = x[i] > largest ? x[i] : largest;
-    for (int32_t i = 0; i < classes; ++i) sum += y[i] = expf((x[i] - largest) * beta);
+    for (int32_t i = 0; i < classes; ++i) y[i] = (x[i] - largest) * beta;
+    ksr_exponentials_f32(y, y, classes);
+    for (int32_t i = 0; i < classes; ++i) sum += y[i];
     for (int32_t i = 0; i < classes; ++i) y[i] /= sum;
   }
 }
