@@ -5,6 +5,7 @@ import importlib
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
+import keras
 import numpy as np
 import pytest
 
@@ -43,3 +44,12 @@ def two_classes():
         learning_rate=0.05,
     )
     return loaded, recipe
+
+
+@pytest.fixture
+def without_xla(monkeypatch):
+    """XLA takes longer to compile small nets than they take to train."""
+    compile_model = keras.Sequential.compile
+    monkeypatch.setattr(
+        keras.Sequential, "compile", lambda *args, **options: compile_model(*args, **{**options, "jit_compile": False})
+    )

@@ -86,7 +86,7 @@ def test_batches_leave_padding_silent_and_are_the_same_for_a_seed(two_classes):
     assert seen == len(loaded.train)
 
 
-def test_start_again_is_a_fresh_start(two_classes):
+def test_start_again_is_a_fresh_start(two_classes, without_xla):
     from keras_sparse_rnn.experiments.training import build, start_again, train
 
     loaded, recipe = two_classes

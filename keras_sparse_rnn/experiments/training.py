@@ -110,6 +110,7 @@ def classifier(recurrent, data, recipe):
         metrics=["accuracy"],
         jit_compile=True,
     )
+    model.optimizer.build(model.trainable_variables)  # or TensorFlow traces the train step twice
     return model
 
 

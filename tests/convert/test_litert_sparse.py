@@ -28,17 +28,21 @@ def _model(inputs, units, activation=None, use_bias=True, density=0.05, block=1,
 
 CASES = [
     ({"inputs": 64, "units": 61}, "1x1"),
-    ({"inputs": 62, "units": 50, "activation": "relu"}, "1x1"),
+    pytest.param({"inputs": 62, "units": 50, "activation": "relu"}, "1x1", marks=pytest.mark.slow),
     ({"inputs": 64, "units": 64, "use_bias": False, "block": 4, "density": 0.2}, "1x4"),
     ({"inputs": 63, "units": 64, "block": 4, "density": 0.2}, "1x4 and PAD"),
     ({"inputs": 64, "units": 40, "whole_sequence": True}, "1x1"),
-    ({"inputs": 64, "units": 40, "density": 0}, "1x1"),
+    pytest.param({"inputs": 64, "units": 40, "density": 0}, "1x1", marks=pytest.mark.slow),
     ({"inputs": 520, "units": 300, "density": 0.01}, "1x1"),  # more than a byte counts
 ]
 INT8_CASES = [
     ({"inputs": 64, "units": 61, "block": 16}, "1x16"),
     ({"inputs": 70, "units": 64, "block": 16, "activation": "relu"}, "1x16 and PAD"),
-    ({"inputs": 96, "units": 50, "block": 16, "use_bias": False, "whole_sequence": True}, "1x16"),
+    pytest.param(
+        {"inputs": 96, "units": 50, "block": 16, "use_bias": False, "whole_sequence": True},
+        "1x16",
+        marks=pytest.mark.slow,
+    ),
     ({"inputs": 131, "units": 50, "block": 16, "whole_sequence": True}, "1x16 and PAD"),
 ]
 

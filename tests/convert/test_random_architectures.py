@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from event_models import event_model, prune, sequences
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,18 +13,31 @@ from keras_sparse_rnn.layers import DeltaHold
 from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.runtime.model import Model
 
+ANY = {
+    "stack": st.lists(st.tuples(st.sampled_from([*LAYERS]), st.integers(1, 40)), min_size=1, max_size=3),
+    "inputs": st.integers(1, 20),
+    "holds": st.booleans(),
+    "zeros": st.sampled_from([0, 0.5, 0.9, 1]),
+    "block_size": st.sampled_from([None, 4, 8, 16]),
+    "batch_size": st.integers(1, 4),
+    "stateful": st.booleans(),
+}
 
-@settings(max_examples=8, deadline=None, derandomize=True)
-@given(
-    stack=st.lists(st.tuples(st.sampled_from([*LAYERS]), st.integers(1, 40)), min_size=1, max_size=3),
-    inputs=st.integers(1, 20),
-    holds=st.booleans(),
-    zeros=st.sampled_from([0, 0.5, 0.9, 1]),
-    block_size=st.sampled_from([None, 4, 8, 16]),
-    batch_size=st.integers(1, 4),
-    stateful=st.booleans(),
-)
-def test_engines_agree_on(stack, inputs, holds, zeros, block_size, batch_size, stateful):
+
+@settings(max_examples=4, deadline=None, derandomize=True)
+@given(**ANY)
+def test_engines_agree(**case):
+    _check(**case)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(**ANY)
+def test_engines_agree_on_many(**case):
+    _check(**case)
+
+
+def _check(stack, inputs, holds, zeros, block_size, batch_size, stateful):
     layers = [LAYERS[kind](units, return_sequences=True) for kind, units in stack]
     hold = [DeltaHold(0.2)] if holds and stack[0][0] != "DeltaGRU" else []
     model, x = event_model([*hold, *layers], steps=6, inputs=inputs), sequences(5, steps=6, inputs=inputs)

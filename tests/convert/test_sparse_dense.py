@@ -26,8 +26,16 @@ def _pruned(units, activation, density=0.1, use_bias=True):
     return model
 
 
-@pytest.mark.parametrize("weights", ["int8", "float32"])
-@pytest.mark.parametrize(("units", "activation"), [(61, None), (64, "relu"), (70, "relu6"), (61, "softmax")])
+@pytest.mark.parametrize(
+    ("weights", "units", "activation"),
+    [
+        *(("int8", 61, None), ("int8", 64, "relu"), ("int8", 70, "relu6"), ("float32", 61, "softmax")),
+        pytest.param("int8", 61, "softmax", marks=pytest.mark.slow),
+        pytest.param("float32", 61, None, marks=pytest.mark.slow),
+        pytest.param("float32", 64, "relu", marks=pytest.mark.slow),
+        pytest.param("float32", 70, "relu6", marks=pytest.mark.slow),
+    ],
+)
 def test_a_pruned_layer_is_packed_and_computes_the_same(units, activation, weights):
     model, x = _pruned(units, activation), sequences()
     converted = ksr.convert(model, x, weights=weights)

@@ -16,17 +16,29 @@ from keras_sparse_rnn.runtime.reference import ReferenceEngine
 
 pytestmark = pytest.mark.skipif(host_check.compiler() is None, reason="no C compiler")
 
-EXAMPLES = int(os.environ.get("KSR_GRAPHS", "20"))  # thousands find more
+MANY = int(os.environ.get("KSR_GRAPHS", "40"))  # thousands find more
+ANY = {
+    "seed": st.integers(0, 2**32 - 1),
+    "dtype": st.sampled_from([np.int8, np.float32]),
+    "stateful": st.booleans(),
+    "whole": st.sampled_from([False, False, True]),
+}
 
 
-@settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES < 1000)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    dtype=st.sampled_from([np.int8, np.float32]),
-    stateful=st.booleans(),
-    whole=st.sampled_from([False, False, True]),
-)
-def test_random_graphs_do_what_litert_does(kernels, tmp_path_factory, seed, dtype, stateful, whole):
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(**ANY)
+def test_random_graphs_do_what_litert_does(kernels, tmp_path_factory, **graph):
+    _check(kernels, tmp_path_factory, **graph)
+
+
+@pytest.mark.slow
+@settings(max_examples=MANY, deadline=None, derandomize=MANY < 1000)
+@given(**ANY)
+def test_many_random_graphs_do_what_litert_does(kernels, tmp_path_factory, **graph):
+    _check(kernels, tmp_path_factory, **graph)
+
+
+def _check(kernels, tmp_path_factory, seed, dtype, stateful, whole):
     data, made = random_graph(np.random.default_rng(seed), dtype, stateful, several=True)
     model = Model(data)
     code = PlainC(model, allow_streaming=not whole)

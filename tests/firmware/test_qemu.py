@@ -28,15 +28,24 @@ def _calls(op):
 
 
 @needs_tools
-@pytest.mark.parametrize("level", ["-O0", "-Os", "-O2"])
-@pytest.mark.parametrize("cpu", TARGETS)
+@pytest.mark.parametrize(
+    ("cpu", "level"),
+    [
+        pytest.param(cpu, level, marks=[] if level == "-O2" or cpu == "cortex-m4" else [pytest.mark.slow])
+        for cpu in TARGETS
+        for level in ("-O0", "-Os", "-O2")
+    ],
+)
 def test_every_bit_equals_the_definition(cpu, level):
     qemu.check(recorded_models(), cpu, level)
 
 
 @needs_tools
 @pytest.mark.skipif(shutil.which("clang") is None, reason="clang not installed (Debian: apt-get install clang)")
-@pytest.mark.parametrize("cpu", ["cortex-m0plus", "cortex-m4", "cortex-m55"])
+@pytest.mark.parametrize(
+    "cpu",
+    ["cortex-m4", *(pytest.param(cpu, marks=pytest.mark.slow) for cpu in ("cortex-m0plus", "cortex-m55"))],
+)
 def test_every_bit_of_what_clang_compiles_equals_the_definition(cpu):
     search = subprocess.run(["arm-none-eabi-cpp", "-v", "/dev/null"], check=True, capture_output=True, text=True).stderr
     library = next(folder for folder in search.split() if Path(folder, "string.h").exists())
