@@ -10,6 +10,15 @@ import numpy as np
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """`@pytest.mark.backend(masked=[True])` is on those cases of a parametrised test that have one of these values."""
+    for item in items:
+        mark = item.get_closest_marker("backend")
+        if mark and any(item.callspec.params[name] not in values for name, values in mark.kwargs.items()):
+            item.own_markers.remove(mark)
+
+
 @pytest.fixture(scope="session")
 def beside_tfmot():
     """`beside_tfmot(function, *arguments)`: what a function of a test module returns in a process of its own, which

@@ -27,7 +27,7 @@ on_others = pytest.mark.parametrize("backend", ["jax", "torch"])
 
 @on_others
 def test_what_a_backend_computes_and_that_a_model_trained_there_converts(backend, tmp_path):
-    assert _passed(backend, "backend and not slow", tmp_path) >= 100
+    assert _passed(backend, "backend and not slow", tmp_path) >= 90
     model, expected = keras.models.load_model(tmp_path / "model.keras"), np.load(tmp_path / "outputs.npy")
     converted = ksr.convert(model, sequences(64), weights="float32")
     assert all(layer.sparsity == pytest.approx(0.8, abs=0.05) for layer in converted.report.layers)

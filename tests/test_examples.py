@@ -40,6 +40,7 @@ def test_sparse_gru_writes_its_model(tmp_path):
     assert out.read_bytes()[4:8] == b"TFL3"
 
 
+@pytest.mark.slow
 def test_delta_gru_costs_less_than_the_gru_that_it_was():
     pytest.importorskip("aeon")
     *_, gru, delta, fine_tuned, _ = printed_by("delta_gru.py").splitlines()
@@ -71,7 +72,11 @@ def test_a_cell_of_ones_own_is_pruned(tmp_path):
 
 @converts
 @pytest.mark.parametrize(
-    "example, nets", [("keyword_spotting.py", ["DeltaGRU 32", "GRU 8"]), ("gesture.py", ["DeltaGRU 16"])]
+    "example, nets",
+    [
+        ("gesture.py", ["DeltaGRU 16"]),
+        pytest.param("keyword_spotting.py", ["DeltaGRU 32", "GRU 8"], marks=pytest.mark.slow),
+    ],
 )
 def test_from_the_sensor_to_the_board(example, nets, tmp_path):
     for name in ("aeon", "tflite_micro", "matplotlib"):

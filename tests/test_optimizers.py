@@ -199,7 +199,7 @@ def same(model, other):
         )
 
 
-@pytest.mark.backend
+@pytest.mark.backend(first=[4])
 @pytest.mark.parametrize("first", [1, 4])
 def test_goes_on_from_a_file_as_if_never_stopped(tmp_path, first):
     """From before averaging, when the losses are remembered, and from after its start."""

@@ -152,10 +152,14 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self._clock.wind(model)
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if getattr(self.model, "optimizer", None) is None:
-            raise ValueError(f"The model {self.model.name!r} is not compiled: call model.compile() before training.")
+        model, optimizer = self.model, getattr(self.model, "optimizer", None)
+        if optimizer is None:
+            raise ValueError(f"The model {model.name!r} is not compiled: call model.compile() before training.")
         self.find()
         claim_kernels(self)
+        if type(model).train_step is keras.Model.train_step and not optimizer.built:
+            # Keras would build it within the train step, which TensorFlow then traces a second time.
+            optimizer.build(model.trainable_variables)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Not in on_train_begin: there BackupAndRestore may still have to load the weights that masks are read from.

@@ -72,10 +72,12 @@ OPTIMIZERS = {
     "accumulation": lambda: optimizers.Adam(0.01, gradient_accumulation_steps=2),
     "loss_scaling": lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.01), initial_scale=8.0),
 }
+QUICK = ("adamw_clipnorm", "accumulation", "loss_scaling")
+by_optimizer = pytest.mark.parametrize("name", [*QUICK, pytest.param("sgd", marks=pytest.mark.slow)])
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.backend(name=["adamw_clipnorm", "loss_scaling"])
+@by_optimizer
 def test_gradients_of_the_last_minibatch(name):
     model, recording = gru_model(OPTIMIZERS[name]()), Recording()
     model.fit(X, Y, batch_size=4, shuffle=False, verbose=0, callbacks=[recording])
@@ -87,8 +89,8 @@ def test_gradients_of_the_last_minibatch(name):
             np.testing.assert_allclose(ours, theirs, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.backend
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.backend(name=["accumulation"])
+@by_optimizer
 def test_training_and_files_are_as_without_it(name, tmp_path):
     recorded, plain = gru_model(OPTIMIZERS[name]()), gru_model(OPTIMIZERS[name]())
     files = keras.callbacks.ModelCheckpoint(tmp_path / "{batch}.keras", save_freq=2)

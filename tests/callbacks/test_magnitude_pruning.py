@@ -72,7 +72,7 @@ def mixed_precision(request):
     keras.config.set_dtype_policy(policy)
 
 
-@pytest.mark.backend
+@pytest.mark.backend(mixed_precision=["mixed_float16"])
 def test_masked_weights_are_exact_zeros_in(mixed_precision):
     model, watch = gru_model(optimizers.Adam(0.01, use_ema=True)), Watch()
     assert isinstance(model.optimizer, optimizers.LossScaleOptimizer) == (mixed_precision == "mixed_float16")
@@ -127,6 +127,26 @@ def test_steps_are_updates_where_gradients_accumulate():
     assert watch.batches == 3 * [0] + 5 * [0.75]
 
 
+class Counted(layers.Dense):
+    """Counts its calls, and so how often what calls it is traced."""
+
+    calls = 0
+
+    def call(self, x):
+        self.calls += 1
+        return super().call(x)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the others build the optimizer in advance")
+def test_the_train_step_is_traced_once():
+    out = Counted(2)
+    model = keras.Sequential([keras.Input((4, 3)), layers.GRU(8), out])
+    model.compile("adam", "mse", jit_compile=False)
+    before = out.calls
+    fit(model, MagnitudePruning(ConstantSparsity(0.75, begin_step=2)), epochs=1)
+    assert out.calls - before == 1
+
+
 class FixedMask(keras.constraints.Constraint):
     def __init__(self, mask):
         self.mask = keras.ops.convert_to_tensor(mask.astype("float32"))
@@ -148,7 +168,10 @@ def test_trains_as_a_constraint_with_the_same_mask_does():
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize(("block_shape", "scope"), [((1, 1), "layer"), ((1, 4), "layer"), ((2, 3), "global")])
+@pytest.mark.parametrize(
+    ("block_shape", "scope"),
+    [((1, 4), "layer"), ((2, 3), "global"), pytest.param((1, 1), "layer", marks=pytest.mark.slow)],
+)
 def test_reaches_the_sparsity_within_a_block_in_every_kind_of_layer(block_shape, scope):
     stack = [layers.GRUCell(5), layers.SimpleRNNCell(7)]
     model = keras.Sequential(
@@ -255,7 +278,6 @@ def interrupted(*callbacks):
         fit(gru_model(), *callbacks, PowerCut())
 
 
-@pytest.mark.backend
 def test_goes_on_from_a_backup(tmp_path):
     def callbacks():
         return [

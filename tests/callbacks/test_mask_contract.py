@@ -1,5 +1,7 @@
 """The contract of all methods with all optimizers: no masked weight is non-zero, after any batch and after fit."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -50,16 +52,23 @@ class Watch(keras.callbacks.Callback):
         self.look()
 
 
+EACH_ONCE = list(zip(OPTIMIZERS, itertools.cycle(METHODS), strict=False))
+
+
+@pytest.mark.backend(case=EACH_ONCE)
 @pytest.mark.parametrize(
-    ("method", "optimizer"),
+    "case",
     [
-        # On the other backends each optimizer and each method once.
-        pytest.param(method, optimizer, marks=[pytest.mark.backend] if i % len(METHODS) == j else [])
+        # Each optimizer with two methods, each method with two or three optimizers; with `-m slow` the others.
+        pytest.param(
+            (optimizer, method), id=f"{optimizer} {method}", marks=[] if (j - i) % 5 < 2 else [pytest.mark.slow]
+        )
         for i, optimizer in enumerate(OPTIMIZERS)
         for j, method in enumerate(METHODS)
     ],
 )
-def test_no_masked_weight_is_non_zero(method, optimizer):
+def test_no_masked_weight_is_non_zero(case):
+    optimizer, method = case
     keras.utils.set_random_seed(7)
     model = keras.Sequential([keras.Input((6,)), layers.Dense(12, "tanh", name="hidden"), layers.Dense(2)])
     model.compile(OPTIMIZERS[optimizer](), "mse", jit_compile=JIT)

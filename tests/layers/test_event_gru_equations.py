@@ -129,7 +129,7 @@ def initial_states(p, readout):
     return [p["y0"], p["c0"], np.zeros_like(p["y0"])][: 3 if readout == "trace" else 2]
 
 
-@pytest.mark.backend
+@pytest.mark.backend(masked=[True], reset=[True])
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("readout", ["event", "cell", "trace"])
@@ -150,7 +150,7 @@ def test_output_and_states_are_those_of_the_equations(readout, reset, masked):
         np.testing.assert_allclose(last, expected[name][-1], atol=1e-5, err_msg=name)
 
 
-@pytest.mark.backend
+@pytest.mark.backend(masked=[True], reset=[True], height=[0.7])
 @pytest.mark.parametrize(
     ("readout", "reset", "masked", "height", "width"),
     [
@@ -202,7 +202,7 @@ def test_gradients_are_those_of_the_equations(readout, reset, masked, height, wi
         np.testing.assert_allclose(grad, expected[name], rtol=1e-5, atol=1e-5, err_msg=name)
 
 
-@pytest.mark.backend
+@pytest.mark.backend(masked=[True], go_backwards=[True])
 @pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 def test_without_threshold_and_reset_it_is_keras_gru(masked, go_backwards):

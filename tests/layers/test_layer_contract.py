@@ -58,14 +58,8 @@ KINDS = {
     "RecurrentHighway, not coupled": Kind(RecurrentHighway, RecurrentHighwayCell, {"coupled": False, "depth": 2}),
     "ONLSTM": Kind(ONLSTM, ONLSTMCell, {"chunk_size": 2}, 2 * (UNITS,)),
 }
-ON_OTHER_BACKENDS = ("EventGRU, trace", "DeltaGRU", "RecurrentHighway", "ONLSTM")
-by_kind = pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, id=name, marks=[pytest.mark.backend] if name in ON_OTHER_BACKENDS else [])
-        for name, kind in KINDS.items()
-    ],
-)
+by_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+on_other_backends = pytest.mark.backend(kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"]])
 
 
 def sequences(seed=0):
@@ -103,6 +97,7 @@ def test_shapes_are_those_promised(kind, return_sequences):
         ]
 
 
+@on_other_backends
 @by_kind
 def test_bidirectional_is_two_layers(kind):
     x = sequences()
@@ -115,6 +110,7 @@ def test_bidirectional_is_two_layers(kind):
     assert_close(both.backward_layer(x), both.forward_layer(x[:, ::-1]))
 
 
+@on_other_backends
 @by_kind
 def test_stateful_layer_in_chunks_is_the_whole(kind):
     x = sequences()
@@ -136,6 +132,7 @@ def test_initial_state_continues_a_sequence(kind):
         assert_close(value, expected)
 
 
+@on_other_backends
 @by_kind
 def test_masked_steps_hold_the_state_and_repeat_the_output(kind):
     x, padded = sequences(), sequences(1)
@@ -175,6 +172,7 @@ def test_cells_in_keras_rnn_are_the_layers(kind):
         assert_close(value, target)
 
 
+@pytest.mark.backend(kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"]], policy=["mixed_bfloat16"])
 @by_kind
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision(kind, policy):
@@ -187,6 +185,7 @@ def test_half_precision(kind, policy):
     assert_close(ops.cast(output, "float32"), expected, atol=0.03)
 
 
+@on_other_backends
 @by_kind
 def test_saved_model_loads_as_it_was(kind, tmp_path):
     model = keras.Sequential(

@@ -157,7 +157,6 @@ def test_forget_bias_starts_at_one_if_asked():
         assert_close(cell.master_bias, np.zeros(2 * CHUNKS))
 
 
-@pytest.mark.backend
 def test_dropconnect_leaves_out_recurrent_weights_in_training_only():
     layer = ONLSTM(6, chunk_size=3, recurrent_dropconnect=0.4, seed=1)
     x = np.random.default_rng(0).normal(size=(2, 5, 4)).astype("float32")

@@ -76,7 +76,7 @@ def test_gates_that_are_shut_carry_the_state():
     assert_close(cell(sequences(BATCH, FEATURES), [s])[0], s)
 
 
-@pytest.mark.backend
+@pytest.mark.backend(coupled=[False], depth=[4])
 @pytest.mark.parametrize("coupled", [True, False])
 @pytest.mark.parametrize("depth", [1, 4])
 def test_output_and_state_are_those_of_the_equations(depth, coupled):
@@ -88,7 +88,7 @@ def test_output_and_state_are_those_of_the_equations(depth, coupled):
     assert_close(state, expected[:, -1], atol=1e-5)
 
 
-@pytest.mark.backend
+@pytest.mark.backend(coupled=[False])
 @pytest.mark.parametrize("coupled", [True, False])
 def test_gradients_are_finite_differences_of_the_equations(coupled):
     layer, function = layer_and_reference(3, coupled)
@@ -129,7 +129,6 @@ def test_initial_weights(coupled):
     assert_close(again.recurrent_kernel, cell.recurrent_kernel, atol=0)
 
 
-@pytest.mark.backend
 def test_dropout_is_the_same_at_all_steps_and_micro_layers():
     """A unit that is left out is as one whose row of each R_n is zero; what the others give is scaled."""
     layer = RecurrentHighway(UNITS, depth=2, recurrent_dropout=0.5, seed=1)
