@@ -40,6 +40,7 @@ def gru_model(optimizer):
     keras.utils.set_random_seed(3)
     model = keras.Sequential([keras.Input((4, 3)), layers.GRU(5), layers.Dense(2)])
     model.compile(optimizer, "mse", jit_compile=JIT)
+    model.optimizer.build(model.trainable_variables)  # or TensorFlow traces twice
     return model
 
 
