@@ -360,8 +360,6 @@ def _ink():
 
 def _find(layer, name):
     """Values, names of the gates and title of a kernel of a layer."""
-    import keras
-
     from keras_sparse_rnn.sparsity import find_kernels
 
     kernels = find_kernels(layer, lambda layer: True, frozen=True)[0]
@@ -369,7 +367,7 @@ def _find(layer, name):
     found = named if named or len(kernels) > 1 else kernels
     if len(found) != 1:
         raise ValueError(f"{layer.name!r} must have one kernel {name!r}; it has {[kernel.path for kernel in kernels]}.")
-    return keras.ops.convert_to_numpy(found[0].variable.value), found[0].gate_names, found[0].path
+    return found[0].values(), found[0].gate_names, found[0].path
 
 
 def _kept(values, gates, block_shape):

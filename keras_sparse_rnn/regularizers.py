@@ -97,15 +97,16 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
         strength: Factor of the penalty, which is added to the model's loss, >= 0. The paper tells no value: try 1e-5 to
             1e-3 where the loss is a mean.
         block_shape: Pair (rows, cols) of the blocks that tile a kernel (inputs, gates * units). Ragged edges count
-            their real weights only.
+            their real weights only. A kernel of more dimensions is seen as (all others, last axis), which fits
+            Conv1D, Conv2D, Conv3D and ConvLSTM.
         gates: Number of gates side by side in the kernel's columns, which no block crosses: 3 for GRU and EventGRU,
             4 for LSTM, 1 for SimpleRNN, Dense and Embedding. A regularizer sees a matrix and cannot find out.
         active: Whether it is switched on; off, the penalty is 0. A saved model remembers it. What has been compiled
             does not follow a change: call `model.make_train_function(force=True)` after it.
 
     Raises:
-        ValueError: If an argument is outside its range; when called, if the kernel has not 2 dimensions, its columns
-            are no multiple of `gates`, or a block is larger than a gate.
+        ValueError: If an argument is outside its range; when called, if the kernel has less than 2 dimensions, its
+            columns are no multiple of `gates`, or a block is larger than a gate.
 
     Example:
 
@@ -124,8 +125,9 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
         self.active = bool(active)
 
     def __call__(self, x: Tensor) -> Tensor:
-        if len(x.shape) != 2:
+        if len(x.shape) < 2:
             raise ValueError(f"`BlockGroupLasso` needs a kernel of 2 dimensions. Received: shape={tuple(x.shape)}")
+        x = ops.reshape(x, (-1, x.shape[-1]))
         rows, cols = self.block_shape
         tall, gates, wide = Blocks(x.shape, self.gates, self.block_shape).grid
         # In float32 at least: squares of small weights are zero in float16.

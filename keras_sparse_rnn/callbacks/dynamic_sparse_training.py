@@ -176,7 +176,9 @@ class DynamicSparseTraining(MaskCallback):
                 "far, compile it anew, or use MagnitudePruning, which chooses the weights to keep."
             )
         masks = self.masks
-        densities = kernel_densities([kernel.variable.shape for kernel in masks.kernels], self.density, self.init)
+        # The rule with the dimensions of a convolution is erk's; er's counts inputs and outputs.
+        shapes = [kernel.variable.shape if self.init == "erk" else kernel.shape for kernel in masks.kernels]
+        densities = kernel_densities(shapes, self.density, self.init)
         drawn = []
         for i, (blocks, density) in enumerate(zip(masks.blocks, densities, strict=True)):
             chance = np.random.default_rng([self.seed, 0, i]).random(blocks.grid)
@@ -187,17 +189,18 @@ class DynamicSparseTraining(MaskCallback):
     def _promises(self):
         if self.grow == "random":
             return [np.zeros(kept.shape) for kept in self.masks.kept]
-        pairs = zip(self.masks.blocks, self.gradients.values(), strict=True)
-        return [blocks.score(gradient, self.score) for blocks, gradient in pairs]
+        masks = self.masks
+        found = zip(masks.kernels, masks.blocks, self.gradients.values(), strict=True)
+        return [blocks.score(kernel.matrix(gradient), self.score) for kernel, blocks, gradient in found]
 
     def _keep(self, kept):
         """Sets the masks; weights that are new to them start at nothing, with nothing in the optimizer."""
         masks, optimizer = self.masks, self.optimizer
         averages = moving_averages(optimizer)
-        for kernel, blocks, old, new in zip(masks.kernels, masks.blocks, masks.kept, kept, strict=True):
+        for i, (kernel, old, new) in enumerate(zip(masks.kernels, masks.kept, kept, strict=True)):
             grown = new & ~old
             if grown.any():
-                where = keras.ops.convert_to_tensor(blocks.expand(grown), "bool")
+                where = keras.ops.convert_to_tensor(masks.expand(i, grown), "bool")
                 _set(kernel.variable, where, NEW_WEIGHT)
                 for slot in slots(optimizer, kernel.variable):
                     # A moving average becomes the weight when fit ends: there, too, zero would mean masked.

@@ -88,7 +88,7 @@ class SparsityLogger(keras.callbacks.Callback):
         from keras_sparse_rnn import plot
 
         for kernel in find_kernels(self.model, self.layers, frozen=True)[0]:
-            values = keras.ops.convert_to_numpy(kernel.variable.value)
+            values = kernel.values()
             block = (1, min(4, values.shape[1] // kernel.gates))
             with self._board.picture(f"weights/{kernel.path}", epoch) as axes:
                 plot.weights(values, gates=kernel.gate_names, block_shape=block, ax=axes)

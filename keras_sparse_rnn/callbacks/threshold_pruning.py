@@ -139,6 +139,11 @@ class ThresholdPruning(MaskCallback):
                     f"{kernel.path} has a BlockGroupLasso with block_shape={lasso.block_shape}, gates={lasso.gates}, "
                     f"but is pruned with block_shape={self.block_shape}, gates={kernel.gates}: must be the same."
                 )
+            if kernel.outputs != (-1,):
+                raise ValueError(
+                    f"{kernel.path} has a BlockGroupLasso, which takes the last axis for the outputs; those of a "
+                    f"{type(kernel.layer).__name__} are the axes {kernel.outputs}. Leave the lasso out."
+                )
 
     def _switch_lassos(self, on):
         switched = [lasso for _, lasso in self._lassos() if lasso.active != on]

@@ -138,7 +138,7 @@ def _of_layers(facts, model, data):
     from keras_sparse_rnn.sparsity import find_kernels
 
     for kernel in find_kernels(model, lambda layer: True, frozen=True)[0]:
-        facts.kernels.append((kernel.path, keras.ops.convert_to_numpy(kernel.variable.value), kernel.gate_names))
+        facts.kernels.append((kernel.path, kernel.values(), kernel.gate_names))
     if data is not None:
         first = keras.tree.map_structure(lambda x: x[:1], data)
         facts.events = [(name, active[0]) for name, active in record_events(model, first).items()]

@@ -19,10 +19,11 @@ def kernel_densities(
 
     with the epsilon that gives the density asked over all kernels, so that large kernels are sparser than small ones.
     Kernels whose density would pass 1 are dense and epsilon is solved again, as in RigL (arXiv:1911.11134). `"erk"`,
-    RigL's name for the rule with the dimensions of a convolution in it, is the same for matrices.
+    RigL's name for the rule with the dimensions of a convolution in it, is the same rule for shapes of any rank.
 
     Args:
-        shapes: List of shapes, one a kernel. A kernel of stacked gates, (inputs, gates * units), counts as one matrix.
+        shapes: List of shapes, one a kernel: for `"er"` (inputs, outputs), for `"erk"` those of the variables. A kernel
+            of stacked gates, (inputs, gates * units), counts as one matrix.
         density: Share of the weights of all kernels together, in (0, 1].
         init: One of `INITS`.
 

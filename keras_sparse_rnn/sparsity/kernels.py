@@ -1,36 +1,78 @@
 """Which weights of a model can be pruned, and where their gates are."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from keras_sparse_rnn.cells import describe
+from keras_sparse_rnn.sparsity.layouts import prunable_weights
 from keras_sparse_rnn.typing import LayerSelection
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A weight matrix that can be pruned.
+    """A weight that can be pruned, seen as a matrix (inputs, outputs) whatever its rank.
+
+    The rows are what an output reads, the columns the outputs:
+
+    | weight | rows | columns |
+    |---|---|---|
+    | kernel of Dense, SimpleRNN, GRU, LSTM; embeddings | inputs | gates * units |
+    | Conv1D, Conv2D, Conv3D, ConvLSTM, pointwise kernel of SeparableConv | positions * inputs | gates * filters |
+    | Conv1DTranspose, Conv2DTranspose, Conv3DTranspose | positions * inputs | filters |
+    | DepthwiseConv, depthwise kernel of SeparableConv | positions | inputs * multiplier |
+    | EinsumDense, and with it MultiHeadAttention and GroupedQueryAttention | axes that are summed over | the others |
 
     Attributes:
         path: Names of the layers from below the model down to the weight, such as `"gru/gru_cell/recurrent_kernel"`.
-        variable: The model's own `keras.Variable`, of shape (inputs, gates * units).
-        gates: Number of gates side by side in its columns; 1 for Dense and Embedding.
+        variable: The model's own `keras.Variable`.
+        gates: Number of gates side by side in its columns; 1 where there are none.
         layer: The layer or cell that holds it.
+        outputs: The axes of the variable, as negative numbers, that make the columns; the others make the rows.
     """
 
     path: str
     variable: keras.Variable
     gates: int
     layer: keras.layers.Layer
+    outputs: tuple[int, ...] = (-1,)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(inputs, outputs) of the matrix."""
+        columns = math.prod(self.variable.shape[axis] for axis in self.outputs)
+        return math.prod(self.variable.shape) // columns, columns
 
     @property
     def gate_names(self) -> tuple[str, ...]:
-        """Names of the gates, in the order of the columns; of a Dense or Embedding one empty name."""
+        """Names of the gates, in the order of the columns; one empty name where there are none."""
         facts = describe(self.layer)
-        return ("",) if facts is None else facts.gates[self.path.rpartition("/")[2]]
+        if facts is None:
+            return ("",) if self.gates == 1 else tuple(map(str, range(self.gates)))
+        return facts.gates[self.path.rpartition("/")[2]]
+
+    def matrix(self, values: np.ndarray) -> np.ndarray:
+        """`values`, an array of the variable's shape, as the matrix."""
+        return np.transpose(values, self._order).reshape(self.shape)
+
+    def tensor(self, matrix: np.ndarray) -> np.ndarray:
+        """A matrix as an array of the variable's shape: the inverse of `matrix`."""
+        shape = [self.variable.shape[axis] for axis in self._order]
+        return np.transpose(matrix.reshape(shape), np.argsort(self._order))
+
+    def values(self) -> np.ndarray:
+        """The present weights, as the matrix."""
+        return self.matrix(keras.ops.convert_to_numpy(self.variable.value))
+
+    @property
+    def _order(self):
+        rank = len(self.variable.shape)
+        outputs = [axis + rank for axis in self.outputs]
+        return [*(axis for axis in range(rank) if axis not in outputs), *outputs]
 
 
 class KernelSelection(NamedTuple):
@@ -52,18 +94,18 @@ def find_kernels(
 ) -> tuple[list[Kernel], dict[str, str]]:
     """Finds the prunable kernels of a built model, in nested models and in wrappers too.
 
-    Prunable are `kernel` and `recurrent_kernel` of SimpleRNN, GRU, LSTM and any cell with these weights and an
-    attribute `gates` (see `keras_sparse_rnn.cells`), as those of this package; the weights that a cell with a dict
-    `gates` names there, as ONLSTM's master kernels; `kernel` of Dense and `embeddings` of Embedding. A shared weight is
-    found once.
+    Prunable are the kernels of all layers that `Kernel` lists; `kernel` and `recurrent_kernel` of any other recurrent
+    cell; the weights that a cell with a dict `gates` names there (see `keras_sparse_rnn.cells`), as ONLSTM's master
+    kernels; what a layer's `get_prunable_weights()` returns, with the outputs in the last axis, as
+    tensorflow-model-optimization asks. A shared weight is found once.
 
     Args:
         model: Built `keras.Model` or layer.
-        layers: What to prune. None stands for all recurrent layers, `"all"` for everything. Otherwise one, or an
-            iterable, of: a layer's name
-            or path (`"gru"`, `"encoder/gru"`); a compiled regular expression, searched for in the names; a layer of
-            the model; a function that is given each layer with weights (for a cell: the RNN layer around it) and
-            returns whether to prune it. A name, an expression or a layer selects everything prunable below it.
+        layers: What to prune. None stands for all recurrent layers, whatever their cells hold; `"all"` for everything.
+            Otherwise one, or an iterable, of: a layer's name or path (`"gru"`, `"encoder/gru"`), or the path of a
+            weight (`"gru/gru_cell/recurrent_kernel"`); a compiled regular expression, searched for in the names of
+            layers; a layer of the model; a function that is given each layer with weights (for a cell: the RNN layer
+            around it) and returns whether to prune it. All but the path of a weight select everything prunable below.
         frozen: Whether kernels that are not trainable count: they can be measured, but not pruned.
 
     Returns:
@@ -81,28 +123,32 @@ def select_kernels(model: keras.layers.Layer, layers: LayerSelection = None, fro
     """As `find_kernels`, whose arguments and errors it has, and with those that were selected and left out."""
     chains = _weighted_chains(model)
     selected = _selection(layers, chains)
+    not_selected = "not recurrent: select it with `layers` to prune it" if layers is None else "not in `layers`"
     kernels, skipped, left_out, seen = [], {}, {}, set()
     # Selected chains first: a layer reached twice, once selected and once not, is pruned.
     for chosen, chain in sorted(((selected(chain), chain) for chain in chains), key=lambda pair: not pair[0]):
-        layer, path = chain[-1], "/".join(part.name for part in chain)
+        layer, path = chain[-1], _path(chain)
         if id(layer) in seen:
             continue
         seen.add(id(layer))
-        found, reason = _kernels_of(layer, path)
-        if reason is None and not chosen:
-            reason = "not recurrent: select it with `layers` to prune it" if layers is None else "not in `layers`"
-        if reason is not None:
-            skipped[path] = reason
+        found = prunable_weights(layer)
+        if isinstance(found, str):
+            skipped[path] = found
             if chosen and any(len(weight.shape) > 1 for weight in own_weights(layer)):
-                left_out[path] = reason
-            continue
-        for kernel in found:
-            reason = _unfit(kernel, frozen)
-            if reason is not None:
-                skipped[kernel.path] = left_out[kernel.path] = reason
-            elif id(kernel.variable) not in seen:
-                seen.add(id(kernel.variable))
-                kernels.append(kernel)
+                left_out[path] = found
+        elif not chosen:
+            skipped[path] = not_selected
+        else:
+            for name, (variable, layout) in found.items():
+                kernel = Kernel(f"{path}/{name}", variable, layout.gates, layer, layout.outputs)
+                reason = _unfit(kernel, frozen)
+                if not (chosen is True or name in chosen):
+                    skipped[kernel.path] = not_selected
+                elif reason is not None:
+                    skipped[kernel.path] = left_out[kernel.path] = reason
+                elif id(variable) not in seen:
+                    seen.add(id(variable))
+                    kernels.append(kernel)
     _check_named(layers, chains, kernels, skipped)
     return KernelSelection(kernels, skipped, left_out)
 
@@ -136,22 +182,6 @@ def _weighted_chains(model):
     return [chain for chain in _walk(model) if own_weights(chain[-1])] or [(model,)]
 
 
-def _kernels_of(layer, path):
-    """The kernels of one layer, or the reason why it has none: (list, None) or (None, reason)."""
-    if isinstance(layer, keras.layers.Embedding):
-        gates = {"embeddings": ("",)}
-    elif isinstance(layer, keras.layers.Dense):
-        gates = {"kernel": ("",)}
-    elif hasattr(layer, "recurrent_kernel"):
-        facts = describe(layer)
-        if facts is None:
-            return None, f"{type(layer).__name__} does not say how many gates its kernels hold (attribute `gates`)"
-        gates = facts.gates
-    else:
-        return None, f"{type(layer).__name__} has no kernel of a kind that can be pruned"
-    return [Kernel(f"{path}/{name}", getattr(layer, name), len(of), layer) for name, of in gates.items()], None
-
-
 def _unfit(kernel, frozen):
     """Why this kernel cannot be pruned after all, or None."""
     variable = kernel.variable
@@ -159,12 +189,12 @@ def _unfit(kernel, frozen):
         return "computed from other weights (LoRA or quantization), not a weight of its own"
     if not (variable.trainable or frozen):
         return "not trainable"
-    if len(variable.shape) != 2:
-        return f"has {len(variable.shape)} dimensions, not 2"
+    if len(variable.shape) < 2:
+        return f"has {len(variable.shape)} dimensions, not 2 or more"
     if not keras.backend.is_float_dtype(variable.dtype):
         return f"of dtype {variable.dtype}, not a float"
-    if variable.shape[1] % kernel.gates:
-        return f"its {variable.shape[1]} columns are no multiple of its {kernel.gates} gates"
+    if kernel.shape[1] % kernel.gates:
+        return f"its {kernel.shape[1]} columns are no multiple of its {kernel.gates} gates"
     return None
 
 
@@ -182,18 +212,25 @@ def _is_recurrent(chain):
 
 
 def _selection(layers, chains):
-    """Returns the function chain -> bool that `layers` stands for; checks that each item selects something."""
+    """Returns the function that `layers` stands for; checks that each item selects something.
+
+    Returns:
+        Function of a chain: True for all of its layer's weights, or a set of their names, which may be empty.
+    """
     if layers is None:
         return _is_recurrent
     tests = [(item, _test(item)) for item in _items(layers)]
     for item, test in tests:
         if not any(test(chain) for chain in chains):
             what = item.name if isinstance(item, keras.layers.Layer) else item
-            names = sorted(
-                {"/".join(part.name for part in chain[: n + 1]) for chain in chains for n in range(len(chain))}
-            )
+            names = sorted({_path(chain[: n + 1]) for chain in chains for n in range(len(chain))})
             raise ValueError(f"layers: {what!r} matches no layer with weights. The model has: {', '.join(names)}.")
-    return lambda chain: any(test(chain) for _, test in tests)
+
+    def selected(chain):
+        found = [test(chain) for _, test in tests]
+        return True if True in found else set().union(*(names for names in found if names))
+
+    return selected
 
 
 def _check_named(layers, chains, kernels, skipped):
@@ -202,7 +239,7 @@ def _check_named(layers, chains, kernels, skipped):
     for item in _items(layers):
         matched = [chain for chain in chains if isinstance(item, (str, keras.layers.Layer)) and _test(item)(chain)]
         if matched and not any(id(chain[-1]) in holders for chain in matched):
-            paths = tuple("/".join(part.name for part in chain) for chain in matched)
+            paths = tuple(map(_path, matched))
             reasons = "; ".join(f"{path}: {reason}" for path, reason in skipped.items() if path.startswith(paths))
             what = item.name if isinstance(item, keras.layers.Layer) else item
             raise ValueError(f"layers: {what!r} has nothing that can be pruned. {reasons}.")
@@ -217,9 +254,7 @@ def _test(item):
     if item == "all":
         return lambda chain: True
     if isinstance(item, str):
-        return lambda chain: any(
-            item in (part.name, "/".join(above.name for above in chain[: n + 1])) for n, part in enumerate(chain)
-        )
+        return lambda chain: _is_named(chain, item) or _weight_named(chain, item)
     if isinstance(item, re.Pattern):
         return lambda chain: any(item.search(part.name) for part in chain)
     if isinstance(item, keras.layers.Layer):  # before callable(): a layer is callable
@@ -230,6 +265,21 @@ def _test(item):
         f"layers: {item!r} is a {type(item).__name__}; allowed are names, compiled regular expressions, layers and "
         "functions of a layer."
     )
+
+
+def _is_named(chain, name):
+    return any(name in (part.name, _path(chain[: n + 1])) for n, part in enumerate(chain))
+
+
+def _weight_named(chain, path):
+    """The set of names, one or none, of the layer's prunable weights that have this path."""
+    above, _, name = path.rpartition("/")
+    found = prunable_weights(chain[-1]) if above == _path(chain) else ""
+    return {name} & set(found) if isinstance(found, dict) else set()
+
+
+def _path(chain):
+    return "/".join(part.name for part in chain)
 
 
 def _holder(chain):

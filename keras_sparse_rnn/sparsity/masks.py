@@ -26,13 +26,13 @@ class Masks:
 
     def __init__(self, kernels: Iterable[Kernel], block_shape: BlockShape = (1, 1)) -> None:
         self.kernels = list(kernels)
-        self.blocks = [Blocks(k.variable.shape, k.gates, block_shape, k.path) for k in self.kernels]
+        self.blocks = [Blocks(k.shape, k.gates, block_shape, k.path) for k in self.kernels]
         self.kept = [np.ones(blocks.grid, bool) for blocks in self.blocks]
         self._on_device = [None] * len(self.kernels)
 
     def values(self) -> list[np.ndarray]:
-        """The kernels' present values, a list of NumPy arrays."""
-        return [keras.ops.convert_to_numpy(kernel.variable.value) for kernel in self.kernels]
+        """The kernels' present values, a list of matrices (inputs, outputs)."""
+        return [kernel.values() for kernel in self.kernels]
 
     def scores(self, score: Score = "l1") -> list[np.ndarray]:
         """For each kernel an array of shape `grid`: what its blocks are worth by `score`, one of `SCORES`.
@@ -44,10 +44,19 @@ class Masks:
 
     def keep(self, kept: Sequence[np.ndarray]) -> None:
         """Sets the masks: `kept` is a list of bool arrays of the shapes of `self.kept`. Weights change by `apply`."""
-        for i, (old, new, blocks) in enumerate(zip(self.kept, kept, self.blocks, strict=True)):
+        for i, (old, new) in enumerate(zip(self.kept, kept, strict=True)):
             if not np.array_equal(old, new):
                 self.kept[i] = new
-                self._on_device[i] = None if new.all() else keras.ops.convert_to_tensor(blocks.expand(new), "bool")
+                self._on_device[i] = None if new.all() else keras.ops.convert_to_tensor(self.expand(i, new), "bool")
+
+    def expand(self, place: int, blocks: np.ndarray) -> np.ndarray:
+        """Array of the shape of the variable of kernel number `place`: each weight has its block's entry of `blocks`.
+
+        Args:
+            place: Which kernel.
+            blocks: Array of the shape of `self.kept[place]`.
+        """
+        return self.kernels[place].tensor(self.blocks[place].expand(blocks))
 
     def prune(
         self,

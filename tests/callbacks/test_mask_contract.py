@@ -1,4 +1,7 @@
-"""The contract of all methods with all optimizers: no masked weight is non-zero, after any batch and after fit."""
+"""The contract of all methods, with all optimizers and in all kinds of layers.
+
+No masked weight is non-zero, after any batch and after fit.
+"""
 
 import itertools
 
@@ -8,19 +11,21 @@ import pytest
 from keras import layers, optimizers
 
 from keras_sparse_rnn.callbacks import SET, MagnitudePruning, NonMonotonicTrigger, RigL, SelfishRNN, ThresholdPruning
+from keras_sparse_rnn.layers import EventGRU
 from keras_sparse_rnn.optimizers import SNTASGD
 from keras_sparse_rnn.schedules import PolynomialDecay, RampThreshold
+from keras_sparse_rnn.sparsity import find_kernels
 
 JIT = keras.backend.backend() == "jax"  # XLA gains nothing here for tensorflow, and JAX is slow without
 X = np.random.default_rng(0).normal(size=(32, 6)).astype("float32")
 Y = np.random.default_rng(1).normal(size=(32, 2)).astype("float32")
 
 METHODS = {
-    "magnitude": lambda: MagnitudePruning(PolynomialDecay(0.25, 0.75, 1, 5, frequency=2), (1, 2), layers="hidden"),
-    "threshold": lambda: ThresholdPruning(RampThreshold(1, 3, 5, q=0.15, frequency=2), layers="hidden"),
-    "set": lambda: SET(0.25, 0.3, frequency=3, layers="hidden"),
-    "selfish": lambda: SelfishRNN(0.25, 0.3, frequency=3, block_shape=(1, 4), layers="hidden"),
-    "rigl": lambda: RigL(0.25, 0.3, frequency=3, layers="hidden"),
+    "magnitude": lambda where: MagnitudePruning(PolynomialDecay(0.25, 0.75, 1, 5, frequency=2), (1, 2), layers=where),
+    "threshold": lambda where: ThresholdPruning(RampThreshold(1, 3, 5, q=0.15, frequency=2), layers=where),
+    "set": lambda where: SET(0.25, 0.3, frequency=3, layers=where),
+    "selfish": lambda where: SelfishRNN(0.25, 0.3, frequency=3, block_shape=(1, 4), layers=where),
+    "rigl": lambda where: RigL(0.25, 0.3, frequency=3, layers=where),
 }
 OPTIMIZERS = {
     "sgd_clipnorm_decay": lambda: optimizers.SGD(0.05, clipnorm=0.5, weight_decay=0.1),
@@ -33,17 +38,19 @@ OPTIMIZERS = {
 
 
 class Watch(keras.callbacks.Callback):
-    """Counts, behind the method and before the next batch, weights outside its masks."""
+    """Counts, behind the method and before the next batch, weights outside the masks of all kernels."""
 
     def __init__(self, method):
         super().__init__()
         self.method, self.outside, self.masked = method, [], []
 
     def look(self, *_, **__):
-        masks = self.method.masks
-        model_weights = self.model.get_layer("hidden").get_weights()[0]
-        mask = masks.blocks[0].expand(masks.kept[0])
-        self.outside.append(np.count_nonzero(model_weights[~mask]))
+        masks, kernels = self.method.masks, find_kernels(self.model, self.method.layers)[0]
+        pairs = [
+            (keras.ops.convert_to_numpy(kernel.variable.value), masks.expand(n, masks.kept[n]))
+            for n, kernel in enumerate(kernels)
+        ]
+        self.outside.append(sum(np.count_nonzero(weights[~mask]) for weights, mask in pairs))
         self.masked.append(masks.sparsity)
 
     on_train_batch_end = on_epoch_end = on_test_begin = look
@@ -73,7 +80,7 @@ def test_no_masked_weight_is_non_zero(case):
     model = keras.Sequential([keras.Input((6,)), layers.Dense(12, "tanh", name="hidden"), layers.Dense(2)])
     model.compile(OPTIMIZERS[optimizer](), "mse", jit_compile=JIT)
     before = model.get_weights()[0]
-    masking = METHODS[method]()
+    masking = METHODS[method]("hidden")
     watch = Watch(masking)
     # With a loss that rises averaging starts after the third epoch.
     trigger = [NonMonotonicTrigger("rising")] if "sntasgd" in optimizer else []
@@ -95,3 +102,68 @@ def test_no_masked_weight_is_non_zero(case):
     assert np.mean(after[mask] != before[mask]) > 0.9
     if trigger:
         assert model.optimizer.averaging
+
+
+class OwnCell(layers.Layer):
+    """A cell that does not say how many gates it has."""
+
+    state_size = output_size = 4
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], 8), initializer="glorot_uniform", name="kernel")
+        self.recurrent_kernel = self.add_weight(shape=(4, 8), initializer="orthogonal", name="recurrent_kernel")
+
+    def call(self, inputs, states):
+        gate, new = keras.ops.split(inputs @ self.kernel + states[0] @ self.recurrent_kernel, 2, axis=-1)
+        outputs = keras.ops.sigmoid(gate) * keras.ops.tanh(new)
+        return outputs, [outputs]
+
+
+def every_kind():
+    """Each kind of layer that has kernels, side by side, so that each has a gradient."""
+    words, signal = keras.Input((8,), dtype="int32"), keras.Input((8, 4))
+    image = layers.Reshape((4, 2, 4))(signal)
+    parts = [
+        layers.Embedding(9, 4)(words),
+        EventGRU(4, return_sequences=True)(signal),
+        *[kind(4, return_sequences=True)(signal) for kind in (layers.SimpleRNN, layers.GRU, layers.LSTM)],
+        layers.RNN(OwnCell(), return_sequences=True)(signal),
+        layers.Conv1D(4, 3, padding="same")(signal),
+        layers.Conv1DTranspose(4, 2)(signal),
+        layers.SeparableConv1D(4, 3)(signal),
+        layers.DepthwiseConv1D(3, depth_multiplier=2)(signal),
+        layers.Conv2D(4, 2)(image),
+        layers.Conv2DTranspose(4, 2)(image),
+        layers.DepthwiseConv2D(2)(image),
+        layers.SeparableConv2D(4, 2)(image),
+        layers.Conv3D(4, 2, padding="same")(layers.Reshape((2, 2, 2, 4))(signal)),
+        layers.Conv3DTranspose(4, 2)(layers.Reshape((2, 2, 2, 4))(signal)),
+        layers.ConvLSTM1D(4, 2, return_sequences=True)(image),
+        layers.EinsumDense("abc,cde->abde", (8, 2, 4))(signal),
+        layers.MultiHeadAttention(2, 4)(signal, signal),
+        layers.GroupQueryAttention(4, 4, 2)(signal, signal),
+        layers.TimeDistributed(layers.Dense(4))(signal),
+    ]
+    together = layers.Concatenate()([layers.Flatten()(part) for part in parts])
+    return keras.Model([words, signal], layers.Dense(4)(together))
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=[] if m in ("magnitude", "rigl") else pytest.mark.slow) for m in METHODS]
+)
+def test_in_every_kind_of_layer(method):
+    keras.utils.set_random_seed(7)
+    model = every_kind()
+    model.compile(optimizers.SGD(0.05, momentum=0.9, use_ema=True), "mse", jit_compile=JIT)
+    rng = np.random.default_rng(0)
+    x = [rng.integers(9, size=(24, 8)), rng.normal(size=(24, 8, 4)).astype("float32")]
+    masking = METHODS[method]("all")
+    watch = Watch(masking)
+    model.fit(x, np.ones((24, 4)), batch_size=4, verbose=0, callbacks=[masking, watch])
+    assert not masking.skipped
+    assert len(masking.masks.kernels) == 36
+    assert set(watch.outside) == {0}
+    assert masking.masks.zeros() >= masking.masks.sparsity > 0.1
+    if method == "magnitude":
+        assert all(abs(share - 0.75) < 0.13 for share in masking.masks.sparsities)
