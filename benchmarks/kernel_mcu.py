@@ -4,6 +4,7 @@
     python benchmarks/kernel_mcu.py --layer delta_gru --units 32 --inputs 32 --sparsity 0.7 --activity 0.22
     python benchmarks/kernel_mcu.py --parts --units 128 --sparsity 0.9 --activity 0.2
     python benchmarks/kernel_mcu.py --sizes
+    python benchmarks/kernel_mcu.py --table --record        # what a change costs: results/kernel_mcu.json
 
 Random weights of exactly the given sparsity (0 % is stored dense), int8. Inputs are all active, or for a DeltaGRU
 change at the given rate; activity is the share of units that fire, or whose held state changes. A step holds everything
@@ -17,11 +18,16 @@ from biases and kept sums; held inputs; and the rest, the call.
 
 With --sizes, flash, RAM and stack of the layer in plain C for a Cortex-M4 at -Os, without the C library, and the
 instructions of its init.
+
+With --table, a few layers of each kind at -O2, a call a step, with what is recorded of them in results/kernel_mcu.json
+in brackets; --record writes that file. tests/firmware/test_kernel_costs.py holds what is recorded.
 """
 
 import argparse
+import json
 import os
 import re
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -43,6 +49,19 @@ PARTS = {
     r"ksr_(event_gru|gru|lstm)_run|ksr_sparse_dense|run_i8|__aeabi_lmul",
     "call": "",
 }
+# Layers of the table: kind, units, inputs, sparsity and rates.
+TABLE = {
+    "GRU dense 128/40": ("gru", 128, 40, 0, {}),
+    "GRU dense 24/12": ("gru", 24, 12, 0, {}),
+    "LSTM dense 128/40": ("lstm", 128, 40, 0, {}),
+    "LSTM dense 24/12": ("lstm", 24, 12, 0, {}),
+    "GRU 90 % 128/40": ("gru", 128, 40, 0.9, {}),
+    "EventGRU 90 % x 20 % 128/40": ("event_gru", 128, 40, 0.9, {"activity": 0.2}),
+    "DeltaGRU 70 % 32/32, 24 % and 22 % change": ("delta_gru", 32, 32, 0.7, {"input_rate": 0.24, "activity": 0.22}),
+    "Dense 128 x 64": ("sparse_dense", 64, 128, 0, {}),
+}
+TABLE_CORES = ("M0+", "M3", "M4", "M55")
+RECORD = Path(__file__).parent / "results" / "kernel_mcu.json"
 
 
 def main():
@@ -57,10 +76,40 @@ def main():
     parser.add_argument("--cores", nargs="+", choices=list(CORES), default=list(CORES))
     parser.add_argument("--parts", action="store_true", help="where the instructions go")
     parser.add_argument("--sizes", action="store_true", help="flash, RAM, stack and init")
+    parser.add_argument("--table", action="store_true", help="a few layers of each kind, beside what is recorded")
+    parser.add_argument("--record", action="store_true", help="with --table: keep it")
     arguments = parser.parse_args()
+    if arguments.table:
+        print_recorded_layers([core for core in TABLE_CORES if core in arguments.cores], arguments.record)
+        return
     bench = Bench(arguments)
     print_it = bench.print_sizes if arguments.sizes else bench.print_parts if arguments.parts else bench.print_table
     print_it()
+
+
+def print_recorded_layers(cores, keeps):
+    """Prints the table of `TABLE`, and with `keeps` writes it to `RECORD`."""
+    recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    print(f"| instructions a step | {' | '.join(f'{core} (recorded)' for core in cores)} |")
+    print(f"|---|{'---:|' * len(cores)}", flush=True)
+    for name in TABLE:
+        before = recorded.get(name, {})
+        seen = {core: instructions(name, core) for core in cores}
+        cells = [f"{seen[core]:,} ({before[core]:,})" if core in before else f"{seen[core]:,}" for core in cores]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        recorded[name] = before | seen
+    if keeps:
+        RECORD.parent.mkdir(exist_ok=True)
+        RECORD.write_text(json.dumps({name: recorded[name] for name in TABLE}, indent=2) + "\n")
+
+
+def instructions(name, core):
+    """Executed in a step of a layer of `TABLE`, in the mean; every bit of its outputs is compared."""
+    layer, units, inputs, sparsity, rates = TABLE[name]
+    op, x = getattr(random_layers, layer)(units, inputs, 4, sparsity, **rates)
+    cpu, portable = CORES[core]
+    model = random_layers.to_model(op, x)
+    return round(qemu.measure(model, x, cpu, portable=portable, expected=random_layers.outputs(op, x)).mean_instructions)
 
 
 class Bench:
