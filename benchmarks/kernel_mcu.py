@@ -109,7 +109,9 @@ def instructions(name, core):
     op, x = getattr(random_layers, layer)(units, inputs, 4, sparsity, **rates)
     cpu, portable = CORES[core]
     model = random_layers.to_model(op, x)
-    return round(qemu.measure(model, x, cpu, portable=portable, expected=random_layers.outputs(op, x)).mean_instructions)
+    return round(
+        qemu.measure(model, x, cpu, portable=portable, expected=random_layers.outputs(op, x)).mean_instructions
+    )
 
 
 class Bench:
