@@ -1,104 +1,77 @@
-"""A `.tflite` file, read: the one place where bytes that somebody gave become objects.
+"""A `.tflite` file: read, edited, built and compared."""
 
-A file may be damaged, or made to do harm: offsets that lead out of it, a vector that is read a million times. Here it
-gets a ValueError that says what is wrong, within seconds, and memory of a few times its size at most.
-"""
-
-import math
 import os
+import reprlib
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import ArrayLike, DTypeLike
 
-from keras_sparse_rnn.formats import TFLITE_DTYPES
-from keras_sparse_rnn.ops.tensor import TensorInfo
-from keras_sparse_rnn.runtime.sparse_encoding import check_encoding
+from keras_sparse_rnn.tflite_parts import (
+    TYPE_NAMES,
+    FileTensor,
+    Graph,
+    Operator,
+    Reader,
+    printable,
+    read_buffer,
+    read_code,
+    read_graph,
+)
 from keras_sparse_rnn.typing import ModelSource
 
 MARK = b"TFL3"  # bytes 4 to 7 of every file
 LARGEST_FILE = 2**31 - 1  # bytes, as its offsets go
-MOST_PARTS = 2**16  # tensors, ops, buffers and the like
-MOST_DIMENSIONS = 8
-LONGEST_TEXT = 2**16  # bytes
-_LARGEST_TENSOR = 2**31 - 1  # bytes
-_MOST_LEVELS = 2 * MOST_DIMENSIONS  # of a sparse encoding: a level for each dimension, and for each block
-
-_TYPE_NAMES = {code: name.lower() for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
-_BUILTIN_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
-
-
-@dataclass(frozen=True, eq=False)
-class FileTensor(TensorInfo):
-    """A tensor as a file has it. Where no op here has its type, `dtype` is uint8, and `data` are its bytes, flat.
-
-    Attributes:
-        type_name: Of its type in the schema, in lower case.
-    """
-
-    type_name: str = ""
-
-    @property
-    def size(self) -> int:
-        """Values in its shape."""
-        return math.prod(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """Of all its values in memory; where no op here has its type, as if a value took one byte."""
-        return self.size * self.dtype.itemsize
-
-
-@dataclass(frozen=True, eq=False)
-class Operator:
-    """One op of a model: tensors by their number (-1: absent); `options` are the bytes of a custom op's options or the
-    schema's object for a builtin op; `version` is what the file says of a builtin op's."""
-
-    name: str
-    inputs: tuple
-    outputs: tuple
-    options: object
-    is_custom: bool
-    version: int = 1
-
-
-@dataclass(frozen=True, eq=False)
-class Graph:
-    """A subgraph: its tensors, its ops in the order of execution, and its inputs and outputs by their tensors'
-    numbers. All numbers of tensors are within it."""
-
-    tensors: tuple[FileTensor, ...]
-    operators: tuple[Operator, ...]
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
+_TYPE_CODES = {name: code for code, name in TYPE_NAMES.items()}
+_SCHEMA_VERSION = 3
 
 
 class ModelFile:
     """What is in a `.tflite` file.
 
+    Its graphs may be edited: `tensors` and `operators` are lists, in which `dataclasses.replace` of a tensor or an op
+    may take its place. Whatever nobody has edited is built as it was read, also what is not shown here.
+
     Args:
-        data: Its bytes.
+        data: Its bytes; None for an empty model of one graph.
 
     Attributes:
-        data: Its bytes.
+        data: The bytes that it was read from; empty for a new model.
         description: What it says of itself.
         graphs: Its subgraphs; the first one is the main one.
         metadata: The bytes of each entry, by its name.
 
     Raises:
         ValueError: It is no `.tflite` file, a damaged one, or one with more parts than are read here.
+
+    Example:
+
+    >>> file = ModelFile(data)
+    >>> file.tensors[0] = dataclasses.replace(file.tensors[0], name="speech")
+    >>> file.differences(ModelFile(data))
+    ["subgraphs[0].tensors[0].name: 'speech', other: 'x'"]
+    >>> data = file.build()
     """
 
-    def __init__(self, data: bytes) -> None:
-        self.data = bytes(data)
+    def __init__(self, data: bytes | None = None) -> None:
+        self.description, self.graphs = "", [Graph()]
+        self.metadata: dict[str, bytes] = {}
+        self._codes: dict[tuple, Any] = {}  # as read, by what is shown of them
+        self._signatures: list | None = None  # None: as read
+        self.data = b"" if data is None else bytes(data)
+        if data is None:
+            return
         if self.data[4:8] != MARK:
             raise ValueError(f"model is no .tflite file: its {len(data)} bytes lack the mark TFL3 at offset 4.")
         if len(self.data) > LARGEST_FILE:
             raise ValueError(f"model has {len(data)} bytes; a .tflite file has at most {LARGEST_FILE}.")
         try:
-            self._read(schema.Model.GetRootAs(self.data, 0), _Reader(self.data))
+            self._read(schema.Model.GetRootAs(self.data, 0), Reader(self.data))
         except ValueError as error:
             raise ValueError(f"model cannot be read as a .tflite file: {error}") from error
         # What flatbuffers raises for offsets that lead out of the file.
@@ -107,17 +80,129 @@ class ModelFile:
 
     def _read(self, file, reader):
         self.description = reader.text(file.Description())
-        codes = [_op_code(code, reader) for code in reader.parts(file, "OperatorCodes")]
-        buffers = [_buffer(buffer, reader) for buffer in reader.parts(file, "Buffers")]
-        self.graphs = tuple(_graph(graph, buffers, codes, reader) for graph in reader.parts(file, "Subgraphs"))
+        sources = reader.parts(file, "OperatorCodes")
+        codes = [read_code(code, reader) for code in sources]
+        self._codes = dict(zip(codes, sources, strict=True))
+        buffers = [read_buffer(buffer, reader) for buffer in reader.parts(file, "Buffers")]
+        self.graphs = [read_graph(graph, buffers, codes, reader) for graph in reader.parts(file, "Subgraphs")]
         if not self.graphs:
             raise ValueError("it holds no graph")
-        self.metadata = {}
         for entry in reader.parts(file, "Metadata"):
             name, number = reader.text(entry.Name()), entry.Buffer()
             if number >= len(buffers):
                 raise ValueError(f"its metadata '{name}' lies in buffer {number} of {len(buffers)}")
             self.metadata[name] = reader.numbers(buffers[number]).tobytes()
+
+    @property
+    def tensors(self) -> list[FileTensor]:
+        """Those of the main graph."""
+        return self.graphs[0].tensors
+
+    @property
+    def operators(self) -> list[Operator]:
+        """Those of the main graph, in the order of execution."""
+        return self.graphs[0].operators
+
+    def add_tensor(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        dtype: DTypeLike,
+        *,
+        data: ArrayLike | None = None,
+        scale: tuple[float, int] | None = None,
+        is_variable: bool = False,
+    ) -> int:
+        """Adds a tensor to the main graph.
+
+        Args:
+            name, shape, dtype: Of the tensor.
+            data: Its values where it is a constant.
+            scale: Its scale and zero point where it is quantized.
+            is_variable: Whether it keeps its value from one inference to the next.
+
+        Returns:
+            Its number.
+        """
+        shape, dtype = tuple(int(size) for size in shape), np.dtype(dtype)
+        constant = None if data is None else np.ascontiguousarray(data)
+        scales = scale or (None, None)
+        tensor = FileTensor(name, shape, dtype, scales[0], scales[1], constant, is_variable, type_name=dtype.name)
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def add_operator(
+        self, name: str, inputs: list[int], outputs: list[int], options: object = None, *, version: int = 1
+    ) -> None:
+        """Adds an op to the main graph.
+
+        Args:
+            name: Of the builtin op as in the schema, such as "PAD", or of a custom op.
+            inputs, outputs: Numbers of tensors; -1: absent.
+            options: The bytes of a custom op's options, or the schema's object for a builtin op, where it has one.
+            version: Of the op's kernel.
+        """
+        is_custom = isinstance(options, bytes)
+        self.operators.append(Operator(name, tuple(inputs), tuple(outputs), options, is_custom, version))
+
+    def set_ends(self, inputs: dict[str, int], outputs: dict[str, int]) -> None:
+        """Gives the main graph other inputs and outputs, and the file a signature "serving_default" of them.
+
+        Its ops are sorted so that each follows those whose results it reads; tensors that nothing uses go, so that
+        others have another number then.
+
+        Args:
+            inputs, outputs: Numbers of tensors by the names that they are given, in their order.
+        """
+        graph = self.graphs[0]
+        for name, number in (*inputs.items(), *outputs.items()):
+            graph.tensors[number] = replace(graph.tensors[number], name=name)
+        used = {i for op in graph.operators for i in (*op.inputs, *op.outputs)} - {-1}
+        kept = sorted(used | {*inputs.values(), *outputs.values()})
+        new = {-1: -1} | {number: place for place, number in enumerate(kept)}
+        graph.tensors = [graph.tensors[i] for i in kept]
+        graph.operators = [
+            replace(op, inputs=tuple(new[i] for i in op.inputs), outputs=tuple(new[i] for i in op.outputs))
+            for op in _in_order(graph.operators)
+        ]
+        ends = [{name: new[number] for name, number in tensors.items()} for tensors in (inputs, outputs)]
+        graph.inputs, graph.outputs = (tuple(tensors.values()) for tensors in ends)
+        self._signatures = [_signature(*ends)]
+
+    def build(self) -> bytes:
+        """The bytes of the file with everything that was edited. Buffers and op codes that nothing uses go."""
+        file = schema.ModelT.InitFromPackedBuf(self.data) if self.data else schema.ModelT()
+        file.version = file.version or _SCHEMA_VERSION
+        buffers, codes = _Buffers(), _Codes(self._codes)
+        file.subgraphs = [_graph_table(graph, buffers, codes) for graph in self.graphs]
+        file.metadata = [_metadata_table(name, raw, buffers) for name, raw in self.metadata.items()]
+        file.metadataBuffer = None  # numbers of the buffers of metadata, which nothing reads any more
+        _put(file, description=self.description)
+        if self._signatures is not None:
+            file.signatureDefs = self._signatures
+        file.buffers, file.operatorCodes = buffers.tables, codes.tables
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(file.Pack(builder), MARK)
+        return bytes(builder.Output())
+
+    def differences(self, other: "ModelFile") -> list[str]:
+        """What the two files say differently, as they would be built; empty where they are equal.
+
+        Where in a file something lies does not count: numbers of buffers and of op codes, and whether something empty
+        is absent.
+
+        Args:
+            other: The file to compare with.
+
+        Returns:
+            For each difference its path in the schema and both values.
+        """
+        mine, theirs = (dict(_leaves(_resolved(file.build()))) for file in (self, other))
+        return [
+            f"{path}: {reprlib.repr(mine.get(path))}, other: {reprlib.repr(theirs.get(path))}"
+            for path in dict.fromkeys([*mine, *theirs])
+            if mine.get(path) != theirs.get(path)
+        ]
 
 
 def read_bytes(model: ModelSource) -> bytes:
@@ -148,159 +233,178 @@ def read_bytes(model: ModelSource) -> bytes:
     return data
 
 
-class _Reader:
-    """Counts what is read. In a sound file each part is read about once; in one that was made to do harm a million
-    parts may be the same bytes."""
+class _AlignedBuffer(schema.BufferT):
+    """The schema asks for multiples of 16 bytes, kernels expect them, and its own Python class does not see to it."""
 
-    def __init__(self, data):
-        self._parts_left = MOST_PARTS
-        self._bytes_left = 4 * len(data) + 2**16
-
-    def parts(self, owner, name):
-        """The tables of a vector."""
-        length = getattr(owner, f"{name}Length")()
-        self._parts_left -= length
-        if self._parts_left < 0:
-            raise ValueError(f"it has more than {MOST_PARTS:,} tensors, ops, buffers and the like")
-        return [getattr(owner, name)(i) for i in range(length)]
-
-    def numbers(self, vector):
-        """A vector of numbers, as flatbuffers gives it: an array, or 0 where there is none."""
-        vector = np.zeros(0, np.uint8) if isinstance(vector, int) else vector
-        self._take(vector.nbytes)
-        return vector
-
-    def text(self, raw):
-        """A text, with everything replaced that a terminal would not show."""
-        raw = raw or b""
-        self._take(len(raw))
-        if len(raw) > LONGEST_TEXT:
-            raise ValueError(f"a name in it has {len(raw)} bytes; at most {LONGEST_TEXT} are read")
-        return "".join(letter if letter.isprintable() else "\ufffd" for letter in raw.decode("utf-8", "replace"))
-
-    def _take(self, size):
-        self._bytes_left -= size
-        if self._bytes_left < 0:
-            raise ValueError("many parts of it are the same bytes, so that it says much more than its size")
+    def Pack(self, builder):  # noqa: N802
+        if self.data is None:
+            return super().Pack(builder)
+        data = self.data.tobytes()
+        builder.StartVector(1, len(data), 16)
+        builder.head = builder.Head() - len(data)
+        builder.Bytes[builder.Head() : builder.Head() + len(data)] = data
+        vector = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, vector)
+        return schema.BufferEnd(builder)
 
 
-def _op_code(code, reader):
-    """`(name, whether it is a custom op, version)`"""
-    builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-    if builtin == schema.BuiltinOperator.CUSTOM:
-        return reader.text(code.CustomCode()), True, code.Version()
-    if builtin not in _BUILTIN_NAMES:
-        raise ValueError(f"it has a builtin op of number {builtin}, which the installed ai-edge-litert does not know")
-    return _BUILTIN_NAMES[builtin], False, code.Version()
+class _Buffers:
+    """The buffers of a file that is built; the first one is empty by convention."""
+
+    def __init__(self):
+        self.tables = [_AlignedBuffer()]
+        self._numbers = {}
+
+    def number_of(self, data):
+        """The number of the buffer with the bytes of an array; tensors whose arrays are the same memory share one."""
+        if data is None:
+            return 0
+        place = data.__array_interface__["data"][0], data.nbytes
+        if place not in self._numbers:
+            self._numbers[place] = len(self.tables)
+            self.tables.append(_AlignedBuffer(data=np.ascontiguousarray(data).reshape(-1).view(np.uint8)))
+        return self._numbers[place]
 
 
-def _buffer(buffer, reader):
-    if buffer.Offset() > 1:
-        raise ValueError("it keeps data behind its end, as files of more than 2 GB do")
-    return reader.numbers(buffer.DataAsNumpy())
+class _Codes:
+    """The op codes of a file that is built."""
+
+    def __init__(self, sources):
+        self.tables = []
+        self._sources, self._numbers = sources, {}
+
+    def number_of(self, op):
+        """The number of an op's code."""
+        key = op.name, op.is_custom, op.version
+        if key not in self._numbers:
+            self._numbers[key] = len(self.tables)
+            known = key in self._sources
+            self.tables.append(schema.OperatorCodeT.InitFromObj(self._sources[key]) if known else _code_table(*key))
+        return self._numbers[key]
 
 
-def _graph(graph, buffers, codes, reader):
-    tensors = tuple(_tensor(tensor, buffers, reader) for tensor in reader.parts(graph, "Tensors"))
-    operators = tuple(_operator(op, codes, reader) for op in reader.parts(graph, "Operators"))
-    ends = [tuple(reader.numbers(numbers()).tolist()) for numbers in (graph.InputsAsNumpy, graph.OutputsAsNumpy)]
-    for i in (*ends[0], *ends[1]):
-        if not 0 <= i < len(tensors):
-            raise ValueError(f"a graph's inputs and outputs name tensor {i} of {len(tensors)}")
-    for op in operators:
-        for i in (*op.inputs, *op.outputs):
-            if not -1 <= i < len(tensors):
-                raise ValueError(f"op {op.name} uses tensor {i} of {len(tensors)}")
-    return Graph(tensors, operators, *ends)
+def _code_table(name, is_custom, version):
+    table = schema.OperatorCodeT()
+    table.builtinCode = schema.BuiltinOperator.CUSTOM if is_custom else getattr(schema.BuiltinOperator, name)
+    # Of one byte; later ops have a placeholder here.
+    table.deprecatedBuiltinCode = min(table.builtinCode, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
+    table.customCode, table.version = name if is_custom else None, version
+    return table
 
 
-def _operator(op, codes, reader):
-    number = op.OpcodeIndex()
-    if number >= len(codes):
-        raise ValueError(f"an op has code {number} of {len(codes)}")
-    name, is_custom, version = codes[number]
-    if op.LargeCustomOptionsOffset() > 1:
-        raise ValueError(f"op {name} keeps its options behind the end of the file")
-    if is_custom:
-        options: Any = reader.numbers(op.CustomOptionsAsNumpy()).tobytes()
-    elif op.BuiltinOptionsType() == schema.BuiltinOptions.VarHandleOptions:
-        options = None  # texts of any length, which nothing here reads
-    else:
-        options = schema.BuiltinOptionsCreator(op.BuiltinOptionsType(), op.BuiltinOptions())
-    inputs, outputs = (tuple(reader.numbers(part()).tolist()) for part in (op.InputsAsNumpy, op.OutputsAsNumpy))
-    return Operator(name, inputs, outputs, options, is_custom, version)
+def _graph_table(graph, buffers, codes):
+    table = schema.SubGraphT() if graph.source is None else schema.SubGraphT.InitFromObj(graph.source)
+    _put(table, inputs=graph.inputs, outputs=graph.outputs)
+    table.tensors = [_tensor_table(tensor, buffers) for tensor in graph.tensors]
+    table.operators = [_operator_table(op, graph.tensors, codes) for op in graph.operators]
+    return table
 
 
-def _tensor(tensor, buffers, reader):
-    name, type_name = reader.text(tensor.Name()), _TYPE_NAMES.get(tensor.Type())
-    if type_name is None:
-        raise ValueError(f"tensor '{name}' has the type {tensor.Type()}, which does not exist")
-    dtype = TFLITE_DTYPES.get(tensor.Type(), np.dtype(np.uint8))
-    shape = reader.numbers(tensor.ShapeAsNumpy())
-    if len(shape) > MOST_DIMENSIONS:
-        raise ValueError(f"tensor '{name}' has {len(shape)} dimensions; at most {MOST_DIMENSIONS} are read")
-    shape = tuple(shape.tolist())
-    if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > _LARGEST_TENSOR:
-        raise ValueError(f"tensor '{name}' has the shape {shape}")
-    if tensor.Buffer() >= len(buffers):
-        raise ValueError(f"tensor '{name}' lies in buffer {tensor.Buffer()} of {len(buffers)}")
-    sparsity = _sparsity(tensor.Sparsity(), reader)
-    data = _constant(name, tensor.Type(), shape, buffers[tensor.Buffer()], sparsity is None)
-    if sparsity is not None:
-        check_encoding(shape, sparsity, data)
-    quantization, is_variable = tensor.Quantization(), bool(tensor.IsVariable())
-    scale, zero_point = _quantization(name, quantization, shape, dtype, reader)
-    channel_axis = 0 if quantization is None else quantization.QuantizedDimension()
-    return FileTensor(name, shape, dtype, scale, zero_point, data, is_variable, sparsity, channel_axis, type_name)
+def _tensor_table(tensor, buffers):
+    table = schema.TensorT() if tensor.source is None else schema.TensorT.InitFromObj(tensor.source)
+    _put(table, name=tensor.name, shape=tensor.shape, type=_TYPE_CODES[tensor.type_name])
+    table.isVariable, table.sparsity = tensor.is_variable, tensor.sparsity
+    table.buffer = buffers.number_of(tensor.data)
+    if tensor.scale is None:
+        if table.quantization is not None:
+            _put(table.quantization, scale=(), zeroPoint=())
+        return table
+    table.quantization = table.quantization or schema.QuantizationParametersT()
+    # Lists: an array is written as it is, also one of float64.
+    scales, zeros = (np.atleast_1d(part).tolist() for part in (tensor.scale, tensor.zero_point))
+    if tensor.source is None or any(zeros) or table.quantization.zeroPoint is not None:  # absent: zeros
+        _put(table.quantization, zeroPoint=zeros)
+    _put(table.quantization, scale=scales, quantizedDimension=tensor.channel_axis)
+    return table
 
 
-def _constant(name, number, shape, raw, is_dense):
-    """A tensor's constant values; flat in a sparse encoding, and as bytes where no op here has its type."""
-    if not len(raw) or number not in TFLITE_DTYPES:
-        return raw if len(raw) else None
-    dtype = TFLITE_DTYPES[number]
-    expected = math.prod(shape) * dtype.itemsize
-    if len(raw) % dtype.itemsize or (is_dense and len(raw) != expected):
-        raise ValueError(f"tensor '{name}' has {len(raw)} bytes; its shape {shape} of {dtype} takes {expected}")
-    # Weights in a sparse encoding are fewer than their shape says.
-    data = raw.view(dtype).reshape(shape if is_dense else -1)
-    data.flags.writeable = False
-    return data
+def _operator_table(op, tensors, codes):
+    table = schema.OperatorT() if op.source is None else schema.OperatorT.InitFromObj(op.source)
+    _put(table, inputs=op.inputs, outputs=op.outputs)
+    table.opcodeIndex = codes.number_of(op)
+    if op.is_custom:
+        _put(table, customOptions=np.frombuffer(op.options, np.uint8))
+    elif op.options is not None:
+        table.builtinOptions = op.options
+        table.builtinOptionsType = getattr(schema.BuiltinOptions, type(op.options).__name__.removesuffix("T"))
+    if op.source is None:
+        mutates = [i >= 0 and tensors[i].is_variable for i in op.inputs]
+        table.mutatingVariableInputs = mutates if any(mutates) else None
+    return table
 
 
-def _quantization(name, quantization, shape, dtype, reader):
-    """Scale and zero point: two numbers, two arrays, or None twice."""
-    scales = np.zeros(0) if quantization is None else reader.numbers(quantization.ScaleAsNumpy())
-    if not len(scales):
-        return None, None
-    zeros = reader.numbers(quantization.ZeroPointAsNumpy())
-    zeros = zeros if len(zeros) else np.zeros(len(scales), np.int64)
-    axis = quantization.QuantizedDimension()
-    channels = shape[axis] if 0 <= axis < len(shape) else 1
-    if len(scales) not in (1, channels) or len(zeros) != len(scales):
-        raise ValueError(
-            f"tensor '{name}' has {len(scales)} scales and {len(zeros)} zero points for {channels} channels"
-        )
-    if not np.all((scales >= 0) & (scales < math.inf)):
-        raise ValueError(f"tensor '{name}' has a scale that is negative, infinite or no number")
-    limits = np.iinfo(dtype if dtype.kind in "iu" else np.int32)
-    if not np.all((limits.min <= zeros) & (zeros <= limits.max)):
-        raise ValueError(f"tensor '{name}' of {dtype} has a zero point out of its range")
-    if len(scales) == 1:
-        return float(scales[0]), int(zeros[0])
-    return scales.astype(np.float32), zeros.astype(np.int32)
+def _metadata_table(name, raw, buffers):
+    table = schema.MetadataT()
+    table.name, table.buffer = name, buffers.number_of(np.frombuffer(raw, np.uint8))
+    return table
 
 
-def _sparsity(sparsity, reader):
-    """`SparsityParameters`, as the schema's object, or None."""
-    if sparsity is None:
-        return None
-    for part in ("TraversalOrder", "BlockMap", "DimMetadata"):
-        if getattr(sparsity, f"{part}Length")() > _MOST_LEVELS:
-            raise ValueError(f"a sparse encoding has more than {_MOST_LEVELS} levels")
-    reader.parts(sparsity, "DimMetadata")
-    read = schema.SparsityParametersT.InitFromObj(sparsity)
-    for level in read.dimMetadata or []:
-        for vector in (level.arraySegments, level.arrayIndices):
-            reader.numbers(0 if getattr(vector, "values", None) is None else vector.values)
-    return read
+def _signature(inputs, outputs):
+    table = schema.SignatureDefT()
+    table.signatureKey = "serving_default"
+    table.inputs, table.outputs = [], []
+    for entries, tensors in ((table.inputs, inputs), (table.outputs, outputs)):
+        for name, number in tensors.items():
+            entry = schema.TensorMapT()
+            entry.name, entry.tensorIndex = name, number
+            entries.append(entry)
+    return table
+
+
+def _put(table, **values):
+    """Writes what differs from what a table holds, as it is shown: an absent vector is an empty one."""
+    for name, value in values.items():
+        now = getattr(table, name)
+        if isinstance(value, str):
+            is_same = printable(now or b"") == value
+        else:
+            is_same = np.array_equal(np.asarray([] if now is None else now), np.asarray(value))
+        if not is_same:
+            setattr(table, name, value)
+
+
+def _in_order(operators):
+    """Ops sorted so that each follows those whose results it reads."""
+    made_by = {number: op for op in operators for number in op.outputs}
+    done, ordered = set(), []
+    stack = list(reversed(operators))
+    while stack:
+        op = stack[-1]
+        waiting = [made_by[i] for i in op.inputs if i in made_by and made_by[i] not in done]
+        if waiting:
+            stack.extend(waiting)
+            continue
+        stack.pop()
+        if op not in done:
+            done.add(op)
+            ordered.append(op)
+    return ordered
+
+
+def _resolved(data):
+    """The schema's object of a file, with what numbers of buffers and op codes stand for in their place."""
+    file = schema.ModelT.InitFromPackedBuf(data)
+    for owner in (*(tensor for graph in file.subgraphs for tensor in graph.tensors), *(file.metadata or [])):
+        owner.buffer = file.buffers[owner.buffer].data
+    for op in (op for graph in file.subgraphs for op in graph.operators):
+        op.opcodeIndex = file.operatorCodes[op.opcodeIndex]
+    file.buffers = file.operatorCodes = None
+    return file
+
+
+def _leaves(table: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """`(path, value)` of everything in a schema's object that is not empty."""
+    if isinstance(table, (list, tuple)) and any(hasattr(part, "__dict__") for part in table):
+        for number, part in enumerate(table):
+            yield from _leaves(part, f"{path}[{number}]")
+    elif hasattr(table, "__dict__"):
+        for name, part in vars(table).items():
+            yield from _leaves(part, f"{path}.{name}".lstrip("."))
+    elif isinstance(table, np.ndarray) and table.dtype == np.uint8:
+        yield path, table.tobytes()
+    elif isinstance(table, (list, tuple, np.ndarray)):
+        if len(table):
+            yield path, np.asarray(table).tolist()
+    elif table is not None:
+        yield path, table.decode("utf-8", "backslashreplace") if isinstance(table, bytes) else table

@@ -21,6 +21,7 @@ from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 from keras_sparse_rnn.runtime.native import load_library
+from keras_sparse_rnn.tflite_file import ModelFile
 
 _UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
 _UNGIVEN_CHUNKS = 4
@@ -178,10 +179,11 @@ def _scales(cut, rest, values, number_format):
         seen = values[id(tensor)]
         scales[id(tensor)] = Scale.of_range(seen.min(), seen.max(), number_format.activation_bits)
     if rest.data is not None:
-        writer = ModelWriter(rest.data)
-        for key, number in rest.numbers(writer).items():
-            if writer.scale_of(number) is not None:  # not of the numbers of words
-                scales[key] = Scale(*writer.scale_of(number), number_format.activation_bits)
+        file = ModelFile(rest.data)
+        for key, number in rest.numbers(file).items():
+            tensor = file.tensors[number]
+            if tensor.scale is not None:  # not of the numbers of words
+                scales[key] = Scale(tensor.scale, tensor.zero_point, number_format.activation_bits)
     return scales
 
 

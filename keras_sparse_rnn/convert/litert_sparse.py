@@ -7,10 +7,12 @@ weights are padded with zeros, and the input by a PAD op: the kernels read whole
 would read such weights as garbage.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_sparse_rnn.convert.sparse_dense import DenseReport
+from keras_sparse_rnn.convert.sparse_dense import DenseReport, is_dense_constant
 from keras_sparse_rnn.runtime.sparse_encoding import FULLY_CONNECTED_VERSION
 
 BLOCKS = {np.dtype(np.float32): (1, 4), np.dtype(np.int8): (16,)}
@@ -24,31 +26,33 @@ _VECTORS = (
 )
 
 
-def pack_litert_sparse(writer):
+def pack_litert_sparse(file):
     """Stores the weights of each FULLY_CONNECTED op sparse where the file becomes smaller.
 
     Args:
-        writer: A `ModelWriter`; it is changed.
+        file: A `ModelFile`; it is changed.
 
     Returns:
         A `DenseReport` for each such op.
     """
     reports = []
     packed = {}  # weights that several ops share are stored once, and inputs that they share padded once
-    for op in writer.operators("FULLY_CONNECTED"):
-        x, number = int(op.inputs[0]), int(op.inputs[1])
-        weights = writer.constant(number)
-        if weights is None or weights.dtype not in BLOCKS:
+    for place, op in list(enumerate(file.operators)):
+        if op.name != "FULLY_CONNECTED":
+            continue
+        x, number = op.inputs[:2]
+        weights = file.tensors[number]
+        if not is_dense_constant(weights) or weights.dtype not in BLOCKS:
             continue
         # LiteRT takes no sparse weights with int16 activations: there is one way to store such a layer.
-        blocks = BLOCKS[weights.dtype] if writer.dtype_of(x) == weights.dtype else ()
+        blocks = BLOCKS[weights.dtype] if file.tensors[x].dtype == weights.dtype else ()
         units, inputs = weights.shape
         sizes, ways = {"dense": weights.nbytes}, {}
         for block in blocks:
             padding = -inputs % block
-            if padding and writer.shape_of(x)[-1] != inputs:
+            if padding and file.tensors[x].shape[-1] != inputs:
                 continue  # it takes several axes as one
-            values, segments, indices = encode(weights, block)
+            values, segments, indices = encode(weights.data, block)
             name = stored_as(block, padding)
             sizes[name] = values.nbytes + segments.nbytes + indices.nbytes + _TABLE_BYTES + _PAD_BYTES * (padding > 0)
             ways[name] = (values, _parameters(units, segments, indices, block), padding)
@@ -57,14 +61,28 @@ def pack_litert_sparse(writer):
             values, parameters, padding = ways[stored]
             if padding:
                 if (x, padding) not in packed:
-                    packed[x, padding] = writer.add_pad(x, padding)
+                    packed[x, padding] = _add_pad(file, x, padding)
                 x = packed[x, padding]
             if (number, stored) not in packed:
-                packed[number, stored] = writer.add_sparse(number, (units, inputs + padding), values, parameters)
-            op.inputs = [x, packed[number, stored], *map(int, op.inputs[2:])]
-            writer.require_version(op, FULLY_CONNECTED_VERSION)
-        reports.append(DenseReport(writer.name_of(number), float(np.mean(weights == 0)), stored, sizes))
+                packed[number, stored] = len(file.tensors)
+                shape = units, inputs + padding
+                file.tensors.append(replace(weights, shape=shape, data=values, sparsity=parameters, source=None))
+            version = max(op.version, FULLY_CONNECTED_VERSION)
+            file.operators[place] = replace(op, inputs=(x, packed[number, stored], *op.inputs[2:]), version=version)
+        reports.append(DenseReport(weights.name, float(np.mean(weights.data == 0)), stored, sizes))
     return reports
+
+
+def _add_pad(file, x, padding):
+    """Adds zeros at the end of a tensor's last axis, by a PAD op; the number of what it puts out."""
+    tensor, padded = file.tensors[x], len(file.tensors)
+    shape = (*tensor.shape[:-1], tensor.shape[-1] + padding)
+    file.tensors.append(replace(tensor, name=f"{tensor.name}/padded", shape=shape, source=None))
+    paddings = np.zeros((len(shape), 2), np.int32)
+    paddings[-1, 1] = padding
+    inputs = [x, file.add_tensor(f"{tensor.name}/paddings", paddings.shape, np.int32, data=paddings)]
+    file.add_operator("PAD", inputs, [padded], schema.PadOptionsT(), version=2)
+    return padded
 
 
 def stored_as(block, padding=0):

@@ -25,12 +25,12 @@ class Rest:
     inputs: list
     outputs: list
 
-    def numbers(self, writer):
-        """For the id of each symbolic tensor its number in a `ModelWriter` of the data."""
+    def numbers(self, file):
+        """For the id of each symbolic tensor its number in a `ModelFile` of the data."""
         if self.data is None:
             return {}
-        pairs = zip([*self.inputs, *self.outputs], [*writer.inputs, *writer.outputs], strict=True)
-        return {id(tensor): int(number) for tensor, number in pairs}
+        ends = [*file.graphs[0].inputs, *file.graphs[0].outputs]
+        return {id(tensor): number for tensor, number in zip([*self.inputs, *self.outputs], ends, strict=True)}
 
 
 def lower(plan, calibration, number_format):

@@ -46,53 +46,58 @@ def pack_sparse_dense(writer):
         A `DenseReport` for each such op.
     """
     reports = []
-    for op in writer.operators("FULLY_CONNECTED"):
-        numbers = [*(int(i) for i in op.inputs), -1][:3]
-        weights = writer.constant(numbers[1])
-        if weights is None or weights.dtype not in (np.int8, np.float32):
+    for number, op in enumerate(writer.operators):
+        if op.name != "FULLY_CONNECTED":
             continue
-        if op.builtinOptions.fusedActivationFunction not in _ACTIVATIONS:
+        x, weights, bias = (None if i < 0 else writer.tensors[i] for i in (*op.inputs, -1)[:3])
+        if not is_dense_constant(weights) or weights.dtype not in (np.int8, np.float32):
             continue
-        bias = writer.constant(numbers[2]) if numbers[2] >= 0 else None
+        if op.options.fusedActivationFunction not in _ACTIVATIONS:
+            continue
         # The op takes no int16 activations: there is one way to store such a layer.
-        blocks = BLOCKS if writer.dtype_of(numbers[0]) == weights.dtype else ()
-        candidates = [_sparse_dense(writer, op, weights, bias, block) for block in blocks]
+        blocks = BLOCKS if x.dtype == weights.dtype else ()
+        y = writer.tensors[op.outputs[0]]
+        candidates = [_sparse_dense(op.options.fusedActivationFunction, x, weights, bias, y, block) for block in blocks]
         packed = [(candidate, candidate.constants(sparse=True)) for candidate in candidates]
-        scales = sum(writer.scales_of(number).size for number in numbers[1:] if number >= 0)
-        dense_bytes = weights.nbytes + (0 if bias is None else bias.nbytes)
-        sizes = {"dense": dense_bytes + scales * _SCALE_BYTES + 2 * _TENSOR_BYTES}
+        parts = [weights] if bias is None else [weights, bias]
+        scales = sum(np.size(part.scale) for part in parts if part.scale is not None)
+        sizes = {"dense": sum(p.nbytes for p in parts) + scales * _SCALE_BYTES + len(parts) * _TENSOR_BYTES}
         for candidate, constants in packed:
             name = f"blocks of 1x{candidate.options.block}"
             sizes[name] = sum(part.nbytes + _TENSOR_BYTES for part in constants.values())
         stored = min(sizes, key=sizes.get)
         if stored != "dense":
             candidate, constants = packed[list(sizes).index(stored) - 1]
-            writer.replace(op, writer.name_of(numbers[1]), candidate, constants)
-        reports.append(DenseReport(writer.name_of(numbers[1]), float(np.mean(weights == 0)), stored, sizes))
+            writer.replace(number, weights.name, candidate, constants)
+        reports.append(DenseReport(weights.name, float(np.mean(weights.data == 0)), stored, sizes))
     return reports
 
 
-def _sparse_dense(writer, op, weights, bias, block):
-    kernel, units = weights.T[:, None, :], len(weights)
-    if bias is None:
-        bias = np.zeros(units, np.int32 if weights.dtype == np.int8 else np.float32)
-    activation = _ACTIVATIONS[op.builtinOptions.fusedActivationFunction]
+def is_dense_constant(tensor):
+    """Whether all of a tensor's values stand in the file, one by one."""
+    return tensor.data is not None and tensor.sparsity is None
+
+
+def _sparse_dense(activation, x, weights, bias, y, block):
+    """The op of a FULLY_CONNECTED with these tensors; `activation` is that of the schema."""
+    kernel, units = weights.data.T[:, None, :], len(weights.data)
+    activation = _ACTIVATIONS[activation]
+    sums = np.zeros(units, np.int32 if weights.dtype == np.int8 else np.float32) if bias is None else bias.data
     if weights.dtype == np.float32:
-        return SparseDense(SparseDense.SCHEMA.options(units=units, block=block, activation=activation), kernel, bias)
-    (x_scale, x_zero), (y_scale, y_zero) = (writer.scale_of(int(number)) for number in (op.inputs[0], op.outputs[0]))
-    factors = np.broadcast_to(writer.scales_of(int(op.inputs[1])), units).astype(np.float64) * x_scale / y_scale
+        return SparseDense(SparseDense.SCHEMA.options(units=units, block=block, activation=activation), kernel, sums)
+    factors = np.broadcast_to(weights.scale, units).astype(np.float64) * x.scale / y.scale
     # The largest multiplier below 2^30, so that its product with an accumulator fits into 61 bits.
     shift = np.clip(np.floor(30 - np.log2(np.maximum(factors, 2.0**-32))), 1, 62).astype(np.int64)
-    six = 127 if activation < 2 else min(127, round(6 / y_scale) + y_zero)
+    six = 127 if activation < 2 else min(127, round(6 / y.scale) + y.zero_point)
     options = SparseDense.SCHEMA.options(
         format=INT8.number,
         units=units,
         block=block,
         activation=activation,
-        x_zero_point=x_zero,
-        output_zero_point=y_zero,
-        output_min=y_zero if activation else -128,
+        x_zero_point=x.zero_point,
+        output_zero_point=y.zero_point,
+        output_min=y.zero_point if activation else -128,
         output_max=six,
     )
     multiplier = np.minimum(np.rint(factors * 2.0**shift), 2**30).astype(np.int32)
-    return SparseDense(options, kernel, bias.astype(np.int32), multiplier, shift.astype(np.uint8))
+    return SparseDense(options, kernel, sums.astype(np.int32), multiplier, shift.astype(np.uint8))

@@ -62,7 +62,7 @@ class Model:
                 f"it has control flow, {len(file.graphs)} subgraphs; the engines here run one (LiteRT may run it)"
             )
         graph = file.graphs[0]
-        self.tensors, self.operators = graph.tensors, graph.operators
+        self.tensors, self.operators = tuple(graph.tensors), tuple(graph.operators)
         self.input_indices, self.output_indices = graph.inputs, graph.outputs
         self.inputs = tuple(self.tensors[i] for i in graph.inputs)
         self.outputs = tuple(self.tensors[i] for i in graph.outputs)

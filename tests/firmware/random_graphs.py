@@ -41,7 +41,7 @@ class GraphWriter(DenseWriter):
         return self._tensor(shape, (1 / 32, int(self._rng.integers(-20, 20))))
 
     def dense(self, x, units, activation=schema.ActivationFunctionType.NONE):
-        shape, rng = self.shape_of(x), self._rng
+        shape, rng = self.tensors[x].shape, self._rng
         inputs = shape[-1]
         if self._dtype == np.float32:
             weights = (rng.normal(size=(units, inputs)) / np.sqrt(inputs)).astype(np.float32)
@@ -50,18 +50,17 @@ class GraphWriter(DenseWriter):
             weights = rng.integers(-127, 128, (units, inputs)).astype(np.int8)
             bias, scale = rng.integers(-300, 300, units).astype(np.int32), 1 / (64 * np.sqrt(inputs))
         y = self._tensor((*shape[:-1], units), (1 / 24, int(rng.integers(-20, 20))))
-        self.add_dense(x, y, weights, bias, scale)
-        self._graph.operators[-1].builtinOptions.fusedActivationFunction = activation
+        self.add_dense(x, y, weights, bias, scale, activation)
         return y
 
     def recurrent(self, x, kind, **options):
         """A random op of one of `KINDS` on x, `(1, steps, inputs)`; the options are those of its `RecurrentOptions`."""
         name, holds = KINDS[kind]
-        _, steps, inputs = self.shape_of(x)
+        _, steps, inputs = self.tensors[x].shape
         while True:
             drawn = random_op(int(self._rng.integers(2**31)), self._dtype, name, holds, inputs=inputs).op
             if self._dtype == np.int8:
-                options["x_zero_point"] = self.scale_of(x)[1]
+                options["x_zero_point"] = self.tensors[x].zero_point
             changed = replace(drawn.options, **({"go_backwards": 0} | options))
             op = replace(drawn, options=changed)
             constants, units = op.constants(), changed.units
@@ -80,41 +79,41 @@ class GraphWriter(DenseWriter):
         return self._moved("RESHAPE", x, shape, np.array(shape, np.int32), schema.ReshapeOptionsT())
 
     def expand_dims(self, x, axis):
-        shape = list(self.shape_of(x))
+        shape = list(self.tensors[x].shape)
         shape.insert(axis, 1)
         return self._moved("EXPAND_DIMS", x, shape, np.array(axis, np.int32), schema.ExpandDimsOptionsT())
 
     def squeeze(self, x, axis):
         options = schema.SqueezeOptionsT()
         options.squeezeDims = [axis]
-        shape = [size for i, size in enumerate(self.shape_of(x)) if i != axis]
+        shape = [size for i, size in enumerate(self.tensors[x].shape) if i != axis]
         return self._moved("SQUEEZE", x, shape, None, options)
 
     def mean(self, x, axes, keep_dims):
         options = schema.ReducerOptionsT()
         options.keepDims = keep_dims
-        shape = [1 if i in axes else size for i, size in enumerate(self.shape_of(x))]
+        shape = [1 if i in axes else size for i, size in enumerate(self.tensors[x].shape)]
         if not keep_dims:
             shape = [size for i, size in enumerate(shape) if i not in axes]
         y = self._tensor(shape, (1 / 48, int(self._rng.integers(-20, 20))))
-        self._add_builtin("MEAN", [x, self._constant(np.array(axes, np.int32))], y, "ReducerOptions", options)
+        self.add_operator("MEAN", [x, self._constant(np.array(axes, np.int32))], [y], options)
         return y
 
     def softmax(self, x):
-        y = self._tensor(self.shape_of(x), (1 / 256, -128))
+        y = self._tensor(self.tensors[x].shape, (1 / 256, -128))
         self.add_softmax(x, y)
         return y
 
     def unary(self, name, x):
         scales = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
-        y = self._tensor(self.shape_of(x), scales.get(name, (1 / 24, int(self._rng.integers(-20, 20)))))
-        self._add_builtin(name, [x], y, "NONE", None)
+        y = self._tensor(self.tensors[x].shape, scales.get(name, (1 / 24, int(self._rng.integers(-20, 20)))))
+        self.add_operator(name, [x], [y])
         return y
 
     def _moved(self, name, x, shape, operand, options):
-        y = self._tensor(shape, self.scale_of(x))
+        y = self._tensor(shape, (self.tensors[x].scale, self.tensors[x].zero_point))
         inputs = [x] if operand is None else [x, self._constant(operand)]
-        self._add_builtin(name, inputs, y, type(options).__name__.removesuffix("T"), options)
+        self.add_operator(name, inputs, [y], options)
         return y
 
     def _constant(self, values):
@@ -127,11 +126,6 @@ class GraphWriter(DenseWriter):
     def _number(self):
         self._count += 1
         return self._count
-
-    def _add_builtin(self, name, inputs, output, options_type, options):
-        self._add(
-            getattr(schema.BuiltinOperator, name), inputs, output, getattr(schema.BuiltinOptions, options_type), options
-        )
 
 
 def random_graph(rng, dtype, stateful, several):
@@ -155,7 +149,7 @@ def random_graph(rng, dtype, stateful, several):
         # Rather on with the last one than a branch, and a recurrent op rather early.
         x = tensors[-1] if number and (not several or rng.random() < 0.7) else tensors[rng.integers(len(tensors))]
         y, name = _random_op(writer, rng, x, prefers_recurrent=number < 2)
-        made.append(f"{x} -> {name} -> {y} {writer.shape_of(y)}")
+        made.append(f"{x} -> {name} -> {y} {writer.tensors[y].shape}")
         tensors.append(y)
         unread = unread - {x} | {y}
     unread -= set(inputs)
@@ -165,7 +159,7 @@ def random_graph(rng, dtype, stateful, several):
 
 def _random_op(writer, rng, x, prefers_recurrent):
     """Adds an op that x allows; its tensor and what to call it."""
-    shape = writer.shape_of(x)
+    shape = writer.tensors[x].shape
     can = ["dense", "dense", "reshape", "unary", "expand_dims", "squeeze", "softmax", "mean"]
     if len(shape) == 3 and shape[0] == 1:
         can += ["recurrent"] * (30 if prefers_recurrent else 4)

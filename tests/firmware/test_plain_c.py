@@ -33,7 +33,8 @@ def _built(build, dtype=np.int8):
 
 def _gru(writer, x, return_sequences=1, go_backwards=0):
     """A GRU of 12 units."""
-    (_, steps, inputs), dtype, zero = writer.shape_of(x), writer.dtype_of(x), (writer.scale_of(x) or (0, 0))[1]
+    tensor = writer.tensors[x]
+    (_, steps, inputs), dtype, zero = tensor.shape, tensor.dtype, tensor.zero_point or 0
     op = small_op("KsrGru", inputs, dtype, seed=1, x_zero_point=zero).op
     op = replace(op, options=replace(op.options, return_sequences=return_sequences, go_backwards=go_backwards))
     scale = (1 / 128, op.options.output_zero_point) if dtype == np.int8 else None
@@ -218,9 +219,7 @@ def _hybrid():
     writer = DenseWriter()
     x, y = (writer.add_tensor(name, (1, size), np.float32) for name, size in (("x", 6), ("y", 4)))
     weights = writer.add_tensor("weights", (4, 6), np.int8, data=np.ones((4, 6), np.int8), scale=(0.1, 0))
-    options = schema.FullyConnectedOptionsT()
-    kinds = schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOptions.FullyConnectedOptions
-    writer._add(kinds[0], [x, weights], y, kinds[1], options)
+    writer.add_operator("FULLY_CONNECTED", [x, weights], [y], schema.FullyConnectedOptionsT())
     return writer.finish({"x": x}, {"y": y})
 
 

@@ -172,51 +172,33 @@ class DenseWriter(ModelWriter):
 
     def add_fully_connected(self, x, output, rng):
         """A FULLY_CONNECTED of random int8 weights."""
-        inputs, units = self._graph.tensors[x].shape[-1], self._graph.tensors[output].shape[-1]
+        inputs, units = self.tensors[x].shape[-1], self.tensors[output].shape[-1]
         weights = rng.integers(-127, 128, (units, inputs)).astype(np.int8)
         self.add_dense(x, output, weights, rng.integers(-500, 500, units).astype(np.int32), scale=1 / 512)
 
-    def add_dense(self, x, output, weights, bias, scale):
+    def add_dense(self, x, output, weights, bias, scale, activation=0):
         """A FULLY_CONNECTED of weights `(units, inputs)`; their scale counts in int8 alone."""
         options = schema.FullyConnectedOptionsT()
-        options.keepNumDims = True
+        options.keepNumDims, options.fusedActivationFunction = True, activation
         scales = [None, None]
         if weights.dtype == np.int8:
-            scales = [(scale, 0), (scale * self.scale_of(x)[0], 0)]
-        self._add(
-            schema.BuiltinOperator.FULLY_CONNECTED,
-            [
-                x,
-                self.add_tensor("weights", weights.shape, weights.dtype, data=weights, scale=scales[0]),
-                self.add_tensor("bias", bias.shape, bias.dtype, data=bias, scale=scales[1]),
-            ],
-            output,
-            schema.BuiltinOptions.FullyConnectedOptions,
-            options,
-        )
+            scales = [(scale, 0), (scale * self.tensors[x].scale, 0)]
+        inputs = [
+            x,
+            self.add_tensor("weights", weights.shape, weights.dtype, data=weights, scale=scales[0]),
+            self.add_tensor("bias", bias.shape, bias.dtype, data=bias, scale=scales[1]),
+        ]
+        self.add_operator("FULLY_CONNECTED", inputs, [output], options, version=4)
 
     def add_concatenation(self, inputs, output):
         options = schema.ConcatenationOptionsT()
         options.axis = -1
-        self._add(
-            schema.BuiltinOperator.CONCATENATION, inputs, output, schema.BuiltinOptions.ConcatenationOptions, options
-        )
+        self.add_operator("CONCATENATION", inputs, [output], options)
 
     def add_softmax(self, x, output):
         options = schema.SoftmaxOptionsT()
         options.beta = 1.0
-        self._add(schema.BuiltinOperator.SOFTMAX, [x], output, schema.BuiltinOptions.SoftmaxOptions, options)
-
-    def _add(self, builtin, inputs, output, options_type, options):
-        code = schema.OperatorCodeT()
-        code.builtinCode = code.deprecatedBuiltinCode = builtin
-        code.version = 4 if builtin == schema.BuiltinOperator.FULLY_CONNECTED else 1
-        self._file.operatorCodes.append(code)
-        op = schema.OperatorT()
-        op.opcodeIndex = len(self._file.operatorCodes) - 1
-        op.inputs, op.outputs = inputs, [output]
-        op.builtinOptionsType, op.builtinOptions = options_type, options
-        self._graph.operators.append(op)
+        self.add_operator("SOFTMAX", [x], [output], options)
 
 
 def small_op(kind, inputs, dtype, seed, x_zero_point):

@@ -1,6 +1,7 @@
 """Files that were made to do harm: small, and asking for much."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from typing import ClassVar
 
@@ -33,10 +34,10 @@ def zeros(size):
 
 def many_large_tensors(count=2000, size=2**29 - 1):
     """A chain of RELU over tensors of `size` float32 values each."""
-    writer = DenseWriter()
+    writer = ModelWriter()
     tensors = [writer.add_tensor(f"t{i}", (size,), np.float32) for i in range(count)]
     for x, y in pairwise(tensors):
-        writer._add(schema.BuiltinOperator.RELU, [x], y, schema.BuiltinOptions.NONE, None)
+        writer.add_operator("RELU", [x], [y])
     return writer.finish({"x": tensors[0]}, {"y": tensors[-1]})
 
 
@@ -119,7 +120,7 @@ def empty_matrix(sources=60_000, units=60_000):
 
 def sparse_constant(rows=2**14, columns=2**14, version=8):
     """A FULLY_CONNECTED, of a version, of weights with one value in LiteRT's sparse encoding."""
-    writer = DenseWriter()
+    writer = ModelWriter()
     x, y = writer.add_tensor("x", (1, columns), np.float32), writer.add_tensor("y", (1, rows), np.float32)
     weights = writer.add_tensor("weights", (rows, columns), np.float32, data=np.zeros(1, np.float32))
     levels = [schema.DimensionMetadataT(), schema.DimensionMetadataT()]
@@ -132,21 +133,18 @@ def sparse_constant(rows=2**14, columns=2**14, version=8):
     levels[1].arraySegments, levels[1].arrayIndices = segments, indices
     sparsity = schema.SparsityParametersT()
     sparsity.traversalOrder, sparsity.blockMap, sparsity.dimMetadata = [0, 1], [], levels
-    writer._graph.tensors[weights].sparsity = sparsity
-    options = schema.FullyConnectedOptionsT()
-    code = schema.BuiltinOperator.FULLY_CONNECTED
-    writer._add(code, [x, weights], y, schema.BuiltinOptions.FullyConnectedOptions, options)
-    writer._file.operatorCodes[-1].version = version
+    writer.tensors[weights] = replace(writer.tensors[weights], sparsity=sparsity)
+    writer.add_operator("FULLY_CONNECTED", [x, weights], [y], schema.FullyConnectedOptionsT(), version=version)
     return writer.finish({"x": x}, {"y": y})
 
 
 def outer_sum(size=200_000):
     """An ADD of a column and a row whose result its file says to be small."""
-    writer = DenseWriter()
+    writer = ModelWriter()
     x = writer.add_tensor("x", (1, size), np.float32)
     column = writer.add_tensor("column", (size, 1), np.float32, data=np.zeros((size, 1), np.float32))
     y = writer.add_tensor("y", (1, size), np.float32)
-    writer._add(schema.BuiltinOperator.ADD, [x, column], y, schema.BuiltinOptions.AddOptions, schema.AddOptionsT())
+    writer.add_operator("ADD", [x, column], [y], schema.AddOptionsT())
     return writer.finish({"x": x}, {"y": y})
 
 

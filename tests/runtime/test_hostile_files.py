@@ -22,7 +22,8 @@ from keras_sparse_rnn import runtime
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.model import METADATA, MOST_ACTIVATIONS, Model
-from keras_sparse_rnn.tflite_file import MOST_PARTS, ModelFile
+from keras_sparse_rnn.tflite_file import ModelFile
+from keras_sparse_rnn.tflite_parts import MOST_PARTS
 
 ENTRIES = {name: run for name, run in ENTRIES.items() if name != "tflm" or importlib.util.find_spec("tflite_micro")}
 MESSAGES = {
