@@ -6,23 +6,18 @@ from typing import Any
 import numpy as np
 
 
-def weights_fed(kernel: np.ndarray) -> np.ndarray:
-    """The non-zero weights that each source of a kernel `(sources, gates, U)` feeds: `(sources, gates)`."""
-    return np.count_nonzero(kernel, axis=2)
-
-
 def effective_macs(kernels: Sequence[np.ndarray], acting: Sequence[np.ndarray]) -> np.ndarray:
-    """MACs of a kernel that skips zero weights and sources that do not act.
+    """MACs of kernels that skip zero weights and sources that do not act.
 
     Args:
         kernels: `(sources, gates, U)` each, with the same number of gates.
-        acting: For each of them which sources act: booleans `(..., sources)`, with a row for each step.
+        acting: For each of them `(sources,)`: in how many steps each source acts, or for a single step whether it does.
 
     Returns:
         `(gates,)`, summed over the steps.
     """
-    steps = [active.reshape(-1, active.shape[-1]).sum(axis=0) for active in acting]
-    return np.sum([step @ weights_fed(kernel) for step, kernel in zip(steps, kernels, strict=True)], axis=0)
+    fed = [np.count_nonzero(kernel, axis=2) for kernel in kernels]  # by each source, for each gate
+    return np.sum([steps @ weights for steps, weights in zip(acting, fed, strict=True)], axis=0)
 
 
 def macs_as_stored(op: Any, in_blocks: Collection[str]) -> tuple[int, int]:

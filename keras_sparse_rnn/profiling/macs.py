@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_sparse_rnn.ops.macs import effective_macs
 from keras_sparse_rnn.profiling.parts import Part, find_parts
 from keras_sparse_rnn.profiling.watch import Seen, watch
 from keras_sparse_rnn.typing import Arrays
@@ -135,16 +136,14 @@ def record_events(model: keras.Model, x: Arrays) -> dict[str, np.ndarray]:
 def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
     """The MACs of a cell of gates, from what was seen of it."""
     kernels = _kernels(part)
-    # (sources, gates): the non-zero weights that each source feeds.
-    fed = [np.count_nonzero(w.reshape(len(w), -1, part.layer.units), axis=2) for w in kernels]
     active = np.full(sum(map(len, kernels)), seen.counted) if seen.active is None else seen.active
     rates = np.split(active / max(1, seen.counted), [len(kernels[0])])
-    macs = sum(rate @ count for rate, count in zip(rates, fed, strict=True))
+    macs = effective_macs(kernels, rates)
     return LayerMacs(
         name=part.name,
         steps=seen.counted,
         weights=sum(weights.size for weights in kernels),
-        nonzero_weights=int(sum(count.sum() for count in fed)),
+        nonzero_weights=sum(np.count_nonzero(weights) for weights in kernels),
         effective=float(macs.sum()),
         input_rate=float(rates[0].mean()),
         activity=float(rates[1].mean()),
@@ -155,7 +154,7 @@ def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
 def dense_macs(part: Part, seen: Seen) -> float | None:
     """The MACs of a call of a Dense layer, the mean over those that were counted; None without any."""
     kernel = keras.ops.convert_to_numpy(part.matrices["kernel"])
-    return float(seen.active @ np.count_nonzero(kernel, axis=1)) / seen.counted if seen.counted else None
+    return effective_macs([kernel[:, None]], [seen.active]).item() / seen.counted if seen.counted else None
 
 
 def check_valid(valid: ArrayLike | None, x: Arrays) -> np.ndarray | None:
@@ -175,8 +174,8 @@ def check_valid(valid: ArrayLike | None, x: Arrays) -> np.ndarray | None:
 
 
 def _kernels(part):
-    """What the inputs feed and what the states feed: two arrays, a row for each source."""
+    """What the inputs feed and what the states feed: two arrays (sources, gates, units)."""
     matrices: dict[bool, list] = {False: [], True: []}
     for name, weights in part.matrices.items():
         matrices["recurrent" in name].append(keras.ops.convert_to_numpy(weights))
-    return [np.concatenate(of_source, axis=1) for of_source in matrices.values()]
+    return [np.concatenate(same, axis=1).reshape(len(same[0]), -1, part.layer.units) for same in matrices.values()]

@@ -8,9 +8,8 @@ import numpy as np
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.ops import OPS
-from keras_sparse_rnn.ops.macs import effective_macs
+from keras_sparse_rnn.profiling.watch_ops import WatchingEngine
 from keras_sparse_rnn.runtime.model import Model
-from keras_sparse_rnn.runtime.reference import ReferenceEngine
 from keras_sparse_rnn.tflite_file import read_bytes
 
 WATCHED_SAMPLES = 4  # run in NumPy, op by op, to see which units act
@@ -177,12 +176,13 @@ def _of_tflite(facts, tflite, data, cpu, progress):
     except ValueError as error:
         facts.unknown["effective MACs"] = facts.unknown["instructions"] = str(error)
         return
-    steps = model.inputs[0].shape[1] if len(model.inputs[0].shape) == 3 else 1
+    shape = model.inputs[0].shape
+    steps = shape[0] * (shape[1] if len(shape) == 3 else 1)  # of all samples of an inference
     names = iter([] if facts.conversion is None else [layer.name for layer in facts.conversion.layers])
-    for op in facts.ops:
-        op.macs = None if op.macs is None else op.macs / steps / model.inputs[0].shape[0]
-        if op.name not in OPS:
-            op.effective_macs = (1 - op.zeros) * op.macs if op.name == "KsrSparseDense" else op.macs
+    for op, inspected in zip(facts.ops, facts.inspection.ops, strict=True):
+        op.macs = None if op.macs is None else op.macs / steps
+        if op.name not in OPS and inspected.effective_macs is not None:
+            op.effective_macs = inspected.effective_macs / steps
         op.layer = next(names, "") if op.name in OPS else ""
     progress.show("running it op by op")
     _watch(facts, model, data)
@@ -196,11 +196,11 @@ def _of_tflite(facts, tflite, data, cpu, progress):
 def _watch(facts, model, data):
     """Kernels, events and effective MACs of the recurrent ops, from running the definition of the ops on data."""
     try:
-        watch = _Watch(model)
+        engine = WatchingEngine(model)
     except (ValueError, RuntimeError) as error:
         facts.unknown["effective MACs"] = str(error)
         return
-    watched = [(seen, fact) for seen, fact in zip(watch.seen.values(), _recurrent(facts), strict=True)]
+    watched = [(seen, fact) for seen, fact in zip(engine.seen, _recurrent(facts), strict=True)]
     for seen, fact in watched:
         for name, kernel in zip(("kernel", "recurrent kernel", "candidate's kernel"), seen.op.kernels, strict=False):
             count = kernel.shape[1]
@@ -210,7 +210,7 @@ def _watch(facts, model, data):
         facts.unknown["effective MACs"] = facts.unknown["events"] = "no data given"
         return
     try:
-        watch.run_chunks(_chunks(model, data, WATCHED_SAMPLES))
+        engine.run_chunks(_chunks(model, data, WATCHED_SAMPLES))
     except ValueError as error:
         facts.unknown["effective MACs"] = facts.unknown["events"] = str(error)
         return
@@ -261,47 +261,3 @@ def _count(facts, model, data, cpu):
         return
     for op, cost in zip(facts.ops, facts.bench.builds["-O2"].ops, strict=False):
         op.instructions, op.cycles = cost.instructions, cost.cycles_estimate
-
-
-@dataclass
-class _Seen:
-    """What a recurrent op did: which units fired in each step, the MACs of each, and steps of the first sample."""
-
-    op: object
-    active: list = field(default_factory=list)
-    macs: list = field(default_factory=list)
-    first: int = 0
-
-
-class _Watch(ReferenceEngine):
-    """The definition of the ops, and beside it each recurrent op step by step."""
-
-    def __init__(self, model):
-        super().__init__(model)
-        self.seen = {op: _Seen(run) for op, run in self.definitions.items() if op.name in OPS}
-        self._states = {}
-        self._samples = 0
-
-    def reset(self):
-        super().reset()
-        for op, seen in self.seen.items():
-            wide = np.int64 if seen.op.is_integer else np.float32
-            self._states[op] = {name: np.zeros(tensor.shape[1], wide) for name, tensor in seen.op.states().items()}
-        self._samples += 1
-
-    def run_custom(self, op, inputs):
-        if op in self.seen:
-            self._see(self.seen[op], inputs[0][0], self._states[op])
-        return super().run_custom(op, inputs)
-
-    def _see(self, seen, x, state):
-        op = seen.op
-        for step in x[:: -1 if op.options.go_backwards else 1]:
-            before = {name: values.copy() for name, values in state.items()}
-            op(step[None], state)
-            acting = op.acting(step, before, state)
-            seen.macs.append(effective_macs(op.kernels, acting).sum())
-            if "y" in state or "held_h" in state:
-                seen.active.append(state["y"] != 0 if "y" in state else acting[1])
-        if self._samples <= 1:
-            seen.first = len(seen.active)
