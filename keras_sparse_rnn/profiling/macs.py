@@ -143,7 +143,7 @@ def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
         name=part.name,
         steps=seen.counted,
         weights=sum(weights.size for weights in kernels),
-        nonzero_weights=sum(np.count_nonzero(weights) for weights in kernels),
+        nonzero_weights=sum(int(np.count_nonzero(weights)) for weights in kernels),
         effective=float(macs.sum()),
         input_rate=float(rates[0].mean()),
         activity=float(rates[1].mean()),
@@ -154,7 +154,9 @@ def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
 def dense_macs(part: Part, seen: Seen) -> float | None:
     """The MACs of a call of a Dense layer, the mean over those that were counted; None without any."""
     kernel = keras.ops.convert_to_numpy(part.matrices["kernel"])
-    return effective_macs([kernel[:, None]], [seen.active]).item() / seen.counted if seen.counted else None
+    if seen.active is None or not seen.counted:
+        return None
+    return effective_macs([kernel[:, None]], [seen.active]).item() / seen.counted
 
 
 def check_valid(valid: ArrayLike | None, x: Arrays) -> np.ndarray | None:

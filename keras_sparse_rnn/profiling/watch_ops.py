@@ -39,7 +39,7 @@ class WatchingEngine(ReferenceEngine):
         super().__init__(model)
         self._seen = {op: SeenOp(run) for op, run in self.definitions.items() if op.name in OPS}
         self.seen = list(self._seen.values())
-        self._states = {}
+        self._states: dict = {}
         self._samples = 0
 
     def reset(self):
