@@ -7,11 +7,13 @@ load on the machine meets both. Of each fit the median over all steps but the fi
 median ratio. `own` is the time that the callback itself takes at the end of each step, as a share of the plain step:
 the finer figure where fits differ by more than a callback costs; what a method does inside the step (RigL records
 gradients there) is only in the ratio. The row `none`, a callback that does nothing, tells what a ratio is worth.
-`keeping` are steps on which masks are applied, `updating` those on which they are also computed anew, and `every 100`
-is what a step costs on average if every hundredth is one of these, the default of the schedules.
+`keeping` are steps on which masks are applied, `updating` those on which they are also computed anew, and `every 10`
+and `every 100` are what a step costs on average if every tenth or every hundredth is one of these; 100 is the default
+of the schedules.
 """
 
 import argparse
+import itertools
 import re
 import statistics
 import time
@@ -50,7 +52,7 @@ def main():
     plain = compiled(size)
     print(f"{keras.backend.backend()}, batch, time, features, units = {size}")
     print(f"{'':36} {'plain ms':>9} {'ratio':>7} {'own':>7}")
-    warnings.filterwarnings("ignore", "This fit goes to")
+    warnings.filterwarnings("ignore", "This fit goes to|.* was to bring")
     ratios, own = {}, {}
     for label, callback in callbacks().items():
         if not re.search(arguments.only, label):
@@ -64,9 +66,12 @@ def main():
         own[label] = statistics.median(taken[arguments.steps :]) / plain_time
         print(f"{label:36} {1e3 * plain_time:9.1f} {ratios[label]:7.3f} {own[label]:7.2%}", flush=True)
     methods = [label.removesuffix(", updating") for label in ratios if label.endswith(", updating")]
-    for method in methods if not arguments.only else []:
-        every, its_own = (0.99 * by[f"{method}, keeping"] + 0.01 * by[f"{method}, updating"] for by in (ratios, own))
-        print(f"{method + ', every 100':36} {'':9} {every:7.3f} {its_own:7.2%}")
+    for method, every in itertools.product([m for m in methods if f"{m}, keeping" in ratios], (10, 100)):
+        mean, its_own = (
+            by[f"{method}, keeping"] + (by[f"{method}, updating"] - by[f"{method}, keeping"]) / every
+            for by in (ratios, own)
+        )
+        print(f"{f'{method}, every {every}':36} {'':9} {mean:7.3f} {its_own:7.2%}")
 
 
 def callbacks():

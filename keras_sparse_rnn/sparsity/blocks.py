@@ -60,13 +60,15 @@ class Blocks:
         Raises:
             ValueError: If `score` is none of these.
         """
-        values = np.abs(np.asarray(values, dtype="float32"))
+        magnitudes = np.abs(np.asarray(values, dtype="float32"))
+        if self.block_shape == (1, 1) and score in SCORES:
+            return magnitudes.reshape(self.grid)
         if score == "max":
-            return self._tiles(values).max(axis=(1, 4))
+            return self._tiles(magnitudes).max(axis=(1, 4))
         if score == "l1":
-            return self._tiles(values).sum(axis=(1, 4)) / self.sizes
+            return self._tiles(magnitudes).sum(axis=(1, 4)) / self.sizes
         if score == "l2":
-            return np.sqrt(self._tiles(np.square(values)).sum(axis=(1, 4)) / self.sizes)
+            return np.sqrt(self._tiles(np.square(magnitudes)).sum(axis=(1, 4)) / self.sizes)
         raise ValueError(f"score={score!r}: must be one of {SCORES}.")
 
     def nonzero(self, values: ArrayLike) -> np.ndarray:
@@ -86,7 +88,9 @@ class Blocks:
         tall, gates, wide = self.grid
         gate_wise = values.reshape(self.shape[0], gates, -1)
         ragged = ((0, tall * rows - gate_wise.shape[0]), (0, 0), (0, wide * cols - gate_wise.shape[2]))
-        return np.pad(gate_wise, ragged).reshape(tall, rows, gates, wide, cols)
+        if any(after for _, after in ragged):
+            gate_wise = np.pad(gate_wise, ragged)
+        return gate_wise.reshape(tall, rows, gates, wide, cols)
 
 
 def check_block_shape(block_shape):

@@ -1,5 +1,7 @@
 """The masks over a model's kernels: chosen by score, kept on the device, read back from zeros."""
 
+import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -104,16 +106,15 @@ class Masks:
             followers: Maps `id(variable)` of a kernel to another variable of its shape, masked likewise: its moving
                 average.
         """
+        variables: list[keras.Variable] = []
+        masks: list[Tensor] = []
         for kernel, mask in zip(self.kernels, self._on_device, strict=True):
-            if mask is None:
-                continue
-            variables = [kernel.variable]
-            if followers and id(kernel.variable) in followers:
-                variables.append(followers[id(kernel.variable)])
-            for variable in variables:
-                # Not mask * variable: a weight that overflowed would become NaN.
-                value = keras.ops.convert_to_tensor(variable)
-                variable.assign(keras.ops.where(mask, value, keras.ops.zeros((), variable.dtype)))
+            if mask is not None:
+                average = (followers or {}).get(id(kernel.variable))
+                both = [kernel.variable] if average is None else [kernel.variable, average]
+                variables += both
+                masks += [mask] * len(both)
+        _masking(keras.backend.backend())(variables, masks)
 
     @property
     def sparsity(self) -> float:
@@ -152,9 +153,60 @@ def lowest(scores: np.ndarray, sizes: np.ndarray, sparsity: float) -> np.ndarray
     Returns:
         Bool array of the same shape, True for the chosen blocks.
     """
+    if sizes.min() == sizes.max():
+        # Only where the ranks divide counts: a partition is many times faster than a sort.
+        chosen = _count_lowest(np.ravel(scores), min(math.ceil(sparsity * scores.size - 0.5), scores.size - 1))
+        if chosen is not None:
+            return chosen.reshape(np.shape(scores))
     order = np.argsort(scores, axis=None, kind="stable")
     reached = np.concatenate([[0], np.cumsum(np.ravel(sizes)[order])])
     count = min(int(np.argmin(np.abs(reached - sparsity * reached[-1]))), order.size - 1)
     chosen = np.zeros(order.size, bool)
     chosen[order[:count]] = True
     return chosen.reshape(np.shape(scores))
+
+
+def _count_lowest(scores, count):
+    """Bool array, True for the `count` lowest; None if that hangs on scores that are not numbers."""
+    chosen = scores == -np.inf  # what is masked already: many equal ones, with which a partition is slow
+    missing = count - np.count_nonzero(chosen)
+    last = -np.inf
+    if missing > 0:
+        last = np.partition(scores[~chosen], missing - 1)[missing - 1]
+        if np.isnan(last):
+            return None
+    chosen = scores < last
+    chosen[np.flatnonzero(scores == last)[: count - np.count_nonzero(chosen)]] = True
+    return chosen
+
+
+@functools.cache
+def _masking(backend):
+    """The function that sets variables to zero where a mask is False. It runs after every batch, and must cost nothing.
+
+    Masks are no factors: a weight that has overflowed would become NaN.
+    """
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        zeros = functools.cache(lambda dtype: tf.zeros((), dtype))
+
+        def apply(variables, masks):
+            for variable, mask in zip(variables, masks, strict=True):
+                held = variable.value
+                held.assign(tf.where(mask, held, zeros(held.dtype)), read_value=False)
+    elif backend == "jax":
+        import jax
+
+        masked = jax.jit(lambda ws, masks: [jax.numpy.where(m, w, 0) for w, m in zip(ws, masks, strict=True)])
+
+        def apply(variables, masks):
+            for variable, value in zip(variables, masked([v.value for v in variables], masks), strict=True):
+                variable.assign(value)
+    else:
+
+        def apply(variables, masks):
+            for variable, mask in zip(variables, masks, strict=True):
+                variable.assign(keras.ops.where(mask, variable.value, keras.ops.zeros((), variable.dtype)))
+
+    return apply

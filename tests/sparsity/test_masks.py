@@ -111,6 +111,20 @@ def test_lowest_takes_whole_blocks_nearest_to_the_share_and_leaves_one():
     assert lowest(scores, sizes, 0.2).tolist() == [False, False, False]
 
 
+def test_lowest_of_equal_blocks_is_what_a_stable_sort_gives():
+    rng = np.random.default_rng(1)
+    for sparsity in (0.0, 0.013, 0.5, 0.875, 0.99999):
+        for scores in (rng.normal(size=(7, 3, 5)), rng.integers(4, size=(7, 3, 5)).astype(float)):
+            scores[rng.random(scores.shape) < 0.3] = -np.inf
+            for nans in (0, 60):
+                scores.flat[rng.permutation(scores.size)[:nans]] = np.nan
+                order = np.argsort(scores, axis=None, kind="stable")
+                expected = np.zeros(scores.size, bool)
+                expected[order[: min(round(sparsity * scores.size - 1e-9), scores.size - 1)]] = True
+                chosen = lowest(scores, np.full(scores.shape, 4), sparsity)
+                np.testing.assert_array_equal(chosen.ravel(), expected)
+
+
 def test_error_of_a_block_too_large_names_the_kernel():
     with pytest.raises(ValueError, match="larger than a gate of k0"):
         Masks(kernels_of(np.ones((4, 4))), (1, 8))
