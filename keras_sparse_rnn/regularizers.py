@@ -126,7 +126,9 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
 
     def __call__(self, x: Tensor) -> Tensor:
         if len(x.shape) < 2:
-            raise ValueError(f"`BlockGroupLasso` needs a kernel of 2 dimensions. Received: shape={tuple(x.shape)}")
+            raise ValueError(
+                f"`BlockGroupLasso` needs a kernel of at least 2 dimensions. Received: shape={tuple(x.shape)}"
+            )
         x = ops.reshape(x, (-1, x.shape[-1]))
         rows, cols = self.block_shape
         tall, gates, wide = Blocks(x.shape, self.gates, self.block_shape).grid

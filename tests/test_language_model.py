@@ -49,7 +49,9 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(text, tmp_pa
     def run_here(out, *arguments):
         monkeypatch.setattr(sys, "argv", [*map(str, command(text, out, "--preset", "selfish-lstm", *arguments)[1:])])
         penn_treebank.main()
-        return [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")]
+        return [
+            line.split()[1].strip(":") for line in capsys.readouterr().out.splitlines() if line.startswith("epoch ")
+        ]
 
     shown = run_here(whole)
     with subprocess.Popen(command(text, killed, "--preset", "selfish-lstm"), stdout=subprocess.PIPE, text=True) as run:

@@ -193,7 +193,7 @@ def test_lasso_bad_use_is_named():
         with pytest.raises(ValueError, match=message):
             BlockGroupLasso(**arguments)
     for lasso, shape, message in [
-        (BlockGroupLasso(1.0), (4, 4, 3), "2 dimensions"),
+        (BlockGroupLasso(1.0), (4,), "at least 2 dimensions"),
         (BlockGroupLasso(1.0, gates=3), (4, 16), "no multiple of gates=3"),
         (BlockGroupLasso(1.0, (8, 4)), (4, 16), "larger than a gate"),
     ]:

@@ -73,11 +73,11 @@ def build_for_host(recordings, folder, compiler):
     Returns:
         The path of the program.
     """
-    compiler = (*compiler, *STRICT)
+    strict = (*compiler, *STRICT)
     firmware = source_folder() / "firmware"
-    models, kernels = _compile([recording.code for recording in recordings], folder, compiler)
+    models, kernels = _compile([recording.code for recording in recordings], folder, strict)
     source, data = _write_programs(recordings, folder, counts_init=False)
-    check = compile_sources(compiler, [firmware / "check.c", source], [folder, folder / "ksr", firmware])
+    check = compile_sources(strict, [firmware / "check.c", source], [folder, folder / "ksr", firmware])
     path = folder / "check"
     call(*compiler, *models, *kernels, *check, data, "-o", path)
     return path

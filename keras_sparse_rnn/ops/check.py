@@ -123,6 +123,8 @@ class _Check:
             expected = (self._samples, self._sizes[given.size])
             if tensor.shape != expected:
                 self._refuse("SHAPE", i, f"has the shape {tensor.shape}; allowed: {expected}")
+            if tensor.data is not None:
+                self._refuse("CONSTANT", i, "is constant; allowed: a variable tensor, which the op writes")
             return
         if tensor.data is None:
             self._refuse("NOT_CONSTANT", i, "is not constant, but must be")

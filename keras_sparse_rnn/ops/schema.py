@@ -31,13 +31,24 @@ STATUSES = {  # of the C core, by their numbers
     "UNEXPECTED": "must be absent",
     "TYPE": "has the wrong type",
     "NOT_CONSTANT": "must be constant",
+    "CONSTANT": "must not be constant",
     "ALIGNMENT": "does not lie at a multiple of 4 bytes",
     "SHAPE": "has the wrong shape",
     "VALUES": "holds values out of their range",
     "OVERFLOW": "leaves no room for what the weights can add",
 }
 OF_WORD = ("WORD",)  # with the number of a word
-OF_INPUT = ("MISSING", "UNEXPECTED", "TYPE", "NOT_CONSTANT", "ALIGNMENT", "SHAPE", "VALUES", "OVERFLOW")  # of an input
+OF_INPUT = (
+    "MISSING",
+    "UNEXPECTED",
+    "TYPE",
+    "NOT_CONSTANT",
+    "CONSTANT",
+    "ALIGNMENT",
+    "SHAPE",
+    "VALUES",
+    "OVERFLOW",
+)  # of an input
 SLOTS = 4  # groups of accumulators: what the gates of a recurrent op add to
 
 

@@ -87,7 +87,8 @@ class NativeOp:
     Args:
         name: Its custom code.
         options: The bytes of its custom options.
-        inputs: List of arrays (None: absent); constants are kept, others give shape and dtype only (`placeholder`).
+        inputs: List of arrays (None: absent). Constants are kept; x and the states give shape and dtype only
+            (`placeholder`), unless they are read-only: then they are constants, too, which the op refuses.
         output_shape, output_dtype: Of its one output.
 
     Raises:
@@ -104,17 +105,19 @@ class NativeOp:
     ) -> None:
         self._library = load_library()
         self._op = self._library.ksr_find_op(name.encode()).contents
-        self._inputs = (_Tensor * len(inputs))(*(_tensor(array) for array in inputs))
+        schema = ALL_OPS[name].SCHEMA
+        varying = {0, *(i for i, given in enumerate(schema.inputs) if given.is_state)}
+        self._inputs = (_Tensor * len(inputs))(*(_tensor(array, i in varying) for i, array in enumerate(inputs)))
         self._outputs = (_Tensor * 1)()
         self._output = placeholder(output_shape, output_dtype)
-        self._outputs[0] = _tensor(self._output)
+        self._outputs[0] = _tensor(self._output, varies=True)
         self._kept = [options, *inputs]
         self._node = _Node(options, len(options), len(inputs), 1, self._inputs, self._outputs)
         size = ctypes.c_uint32()
         self._data = ctypes.create_string_buffer(self._op.data_size)
         status = self._op.prepare(self._node, self._data, size)
         if status:
-            raise _refused(ALL_OPS[name].SCHEMA, status, self._library.ksr_status_text(status).decode())
+            raise _refused(schema, status, self._library.ksr_status_text(status).decode())
         self.scratch_size = size.value  # bytes
         self._scratch = np.zeros(size.value // 16 + 1, np.complex128)
 
@@ -131,7 +134,7 @@ class NativeOp:
 
 def placeholder(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Has a shape and a dtype, and takes no memory: for what an op needs only to be prepared."""
-    return np.broadcast_to(np.zeros((), dtype), shape)
+    return np.ndarray(shape, dtype, bytearray(np.dtype(dtype).itemsize), strides=(0,) * len(shape))
 
 
 def _refused(schema, status, text):
@@ -144,11 +147,12 @@ def _refused(schema, status, text):
     return RefusedOpError(schema, kind, index, text)
 
 
-def _tensor(array):
+def _tensor(array, varies):
     if array is None:
         return _Tensor(None, -1, 0)
     dims = (ctypes.c_int32 * MAX_RANK)(*array.shape)
-    return _Tensor(array.ctypes.data, _TYPES[array.dtype], array.ndim, dims)
+    data = None if varies and array.flags.writeable else array.ctypes.data
+    return _Tensor(data, _TYPES[array.dtype], array.ndim, dims)
 
 
 def prepare_ops(model: Model) -> dict[Operator, NativeOp]:

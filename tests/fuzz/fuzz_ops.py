@@ -25,17 +25,18 @@ CORE = ROOT / "tflite"
 COMPILER = "clang"
 SANITIZERS = "-fsanitize=address,undefined"
 FLAGS = ("-std=gnu99", "-g", "-O1", "-ffp-contract=off", "-fno-sanitize-recover=all")
-INCLUDES = (f"-I{CORE}/include", f"-I{CORE}/kernels")
+INCLUDES = (f"-I{CORE}/include",)
 MAX_RANK = 4
+RANDOM_OPS = 40  # of each kind, among the seeds
 IS_CONSTANT = 1
 
 
-def build(folder):
-    """Compiles the fuzzer and the core in plain C that it compares with; `(fuzzer, core)`."""
+def build(folder, kernels=CORE / "kernels"):
+    """Compiles the fuzzer of these kernels, and the core in plain C that it compares with; `(fuzzer, core)`."""
     folder = Path(folder)
-    sources = [str(path) for path in sorted((CORE / "kernels").rglob("*.c"))]
+    sources = [str(path) for path in sorted(Path(kernels).rglob("*.c"))]
     fuzzer, core = folder / "fuzz_ops", folder / "portable_core.so"
-    common = [COMPILER, *FLAGS, *INCLUDES]
+    common = [COMPILER, *FLAGS, *INCLUDES, f"-I{kernels}"]
     shared = ["-DKSR_PORTABLE", "-fPIC", "-shared", "-Wl,-Bsymbolic"]
     fuzzed = [f"{SANITIZERS},fuzzer", str(FOLDER / "fuzz_ops.c"), *sources]
     builds = [
@@ -51,10 +52,13 @@ def seeds():
     """Inputs of the fuzzer that every op takes, as bytes."""
     sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "runtime")]
     from mutations import base_models
+    from random_models import KINDS, random_op
 
     from keras_sparse_rnn.runtime.model import Model
 
-    for _, data in base_models():
+    # Enough of each op to meet each width of blocks, dense, stored sparse, silent and saturated.
+    more = [random_op(seed, kind=kind).to_model() for kind in KINDS for seed in range(RANDOM_OPS)]
+    for data in (*(data for _, data in base_models()), *more):
         model = Model(data)
         for op in model.operators:
             if op.is_custom:
@@ -79,7 +83,7 @@ def _serialized(model, op):
     return b"".join([header, op.options, *tables, *contents])
 
 
-def run(folder, seconds, jobs=1, corpus=None, runs=None):
+def run(folder, seconds, jobs=1, corpus=None, runs=None, kernels=CORE / "kernels"):
     """Builds and runs the fuzzer.
 
     Args:
@@ -88,12 +92,13 @@ def run(folder, seconds, jobs=1, corpus=None, runs=None):
         jobs: How many run at a time.
         corpus: A folder that it starts from and adds to, besides the seeds.
         runs: How many inputs to run beyond the corpus; None for as many as there is time for.
+        kernels: The folder of their sources.
 
     Returns:
         The exit status: 0 where nothing was found.
     """
     folder = Path(folder)
-    fuzzer, core = build(folder)
+    fuzzer, core = build(folder, kernels)
     first = folder / "seeds"
     first.mkdir(exist_ok=True)
     for number, seed in enumerate(seeds()):

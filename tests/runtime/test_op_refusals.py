@@ -66,7 +66,8 @@ class Node:
 
     def _info(self, i, array):
         given = self.schema.inputs[min(i, len(self.schema.inputs) - 1)]
-        return TensorInfo(given.name, array.shape, array.dtype, data=None if i == 0 or given.is_state else array)
+        varies = (i == 0 or given.is_state) and array.flags.writeable
+        return TensorInfo(given.name, array.shape, array.dtype, data=None if varies else array)
 
 
 def _sparse_dense(number_format):
@@ -152,6 +153,9 @@ def test_inputs(kind, number_format):
         if given.is_state:
             assert node.status(**{given.name: array[:, 1:]}) == ("SHAPE", i), given.name
             assert node.status(**{given.name: array[0]}) == ("SHAPE", i), given.name
+            in_the_file = array.copy()
+            in_the_file.setflags(write=False)
+            assert node.status(**{given.name: in_the_file}) == ("CONSTANT", i), given.name
             continue
         assert node.status(**{given.name: array.reshape(1, -1)}) == ("SHAPE", i), given.name
         if given.size not in ("values", "index", "rows"):

@@ -26,6 +26,8 @@ typedef struct litert_tensor {
   const int_array *dims_signature;
 } litert_tensor;
 
+enum { IN_THE_FILE = 1, PERSISTENT_CONSTANT = 5 }; /* of allocation_type */
+
 typedef struct litert_node {
   int_array *inputs;
   int_array *outputs;
@@ -125,7 +127,8 @@ static int data_fill_shape(const ksr_tensor *tensor, size_t bytes) {
   return 1;
 }
 
-static int view_tensors(const litert_context *context, const int32_t *numbers, int32_t count, ksr_tensor *views) {
+static int view_tensors(const litert_context *context, const int32_t *numbers, int32_t count, int constants_only,
+                        ksr_tensor *views) {
   for (int32_t i = 0; i < count; ++i) {
     if (numbers[i] == TENSOR_ABSENT) {
       view_absent_tensor(&views[i]);
@@ -134,19 +137,21 @@ static int view_tensors(const litert_context *context, const int32_t *numbers, i
     const litert_tensor *tensor = &context->tensors[numbers[i]];
     if (!view_tensor(&views[i], tensor->type, tensor->dims, tensor->data)) return 0;
     if (!data_fill_shape(&views[i], tensor->bytes)) return 0;
+    const int is_constant = tensor->allocation_type == IN_THE_FILE || tensor->allocation_type == PERSISTENT_CONSTANT;
+    if (constants_only && !is_constant) views[i].data = 0;
   }
   return 1;
 }
 
-static int view_node(const litert_context *context, const kernel_data *kernel, node_view *view) {
+static int view_node(const litert_context *context, const kernel_data *kernel, int constants_only, node_view *view) {
   view->node.options = kernel->options;
   view->node.options_size = kernel->options_size;
   view->node.input_count = kernel->input_count;
   view->node.output_count = kernel->output_count;
   view->node.inputs = view->inputs;
   view->node.outputs = view->outputs;
-  return view_tensors(context, kernel->inputs, kernel->input_count, view->inputs) &&
-         view_tensors(context, kernel->outputs, kernel->output_count, view->outputs);
+  return view_tensors(context, kernel->inputs, kernel->input_count, constants_only, view->inputs) &&
+         view_tensors(context, kernel->outputs, kernel->output_count, constants_only, view->outputs);
 }
 
 static void kernel_free(litert_context *context, void *user_data) {
@@ -200,7 +205,7 @@ static status kernel_prepare(litert_context *context, litert_node *node) {
   node_view view;
   uint32_t scratch_size = 0;
   if (!kernel) return STATUS_ERROR;
-  if (!view_node(context, kernel, &view)) {
+  if (!view_node(context, kernel, 1, &view)) {
     context->report_error(context, "%s: a tensor has more than %d dimensions, or fewer data than its shape.",
                           kernel->op->name, KSR_MAX_RANK);
     return STATUS_ERROR;
@@ -225,7 +230,7 @@ static status kernel_invoke(litert_context *context, litert_node *node) {
   kernel_data *kernel = node->user_data;
   node_view view;
   /* Anew each time: a state tensor has no data before the first inference, and any tensor may have been moved. */
-  if (!view_node(context, kernel, &view) || !tensors_are_placed(&view)) {
+  if (!view_node(context, kernel, 0, &view) || !tensors_are_placed(&view)) {
     context->report_error(context, "%s: a tensor has no memory, or less than its shape.", kernel->op->name);
     return STATUS_ERROR;
   }

@@ -1,9 +1,9 @@
 /* What every op of keras-sparse-rnn has in common: tensors, status, and the two calls prepare and invoke.
  *
  * An adapter (LiteRT delegate, TFLM op, firmware) looks an op up by its name, gives each node `data_size` bytes to
- * keep, hands `prepare` the node with its constant tensors, gives the scratch bytes that it asks for, and calls `invoke`
- * as often as it likes. The core
- * allocates nothing, keeps no global state and includes no header but its own, <stdint.h> and <string.h>. */
+ * keep, hands `prepare` the node with its constant tensors (the `data` of all others is NULL until the first `invoke`),
+ * gives the scratch bytes that it asks for, and calls `invoke` as often as it likes. The core allocates nothing, keeps
+ * no global state and includes no header but its own, <stdint.h> and <string.h>. */
 #ifndef KSR_H_
 #define KSR_H_
 /* Sources: status.c */

@@ -15,6 +15,7 @@
   X(KSR_UNEXPECTED, "must be absent") \
   X(KSR_TYPE, "has the wrong type") \
   X(KSR_NOT_CONSTANT, "must be constant") \
+  X(KSR_CONSTANT, "must not be constant") \
   X(KSR_ALIGNMENT, "does not lie at a multiple of 4 bytes") \
   X(KSR_SHAPE, "has the wrong shape") \
   X(KSR_VALUES, "holds values out of their range") \

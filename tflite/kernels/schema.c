@@ -169,7 +169,8 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   }
   if (input->flags & KSR_STATE) {
     const int fits = tensor->rank == 2 && tensor->dims[0] == sizes->samples && tensor->dims[1] == size;
-    return fits ? KSR_OK : KSR_STATUS(KSR_SHAPE, i);
+    if (!fits) return KSR_STATUS(KSR_SHAPE, i);
+    return tensor->data ? KSR_STATUS(KSR_CONSTANT, i) : KSR_OK;
   }
   if (!tensor->data) return KSR_STATUS(KSR_NOT_CONSTANT, i);
   if (tensor->rank != 1 || (size >= 0 && tensor->dims[0] != size)) return KSR_STATUS(KSR_SHAPE, i);
