@@ -60,6 +60,8 @@ class ConvertedModel:
         framework: str = "plain-c",
         name: str = "model",
         inputs: Arrays | None = None,
+        single_file: bool = False,
+        cpu: str | None = None,
     ) -> "Firmware":
         """Writes the model as a project for a microcontroller; see `firmware.save_firmware`.
 
@@ -68,7 +70,7 @@ class ConvertedModel:
         """
         from keras_sparse_rnn.firmware import save_firmware
 
-        return save_firmware(self, folder, framework, name, inputs)
+        return save_firmware(self, folder, framework, name, inputs, single_file, cpu)
 
     def drift(self, x: np.ndarray, expected: np.ndarray, engine: EngineName = "litert", parts: int = 10) -> np.ndarray:
         """Error against the float model over time: whether it grows along a sequence.

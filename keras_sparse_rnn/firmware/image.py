@@ -31,7 +31,17 @@ class Recording:
     calls_per_sequence: int
 
 
-def build_image(recordings, folder, target, optimization, options=(), counts_init=False, is_moved=False, compiler=None):
+def build_image(
+    recordings,
+    folder,
+    target,
+    optimization,
+    options=(),
+    counts_init=False,
+    is_moved=False,
+    compiler=None,
+    write=write_plain_c,
+):
     """Builds an image for a board.
 
     Args:
@@ -43,6 +53,7 @@ def build_image(recordings, folder, target, optimization, options=(), counts_ini
         counts_init: Whether `init` is between marks, too (`tflite/firmware/marks.h`).
         is_moved: Whether a half-word comes before the functions that are not aligned to words.
         compiler: The command that compiles, a tuple of strings; None: that of the target, which always links.
+        write: Writes the models: `write_plain_c`, or what takes and returns the same.
 
     Returns:
         `(path of the image, bytes of flash, bytes of RAM)`: what the models and their kernels take, without the C
@@ -51,23 +62,24 @@ def build_image(recordings, folder, target, optimization, options=(), counts_ini
     linker = target.compiler(optimization)
     compiler = (*(compiler or linker), optimization, *STRICT, *_SECTIONS, *options)
     firmware = source_folder() / "firmware"
-    models, kernels = _compile([recording.code for recording in recordings], folder, compiler)
-    source, data = _write_programs(recordings, folder, counts_init)
+    codes = [recording.code for recording in recordings]
+    files, models, kernels = _compile(codes, folder, compiler, write)
+    source, data = _write_programs(recordings, files, folder, counts_init)
     rest = compile_sources(compiler, [firmware / "startup.c", firmware / "check.c"], [firmware])
-    rest += compile_sources(compiler, [source], [folder, folder / "ksr", firmware])
+    rest += compile_sources(compiler, [source], _includes(folder))
     if is_moved:
         rest = [firmware / "half_word.s", "-Wl,-u,half_word", *rest]
     script, image = folder / "board.ld", folder / "firmware.elf"
     script.write_text(linker_script(target))
     call(*linker, f"-T{script}", *_LINK, *models, *kernels, *rest, data, "-o", image)
-    return image, *_sizes([recording.code for recording in recordings], folder, linker, compiler)
+    return image, *_sizes(codes, folder, linker, compiler, write)
 
 
-def build_for_host(recordings, folder, compiler):
+def build_for_host(recordings, folder, compiler, write=write_plain_c):
     """Builds a program for this computer; its status is 0 where all outputs are as recorded.
 
     Args:
-        recordings, folder: As in `build_image`.
+        recordings, folder, write: As in `build_image`.
         compiler: The command with its options, a tuple of strings.
 
     Returns:
@@ -75,9 +87,9 @@ def build_for_host(recordings, folder, compiler):
     """
     strict = (*compiler, *STRICT)
     firmware = source_folder() / "firmware"
-    models, kernels = _compile([recording.code for recording in recordings], folder, strict)
-    source, data = _write_programs(recordings, folder, counts_init=False)
-    check = compile_sources(strict, [firmware / "check.c", source], [folder, folder / "ksr", firmware])
+    files, models, kernels = _compile([recording.code for recording in recordings], folder, strict, write)
+    source, data = _write_programs(recordings, files, folder, counts_init=False)
+    check = compile_sources(strict, [firmware / "check.c", source], _includes(folder))
     path = folder / "check"
     call(*compiler, *models, *kernels, *check, data, "-o", path)
     return path
@@ -92,23 +104,26 @@ def linker_script(target):
     return text
 
 
-def sizes(codes, folder, target, optimization):
+def sizes(codes, folder, target, optimization, write=write_plain_c):
     """Bytes of flash and of RAM that models, a list of `PlainC`, and their kernels take, as in `build_image`."""
     linker = target.compiler(optimization)
-    return _sizes(codes, folder, linker, (*linker, *STRICT, *_SECTIONS))
+    return _sizes(codes, folder, linker, (*linker, *STRICT, *_SECTIONS), write)
 
 
-def _compile(codes, folder, compiler, of_models=()):
-    """The objects of the models, with more of the compiler's options, and those of the kernels."""
-    write_plain_c(codes, folder)
-    sources = [folder / f"{code.name}.c" for code in codes]
+def _compile(codes, folder, compiler, write, of_models=()):
+    """The names of the models' files, their objects, with more of the compiler's options, and those of the kernels."""
+    files = write(codes, folder)
     kernels = compile_sources(compiler, sorted(folder.glob("ksr/*.c")), [folder / "ksr"])
-    includes = [folder, folder / "ksr", source_folder() / "firmware"]
-    return compile_sources((*compiler, *of_models), sources, includes), kernels
+    sources = [folder / f"{name}.c" for name in files]
+    return files, compile_sources((*compiler, *of_models), sources, _includes(folder)), kernels
 
 
-def _sizes(codes, folder, linker, compiler):
-    models, kernels = _compile(codes, folder, compiler, ("-DKSR_NO_MARKS",))
+def _includes(folder):
+    return [folder, folder / "ksr", source_folder() / "firmware", source_folder() / "include"]
+
+
+def _sizes(codes, folder, linker, compiler, write):
+    _, models, kernels = _compile(codes, folder, compiler, write, ("-DKSR_NO_MARKS",))
     functions = [
         f"{code.name}_{kind}" for code in codes for kind in ("init", "reset", "run", *["step"] * code.is_streaming)
     ]
@@ -120,24 +135,23 @@ def _sizes(codes, folder, linker, compiler):
     return text + data, data + bss
 
 
-def _write_programs(recordings, folder, counts_init):
+def _write_programs(recordings, files, folder, counts_init):
     """The table of what check.c runs: a source of C and one of assembly."""
     names = [recording.code.name for recording in recordings]
     for recording, name in zip(recordings, names, strict=True):
         (folder / f"{name}.inputs").write_bytes(_packed(recording.inputs).tobytes())
         (folder / f"{name}.outputs").write_bytes(_packed(recording.outputs).tobytes())
     source, data = folder / "programs.c", folder / "recorded.s"
-    source.write_text(_programs(recordings, counts_init))
+    source.write_text(_programs(recordings, files, counts_init))
     data.write_text("".join(_DATA.format(name=name, folder=folder) for name in names))
     return source, data
 
 
-def _programs(recordings, counts_init):
+def _programs(recordings, files, counts_init):
     begin, end = ("KSR_COUNT_BEGIN();", "KSR_COUNT_END();") if counts_init else ("", "")
-    functions, rows, includes = [], [], []
+    functions, rows, includes = [], [], [f'#include "{name}.h"\n' for name in files]
     for recording in recordings:
         code = recording.code
-        includes.append(f'#include "{code.name}.h"\n')
         inputs, outputs = _offsets(recording.inputs), _offsets(recording.outputs)
         arguments = [f"(const void *)(x + {at})" for at in inputs[:-1]] + [f"(void *)(y + {at})" for at in outputs[:-1]]
         call_it = f"{code.call}({', '.join(arguments)})"

@@ -1,10 +1,12 @@
 """Writes models as a project for a microcontroller."""
 
 import os
+import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,8 @@ from keras_sparse_rnn.firmware.names import model_name
 from keras_sparse_rnn.firmware.objects import call, compile_sources
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.firmware.rendering import columns, render_folder
-from keras_sparse_rnn.firmware.targets import LEVELS, TARGETS
+from keras_sparse_rnn.firmware.single_file import join
+from keras_sparse_rnn.firmware.targets import LEVELS, PROCESSORS, TARGETS
 from keras_sparse_rnn.firmware.tflm_project import TFLMModel
 from keras_sparse_rnn.runtime.engine import arrays_of, quantized
 from keras_sparse_rnn.runtime.model import Model
@@ -42,12 +45,13 @@ class Firmware:
         names: What the models are called in C.
         files: Its files, relative to the folder.
         model_bytes: Of the constants ("plain-c") or of the `.tflite` files.
-        builds: What the models and their kernels take on a Cortex-M4, a `qemu.ProjectCost` for each of
+        builds: What the models and their kernels take on a Cortex-M4, or on `cpu`, a `qemu.ProjectCost` for each of
             `targets.LEVELS`, `{"-O2": ..., "-Os": ...}`; empty where its compiler is missing. Stack and instructions
             are None where QEMU is missing, or its board has too little memory. With TensorFlow Lite Micro the RAM is
             the arenas, and its own code, its stack and its instructions come on top.
         is_verified: Whether the C ran on this computer and did what the NumPy engine does; False where there is no C
             compiler. None with TensorFlow Lite Micro, which runs the `.tflite` file itself.
+        cpu: What a single file is for, and its `builds` with it; None for a project.
     """
 
     folder: Path
@@ -57,13 +61,14 @@ class Firmware:
     model_bytes: int
     builds: dict = field(default_factory=dict)
     is_verified: bool | None = None
+    cpu: str | None = None
 
     def __str__(self):
         lines = [f"{self.framework} firmware in {self.folder}: {', '.join(self.names)}; {len(self.files)} files"]
         lines.append(f"  {'models' if len(self.names) > 1 else 'model'}: {self.model_bytes:,} bytes of flash")
         if self.builds:
             note = ", without TensorFlow Lite Micro's own code" if FRAMEWORKS[self.framework].has_interpreter else ""
-            lines.append(f"  with kernels, on a Cortex-M4{note}:")
+            lines.append(f"  with kernels, on a {(self.cpu or _BOARD).replace('cortex-m', 'Cortex-M')}{note}:")
             lines += [f"  {line}" for line in columns({level: _figures(cost) for level, cost in self.builds.items()})]
         if self.is_verified is not None:
             lines.append(f"  {_VERIFIED if self.is_verified else _UNVERIFIED}")
@@ -76,6 +81,8 @@ def save_firmware(
     framework: str = "plain-c",
     name: str | None = None,
     inputs: Arrays | Mapping[str, Arrays] | None = None,
+    single_file: bool = False,
+    cpu: str | None = None,
 ) -> Firmware:
     """Writes models as a project for a microcontroller: constants, the kernel sources that they need, a `main`.
 
@@ -92,17 +99,24 @@ def save_firmware(
             with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
         inputs: Recorded inputs on which plain C is compared with the NumPy engine, as `Engine.predict` takes them; of
             several models a dict by the same names. None: some of those that `ksr.convert` was given, of a file noise.
+        single_file: Whether plain C is written as one header and one source, `NAME.h` and `NAME.c` (of several models
+            `firmware.h` and `firmware.c`), which hold the kernels for `cpu` and no others; without a `main`.
+        cpu: What a single file is for: `"cortex-m0"`, `"cortex-m0plus"`, `"cortex-m3"`, `"cortex-m4"`, `"cortex-m7"`,
+            `"cortex-m23"`, `"cortex-m33"` (with its DSP extension), `"cortex-m55"`, `"cortex-m85"`, `"x86-64"`, or
+            `"any"`: plain C alone, for whatever has a C compiler.
 
     Returns:
         A `Firmware`; it prints as text.
 
     Raises:
         ValueError: The framework is unknown, the folder is not empty, the inputs do not fit, a model has an op that the
-            framework lacks or weights that it cannot read, or two models have one name.
+            framework lacks or weights that it cannot read, two models have one name, or `single_file` and `cpu` do not
+            go together.
         MismatchError: The C does not do what the NumPy engine does; nothing was written.
     """
     if framework not in FRAMEWORKS:
         raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
+    _check_single_file(framework, single_file, cpu)
     folder = Path(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"folder must be empty or new; '{folder}' holds files.")
@@ -121,48 +135,68 @@ def save_firmware(
             host_check.noise(code) if x is None else _sequences(code, x)
             for code, x in zip(codes, _recorded(inputs, model), strict=True)
         ]
-        outputs = _verify(codes, sequences)
+        outputs = _verify(codes, sequences, single_file)
         is_verified = outputs is not None
-        write_plain_c(codes, folder)
-        model_bytes, builds = sum(code.constant_bytes for code in codes), _plain_c_builds(codes, sequences, outputs)
-    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, builds, is_verified)
+        write = write_plain_c if cpu is None else partial(write_single_file, processor=PROCESSORS[cpu])
+        write(codes, folder)
+        model_bytes = sum(code.constant_bytes for code in codes)
+        core = cpu or _BOARD
+        builds = _plain_c_builds(codes, sequences, outputs, core, write) if core in TARGETS else {}
+    return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, builds, is_verified, cpu)
 
 
-def _verify(codes, sequences):
+def _check_single_file(framework, single_file, cpu):
+    if single_file and FRAMEWORKS[framework].has_interpreter:
+        raise ValueError(f"single_file is of framework='plain-c'; given: framework={framework!r}.")
+    if single_file and cpu not in PROCESSORS:
+        raise ValueError(f"cpu must be one of {tuple(PROCESSORS)} for a single file; given: {cpu!r}.")
+    if cpu is not None and not single_file:
+        raise ValueError(
+            f"cpu is of a single file: pass single_file=True; given: cpu={cpu!r}. The kernels of a project are for "
+            "whatever processor it is compiled for."
+        )
+
+
+def _verify(codes, sequences, single_file):
     """Compares plain C with the NumPy engine.
 
     Args:
         codes: A list of `PlainC`.
         sequences: For each its inputs, as `host_check.check` takes them.
+        single_file: Whether it is written so, for this computer's processor.
 
     Returns:
         For each what `host_check.check` returns; None where there is no compiler for this computer.
     """
     if host_check.compiler() is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        write_plain_c(codes, folder)
-        return [host_check.check(code, folder, given) for code, given in zip(codes, sequences, strict=True)]
+    here = PROCESSORS["x86-64" if platform.machine() in ("x86_64", "AMD64") else "any"]
+    outputs = []
+    for code, given in zip(codes, sequences, strict=True):
+        with tempfile.TemporaryDirectory() as folder:
+            write_single_file([code], folder, here) if single_file else write_plain_c([code], folder)
+            outputs.append(host_check.check(code, folder, given))
+    return outputs
 
 
-def _plain_c_builds(codes, sequences, outputs):
-    """`Firmware.builds` of plain C, on the first sequence of each model."""
+def _plain_c_builds(codes, sequences, outputs, core, write):
+    """`Firmware.builds` of plain C on one of `TARGETS`, on the first sequence of each model."""
     from keras_sparse_rnn.firmware import image, qemu  # which write projects, too
 
     if not _has_size_tools():
         return {}
-    target = TARGETS[_BOARD]
+    target = TARGETS[core]
     recorded_bytes = sum(array.nbytes for given in sequences for array in given[0])
     needed = sum(code.constant_bytes for code in codes) + recorded_bytes
     if outputs is None or qemu.missing_tools() or needed > target.code[1] // 2:
         with tempfile.TemporaryDirectory() as folder:
-            sizes = {level: image.sizes(codes, Path(folder), target, level) for level in LEVELS}
+            sizes = {level: image.sizes(codes, Path(folder), target, level, write) for level in LEVELS}
         return {level: qemu.ProjectCost(*taken) for level, taken in sizes.items()}
     recordings = [
         image.Recording(code, given[0], made[0], len(given[0][0]))
         for code, given, made in zip(codes, sequences, outputs, strict=True)
     ]
-    return {level: qemu.project_cost(recordings, _BOARD, level) for level in LEVELS}
+    return {level: qemu.project_cost(recordings, core, level, write) for level in LEVELS}
 
 
 def _tflm_builds(folder, model_bytes, arenas):
@@ -224,14 +258,28 @@ def _sequences(code, inputs):
 
 
 def write_plain_c(codes, folder):
-    """Writes models, a list of `PlainC`, and the kernel sources that they need."""
-    core = core_files([header for code in codes for header in code.headers], _formats(codes))
-    texts = {
-        f"{code.name}.{suffix}": text for code in codes for suffix, text in (("h", code.header), ("c", code.source))
-    }
+    """Writes models, a list of `PlainC`, and the kernel sources that they need; the names of the models' files."""
+    texts, core = _plain_c_texts(codes)
     streaming = any(code.is_streaming for code in codes)
     program = _filled("plain-c", codes, core, streaming=streaming)
     _write(Path(folder), texts | program | {f"{FOLDER}/{name}": text for name, text in core.items()})
+    return [code.name for code in codes]
+
+
+def write_single_file(codes, folder, processor):
+    """Writes models and kernels as one header and one source for a `Processor`; their name, in a list."""
+    texts, core = _plain_c_texts(codes)
+    name = _project_name(codes)
+    _write(Path(folder), join(texts | core, [code.name for code in codes], name, processor))
+    return [name]
+
+
+def _plain_c_texts(codes):
+    """The files of the models, and those of the core, as texts by their names."""
+    texts = {
+        f"{code.name}.{suffix}": text for code in codes for suffix, text in (("h", code.header), ("c", code.source))
+    }
+    return texts, core_files([header for code in codes for header in code.headers], _formats(codes))
 
 
 def tflm_texts(models, framework):

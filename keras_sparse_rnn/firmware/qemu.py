@@ -164,13 +164,13 @@ class ProjectCost:
     instructions: dict | None = None
 
 
-def project_cost(recordings, cpu, optimization):
+def project_cost(recordings, cpu, optimization, write=write_plain_c):
     """Runs models together in one image, checks every output, and counts; returns a `ProjectCost`.
 
     Args:
         recordings: A list of `image.Recording`.
         cpu: One of `targets.TARGETS`.
-        optimization: Of the compiler.
+        optimization, write: As in `image.build_image`.
 
     Raises:
         ValueError: `cpu` is unknown.
@@ -178,7 +178,7 @@ def project_cost(recordings, cpu, optimization):
     """
     target = _target(cpu)
     with tempfile.TemporaryDirectory() as folder:
-        image, flash, ram = build_image(recordings, Path(folder), target, optimization)
+        image, flash, ram = build_image(recordings, Path(folder), target, optimization, write=write)
         seen = _run(image, target, by_function=False)
     instructions, counts = {}, iter(seen.counts)
     for recording in recordings:
@@ -187,14 +187,14 @@ def project_cost(recordings, cpu, optimization):
     return ProjectCost(flash, ram, max(seen.stacks), instructions)
 
 
-def check(recordings, cpu, optimization="-O2", compiler=None):
+def check(recordings, cpu, optimization="-O2", compiler=None, write=write_plain_c):
     """Runs models together in one image, and compares every output with the recorded one. Does so once more with a
     half-word in front of the functions that the compiler has not aligned to words, as it does not below -O2.
 
     Args:
         recordings: A list of `image.Recording`, their code without marks.
         cpu: One of `targets.TARGETS`.
-        optimization, compiler: As in `image.build_image`.
+        optimization, compiler, write: As in `image.build_image`.
 
     Raises:
         ValueError: `cpu` is unknown.
@@ -204,7 +204,7 @@ def check(recordings, cpu, optimization="-O2", compiler=None):
     for is_moved in (False, True):
         with tempfile.TemporaryDirectory() as folder:
             image, *_ = build_image(
-                recordings, Path(folder), target, optimization, is_moved=is_moved, compiler=compiler
+                recordings, Path(folder), target, optimization, is_moved=is_moved, compiler=compiler, write=write
             )
             call(*_emulator(image, target))
 

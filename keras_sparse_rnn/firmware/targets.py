@@ -1,5 +1,6 @@
 """The Cortex-M cores that firmware is built for here, and the boards on which QEMU emulates them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 LEVELS = ("-O2", "-Os")  # what frameworks build at: for speed, and (Arduino, Zephyr) for size
@@ -42,4 +43,43 @@ TARGETS = {
         Target("cortex-m33", "mps2-an505", code=(0x10000000, 4 << 20), ram=(0x38000000, 4 << 20)),
         Target("cortex-m55", "mps3-an547", code=(0, 512 << 10), ram=(0x20000000, 512 << 10), is_timed=True),
     )
+}
+
+
+@dataclass(frozen=True)
+class Processor:
+    """What a single file of C may be for.
+
+    Attributes:
+        name: As `save_firmware` takes it.
+        macros: Those of its compilers that the core's kernels ask for, with their values.
+    """
+
+    name: str
+    macros: Mapping[str, str]
+
+    @property
+    def condition(self) -> str:
+        """C that says whether a compiler is for it; empty where any is."""
+        asked = {name: value for name, value in self.macros.items() if name.startswith("__") and name != "__GNUC__"}
+        numbers = {"__ARM_ARCH_ISA_THUMB"}
+        return " && ".join(f"{n} == {value}" if n in numbers else f"defined({n})" for n, value in asked.items())
+
+
+def _cortex_m(instruction_set, *features):
+    macros = {"__GNUC__": "1", "__thumb__": "1", "__ARM_ARCH_PROFILE": "77", "__ARM_ARCH_ISA_THUMB": instruction_set}
+    return macros | {f"__ARM_FEATURE_{feature}": "1" for feature in features}
+
+
+PROCESSORS = {
+    name: Processor(name, macros)
+    for names, macros in (
+        (("cortex-m0", "cortex-m0plus", "cortex-m23"), _cortex_m("1")),
+        (("cortex-m3",), _cortex_m("2", "SAT")),
+        (("cortex-m4", "cortex-m7", "cortex-m33"), _cortex_m("2", "SAT", "DSP")),
+        (("cortex-m55", "cortex-m85"), _cortex_m("2", "SAT", "DSP", "MVE")),
+        (("x86-64",), {"__GNUC__": "1", "__x86_64__": "1"}),
+        (("any",), {"KSR_PORTABLE": "1"}),
+    )
+    for name in names
 }

@@ -22,6 +22,7 @@ def add(verbs):
         examples=[
             "keras-sparse-rnn firmware model.tflite --out board --framework plain-c",
             "keras-sparse-rnn firmware wake.tflite command.tflite --out board",
+            "keras-sparse-rnn firmware model.tflite --out src --single-file --cpu cortex-m4",
         ],
     )
     parser.add_argument("models", metavar="MODEL", nargs="+", help=".tflite files; a .keras file is converted first")
@@ -34,6 +35,10 @@ def add(verbs):
         metavar="NAME",
         help="what the models are called in the code, one name for each; default: model; of several, the files' names",
     )
+    parser.add_argument(
+        "--single-file", action="store_true", help="plain C as one header and one source, for the processor --cpu"
+    )
+    parser.add_argument("--cpu", help="what a single file is for: cortex-m4, cortex-m0plus, x86-64, any, ...")
     parser.add_argument("--json", action="store_true", help="what was written as JSON")
 
 
@@ -55,5 +60,6 @@ def _run(arguments):
             progress.show(f"reading {path}")
             models[name] = load_tflite(path, data)
         progress.show(f"writing {arguments.out}")
-        written = save_firmware(models, arguments.out, arguments.framework)
+        single = {"single_file": arguments.single_file, "cpu": arguments.cpu}
+        written = save_firmware(models, arguments.out, arguments.framework, **single)
     print(json.dumps(dataclasses.asdict(written), indent=2, default=str) if arguments.json else written)

@@ -1,0 +1,132 @@
+"""Plain C for one processor as one header and one source: everything that the models need, and nothing of others."""
+
+import re
+from collections import Counter
+from pathlib import PurePosixPath
+
+from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.firmware.conditionals import Conditionals
+from keras_sparse_rnn.firmware.rendering import render
+from keras_sparse_rnn.firmware.targets import PROCESSORS, Processor
+
+_INCLUDE = re.compile(r'\s*#\s*include\s+(?:"([^"]+)"|(<[^>]+>))')
+_WORD = r"[A-Za-z_]\w*"
+# `#define ksr_fill_i8 ksr_fill_i8_dsp /* dsp/vectors.c */`: who calls the one needs the other.
+_BODY = re.compile(r"^#define (ksr_\w+) (ksr_\w+) +/\*.*\n", re.MULTILINE)
+# What a source has for itself: functions and tables, a struct, types, macros.
+_OWN = (
+    re.compile(
+        rf"^(?:[A-Z]\w*(?:\(\d+\))? |KSR_CLONED\()?(?:static|KSR_INLINE)\b[^;={{(\[,]*?\b({_WORD})\s*[;=(\[,]",
+        re.MULTILINE,
+    ),
+    re.compile(rf"^static struct {{\n(?: .*\n)*}} ({_WORD});", re.MULTILINE),
+    re.compile(rf"^typedef struct ({_WORD}) {{", re.MULTILINE),
+    re.compile(rf"^enum {{ ({_WORD})", re.MULTILINE),
+)
+_MACRO = re.compile(rf"^ *# *define ({_WORD})", re.MULTILINE)
+_DEFINED = re.compile(r"^(?!static|typedef|KSR_INLINE|#|/|\*)\w[^;{]*?\b(ksr_\w+|KSR_CORE)\s*[(\[,=]", re.MULTILINE)
+_PROTOTYPE = re.compile(r"^(?!static|KSR_INLINE|typedef|#|/|\*)\w[^;{]*;", re.MULTILINE)
+_NOTE = re.compile(r"/\* Sources: |#define \w+_H_$")  # about files
+_TOKEN = re.compile(rf'/\*.*?\*/|"(?:\\.|[^"\\])*"|(?<![\w.>]){_WORD}', re.DOTALL)
+
+
+def join(texts: dict[str, str], names: list[str], project: str, processor: Processor) -> dict[str, str]:
+    """Joins a project of plain C into `PROJECT.h` and `PROJECT.c`.
+
+    Args:
+        texts: Of the project's files by their paths: `NAME.h` and `NAME.c` of each model, and the core's.
+        names: Of the models.
+        project: What the files are called.
+        processor: What the code is for.
+
+    Returns:
+        The texts of the two files by their names.
+    """
+    kept = _needed(_Reader(texts, processor), texts, names)
+    reader = _Reader(texts, processor)
+    models = "".join(reader.read(f"{name}.h") for name in names)
+    public, reader.headers = reader.headers, []
+    reader.system_headers.clear()  # those are in the header
+    sources = _apart({name: reader.read(name) for name in kept})
+    defined = {name for text in sources.values() for name in _DEFINED.findall(text)}
+    defined |= {name for name, body in _BODY.findall("\n".join(reader.headers)) if body in defined}
+    private = [_PROTOTYPE.sub(lambda found: found[0] * _declares(found[0], defined), text) for text in reader.headers]
+    values = {"project": project, "names": names, "processor": processor, "version": __version__, "public": public}
+    values |= {"models": models, "system_headers": reader.system_headers, "private": private, "sources": sources}
+    joined = {f"{project}.{suffix}": render(f"single-file/PROJECT.{suffix}", **values) for suffix in "hc"}
+    return {name: re.sub(r"\n{3,}", "\n\n", text) for name, text in joined.items()}
+
+
+class _Reader:
+    """Reads files of a project as a processor's compiler would.
+
+    Attributes:
+        headers: Texts of the core's headers that were read on the way, each behind those that it includes.
+        system_headers: Others that were included, such as `<string.h>`.
+    """
+
+    def __init__(self, texts, processor):
+        self.headers, self.system_headers = [], []
+        self._texts = {PurePosixPath(path).name: text for path, text in texts.items()}
+        undefined = {name: None for other in PROCESSORS.values() for name in other.macros}
+        if "__GNUC__" not in processor.macros:
+            del undefined["__GNUC__"]  # plain C asks what the compiler is
+        self._conditionals = Conditionals(undefined | processor.macros, ("KSR_", "ksr_"))
+        self._read = set()
+
+    def read(self, path):
+        """The text of a file without its includes."""
+        name = PurePosixPath(path).name
+        self._read.add(name)
+        kept = []
+        for line in self._conditionals.lines(self._texts[name]):
+            found = _INCLUDE.match(line)
+            if found and found[2] and found[2] not in self.system_headers:
+                self.system_headers.append(found[2])
+            elif found and found[1] and PurePosixPath(found[1]).name not in self._read:
+                self.headers.append(self.read(found[1]))
+            if not found and not _NOTE.match(line):
+                kept.append(line)
+        return "\n".join(kept).strip("\n") + "\n"
+
+
+def _needed(reader, texts, names):
+    """The sources that models need: theirs, and those that define what a needed one mentions."""
+    roots = [f"{name}.c" for name in names]
+    mentioned = [_without_prototypes(reader.read(f"{name}.h")) for name in names]
+    sources = {path: reader.read(path) for path in texts if path.endswith(".c")}
+    headers = "\n".join(reader.headers)
+    bodies = dict(_BODY.findall(headers))
+    defined = {name: path for path, text in sources.items() for name in _DEFINED.findall(text)}
+    mentioned += [_without_prototypes(_BODY.sub("", headers)), *(sources[path] for path in roots)]
+    kept = set(roots)
+    while mentioned:
+        words = set(_TOKEN.findall(mentioned.pop()))
+        paths = {defined[word] for word in words | {bodies[word] for word in words & set(bodies)} if word in defined}
+        mentioned += [sources[path] for path in paths - kept]
+        kept |= paths
+    return [*sorted(kept - set(roots)), *roots]
+
+
+def _without_prototypes(text):
+    return _PROTOTYPE.sub("", text)
+
+
+def _declares(prototype, defined):
+    """Whether a prototype is of something that is defined, and no body of another processor's."""
+    return not (words := re.findall(r"\b(ksr_\w+)\(", prototype)) or words[0] in defined
+
+
+def _apart(sources):
+    """Sources that share one file: what several call by one name gets the file's name behind it, and macros end with
+    their source."""
+    own = {path: {name for pattern in _OWN for name in pattern.findall(text)} for path, text in sources.items()}
+    counts = Counter(name for names in own.values() for name in names)
+    apart = {}
+    for path, text in sources.items():
+        ending = PurePosixPath(path).stem.removeprefix("ksr_kernel_")
+        shared = {name for name in own[path] if counts[name] > 1}
+        text = _TOKEN.sub(lambda found: f"{found[0]}_{ending}" if found[0] in shared else found[0], text)  # noqa: B023
+        macros = dict.fromkeys(_MACRO.findall(text))
+        apart[path] = text + "".join(f"#undef {name}\n" for name in macros)
+    return apart
