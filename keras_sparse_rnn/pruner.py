@@ -1,6 +1,6 @@
 """Pruning without `fit`: in a training loop of one's own, and at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import keras
@@ -37,8 +37,8 @@ class Pruner:
         model: Built `keras.Model`. It need not be compiled.
         schedule: As for `MagnitudePruning`, in optimizer steps (`schedule.resolve(steps)` turns shares of a training
             into them). Or a mask callback for its method, such as `callbacks.RigL(0.1)`; it has the arguments from
-            `block_shape` to `score`, then.
-        block_shape, scope, layers, score: See `MagnitudePruning`.
+            `block_shape` to `keep_diagonal`, then.
+        block_shape, scope, layers, score, pattern, gate_density, keep_diagonal: See `MagnitudePruning`.
         optimizer: The Keras or torch optimizer, if the model is not compiled with it: masked too is what it holds of
             masked weights (moving averages; for methods that grow weights, their moments).
         initial_step: The step at which training begins or goes on, >= 0. Masks are read from the weights' zeros.
@@ -64,10 +64,21 @@ class Pruner:
         layers: LayerSelection = None,
         score: Score | None = None,
         *,
+        pattern: tuple[int, int] | None = None,
+        gate_density: Mapping[str, float] | None = None,
+        keep_diagonal: bool | None = None,
         optimizer: Any = None,
         initial_step: int = 0,
     ) -> None:
-        arguments: dict[str, Any] = {"block_shape": block_shape, "scope": scope, "layers": layers, "score": score}
+        arguments: dict[str, Any] = {
+            "block_shape": block_shape,
+            "scope": scope,
+            "layers": layers,
+            "score": score,
+            "pattern": pattern,
+            "gate_density": gate_density,
+            "keep_diagonal": keep_diagonal,
+        }
         given = {name: value for name, value in arguments.items() if value is not None}
         if isinstance(schedule, MaskCallback) and given:
             raise ValueError(
@@ -203,6 +214,10 @@ def prune(
     scope: Literal["layer", "global"] = "layer",
     layers: LayerSelection = None,
     score: Score = "l1",
+    *,
+    pattern: tuple[int, int] | None = None,
+    gate_density: Mapping[str, float] | None = None,
+    keep_diagonal: bool = False,
 ) -> float:
     """Sets the smallest weights of a model to zero, at once and without training.
 
@@ -211,7 +226,7 @@ def prune(
     Args:
         model: Built `keras.Model`; it is changed.
         sparsity: Share of the weights to be zero, in [0, 1).
-        block_shape, scope, layers, score: See `callbacks.MagnitudePruning`.
+        block_shape, scope, layers, score, pattern, gate_density, keep_diagonal: See `callbacks.MagnitudePruning`.
 
     Returns:
         The share of the weights of the pruned kernels that is zero now, in [0, 1].
@@ -223,10 +238,22 @@ def prune(
 
     >>> ksr.prune(model, 0.8, block_shape=(1, 4))
     0.8
+    >>> ksr.prune(model, 0.5, layers="all", pattern=(2, 4))
+    0.5
     """
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity={sparsity!r}: must be in [0, 1).")
-    pruner = Pruner(model, ConstantSparsity(sparsity, begin_step=0), block_shape, scope, layers, score)
+    pruner = Pruner(
+        model,
+        ConstantSparsity(sparsity, begin_step=0),
+        block_shape,
+        scope,
+        layers,
+        score,
+        pattern=pattern,
+        gate_density=gate_density,
+        keep_diagonal=keep_diagonal,
+    )
     return pruner.masks.zeros()
 
 

@@ -1,13 +1,15 @@
 """Pruning by magnitude: the smallest weights, or blocks of weights, become zero."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.schedules import RampThreshold
-from keras_sparse_rnn.sparsity import SCORES
+from keras_sparse_rnn.sparsity import SCORES, Kernel, Masks
+from keras_sparse_rnn.sparsity.structure import GateDensity, Pattern
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score
 
 SCOPES = ("layer", "global")
@@ -45,6 +47,16 @@ class MagnitudePruning(MaskCallback):
             `optimizer.iterations`, which go on in a second `fit`.
         keep_zeros: Whether the zeros of a model that is pruned already are a floor. If False, weights that were zero
             are trained again wherever the schedule asks for less.
+        pattern: Pair (zeros, of), such as (2, 4): two zeros in every four weights that follow each other along the
+            inputs of an output, as the sparse tensor cores of GPUs want them and as tfmot's `sparsity_m_by_n` makes
+            them. The schedule's sparsity ends at zeros / of, 0.5 here; on the way there the smallest go first of those
+            that the pattern lets go. The inputs of each kernel must be a multiple of `of`.
+        gate_density: Maps the name of each gate of the pruned cells (`"z"`, `"r"`, `"h"` in a GRU; `"i"`, `"f"`, `"c"`,
+            `"o"` in an LSTM) to the share of its weights that stays in the end, in (0, 1]. The gates share in these
+            proportions what the schedule prunes of a kernel, which ends at one minus the mean of the densities. LPCNet
+            has {"z": 0.2, "r": 0.3, "h": 0.5}, with a schedule that ends at 0.667.
+        keep_diagonal: Whether the diagonals of recurrent kernels, by which a unit remembers itself, are never pruned,
+            as in LPCNet and RNNoise: not in a masked block either. It counts as weights, but not in a block's worth.
 
     Attributes:
         masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
@@ -61,12 +73,22 @@ class MagnitudePruning(MaskCallback):
         ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
             prune, a layer is not found or cannot be pruned, a block is larger than a gate, another callback prunes the
             same kernel, the length of the fit is unknown to a schedule in shares of it, or pruning should have begun
-            already and the weights have no zeros.
+            already and the weights have no zeros; if `pattern` does not divide a kernel, `gate_density` names other
+            gates than a cell has, no kernel has a diagonal, the schedule does not end where these do, or the model has
+            been pruned already to other places.
 
     Example:
 
     >>> schedule = ksr.schedules.PolynomialDecay(0.0, 0.9, begin=0.25, end=0.75)
     >>> model.fit(x, y, callbacks=[ksr.callbacks.MagnitudePruning(schedule, block_shape=(1, 4))])
+
+    Two zeros in four, in all layers; and a GRU as in LPCNet:
+
+    >>> half = ksr.schedules.PolynomialDecay(0.0, 0.5, begin=0.25, end=0.75)
+    >>> two_of_four = ksr.callbacks.MagnitudePruning(half, layers="all", pattern=(2, 4))
+    >>> two_thirds = ksr.schedules.PolynomialDecay(0.0, 0.667, begin=0.25, end=0.75)
+    >>> by_gate = {"z": 0.2, "r": 0.3, "h": 0.5}
+    >>> lpcnet = ksr.callbacks.MagnitudePruning(two_thirds, (4, 8), gate_density=by_gate, keep_diagonal=True)
     """
 
     def __init__(
@@ -78,6 +100,10 @@ class MagnitudePruning(MaskCallback):
         score: Score = "l1",
         count_from: Literal["fit", "optimizer"] = "fit",
         keep_zeros: bool = True,
+        *,
+        pattern: tuple[int, int] | None = None,
+        gate_density: Mapping[str, float] | None = None,
+        keep_diagonal: bool = False,
     ) -> None:
         super().__init__(schedule, block_shape, layers, count_from)
         if isinstance(schedule, RampThreshold):
@@ -91,11 +117,28 @@ class MagnitudePruning(MaskCallback):
             raise ValueError(f"score={score!r}: must be one of {SCORES}.")
         self.scope = scope
         self.score = score
+        if pattern is not None:
+            Pattern(pattern)
+            if self.block_shape != (1, 1) or gate_density is not None or keep_diagonal:
+                raise ValueError(
+                    f"pattern={pattern!r}: is one of single weights. It goes with block_shape=(1, 1), and not with "
+                    "gate_density or keep_diagonal."
+                )
+        if gate_density is not None:
+            GateDensity(gate_density)
+            if scope == "global":
+                raise ValueError("gate_density: each kernel is pruned by itself. It goes with scope='layer'.")
         self.keep_zeros = keep_zeros
+        self.pattern = pattern
+        self.gate_density = gate_density
+        self.keep_diagonal = keep_diagonal
         self._floor: Any = 0.0  # what the sparsity, or that of each kernel, does not fall below
 
+    def masks_over(self, kernels: list[Kernel]) -> Masks:
+        return Masks(kernels, self.block_shape, self.pattern, self.gate_density, self.keep_diagonal)
+
     def start(self, step: int) -> None:
-        self.masks.recover_pruned()
+        self._check_structure()
         acted, found = self.last_acted(step), self.masks.sparsity
         asked = acted[1] if acted else 0.0
         if acted and acted[0] < step and asked > 0 and found == 0:
@@ -125,11 +168,31 @@ class MagnitudePruning(MaskCallback):
         self._prune(value)
 
     def asked(self) -> float | None:
-        return self.last_value()
+        value, structure = self.last_value(), self.masks.structure_sparsity
+        return value if value is None or structure is None else structure
 
     def _prune(self, sparsity):
         self.masks.prune(np.maximum(sparsity, self._floor), self.score, self.scope)
         self.warn_of_empty_kernels()
+
+    def _check_structure(self):
+        """Finds what is masked already, and whether that and the schedule go with a pattern or densities by gate."""
+        masks, ends = self.masks, self.last_value()
+        masks.recover_pruned()
+        structure = masks.structure_sparsity
+        if structure is None:
+            return
+        name = "pattern" if self.pattern else "gate_density"
+        if ends is not None and abs(ends - structure) > 0.005:
+            raise ValueError(
+                f"{name}={getattr(self, name)} is a sparsity of {structure:.4g}, but the schedule ends at {ends:.4g}: "
+                f"let it end at {structure:.4g}."
+            )
+        if self.keep_zeros and not masks.fits_structure():
+            raise ValueError(
+                f"{name}={getattr(self, name)}: the model is pruned already, to a sparsity of {masks.sparsity:.3g}, in "
+                "other places than these. To train its zeros again, give MagnitudePruning keep_zeros=False."
+            )
 
     def _found_beyond(self, asked):
         """The sparsity that is there, of each kernel or of all, where it is more than what was asked; 0 elsewhere."""

@@ -9,7 +9,7 @@ import keras
 from keras_sparse_rnn.callbacks.fit_clock import FitClock
 from keras_sparse_rnn.callbacks.fit_outcome import claim_kernels, is_looked_at, mask_callbacks, warn_if_less_sparse
 from keras_sparse_rnn.callbacks.optimizer_state import moving_averages, optimizer_of
-from keras_sparse_rnn.sparsity import Masks, select_kernels
+from keras_sparse_rnn.sparsity import Kernel, Masks, select_kernels
 from keras_sparse_rnn.sparsity.blocks import check_block_shape
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
 
@@ -100,6 +100,10 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             return self._last_action is not None
         return self.step >= self._end_step
 
+    def masks_over(self, kernels: list[Kernel]) -> Masks:
+        """The masks that this method keeps over some kernels, at first with nothing masked."""
+        return Masks(kernels, self.block_shape)
+
     def find(self) -> None:
         """Finds the kernels of the model; warns of those that `layers` selects and that cannot be pruned."""
         kernels, self.skipped, left_out = select_kernels(self.model, self.layers, self.keeps_frozen)
@@ -108,7 +112,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         if left_out:
             told = "; ".join(f"{path}: {reason}" for path, reason in left_out.items())
             warnings.warn(f"{type(self).__name__} leaves out what it was to prune. {told}.", stacklevel=2)
-        self.masks = Masks(kernels, self.block_shape)
+        self.masks = self.masks_over(kernels)
         self.step = self._in_steps = self._last_action = None
 
     def begin(self, step: int, schedule: ScheduleFunction | None, optimizer: Any = None) -> None:

@@ -75,6 +75,10 @@ class Blocks:
         """Bool array of shape `grid`: whether a block of `values` has any weight that is not exactly zero."""
         return self._tiles(np.asarray(values) != 0).any(axis=(1, 4))
 
+    def count(self, values: ArrayLike) -> np.ndarray:
+        """Int array of shape `grid`: how many weights of a block are not exactly zero in `values`."""
+        return (self._tiles(np.asarray(values) != 0)).sum(axis=(1, 4))
+
     def expand(self, blocks: np.ndarray) -> np.ndarray:
         """Array of the kernel's shape in which each weight has its block's entry of `blocks` (shape `grid`)."""
         rows, cols = self.block_shape

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_sparse_rnn.sparsity.blocks import Blocks
 from keras_sparse_rnn.sparsity.kernels import Kernel
+from keras_sparse_rnn.sparsity.structure import GateDensity, Pattern, diagonal
 from keras_sparse_rnn.typing import BlockShape, Score, Tensor
 
 
@@ -19,22 +20,61 @@ class Masks:
     Args:
         kernels: List of `Kernel`.
         block_shape: Pair (rows, cols); see `Blocks`.
+        pattern: Pair (zeros, of): `prune` masks so many in every `of` weights along the inputs of an output.
+        gate_density: Maps the name of each gate to a density: `prune` shares out among the gates what it masks.
+        keep_diagonal: Whether the diagonals of recurrent kernels are kept, in masked blocks too.
 
     Attributes:
         kernels: The kernels.
         blocks: Their `Blocks`, in the same order.
         kept: For each kernel a bool array of shape `blocks.grid`: True for blocks that are kept. Change it by `keep`.
+
+    Raises:
+        ValueError: If an argument is outside what is allowed, a block is larger than a gate, or a kernel has not what
+            it is to be held to: a multiple of `of` inputs, gates of these names, a diagonal (one of the kernels at
+            least).
     """
 
-    def __init__(self, kernels: Iterable[Kernel], block_shape: BlockShape = (1, 1)) -> None:
+    def __init__(
+        self,
+        kernels: Iterable[Kernel],
+        block_shape: BlockShape = (1, 1),
+        pattern: tuple[int, int] | None = None,
+        gate_density: Mapping[str, float] | None = None,
+        keep_diagonal: bool = False,
+    ) -> None:
         self.kernels = list(kernels)
         self.blocks = [Blocks(k.shape, k.gates, block_shape, k.path) for k in self.kernels]
         self.kept = [np.ones(blocks.grid, bool) for blocks in self.blocks]
         self._on_device = [None] * len(self.kernels)
+        self._pattern = None if pattern is None else Pattern(pattern)
+        self._gate_density = None if gate_density is None else GateDensity(gate_density)
+        structure = self._pattern or self._gate_density
+        if structure is not None:
+            for kernel in self.kernels:
+                structure.check(kernel)
+        self._diagonals = [diagonal(kernel) if keep_diagonal else None for kernel in self.kernels]
+        if keep_diagonal and all(found is None for found in self._diagonals):
+            paths = ", ".join(kernel.path for kernel in self.kernels)
+            raise ValueError(f"keep_diagonal=True: none of {paths} is a recurrent kernel (units, gates * units).")
+        # What masking a block sets to zero: all of its weights but a kept diagonal's.
+        self._maskable = [
+            blocks.sizes if on is None else blocks.count(~on)
+            for blocks, on in zip(self.blocks, self._diagonals, strict=True)
+        ]
+
+    @property
+    def structure_sparsity(self) -> float | None:
+        """The sparsity that `pattern` or `gate_density` stands for, in (0, 1); None without."""
+        structure = self._pattern or self._gate_density
+        return None if structure is None else structure.sparsity
 
     def values(self) -> list[np.ndarray]:
-        """The kernels' present values, a list of matrices (inputs, outputs)."""
-        return [kernel.values() for kernel in self.kernels]
+        """The kernels' present values, a list of matrices (inputs, outputs), with zeros on a kept diagonal."""
+        return [
+            kernel.values() if on is None else np.where(on, 0, kernel.values())
+            for kernel, on in zip(self.kernels, self._diagonals, strict=True)
+        ]
 
     def scores(self, score: Score = "l1") -> list[np.ndarray]:
         """For each kernel an array of shape `grid`: what its blocks are worth by `score`, one of `SCORES`.
@@ -49,7 +89,7 @@ class Masks:
         for i, (old, new) in enumerate(zip(self.kept, kept, strict=True)):
             if not np.array_equal(old, new):
                 self.kept[i] = new
-                self._on_device[i] = None if new.all() else keras.ops.convert_to_tensor(self.expand(i, new), "bool")
+                self._on_device[i] = None if new.all() else keras.ops.convert_to_tensor(self._mask(i), "bool")
 
     def expand(self, place: int, blocks: np.ndarray) -> np.ndarray:
         """Array of the shape of the variable of kernel number `place`: each weight has its block's entry of `blocks`.
@@ -59,6 +99,10 @@ class Masks:
             blocks: Array of the shape of `self.kept[place]`.
         """
         return self.kernels[place].tensor(self.blocks[place].expand(blocks))
+
+    def _mask(self, place):
+        mask, on = self.blocks[place].expand(self.kept[place]), self._diagonals[place]
+        return self.kernels[place].tensor(mask if on is None else mask | on)
 
     def prune(
         self,
@@ -73,26 +117,65 @@ class Masks:
                 together for `"global"`. It is met to within half a block.
             score: One of `SCORES`.
             scope: `"layer"` ranks the blocks of each kernel among themselves, `"global"` those of all kernels.
+
+        Raises:
+            ValueError: If `pattern` or `gate_density` cannot give as many zeros.
         """
-        scores = self.scores(score)
-        sizes = [blocks.sizes for blocks in self.blocks]
         if scope == "layer":
-            shares = np.broadcast_to(sparsity, len(scores)).tolist()
-            self.keep([~lowest(s, n, share) for s, n, share in zip(scores, sizes, shares, strict=True)])
+            shares = np.broadcast_to(sparsity, len(self.kernels)).tolist()
+            self.keep([~self._lowest(i, s, shares[i]) for i, s in enumerate(self._ranks(score))])
             return
-        all_scores, all_sizes = (np.concatenate([array.ravel() for array in arrays]) for arrays in (scores, sizes))
-        flat = lowest(all_scores, all_sizes, float(np.max(sparsity)))
-        ends = np.cumsum([s.size for s in scores])[:-1]
-        self.keep([~m.reshape(s.shape) for m, s in zip(np.split(flat, ends), scores, strict=True)])
+        # In one list, in which a weight that may not be masked is never reached.
+        ranks = self._ranks(score)
+        flat, sizes = (np.concatenate([array.ravel() for array in arrays]) for arrays in (ranks, self._maskable))
+        share = self._pattern.reached(float(np.max(sparsity))) if self._pattern else float(np.max(sparsity))
+        chosen = lowest(flat, sizes, share * self.size / sizes.sum())
+        ends = np.cumsum([s.size for s in ranks])[:-1]
+        self.keep([~m.reshape(s.shape) for m, s in zip(np.split(chosen, ends), ranks, strict=True)])
+
+    def _ranks(self, score):
+        """The scores, infinite for what is not to be masked."""
+        ranks = self.scores(score)
+        if self._pattern:
+            ranks = [np.where(self._pattern.lowest(s), s, np.inf) for s in ranks]
+        return [np.where(sizes > 0, s, np.inf) for s, sizes in zip(ranks, self._maskable, strict=True)]
+
+    def _lowest(self, place, ranks, sparsity):
+        """The blocks of one kernel that are masked for a sparsity of it."""
+        sizes, full = self._maskable[place], self.blocks[place].sizes
+        if self._gate_density is None:
+            share = self._pattern.reached(sparsity) if self._pattern else sparsity
+            return lowest(ranks, sizes, share * full.sum() / sizes.sum())
+        shares = self._gate_density.shares(self.kernels[place], sparsity)
+        of_gates = [
+            lowest(ranks[:, [g]], sizes[:, [g]], share * full[:, g].sum() / sizes[:, g].sum())
+            for g, share in enumerate(shares)
+        ]
+        return np.concatenate(of_gates, axis=1)
 
     def recover(self) -> None:
         """Sets the masks from the weights: a block is masked where all its weights are exactly zero."""
-        self.keep([blocks.nonzero(w) for blocks, w in zip(self.blocks, self.values(), strict=True)])
+        each = zip(self.blocks, self.values(), self._maskable, strict=True)
+        self.keep([blocks.nonzero(w) | (sizes == 0) for blocks, w, sizes in each])
 
     def recover_pruned(self) -> None:
         """As `recover`, but a kernel that is all zeros, or has zeros by chance only, is dense: nobody has pruned it."""
         self.recover()
         self.keep([kept if kept.any() and kept.mean() < 1 - 1e-4 else np.ones_like(kept) for kept in self.kept])
+
+    def fits_structure(self) -> bool:
+        """Whether `prune` can add to what is masked without a block's return: it has the pattern, or is so by gate."""
+        if self._pattern:
+            masked = (~kept for kept in self.kept)
+            return all(not (m & ~self._pattern.lowest(np.where(m, -1, 0))).any() for m in masked)
+        if self._gate_density:
+            for i, kernel in enumerate(self.kernels):
+                shares = self._gate_density.shares(kernel, self.sparsities[i])
+                masked = np.where(self.kept[i], 0, self._maskable[i]).sum(axis=(0, 2))
+                allowed = np.array(shares) * self.blocks[i].sizes.sum(axis=(0, 2)) + 1.5 * self.blocks[i].sizes.max()
+                if (masked > allowed).any():
+                    return False
+        return True
 
     def tensors(self) -> list[Tensor]:
         """The masks on the device: for each kernel a tensor of bools of its shape, True for what is kept."""
@@ -124,17 +207,18 @@ class Masks:
     @property
     def sparsities(self) -> list[float]:
         """Share of the weights that is masked in each kernel, in [0, 1]."""
-        pairs = zip(self.blocks, self.kept, strict=True)
-        return [int(blocks.sizes[~kept].sum()) / int(blocks.sizes.sum()) for blocks, kept in pairs]
+        each = zip(self.blocks, self._maskable, self.kept, strict=True)
+        return [int(sizes[~kept].sum()) / int(blocks.sizes.sum()) for blocks, sizes, kept in each]
 
     def zeros(self) -> float:
         """Share of the kernels' weights that are exactly zero at present, masked or not, in [0, 1]."""
-        return sum(int(np.count_nonzero(w == 0)) for w in self.values()) / max(1, self.size)
+        return sum(int(np.count_nonzero(k.values() == 0)) for k in self.kernels) / max(1, self.size)
 
     @property
     def largest_blocks(self) -> float:
-        """Share of the kernels' weights that one block of each kernel holds: how exactly a sparsity can be met."""
-        return sum(int(blocks.sizes.max()) for blocks in self.blocks) / max(1, self.size)
+        """Share of the kernels' weights that one block of each list ranked holds: how exactly a sparsity is met."""
+        lists = [kernel.gates if self._gate_density else 1 for kernel in self.kernels]
+        return sum(n * int(b.sizes.max()) for n, b in zip(lists, self.blocks, strict=True)) / max(1, self.size)
 
     @property
     def size(self) -> int:

@@ -1,0 +1,125 @@
+"""What masks can be held to beside blocks: zeros n of m, a density for each gate, a diagonal that stays."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from keras_sparse_rnn.sparsity.kernels import Kernel
+
+_NEAR = 0.005  # a share that is written with two or three digits, such as 0.667
+
+
+class Pattern:
+    """`zeros` zeros in every `of` weights that follow each other along the inputs of an output.
+
+    Args:
+        pattern: Pair (zeros, of), such as (2, 4), with 1 <= zeros < of.
+
+    Raises:
+        ValueError: If it is none.
+    """
+
+    def __init__(self, pattern: tuple[int, int]) -> None:
+        try:
+            self.zeros, self.of = (int(n) for n in pattern)
+            valid = (self.zeros, self.of) == tuple(pattern) and 1 <= self.zeros < self.of
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
+            raise ValueError(
+                f"pattern={pattern!r}: must be a pair (zeros, of) of integers with 1 <= zeros < of, such as (2, 4): "
+                "two zeros in every four weights."
+            )
+
+    @property
+    def sparsity(self) -> float:
+        """Share of zeros, in (0, 1)."""
+        return self.zeros / self.of
+
+    def check(self, kernel: Kernel) -> None:
+        """Raises ValueError if the inputs of a kernel are no multiple of `of`."""
+        if kernel.shape[0] % self.of:
+            raise ValueError(
+                f"pattern={(self.zeros, self.of)} does not divide {kernel.path}: each of its outputs has "
+                f"{kernel.shape[0]} inputs, no multiple of {self.of}. Choose another pattern, or leave this layer out "
+                "with `layers`."
+            )
+
+    def reached(self, sparsity: float) -> float:
+        """`sparsity`, or exactly that of the pattern where it is the same but for rounding.
+
+        Raises:
+            ValueError: If it is more than the pattern has.
+        """
+        if abs(sparsity - self.sparsity) <= _NEAR:
+            return self.sparsity
+        if sparsity > self.sparsity:
+            raise ValueError(
+                f"pattern={(self.zeros, self.of)} is a sparsity of {self.sparsity:.4g}, but {sparsity:.4g} was asked "
+                f"for: must be {self.sparsity:.4g} in the end, and no more on the way there."
+            )
+        return sparsity
+
+    def lowest(self, scores: np.ndarray) -> np.ndarray:
+        """Bool array of the shape of `scores` (inputs, ...): the `zeros` lowest of each group of `of`."""
+        groups = np.moveaxis(scores.reshape(-1, self.of, *scores.shape[1:]), 1, -1)
+        chosen = np.zeros(groups.shape, bool)
+        np.put_along_axis(chosen, np.argsort(groups, axis=-1, kind="stable")[..., : self.zeros], True, axis=-1)
+        return np.moveaxis(chosen, -1, 1).reshape(scores.shape)
+
+
+class GateDensity:
+    """A density for each gate, in the proportions of which the gates of a kernel share what is pruned.
+
+    Args:
+        gate_density: Maps the name of each gate to the share of its weights that stays in the end, in (0, 1].
+
+    Raises:
+        ValueError: If it is no such mapping.
+    """
+
+    def __init__(self, gate_density: Mapping[str, float]) -> None:
+        numbers = isinstance(gate_density, Mapping) and gate_density and list(gate_density.values())
+        if not numbers or any(
+            isinstance(n, bool) or not isinstance(n, (int, float)) or not 0 < n <= 1 for n in numbers
+        ):
+            raise ValueError(
+                f"gate_density={gate_density!r}: must map the name of each gate to a density in (0, 1], such as "
+                '{"z": 0.2, "r": 0.3, "h": 0.5}.'
+            )
+        self._densities = dict(gate_density)
+        self.sparsity = 1 - sum(numbers) / len(numbers)
+        if self.sparsity == 0:
+            raise ValueError(f"gate_density={gate_density!r}: leaves nothing to prune. Leave it out.")
+
+    def check(self, kernel: Kernel) -> None:
+        """Raises ValueError if the gates of a kernel have other names."""
+        if sorted(kernel.gate_names) != sorted(self._densities):
+            gates = ", ".join(map(repr, kernel.gate_names)) if kernel.gates > 1 else "one only, without a name"
+            raise ValueError(
+                f"gate_density has the gates {', '.join(map(repr, self._densities))}, but those of {kernel.path} are "
+                f"{gates}. Name each of its gates, or leave this layer out with `layers`."
+            )
+
+    def shares(self, kernel: Kernel, sparsity: float) -> list[float]:
+        """Sparsity of each gate of a kernel that is to have `sparsity` as a whole."""
+        if abs(sparsity - self.sparsity) <= _NEAR:
+            sparsity = self.sparsity
+        shares = [(1 - self._densities[name]) * sparsity / self.sparsity for name in kernel.gate_names]
+        if max(shares) >= 1:
+            raise ValueError(
+                f"gate_density={self._densities} is a sparsity of {self.sparsity:.4g}, but {sparsity:.4g} was asked "
+                f"for: must be {self.sparsity:.4g} in the end, and no more on the way there."
+            )
+        return shares
+
+
+def diagonal(kernel: Kernel) -> np.ndarray | None:
+    """Bool array of the kernel's matrix, True on the diagonal of each gate; None if it has none.
+
+    A diagonal has the `recurrent_kernel` of a cell, (units, gates * units): what each unit tells itself.
+    """
+    rows, columns = kernel.shape
+    if not kernel.path.endswith("recurrent_kernel") or rows * kernel.gates != columns:
+        return None
+    return np.tile(np.eye(rows, dtype=bool), kernel.gates)
