@@ -65,9 +65,9 @@ _TYPES = (
     ElementType(np.dtype(np.uint16), 16, "uint16_t", "KSR_UINT16"),
     ElementType(np.dtype(np.int32), 2, "int32_t", "KSR_INT32"),
     ElementType(np.dtype(np.uint32), 15, "uint32_t", "KSR_UINT32"),
+    ElementType(np.dtype(np.bool_), 6, "bool", "KSR_BOOL"),
     ElementType(np.dtype(np.float16), 1, "_Float16"),
     ElementType(np.dtype(np.int64), 4, "int64_t"),
-    ElementType(np.dtype(np.bool_), 6, "bool"),
 )
 ELEMENT_TYPES = {kind.dtype: kind for kind in _TYPES}  # those of the core first, in the order of its `ksr_type`
 CORE_TYPES = tuple(kind.dtype for kind in _TYPES if kind.ksr)

@@ -5,6 +5,7 @@ from functools import partial
 
 import keras
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert.causes import likely_causes
@@ -17,6 +18,7 @@ from keras_sparse_rnn.convert.quantize import Scale, within_percentile
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter
 from keras_sparse_rnn.convert.report import LayerReport, Report
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
+from keras_sparse_rnn.convert.tflm_rewrites import rewrite_for_tflm
 from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_outputs
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
@@ -29,11 +31,38 @@ _UNGIVEN_CHUNKS = 4
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What a recurrent call took, and its states after each step, by their names, on the representative data:
-    `(samples, steps, ...)` each."""
+    """What a recurrent call did on the representative data.
+
+    Attributes:
+        x: What it took, `(samples, steps, ...)`.
+        states: Its states after each step, by their names, likewise; in the order of computation.
+        initial: Those that it began with, `(samples, size)`; empty: 0.
+        mask: Which steps were not left out, `(samples, steps)`; None: all.
+    """
 
     x: np.ndarray
     states: dict
+    initial: dict
+    mask: np.ndarray | None
+
+    @classmethod
+    def of(cls, x, states, initial, masks, go_backwards):
+        """From what the probe gave, `(samples, chunks, ...)` each."""
+        # A chunk that is given its states does not go on from the one before.
+        join = _each if initial else _whole
+        states = {name: join(state) for name, state in states.items()}
+        initial = {name: _each(state) for name, state in initial.items()}
+        mask = join(masks[0]) if masks else None
+        if mask is not None and initial:  # Keras shows 0 until a step has been made
+            made = np.logical_or.accumulate(mask[:, ::-1] if go_backwards else mask, axis=1)[..., None]
+            states |= {name: np.where(made, states[name], first[:, None]) for name, first in initial.items()}
+        return cls(join(x), states, initial, mask)
+
+    def all_states(self, name):
+        """The values that a state had, those to begin with as well: `(samples, steps, size)`."""
+        if name not in self.initial:
+            return self.states[name]
+        return np.concatenate([self.initial[name][:, None], self.states[name]], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +114,7 @@ def run(model, representative_data, representative_labels, options, progress):
     calls = []
     for call, observed in zip(cut.calls, seen.calls, strict=True):
         progress.show(f"packing {call.layer.name}")
-        calls.append(_pack_call(_quantize(call, observed, scales, options), options.blocks))
+        calls.append(_pack_call(call, _quantize(call, observed, scales, options), options.blocks))
     file, dense = _pack(cut, rest, calls, scales, options)
     layers = [LayerReport.of(call, observed) for call, observed in zip(calls, seen.calls, strict=True)]
     report = Report(
@@ -129,10 +158,14 @@ def _check_process():
 def observe(cut, data, percentile):
     """The `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)`, as `_check_data` gives them."""
     calls, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
-    observed = [Observed(_whole(x), {name: _whole(state) for name, state in states.items()}) for x, _, states in calls]
     tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
-    for call, (x, y, _) in zip(cut.calls, calls, strict=True):
-        tensors += [(call.x, x), (call.y, y)]
+    observed = []
+    for call, seen in zip(cut.calls, calls, strict=True):
+        given = [seen["x"], *seen["initial"].values(), *seen["masks"]]
+        tensors += [*zip(call.read, given, strict=True)]
+        tensors += [*zip(call.given, [seen["y"], *seen["last"].values()], strict=True)]
+        backwards = call.layer.layer.go_backwards
+        observed.append(Observed.of(seen["x"], seen["states"], seen["initial"], seen["masks"], backwards))
     values = {id(tensor): within_percentile(_each(array), percentile) for tensor, array in tensors}
     return Observations(data, outputs, observed, values)
 
@@ -176,6 +209,8 @@ def _scales(cut, rest, values, number_format):
     own where it has the tensor."""
     scales = {}
     for tensor in [*cut.inputs, *cut.outputs, *(part for call in cut.calls for part in (call.x, call.y))]:
+        if "float" not in tensor.dtype:
+            continue  # numbers of words, masks
         seen = values[id(tensor)]
         scales[id(tensor)] = Scale.of_range(seen.min(), seen.max(), number_format.activation_bits)
     if rest.data is not None:
@@ -193,34 +228,89 @@ def _quantize(call, seen, scales, options):
     if not options.is_integer:
         return PackedCall(layer, layer.float32_op(options.blocks[0]), {}, None)
     x, output = scales[id(call.x)], scales[id(call.y)]
-    states = {name: within_percentile(state, options.percentile) for name, state in seen.states.items()}
-    return PackedCall(layer, layer.integer_op(options.blocks[0], x, output, states, options), {}, x)
+    states = {name: within_percentile(seen.all_states(name), options.percentile) for name in seen.states}
+    op = layer.integer_op(options.blocks[0], x, output, states, options)
+    _check_initial(layer.name, op, seen.initial, states)
+    return PackedCall(layer, op, {}, x)
 
 
-def _pack_call(call, blocks):
+def _check_initial(name, op, initial, states):
+    """Raises ValueError where the op cannot hold states that it is to begin with."""
+    tensors = op.states()
+    for state in initial:
+        tensor = tensors[state]
+        held = 1.01 * tensor.scale * (np.iinfo(tensor.dtype).max + 1 - tensor.zero_point)
+        largest = float(np.abs(states[state]).max())
+        if largest > held:
+            raise ValueError(
+                f"layer '{name}' is given an initial state of up to {largest:.3g} on the representative data; in "
+                f"integers its state {state} goes up to {held / 1.01:.3g}. End the layer that makes it with tanh, or "
+                "take weights='float32'."
+            )
+
+
+def _pack_call(call, packed, blocks):
     """With its constants, in blocks of that width of which they take the fewest bytes."""
-    ops = [replace(call.op, options=replace(call.op.options, block=block)) for block in blocks]
-    packed = [replace(call, op=op, constants=op.constants()) for op in ops]
+    words = {"initial_states": int(bool(call.initial))}
+    ops = [replace(packed.op, options=replace(packed.op.options, block=block, **words)) for block in blocks]
+    packed = [replace(packed, op=op, constants=op.constants()) for op in ops]
     return min(packed, key=lambda call: sum(part.nbytes for part in call.constants.values()))
 
 
 def _pack(cut, rest, calls, scales, options):
     """The file's bytes, and a `DenseReport` for each dense layer."""
     writer = ModelWriter(rest.data)
+    if options.target == "tflm":
+        rewrite_for_tflm(writer, rest.layers)
     numbers = rest.numbers(writer)  # of the tensors, by the ids of the symbolic ones
 
     def number_of(tensor, name):
         if id(tensor) not in numbers:
             scale = scales.get(id(tensor))
             pair = None if scale is None else (scale.scale, scale.zero_point)
-            dtype = options.number_format.activations
+            is_float = "float" in tensor.dtype
+            dtype = options.number_format.activations if is_float else np.dtype(tensor.dtype)
             numbers[id(tensor)] = writer.add_tensor(name, tensor.shape, dtype, scale=pair)
         return numbers[id(tensor)]
+
+    def add_state(name, info):
+        pair = None if info.scale is None else (info.scale, info.zero_point)
+        return writer.add_tensor(name, (options.batch_size, *info.shape[1:]), info.dtype, scale=pair)
+
+    def initial_number(tensor, name, info):
+        """Of a state to begin with, in the type that the op takes."""
+        if id(tensor) not in numbers:
+            numbers[id(tensor)] = add_state(name, info)
+        return writer.add_quantize(numbers[id(tensor)], info)
+
+    def last_number(tensor, name, info):
+        """Of a state after the last step, in the type that the op gives; the rest may take another."""
+        taken = numbers.get(id(tensor))
+        if taken is not None and writer.holds(taken, info):
+            return taken
+        number = add_state(name, info)
+        if taken is not None:
+            writer.add_operator("QUANTIZE", [number], [taken], schema.QuantizeOptionsT())
+        if tensor is not None:
+            numbers[id(tensor)] = number
+        return number
 
     for call, packed in zip(cut.calls, calls, strict=True):
         name = call.layer.name
         x, y = number_of(call.x, f"{name}/input"), number_of(call.y, f"{name}/output")
-        writer.add_recurrent(name, packed.op, packed.constants, x, y, stateful=options.stateful)
+        states = packed.op.states(writer.tensors[x].scale or 1.0)
+        initial = {
+            state: initial_number(tensor, f"{name}/initial_{state}", states[state])
+            for state, tensor in call.initial.items()
+        }
+        last = [last_number(call.last.get(state), f"{name}/last_{state}", info) for state, info in states.items()]
+        writer.add_recurrent(
+            *(name, packed.op, packed.constants, x, y),
+            stateful=options.stateful,
+            initial=initial,
+            last=last if call.last else [],
+            mask=None if call.mask is None else number_of(call.mask, f"{name}/mask"),
+        )
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
     dense = pack_sparse_dense(writer) if options.target == "tflm" else pack_litert_sparse(writer)
@@ -258,7 +348,7 @@ def _check_data(cut, data, stateful):
     data = [np.asarray(array) for array in data]
     chunked = []
     for name, shape, tensor, timed, array in zip(cut.input_names, shapes, cut.inputs, cut.has_time, data, strict=True):
-        kind = np.floating if "float" in tensor.dtype else np.integer
+        kind = np.floating if "float" in tensor.dtype else np.bool_ if tensor.dtype == "bool" else np.integer
         if not np.issubdtype(array.dtype, kind):
             raise ValueError(
                 f"representative_data for input '{name}' must have a {kind.__name__} dtype ({tensor.dtype}); "

@@ -19,11 +19,13 @@ class Rest:
     Attributes:
         data: Its `.tflite` bytes; None where nothing is left to convert.
         inputs, outputs: Symbolic tensors of the plan that it takes and gives, in the order of the file's own.
+        layers: The Keras layers in it.
     """
 
     data: bytes | None
     inputs: list
     outputs: list
+    layers: list
 
     def numbers(self, file):
         """For the id of each symbolic tensor its number in a `ModelFile` of the data."""
@@ -48,14 +50,16 @@ def lower(plan, calibration, number_format):
     Raises:
         ValueError: TensorFlow Lite has no builtin op for a layer of the rest.
     """
-    given = {id(tensor): tensor for tensor in [*plan.inputs, *(call.y for call in plan.calls)]}
-    wanted = {id(tensor): tensor for tensor in [*(call.x for call in plan.calls), *plan.outputs]}
+    given = {id(tensor): tensor for tensor in [*plan.inputs, *(part for call in plan.calls for part in call.given)]}
+    wanted = {id(tensor): tensor for tensor in [*(part for call in plan.calls for part in call.read), *plan.outputs]}
     outputs = [tensor for key, tensor in wanted.items() if key not in given]
     if not outputs:
-        return Rest(None, [], [])
+        return Rest(None, [], [], [])
     used = {key for tensor in outputs for key in plan.sources[id(tensor)]}
     inputs = [tensor for key, tensor in given.items() if key in used]
-    return Rest(_to_tflite(keras.Model(inputs, outputs), inputs, calibration, number_format), inputs, outputs)
+    model = keras.Model(inputs, outputs)
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    return Rest(_to_tflite(model, inputs, calibration, number_format), inputs, outputs, layers)
 
 
 def _to_tflite(model, inputs, calibration, number_format):

@@ -2,6 +2,9 @@
 
 import json
 
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.runtime.model import METADATA
 from keras_sparse_rnn.tflite_file import ModelFile, Operator
@@ -14,7 +17,7 @@ class ModelWriter(ModelFile):
         data: Bytes of a model to start from, or None for an empty one.
     """
 
-    def add_recurrent(self, name, op, constants, x, output, *, stateful=False):
+    def add_recurrent(self, name, op, constants, x, output, *, stateful=False, initial=None, last=(), mask=None):
         """Adds an op from tensor number `x` to number `output`.
 
         Args:
@@ -23,12 +26,34 @@ class ModelWriter(ModelFile):
             constants: Its constant tensors, as `op.constants()` gives them.
             x, output: Tensor numbers.
             stateful: Whether it keeps its states from one inference to the next, in variable tensors.
+            initial: Numbers of the tensors of states to begin with, by their names, where its option `initial_states`
+                says that there are some.
+            last: Numbers of the tensors for the states after the last step, one for each; empty where nothing asks.
+            mask: Number of a tensor (B, T); None for none.
         """
         batch, x_scale = self.tensors[x].shape[0], self.tensors[x].scale
-        states = op.states(1.0 if x_scale is None else x_scale) if stateful else {}
+        is_kept = stateful and not op.options.initial_states
+        states = op.states(1.0 if x_scale is None else x_scale) if is_kept else {}
         states = {label: self._add_variable(f"{name}/{label}", batch, state) for label, state in states.items()}
-        inputs = self._inputs(name, op, {"x": x, **states}, constants)
-        self.add_operator(op.SCHEMA.name, inputs, [output], op.options.to_bytes())
+        given = {"x": x, **states, **(initial or {}), **({} if mask is None else {"mask": mask})}
+        self.add_operator(op.SCHEMA.name, self._inputs(name, op, given, constants), [output, *last], op.options.to_bytes())
+
+    def holds(self, number, info):
+        """Whether a tensor has the type and the scale of a `TensorInfo`."""
+        tensor = self.tensors[number]
+        if tensor.dtype != info.dtype or tensor.scale is None or info.scale is None:
+            return tensor.dtype == info.dtype and tensor.scale is info.scale
+        return np.allclose((tensor.scale, tensor.zero_point), (info.scale, info.zero_point), rtol=1e-6, atol=0)
+
+    def add_quantize(self, number, info):
+        """The number of a tensor of the values of another in the type and the scale of a `TensorInfo`: that one where
+        it has them, else what a QUANTIZE op makes of it."""
+        if self.holds(number, info):
+            return number
+        tensor, scale = self.tensors[number], (info.scale, info.zero_point)
+        made = self.add_tensor(f"{tensor.name}/{info.name}", tensor.shape, info.dtype, scale=scale)
+        self.add_operator("QUANTIZE", [number], [made], schema.QuantizeOptionsT())
+        return made
 
     def replace(self, number, name, ours, constants):
         """Puts one of our ops in the place of a builtin one that has its input and its output.

@@ -4,13 +4,14 @@ The model is walked once: each recurrent layer is cut out, so that its input bec
 output an input. The rest is then an ordinary Keras model of builtin layers.
 """
 
+import inspect
 from dataclasses import dataclass
 
 import keras
 import numpy as np
 
 from keras_sparse_rnn.convert.lookup import Lookup
-from keras_sparse_rnn.convert.recurrent import KINDS, layers_in, recurrent_layer
+from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold
 
@@ -41,12 +42,32 @@ _SUPPORTED = (
 
 @dataclass(frozen=True, eq=False)
 class RecurrentCall:
-    """A recurrent layer at one place of the graph: `x` and `y` are symbolic tensors of the rest. Where a DeltaHold
-    stands in front of it, `x` is what that reads."""
+    """A recurrent layer at one place of the graph, between symbolic tensors of the rest.
+
+    Attributes:
+        layer: The `LayerConverter`.
+        x, y: Its input and its output. Where a DeltaHold stands in front of it, `x` is what that reads.
+        initial: The states that it begins with, by the names of the op's states; empty where it begins at zero.
+        last: The states after the last step, likewise; empty where nothing asks for them.
+        mask: (batch, steps), False where a step is left out; None where none is.
+    """
 
     layer: LayerConverter
     x: object
     y: object
+    initial: dict
+    last: dict
+    mask: object
+
+    @property
+    def read(self):
+        """The tensors that it takes of the rest."""
+        return [self.x, *self.initial.values(), *([] if self.mask is None else [self.mask])]
+
+    @property
+    def given(self):
+        """Those that it gives."""
+        return [self.y, *self.last.values()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +81,8 @@ class Plan:
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
         probe: A Keras model from the inputs (any batch; `PROBE_BATCH` with `stateful`, when it goes on from call to
             call) to the tensors of `observed` in one flat list.
-        observed: `[calls, outputs]`: `[x, y, states]` of each call, with the states that its `observe` gives, and the
-            model's outputs.
+        observed: `[calls, outputs]`: of each call a dict of `x`, `y`, the `states` that its `observe` gives, `initial`,
+            `last`, and `masks`, a list of at most one; and the model's outputs.
         has_time: For each input, whether its first axis is time.
         time_steps: Steps of one inference.
     """
@@ -126,9 +147,7 @@ def plan(model, options):
         keras.Input(batch_shape=(batch, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
     ]
     probe_outputs = probe_walk(model, probe_inputs)
-    calls = [
-        [call.x, call.y, call.layer.observe(call.x, f"probe_{i}", stateful)] for i, call in enumerate(probe_walk.calls)
-    ]
+    calls = [_observed(call, f"probe_{i}", stateful) for i, call in enumerate(probe_walk.calls)]
     observed = [calls, probe_outputs]
     return Plan(
         inputs=inputs,
@@ -142,6 +161,18 @@ def plan(model, options):
         has_time=has_time,
         time_steps=max(int(call.x.shape[1]) for call in walk.calls),
     )
+
+
+def _observed(call, name, stateful):
+    initial = list(call.initial.values()) or None
+    return {
+        "x": call.x,
+        "y": call.y,
+        "states": call.layer.observe(call.x, name, stateful and not initial, initial, call.mask),
+        "initial": call.initial,
+        "last": call.last,
+        "masks": [] if call.mask is None else [call.mask],
+    }
 
 
 def _check_model(model):
@@ -165,9 +196,9 @@ def _is_functional(model):
 
 def _has_time_axis(tensor):
     """Whether the first axis after the batch is time: if it is open, or has features behind it, or holds numbers of
-    words."""
+    words or a mask."""
     shape = tensor.shape[1:]
-    return len(shape) > 1 or (len(shape) == 1 and (shape[0] is None or "int" in tensor.dtype))
+    return len(shape) > 1 or (len(shape) == 1 and (shape[0] is None or "float" not in tensor.dtype))
 
 
 def _given_shape(tensor, time_steps):
@@ -203,6 +234,7 @@ class _Walk:
         self._keeps_states = keeps_states
         self.calls = []
         self.sources = {}
+        self._masks = {}  # id of a tensor -> which of its steps are not left out
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
         self._names = {}  # layer names in use -> the layer
         self._kept = []  # an id names a tensor only while the tensor lives
@@ -224,16 +256,39 @@ class _Walk:
         return keras.tree.flatten(cloned.outputs)
 
     def _call(self, layer, *args, **kwargs):
-        if (len(args) > 1 or kwargs.get("initial_state") is not None) and isinstance(
-            layer, (keras.layers.RNN, keras.layers.Bidirectional)
-        ):
-            raise ValueError(f"layer '{layer.name}' is called with an initial state, which cannot be converted.")
+        """Calls a layer, and notes which steps of what it puts out are masked."""
+        masks = keras.tree.map_structure(self._mask_of, args[0]) if args else None
+        if kwargs.get("mask") is not None:
+            masks = kwargs["mask"]
+        results = self._call_masked(layer, masks, *args, **kwargs)
+        if isinstance(layer, keras.Model):
+            return results  # its layers have done so
+        if isinstance(layer, keras.layers.Embedding) and layer.mask_zero:
+            self._mask(results, self._apply(lambda numbers: keras.ops.not_equal(numbers, 0), args[0]))
+        elif _has_any(masks) and getattr(layer, "supports_masking", False):
+            inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else None
+            passed = masks if inner else self._apply(layer.compute_mask, args[0], masks)
+            for result, mask in zip(_listed(results), _listed(passed), strict=False):
+                self._mask(result, mask)
+        return results
+
+    def _mask_of(self, tensor):
+        return self._masks.get(id(tensor))
+
+    def _mask(self, tensor, mask):
+        if mask is not None:
+            self._masks[id(tensor)] = mask
+            self._kept += [tensor, mask]
+
+    def _call_masked(self, layer, masks, *args, **kwargs):
         if isinstance(layer, DeltaHold):
-            return self._hold(layer, args[0])
+            return self._hold(layer, args[0], masks)
         if isinstance(layer, keras.layers.RNN) and layers_in(layer):
-            return self._recurrent(layer, args[0])
+            return self._recurrent(layer, args[0], initial=_initial_state(args, kwargs), mask=masks)
         if isinstance(layer, keras.layers.Bidirectional):
-            return self._bidirectional(layer, args[0])
+            return self._bidirectional(layer, args[0], _initial_state(args, kwargs), masks)
+        if is_cell(layer):
+            return self._cell(layer, *args, **kwargs)
         if isinstance(layer, keras.layers.TimeDistributed):
             return self._time_distributed(layer.layer, args[0])
         if isinstance(layer, keras.Model):
@@ -241,10 +296,9 @@ class _Walk:
             return results[0] if len(results) == 1 else results
         if isinstance(layer, _TRAINING_ONLY):
             return args[0]
-        if isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False):
-            what = "Embedding with mask_zero=True" if hasattr(layer, "mask_zero") else "Masking"
+        if isinstance(layer, keras.layers.Masking):
             raise ValueError(
-                f"layer '{layer.name}' ({what}) cannot be converted: it marks steps to be left out, and no op carries "
+                f"layer '{layer.name}' (Masking) cannot be converted: it marks steps to be left out, and no op carries "
                 "such marks. Build the model without it, which changes no weight, and give it sequences without "
                 "padding: of one length, or step by step with stateful=True."
             )
@@ -252,39 +306,85 @@ class _Walk:
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
         if isinstance(layer, keras.layers.Embedding):
             return self._apply(Lookup(layer), *args)
-        return self._apply(self._named_alone(layer), *args, **kwargs)
+        return self._apply(self._named_alone(layer), *args, **(kwargs | self._mask_arguments(layer, masks, args)))
 
-    def _recurrent(self, layer, x, in_order=False):
-        *inner, last = layers_in(layer)
-        result = self._over_time(layer, x)
+    def _mask_arguments(self, layer, masks, args):
+        """What Keras would hand on to a layer that takes masks."""
+        if not isinstance(layer, keras.Layer):
+            return {}
+        names = list(inspect.signature(layer.call).parameters)
+        given = {"mask": masks} if "mask" in names and _has_any(masks) else {}
+        for name, value in zip(names, args, strict=False):
+            mask = keras.tree.map_structure(self._mask_of, value)
+            if f"{name}_mask" in names and _has_any(mask):
+                given[f"{name}_mask"] = mask
+        return given
+
+    def _recurrent(self, layer, x, in_order=False, initial=None, mask=None):
+        """Puts a call of each layer in a recurrent one in place; what that puts out, as Keras gives it."""
+        parts = layers_in(layer)
+        results = self._over_time(layer, x, initial, mask)
+        y, *states = keras.tree.flatten(results)
         if in_order:
-            result = keras.ops.flip(result, axis=1)
-        for part in inner:  # all backwards or none: so the ones between keep the order of their inputs
-            y = self._over_time(part, x)
-            x = self._add_call(part, x, keras.ops.flip(y, axis=1) if part.go_backwards else y, part.go_backwards)
-        return self._add_call(last, x, result, in_order)
+            y = keras.ops.flip(y, axis=1)
+        initial, ends = keras.tree.flatten(initial or []), []
+        for part in parts:
+            count = len(keras.tree.flatten(part.cell.state_size))
+            first, initial = initial[:count], initial[count:]
+            if part is parts[-1]:
+                own, result, part_in_order = states[len(states) - count :] if states else [], y, in_order
+            else:  # all backwards or none: so the ones between keep the order of their inputs
+                result, *own = keras.tree.flatten(self._over_time(part, x, first or None, mask))
+                part_in_order = part.go_backwards
+                result = keras.ops.flip(result, axis=1) if part_in_order else result
+            self._add_call(part, x, result, part_in_order, first, own, mask)
+            ends += own
+            x = result
+        return keras.tree.pack_sequence_as(results, [y, *ends])
 
-    def _add_call(self, layer, x, y, in_order):
+    def _add_call(self, layer, x, y, in_order, initial, last, mask):
         hold, read = self._holds.get(id(x), (None, x))
         recurrent = recurrent_layer(layer, in_order, hold)
         recurrent.check(self._stateful)
-        self.calls.append(RecurrentCall(recurrent, read, y))
-        self.sources[id(y)] = {id(y): y}
-        return y
+        if initial:
+            recurrent.check_initial()
+        names = recurrent.STATES
+        call = RecurrentCall(
+            recurrent,
+            read,
+            y,
+            dict(zip(names, initial, strict=False)),
+            dict(zip(names, last, strict=False)),
+            mask,
+        )
+        self.calls.append(call)
+        for tensor in call.given:
+            self.sources[id(tensor)] = {id(tensor): tensor}
 
-    def _hold(self, layer, x):
+    def _cell(self, cell, x, states, **_):
+        """A cell called on one step: its layer on a sequence of one."""
+        layer = keras.layers.RNN(cell, return_state=True, name=cell.name)
+        step = self._apply(lambda x: keras.ops.expand_dims(x, axis=1), x)
+        initial = list(states) if isinstance(states, (list, tuple)) else [states]
+        y, *after = keras.tree.flatten(self._recurrent(layer, step, initial=initial))
+        return y, keras.tree.pack_sequence_as(states, after)
+
+    def _hold(self, layer, x, mask):
         self.check_read([x])
-        y = self._over_time(layer, x)
+        y = self._over_time(layer, x, None, mask)
         self._holds[id(y)] = layer, x
         self._kept.append(y)
         return y
 
-    def _over_time(self, layer, x):
+    def _over_time(self, layer, x, initial=None, mask=None):
         """What a layer with states makes of a symbolic tensor."""
         if layer.stateful or self._keeps_states:  # a call would change its states
             name = f"{layer.name}_call_{len(self._kept) + len(self.calls)}"
-            return call_copy(layer, x, name=name, stateful=self._keeps_states)
-        return self._named_alone(layer)(x)
+            stateful = self._keeps_states and initial is None
+            return call_copy(layer, x, initial_state=initial, mask=mask, name=name, stateful=stateful)
+        given = {"initial_state": initial, "mask": mask}
+        given = {name: value for name, value in given.items() if value is not None}
+        return self._named_alone(layer)(x, **given)
 
     def check_read(self, tensors):
         """Raises ValueError where one of them is what a DeltaHold holds: only recurrent layers read that."""
@@ -295,19 +395,28 @@ class _Walk:
                     f"{', '.join(kind.LAYER.__name__ for kind in KINDS if kind.LAYER is not DeltaGRU)} alone."
                 )
 
-    def _bidirectional(self, layer, x):
+    def _bidirectional(self, layer, x, initial, mask):
         forward, backward = layer.forward_layer, layer.backward_layer
         for part in (forward, backward):
             if not layers_in(part):
                 raise ValueError(f"layer '{layer.name}' (Bidirectional) holds a {type(part).__name__}; {_SUPPORTED}.")
-        results = [self._recurrent(forward, x), self._recurrent(backward, x, in_order=backward.return_sequences)]
+        half = None if initial is None else len(initial) // 2
+        parts = [
+            self._recurrent(forward, x, initial=initial and initial[:half], mask=mask),
+            self._recurrent(backward, x, backward.return_sequences, initial and initial[half:], mask),
+        ]
         merges = {
             "concat": lambda a, b: keras.ops.concatenate([a, b], axis=-1),
             "sum": keras.ops.add,
             "ave": lambda a, b: (a + b) / 2,
             "mul": keras.ops.multiply,
         }
-        return self._apply(merges[layer.merge_mode], *results) if layer.merge_mode else results
+        (y, *states), (y_back, *states_back) = (part if isinstance(part, (list, tuple)) else [part] for part in parts)
+        results = (y, y_back)
+        if layer.merge_mode:
+            results = (self._apply(merges[layer.merge_mode], *results),)
+        results += (*states, *states_back)
+        return results if len(results) > 1 else results[0]
 
     def _time_distributed(self, layer, x):
         """With the steps as a batch."""
@@ -338,6 +447,20 @@ class _Walk:
             name = f"{layer.name}_{len(self._names)}"
             self._names[key] = copy_layer(layer, name=name)
         return self._names[key]
+
+
+def _has_any(masks):
+    return any(mask is not None for mask in keras.tree.flatten(masks))
+
+
+def _listed(values):
+    return list(values) if isinstance(values, (list, tuple)) else [values]
+
+
+def _initial_state(args, kwargs):
+    """Of a recurrent layer's call, as a list; None where it begins at zero."""
+    state = args[1] if len(args) > 1 else kwargs.get("initial_state")
+    return None if state is None else list(state) if isinstance(state, (list, tuple)) else [state]
 
 
 def _plain_name(name):

@@ -85,14 +85,15 @@ class _SingleStep:
     """An op of the C core that runs one step: `run(x, states before) -> states after`, all real values."""
 
     def __init__(self, call):
-        op = replace(call.op, options=replace(call.op.options, return_sequences=0, go_backwards=0))
+        words = {"return_sequences": 0, "go_backwards": 0, "initial_states": 0}
+        op = replace(call.op, options=replace(call.op.options, **words))
         self._op = op
         self._tensors = op.states() if call.x_scale is None else op.states(call.x_scale.scale)
         self._x_scale = call.x_scale
         self._x = np.zeros((1, 1, len(op.kernel)), op.dtype)
         self._states = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in self._tensors.items()}
         self._inputs = op.SCHEMA.placed({"x": self._x, **call.constants, **self._states})
-        self._run = NativeOp(op.SCHEMA.name, op.options.to_bytes(), self._inputs, (1, op.options.units), op.dtype)
+        self._run = NativeOp(op.SCHEMA.name, op.options.to_bytes(), self._inputs, [((1, op.options.units), op.dtype)])
 
     def __call__(self, x, states):
         self._x[...] = x if self._x_scale is None else self._x_scale.quantize(x)
@@ -113,8 +114,14 @@ def _steps(seen, go_backwards):
     for i, x in enumerate(seen.x):
         x = x[::-1] if go_backwards else x
         states = {name: state[i] for name, state in seen.states.items()}
-        before = {name: np.concatenate([np.zeros_like(state[:1]), state[:-1]]) for name, state in states.items()}
-        for t in np.unique(np.linspace(0, len(x) - 1, per_sample).astype(int)):
+        first = {
+            name: seen.initial[name][i] if name in seen.initial else 0 * state[0] for name, state in states.items()
+        }
+        before = {name: np.concatenate([first[name][None], state[:-1]]) for name, state in states.items()}
+        made = np.arange(len(x)) if seen.mask is None else np.flatnonzero(seen.mask[i][:: -1 if go_backwards else 1])
+        if not len(made):
+            continue
+        for t in made[np.unique(np.linspace(0, len(made) - 1, per_sample).astype(int))]:
             yield x[t], *({name: state[t] for name, state in each.items()} for each in (before, states))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_sparse_rnn.formats import CORE_TYPES, ELEMENT_TYPES
 
-C_TYPES = {dtype: ELEMENT_TYPES[dtype].c for dtype in CORE_TYPES}
+C_TYPES = {dtype: ELEMENT_TYPES[dtype].c for dtype in CORE_TYPES} | {np.dtype(np.bool_): "uint8_t"}
 
 
 def comment(text):

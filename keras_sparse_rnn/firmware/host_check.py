@@ -240,10 +240,12 @@ def _compare_ops(code, calls, tensors, engine):
     others = [_perturbed(model, seed) for seed in range(3)] if has_floats else []
     for values in _inferences(code, model, tensors):
         for op in model.operators:
-            (expected,) = engine.run_operator(op, values)
-            apart = [np.abs(other.run_operator(op, values)[0] - expected) for other in others if op.is_custom]
-            if _compare_op(op, model.tensors[op.outputs[0]], values[op.outputs[0]], expected, apart, parted):
-                compared.add(op)
+            results = engine.run_operator(op, values)
+            moved = [other.run_operator(op, values) for other in others if op.is_custom]
+            for i, expected, *others_values in zip(op.outputs, results, *moved, strict=True):
+                apart = [np.abs(array - expected) for array in others_values]
+                if _compare_op(op, model.tensors[i], values[i], expected, apart, parted):
+                    compared.add(op)
     return compared
 
 

@@ -37,6 +37,8 @@ def layer_call(op, name, tensors, x, y, x_shape):
         ValueError: The op has a form that there is no kernel for.
     """
     x_tensor, y_tensor = tensors[op.inputs[0]], tensors[op.outputs[0]]
+    if op.name == "QUANTIZE" and {x_tensor.dtype, y_tensor.dtype} == {np.dtype(np.int8), np.dtype(np.int16)}:
+        return [], _quantize(x_tensor, y_tensor, x, y, int(np.prod(x_shape)))
     if x_tensor.dtype not in _ENDINGS or y_tensor.dtype != x_tensor.dtype:
         raise ValueError(
             f"plain C has {op.name} with input and output both int8, int16 or float32; given: {x_tensor.dtype} and "
@@ -62,6 +64,14 @@ def layer_call(op, name, tensors, x, y, x_shape):
     raise ValueError(
         f"plain C has no {op.name} of {x_tensor.dtype} activations. Take framework='tflm-cmake', or convert to int8."
     )
+
+
+def _quantize(x_tensor, y_tensor, x, y, count):
+    """Between int8 and int16."""
+    scaling = f"(ksr_scaling){_scaling(x_tensor.scale / y_tensor.scale, 24)}"
+    if x_tensor.dtype == np.int16:
+        return f"ksr_quantize_i16_i8({scaling}, {y_tensor.zero_point}, {x}, {count}, {y});"
+    return f"ksr_quantize_i8_i16({scaling}, {x_tensor.zero_point}, {x}, {count}, {y});"
 
 
 def _dense_integers(op, name, tensors, x, y, size):

@@ -83,7 +83,15 @@ def op_layer(op, name, operands):
         members = {"recurrent": recurrent} | ({"gates": _gates(words)} if is_integer else {})
         members |= {word: words[word] for word in own_words} | pointers(own_tensors) | matrices(own_matrices)
         call = f"{symbol}_run_{kernel}(&{name}, {name}_scratch);"
-    return f"static const {symbol}_layer {name} = {_struct(members)};\n", call
+    declaration = f"static const {symbol}_layer {name} = {_struct(members)};\n"
+    if "mask" in operands:
+        declaration += (
+            f"static void {name}_run(const void *layer, void *scratch) {{ {symbol}_run_{kernel}(layer, scratch); }}\n"
+            f"static {symbol}_layer {name}_masked;\n"
+        )
+        arguments = f"{operands['mask'].label}, {words['zero_output_for_mask']}, {words['output_zero_point']}"
+        call = f"{name}_masked = {name};\n  ksr_run_masked(&{name}_masked, {name}_run, {arguments}, {name}_scratch);"
+    return declaration, call
 
 
 def _gates(words):

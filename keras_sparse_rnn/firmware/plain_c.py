@@ -178,6 +178,7 @@ class PlainC:
 
     def _add_custom(self, name, op):
         kind = ALL_OPS[op.name]
+        options = kind.SCHEMA.decode(op.options)
         given = kind.SCHEMA.named([None if i < 0 else i for i in op.inputs])
         operands, arrays = {}, {}
         for input_name, i in given.items():
@@ -191,23 +192,29 @@ class PlainC:
                 self.declarations.append(array(label, tensor.data))
                 operands[input_name] = Operand(label, tensor.shape, tensor.dtype)
                 arrays[input_name] = tensor.data
-        for state_name, state in kind.from_constants(kind.SCHEMA.decode(op.options), arrays).states().items():
-            if state_name not in given:  # the model does not keep it itself
+        before, after = [], []
+        states = kind.from_constants(options, arrays).states()
+        for place, (state_name, state) in enumerate(states.items(), start=1):
+            begins = operands.get(state_name) if getattr(options, "initial_states", 0) else None
+            if state_name not in given or begins:  # the model does not keep it itself
                 label, shape = f"{name}_state_{state_name}", (arrays["x"].shape[0], *state.shape[1:])
                 self._add_state(label, replace(state, shape=shape), is_kept=False)
                 operands[state_name] = Operand(f"states.{label}", shape, state.dtype)
                 arrays[state_name] = np.zeros(shape, state.dtype)
-        output = self.model.tensors[op.outputs[0]]
-        shape = self.shapes[op.outputs[0]]
-        operands["output"] = Operand(f"tensor_{op.outputs[0]}", shape, output.dtype)
+            label = operands[state_name].label
+            before += [f"memcpy({label}, {begins.label}, sizeof({label}));"] if begins else []
+            after += [f"memcpy(tensor_{i}, {label}, sizeof({label}));" for i in op.outputs[place : place + 1]]
+        kinds = [(self.shapes[i], self.model.tensors[i].dtype) for i in op.outputs]
+        operands["output"] = Operand(f"tensor_{op.outputs[0]}", *kinds[0])
         # Checks the op and its constants, which do not change.
-        scratch = NativeOp(op.name, op.options, kind.SCHEMA.placed(arrays), shape, output.dtype).scratch_size
+        scratch = NativeOp(op.name, op.options, kind.SCHEMA.placed(arrays), kinds).scratch_size
         self.declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
         declaration, call = op_layer(op, name, operands)
         self.declarations.append(declaration)
-        self.calls.append(call)
-        if op_header(op.name) not in self.headers:
-            self.headers.append(op_header(op.name))
+        self.calls.append("\n  ".join([*before, call, *after]))
+        for header in (op_header(op.name), *(["ksr_masked.h"] if "mask" in given else [])):
+            if header not in self.headers:
+                self.headers.append(header)
 
     def _add_layer(self, name, op):
         x, y = op.inputs[0], op.outputs[0]

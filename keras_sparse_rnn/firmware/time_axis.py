@@ -68,7 +68,7 @@ def _follow(model, axes, steps):
     """Adds to `axes` those of the tensors that ops write."""
     ended = set()
     for op in model.operators:
-        (y,) = op.outputs
+        y, *states = op.outputs
         read = {i for i in op.inputs if i >= 0 and model.tensors[i].data is None and not model.tensors[i].is_variable}
         timed = [i for i in read if i in axes]
         if not timed:
@@ -79,6 +79,7 @@ def _follow(model, axes, steps):
             continue
         if len(timed) > 1 or read & ended:
             raise _EndsAStreamError(f"{op.name} of '{model.tensors[y].name}' joins what has a time axis")
+        ended.update(states)
         axis = _axis_behind(op, _Time(axes[timed[0]], steps, model.tensors[timed[0]].shape), y, model.tensors)
         if axis is None:
             ended.add(y)
@@ -118,6 +119,10 @@ def _axis_behind(op, x, y, tensors):
         options = ALL_OPS[op.name].SCHEMA.decode(op.options)
         if x.axis != 1 or x.shape[1] != x.steps:
             raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' goes over another axis than time")
+        if options.initial_states and x.steps > 1:
+            raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' begins from states that it is given")
+        if "mask" in ALL_OPS[op.name].SCHEMA.named([None if i < 0 else i for i in op.inputs]):
+            raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' leaves masked steps out")
         if options.go_backwards:
             raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' goes backwards")
         return 1 if options.return_sequences else None

@@ -5,7 +5,14 @@ import keras
 from keras_sparse_rnn.typing import Tensor
 
 
-def states_of(layer: keras.layers.RNN, x: Tensor, name: str | None = None, stateful: bool = False) -> list[Tensor]:
+def states_of(
+    layer: keras.layers.RNN,
+    x: Tensor,
+    name: str | None = None,
+    stateful: bool = False,
+    initial_state: list[Tensor] | None = None,
+    mask: Tensor | None = None,
+) -> list[Tensor]:
     """What the states of a recurrent layer are after each step.
 
     Args:
@@ -13,6 +20,9 @@ def states_of(layer: keras.layers.RNN, x: Tensor, name: str | None = None, state
         x: What it reads, a (symbolic) tensor (batch, time, features).
         name: Of the layer that computes the states.
         stateful: Whether that goes on from call to call.
+        initial_state: What they are before the first step; None: 0.
+        mask: (batch, time): False where a step is left out, at which the states are those of the step before, or 0
+            where none came before.
 
     Returns:
         A list of tensors (batch, time, size), in the order of the cell's states and of the steps' computation.
@@ -20,7 +30,7 @@ def states_of(layer: keras.layers.RNN, x: Tensor, name: str | None = None, state
     cell = type(layer.cell).from_config(layer.cell.get_config())
     arguments = {"go_backwards": layer.go_backwards, "stateful": stateful, "name": name}
     twin = keras.layers.RNN(_ShowsStates(cell), return_sequences=True, **arguments)
-    states = twin(x)
+    states = twin(x, initial_state=initial_state, mask=mask)
     twin.set_weights(layer.get_weights())
     sizes = keras.tree.flatten(cell.state_size)
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]

@@ -11,6 +11,7 @@ from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, Refused
 from keras_sparse_rnn.ops.tensor import TensorInfo
 
 LARGEST_SIZE = 65535  # sources of events are uint16
+MOST_OUTPUTS = 6
 
 
 def check(schema: OpSchema, data: bytes, inputs: Sequence[TensorInfo | None], outputs: Sequence[TensorInfo]) -> Any:
@@ -33,9 +34,10 @@ def check(schema: OpSchema, data: bytes, inputs: Sequence[TensorInfo | None], ou
         raise RefusedOpError(
             schema, "INPUT_COUNT", 0, f"{len(inputs)} inputs are given; at most {len(schema.inputs)} allowed"
         )
-    if len(outputs) != 1:
-        raise RefusedOpError(schema, "OUTPUT_COUNT", 0, f"{len(outputs)} outputs are given; allowed: 1")
-    return _Check(schema, options, [*inputs, *[None] * (len(schema.inputs) - len(inputs))])(outputs[0])
+    if not 1 <= len(outputs) <= MOST_OUTPUTS:
+        raise RefusedOpError(schema, "OUTPUT_COUNT", 0, f"{len(outputs)} outputs are given; allowed: 1, or one more "
+                             "for each state")  # fmt: skip
+    return _Check(schema, options, [*inputs, *[None] * (len(schema.inputs) - len(inputs))])(outputs)
 
 
 class _Check:
@@ -49,13 +51,14 @@ class _Check:
         self._sizes["sums"] = self._sizes["slots"] + self._format.is_integer
         self._samples = 1
 
-    def __call__(self, output):
-        self._check_x_and_output(self._inputs[0], output)
+    def __call__(self, outputs):
+        self._check_x_and_output(self._inputs[0], outputs[0])
         for i, (given, tensor) in enumerate(zip(self._schema.inputs, self._inputs, strict=True)):
             if i:
                 self._check_presence(i, given, tensor)
                 if tensor is not None:
                     self._check_input(i, given, tensor)
+        self._check_states(outputs[1:])
         if self._schema.takes_sequences:
             self._check_held_shift()
         if self._format.is_integer:
@@ -79,6 +82,7 @@ class _Check:
                          f"{LARGEST_SIZE} inputs")  # fmt: skip
         self._sizes["inputs"] = x.shape[-1]
         self._samples = x.shape[0] if sequences else 1
+        self._sizes["steps"] = math.prod(x.shape[:-1]) // self._samples
         expected = (*x.shape[:-1], self._options.units)
         if sequences and not self._options.return_sequences:
             expected = (expected[0], expected[2])
@@ -90,6 +94,18 @@ class _Check:
         if output.dtype != x.dtype or not fits or math.prod(expected) > LARGEST:
             reason = f"the output is {output.dtype} {output.shape}; allowed: {x.dtype} {expected}"
             raise RefusedOpError(self._schema, "OUTPUT", 0, reason)
+
+    def _check_states(self, outputs):
+        """Those after the last step."""
+        states = self._schema.states_of(self._words, self._present)
+        if outputs and len(outputs) != len(states):
+            reason = f"{1 + len(outputs)} outputs are given; allowed: 1 or {1 + len(states)}, one for each state"
+            raise RefusedOpError(self._schema, "OUTPUT_COUNT", 0, reason)
+        for given, tensor in zip(states, outputs, strict=False):
+            dtype, shape = np.dtype(given.types[self._options.format]), (self._samples, self._sizes[given.size])
+            if (tensor.dtype, tensor.shape) != (dtype, shape):
+                reason = f"the output for {given.name} is {tensor.dtype} {tensor.shape}; allowed: {dtype} {shape}"
+                raise RefusedOpError(self._schema, "OUTPUT", 0, reason)
 
     def _check_presence(self, i, given, tensor):
         allowed = self._schema.allows(given, self._words, self._present)
@@ -119,7 +135,7 @@ class _Check:
         types += [np.dtype(np.uint32)] * (given.size == "rows")
         if tensor.dtype not in types:
             self._refuse("TYPE", i, f"is {tensor.dtype}; allowed: {' or '.join(map(str, types))}")
-        if given.is_state:
+        if given.is_state or given.size == "steps":
             expected = (self._samples, self._sizes[given.size])
             if tensor.shape != expected:
                 self._refuse("SHAPE", i, f"has the shape {tensor.shape}; allowed: {expected}")

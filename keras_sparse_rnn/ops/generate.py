@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 MADE = "made by keras_sparse_rnn/ops/generate.py"
 DOCS = ROOT / "docs" / "format.md"
 _SIZES = {"any": "KSR_ANY", "inputs": "KSR_INPUTS", "units": "KSR_UNITS", "stride": "KSR_STRIDE"}
-_SIZES |= {name: f"KSR_{name.upper()}_SIZE" for name in ("slots", "sums", "values", "index", "rows")}
+_SIZES |= {name: f"KSR_{name.upper()}_SIZE" for name in ("slots", "sums", "values", "index", "rows", "steps")}
 _SCHEMAS = [op.SCHEMA for op in ALL_OPS.values()]
 
 
@@ -316,7 +316,7 @@ def _shared_inputs():
 def _input_cells(i, given, schema):
     sizes = {"inputs": "I", "units": "U", "stride": "stride", "slots": "4 · stride", "sums": "4 · stride + 1"}
     size = sizes.get(given.size, "")
-    size = f" (B, {size})" if given.is_state else f" ({size})" if size else ""
+    size = f" (B, {size})" if given.is_state else " (B, T)" if given.size == "steps" else f" ({size})" if size else ""
     types = [f"{name}{size}" if name else "absent" for name in given.types]
     if given.size == "sums":
         types[0] = types[0].replace(" + 1", "")

@@ -30,7 +30,10 @@ WORDS = (
     Word.every("recurrent_activation", "of the gates: 4 sigmoid", 4, 4, is_reserved=True),
     Word.reserved("weight_bits", "0: as the number format says"),
     Word.reserved("layout", "0: matrices are stored by sources"),
-    Word.reserved("zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before"),
+    Word.every(
+        "zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0", 0, 1
+    ),
+    Word.every("initial_states", "1: states that are given are those to begin with, and only read; 0: kept", 0, 1),
     Word.reserved("state_bits", "a state lies in [-2^state_bits, 2^state_bits)"),
     Word("x_zero_point", "zero point of x", int8=(-128, 127)),
     Word.integer("x_shift", _X_SHIFT, 0, 7),
@@ -82,6 +85,7 @@ LAST_INPUTS = (
     constant(
         *("input_threshold", "counts of x; absent: x is not held", "inputs", "float32", "uint8", "uint16"),
         is_optional=True,
+        where=("initial_states", 0),  # sums that nobody has checked could overflow
     ),
     reserved("hidden_threshold", "absent: the state is not held"),
     state(
@@ -98,7 +102,10 @@ LAST_INPUTS = (
         together="held_x",
     ),
     reserved("held_h", "what is held of the state"),
-    reserved("mask", "steps that are to be left out"),
+    Input(
+        *("mask", "false: the step is left out, the states are held", ("bool", "bool", "bool"), "steps"),
+        is_optional=True,
+    ),
     reserved("threshold_scale", "scales the thresholds at run time"),
     reserved("diagonal", "of the recurrent kernel, stored apart"),
 )
@@ -250,13 +257,15 @@ class RecurrentOp(ABC):
         sizes = {"inputs": len(self.kernel), "units": self.options.units, "sums": slots + self.is_integer}
         return dict(self.SCHEMA.state_tensors(self.options, sizes, present, x_scale))
 
-    def __call__(self, x, state=None):
+    def __call__(self, x, state=None, mask=None):
         """Runs the op over a sequence.
 
         Args:
             x: `(T, I)`, int8, int16 or float32.
             state: Dict of the states by their names, 1-D each: counts from the zero point (int64) or real values
                 (float32). It is updated. None starts from zero.
+            mask: `(T,)`, bool: at steps that are False the states are held, and the output is the one before or zero;
+                None: there is none such.
 
         Returns:
             The outputs in the order in which they are computed, or with `BACKWARDS_IN_ORDER` in that of x; `(T, U)`, of
@@ -266,8 +275,13 @@ class RecurrentOp(ABC):
         if state is None:
             wide = np.int64 if self.is_integer else np.float32
             state = {name: np.zeros(tensor.shape[1], wide) for name, tensor in self.states().items()}
-        outputs = np.stack([step(x_t, state) for x_t in (x[::-1] if self.options.go_backwards else x)])
-        return outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs
+        mask = np.ones(len(x), bool) if mask is None else mask
+        zero = output = np.full(self.options.units, self.options.output_zero_point, self.dtype)
+        outputs = []
+        for t in range(len(x))[:: -1 if self.options.go_backwards else 1]:
+            output = step(x[t], state) if mask[t] else zero if self.options.zero_output_for_mask else output
+            outputs.append(output)
+        return np.stack(outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs)
 
     def acting(self, x, before, after):
         """Which sources a step multiplies: all, or where they are held those that have changed.
@@ -283,12 +297,13 @@ class RecurrentOp(ABC):
         inputs, units = len(self.kernel), self.options.units
         return changed.get("held_x", np.ones(inputs, bool)), changed.get("held_h", np.ones(units, bool))
 
-    def invoke(self, x, states):
-        """The output tensor for the tensor x, `(B, T, I)`; the states are as in `__call__`, but `(B, size)` each."""
+    def invoke(self, x, states, mask=None):
+        """The output tensor for the tensor x, `(B, T, I)`; the states are as in `__call__`, but `(B, size)` each, and
+        the mask `(B, T)`."""
         outputs = []
         for i, sample in enumerate(x):
             state = {name: values[i] for name, values in states.items()}
-            outputs.append(self(sample, state))
+            outputs.append(self(sample, state, None if mask is None else mask[i]))
             for name, values in state.items():
                 states[name][i] = values
         outputs = np.stack(outputs)

@@ -17,7 +17,7 @@ VERSION = 3
 FORMATS = (FLOAT32, INT8, INT8X16)  # by their numbers
 BLOCKS = (4, 8, 16)
 LARGEST = 2**31 - 1
-SIZES = ("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows")
+SIZES = ("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows", "steps")
 STATUSES = {  # of the C core, by their numbers
     "OK": "ok",
     "OPTIONS_SIZE": "the custom options have the wrong size",
@@ -25,8 +25,8 @@ STATUSES = {  # of the C core, by their numbers
     "WORD": "is out of its range",
     "NOT_BUILT": "number format: its kernels were left out of this build",
     "INPUT_COUNT": "too many inputs",
-    "OUTPUT_COUNT": "one output is allowed",
-    "OUTPUT": "the output has the wrong type or shape",
+    "OUTPUT_COUNT": "has neither one output nor, behind it, one for each of its states",
+    "OUTPUT": "an output has the wrong type or shape",
     "MISSING": "is missing",
     "UNEXPECTED": "must be absent",
     "TYPE": "has the wrong type",
@@ -132,9 +132,9 @@ class Input:
         types: Name of the element type in each number format (float32, int8, int8x16); None where it is absent.
         size: What gives its number of elements, or for a state those of one sample, one of `SIZES`: the op's inputs or
             units, the units padded to whole blocks (stride), four of these (slots), with a word behind them in integers
-            (sums); or which part of a matrix it is.
+            (sums); which part of a matrix it is; or that it has a value for each step, (B, T), and is no constant.
         is_optional: Whether it may be absent where it is allowed.
-        is_state: Whether it is kept from one inference to the next; if absent, it begins at zero.
+        is_state: Whether it is a state, kept from one inference to the next or begun with; absent, it begins at zero.
         where: `(word, value)`: it is given only where the word has that value.
         needs: Name of an input that must be given, too.
         together: Name of a state that must be given if this one is, and only then.
@@ -166,6 +166,11 @@ class Input:
     def is_reserved(self) -> bool:
         """Whether no kernel supports it yet: it must be absent."""
         return not any(self.types)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether its values stand in the file; not to be asked of x."""
+        return not self.is_state and not self.is_reserved and self.size != "steps"
 
     def slots_of(self, words: dict[str, int]) -> tuple[int, ...]:
         if self.slots_without is not None and not words[self.slots_without[0]]:
@@ -267,7 +272,7 @@ class OpSchema:
 
     @property
     def constants(self) -> tuple[Input, ...]:
-        return tuple(given for given in self.inputs[1:] if not given.is_state and not given.is_reserved)
+        return tuple(given for given in self.inputs[1:] if given.is_constant)
 
     @property
     def states(self) -> tuple[Input, ...]:
@@ -317,15 +322,17 @@ class OpSchema:
             and (given.needs is None or given.needs in present)
         )
 
+    def states_of(self, words: dict[str, int], present: set[str]) -> tuple[Input, ...]:
+        """The states that the op has beside the words and the inputs that are given."""
+        return tuple(given for given in self.states if self.allows(given, words, present | {"x"}))
+
     def state_tensors(self, options: Any, sizes: dict[str, int], present: set[str], x_scale: float) -> Iterator[tuple]:
         """`(name, TensorInfo of one sample)` of each state that the op has."""
-        words = vars(options)
-        for given in self.states:
-            if self.allows(given, words, present | {"x"}):
-                dtype = np.dtype(given.types[options.format])
-                assert given.scale is not None
-                scale, zero = given.scale(options, x_scale) if options.format else (None, None)
-                yield given.name, TensorInfo(given.name, (1, sizes[given.size]), dtype, scale, zero, is_variable=True)
+        for given in self.states_of(vars(options), present):
+            dtype = np.dtype(given.types[options.format])
+            assert given.scale is not None
+            scale, zero = given.scale(options, x_scale) if options.format else (None, None)
+            yield given.name, TensorInfo(given.name, (1, sizes[given.size]), dtype, scale, zero, is_variable=True)
 
 
 class RefusedOpError(ValueError):

@@ -67,6 +67,10 @@ def _gather(op, values, tensors, output):
     return np.take(values[0], values[1], op.options.axis).reshape(output.shape)
 
 
+def _broadcast_to(op, values, tensors, output):
+    return np.broadcast_to(values[0], output.shape)
+
+
 def _check_size(op, size, output):
     """Before anything is computed: the memory that a model takes is reckoned by the shapes in its file."""
     if size != output.size:
@@ -89,6 +93,7 @@ def _store(real, tensor):
 
 BUILTIN_OPS = {
     "ADD": _binary(np.add),
+    "BROADCAST_TO": _broadcast_to,
     "CONCATENATION": _concatenation,
     "DEQUANTIZE": _elementwise(lambda x: x),
     "EXPAND_DIMS": lambda op, values, tensors, output: values[0].reshape(output.shape),

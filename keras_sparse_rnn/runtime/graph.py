@@ -33,15 +33,9 @@ class GraphEngine(Engine):
                 "Take the engine 'litert' or 'tflm' for this model."
             )
         for op in model.operators:
-            if len(op.outputs) != 1 or not op.inputs:
-                raise ValueError(f"op {op.name} has {len(op.inputs)} inputs and {len(op.outputs)} outputs.")
             if not op.is_custom:
                 check_operands(op, model.tensors)
         self.custom_operators = [op for op in model.operators if op.is_custom]
-        for op in self.custom_operators:
-            for given, i in zip(ALL_OPS[op.name].SCHEMA.inputs, op.inputs, strict=False):
-                if given.is_state and i >= 0 and not model.tensors[i].is_variable:
-                    raise ValueError(f"{op.name} refused: {given.name} is a state, but no variable tensor.")
         self._variables = {i: tensor.zeros() for i, tensor in enumerate(model.tensors) if tensor.is_variable}
 
     @abstractmethod

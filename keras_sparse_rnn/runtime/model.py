@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.schema import OpSchema
 from keras_sparse_rnn.runtime.sparse_encoding import is_readable
 from keras_sparse_rnn.tflite_file import ModelFile, read_bytes
 from keras_sparse_rnn.typing import ModelSource
@@ -116,16 +117,23 @@ class Model:
         for op in self.operators:
             if not op.is_custom or op.name not in ALL_OPS:
                 continue
-            if len(op.outputs) != 1 or not op.inputs:
+            if not op.outputs or not op.inputs:
                 raise ValueError(f"op {op.name} has {len(op.inputs)} inputs and {len(op.outputs)} outputs")
-            for given, i in list(zip(ALL_OPS[op.name].SCHEMA.inputs, op.inputs, strict=False))[1:]:
+            schema = ALL_OPS[op.name].SCHEMA
+            is_kept = not has_initial_states(schema, op.options)
+            for given, i in list(zip(schema.inputs, op.inputs, strict=False))[1:]:
                 tensor = None if i < 0 else self.tensors[i]
                 if tensor is None:
                     continue
-                if not given.is_state and tensor.data is None:
-                    raise ValueError(f"op {op.name} has tensor '{tensor.name}' as its {given.name}: it is no constant")
-                if given.is_state and (tensor.data is not None or not tensor.is_variable):
-                    raise ValueError(f"op {op.name} has tensor '{tensor.name}' as its {given.name}: it is no variable")
+                fault = None
+                if given.is_state and is_kept:
+                    fault = None if tensor.is_variable and tensor.data is None else "is no variable"
+                elif given.is_state:
+                    fault = "is a variable" if tensor.is_variable else None
+                elif given.is_constant and tensor.data is None:
+                    fault = "is no constant"
+                if fault:
+                    raise ValueError(f"op {op.name} has tensor '{tensor.name}' as its {given.name}: it {fault}")
 
     def _last_readers(self):
         later, readers = set(self.output_indices), []
@@ -154,6 +162,14 @@ class Model:
                 "it. Convert with a smaller batch_size or time_steps"
             )
         return most
+
+
+def has_initial_states(schema: OpSchema, options: bytes) -> bool:
+    """Whether an op only reads the states that it is given; its options may be any bytes."""
+    if not schema.shared_words:
+        return False
+    place = 4 * schema.word_index("initial_states")
+    return int.from_bytes(options[place : place + 4], "little") == 1
 
 
 # What each entry of our metadata may be.

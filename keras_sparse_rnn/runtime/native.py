@@ -87,9 +87,9 @@ class NativeOp:
     Args:
         name: Its custom code.
         options: The bytes of its custom options.
-        inputs: List of arrays (None: absent). Constants are kept; x and the states give shape and dtype only
+        inputs: List of arrays (None: absent). Constants are kept; x, states and masks give shape and dtype only
             (`placeholder`), unless they are read-only: then they are constants, too, which the op refuses.
-        output_shape, output_dtype: Of its one output.
+        outputs: `(shape, dtype)` of each output.
 
     Raises:
         ValueError: The op refuses its options or a tensor; the message names it.
@@ -100,19 +100,17 @@ class NativeOp:
         name: str,
         options: bytes,
         inputs: Sequence[np.ndarray | None],
-        output_shape: tuple[int, ...],
-        output_dtype: np.dtype,
+        outputs: Sequence[tuple[tuple[int, ...], np.dtype]],
     ) -> None:
         self._library = load_library()
         self._op = self._library.ksr_find_op(name.encode()).contents
         schema = ALL_OPS[name].SCHEMA
-        varying = {0, *(i for i, given in enumerate(schema.inputs) if given.is_state)}
+        varying = {0, *(i for i, given in enumerate(schema.inputs) if not given.is_constant)}
         self._inputs = (_Tensor * len(inputs))(*(_tensor(array, i in varying) for i, array in enumerate(inputs)))
-        self._outputs = (_Tensor * 1)()
-        self._output = placeholder(output_shape, output_dtype)
-        self._outputs[0] = _tensor(self._output, varies=True)
+        self._output_kinds = outputs
+        self._outputs = (_Tensor * len(outputs))(*(_tensor(placeholder(*kind), varies=True) for kind in outputs))
         self._kept = [options, *inputs]
-        self._node = _Node(options, len(options), len(inputs), 1, self._inputs, self._outputs)
+        self._node = _Node(options, len(options), len(inputs), len(outputs), self._inputs, self._outputs)
         size = ctypes.c_uint32()
         self._data = ctypes.create_string_buffer(self._op.data_size)
         status = self._op.prepare(self._node, self._data, size)
@@ -121,15 +119,16 @@ class NativeOp:
         self.scratch_size = size.value  # bytes
         self._scratch = np.zeros(size.value // 16 + 1, np.complex128)
 
-    def __call__(self, inputs: Sequence[np.ndarray | None]) -> np.ndarray:
-        """The output for the given inputs, a new array."""
+    def __call__(self, inputs: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+        """The outputs for the given inputs, new arrays."""
         for i, array in enumerate(inputs):
             if array is not None:
                 self._inputs[i].data = array.ctypes.data
-        output = np.empty(self._output.shape, self._output.dtype)
-        self._outputs[0].data = output.ctypes.data
+        outputs = [np.empty(shape, dtype) for shape, dtype in self._output_kinds]
+        for i, array in enumerate(outputs):
+            self._outputs[i].data = array.ctypes.data
         self._op.invoke(self._node, self._data, self._scratch.ctypes.data)
-        return output
+        return outputs
 
 
 def placeholder(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
@@ -168,13 +167,13 @@ def prepare_ops(model: Model) -> dict[Operator, NativeOp]:
             continue
         tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
         arrays = [t if t is None else placeholder(t.shape, t.dtype) if t.data is None else t.data for t in tensors]
-        output = model.tensors[op.outputs[0]]
-        if any(len(t.shape) > MAX_RANK or t.dtype not in _TYPES for t in (output, *tensors) if t is not None):
+        outputs = [model.tensors[i] for i in op.outputs]
+        if any(len(t.shape) > MAX_RANK or t.dtype not in _TYPES for t in (*outputs, *tensors) if t is not None):
             raise ValueError(f"{op.name} refused: a tensor has more than {MAX_RANK} dimensions or a foreign type.")
         try:
-            ops[op] = NativeOp(op.name, op.options, arrays, output.shape, output.dtype)
+            ops[op] = NativeOp(op.name, op.options, arrays, [(t.shape, t.dtype) for t in outputs])
         except RefusedOpError:
-            check(ALL_OPS[op.name].SCHEMA, op.options, tensors, [output])  # says what is allowed
+            check(ALL_OPS[op.name].SCHEMA, op.options, tensors, outputs)  # says what is allowed
             raise
     return ops
 
@@ -191,4 +190,4 @@ class NativeEngine(GraphEngine):
         return {"scratch_bytes": sum(op.scratch_size for op in self._ops.values())}
 
     def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:
-        return [self._ops[op]([None if array is None else np.ascontiguousarray(array) for array in inputs])]
+        return self._ops[op]([None if array is None else np.ascontiguousarray(array) for array in inputs])

@@ -10,6 +10,7 @@ from keras_sparse_rnn.tflite_file import Operator
 # What the tensors are to their op, by place; those of other ops are all "values". "moved" is not computed with, and
 # "index" is a constant of integers.
 _ROLES = {
+    "BROADCAST_TO": ("moved", "index"),
     "EXPAND_DIMS": ("moved", "index"),
     "FULLY_CONNECTED": ("values", "weights", "bias"),
     "GATHER": ("moved", "moved"),

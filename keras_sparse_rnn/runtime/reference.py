@@ -39,10 +39,12 @@ class ReferenceEngine(GraphEngine):
         stored = {
             name: given.get(name, np.repeat(tensor.zeros(), len(inputs[0]), axis=0)) for name, tensor in tensors.items()
         }
+        if getattr(run.options, "initial_states", 0):
+            stored = {name: array.copy() for name, array in stored.items()}
         zeros = {name: tensor.zero_point or 0 for name, tensor in tensors.items()}
         wide = np.int64 if run.is_integer else np.float32
         states = {name: array.astype(wide) - zeros[name] for name, array in stored.items()}
-        output = run.invoke(inputs[0], states)
+        output = run.invoke(inputs[0], states, *([given["mask"]] if "mask" in given else []))
         for name, array in stored.items():
             array[...] = states[name] + zeros[name]
-        return [output]
+        return [output, *(array.copy() for array in stored.values())][: len(op.outputs)]

@@ -67,7 +67,7 @@ class GraphWriter(DenseWriter):
             shape = (1, steps, units) if changed.return_sequences else (1, units)
             try:
                 tensors = {"x": np.zeros((1, steps, inputs), self._dtype), **constants}
-                NativeOp(name, changed.to_bytes(), op.SCHEMA.placed(tensors), shape, np.dtype(self._dtype))
+                NativeOp(name, changed.to_bytes(), op.SCHEMA.placed(tensors), [(shape, np.dtype(self._dtype))])
                 break
             except ValueError:  # biases that do not fit with this zero point, for instance
                 continue

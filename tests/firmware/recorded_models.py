@@ -47,8 +47,8 @@ def _outputs(op):
         return op.op(op.x)
     options = replace(op.op.options, return_sequences=1)
     shape = (1, len(op.x), options.units)
-    made = native.NativeOp(op.op.SCHEMA.name, options.to_bytes(), op.inputs(), shape, op.x.dtype)
-    outputs = made(op.inputs())[0]
+    made = native.NativeOp(op.op.SCHEMA.name, options.to_bytes(), op.inputs(), [(shape, op.x.dtype)])
+    outputs = made(op.inputs())[0][0]
     assert np.abs(outputs - replace(op.op, options=options)(op.x)).max() < 1e-4
     return outputs
 

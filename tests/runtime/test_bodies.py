@@ -37,9 +37,9 @@ def test_same_bits(kind, dtype, other_core, monkeypatch):
 
         def run(op=op):
             made = native.NativeOp(
-                op.op.SCHEMA.name, op.op.options.to_bytes(), op.inputs(), op.output_shape, op.x.dtype
+                op.op.SCHEMA.name, op.op.options.to_bytes(), op.inputs(), [(op.output_shape, op.x.dtype)]
             )
-            return made(op.inputs())
+            return made(op.inputs())[0]
 
         here = run()
         with monkeypatch.context() as patch:

@@ -16,7 +16,7 @@ by_bits = pytest.mark.parametrize("bits", [8, 16])
 
 def _native(op, states=None):
     inputs = op.inputs(states)
-    return NativeOp(op.op.SCHEMA.name, op.op.options.to_bytes(), inputs, op.output_shape, op.x.dtype)(inputs)
+    return NativeOp(op.op.SCHEMA.name, op.op.options.to_bytes(), inputs, [(op.output_shape, op.x.dtype)])(inputs)[0]
 
 
 @by_kind

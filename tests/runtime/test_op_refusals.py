@@ -52,7 +52,7 @@ class Node:
         infos = [None if array is None else self._info(i, array) for i, array in enumerate(arrays)]
         results = []
         for run in (
-            lambda: NativeOp(self.schema.name, options, arrays, output.shape, output.dtype),
+            lambda: NativeOp(self.schema.name, options, arrays, [(output.shape, output.dtype)]),
             lambda: check(self.schema, options, infos, [output]),
         ):
             try:
@@ -66,7 +66,7 @@ class Node:
 
     def _info(self, i, array):
         given = self.schema.inputs[min(i, len(self.schema.inputs) - 1)]
-        varies = (i == 0 or given.is_state) and array.flags.writeable
+        varies = (i == 0 or not given.is_constant) and array.flags.writeable
         return TensorInfo(given.name, array.shape, array.dtype, data=None if varies else array)
 
 
@@ -184,7 +184,7 @@ def test_constants_that_a_processor_could_not_load(kind, number_format):
         moved = np.frombuffer(b"?" + array.tobytes(), array.dtype, offset=1)
         inputs = node.schema.placed(node.tensors | {given.name: moved})
         with pytest.raises(RefusedOpError) as refused:
-            NativeOp(kind, node.op.options.to_bytes(), inputs, node.output.shape, node.output.dtype)
+            NativeOp(kind, node.op.options.to_bytes(), inputs, [(node.output.shape, node.output.dtype)])
         assert (refused.value.status, refused.value.index) == ("ALIGNMENT", node.schema.index(given.name))
 
 
@@ -284,7 +284,7 @@ def test_messages_say_what_is_wrong():
     data = replace(node.op.options, fraction=11).to_bytes()
     with pytest.raises(RefusedOpError) as refused:
         node.schema.decode(data)
-    assert str(refused.value) == "KsrGru refused: fraction (word 15) is 11; allowed: from 7 to 10."
+    assert str(refused.value) == "KsrGru refused: fraction (word 16) is 11; allowed: from 7 to 10."
     node.tensors["bias"] = node.tensors["bias"][1:]
     infos = [None if a is None else node._info(i, a) for i, a in enumerate(node.schema.placed(node.tensors))]
     with pytest.raises(RefusedOpError) as refused:

@@ -32,11 +32,12 @@ static inline int32_t ksr_type_of(int32_t interpreter_type) {
     case 1: return KSR_FLOAT32;
     case 2: return KSR_INT32;
     case 3: return KSR_UINT8;
+    case 6: return KSR_BOOL;
     case 7: return KSR_INT16;
     case 9: return KSR_INT8;
     case 16: return KSR_UINT32;
     case 17: return KSR_UINT16;
-    default: return KSR_UINT32 + 1;
+    default: return KSR_OTHER_TYPE;
   }
 }
 
@@ -56,11 +57,12 @@ static inline void view_absent_tensor(ksr_tensor *view) {
   view->rank = 0;
 }
 
-/* Whether every tensor that is not absent has its memory, as it must before an invocation. */
+/* Whether every tensor that is not absent has its memory, as it must before an invocation; of several outputs those that
+ * nothing reads may have none. */
 static inline int tensors_are_placed(const node_view *view) {
   int placed = 1;
   for (int32_t i = 0; i < view->node.input_count; ++i) placed &= view->inputs[i].data || view->inputs[i].type < 0;
-  for (int32_t i = 0; i < view->node.output_count; ++i) placed &= view->outputs[i].data != 0;
+  for (int32_t i = 0; i < view->node.output_count; ++i) placed &= view->outputs[i].data != 0 || view->node.output_count > 1;
   return placed;
 }
 

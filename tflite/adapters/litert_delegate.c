@@ -107,7 +107,8 @@ typedef struct kernel_data {
 static size_t size_of_type(int32_t type) {
   switch (type) {
     case KSR_INT8:
-    case KSR_UINT8: return 1;
+    case KSR_UINT8:
+    case KSR_BOOL: return 1;
     case KSR_INT16:
     case KSR_UINT16: return 2;
     default: return 4;

@@ -34,7 +34,17 @@ const char *ksr_status_text(ksr_status status);
  * source refers to what it needs, so that a program does not link with a core that lacks it, or with two cores. */
 extern const unsigned char KSR_CORE, ksr_core_with_float32, ksr_core_with_int16;
 
-typedef enum ksr_type { KSR_FLOAT32 = 0, KSR_INT8, KSR_UINT8, KSR_INT16, KSR_UINT16, KSR_INT32, KSR_UINT32 } ksr_type;
+typedef enum ksr_type {
+  KSR_FLOAT32 = 0,
+  KSR_INT8,
+  KSR_UINT8,
+  KSR_INT16,
+  KSR_UINT16,
+  KSR_INT32,
+  KSR_UINT32,
+  KSR_BOOL,
+  KSR_OTHER_TYPE /* none that an op takes */
+} ksr_type;
 
 #define KSR_MAX_RANK 4
 
@@ -47,7 +57,7 @@ typedef struct ksr_tensor {
 
 /* Bytes of a value. */
 static inline int32_t ksr_size_of(int32_t type) {
-  return type == KSR_INT8 || type == KSR_UINT8 ? 1 : type == KSR_INT16 || type == KSR_UINT16 ? 2 : 4;
+  return type == KSR_INT8 || type == KSR_UINT8 || type == KSR_BOOL ? 1 : type == KSR_INT16 || type == KSR_UINT16 ? 2 : 4;
 }
 
 /* One op in a model. `options` are the bytes of its custom options. */
@@ -70,13 +80,14 @@ typedef struct ksr_op {
    * tensors. Keeps in `data` what an invocation needs of them; constant tensors must stay where they are. Sets the bytes
    * of scratch memory (16-byte aligned) that an invocation needs. */
   ksr_status (*prepare)(const ksr_node *node, void *data, uint32_t *scratch_size);
-  /* Runs a node that `prepare` has accepted: of `node` it reads where x, the output and the states lie. State tensors,
-   * where given, are read and updated. Between invocations neither `scratch` nor x and output need to be kept. */
+  /* Runs a node that `prepare` has accepted: of `node` it reads where x, the outputs, the mask and the states lie. State
+   * tensors are updated, or those to begin with only read (word initial_states). An output that has no data is not
+   * written. Between invocations neither `scratch` nor x and output need to be kept. */
   void (*invoke)(const ksr_node *node, void *data, void *scratch);
 } ksr_op;
 
 #define KSR_MAX_INPUTS 21
-#define KSR_MAX_OUTPUTS 1
+#define KSR_MAX_OUTPUTS 6
 
 /* All ops of the library; the list ends with a NULL. */
 extern const ksr_op *const ksr_ops[];

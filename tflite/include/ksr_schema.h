@@ -26,7 +26,7 @@ typedef struct ksr_word {
 } ksr_word;
 
 /* Number of elements of an input, of a state those of one sample. SLOTS: four times the stride; SUMS: with one more in
- * integers. VALUES, INDEX and ROWS are the parts of a matrix, in this order. */
+ * integers. VALUES, INDEX and ROWS are the parts of a matrix, in this order. STEPS: one for each step, no constant. */
 enum {
   KSR_ANY = 0,
   KSR_INPUTS,
@@ -36,7 +36,8 @@ enum {
   KSR_SUMS_SIZE,
   KSR_VALUES_SIZE,
   KSR_INDEX_SIZE,
-  KSR_ROWS_SIZE
+  KSR_ROWS_SIZE,
+  KSR_STEPS_SIZE
 };
 
 enum { KSR_MOST_WORDS = 32 }; /* of an op, with the version */
@@ -66,6 +67,9 @@ typedef struct ksr_schema {
 /* Checks a node: its options, which inputs are given, their types and shapes, every pointer and index in a matrix, and
  * the values of constants. */
 ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node);
+
+/* Bytes of the state that is input number `i`, of one sample; 0 where the op has no such state. The node is checked. */
+uint32_t ksr_state_bytes(const ksr_schema *schema, const ksr_node *node, int32_t i);
 
 /* The smallest and the largest value of a word beside the others, which are all words from the version on. */
 ksr_range ksr_range_of_word(const ksr_schema *schema, const int32_t *words, int32_t number);

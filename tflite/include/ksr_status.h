@@ -9,8 +9,8 @@
   X(KSR_WORD, "is out of its range") \
   X(KSR_NOT_BUILT, "number format: its kernels were left out of this build") \
   X(KSR_INPUT_COUNT, "too many inputs") \
-  X(KSR_OUTPUT_COUNT, "one output is allowed") \
-  X(KSR_OUTPUT, "the output has the wrong type or shape") \
+  X(KSR_OUTPUT_COUNT, "has neither one output nor, behind it, one for each of its states") \
+  X(KSR_OUTPUT, "an output has the wrong type or shape") \
   X(KSR_MISSING, "is missing") \
   X(KSR_UNEXPECTED, "must be absent") \
   X(KSR_TYPE, "has the wrong type") \

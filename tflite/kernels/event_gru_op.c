@@ -18,31 +18,44 @@ static void set_up(ksr_event_gru_layer *gru, const ksr_node *node) {
   gru->threshold = ksr_data_of(node, KSR_EVENT_GRU_THRESHOLD);
 }
 
+static void run(const void *layer, void *scratch) {
+  const ksr_event_gru_layer *gru = layer;
+#if KSR_WITH_INT16
+  if (gru->recurrent.is_int16) ksr_event_gru_run_i16(gru, scratch);
+#endif
+  if (gru->recurrent.is_int8 && !gru->recurrent.is_int16) ksr_event_gru_run_i8(gru, scratch);
+#if KSR_WITH_FLOAT32
+  if (!gru->recurrent.is_int8) ksr_event_gru_run_f32(gru, scratch);
+#endif
+}
+
+static const ksr_state_place states[] = {
+    {offsetof(ksr_event_gru_layer, y), KSR_FROM_LOWEST},
+    {offsetof(ksr_event_gru_layer, c), KSR_FROM_0},
+    {offsetof(ksr_event_gru_layer, trace), KSR_FROM_0},
+    {offsetof(ksr_event_gru_layer, recurrent.held_x), KSR_FROM_X_ZERO_POINT},
+    {offsetof(ksr_event_gru_layer, recurrent.sums), KSR_FROM_0},
+};
+
+static const ksr_recurrent_kind kind = {&ksr_event_gru_schema, states, KSR_EVENT_GRU_SHARED_INPUTS, run};
+
+typedef struct node_data {
+  ksr_event_gru_layer layer;
+  ksr_recurrent_calls calls;
+} node_data;
+
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
-  ksr_event_gru_layer *gru = data;
+  node_data *d = data;
   const ksr_status status = ksr_check(&ksr_event_gru_schema, node);
   if (status != KSR_OK) return status;
-  set_up(gru, node);
-  *scratch_size = ksr_event_gru_scratch(gru);
-  return ksr_recurrent_check(&gru->recurrent, 0);
+  set_up(&d->layer, node);
+  *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_event_gru_scratch(&d->layer));
+  return ksr_recurrent_check(&d->layer.recurrent, 0);
 }
 
 static void invoke(const ksr_node *node, void *data, void *scratch) {
-  ksr_event_gru_layer *gru = data;
-  ksr_recurrent *r = &gru->recurrent;
-  for (int32_t sample = 0; sample < node->inputs[KSR_X].dims[0]; ++sample) {
-    ksr_recurrent_begin(r, node, sample, KSR_EVENT_GRU_SHARED_INPUTS, scratch);
-    gru->y = ksr_state_of(node, sample, KSR_EVENT_GRU_Y);
-    gru->c = ksr_state_of(node, sample, KSR_EVENT_GRU_C);
-    gru->trace = ksr_state_of(node, sample, KSR_EVENT_GRU_TRACE);
-#if KSR_WITH_INT16
-    if (r->is_int16) ksr_event_gru_run_i16(gru, scratch);
-#endif
-    if (r->is_int8 && !r->is_int16) ksr_event_gru_run_i8(gru, scratch);
-#if KSR_WITH_FLOAT32
-    if (!r->is_int8) ksr_event_gru_run_f32(gru, scratch);
-#endif
-  }
+  node_data *d = data;
+  ksr_recurrent_invoke(&kind, &d->calls, node, &d->layer, scratch);
 }
 
-const ksr_op ksr_event_gru = {"KsrEventGru", sizeof(ksr_event_gru_layer), &ksr_event_gru_schema, prepare, invoke};
+const ksr_op ksr_event_gru = {"KsrEventGru", sizeof(node_data), &ksr_event_gru_schema, prepare, invoke};

@@ -17,30 +17,43 @@ static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
   gru->hidden_threshold = ksr_data_of(node, KSR_GRU_SHARED_INPUTS + KSR_HIDDEN_THRESHOLD);
 }
 
+static void run(const void *layer, void *scratch) {
+  const ksr_gru_layer *gru = layer;
+#if KSR_WITH_INT16
+  if (gru->recurrent.is_int16) ksr_gru_run_i16(gru, scratch);
+#endif
+  if (gru->recurrent.is_int8 && !gru->recurrent.is_int16) ksr_gru_run_i8(gru, scratch);
+#if KSR_WITH_FLOAT32
+  if (!gru->recurrent.is_int8) ksr_gru_run_f32(gru, scratch);
+#endif
+}
+
+static const ksr_state_place states[] = {
+    {offsetof(ksr_gru_layer, h), KSR_FROM_0},
+    {offsetof(ksr_gru_layer, recurrent.held_x), KSR_FROM_X_ZERO_POINT},
+    {offsetof(ksr_gru_layer, recurrent.sums), KSR_FROM_0},
+    {offsetof(ksr_gru_layer, held_h), KSR_FROM_0},
+};
+
+static const ksr_recurrent_kind kind = {&ksr_gru_schema, states, KSR_GRU_SHARED_INPUTS, run};
+
+typedef struct node_data {
+  ksr_gru_layer layer;
+  ksr_recurrent_calls calls;
+} node_data;
+
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
-  ksr_gru_layer *gru = data;
+  node_data *d = data;
   const ksr_status status = ksr_check(&ksr_gru_schema, node);
   if (status != KSR_OK) return status;
-  set_up(gru, node);
-  *scratch_size = ksr_gru_scratch(gru);
-  return ksr_recurrent_check(&gru->recurrent, gru->reset_after ? 0 : &gru->candidate_kernel);
+  set_up(&d->layer, node);
+  *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_gru_scratch(&d->layer));
+  return ksr_recurrent_check(&d->layer.recurrent, d->layer.reset_after ? 0 : &d->layer.candidate_kernel);
 }
 
 static void invoke(const ksr_node *node, void *data, void *scratch) {
-  ksr_gru_layer *gru = data;
-  ksr_recurrent *r = &gru->recurrent;
-  for (int32_t sample = 0; sample < node->inputs[KSR_X].dims[0]; ++sample) {
-    ksr_recurrent_begin(r, node, sample, KSR_GRU_SHARED_INPUTS, scratch);
-    gru->h = ksr_state_of(node, sample, KSR_GRU_H);
-    gru->held_h = ksr_state_of(node, sample, KSR_GRU_SHARED_INPUTS + KSR_HELD_H);
-#if KSR_WITH_INT16
-    if (r->is_int16) ksr_gru_run_i16(gru, scratch);
-#endif
-    if (r->is_int8 && !r->is_int16) ksr_gru_run_i8(gru, scratch);
-#if KSR_WITH_FLOAT32
-    if (!r->is_int8) ksr_gru_run_f32(gru, scratch);
-#endif
-  }
+  node_data *d = data;
+  ksr_recurrent_invoke(&kind, &d->calls, node, &d->layer, scratch);
 }
 
-const ksr_op ksr_gru = {"KsrGru", sizeof(ksr_gru_layer), &ksr_gru_schema, prepare, invoke};
+const ksr_op ksr_gru = {"KsrGru", sizeof(node_data), &ksr_gru_schema, prepare, invoke};

@@ -13,30 +13,43 @@ static void set_up(ksr_lstm_layer *lstm, const ksr_node *node) {
   r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
 }
 
+static void run(const void *layer, void *scratch) {
+  const ksr_lstm_layer *lstm = layer;
+#if KSR_WITH_INT16
+  if (lstm->recurrent.is_int16) ksr_lstm_run_i16(lstm, scratch);
+#endif
+  if (lstm->recurrent.is_int8 && !lstm->recurrent.is_int16) ksr_lstm_run_i8(lstm, scratch);
+#if KSR_WITH_FLOAT32
+  if (!lstm->recurrent.is_int8) ksr_lstm_run_f32(lstm, scratch);
+#endif
+}
+
+static const ksr_state_place states[] = {
+    {offsetof(ksr_lstm_layer, h), KSR_FROM_0},
+    {offsetof(ksr_lstm_layer, c), KSR_FROM_0},
+    {offsetof(ksr_lstm_layer, recurrent.held_x), KSR_FROM_X_ZERO_POINT},
+    {offsetof(ksr_lstm_layer, recurrent.sums), KSR_FROM_0},
+};
+
+static const ksr_recurrent_kind kind = {&ksr_lstm_schema, states, KSR_LSTM_SHARED_INPUTS, run};
+
+typedef struct node_data {
+  ksr_lstm_layer layer;
+  ksr_recurrent_calls calls;
+} node_data;
+
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
-  ksr_lstm_layer *lstm = data;
+  node_data *d = data;
   const ksr_status status = ksr_check(&ksr_lstm_schema, node);
   if (status != KSR_OK) return status;
-  set_up(lstm, node);
-  *scratch_size = ksr_lstm_scratch(lstm);
-  return ksr_recurrent_check(&lstm->recurrent, 0);
+  set_up(&d->layer, node);
+  *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_lstm_scratch(&d->layer));
+  return ksr_recurrent_check(&d->layer.recurrent, 0);
 }
 
 static void invoke(const ksr_node *node, void *data, void *scratch) {
-  ksr_lstm_layer *lstm = data;
-  ksr_recurrent *r = &lstm->recurrent;
-  for (int32_t sample = 0; sample < node->inputs[KSR_X].dims[0]; ++sample) {
-    ksr_recurrent_begin(r, node, sample, KSR_LSTM_SHARED_INPUTS, scratch);
-    lstm->h = ksr_state_of(node, sample, KSR_LSTM_H);
-    lstm->c = ksr_state_of(node, sample, KSR_LSTM_C);
-#if KSR_WITH_INT16
-    if (r->is_int16) ksr_lstm_run_i16(lstm, scratch);
-#endif
-    if (r->is_int8 && !r->is_int16) ksr_lstm_run_i8(lstm, scratch);
-#if KSR_WITH_FLOAT32
-    if (!r->is_int8) ksr_lstm_run_f32(lstm, scratch);
-#endif
-  }
+  node_data *d = data;
+  ksr_recurrent_invoke(&kind, &d->calls, node, &d->layer, scratch);
 }
 
-const ksr_op ksr_lstm = {"KsrLstm", sizeof(ksr_lstm_layer), &ksr_lstm_schema, prepare, invoke};
+const ksr_op ksr_lstm = {"KsrLstm", sizeof(node_data), &ksr_lstm_schema, prepare, invoke};

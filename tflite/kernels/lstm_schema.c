@@ -16,11 +16,12 @@ static const ksr_word words[] = {
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* recurrent_activation */
     {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* weight_bits */
     {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* layout */
-    {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
+    {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
+    {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* initial_states */
     {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* state_bits */
     {{7, 8, 7}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
     {{7, 9, 9}, KSR_ANY_VALUE, 0, 0}, /* x_shift */
-    {{7, 9, 10}, KSR_ANY_VALUE, -25, 15}, /* h_shift */
+    {{7, 9, 10}, KSR_ANY_VALUE, -26, 15}, /* h_shift */
     {{7, 11, 12}, KSR_ANY_VALUE, 0, 0}, /* fraction */
     {{7, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_0 */
     {{7, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_1 */
@@ -49,14 +50,14 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 0, 0}, /* h */
     {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 0, 0}, /* c */
     {{-1, KSR_INT16, KSR_INT16}, KSR_SLOTS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* output_scales */
-    {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* input_threshold */
+    {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, 0, 0, 11, 0, 0, 0}, /* input_threshold */
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* hidden_threshold */
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 11, 14}, /* held_x */
     {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 11, 13}, /* sums */
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* held_h */
-    {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* mask */
+    {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* mask */
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* threshold_scale */
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* diagonal */
 };
 
-const ksr_schema ksr_lstm_schema = {ranges, words, inputs, 26, 19, 7, 1};
+const ksr_schema ksr_lstm_schema = {ranges, words, inputs, 27, 19, 7, 1};

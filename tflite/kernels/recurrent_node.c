@@ -1,7 +1,8 @@
 #include "recurrent_node.h"
 
-#include <stddef.h>
 #include <string.h>
+
+#include "ksr_masked.h"
 
 enum { WORDS = sizeof(ksr_recurrent_options) / sizeof(int32_t) };
 
@@ -66,21 +67,94 @@ static void *of_sample(const ksr_tensor *tensor, int32_t sample) {
   return (uint8_t *)tensor->data + (size_t)sample * bytes;
 }
 
-void *ksr_state_of(const ksr_node *node, int32_t sample, int32_t i) {
-  return i < node->input_count ? of_sample(&node->inputs[i], sample) : 0;
+/* Whether the states need memory even where they have no tensors: they are copied, or outlast a run of the layer. */
+static int keeps_states(const ksr_recurrent_calls *calls, const ksr_recurrent_kind *kind, const ksr_node *node) {
+  return calls->initial_states || node->output_count > 1 || !ksr_is_absent(node, kind->shared + KSR_MASK);
 }
 
-void ksr_recurrent_begin(ksr_recurrent *layer, const ksr_node *node, int32_t sample, int32_t shared, void *scratch) {
-  layer->x = of_sample(&node->inputs[KSR_X], sample);
-  layer->output = of_sample(&node->outputs[0], sample);
+uint32_t ksr_recurrent_set_calls(ksr_recurrent_calls *calls, const ksr_recurrent_kind *kind, const ksr_node *node,
+                                 uint32_t scratch) {
+  union {
+    ksr_recurrent_options options;
+    int32_t words[WORDS];
+  } read;
+  int32_t state = 0;
+  ksr_read_words(node, 0, WORDS, read.words);
+  calls->scratch = ksr_aligned(scratch);
+  calls->initial_states = read.options.initial_states;
+  calls->zero_output_for_mask = read.options.zero_output_for_mask;
+  calls->output_zero_point = read.options.output_zero_point;
+  scratch = calls->scratch;
+  for (int32_t i = 0; i < kind->schema->input_count; ++i) {
+    if (!(kind->schema->inputs[i].flags & KSR_STATE)) continue;
+    calls->state_bytes[state] = ksr_state_bytes(kind->schema, node, i);
+    scratch += ksr_aligned(calls->state_bytes[state++]);
+  }
+  return keeps_states(calls, kind, node) ? scratch : calls->scratch;
+}
+
+/* Where the states of a sample lie: in their tensors, or behind the layer's own scratch memory. Where neither is
+ * needed, the layer's functions put them into that. */
+static void begin_states(const ksr_recurrent_kind *kind, const ksr_recurrent_calls *calls, const ksr_node *node,
+                         int32_t sample, ksr_recurrent *layer, uint8_t *scratch) {
+  const int has_memory = keeps_states(calls, kind, node);
+  int32_t state = 0;
+  scratch += calls->scratch;
+  for (int32_t i = 0; i < kind->schema->input_count; ++i) {
+    if (!(kind->schema->inputs[i].flags & KSR_STATE)) continue;
+    const ksr_state_place place = kind->states[state];
+    const uint32_t bytes = calls->state_bytes[state++];
+    void *given = ksr_is_absent(node, i) ? 0 : of_sample(&node->inputs[i], sample);
+    void *lies = given;
+    if (has_memory && bytes && (!given || calls->initial_states)) {
+      const int is_int8 = layer->is_int8 && !layer->is_int16;
+      const int zero = place.zero == KSR_FROM_X_ZERO_POINT ? layer->x_zero_point : place.zero == KSR_FROM_LOWEST ? INT8_MIN : 0;
+      lies = given ? memcpy(scratch, given, bytes) : memset(scratch, is_int8 ? zero : 0, bytes);
+      scratch += ksr_aligned(bytes);
+    }
+    memcpy((uint8_t *)layer + place.offset, &lies, sizeof(lies));
+  }
+}
+
+/* Where a held x has no memory: in scratch memory, cleared. */
+static void begin_held_x(ksr_recurrent *layer, uint8_t *scratch) {
   if (!layer->input_threshold) return;
   const uint32_t sums_size = (uint32_t)ksr_sums_of(layer) * (uint32_t)sizeof(int32_t);
-  uint8_t *sums = (uint8_t *)scratch + ksr_accumulators_size(layer), *held_x = sums + sums_size;
-  layer->held_x = ksr_state_of(node, sample, shared + KSR_HELD_X);
-  layer->sums = ksr_state_of(node, sample, shared + KSR_SUMS);
+  uint8_t *sums = scratch + ksr_accumulators_size(layer), *held_x = sums + sums_size;
   if (!layer->sums) layer->sums = memset(sums, 0, sums_size);
   if (!layer->held_x) {
     const int zero = layer->is_int8 ? layer->x_zero_point : 0;
     layer->held_x = memset(held_x, zero, ksr_bytes_of(layer, (size_t)layer->inputs));
+  }
+}
+
+/* The states after the last step, to those outputs that have memory: a tensor that nothing reads may have none. */
+static void write_states(const ksr_recurrent_kind *kind, const ksr_recurrent_calls *calls, const ksr_node *node,
+                         int32_t sample, const ksr_recurrent *layer) {
+  for (int32_t state = 0, output = 1; output < node->output_count; ++state) {
+    const void *lies;
+    if (!calls->state_bytes[state]) continue;
+    memcpy(&lies, (const uint8_t *)layer + kind->states[state].offset, sizeof(lies));
+    void *last = of_sample(&node->outputs[output++], sample);
+    if (last) memcpy(last, lies, calls->state_bytes[state]);
+  }
+}
+
+void ksr_recurrent_invoke(const ksr_recurrent_kind *kind, const ksr_recurrent_calls *calls, const ksr_node *node,
+                          void *layer, void *scratch) {
+  ksr_recurrent *r = layer;
+  const int32_t mask = kind->shared + KSR_MASK;
+  for (int32_t sample = 0; sample < node->inputs[KSR_X].dims[0]; ++sample) {
+    r->x = of_sample(&node->inputs[KSR_X], sample);
+    r->output = of_sample(&node->outputs[0], sample);
+    begin_states(kind, calls, node, sample, r, scratch);
+    begin_held_x(r, scratch);
+    if (ksr_is_absent(node, mask)) {
+      kind->run(layer, scratch);
+    } else {
+      ksr_run_masked(layer, kind->run, of_sample(&node->inputs[mask], sample), calls->zero_output_for_mask,
+                     calls->output_zero_point, scratch);
+    }
+    write_states(kind, calls, node, sample, r);
   }
 }

@@ -3,9 +3,38 @@
 #define KSR_KERNELS_RECURRENT_NODE_H_
 /* Sources: recurrent_node.c */
 
+#include <stddef.h>
+
 #include "ksr_node.h"
 #include "ksr_recurrent.h"
+#include "ksr_schema.h"
 #include "recurrent.h"
+
+enum { KSR_MOST_STATES = KSR_MAX_OUTPUTS - 1 };
+
+/* What each byte of a cleared state is. */
+enum { KSR_FROM_0 = 0, KSR_FROM_LOWEST, KSR_FROM_X_ZERO_POINT }; /* the others in int8 alone */
+
+/* Where the layer of an op keeps the pointer to a state. */
+typedef struct ksr_state_place {
+  uint16_t offset;
+  uint8_t zero;
+} ksr_state_place;
+
+/* What is the same in all nodes of an op. Its layer begins with a ksr_recurrent. */
+typedef struct ksr_recurrent_kind {
+  const ksr_schema *schema;
+  const ksr_state_place *states; /* in the order of the schema's */
+  int32_t shared;                /* number of the first of the inputs that any recurrent op may have */
+  void (*run)(const void *layer, void *scratch);
+} ksr_recurrent_kind;
+
+/* What a node says of its states and of the steps to be left out. */
+typedef struct ksr_recurrent_calls {
+  uint32_t scratch; /* bytes that the layer needs; the states behind them */
+  int32_t initial_states, zero_output_for_mask, output_zero_point;
+  uint32_t state_bytes[KSR_MOST_STATES]; /* of one sample; 0: the op has no such state */
+} ksr_recurrent_calls;
 
 /* Reads what a node says to all recurrent ops: `layer`, and in integers `gates`. The op's own words, `own_count` of them,
  * go to `own`; `shared` is the number of the first of the inputs that any recurrent op may have. */
@@ -15,11 +44,12 @@ void ksr_recurrent_set_up(ksr_recurrent *layer, ksr_gates *gates, const ksr_node
 /* Then the matrix of which input number `i` holds the values. */
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node, int32_t i, ksr_slots slots);
 
-/* Once at the start of a sample: where its x and output lie, and the states of a held x; those that have no tensors are
- * put into scratch memory, cleared. */
-void ksr_recurrent_begin(ksr_recurrent *layer, const ksr_node *node, int32_t sample, int32_t shared, void *scratch);
+/* And how it is to be called; `scratch` is what the layer needs. Returns the bytes of scratch memory of the node. */
+uint32_t ksr_recurrent_set_calls(ksr_recurrent_calls *calls, const ksr_recurrent_kind *kind, const ksr_node *node,
+                                 uint32_t scratch);
 
-/* Where a sample's part of input number `i` lies; NULL where it is absent. */
-void *ksr_state_of(const ksr_node *node, int32_t sample, int32_t i);
+/* Runs the layer for each sample of the batch. */
+void ksr_recurrent_invoke(const ksr_recurrent_kind *kind, const ksr_recurrent_calls *calls, const ksr_node *node,
+                          void *layer, void *scratch);
 
 #endif /* KSR_KERNELS_RECURRENT_NODE_H_ */

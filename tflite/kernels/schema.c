@@ -92,7 +92,7 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
 static int32_t size_of(const ksr_input *input, const sizes *sizes) {
   const int32_t is_integer = sizes->format != KSR_FLOAT32_FORMAT;
   const int32_t counts[] = {-1, sizes->inputs, sizes->units, sizes->stride, 4 * sizes->stride,
-                            4 * sizes->stride + is_integer, -1, -1, -1};
+                            4 * sizes->stride + is_integer, -1, -1, -1, sizes->steps};
   return counts[input->size];
 }
 
@@ -167,7 +167,7 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   if (tensor->type != input->type[sizes->format] && !(input->size == KSR_ROWS_SIZE && tensor->type == KSR_UINT32)) {
     return KSR_STATUS(KSR_TYPE, i);
   }
-  if (input->flags & KSR_STATE) {
+  if (input->flags & KSR_STATE || input->size == KSR_STEPS_SIZE) {
     const int fits = tensor->rank == 2 && tensor->dims[0] == sizes->samples && tensor->dims[1] == size;
     if (!fits) return KSR_STATUS(KSR_SHAPE, i);
     return tensor->data ? KSR_STATUS(KSR_CONSTANT, i) : KSR_OK;
@@ -188,17 +188,45 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   return KSR_OK;
 }
 
+/* The states after the last step: as many as the op has, in the order of the inputs, or none. */
+static ksr_status check_states(const ksr_schema *schema, const ksr_node *node, const int32_t *words,
+                               const sizes *sizes) {
+  int32_t count = 1, fit = 1;
+  for (int32_t i = 0; i < schema->input_count; ++i) {
+    const ksr_input *input = &schema->inputs[i];
+    if (!(input->flags & KSR_STATE) || !may_be_given(input, node, words)) continue;
+    if (count < node->output_count) {
+      const ksr_tensor *state = &node->outputs[count];
+      fit = fit && state->type == input->type[sizes->format] && state->rank == 2 &&
+            state->dims[0] == sizes->samples && state->dims[1] == size_of(input, sizes);
+    }
+    ++count;
+  }
+  if (node->output_count != 1 && node->output_count != count) return KSR_OUTPUT_COUNT;
+  return fit ? KSR_OK : KSR_OUTPUT;
+}
+
+uint32_t ksr_state_bytes(const ksr_schema *schema, const ksr_node *node, int32_t i) {
+  const ksr_input *input = &schema->inputs[i];
+  int32_t words[KSR_MOST_WORDS];
+  sizes sizes;
+  read_words(schema, node, words);
+  read_sizes(schema, node, words, &sizes);
+  if (!may_be_given(input, node, words)) return 0;
+  return (uint32_t)size_of(input, &sizes) * (uint32_t)ksr_size_of(input->type[sizes.format]);
+}
+
 ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node) {
   int32_t words[KSR_MOST_WORDS];
   sizes sizes;
   ksr_status status = read_words(schema, node, words);
   if (status != KSR_OK) return status;
   if (node->input_count > schema->input_count) return KSR_INPUT_COUNT;
-  if (node->output_count != 1) return KSR_OUTPUT_COUNT;
+  if (node->output_count < 1 || node->output_count > KSR_MAX_OUTPUTS) return KSR_OUTPUT_COUNT;
   status = read_sizes(schema, node, words, &sizes);
   for (int32_t i = 1; status == KSR_OK && i < schema->input_count; ++i) {
     status = check_presence(schema, node, words, i);
     if (status == KSR_OK && !ksr_is_absent(node, i)) status = check_input(schema, node, words, &sizes, i);
   }
-  return status;
+  return status == KSR_OK ? check_states(schema, node, words, &sizes) : status;
 }

@@ -13,29 +13,42 @@ static void set_up(ksr_simple_rnn_layer *rnn, const ksr_node *node) {
   r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
 }
 
+static void run(const void *layer, void *scratch) {
+  const ksr_simple_rnn_layer *rnn = layer;
+#if KSR_WITH_INT16
+  if (rnn->recurrent.is_int16) ksr_simple_rnn_run_i16(rnn, scratch);
+#endif
+  if (rnn->recurrent.is_int8 && !rnn->recurrent.is_int16) ksr_simple_rnn_run_i8(rnn, scratch);
+#if KSR_WITH_FLOAT32
+  if (!rnn->recurrent.is_int8) ksr_simple_rnn_run_f32(rnn, scratch);
+#endif
+}
+
+static const ksr_state_place states[] = {
+    {offsetof(ksr_simple_rnn_layer, h), KSR_FROM_0},
+    {offsetof(ksr_simple_rnn_layer, recurrent.held_x), KSR_FROM_X_ZERO_POINT},
+    {offsetof(ksr_simple_rnn_layer, recurrent.sums), KSR_FROM_0},
+};
+
+static const ksr_recurrent_kind kind = {&ksr_simple_rnn_schema, states, KSR_SIMPLE_RNN_SHARED_INPUTS, run};
+
+typedef struct node_data {
+  ksr_simple_rnn_layer layer;
+  ksr_recurrent_calls calls;
+} node_data;
+
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
-  ksr_simple_rnn_layer *rnn = data;
+  node_data *d = data;
   const ksr_status status = ksr_check(&ksr_simple_rnn_schema, node);
   if (status != KSR_OK) return status;
-  set_up(rnn, node);
-  *scratch_size = ksr_simple_rnn_scratch(rnn);
-  return ksr_recurrent_check(&rnn->recurrent, 0);
+  set_up(&d->layer, node);
+  *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_simple_rnn_scratch(&d->layer));
+  return ksr_recurrent_check(&d->layer.recurrent, 0);
 }
 
 static void invoke(const ksr_node *node, void *data, void *scratch) {
-  ksr_simple_rnn_layer *rnn = data;
-  ksr_recurrent *r = &rnn->recurrent;
-  for (int32_t sample = 0; sample < node->inputs[KSR_X].dims[0]; ++sample) {
-    ksr_recurrent_begin(r, node, sample, KSR_SIMPLE_RNN_SHARED_INPUTS, scratch);
-    rnn->h = ksr_state_of(node, sample, KSR_SIMPLE_RNN_H);
-#if KSR_WITH_INT16
-    if (r->is_int16) ksr_simple_rnn_run_i16(rnn, scratch);
-#endif
-    if (r->is_int8 && !r->is_int16) ksr_simple_rnn_run_i8(rnn, scratch);
-#if KSR_WITH_FLOAT32
-    if (!r->is_int8) ksr_simple_rnn_run_f32(rnn, scratch);
-#endif
-  }
+  node_data *d = data;
+  ksr_recurrent_invoke(&kind, &d->calls, node, &d->layer, scratch);
 }
 
-const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", sizeof(ksr_simple_rnn_layer), &ksr_simple_rnn_schema, prepare, invoke};
+const ksr_op ksr_simple_rnn = {"KsrSimpleRnn", sizeof(node_data), &ksr_simple_rnn_schema, prepare, invoke};

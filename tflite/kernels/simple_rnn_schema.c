@@ -16,11 +16,12 @@ static const ksr_word words[] = {
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* recurrent_activation */
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* weight_bits */
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* layout */
-    {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
+    {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
+    {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* initial_states */
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* state_bits */
     {{6, 7, 6}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
     {{6, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* x_shift */
-    {{6, 8, 9}, KSR_ANY_VALUE, -25, 15}, /* h_shift */
+    {{6, 8, 9}, KSR_ANY_VALUE, -26, 15}, /* h_shift */
     {{6, 10, 11}, KSR_ANY_VALUE, 0, 0}, /* fraction */
     {{6, 12, 12}, KSR_15_BITS, 0, 0}, /* multiplier_0 */
     {{6, 12, 12}, KSR_15_BITS, 0, 0}, /* multiplier_1 */
@@ -47,14 +48,14 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SLOTS_SIZE, 0, 0, 0, 0, 0, 0, 0, 0}, /* bias */
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 0, 0}, /* h */
     {{-1, KSR_INT16, KSR_INT16}, KSR_SLOTS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* output_scales */
-    {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* input_threshold */
+    {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, 0, 0, 11, 0, 0, 0}, /* input_threshold */
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* hidden_threshold */
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 10, 13}, /* held_x */
     {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 10, 12}, /* sums */
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* held_h */
-    {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* mask */
+    {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* mask */
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* threshold_scale */
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* diagonal */
 };
 
-const ksr_schema ksr_simple_rnn_schema = {ranges, words, inputs, 25, 18, 7, 1};
+const ksr_schema ksr_simple_rnn_schema = {ranges, words, inputs, 26, 18, 7, 1};

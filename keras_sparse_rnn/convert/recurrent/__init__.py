@@ -40,6 +40,14 @@ def layers_in(layer):
     return [] if None in layers else layers
 
 
+def is_cell(layer):
+    """Whether a layer is a cell, or a stack of cells, that becomes ops when it is called on a step."""
+    kinds = tuple(kind.CELL for kind in KINDS)
+    return isinstance(layer, (keras.layers.StackedRNNCells, *kinds)) and all(
+        isinstance(cell, kinds) for cell in _cells_in(layer)
+    )
+
+
 def _cells_in(cell):
     if not isinstance(cell, keras.layers.StackedRNNCells):
         return [cell]
@@ -61,4 +69,5 @@ def _layer_of(cell, rnn, is_last):
     layer = kinds[0].LAYER.from_config({**cell.get_config(), **config})
     layer.build((None, None, cell.kernel.shape[0]))
     layer.set_weights(cell.get_weights())
+    layer.zero_output_for_mask = rnn.zero_output_for_mask and is_last
     return layer

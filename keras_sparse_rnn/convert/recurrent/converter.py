@@ -44,21 +44,26 @@ class LayerConverter(ABC):
         Args:
             stateful: Whether the op is to keep its state from one inference to the next.
         """
-        check_layer(self.layer, {**self.ACTIVATIONS, "return_state": False}, stateful)
+        check_layer(self.layer, self.ACTIVATIONS, stateful)
 
-    def observe(self, x, name, stateful):
+    def check_initial(self):  # noqa: B027
+        """Raises ValueError where the op cannot begin from states that it is given."""
+
+    def observe(self, x, name, stateful, initial=None, mask=None):
         """The states after each step, as Keras computes them.
 
         Args:
             x: Symbolic input of the layer.
             name: Of the new layer that computes them.
             stateful: Whether it goes on from call to call.
+            initial: States to begin with, a list; None: 0.
+            mask: Of the steps, (batch, steps); None: none is left out.
 
         Returns:
             A dict of symbolic tensors (batch, steps, size) by the names of the op's states; the steps are in the order
             in which they are computed.
         """
-        return dict(zip(self.STATES, states_of(self.layer, x, name, stateful), strict=False))
+        return dict(zip(self.STATES, states_of(self.layer, x, name, stateful, initial, mask), strict=False))
 
     @abstractmethod
     def float32_op(self, block):
@@ -116,6 +121,7 @@ class LayerConverter(ABC):
             "block": block,
             "go_backwards": BACKWARDS_IN_ORDER if self.in_order else int(self.layer.go_backwards),
             "return_sequences": int(self.layer.return_sequences),
+            "zero_output_for_mask": int(self.layer.zero_output_for_mask),
         }
 
 
@@ -141,10 +147,11 @@ def to_float32(variable):
     return keras.ops.convert_to_numpy(variable).astype(np.float32)
 
 
-def call_copy(layer, x, **changes):
+def call_copy(layer, x, *, initial_state=None, mask=None, **changes):
     """What a layer of the same weights with another configuration makes of a symbolic tensor."""
     copy = type(layer).from_config({**layer.get_config(), **changes})
-    y = copy(x)
+    given = {"initial_state": initial_state, "mask": mask}
+    y = copy(x, **{name: value for name, value in given.items() if value is not None})
     copy.set_weights(layer.get_weights())
     return y
 

@@ -19,6 +19,12 @@ class DeltaGRUConverter(LayerConverter):
     CELL: ClassVar[type] = DeltaGRUCell
     STATES: ClassVar[tuple] = ("h", "held_h", "held_x")
 
+    def check_initial(self):
+        raise ValueError(
+            f"layer '{self.name}' (DeltaGRU) is called with an initial state, which cannot be converted: sums of what "
+            "was held belong to it. Let it begin at zero, or take a GRU."
+        )
+
     def float32_op(self, block):
         cell = self.layer.cell
         return Gru(

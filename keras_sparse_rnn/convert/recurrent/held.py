@@ -35,9 +35,15 @@ class HeldConverter(LayerConverter):
                 "one has go_backwards=True."
             )
 
-    def observe(self, x, name, stateful):
-        held = call_copy(self.hold, x, name=f"{name}_held_x", activity_regularizer=None, stateful=stateful)
-        return {**self.reader.observe(held, name, stateful), "held_x": held}
+    def check_initial(self):
+        raise ValueError(
+            f"layer '{self.name}' behind the DeltaHold '{self.hold.name}' is called with an initial state, which "
+            "cannot be converted: sums of what was held belong to it. Let it begin at zero, or take the DeltaHold out."
+        )
+
+    def observe(self, x, name, stateful, initial=None, mask=None):
+        held = call_copy(self.hold, x, mask=mask, name=f"{name}_held_x", activity_regularizer=None, stateful=stateful)
+        return {**self.reader.observe(held, name, stateful, initial, mask), "held_x": held}
 
     def float32_op(self, block):
         return replace(self.reader.float32_op(block), input_threshold=to_float32(self.hold.threshold))

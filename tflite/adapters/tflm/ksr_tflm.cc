@@ -29,7 +29,8 @@ int32_t TypeOf(TfLiteType type) {
     case kTfLiteUInt16: return KSR_UINT16;
     case kTfLiteInt32: return KSR_INT32;
     case kTfLiteUInt32: return KSR_UINT32;
-    default: return KSR_UINT32 + 1;
+    case kTfLiteBool: return KSR_BOOL;
+    default: return KSR_OTHER_TYPE;
   }
 }
 
