@@ -48,21 +48,32 @@ class Observed:
     @classmethod
     def of(cls, x, states, initial, masks, go_backwards):
         """From what the probe gave, `(samples, chunks, ...)` each."""
+        if masks:  # Keras shows 0 in a chunk until a step has been made
+            ordered = masks[0][..., ::-1] if go_backwards else masks[0]
+            made = np.logical_or.accumulate(ordered, axis=2)[..., None]
+            states = {name: _held(state, made, initial.get(name)) for name, state in states.items()}
         # A chunk that is given its states does not go on from the one before.
         join = _each if initial else _whole
         states = {name: join(state) for name, state in states.items()}
         initial = {name: _each(state) for name, state in initial.items()}
-        mask = join(masks[0]) if masks else None
-        if mask is not None and initial:  # Keras shows 0 until a step has been made
-            made = np.logical_or.accumulate(mask[:, ::-1] if go_backwards else mask, axis=1)[..., None]
-            states |= {name: np.where(made, states[name], first[:, None]) for name, first in initial.items()}
-        return cls(join(x), states, initial, mask)
+        return cls(join(x), states, initial, join(masks[0]) if masks else None)
 
     def all_states(self, name):
         """The values that a state had, those to begin with as well: `(samples, steps, size)`."""
         if name not in self.initial:
             return self.states[name]
         return np.concatenate([self.initial[name][:, None], self.states[name]], axis=1)
+
+
+def _held(states, made, initial):
+    """States `(samples, chunks, steps, size)` with those at steps before the first that is `made` in a chunk: what the
+    chunk begins with."""
+    before, held = np.zeros_like(states[:, 0, :1]), []
+    for chunk in range(states.shape[1]):
+        before = before if initial is None else initial[:, chunk, None]
+        held.append(np.where(made[:, chunk], states[:, chunk], before))
+        before = held[-1][:, -1:]
+    return np.stack(held, axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,6 +306,9 @@ def _pack(cut, rest, calls, scales, options):
             numbers[id(tensor)] = number
         return number
 
+    for mask in cut.masks:
+        x = number_of(mask.x, "words")
+        numbers[id(mask.y)] = writer.add_not_zero(x, numbers.get(id(mask.y)))
     for call, packed in zip(cut.calls, calls, strict=True):
         name = call.layer.name
         x, y = number_of(call.x, f"{name}/input"), number_of(call.y, f"{name}/output")

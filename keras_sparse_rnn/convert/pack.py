@@ -36,7 +36,17 @@ class ModelWriter(ModelFile):
         states = op.states(1.0 if x_scale is None else x_scale) if is_kept else {}
         states = {label: self._add_variable(f"{name}/{label}", batch, state) for label, state in states.items()}
         given = {"x": x, **states, **(initial or {}), **({} if mask is None else {"mask": mask})}
-        self.add_operator(op.SCHEMA.name, self._inputs(name, op, given, constants), [output, *last], op.options.to_bytes())
+        self.add_operator(
+            op.SCHEMA.name, self._inputs(name, op, given, constants), [output, *last], op.options.to_bytes()
+        )
+
+    def add_not_zero(self, x, y=None):
+        """Where a tensor of integers is not 0, by a NOT_EQUAL op, in tensor number `y` or a new one; its number."""
+        tensor = self.tensors[x]
+        y = self.add_tensor(f"{tensor.name}/mask", tensor.shape, np.bool_) if y is None else y
+        zero = self.add_tensor(f"{tensor.name}/padding", (1,), tensor.dtype, data=np.zeros(1, tensor.dtype))
+        self.add_operator("NOT_EQUAL", [x, zero], [y], schema.NotEqualOptionsT())
+        return y
 
     def holds(self, number, info):
         """Whether a tensor has the type and the scale of a `TensorInfo`."""

@@ -61,13 +61,21 @@ class RecurrentCall:
 
     @property
     def read(self):
-        """The tensors that it takes of the rest."""
+        """The tensors that it takes."""
         return [self.x, *self.initial.values(), *([] if self.mask is None else [self.mask])]
 
     @property
     def given(self):
         """Those that it gives."""
         return [self.y, *self.last.values()]
+
+
+@dataclass(frozen=True, eq=False)
+class MaskCall:
+    """Where a mask begins: `y`, (batch, steps), is False where the numbers of words in `x` are 0; symbolic tensors."""
+
+    x: object
+    y: object
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +86,7 @@ class Plan:
         inputs, outputs: Symbolic tensors of the model, of the batch of one inference.
         input_names, output_names: What the signature calls them.
         calls: The `RecurrentCall`s in the order of execution.
+        masks: The `MaskCall`s.
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
         probe: A Keras model from the inputs (any batch; `PROBE_BATCH` with `stateful`, when it goes on from call to
             call) to the tensors of `observed` in one flat list.
@@ -92,6 +101,7 @@ class Plan:
     input_names: list
     output_names: list
     calls: list
+    masks: list
     sources: dict
     probe: keras.Model
     observed: list
@@ -155,6 +165,7 @@ def plan(model, options):
         input_names=[_plain_name(tensor.name) for tensor in model.inputs],
         output_names=_output_names(model),
         calls=walk.calls,
+        masks=walk.masks,
         sources=walk.sources,
         probe=keras.Model(probe_inputs, keras.tree.flatten(observed)),
         observed=observed,
@@ -225,6 +236,7 @@ class _Walk:
 
     Attributes:
         calls: The `RecurrentCall`s met, in the order of execution.
+        masks: The `MaskCall`s met.
         sources: For each symbolic tensor's id, which inputs and recurrent outputs it is computed from, without passing
             through a recurrent layer: a dict from their ids to them.
     """
@@ -232,7 +244,7 @@ class _Walk:
     def __init__(self, stateful, keeps_states=False):
         self._stateful = stateful
         self._keeps_states = keeps_states
-        self.calls = []
+        self.calls, self.masks = [], []
         self.sources = {}
         self._masks = {}  # id of a tensor -> which of its steps are not left out
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
@@ -264,13 +276,19 @@ class _Walk:
         if isinstance(layer, keras.Model):
             return results  # its layers have done so
         if isinstance(layer, keras.layers.Embedding) and layer.mask_zero:
-            self._mask(results, self._apply(lambda numbers: keras.ops.not_equal(numbers, 0), args[0]))
+            self._mask(results, self._mask_call(args[0]))
         elif _has_any(masks) and getattr(layer, "supports_masking", False):
             inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else None
             passed = masks if inner else self._apply(layer.compute_mask, args[0], masks)
             for result, mask in zip(_listed(results), _listed(passed), strict=False):
                 self._mask(result, mask)
         return results
+
+    def _mask_call(self, x):
+        call = MaskCall(x, keras.ops.not_equal(x, 0))
+        self.masks.append(call)
+        self.sources[id(call.y)] = {id(call.y): call.y}
+        return call.y
 
     def _mask_of(self, tensor):
         return self._masks.get(id(tensor))

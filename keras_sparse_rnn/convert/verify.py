@@ -59,6 +59,8 @@ def _compare_steps(call, seen, report):
         call.layer.compare(call.op, run(x, before), after, call.x_scale and call.x_scale.scale)
         for x, before, after in _steps(seen, call.op.options.go_backwards)
     ]
+    if not compared:  # every step of the data is left out
+        return 0.0, ""
     errors, flips, margins = (None if part[0] is None else np.array(part) for part in zip(*compared, strict=True))
     report.step_error, report.largest_step_error = float(errors.mean()), float(errors.max())
     if flips is not None:

@@ -67,6 +67,11 @@ def _gather(op, values, tensors, output):
     return np.take(values[0], values[1], op.options.axis).reshape(output.shape)
 
 
+def _not_equal(op, values, tensors, output):
+    _check_size(op, math.prod(np.broadcast_shapes(values[0].shape, values[1].shape)), output)
+    return np.not_equal(values[0], values[1]).reshape(output.shape)
+
+
 def _broadcast_to(op, values, tensors, output):
     return np.broadcast_to(values[0], output.shape)
 
@@ -102,6 +107,7 @@ BUILTIN_OPS = {
     "LOGISTIC": _elementwise(lambda x: 1 / (1 + np.exp(-x))),
     "MEAN": _mean,
     "MUL": _binary(np.multiply),
+    "NOT_EQUAL": _not_equal,
     "QUANTIZE": _elementwise(lambda x: x),
     "RELU": _elementwise(lambda x: np.maximum(x, 0)),
     "RELU6": _elementwise(lambda x: np.clip(x, 0, 6)),

@@ -7,14 +7,15 @@ import numpy as np
 from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.tflite_file import Operator
 
-# What the tensors are to their op, by place; those of other ops are all "values". "moved" is not computed with, and
-# "index" is a constant of integers.
+# What the tensors are to their op, by place; those of other ops are all "values". "moved" is not computed with,
+# "index" is a constant of integers, and "numbers" are integers without a scale, or what comparing them gives.
 _ROLES = {
     "BROADCAST_TO": ("moved", "index"),
     "EXPAND_DIMS": ("moved", "index"),
     "FULLY_CONNECTED": ("values", "weights", "bias"),
     "GATHER": ("moved", "moved"),
     "MEAN": ("values", "index"),
+    "NOT_EQUAL": ("numbers", "numbers"),
     "RESHAPE": ("moved", "index"),
     "SQUEEZE": ("moved",),
     "SUM": ("values", "index"),
@@ -55,6 +56,9 @@ def _fault(name, role, tensor, inputs):
         return 'it is in the sparse encoding of LiteRT. Take the engine "litert", or convert with target="tflm"'
     if role == "moved":
         return None
+    if role == "numbers":
+        is_integer = tensor.scale is None and tensor.dtype in (np.int32, np.int64, np.bool_)
+        return None if is_integer else f"it holds {tensor.dtype}; allowed: integers without a scale"
     if role == "index":
         return None if tensor.data is not None and tensor.dtype.kind == "i" else "it must be a constant of integers"
     x = inputs[0]

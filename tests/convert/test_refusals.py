@@ -54,14 +54,6 @@ def test_subclassed_model():
         ksr.convert(model, sequences())
 
 
-def test_masked_embedding():
-    model = keras.Sequential(
-        [keras.Input((12,), dtype="int32"), keras.layers.Embedding(9, 4, mask_zero=True, name="words"), EventGRU(4)]
-    )
-    with pytest.raises(ValueError, match=r"'words' \(Embedding with mask_zero=True\)"):
-        ksr.convert(model, np.zeros((3, 12), np.int32))
-
-
 def test_stateful_layer():
     model = keras.Sequential([keras.Input(batch_shape=(1, 12, 7)), EventGRU(4, stateful=True, name="events")])
     with pytest.raises(ValueError, match="'events' has stateful=True"):
