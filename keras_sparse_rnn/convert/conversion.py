@@ -153,7 +153,7 @@ def _likely_causes(cut, seen, options):
 
 def _run_keras(cut, data):
     """Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
-    _, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    *_, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
     return outputs
 
 
@@ -168,8 +168,9 @@ def _check_process():
 
 def observe(cut, data, percentile):
     """The `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)`, as `_check_data` gives them."""
-    calls, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    calls, rows, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
     tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
+    tensors += [(call.y, values) for call, values in zip(cut.lookups, rows, strict=True)]
     observed = []
     for call, seen in zip(cut.calls, calls, strict=True):
         given = [seen["x"], *seen["initial"].values(), *seen["masks"]]
@@ -219,7 +220,8 @@ def _scales(cut, rest, values, number_format):
     """The `Scale` of each tensor where the rest and the recurrent calls meet, by the id of the symbolic one; the rest's
     own where it has the tensor."""
     scales = {}
-    for tensor in [*cut.inputs, *cut.outputs, *(part for call in cut.calls for part in (call.x, call.y))]:
+    ends = [part for call in cut.calls for part in (call.x, call.y)]
+    for tensor in [*cut.inputs, *cut.outputs, *ends, *(call.y for call in cut.lookups)]:
         if "float" not in tensor.dtype:
             continue  # numbers of words, masks
         seen = values[id(tensor)]
@@ -306,6 +308,10 @@ def _pack(cut, rest, calls, scales, options):
             numbers[id(tensor)] = number
         return number
 
+    for lookup in cut.lookups:
+        name = lookup.layer.embedding.name
+        x, y = number_of(lookup.x, f"{name}/input"), number_of(lookup.y, f"{name}/output")
+        writer.add_lookup(name, lookup.layer.table, x, y)
     for mask in cut.masks:
         x = number_of(mask.x, "words")
         numbers[id(mask.y)] = writer.add_not_zero(x, numbers.get(id(mask.y)))

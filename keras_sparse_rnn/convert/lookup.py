@@ -7,11 +7,19 @@ class Lookup(keras.layers.Layer):
     """What an Embedding does with numbers that are not negative.
 
     Keras maps negative numbers to rows from the end, by ops that TensorFlow Lite Micro lacks.
+
+    Attributes:
+        embedding: The Embedding.
     """
 
     def __init__(self, embedding):
         super().__init__()
         self.embedding = embedding
+
+    @property
+    def table(self):
+        """Its rows in NumPy, float32."""
+        return keras.ops.convert_to_numpy(self.embedding.embeddings).astype("float32")
 
     def call(self, numbers):
         import tensorflow as tf

@@ -50,9 +50,7 @@ def lower(plan, calibration, number_format):
     Raises:
         ValueError: TensorFlow Lite has no builtin op for a layer of the rest.
     """
-    given = [*plan.inputs, *(part for call in plan.calls for part in call.given), *(mask.y for mask in plan.masks)]
-    wanted = [*(part for call in plan.calls for part in call.read), *(mask.x for mask in plan.masks), *plan.outputs]
-    given, wanted = ({id(tensor): tensor for tensor in tensors} for tensors in (given, wanted))
+    given, wanted = ({id(tensor): tensor for tensor in tensors} for tensors in (plan.given, plan.read))
     outputs = [tensor for key, tensor in wanted.items() if key not in given]
     if not outputs:
         return Rest(None, [], [], [])

@@ -6,6 +6,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.runtime.model import METADATA
 from keras_sparse_rnn.tflite_file import ModelFile, Operator
 
@@ -39,6 +40,27 @@ class ModelWriter(ModelFile):
         self.add_operator(
             op.SCHEMA.name, self._inputs(name, op, given, constants), [output, *last], op.options.to_bytes()
         )
+
+    def add_lookup(self, name, table, x, y):
+        """Adds a GATHER op, from the numbers of rows in tensor number `x` to tensor number `y`; where that is int16, by
+        way of int8.
+
+        Args:
+            name: What the names of its tensors begin with.
+            table: The rows, float32.
+            x, y: Tensor numbers.
+        """
+        output = self.tensors[y]
+        stored, scale, made = table, None, y
+        if output.dtype != np.float32:
+            low, high = (table.min(), table.max())
+            by = Scale(output.scale, output.zero_point) if output.dtype == np.int8 else Scale.of_range(low, high)
+            stored, scale = by.quantize(table), (by.scale, by.zero_point)
+            made = y if output.dtype == np.int8 else self.add_tensor(f"{name}/rows", output.shape, np.int8, scale=scale)
+        numbers = self.add_tensor(f"{name}/table", table.shape, stored.dtype, data=stored, scale=scale)
+        self.add_operator("GATHER", [numbers, x], [made], schema.GatherOptionsT())
+        if made != y:
+            self.add_operator("QUANTIZE", [made], [y], schema.QuantizeOptionsT())
 
     def add_not_zero(self, x, y=None):
         """Where a tensor of integers is not 0, by a NOT_EQUAL op, in tensor number `y` or a new one; its number."""

@@ -79,6 +79,15 @@ class MaskCall:
 
 
 @dataclass(frozen=True, eq=False)
+class LookupCall:
+    """An Embedding at one place of the graph: `y` are the rows of its table of which `x`, int32, holds the numbers."""
+
+    layer: Lookup
+    x: object
+    y: object
+
+
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A model, cut at its recurrent layers.
 
@@ -87,11 +96,12 @@ class Plan:
         input_names, output_names: What the signature calls them.
         calls: The `RecurrentCall`s in the order of execution.
         masks: The `MaskCall`s.
+        lookups: The `LookupCall`s.
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
         probe: A Keras model from the inputs (any batch; `PROBE_BATCH` with `stateful`, when it goes on from call to
             call) to the tensors of `observed` in one flat list.
-        observed: `[calls, outputs]`: of each call a dict of `x`, `y`, the `states` that its `observe` gives, `initial`,
-            `last`, and `masks`, a list of at most one; and the model's outputs.
+        observed: `[calls, lookups, outputs]`: of each call a dict of `x`, `y`, the `states` that its `observe` gives,
+            `initial`, `last`, and `masks`, a list of at most one; what each lookup gives; and the model's outputs.
         has_time: For each input, whether its first axis is time.
         time_steps: Steps of one inference.
     """
@@ -102,11 +112,24 @@ class Plan:
     output_names: list
     calls: list
     masks: list
+    lookups: list
     sources: dict
     probe: keras.Model
     observed: list
     has_time: list
     time_steps: int
+
+    @property
+    def given(self):
+        """The tensors that the rest may take."""
+        apart = [*self.masks, *self.lookups]
+        return [*self.inputs, *(part for call in self.calls for part in call.given), *(call.y for call in apart)]
+
+    @property
+    def read(self):
+        """Those that are wanted of it, where nothing gives them already."""
+        apart = [*self.masks, *self.lookups]
+        return [*(part for call in self.calls for part in call.read), *(call.x for call in apart), *self.outputs]
 
 
 def plan(model, options):
@@ -158,7 +181,7 @@ def plan(model, options):
     ]
     probe_outputs = probe_walk(model, probe_inputs)
     calls = [_observed(call, f"probe_{i}", stateful) for i, call in enumerate(probe_walk.calls)]
-    observed = [calls, probe_outputs]
+    observed = [calls, [call.y for call in probe_walk.lookups], probe_outputs]
     return Plan(
         inputs=inputs,
         outputs=outputs,
@@ -166,6 +189,7 @@ def plan(model, options):
         output_names=_output_names(model),
         calls=walk.calls,
         masks=walk.masks,
+        lookups=walk.lookups,
         sources=walk.sources,
         probe=keras.Model(probe_inputs, keras.tree.flatten(observed)),
         observed=observed,
@@ -236,7 +260,7 @@ class _Walk:
 
     Attributes:
         calls: The `RecurrentCall`s met, in the order of execution.
-        masks: The `MaskCall`s met.
+        masks, lookups: The `MaskCall`s and `LookupCall`s met.
         sources: For each symbolic tensor's id, which inputs and recurrent outputs it is computed from, without passing
             through a recurrent layer: a dict from their ids to them.
     """
@@ -244,7 +268,7 @@ class _Walk:
     def __init__(self, stateful, keeps_states=False):
         self._stateful = stateful
         self._keeps_states = keeps_states
-        self.calls, self.masks = [], []
+        self.calls, self.masks, self.lookups = [], [], []
         self.sources = {}
         self._masks = {}  # id of a tensor -> which of its steps are not left out
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
@@ -269,6 +293,8 @@ class _Walk:
 
     def _call(self, layer, *args, **kwargs):
         """Calls a layer, and notes which steps of what it puts out are masked."""
+        if type(layer).__name__ == "NotEqual" and args[0].dtype == "int32" and _is_zero(args[1:]):
+            return self._mask_call(args[0])  # what Keras itself puts into the graph behind an Embedding
         masks = keras.tree.map_structure(self._mask_of, args[0]) if args else None
         if kwargs.get("mask") is not None:
             masks = kwargs["mask"]
@@ -284,7 +310,18 @@ class _Walk:
                 self._mask(result, mask)
         return results
 
+    def _lookup(self, layer, x):
+        if x.dtype != "int32":  # the rest makes integers of it first
+            return self._apply(layer, x)
+        call = LookupCall(layer, x, layer(x))
+        self.lookups.append(call)
+        self.sources[id(call.y)] = {id(call.y): call.y}
+        return call.y
+
     def _mask_call(self, x):
+        for call in self.masks:
+            if call.x is x:
+                return call.y
         call = MaskCall(x, keras.ops.not_equal(x, 0))
         self.masks.append(call)
         self.sources[id(call.y)] = {id(call.y): call.y}
@@ -323,7 +360,7 @@ class _Walk:
         if isinstance(layer, _UNSUPPORTED):
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
         if isinstance(layer, keras.layers.Embedding):
-            return self._apply(Lookup(layer), *args)
+            return self._lookup(Lookup(layer), args[0])
         return self._apply(self._named_alone(layer), *args, **(kwargs | self._mask_arguments(layer, masks, args)))
 
     def _mask_arguments(self, layer, masks, args):
@@ -452,7 +489,8 @@ class _Walk:
         results = function(*args, **kwargs)
         read = [self.sources.get(id(tensor), {}) for tensor in keras.tree.flatten((args, kwargs))]
         for tensor in keras.tree.flatten(results):
-            self.sources[id(tensor)] = {key: source for sources in read for key, source in sources.items()}
+            merged = {key: source for sources in read for key, source in sources.items()}
+            self.sources.setdefault(id(tensor), merged)  # one that is handed on has its own
             self._kept.append(tensor)
         return results
 
@@ -469,6 +507,12 @@ class _Walk:
 
 def _has_any(masks):
     return any(mask is not None for mask in keras.tree.flatten(masks))
+
+
+def _is_zero(values):
+    return (
+        len(values) == 1 and np.ndim(values[0]) == 0 and not keras.utils.is_keras_tensor(values[0]) and values[0] == 0
+    )
 
 
 def _listed(values):
