@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_sparse_rnn.firmware.objects import call, compile_sources
+from keras_sparse_rnn.firmware.rendering import render
 from keras_sparse_rnn.firmware.sources import source_folder
 from keras_sparse_rnn.runtime.reference import ReferenceEngine
 
@@ -36,45 +37,6 @@ _ROUNDING = 1e-6
 _PARTED = 1e-3
 _STEPS = 300  # of the sequences that `noise` makes, where one is not longer
 
-_PROGRAM = """\
-#include "@NAME@.c"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-enum { GUARD = 64, PATTERN = 0x5a };
-
-@BUFFERS@
-typedef struct buffer {
-  void *values;
-  size_t in_call, in_run, whole;
-} buffer;
-
-static const buffer inputs[] = {@INPUTS@}, outputs[] = {@OUTPUTS@}, tensors[] = {@TENSORS@};
-#define EACH(b, list) const buffer *b = list; b < list + sizeof(list) / sizeof(*list); ++b
-
-int main(int argc, char **argv) {
-  const int is_run = argc > 1 && !strcmp(argv[1], "run");
-  if (@NAME@_init() != 0) return 2;
-  for (int restarts; (restarts = getchar()) != EOF;) {
-    if (restarts) @NAME@_reset();
-    for (EACH(b, inputs)) if (!fread(b->values, is_run ? b->in_run : b->in_call, 1, stdin)) return 3;
-    for (EACH(b, outputs)) memset(b->values, PATTERN, b->whole);
-    if (is_run) {
-      @NAME@_run(@ARGUMENTS@);
-    } else {
-      @CALL@(@ARGUMENTS@);
-    }
-    for (EACH(b, outputs)) {
-      const size_t size = is_run ? b->in_run : b->in_call;
-      for (size_t i = size; i < b->whole; ++i) if (((unsigned char *)b->values)[i] != PATTERN) return 4;
-      if (!fwrite(b->values, size, 1, stdout)) return 3;
-    }
-    if (!is_run) for (EACH(b, tensors)) if (!fwrite(b->values, b->in_call, 1, stdout)) return 3;
-  }
-  return 0;
-}
-"""
 _ENDS = {2: "its init refuses the model", 3: "it was cut off", 4: "it writes past the end of an output"}
 
 
@@ -160,35 +122,12 @@ def _program(code, folder, flags, kernels):
         raise RuntimeError("no C compiler was found: set CC, or install gcc or clang.")
     with tempfile.TemporaryDirectory() as build:
         source, program = Path(build) / "check.c", Path(build) / "check"
-        source.write_text(_source(code))
+        source.write_text(render("check/host_check.c", model=code))
         includes = [f"-I{path}" for path in (folder, folder / "ksr", source_folder() / "firmware")]
         if kernels is None:
             kernels = compile_sources((*command, *_FLAGS, *flags), folder.glob("ksr/*.c"), [folder / "ksr"])
         call(*command, *_FLAGS, *flags, *includes, source, *kernels, "-o", program)
         yield program
-
-
-def _source(code):
-    """The C of a program that calls the model as often as its input lasts, and gives outputs and tensors."""
-    parameters = (*code.inputs, *code.outputs)
-
-    def rows(parameters):
-        sizes = ((p.name, p.size * p.tensor.dtype.itemsize, p.steps) for p in parameters)
-        return ", ".join(f"{{{name}, {size}, {size * steps}, sizeof({name})}}" for name, size, steps in sizes)
-
-    values = {
-        "NAME": code.name,
-        "BUFFERS": "".join(f"static {p.c_type} {p.name}[{p.size * p.steps} + GUARD];\n" for p in parameters),
-        "INPUTS": rows(code.inputs),
-        "OUTPUTS": rows(code.outputs),
-        "TENSORS": ", ".join(f"{{tensor_{i}, sizeof(tensor_{i})}}" for i in code.computed),
-        "ARGUMENTS": ", ".join(p.name for p in parameters),
-        "CALL": code.call,
-    }
-    text = _PROGRAM
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", value)
-    return text
 
 
 def _run(code, program, function, sequence):

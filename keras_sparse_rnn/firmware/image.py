@@ -8,6 +8,7 @@ import numpy as np
 from keras_sparse_rnn.firmware.objects import call, compile_sources
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.firmware.project import write_plain_c
+from keras_sparse_rnn.firmware.rendering import render
 from keras_sparse_rnn.firmware.sources import source_folder
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
@@ -137,31 +138,29 @@ def _sizes(codes, folder, linker, compiler, write):
 
 def _write_programs(recordings, files, folder, counts_init):
     """The table of what check.c runs: a source of C and one of assembly."""
-    names = [recording.code.name for recording in recordings]
-    for recording, name in zip(recordings, names, strict=True):
-        (folder / f"{name}.inputs").write_bytes(_packed(recording.inputs).tobytes())
-        (folder / f"{name}.outputs").write_bytes(_packed(recording.outputs).tobytes())
-    source, data = folder / "programs.c", folder / "recorded.s"
-    source.write_text(_programs(recordings, files, counts_init))
-    data.write_text("".join(_DATA.format(name=name, folder=folder) for name in names))
-    return source, data
-
-
-def _programs(recordings, files, counts_init):
-    begin, end = ("KSR_COUNT_BEGIN();", "KSR_COUNT_END();") if counts_init else ("", "")
-    functions, rows, includes = [], [], [f'#include "{name}.h"\n' for name in files]
     for recording in recordings:
-        code = recording.code
-        inputs, outputs = _offsets(recording.inputs), _offsets(recording.outputs)
-        arguments = [f"(const void *)(x + {at})" for at in inputs[:-1]] + [f"(void *)(y + {at})" for at in outputs[:-1]]
-        call_it = f"{code.call}({', '.join(arguments)})"
-        functions.append(_FUNCTIONS.format(name=code.name, call=call_it, begin=begin, end=end))
-        numbers = (inputs[-1], outputs[-1], len(recording.inputs[0]), recording.calls_per_sequence)
-        rows.append(_ROW.format(name=code.name, sizes=", ".join(map(str, numbers))))
-    largest = max(_offsets(recording.outputs)[-1] for recording in recordings)
-    return _PROGRAMS.format(
-        includes="".join(includes), functions="".join(functions), rows="".join(rows), count=len(rows), largest=largest
-    )
+        (folder / f"{recording.code.name}.inputs").write_bytes(_packed(recording.inputs).tobytes())
+        (folder / f"{recording.code.name}.outputs").write_bytes(_packed(recording.outputs).tobytes())
+    values = {"programs": [_program(recording) for recording in recordings], "files": files, "folder": folder}
+    paths = folder / "programs.c", folder / "recorded.s"
+    for path in paths:
+        path.write_text(render(f"check/{path.name}", counts_init=counts_init, **values))
+    return paths
+
+
+def _program(recording):
+    """What the table of check.c says of a model, for the templates."""
+    inputs, outputs = _offsets(recording.inputs), _offsets(recording.outputs)
+    return {
+        "name": recording.code.name,
+        "call": recording.code.call,
+        "inputs": inputs[:-1],
+        "outputs": outputs[:-1],
+        "input_bytes": inputs[-1],
+        "output_bytes": outputs[-1],
+        "calls": len(recording.inputs[0]),
+        "calls_per_sequence": recording.calls_per_sequence,
+    }
 
 
 def _offsets(arrays):
@@ -177,48 +176,3 @@ def _packed(arrays):
         values = np.ascontiguousarray(array).view(np.uint8).reshape(len(array), -1)
         packed[:, at : at + values.shape[1]] = values
     return packed
-
-
-_PROGRAMS = """\
-#include "check.h"
-#include "ksr_align.h"
-#include "marks.h"
-{includes}
-{functions}
-KSR_ALIGNED(16) uint8_t ksr_output[{largest}];
-
-const ksr_program ksr_programs[{count}] = {{
-{rows}}};
-const int32_t ksr_program_count = {count};
-"""
-_FUNCTIONS = """\
-extern const uint8_t {name}_inputs[], {name}_outputs[];
-
-static int init_{name}(void) {{
-  KSR_STACK_BEGIN();
-  {begin}
-  const int status = {name}_init();
-  {end}
-  return status;
-}}
-
-static void call_{name}(const uint8_t *x, uint8_t *y) {{
-  KSR_STACK_BEGIN();
-  KSR_COUNT_BEGIN();
-  {call};
-  KSR_COUNT_END();
-}}
-"""
-_ROW = '  {{"{name}", init_{name}, {name}_reset, call_{name}, {name}_inputs, {name}_outputs, {sizes}}},\n'
-_DATA = """\
-.section .rodata.{name},"a"
-.balign 16
-.globl {name}_inputs
-{name}_inputs:
-.incbin "{folder}/{name}.inputs"
-.balign 16
-.globl {name}_outputs
-{name}_outputs:
-.incbin "{folder}/{name}.outputs"
-.section .note.GNU-stack,"",%progbits
-"""

@@ -47,6 +47,11 @@ class Parameter:
         return C_TYPES[self.tensor.dtype]
 
     @property
+    def bytes(self):
+        """Of one call."""
+        return self.size * self.tensor.dtype.itemsize
+
+    @property
     def buffer(self):
         return f"tensor_{self.number}"
 
