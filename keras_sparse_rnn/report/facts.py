@@ -16,7 +16,7 @@ WATCHED_SAMPLES = 4  # run in NumPy, op by op, to see which units act
 BENCH_SAMPLES = 2  # run on the emulated board
 DRIFT_SAMPLES = 16
 DRIFT_PARTS = 40
-_NUMBERS = ("weights", "scales", "events", "percentile", "block_size")  # options of convert that say how it counts
+_NUMBERS = ("weights", "scales", "percentile", "block_size")  # options of convert that say how it counts
 
 
 @dataclass

@@ -29,7 +29,7 @@ class Model:
         input_indices, output_indices: Their numbers in `tensors`.
         last_readers: For each op the tensors that no op after it reads, and that are no outputs.
         activation_bytes: The most that its states, and the tensors that are still to be read, take at one time.
-        metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "scales", "events",
+        metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "scales",
             "target", "stateful", "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and
             "labels"; `{}` for other files.
 
@@ -177,7 +177,6 @@ _METADATA_TYPES: dict[str, Any] = {
     "version": str,
     "weights": str,
     "scales": str,
-    "events": (str, type(None)),
     "target": str,
     "stateful": bool,
     "batch_size": int,
