@@ -1,6 +1,6 @@
-/* Runs models on recorded sequences, each from a clear state, and compares every output with the recorded one. Prints for
- * each model a line "stack INIT CALL", the most bytes of stack that its functions have touched (on Arm). Exit status: 0
- * equal, 1 a model could not be initialised, 2 an output differs. */
+/* Runs models on recorded sequences, each from a clear state, and compares every output with the recorded one. Prints
+ * for each model a line "stack INIT CALL", the most bytes of stack that its functions have touched (on Arm). Exit
+ * status: 0 equal, 1 a model could not be initialised, 2 an output differs. */
 #include "check.h"
 
 #include <string.h>

@@ -1,12 +1,12 @@
-/* A QEMU plugin that counts the instructions executed between two marker instructions, exactly, and estimates the cycles
- * that they take on a core (cycles.h).
+/* A QEMU plugin that counts the instructions executed between two marker instructions, exactly, and estimates the
+ * cycles that they take on a core (cycles.h).
  *
- * QEMU's package ships no header for plugins, so the few functions used are declared here (plugin API 1, QEMU 4.2 to 8).
- * The program marks a stretch by `mov r10, r10` and ends it by `mov r11, r11` (marks.h); stretches do not nest. At each
- * end a line "count INSTRUCTIONS CYCLES" goes to QEMU's log. `mov r9, r9` divides a stretch into parts: there a line
- * "part INSTRUCTIONS CYCLES" says what was executed since the mark before. Marks themselves are not counted. Argument:
- * core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55; without it the cycles are 0. With the argument addresses=on a
- * line "at ADDRESS INSTRUCTIONS" for each address executed within the stretches comes at the end. */
+ * QEMU's package ships no header for plugins, so the few functions used are declared here (plugin API 1, QEMU 4.2 to
+ * 8). The program marks a stretch by `mov r10, r10` and ends it by `mov r11, r11` (marks.h); stretches do not nest. At
+ * each end a line "count INSTRUCTIONS CYCLES" goes to QEMU's log. `mov r9, r9` divides a stretch into parts: there a
+ * line "part INSTRUCTIONS CYCLES" says what was executed since the mark before. Marks themselves are not counted.
+ * Argument: core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55; without it the cycles are 0. With the argument
+ * addresses=on a line "at ADDRESS INSTRUCTIONS" for each address executed within the stretches comes at the end. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -137,7 +137,9 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
       qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed.instructions, 1);
       if (counts_addresses) count_address(insn);
       const uint32_t cycles = core == KSR_CORES ? 0 : ksr_cycles((ksr_core)core, code, size, &last);
-      if (cycles) qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed.cycles, cycles);
+      if (cycles) {
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed.cycles, cycles);
+      }
     }
     if (i == 0) made->begin = qemu_plugin_insn_vaddr(insn);
     made->end = qemu_plugin_insn_vaddr(insn) + size;

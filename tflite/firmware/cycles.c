@@ -142,7 +142,7 @@ static uint32_t cycles_m0plus(const decoded *d) {
   }
 }
 
-/* A load costs two cycles, its second overlaps with the first of a load or store right after it that does not need it. */
+/* A load costs two cycles; its second overlaps with the first of a load or store behind it that does not need it. */
 static uint32_t cycles_m3_m4(ksr_core core, const decoded *d, const ksr_cycles_before *before) {
   const int32_t is_m3 = core == KSR_CORTEX_M3;
   const int32_t overlaps = before->is_load && before->target != d->base && before->target != d->index;

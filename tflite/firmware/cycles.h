@@ -1,11 +1,12 @@
 /* An estimate of the cycles that Thumb code takes, from the documented timings of each core, for memory without wait
- * states. It knows opcodes, not values: what a product's operands, a wait for a result or an alignment cost is left out,
- * and where a manual gives a range this takes its middle.
+ * states. It knows opcodes, not values: what a product's operands, a wait for a result or an alignment cost is left
+ * out, and where a manual gives a range this takes its middle.
  *
  * Cortex-M0+: Technical Reference Manual (Arm DDI 0484), table 3-1, with the multiplier of one cycle. Cortex-M3: DDI
- * 0337, table 3-1. Cortex-M4: DDI 0439, tables 3-1 and 7-1, load and store timings 3.3.2. Cortex-M55: no table of Arm's
- * is public; this follows LLVM's model of it (ARMScheduleM55.td): pairs of 16-bit instructions, and vector instructions
- * of two cycles of which the second overlaps with the next one's first where that goes to another pipeline. */
+ * 0337, table 3-1. Cortex-M4: DDI 0439, tables 3-1 and 7-1, load and store timings 3.3.2. Cortex-M55: no table of
+ * Arm's is public; this follows LLVM's model of it (ARMScheduleM55.td): pairs of 16-bit instructions, and vector
+ * instructions of two cycles of which the second overlaps with the next one's first where that goes to another
+ * pipeline. */
 #ifndef KSR_CYCLES_H_
 #define KSR_CYCLES_H_
 

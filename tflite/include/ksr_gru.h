@@ -8,8 +8,8 @@
  *
  * The recurrence reads h as int8, h * operand scale; reset before, r * h' likewise.
  *
- * With a hidden threshold this is DeltaGRU: R reads h^, which is h' where |h' - h^'| > threshold, else h^', and the sums
- * hold h^ R as well. It needs an input threshold, and the reset after the product. */
+ * With a hidden threshold this is DeltaGRU: R reads h^, which is h' where |h' - h^'| > threshold, else h^', and the
+ * sums hold h^ R as well. It needs an input threshold, and the reset after the product. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
 /* Sources: gru_op.c */

@@ -2,8 +2,8 @@
  *
  * Words and inputs: ksr_sparse_dense_words.h.
  *
- * Integers: sum over the sources of (x - zero point) * w, plus bias; then (sum * multiplier + 2^(shift - 1)) >> shift in
- * 64 bits, plus the output's zero point, clamped. */
+ * Integers: sum over the sources of (x - zero point) * w, plus bias; then (sum * multiplier + 2^(shift - 1)) >> shift
+ * in 64 bits, plus the output's zero point, clamped. */
 #ifndef KSR_SPARSE_DENSE_H_
 #define KSR_SPARSE_DENSE_H_
 /* Sources: sparse_dense_op.c */

@@ -1,4 +1,4 @@
-/* Held values, in integers: what is held changes only where it differs from the new value by more than its threshold. */
+/* Held values, in integers: one changes only where it differs from the new value by more than its threshold. */
 #ifndef KSR_HOLDS_H_
 #define KSR_HOLDS_H_
 

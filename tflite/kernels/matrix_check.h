@@ -5,8 +5,8 @@
 
 #include "ksr_matrix.h"
 
-/* Whether no row pointer and no block index leads past the values or past the last slot: 0, or 1 if an index does, 2 if a
- * row pointer does. Call once, before any accumulation. */
+/* Whether no row pointer and no block index leads past the values or past the last slot: 0, or 1 if an index does, 2
+ * if a row pointer does. Call once, before any accumulation. */
 int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count);
 
 /* sums[i] += |weight| for every weight of column `first` + i, i below `count`. */

@@ -21,8 +21,8 @@ uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent);
  * then a 0 lies behind them. */
 void ksr_recurrent_start_sums(const ksr_recurrent *recurrent);
 
-/* acc = bias + x W; where x is held, the sums, after adding what changed to them. Integer sums are not copied if `acc` is
- * where they are. */
+/* acc = bias + x W; where x is held, the sums, after adding what changed to them. Integer sums are not copied if `acc`
+ * is where they are. */
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc);
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc);
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc);

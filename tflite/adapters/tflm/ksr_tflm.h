@@ -5,7 +5,8 @@
  *   ksr::AddOp<&ksr_event_gru>(resolver);  // each op that the model has; all of them: ksr_tflm_all.h
  *
  * Against the headers of TFLM from 2023 on: Arduino's library, in which an op is a TfLiteRegistration; later ones, in
- * which it is a TFLMRegistration; and those of autumn 2026, which have the types in tflite::micro under global names too. */
+ * which it is a TFLMRegistration; and those of autumn 2026, which have the types in tflite::micro under global names
+ * too. */
 #ifndef KSR_TFLM_H_
 #define KSR_TFLM_H_
 

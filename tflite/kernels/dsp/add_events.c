@@ -1,6 +1,6 @@
 /* The loops over events and over the values of a vector for Armv7E-M and Armv8-M with the DSP extension: four
- * accumulators at a time by LDM and STM, two weights widened by one SXTB16. By hand: compilers keep neither the registers
- * in order nor the halves packed. */
+ * accumulators at a time by LDM and STM, two weights widened by one SXTB16. By hand: compilers keep neither the
+ * registers in order nor the halves packed. */
 #include "add_events.h"
 
 #ifdef KSR_DSP

@@ -1,10 +1,11 @@
-/* Lists of events for Armv7E-M and Armv8-M with the DSP extension. An event is a word: its source in the lower half, its
- * value in the upper one. */
+/* Lists of events for Armv7E-M and Armv8-M with the DSP extension. An event is a word: its source in the lower half,
+ * its value in the upper one. */
 #include "events.h"
 
 #ifdef KSR_DSP
 
-/* Units r4 + `first` and the next one, two cells and two thresholds a word, compared by one QSUB16: cells, thresholds, and where the former lie behind r0. r3 next event. */
+/* Units r4 + `first` and the next one, two cells and two thresholds a word, compared by one QSUB16: cells, thresholds,
+ * and where the former lie behind r0. r3 next event. */
 #define PAIR(first, cells, thresholds, at) \
   "qsub16 r9, " thresholds ", " cells "\n" \
   "tst r9, #0x80008000\n"                  \
@@ -99,8 +100,8 @@ ksr_event *ksr_events_read_dsp(const int8_t *y, int32_t first, int32_t end, int3
   return first < end ? ksr_events_read_portable(y, first, end, h_shift, event) : event;
 }
 
-/* In the order in which they are loaded: with `multiplier` scaled to 24 bits of shift, 16 of them in SMLAWT and 8 in the
- * saturation, and `offset` for rounding and zero point between them. */
+/* In the order in which they are loaded: with `multiplier` scaled to 24 bits of shift, 16 of them in SMLAWT and 8 in
+ * the saturation, and `offset` for rounding and zero point between them. */
 typedef struct send_arguments {
   int32_t operand_multiplier, operand_offset;
   int32_t output_multiplier, output_offset;

@@ -1,6 +1,6 @@
 /* Tests of held values for Armv7E-M and Armv8-M with the DSP extension: four inputs or two states a word. Differences
- * both ways, the flags GE of the second one, and SEL give magnitudes that no sign bit is missing from; what a saturating
- * subtraction of the thresholds leaves of them has changed. */
+ * both ways, the flags GE of the second one, and SEL give magnitudes that no sign bit is missing from; what a
+ * saturating subtraction of the thresholds leaves of them has changed. */
 #include "holds.h"
 
 #ifdef KSR_DSP
@@ -75,7 +75,8 @@ __attribute__((naked)) static ksr_event *hold_inputs(const int8_t *x, const uint
                    TAKE("8"));
 }
 
-/* The half that `shifted` leaves over, if it changed. Where a state's operand is the same as before, there is no event. */
+/* The half that `shifted` leaves over, if it changed. Where a state's operand is the same as before, there is no
+ * event. */
 #define STATE(at, shifted, half)        \
   shifted " r11, r10, #16\n"            \
   "beq 4f\n"                            \

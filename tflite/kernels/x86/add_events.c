@@ -1,5 +1,5 @@
-/* The loops over events for x86-64: SSE2, which each of them has, and AVX2 where the processor says so at run time. AVX-512
- * pays in dense matrices alone. */
+/* The loops over events for x86-64: SSE2, which each of them has, and AVX2 where the processor says so at run time.
+ * AVX-512 pays in dense matrices alone. */
 #include "add_events.h"
 
 #ifdef KSR_X86
