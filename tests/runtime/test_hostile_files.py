@@ -62,7 +62,7 @@ def test_what_is_not_run(name):
 
 
 def test_what_convert_notes_is_read_back():
-    noted = {"version": "1", "events": None, "stateful": True, "batch_size": 3, "sparsity": 0.5, "labels": ["a"]}
+    noted = {"version": "1", "time_steps": None, "stateful": True, "batch_size": 3, "sparsity": 0.5, "labels": ["a"]}
     raw = str(noted | {"of_later": 1}).replace("'", '"').replace("None", "null").replace("True", "true")
     assert Model(with_metadata(raw.encode())).metadata == noted
     assert ModelFile(with_metadata(raw.encode())).metadata[METADATA] == raw.encode()
