@@ -76,7 +76,7 @@ def op_layer(op, name, operands):
     else:
         own_words, own_tensors, own_matrices = _OWN[op.name]
         is_integer = options.number_format.is_integer
-        kinds = {"is_int8": int(is_integer), "is_int16": int(kernel == "i16")}
+        kinds = {"is_integer": int(is_integer), "is_int16": int(kernel == "i16")}
         sizes = {"stride": stride, "inputs": x.shape[2], "steps": x.shape[1]}
         recurrent = {word: words[word] for word in _WORDS} | sizes | kinds
         recurrent |= pointers(_TENSORS) | matrices(("kernel", "recurrent_kernel"))

@@ -14,7 +14,8 @@
 typedef struct ksr_recurrent {
   int32_t units, stride; /* stride: units padded to whole blocks */
   int32_t inputs, steps;
-  int32_t is_int8, is_int16; /* is_int8 with int16 activations too */
+  int32_t is_integer; /* int8 weights */
+  int32_t is_int16;   /* with int16 activations */
   int32_t x_zero_point, x_shift, h_shift, operand_bits;
   int32_t go_backwards, return_sequences;
   const void *x;

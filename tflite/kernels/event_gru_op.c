@@ -23,9 +23,9 @@ static void run(const void *layer, void *scratch) {
 #if KSR_WITH_INT16
   if (gru->recurrent.is_int16) ksr_event_gru_run_i16(gru, scratch);
 #endif
-  if (gru->recurrent.is_int8 && !gru->recurrent.is_int16) ksr_event_gru_run_i8(gru, scratch);
+  if (gru->recurrent.is_integer && !gru->recurrent.is_int16) ksr_event_gru_run_i8(gru, scratch);
 #if KSR_WITH_FLOAT32
-  if (!gru->recurrent.is_int8) ksr_event_gru_run_f32(gru, scratch);
+  if (!gru->recurrent.is_integer) ksr_event_gru_run_f32(gru, scratch);
 #endif
 }
 

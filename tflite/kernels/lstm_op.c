@@ -18,9 +18,9 @@ static void run(const void *layer, void *scratch) {
 #if KSR_WITH_INT16
   if (lstm->recurrent.is_int16) ksr_lstm_run_i16(lstm, scratch);
 #endif
-  if (lstm->recurrent.is_int8 && !lstm->recurrent.is_int16) ksr_lstm_run_i8(lstm, scratch);
+  if (lstm->recurrent.is_integer && !lstm->recurrent.is_int16) ksr_lstm_run_i8(lstm, scratch);
 #if KSR_WITH_FLOAT32
-  if (!lstm->recurrent.is_int8) ksr_lstm_run_f32(lstm, scratch);
+  if (!lstm->recurrent.is_integer) ksr_lstm_run_f32(lstm, scratch);
 #endif
 }
 

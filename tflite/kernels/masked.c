@@ -56,7 +56,7 @@ void ksr_run_masked(void *layer, void (*run)(const void *layer, void *scratch), 
                       .return_sequences = r->return_sequences,
                       .input_bytes = ksr_bytes_of(r, (size_t)r->inputs),
                       .output_bytes = ksr_bytes_of(r, (size_t)r->units)};
-  const int zero = r->is_int8 && !r->is_int16 ? output_zero_point : 0;
+  const int zero = r->is_integer && !r->is_int16 ? output_zero_point : 0;
   for (int32_t step = 0, count; step < s.steps; step += count) {
     count = alike(&s, step);
     if (s.mask[time_of(&s, step)]) {

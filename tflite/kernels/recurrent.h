@@ -36,12 +36,12 @@ void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, 
 
 /* Bytes of so many values of x or of the output. */
 static inline size_t ksr_bytes_of(const ksr_recurrent *recurrent, size_t count) {
-  return count * (recurrent->is_int16 ? 2 : recurrent->is_int8 ? 1 : sizeof(float));
+  return count * (recurrent->is_int16 ? 2 : recurrent->is_integer ? 1 : sizeof(float));
 }
 
 /* Values of the state `sums`. */
 static inline int32_t ksr_sums_of(const ksr_recurrent *recurrent) {
-  return KSR_SLOTS * recurrent->stride + (recurrent->is_int8 ? 1 : 0);
+  return KSR_SLOTS * recurrent->stride + (recurrent->is_integer ? 1 : 0);
 }
 
 static inline uint32_t ksr_accumulators_size(const ksr_recurrent *recurrent) {

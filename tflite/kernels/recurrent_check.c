@@ -63,7 +63,7 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix 
   if (recurrent->is_int16 && recurrent->input_threshold && recurrent->x_shift < LEAST_HELD_SHIFT) {
     return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
-  if (recurrent->is_int8 &&
+  if (recurrent->is_integer &&
       (!columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0, KSR_SLOTS * stride) ||
        (candidate && !columns_fit(recurrent, 0, candidate, 3 * stride, 4 * stride)))) {
     return KSR_STATUS(KSR_OVERFLOW, KSR_BIAS);

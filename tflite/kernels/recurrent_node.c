@@ -36,7 +36,7 @@ void ksr_recurrent_set_up(ksr_recurrent *layer, ksr_gates *gates, const ksr_node
   ksr_read_words(node, 0, WORDS, read.words);
   ksr_read_words(node, WORDS, own_count, own);
   layer->is_int16 = o->format == KSR_INT8X16_FORMAT;
-  layer->is_int8 = o->format != KSR_FLOAT32_FORMAT;
+  layer->is_integer = o->format != KSR_FLOAT32_FORMAT;
   layer->steps = node->inputs[KSR_X].dims[1];
   layer->inputs = node->inputs[KSR_X].dims[2];
   layer->units = o->units;
@@ -51,7 +51,7 @@ void ksr_recurrent_set_up(ksr_recurrent *layer, ksr_gates *gates, const ksr_node
   layer->bias = ksr_data_of(node, KSR_BIAS);
   layer->output_scales = ksr_data_of(node, shared + KSR_OUTPUT_SCALES);
   layer->input_threshold = ksr_data_of(node, shared + KSR_INPUT_THRESHOLD);
-  if (layer->is_int8) *gates = gates_of(o);
+  if (layer->is_integer) *gates = gates_of(o);
 }
 
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node, int32_t i, ksr_slots slots) {
@@ -107,7 +107,7 @@ static void begin_states(const ksr_recurrent_kind *kind, const ksr_recurrent_cal
     void *given = ksr_is_absent(node, i) ? 0 : of_sample(&node->inputs[i], sample);
     void *lies = given;
     if (has_memory && bytes && (!given || calls->initial_states)) {
-      const int is_int8 = layer->is_int8 && !layer->is_int16;
+      const int is_int8 = layer->is_integer && !layer->is_int16;
       const int zero = place.zero == KSR_FROM_X_ZERO_POINT ? layer->x_zero_point : place.zero == KSR_FROM_LOWEST ? INT8_MIN : 0;
       lies = given ? memcpy(scratch, given, bytes) : memset(scratch, is_int8 ? zero : 0, bytes);
       scratch += ksr_aligned(bytes);
@@ -123,7 +123,7 @@ static void begin_held_x(ksr_recurrent *layer, uint8_t *scratch) {
   uint8_t *sums = scratch + ksr_accumulators_size(layer), *held_x = sums + sums_size;
   if (!layer->sums) layer->sums = memset(sums, 0, sums_size);
   if (!layer->held_x) {
-    const int zero = layer->is_int8 ? layer->x_zero_point : 0;
+    const int zero = layer->is_integer ? layer->x_zero_point : 0;
     layer->held_x = memset(held_x, zero, ksr_bytes_of(layer, (size_t)layer->inputs));
   }
 }

@@ -18,9 +18,9 @@ static void run(const void *layer, void *scratch) {
 #if KSR_WITH_INT16
   if (rnn->recurrent.is_int16) ksr_simple_rnn_run_i16(rnn, scratch);
 #endif
-  if (rnn->recurrent.is_int8 && !rnn->recurrent.is_int16) ksr_simple_rnn_run_i8(rnn, scratch);
+  if (rnn->recurrent.is_integer && !rnn->recurrent.is_int16) ksr_simple_rnn_run_i8(rnn, scratch);
 #if KSR_WITH_FLOAT32
-  if (!rnn->recurrent.is_int8) ksr_simple_rnn_run_f32(rnn, scratch);
+  if (!rnn->recurrent.is_integer) ksr_simple_rnn_run_f32(rnn, scratch);
 #endif
 }
 
