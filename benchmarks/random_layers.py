@@ -123,6 +123,7 @@ def to_model(op, x):
     y_scale = (1 / 128, op.options.output_zero_point) if op.is_integer else None
     inputs = writer.add_tensor("x", (1, *x.shape), x.dtype, scale=x_scale)
     output = writer.add_tensor("y", (1, len(x), op.options.units), x.dtype, scale=y_scale)
+    op = op.laid_out()
     writer.add_recurrent("layer", op, op.constants(), inputs, output)
     return Model(writer.finish({"x": inputs}, {"y": output}))
 

@@ -306,7 +306,7 @@ def _ours(kind, options, inputs, outputs, weights):
     from keras_sparse_rnn.ops.macs import macs_as_stored
 
     parts = {name: t.data for name, t in kind.SCHEMA.named(inputs).items() if t.data is not None}
-    op = kind.from_constants(check(kind.SCHEMA, options, inputs, outputs), parts)
+    op = kind.from_constants(check(kind.SCHEMA, options, inputs, outputs), parts, inputs[0].shape[-1])
     weights.decoding(sum(kernel.nbytes for kernel in op.kernels))
     others = [raw for name, raw in parts.items() if "kernel" not in name]
     dense = b"".join(part.tobytes() for part in (*op.kernels, *others))

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
 
 # What the structs have besides `recurrent` and `gates`: words of the options, tensors, matrices.
 _OWN = {
@@ -127,6 +128,7 @@ def _matrix(schema, words, name, operands, stride):
         "block": words["block"],
         "stride": stride,
         "slots": [len(slots), slots[-1]],
+        "by_outputs": int(bool(words["layout"] & BY_OUTPUTS[given.sources]) and f"{name}_rows" not in operands),
     }
 
 

@@ -198,7 +198,7 @@ class PlainC:
                 operands[input_name] = Operand(label, tensor.shape, tensor.dtype)
                 arrays[input_name] = tensor.data
         before, after = [], []
-        states = kind.from_constants(options, arrays).states()
+        states = kind.from_constants(options, arrays, arrays["x"].shape[-1]).states()
         for place, (state_name, state) in enumerate(states.items(), start=1):
             begins = operands.get(state_name) if getattr(options, "initial_states", 0) else None
             if state_name not in given or begins:  # the model does not keep it itself

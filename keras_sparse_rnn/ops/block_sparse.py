@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_TILE, _SMALLEST_TILE = 16, 8  # sources of a matrix by outputs
+_OFFSET = np.int8(-128)  # takes an int8 to the unsigned byte that is 128 larger
 LARGEST_MATRIX = 2**28  # bytes that a matrix may have with all its zeros: a few bytes may stand for very many
 
 
@@ -13,7 +15,8 @@ class BlockSparseMatrix:
     """A matrix from sources to slots of units, as stored.
 
     Attributes:
-        values: 1-D, the blocks one after the other; for a dense matrix all rows, gates * stride values each.
+        values: 1-D, the blocks one after the other; for a dense matrix all rows, gates * stride values each, or tiles
+            (`encode`).
         index: uint8, for each block its distance from the one before in its row (the first: its column), counted in
             blocks; None for a dense matrix.
         rows: uint16 or uint32 `(sources + 1,)`, where the blocks of each row begin; None for a dense matrix.
@@ -33,7 +36,9 @@ def stride_of(units: int, block: int) -> int:
     return -(-units // block) * block
 
 
-def encode(kernel: np.ndarray, block: int, slots: Sequence[int], sparse: bool | None = None) -> BlockSparseMatrix:
+def encode(
+    kernel: np.ndarray, block: int, slots: Sequence[int], sparse: bool | None = None, by_outputs: bool = False
+) -> BlockSparseMatrix:
     """Packs a kernel.
 
     Args:
@@ -41,6 +46,8 @@ def encode(kernel: np.ndarray, block: int, slots: Sequence[int], sparse: bool | 
         block: Width of a block along the units: 4, 8 or 16.
         slots: For each gate the slot of accumulators that it adds to, rising.
         sparse: True or False to choose the storage; None takes the smaller one.
+        by_outputs: Whether a dense matrix, int8, is stored for sources that all act in every step, as
+            `tflite/include/ksr_matrix.h` says: in tiles of four outputs and sixteen sources.
 
     Returns:
         A `BlockSparseMatrix`.
@@ -49,11 +56,39 @@ def encode(kernel: np.ndarray, block: int, slots: Sequence[int], sparse: bool | 
     stride = stride_of(units, block)
     padded = np.zeros((sources, gates, stride), kernel.dtype)
     padded[:, :, :units] = kernel
-    dense = BlockSparseMatrix(padded.reshape(-1))
+    dense = BlockSparseMatrix(_tiles(padded.reshape(sources, -1)) if by_outputs else padded.reshape(-1))
     if sparse is False:
         return dense
     packed = _encode_blocks(padded.reshape(sources, gates, -1, block), slots)
-    return packed if sparse or packed.nbytes < dense.nbytes else dense
+    return packed if sparse or packed.nbytes < padded.nbytes else dense
+
+
+def padded_sources(sources: int) -> int:
+    """The sources of a matrix by outputs, padded to whole tiles."""
+    return stride_of(sources, _SMALLEST_TILE)
+
+
+def _tiles(weights):
+    """`(sources, outputs)` as stored by outputs, and back by `_from_tiles`."""
+    sources, outputs = weights.shape
+    padded = np.zeros((padded_sources(sources), outputs), np.int8)
+    padded[:sources] = weights
+    padded[::2] ^= _OFFSET
+    groups = padded.T.reshape(outputs // 4, 4, -1)
+    tiles = [groups[:, :, i : i + _TILE].reshape(outputs // 4, -1) for i in range(0, len(padded), _TILE)]
+    return np.concatenate(tiles, axis=1).reshape(-1)
+
+
+def _from_tiles(values, sources):
+    width = padded_sources(sources)
+    groups = values.reshape(-1, 4 * width)
+    tiles = [
+        groups[:, 4 * i : 4 * (i + _TILE)].reshape(len(groups), 4, min(_TILE, width - i))
+        for i in range(0, width, _TILE)
+    ]
+    weights = np.concatenate(tiles, axis=2).reshape(-1, width).T.copy()
+    weights[::2] ^= _OFFSET
+    return weights[:sources]
 
 
 def _encode_blocks(blocks, slots):
@@ -76,7 +111,9 @@ def _encode_blocks(blocks, slots):
     return BlockSparseMatrix(values.reshape(-1), index, rows.astype(np.uint16 if len(index) < 2**16 else np.uint32))
 
 
-def decode(matrix: BlockSparseMatrix, sources: int, units: int, block: int, slots: Sequence[int]) -> np.ndarray:
+def decode(
+    matrix: BlockSparseMatrix, sources: int, units: int, block: int, slots: Sequence[int], by_outputs: bool = False
+) -> np.ndarray:
     """The kernel `(sources, gates, units)` that `encode` was given.
 
     Raises:
@@ -86,6 +123,8 @@ def decode(matrix: BlockSparseMatrix, sources: int, units: int, block: int, slot
     if sources * (slots[-1] + 1) * stride * matrix.values.itemsize > LARGEST_MATRIX:
         raise ValueError(f"a matrix from {sources} sources to {units} units would take over {LARGEST_MATRIX:,} bytes")
     if matrix.index is None or matrix.rows is None:
+        if by_outputs:
+            return _from_tiles(matrix.values, sources).reshape(sources, len(slots), stride)[:, :, :units]
         return matrix.values.reshape(sources, len(slots), stride)[:, :, :units]
     if matrix.rows[0] != 0 or matrix.rows[-1] != len(matrix.index):
         raise ValueError(f"the rows of a matrix must hold its {len(matrix.index)} blocks")

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_sparse_rnn.ops.block_sparse import stride_of
+from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, padded_sources, stride_of
+from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
 from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, RefusedOpError
 from keras_sparse_rnn.ops.tensor import TensorInfo
 
@@ -60,7 +61,7 @@ class _Check:
                     self._check_input(i, given, tensor)
         self._check_states(outputs[1:])
         if self._schema.takes_sequences:
-            self._check_held_shift()
+            self._check_holds()
         if self._format.is_integer:
             self._check_room()
         return self._options
@@ -152,7 +153,9 @@ class _Check:
             self._check_matrix(i - 2, self._schema.inputs[i - 2])
         elif given.size == "values" and not {f"{given.name}_index", f"{given.name}_rows"} & self._present:
             gates, sources = len(given.slots_of(self._words)), self._sizes[given.sources]
-            expected = gates * sources * self._sizes["stride"]
+            expected = (
+                gates * self._sizes["stride"] * (padded_sources(sources) if self._is_by_outputs(given) else sources)
+            )
             if tensor.shape[0] != expected:
                 self._refuse("SHAPE", i, f"has {tensor.shape[0]} values; allowed, without an index: {expected}")
         if given.values is not None and self._format.is_integer:
@@ -183,8 +186,20 @@ class _Check:
         if (follows & (steps == 0)).any() or (place >= columns).any():
             self._refuse("VALUES", i + 1, f"leads past the {columns} blocks of a row, or to the same block twice")
 
-    def _check_held_shift(self):
-        """Changes of int16 inputs, which have 17 bits, are to fit into 16."""
+    def _is_by_outputs(self, given):
+        """Whether a matrix is stored by outputs."""
+        return self._options.layout & BY_OUTPUTS[given.sources] and f"{given.name}_index" not in self._present
+
+    def _check_holds(self):
+        """Changes of int16 inputs, which have 17 bits, are to fit into 16; what is held needs weights by sources."""
+        for name, threshold in (("recurrent_kernel", "hidden_threshold"), ("kernel", "input_threshold")):
+            given, i = self._schema.inputs[self._schema.index(name)], self._schema.word_index("layout")
+            if threshold in self._present and self._is_by_outputs(given):
+                layout = self._options.layout
+                reason = (
+                    f"layout (word {i}) is {layout}; allowed with {threshold}: {layout & ~BY_OUTPUTS[given.sources]}"
+                )
+                raise RefusedOpError(self._schema, "WORD", i, reason)
         if self._format.activation_bits == 16 and self._format.is_integer and "input_threshold" in self._present:
             shift, i = self._options.x_shift, self._schema.word_index("x_shift")
             if shift < 2:
@@ -197,11 +212,16 @@ class _Check:
         bias = self._inputs[i].data.astype(np.int64)
         room = LARGEST - np.abs(bias)
         if not self._schema.takes_sequences:
-            room -= 128 * 255 * self._sizes["inputs"]
+            room -= (
+                128
+                * (128 if self._options.layout and "kernel_index" not in self._present else 255)
+                * self._sizes["inputs"]
+            )
         else:
             o, is_int16 = self._options, self._format.activation_bits == 16
+            most_x = 128 if self._is_by_outputs(self._schema.inputs[1]) else 255
             largest = {
-                "inputs": 2**15 >> o.x_shift if is_int16 else 255 << o.x_shift,
+                "inputs": 2**15 >> o.x_shift if is_int16 else most_x << o.x_shift,
                 "units": (1 << (o.operand_bits if is_int16 else 8)) << o.h_shift,
             }
             for given in self._schema.matrices:
@@ -219,7 +239,10 @@ class _Check:
         slots, stride, block = given.slots_of(self._words), self._sizes["stride"], self._options.block
         sums = np.zeros(SLOTS * stride, np.int64)
         if index is None:
-            by_gate = np.abs(values.astype(np.int64)).reshape(-1, len(slots), stride).sum(axis=0)
+            sources = self._sizes[given.sources]
+            by_outputs = bool(self._is_by_outputs(given))
+            kernel = decode(BlockSparseMatrix(values), sources, stride, block, slots, by_outputs)
+            by_gate = np.abs(kernel.astype(np.int64)).sum(axis=0)
             sums.reshape(SLOTS, stride)[list(slots)] = by_gate
             return sums
         begins, steps = rows.astype(np.int64), index.astype(np.int64)

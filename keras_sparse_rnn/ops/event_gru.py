@@ -40,11 +40,12 @@ SCHEMA = recurrent_schema(
         state("trace", "Q15", "units", "int16", Q15_STATE, where=("readout", READOUTS.index("trace"))),
     ],
     changes=[
+        Word.integer("layout", "1: the kernel is stored by outputs where it is dense", 0, 1),
         Word(
             *("operand_bits", "bits of an event", (0, 0)),
             int8=(2, 8),
             int8x16=(2, 15),
-        )
+        ),
     ],
 )
 
@@ -62,6 +63,9 @@ class EventGru(RecurrentOp):
     SCHEMA: ClassVar[OpSchema] = SCHEMA
     GATES: ClassVar[tuple] = ("z", "r", "h")
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
+
+    def _reads_all_units(self):
+        return False
 
     def acting(self, x, before, after):
         """Inputs that are not zero, or held ones that have changed, and units that have fired in the step before."""

@@ -174,7 +174,7 @@ def _op_tables(schema):
             "};",
             "",
             f"const ksr_schema {name}_schema = {{ranges, words, inputs, {len(words)}, {len(inputs)}, "
-            f"{schema.index('bias')}, {int(schema.takes_sequences)}}};",
+            f"{schema.index('bias')}, {schema.word_index('layout')}, {int(schema.takes_sequences)}}};",
             "",
         ]
     )

@@ -65,6 +65,9 @@ class Gru(RecurrentOp):
     GATES: ClassVar[tuple] = ("z", "r", "h")
     ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
 
+    def _reads_all_units(self):
+        return self.hidden_threshold is None
+
     def matrices(self):
         if self.options.reset_after:
             return super().matrices()

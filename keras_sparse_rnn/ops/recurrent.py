@@ -12,6 +12,7 @@ from keras_sparse_rnn.ops.gates import saturate
 from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, Word, constant, matrix, reserved, state
 
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
+BY_OUTPUTS = {"inputs": 1, "units": 2}  # bits of `layout` by the sources of a matrix
 ACTIVATIONS = ("linear", "relu", "relu6", "tanh", "sigmoid")  # by their numbers in the options
 
 _X_SHIFT = "operand shift of x; int8x16: to the right, and 2 at least where x is held"
@@ -29,7 +30,7 @@ WORDS = (
     Word.every("activation", "of the candidate: 3 tanh", 3, 3, is_reserved=True),
     Word.every("recurrent_activation", "of the gates: 4 sigmoid", 4, 4, is_reserved=True),
     Word.reserved("weight_bits", "0: as the number format says"),
-    Word.reserved("layout", "0: matrices are stored by sources"),
+    Word.integer("layout", "what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state", 0, 3),
     Word.every(
         "zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0", 0, 1
     ),
@@ -191,38 +192,71 @@ class RecurrentOp(ABC):
         """
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         arrays = {name: getattr(self, name) for name in self._vectors()}
-        for name in ("bias", "output_scales"):
-            if getattr(self, name) is not None:
-                arrays[name] = np.pad(getattr(self, name), ((0, 0), (0, padding))).reshape(-1)
         for name, (kernel, slots) in self.matrices().items():
-            matrix = encode(kernel, self.options.block, slots, sparse)
+            matrix = encode(kernel, self.options.block, slots, sparse, self.is_by_outputs(self.options, name))
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
+        vectors = {"bias": self.bias, "output_scales": self.output_scales}
+        if arrays["kernel_index"] is None and self.is_by_outputs(self.options, "kernel"):
+            vectors["bias"] = self.bias - self._from_zero_point()
+        for name, vector in vectors.items():
+            if vector is not None:
+                arrays[name] = np.pad(vector, ((0, 0), (0, padding))).reshape(-1)
         return {given.name: arrays[given.name] for given in self.SCHEMA.constants if arrays.get(given.name) is not None}
 
     @classmethod
-    def from_constants(cls, options, arrays):
-        """The op from its options and its constant tensors, a dict by the names of its inputs."""
+    def from_constants(cls, options, arrays, inputs):
+        """The op from its options, its constant tensors, a dict by their names, and the size of its input."""
         stride = stride_of(options.units, options.block)
 
         def matrix(name):
             given = cls.SCHEMA.inputs[cls.SCHEMA.index(name)]
             stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
-            slots, sources = given.slots_of(vars(options)), options.units
-            if given.sources == "inputs":
-                sources = len(stored.values) // (len(slots) * stride) if stored.rows is None else len(stored.rows) - 1
-            return decode(stored, sources, options.units, options.block, slots)
+            slots, sources = given.slots_of(vars(options)), inputs if given.sources == "inputs" else options.units
+            return decode(stored, sources, options.units, options.block, slots, cls.is_by_outputs(options, name))
 
         by_output = {
             name: None if arrays.get(name) is None else arrays[name].reshape(SLOTS, stride)[:, : options.units]
             for name in ("bias", "output_scales")
         }
-        return cls(
+        op = cls(
             options,
             matrix("kernel"),
             cls._read_recurrent_kernel(options, matrix),
             **by_output,
             **{name: arrays.get(name) for name in cls._vectors()},
         )
+        if arrays.get("kernel_index") is None and cls.is_by_outputs(options, "kernel"):
+            op = replace(op, bias=op.bias + op._from_zero_point())
+        return op
+
+    def laid_out(self, inputs_act=True):
+        """The op with a layout in which the products of what acts in every step are fastest.
+
+        Args:
+            inputs_act: Whether most inputs are not zero in most steps.
+        """
+        if not self.is_integer:
+            return self
+        layout = BY_OUTPUTS["inputs"] * (inputs_act and self.input_threshold is None)
+        layout += BY_OUTPUTS["units"] * self._reads_all_units()
+        return replace(self, options=replace(self.options, layout=layout))
+
+    def _reads_all_units(self):
+        """Whether the recurrence reads all units in every step."""
+        return True
+
+    @classmethod
+    def is_by_outputs(cls, options, name):
+        """Whether a matrix is stored by outputs where it is dense."""
+        return bool(options.layout & BY_OUTPUTS[cls.SCHEMA.inputs[cls.SCHEMA.index(name)].sources])
+
+    def _from_zero_point(self):
+        """What the zero point of x would add to the accumulators, `(4, U)` int32; 0 where it is subtracted."""
+        sums = np.zeros_like(self.bias)
+        sums[self.kernel_slots] = self.kernel.sum(axis=0, dtype=np.int32) * (
+            self.options.x_zero_point << self.options.x_shift
+        )
+        return sums
 
     @property
     def kernels(self):

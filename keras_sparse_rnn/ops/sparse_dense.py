@@ -1,6 +1,6 @@
 """KsrSparseDense: a dense layer with its weights in blocks (`tflite/include/ksr_sparse_dense.h`)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ SCHEMA = OpSchema(
         Word.every("block", "width of a block: 4, 8 or 16", 4, 16, form="power of two"),
         Word.every("activation", "0 linear, 1 relu, 2 relu6; in integers it is in the output's range", 0, 2),
         Word.reserved("weight_bits", "0: as the number format says"),
-        Word.reserved("layout", "0: matrices are stored by sources"),
+        Word.integer("layout", "1: the kernel is stored by outputs where it is dense", 0, 1),
         Word.integer("x_zero_point", "zero point of x", -128, 127),
         Word.integer("output_zero_point", "zero point of the output", -128, 127),
         Word.integer("output_min", "with the activation", -128, 127, limit=(0, 1, "output_max")),
@@ -70,23 +70,32 @@ class SparseDense:
 
     def constants(self, sparse=None):
         """The constant tensors that it has, by the names of its inputs."""
-        matrix = encode(self.kernel, self.options.block, (0,), sparse)
+        matrix = encode(self.kernel, self.options.block, (0,), sparse, bool(self.options.layout))
+        is_by_outputs = self.options.layout and matrix.index is None
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         arrays = {"kernel": matrix.values, "kernel_index": matrix.index, "kernel_rows": matrix.rows}
-        arrays["bias"] = np.pad(self.bias, (0, padding))
+        arrays["bias"] = np.pad(self.bias - self._from_zero_point() if is_by_outputs else self.bias, (0, padding))
         if self.is_integer:
             arrays["multiplier"] = np.pad(self.multiplier, (0, padding))
             arrays["shift"] = np.pad(self.shift, (0, padding), constant_values=1)
         return {name: array for name, array in arrays.items() if array is not None}
 
     @classmethod
-    def from_constants(cls, options, arrays):
-        """The op from its options and its constant tensors, a dict by the names of its inputs."""
-        values, index, rows = (arrays.get(name) for name in ("kernel", "kernel_index", "kernel_rows"))
-        sources = len(values) // stride_of(options.units, options.block) if rows is None else len(rows) - 1
-        kernel = decode(BlockSparseMatrix(values, index, rows), sources, options.units, options.block, (0,))
+    def from_constants(cls, options, arrays, inputs):
+        """The op from its options, its constant tensors, a dict by their names, and the size of its input."""
+        matrix = BlockSparseMatrix(*(arrays.get(name) for name in ("kernel", "kernel_index", "kernel_rows")))
+        kernel = decode(matrix, inputs, options.units, options.block, (0,), bool(options.layout))
         vectors = {name: arrays[name][: options.units] for name in ("bias", "multiplier", "shift") if name in arrays}
-        return cls(options, kernel, **vectors)
+        op = cls(options, kernel, **vectors)
+        return replace(op, bias=op.bias + op._from_zero_point()) if options.layout and matrix.index is None else op
+
+    def laid_out(self, inputs_act=True):
+        """The op with the layout in which it is fastest; `inputs_act`: most inputs are not zero."""
+        return replace(self, options=replace(self.options, layout=int(inputs_act and self.is_integer)))
+
+    def _from_zero_point(self):
+        """What the zero point of x would add to the accumulators, int32; 0 where it is subtracted."""
+        return self.kernel[:, 0].sum(axis=0, dtype=np.int32) * np.int32(self.options.x_zero_point)
 
     def states(self, x_scale=1.0):
         return {}

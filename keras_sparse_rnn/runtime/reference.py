@@ -27,8 +27,9 @@ class ReferenceEngine(GraphEngine):
             kind: Any = ALL_OPS[op.name]
             tensors = [None if i < 0 else model.tensors[i] for i in op.inputs]
             options = check(kind.SCHEMA, op.options, tensors, [model.tensors[i] for i in op.outputs])
-            constants = {name: tensor.data for name, tensor in kind.SCHEMA.named(tensors).items()}
-            self.definitions[op] = kind.from_constants(options, constants)
+            given = kind.SCHEMA.named(tensors)
+            constants = {name: tensor.data for name, tensor in given.items()}
+            self.definitions[op] = kind.from_constants(options, constants, given["x"].shape[-1])
             room -= sum(kernel.nbytes for kernel in self.definitions[op].kernels)
             if room < 0:
                 raise ValueError(f"with their zeros the model's weights take over {MOST_ACTIVATIONS:,} bytes.")

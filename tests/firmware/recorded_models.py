@@ -24,6 +24,10 @@ STACK = [
     ("KsrGru", 22, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
     ("KsrGru", 16, False, False, {"block": 8, "reset_after": 1}),
     ("KsrLstm", 44, False, True, {"block": 8}),
+    ("KsrLstm", 3, False, False, {"block": 4}),
+    ("KsrEventGru", 2, False, False, {"block": 4, "readout": 1, "reset": 1}),
+    ("KsrSimpleRnn", 3, False, False, {"block": 4}),
+    ("KsrGru", 2, False, False, {"block": 4, "reset_after": 0}),
 ]
 
 
@@ -37,8 +41,18 @@ def recorded_models():
     ops["int16_delta"] = random_op(10, kind="KsrGru", holds=True, activation_bits=16)
     assert all(ops[name].op.hidden_threshold is not None for name in ("int8_delta", "int16_delta"))
     assert all(ops[f"int16_{kind}"].op.output_scales is not None for kind in KINDS)
+    # More sources than are multiplied at once.
+    ops["int8_wide"] = random_op(3, kind="KsrLstm", holds=False, inputs=150)
+    ops["int16_wide"] = random_op(3, kind="KsrGru", holds=False, inputs=150, activation_bits=16)
+    ops |= {name: _by_outputs(ops[name]) for name in ("int8_wide", "int16_wide")}
     models = {name: (op.to_model(), op.x, _outputs(op)) for name, op in ops.items()}
-    return [_recording(name, *model) for name, model in {**models, "stack": _stack(), "dense": _sparse_dense()}.items()]
+    models |= {"stack": _stack(), "dense": _sparse_dense(12, True), "by_outputs": _sparse_dense(150, False)}
+    return [_recording(name, *model) for name, model in models.items()]
+
+
+def _by_outputs(random):
+    op = random.op.laid_out()
+    return replace(random, op=op, constants=op.constants(sparse=False))
 
 
 def _outputs(op):
@@ -75,6 +89,7 @@ def _stack():
             recurrent_kernel=op.recurrent_kernel * masks[1],
             options=replace(op.options, return_sequences=1, go_backwards=0, **options),
         )
+        op = op if sparse else op.laid_out()
         expected = op(expected)
         assert len(np.unique(expected)) > 30, (i, kind)
         scale = (1 / 64, op.options.output_zero_point)
@@ -84,16 +99,17 @@ def _stack():
     return writer.finish({"x": inputs}, {"y": at}), x, expected
 
 
-def _sparse_dense():
+def _sparse_dense(inputs, sparse):
     rng = np.random.default_rng(0)
-    kernel = (rng.integers(-128, 128, (12, 1, 18)) * (rng.random((12, 1, 18)) < 0.2)).astype(np.int8)
+    kernel = (rng.integers(-128, 128, (inputs, 1, 18)) * (rng.random((inputs, 1, 18)) < 0.2)).astype(np.int8)
     options = SparseDense.SCHEMA.options(format=1, units=18, block=4, x_zero_point=3, output_min=-128, output_max=127)
     scales = np.full(18, 2**30, np.int32), np.full(18, 38, np.uint8)
-    op = SparseDense(options, kernel, np.arange(18, dtype=np.int32), *scales)
+    op = SparseDense(options, kernel, np.arange(18, dtype=np.int32), *scales).laid_out()
     writer = ModelWriter()
-    x, y = (writer.add_tensor(name, (1, 3, size), np.int8, scale=(1.0, 0)) for name, size in (("x", 12), ("y", 18)))
-    writer.add_recurrent("dense", op, op.constants(sparse=True), x, y)
-    inputs = rng.integers(-128, 128, (3, 12)).astype(np.int8)
-    outputs = op.invoke(inputs, {})
+    x, y = (writer.add_tensor(name, (1, 3, size), np.int8, scale=(1.0, 0)) for name, size in (("x", inputs), ("y", 18)))
+    writer.add_recurrent("dense", op, op.constants(sparse), x, y)
+    x = rng.integers(-127, 128, (3, inputs)).astype(np.int8)
+    x[1, inputs - 6 :] = (-128, 127, -128, -128, -128, 1)
+    outputs = op.invoke(x, {})
     assert len(np.unique(outputs)) > 10
-    return writer.finish({"x": x}, {"y": y}), inputs, outputs
+    return writer.finish({"x": 0}, {"y": 1}), x, outputs

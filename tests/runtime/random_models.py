@@ -88,6 +88,8 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
     op = _with_narrow_numbers(np.random.default_rng([seed, 2]), op)
     if activation_bits == 16:
         op, x = _of_16_bits(np.random.default_rng([seed, 3]), op, x)
+    layout = op.laid_out().options.layout & int(np.random.default_rng([seed, 4]).choice([0, 1, 2, 3, 3, 3]))
+    op = replace(op, options=replace(op.options, layout=layout))
     label = f"{kind.SCHEMA.name}, seed {seed}: {op.options}, {inputs} inputs, {steps} steps, {activity}, "
     label += f"holds {op.input_threshold is not None}, output scales {op.output_scales is not None}, "
     label += f"density {density:.2f}, sparse={sparse}"

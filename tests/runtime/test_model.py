@@ -39,7 +39,9 @@ def test_ops_survive_packing(kind):
     for seed in range(20):
         op = random_op(seed, kind=kind).op
         for sparse in (True, False):
-            back = type(op).from_constants(op.SCHEMA.decode(op.options.to_bytes()), op.constants(sparse))
+            back = type(op).from_constants(
+                op.SCHEMA.decode(op.options.to_bytes()), op.constants(sparse), len(op.kernel)
+            )
             assert back.options == op.options
             for field in ("kernel", "recurrent_kernel", "bias"):
                 np.testing.assert_array_equal(getattr(back, field), getattr(op, field))

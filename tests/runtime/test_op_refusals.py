@@ -253,13 +253,70 @@ def test_accumulators_that_could_overflow(kind, number_format, sparse):
         assert node.status(bias=changed) == (found and (found, node.schema.index("bias")))
 
 
-def test_a_dense_layer_that_could_overflow():
+@pytest.mark.parametrize("layout", [0, 1])
+def test_a_dense_layer_that_could_overflow(layout):
     node = Node("KsrSparseDense", INT8)
     room = LARGEST - 128 * 255 * 12
+    if layout:
+        op = replace(node.op, options=replace(node.op.options, layout=1))
+        node.op, node.tensors = op, {"x": node.tensors["x"], **op.constants(sparse=False)}
+        room = LARGEST - 128 * 128 * 12
     for bias, found in ((room, None), (-room, None), (room + 1, "OVERFLOW"), (-room - 1, "OVERFLOW")):
         changed = node.tensors["bias"].copy()
         changed[3] = bias
         assert node.status(bias=changed) == (found and (found, node.schema.index("bias")))
+
+
+class DenseNode(Node):
+    """One that holds nothing, with its matrices stored by outputs."""
+
+    def __init__(self, kind, number_format, **words):
+        super().__init__(kind, number_format, **words)
+        held = {"input_threshold": None} | ({"hidden_threshold": None} if kind == "KsrGru" else {})
+        self.op = replace(self.op, **held).laid_out()
+        states = {name: tensor.zeros() for name, tensor in self.op.states().items()}
+        self.tensors = {"x": self.tensors["x"], **self.op.constants(sparse=False), **states}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("number_format", [INT8, INT8X16], ids=["int8", "int8x16"])
+def test_matrices_by_outputs(kind, number_format):
+    node = DenseNode(kind, number_format)
+    assert node.status() is None
+    for given in node.schema.matrices:
+        if given.name in node.tensors:
+            values = node.tensors[given.name]
+            for wrong in (values[:-1], values[: -values.size // 8], np.append(values, values[:4])):
+                assert node.status(**{given.name: wrong}) == ("SHAPE", node.schema.index(given.name))
+    o, ours = node.op.options, node.op
+    unit, slot = o.units - 1, max(ours.kernel_slots)
+    column = slot * -(-o.units // o.block) * o.block + unit
+    most = np.abs(ours.kernel[:, slot, unit].astype(int)).sum()
+    most = int(most) * (128 << o.x_shift if number_format is INT8 else 2**15 >> o.x_shift)
+    if slot in ours.recurrent_slots:
+        h = 256 << o.h_shift if number_format is INT8 else 1 << o.operand_bits + o.h_shift
+        most += int(np.abs(ours.recurrent_kernel[:, slot, unit].astype(int)).sum()) * h
+    for bias, found in ((LARGEST - most, None), (most - LARGEST - 1, "OVERFLOW"), (LARGEST - most + 1, "OVERFLOW")):
+        changed = node.tensors["bias"].copy()
+        changed[column] = bias
+        assert node.status(bias=changed) == (found and (found, node.schema.index("bias")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_held_is_stored_by_sources(kind):
+    node = Node(kind, INT8, **({"reset_after": 1} if kind == "KsrGru" else {}))
+    assert node.status(words={"layout": 1}) is None  # of matrices in blocks it says nothing
+    if kind == "KsrGru":
+        node.op = replace(node.op, hidden_threshold=np.zeros(node.op.options.units, np.uint16))
+        node.tensors |= {name: tensor.zeros() for name, tensor in node.op.states().items()}
+    node.tensors |= node.op.constants(sparse=False)
+    for name in ("kernel", "recurrent_kernel"):
+        node.tensors |= {f"{name}_index": None, f"{name}_rows": None}
+    for layout in (1, 2) if kind == "KsrGru" else (1,):
+        node.op = replace(node.op, options=replace(node.op.options, layout=0))
+        by_outputs = replace(node.op, options=replace(node.op.options, layout=layout)).constants(sparse=False)
+        matrices = {name: by_outputs[name] for name in ("kernel", "recurrent_kernel")}
+        assert node.status(words={"layout": layout}, **matrices) == ("WORD", node.schema.word_index("layout"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

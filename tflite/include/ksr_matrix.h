@@ -4,7 +4,11 @@
  * slot * stride + unit, where a slot is a group of accumulators (a gate) and stride is the number of units padded to
  * whole blocks; no block crosses a slot. Row j has the blocks rows[j] .. rows[j + 1] - 1; the first index entry of a
  * row is its block column, each further one the distance from the block before (1 to 255; a longer way is bridged by
- * a block of zeros). A dense matrix has neither index nor rows: gates * stride values a row. */
+ * a block of zeros). A dense matrix has neither index nor rows: gates * stride values a row.
+ *
+ * A dense matrix stored by outputs, for sources that all act in every step: gates * stride outputs in groups of four. A
+ * group's weights lie in tiles of sixteen sources, the last one of eight where that is enough: in a tile, the weights of
+ * the first output, then those of the second, and so on. Weights of even sources are unsigned, 128 too large. */
 #ifndef KSR_MATRIX_H_
 #define KSR_MATRIX_H_
 /* Sources: KSR_WITH_FLOAT32:matrix_f32.c */
@@ -31,7 +35,11 @@ typedef struct ksr_matrix {
   int32_t block;  /* 4, 8 or 16 */
   int32_t stride; /* units padded to whole blocks */
   ksr_slots slots;
+  int32_t by_outputs; /* dense ones: how they are stored */
 } ksr_matrix;
+
+/* Sources of a matrix by outputs, padded to whole tiles. */
+static inline int32_t ksr_padded_sources(int32_t sources) { return (sources + 7) & ~7; }
 
 /* A source that is not zero: what it is worth to all that it feeds. Some processors move it as a word. */
 typedef struct KSR_ALIGNED(4) ksr_event {

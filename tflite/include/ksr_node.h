@@ -23,9 +23,9 @@ const void *ksr_data_of(const ksr_node *node, int32_t i);
 /* `count` words of the custom options, from number `first` on; they are little-endian. */
 void ksr_read_words(const ksr_node *node, int32_t first, int32_t count, int32_t *words);
 
-/* The matrix of which input number `i` holds the values. */
+/* The matrix of which input number `i` holds the values; `by_outputs`: where it is dense. */
 ksr_matrix ksr_matrix_of(const ksr_node *node, int32_t i, int32_t sources, int32_t block, int32_t stride,
-                         ksr_slots slots);
+                         ksr_slots slots, int32_t by_outputs);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,7 @@ typedef struct ksr_recurrent_options {
   int32_t activation;           /* of the candidate: 3 tanh */
   int32_t recurrent_activation; /* of the gates: 4 sigmoid */
   int32_t weight_bits;          /* 0: as the number format says */
-  int32_t layout;               /* 0: matrices are stored by sources */
+  int32_t layout;               /* what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state */
   int32_t zero_output_for_mask; /* 1: the output of a masked step is 0; 0: that of the step before, at the start 0 */
   int32_t initial_states;       /* 1: states that are given are those to begin with, and only read; 0: kept */
   int32_t state_bits;           /* a state lies in [-2^state_bits, 2^state_bits) */

@@ -61,6 +61,7 @@ typedef struct ksr_schema {
   const ksr_input *inputs;
   uint8_t word_count, input_count;
   uint8_t bias;            /* number of that input */
+  uint8_t layout;          /* number of that word: 1, dense matrices of inputs by outputs; 2, those of units */
   uint8_t takes_sequences; /* x (B, T, I) and the output (B, T, U) or (B, U); else rows (.., I) and (.., U) */
 } ksr_schema;
 

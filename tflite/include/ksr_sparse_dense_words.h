@@ -12,7 +12,7 @@ typedef struct ksr_sparse_dense_options {
   int32_t block;             /* width of a block: 4, 8 or 16 */
   int32_t activation;        /* 0 linear, 1 relu, 2 relu6; in integers it is in the output's range */
   int32_t weight_bits;       /* 0: as the number format says */
-  int32_t layout;            /* 0: matrices are stored by sources */
+  int32_t layout;            /* 1: the kernel is stored by outputs where it is dense */
   int32_t x_zero_point;      /* zero point of x */
   int32_t output_zero_point; /* zero point of the output */
   int32_t output_min;        /* with the activation */

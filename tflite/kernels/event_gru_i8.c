@@ -50,7 +50,7 @@ static void read_trace(const ksr_event_gru_layer *gru, const ksr_gates *gates, c
     const int32_t y = event < b->end && event->source == i ? event++->value : 0;
     b->trace[i] = (int16_t)(b->trace[i] + (((y - b->trace[i]) * rate + (1 << 14)) >> 15));
   }
-  if (output) ksr_write_states_i8(gates, b->trace, gru->recurrent.units, output);
+  if (output) ksr_write_states_i8(gates->output, gates->output_zero_point, b->trace, gru->recurrent.units, output);
 }
 
 /* What was sent as 8 bits has fewer. */
@@ -76,7 +76,7 @@ static void update(const ksr_event_gru_layer *gru, buffers *b, int8_t *output, i
     read_trace(gru, gates, b, output);
     output = 0;
   } else if (output && gru->readout == KSR_READOUT_CELL) {
-    ksr_write_states_i8(gates, b->c, units, output);
+    ksr_write_states_i8(gates->output, gates->output_zero_point, b->c, units, output);
     output = 0;
   }
   /* Most units are silent: what they put out and keep is written for all at once. */

@@ -15,7 +15,7 @@ static const ksr_word words[] = {
     {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* activation */
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* recurrent_activation */
     {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* weight_bits */
-    {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* layout */
+    {{7, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* layout */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* initial_states */
     {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* state_bits */
@@ -64,4 +64,4 @@ static const ksr_input inputs[] = {
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* diagonal */
 };
 
-const ksr_schema ksr_event_gru_schema = {ranges, words, inputs, 29, 21, 7, 1};
+const ksr_schema ksr_event_gru_schema = {ranges, words, inputs, 29, 21, 7, 9, 1};

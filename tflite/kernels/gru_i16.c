@@ -5,6 +5,7 @@
 #include "gru_units_i16.h"
 #include "holds.h"
 #include "ksr_gru_layer.h"
+#include "multiply.h"
 #include "recurrent.h"
 
 static int32_t operand_of(const ksr_gru_layer *gru, const ksr_gates *gates, int32_t q15) {
@@ -17,6 +18,16 @@ static void add(const ksr_gru_layer *gru, const ksr_matrix *matrix, int32_t j, i
 
 static void add_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const ksr_matrix *kernel = &gru->recurrent.recurrent_kernel;
+  if (kernel->by_outputs) {
+    const int32_t units = gru->recurrent.units;
+    for (int32_t j = 0; j < units; j += KSR_SOURCES_AT_ONCE) {
+      int16_t operands[KSR_SOURCES_AT_ONCE];
+      const int32_t count = units - j < KSR_SOURCES_AT_ONCE ? units - j : KSR_SOURCES_AT_ONCE;
+      for (int32_t i = 0; i < count; ++i) operands[i] = (int16_t)operand_of(gru, gates, h[j + i]);
+      ksr_multiply_i16(kernel, operands, j, count, gru->recurrent.h_shift, acc);
+    }
+    return;
+  }
   for (int32_t j = 0; j < kernel->sources; ++j) add(gru, kernel, j, operand_of(gru, gates, h[j]), acc);
 }
 
@@ -33,10 +44,20 @@ static void send_state_changes(const ksr_gru_layer *gru, const ksr_gates *gates,
 
 /* Reset before the product: the candidate reads r * h. */
 static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
-  const int32_t stride = gru->recurrent.stride;
-  for (int32_t j = 0; j < gru->recurrent.units; ++j) {
+  const int32_t stride = gru->recurrent.stride, units = gru->recurrent.units;
+  int16_t operands[KSR_SOURCES_AT_ONCE];
+  for (int32_t j = 0; j < units; ++j) {
     const int32_t reset = (ksr_sigmoid_i16(gates, 1, acc[j + stride], gates->to_tanh) * h[j] + (1 << 14)) >> 15;
-    add(gru, &gru->candidate_kernel, j, operand_of(gru, gates, reset), acc + 3 * stride);
+    const int32_t operand = operand_of(gru, gates, reset);
+    if (gru->candidate_kernel.by_outputs) {
+      const int32_t at = j % KSR_SOURCES_AT_ONCE;
+      operands[at] = (int16_t)operand;
+      if (at == KSR_SOURCES_AT_ONCE - 1 || j == units - 1) {
+        ksr_multiply_i16(&gru->candidate_kernel, operands, j - at, at + 1, gru->recurrent.h_shift, acc + 3 * stride);
+      }
+    } else {
+      add(gru, &gru->candidate_kernel, j, operand, acc + 3 * stride);
+    }
   }
   ksr_recurrent_scale_outputs(&gru->recurrent, 3, 1, acc);
 }

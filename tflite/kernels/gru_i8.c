@@ -5,6 +5,7 @@
 #include "gru_units.h"
 #include "holds.h"
 #include "ksr_gru_layer.h"
+#include "multiply.h"
 #include "recurrent.h"
 
 enum { UNITS_AT_ONCE = 64 };
@@ -12,6 +13,15 @@ enum { UNITS_AT_ONCE = 64 };
 static void add_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const ksr_recurrent *r = &gru->recurrent;
   const int32_t units = r->units, factor = 1 << r->h_shift;
+  if (r->recurrent_kernel.by_outputs) {
+    for (int32_t j = 0; j < units; j += KSR_SOURCES_AT_ONCE) {
+      int8_t operands[KSR_SOURCES_AT_ONCE];
+      const int32_t count = units - j < KSR_SOURCES_AT_ONCE ? units - j : KSR_SOURCES_AT_ONCE;
+      ksr_write_states_i8(gates->operand, 0, h + j, count, operands);
+      ksr_multiply_i8(&r->recurrent_kernel, operands, j, count, r->h_shift, acc);
+    }
+    return;
+  }
   for (int32_t j = 0; j < units;) {
     ksr_event events[UNITS_AT_ONCE];
     ksr_event *end = events;
@@ -41,9 +51,18 @@ static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, co
   const ksr_recurrent *r = &gru->recurrent;
   const int32_t *r_acc = acc + gru->recurrent.stride;
   int32_t *y_acc = acc + 3 * gru->recurrent.stride;
+  int8_t operands[KSR_SOURCES_AT_ONCE];
   for (int32_t j = 0; j < r->units; ++j) {
     const int32_t operand = ksr_operand_i8(gates, (ksr_sigmoid_i8(gates, 1, r_acc[j]) * h[j] + (1 << 14)) >> 15);
-    if (operand) ksr_add_event_i8(&gru->candidate_kernel, j, operand * (1 << r->h_shift), y_acc);
+    if (gru->candidate_kernel.by_outputs) {
+      const int32_t at = j % KSR_SOURCES_AT_ONCE;
+      operands[at] = (int8_t)operand;
+      if (at == KSR_SOURCES_AT_ONCE - 1 || j == r->units - 1) {
+        ksr_multiply_i8(&gru->candidate_kernel, operands, j - at, at + 1, r->h_shift, y_acc);
+      }
+    } else if (operand) {
+      ksr_add_event_i8(&gru->candidate_kernel, j, operand * (1 << r->h_shift), y_acc);
+    }
   }
   ksr_recurrent_scale_outputs(&gru->recurrent, 3, 1, acc);
 }
@@ -80,6 +99,6 @@ void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
     if (!gru->reset_after) add_reset_state(gru, gates, h, acc);
     update(gru, gates, acc, h);
     int8_t *output = ksr_recurrent_output(r, step);
-    if (output) ksr_write_states_i8(gates, h, r->units, output);
+    if (output) ksr_write_states_i8(gates->output, gates->output_zero_point, h, r->units, output);
   }
 }

@@ -47,6 +47,9 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   const ksr_status status = ksr_check(&ksr_gru_schema, node);
   if (status != KSR_OK) return status;
   set_up(&d->layer, node);
+  if (d->layer.hidden_threshold && d->layer.recurrent.recurrent_kernel.by_outputs) {
+    return KSR_STATUS(KSR_WORD, KSR_LAYOUT_WORD);
+  }
   *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_gru_scratch(&d->layer));
   return ksr_recurrent_check(&d->layer.recurrent, d->layer.reset_after ? 0 : &d->layer.candidate_kernel);
 }

@@ -2,8 +2,8 @@
 #include "ksr_gru_schema.h"
 
 static const ksr_range ranges[] = {
-    {0, 0}, {0, 2}, {1, 65535}, {4, 16}, {0, 1}, {3, 3}, {4, 4}, {0, 0}, {-128, 127}, {0, 7}, {0, 13},
-    {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}
+    {0, 0}, {0, 2}, {1, 65535}, {4, 16}, {0, 1}, {3, 3}, {4, 4}, {0, 0}, {0, 3}, {-128, 127}, {0, 7},
+    {0, 13}, {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}
 };
 
 static const ksr_word words[] = {
@@ -15,24 +15,24 @@ static const ksr_word words[] = {
     {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* activation */
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* recurrent_activation */
     {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* weight_bits */
-    {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* layout */
+    {{7, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* layout */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* initial_states */
     {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* state_bits */
-    {{7, 8, 7}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
-    {{7, 9, 9}, KSR_ANY_VALUE, 0, 0}, /* x_shift */
-    {{7, 9, 10}, KSR_ANY_VALUE, -26, 15}, /* h_shift */
-    {{7, 11, 12}, KSR_ANY_VALUE, 0, 0}, /* fraction */
-    {{7, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_0 */
-    {{7, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_1 */
-    {{7, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_2 */
-    {{7, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_3 */
-    {{7, 14, 14}, KSR_ANY_VALUE, 0, 0}, /* operand_multiplier */
-    {{7, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* operand_shift */
-    {{7, 14, 14}, KSR_ANY_VALUE, 0, 0}, /* output_multiplier */
-    {{7, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* output_shift */
-    {{7, 8, 7}, KSR_ANY_VALUE, 0, 0}, /* output_zero_point */
-    {{7, 16, 17}, KSR_ANY_VALUE, 0, 0}, /* operand_bits */
+    {{7, 9, 7}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
+    {{7, 10, 10}, KSR_ANY_VALUE, 0, 0}, /* x_shift */
+    {{7, 10, 11}, KSR_ANY_VALUE, -26, 15}, /* h_shift */
+    {{7, 12, 13}, KSR_ANY_VALUE, 0, 0}, /* fraction */
+    {{7, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_0 */
+    {{7, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_1 */
+    {{7, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_2 */
+    {{7, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_3 */
+    {{7, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* operand_multiplier */
+    {{7, 16, 16}, KSR_ANY_VALUE, 0, 0}, /* operand_shift */
+    {{7, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* output_multiplier */
+    {{7, 16, 16}, KSR_ANY_VALUE, 0, 0}, /* output_shift */
+    {{7, 9, 7}, KSR_ANY_VALUE, 0, 0}, /* output_zero_point */
+    {{7, 17, 18}, KSR_ANY_VALUE, 0, 0}, /* operand_bits */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* reset_after */
 };
 
@@ -65,4 +65,4 @@ static const ksr_input inputs[] = {
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* diagonal */
 };
 
-const ksr_schema ksr_gru_schema = {ranges, words, inputs, 27, 21, 7, 1};
+const ksr_schema ksr_gru_schema = {ranges, words, inputs, 27, 21, 7, 9, 1};

@@ -10,12 +10,13 @@
 
 void ksr_gru_units_i8(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
 
-/* States as the output tensor holds them. */
-void ksr_write_states_i8(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output);
+/* States rescaled to int8, as the output tensor holds them, or as the recurrence reads them. */
+void ksr_write_states_i8(ksr_rescaling by, int32_t zero_point, const int16_t *state, int32_t units, int8_t *output);
 
 /* In plain C. */
 void ksr_gru_units_i8_portable(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state,
                                int32_t units);
-void ksr_write_states_i8_portable(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output);
+void ksr_write_states_i8_portable(ksr_rescaling by, int32_t zero_point, const int16_t *state, int32_t units,
+                                  int8_t *output);
 
 #endif /* KSR_GRU_UNITS_H_ */

@@ -1,5 +1,13 @@
 #include "matrix_check.h"
 
+/* The weight from a source to output number `row` of a matrix by outputs. */
+static int32_t weight_of(const ksr_matrix *matrix, int32_t row, int32_t source) {
+  const int32_t sources = ksr_padded_sources(matrix->sources), tile = source & ~15;
+  const int32_t width = sources - tile < 16 ? 8 : 16;
+  const uint8_t weight = ((const uint8_t *)matrix->values)[(row & ~3) * sources + tile * 4 + (row & 3) * width + (source & 15)];
+  return source & 1 ? (int8_t)weight : weight - 128;
+}
+
 static uint32_t row_start(const ksr_matrix *matrix, int32_t j) {
   return matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];
 }
@@ -35,7 +43,24 @@ static void add_magnitudes(const int8_t *values, int32_t column, int32_t width, 
   }
 }
 
+/* Likewise of a matrix by outputs. */
+static void add_magnitudes_by_outputs(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
+  const int32_t stride = matrix->stride, others = (matrix->slots.gates - 1) * stride;
+  for (int32_t row = 0; row < others + stride; ++row) {
+    const int32_t at = (row < others ? row : row - others + matrix->slots.last * stride) - first;
+    if (at < 0 || at >= count) continue;
+    for (int32_t j = 0; j < matrix->sources; ++j) {
+      const int32_t weight = weight_of(matrix, row, j);
+      sums[at] += (uint32_t)(weight < 0 ? -weight : weight);
+    }
+  }
+}
+
 void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
+  if (matrix->by_outputs) {
+    add_magnitudes_by_outputs(matrix, first, count, sums);
+    return;
+  }
   const int8_t *values = matrix->values;
   const int32_t stride = matrix->stride, block = matrix->block, gates = matrix->slots.gates;
   for (int32_t j = 0; j < matrix->sources; ++j) {

@@ -5,6 +5,7 @@
 #include "add_events.h"
 #include "gates_i8.h"
 #include "holds.h"
+#include "multiply.h"
 #include "vectors.h"
 
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step) {
@@ -56,7 +57,7 @@ void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int
     return;
   }
   ksr_copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
-  ksr_add_vector_i8(&recurrent->kernel, x, recurrent->x_zero_point, 1 << recurrent->x_shift, acc);
+  ksr_multiply_all_i8(&recurrent->kernel, x, recurrent->x_zero_point, recurrent->x_shift, acc);
 }
 
 #if KSR_WITH_INT16
@@ -74,16 +75,34 @@ static void send_changes_i16(const ksr_recurrent *recurrent, const int16_t *x) {
   }
 }
 
+/* Likewise of a matrix by outputs. */
+static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, int32_t shift, int32_t bits, int32_t h_shift,
+                         int32_t *acc) {
+  int16_t operands[KSR_SOURCES_AT_ONCE];
+  const int32_t most = (1 << (bits - 1)) - 1, sources = matrix->sources;
+  for (int32_t j = 0; j < sources; j += KSR_SOURCES_AT_ONCE) {
+    const int32_t count = sources - j < KSR_SOURCES_AT_ONCE ? sources - j : KSR_SOURCES_AT_ONCE;
+    for (int32_t i = 0; i < count; ++i) {
+      operands[i] = (int16_t)ksr_saturate(operand_of_x(x[j + i], shift), -most - 1, most);
+    }
+    ksr_multiply_i16(matrix, operands, j, count, h_shift, acc);
+  }
+}
+
 /* acc += matrix of a vector of 16 bits, each value rounded to `shift` fewer bits and saturated to `bits`. */
-static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, int32_t shift, int32_t bits, int32_t factor,
+static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, int32_t shift, int32_t bits, int32_t h_shift,
                            int32_t *acc) {
   const int32_t most = (1 << (bits - 1)) - 1;
+  if (matrix->by_outputs) {
+    multiply_i16(matrix, x, shift, bits, h_shift, acc);
+    return;
+  }
   for (int32_t j = 0; j < matrix->sources;) {
     ksr_event events[CHANGES_AT_ONCE];
     ksr_event *end = events;
     for (; j < matrix->sources && end < events + CHANGES_AT_ONCE; ++j) {
       const int32_t value = ksr_saturate(operand_of_x(x[j], shift), -most - 1, most);
-      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
+      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * (1 << h_shift))};
     }
     ksr_add_events_i8(matrix, events, end, acc);
   }
@@ -96,16 +115,16 @@ void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, i
     return;
   }
   ksr_copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
-  add_vector_i16(&recurrent->kernel, x, recurrent->x_shift, 16, 1, acc);
+  add_vector_i16(&recurrent->kernel, x, recurrent->x_shift, 16, 0, acc);
 }
 
 void ksr_recurrent_add_i16(const ksr_recurrent *recurrent, const int16_t *h, int32_t *acc) {
-  add_vector_i16(&recurrent->recurrent_kernel, h, 0, recurrent->operand_bits, 1 << recurrent->h_shift, acc);
+  add_vector_i16(&recurrent->recurrent_kernel, h, 0, recurrent->operand_bits, recurrent->h_shift, acc);
 }
 #endif
 
 void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc) {
-  ksr_add_vector_i8(&recurrent->recurrent_kernel, h, 0, 1 << recurrent->h_shift, acc);
+  ksr_multiply_all_i8(&recurrent->recurrent_kernel, h, 0, recurrent->h_shift, acc);
 }
 
 void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc) {

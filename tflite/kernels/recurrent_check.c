@@ -8,7 +8,8 @@ enum { COLUMNS_AT_ONCE = 64 }; /* while weights are summed up */
 
 /* The largest that a source's value can be: of x, and of the state. */
 static int64_t largest_x(const ksr_recurrent *recurrent) {
-  return recurrent->is_int16 ? 32768 >> recurrent->x_shift : 255 * (1 << recurrent->x_shift);
+  if (recurrent->is_int16) return 32768 >> recurrent->x_shift;
+  return (recurrent->kernel.by_outputs ? 128 : 255) * (1 << recurrent->x_shift);
 }
 
 static int64_t largest_h(const ksr_recurrent *recurrent) {
@@ -63,6 +64,7 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix 
   if (recurrent->is_int16 && recurrent->input_threshold && recurrent->x_shift < LEAST_HELD_SHIFT) {
     return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
+  if (recurrent->input_threshold && recurrent->kernel.by_outputs) return KSR_STATUS(KSR_WORD, KSR_LAYOUT_WORD);
   if (recurrent->is_integer &&
       (!columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0, KSR_SLOTS * stride) ||
        (candidate && !columns_fit(recurrent, 0, candidate, 3 * stride, 4 * stride)))) {

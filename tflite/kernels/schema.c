@@ -143,7 +143,8 @@ static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, cons
     slots.gates += (int32_t)(bits & 1u);
     ++slots.last;
   }
-  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots);
+  const int32_t by_outputs = words[schema->layout] & (input->flags & KSR_OF_UNITS ? 2 : 1);
+  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots, by_outputs);
 }
 
 /* One in blocks, of which input number `i` holds the values. */
@@ -180,7 +181,8 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   if (input->size == KSR_VALUES_SIZE && ksr_is_absent(node, i + 1) && ksr_is_absent(node, i + 2)) {
     const ksr_matrix matrix = matrix_of(schema, node, words, sizes, i);
     const int32_t row = matrix.slots.gates * matrix.stride;
-    if (tensor->dims[0] % row != 0 || tensor->dims[0] / row != matrix.sources) return KSR_STATUS(KSR_SHAPE, i);
+    const int32_t sources = matrix.by_outputs ? ksr_padded_sources(matrix.sources) : matrix.sources;
+    if (tensor->dims[0] % row != 0 || tensor->dims[0] / row != sources) return KSR_STATUS(KSR_SHAPE, i);
   }
   if (input->range && sizes->format != KSR_FLOAT32_FORMAT && !values_are_within(tensor, schema->ranges[input->range])) {
     return KSR_STATUS(KSR_VALUES, i);

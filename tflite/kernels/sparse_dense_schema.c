@@ -11,7 +11,7 @@ static const ksr_word words[] = {
     {{3, 3, 3}, KSR_POWER_OF_TWO, 0, 0}, /* block */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* activation */
     {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* weight_bits */
-    {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* layout */
+    {{5, 1, 1}, KSR_ANY_VALUE, 0, 0}, /* layout */
     {{5, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
     {{5, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* output_zero_point */
     {{5, 6, 6}, KSR_ANY_VALUE, 10, 0}, /* output_min */
@@ -28,4 +28,4 @@ static const ksr_input inputs[] = {
     {{-1, KSR_UINT8, -1}, KSR_STRIDE, 0, 8, 0, 0, 0, 0, 0, 0}, /* shift */
 };
 
-const ksr_schema ksr_sparse_dense_schema = {ranges, words, inputs, 10, 7, 4, 0};
+const ksr_schema ksr_sparse_dense_schema = {ranges, words, inputs, 10, 7, 4, 6, 0};

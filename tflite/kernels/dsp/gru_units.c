@@ -102,14 +102,15 @@ __attribute__((naked)) static void write_fours(const int16_t *state, const int16
       "pop {r4-r8, pc}\n");
 }
 
-void ksr_write_states_i8_dsp(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output) {
-  const int32_t shift = gates->output.shift, is_fast = shift >= 8 && shift <= 24 && ((uintptr_t)state & 3u) == 0;
+void ksr_write_states_i8_dsp(ksr_rescaling by, int32_t zero_point, const int16_t *state, int32_t units,
+                             int8_t *output) {
+  const int32_t shift = by.shift, is_fast = shift >= 8 && shift <= 24 && ((uintptr_t)state & 3u) == 0;
   const int32_t fours = is_fast ? units & ~3 : 0;
   if (fours) {
-    const int32_t scale[2] = {gates->output.multiplier << (24 - shift), (1 << 7) + gates->output_zero_point * (1 << 8)};
+    const int32_t scale[2] = {by.multiplier << (24 - shift), (1 << 7) + zero_point * (1 << 8)};
     write_fours(state, state + fours, output, scale);
   }
-  if (fours < units) ksr_write_states_i8_portable(gates, state + fours, units - fours, output + fours);
+  if (fours < units) ksr_write_states_i8_portable(by, zero_point, state + fours, units - fours, output + fours);
 }
 
 #endif /* KSR_DSP */

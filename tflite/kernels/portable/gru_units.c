@@ -10,7 +10,7 @@ void ksr_gru_units_i8_portable(const ksr_gates *gates, const int32_t *acc, int32
   }
 }
 
-void ksr_write_states_i8_portable(const ksr_gates *gates, const int16_t *state, int32_t units, int8_t *output) {
-  const ksr_gates g = *gates;
-  for (int32_t i = 0; i < units; ++i) output[i] = ksr_output_i8(&g, state[i]);
+void ksr_write_states_i8_portable(ksr_rescaling by, int32_t zero_point, const int16_t *state, int32_t units,
+                                  int8_t *output) {
+  for (int32_t i = 0; i < units; ++i) output[i] = (int8_t)ksr_saturate_i8(ksr_rescale(state[i], by) + zero_point);
 }

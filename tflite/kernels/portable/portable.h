@@ -8,6 +8,12 @@
 #ifndef ksr_add_vector_i8
 #define ksr_add_vector_i8 ksr_add_vector_i8_portable /* portable/add_events.c */
 #endif
+#ifndef ksr_multiply_i8
+#define ksr_multiply_i8 ksr_multiply_i8_portable /* portable/multiply.c */
+#endif
+#ifndef ksr_multiply_i16
+#define ksr_multiply_i16 ksr_multiply_i16_portable /* portable/multiply.c */
+#endif
 #ifndef ksr_events_of
 #define ksr_events_of ksr_events_of_portable /* portable/events.c */
 #endif
@@ -25,6 +31,9 @@
 #endif
 #ifndef ksr_gru_units_i8
 #define ksr_gru_units_i8 ksr_gru_units_i8_portable /* portable/gru_units.c */
+#endif
+#ifndef ksr_lstm_units_i8
+#define ksr_lstm_units_i8 ksr_lstm_units_i8_portable /* portable/lstm_units.c */
 #endif
 #ifndef ksr_write_states_i8
 #define ksr_write_states_i8 ksr_write_states_i8_portable /* portable/gru_units.c */

@@ -3,7 +3,9 @@
 #define KSR_THUMB_H_
 
 #define KSR_THUMB 1
-#define ksr_copy_words ksr_copy_words_thumb /* thumb/vectors.c */
+#define ksr_multiply_i8 ksr_multiply_i8_thumb   /* thumb/multiply.c */
+#define ksr_multiply_i16 ksr_multiply_i16_thumb /* thumb/multiply.c */
+#define ksr_copy_words ksr_copy_words_thumb     /* thumb/vectors.c */
 
 /* The first of them have eight registers for arithmetic, and no products that accumulate. */
 #if __ARM_ARCH_ISA_THUMB == 1

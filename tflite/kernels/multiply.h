@@ -1,0 +1,53 @@
+/* Products with dense matrices that are stored by outputs: sums stay in registers while the sources go by. */
+#ifndef KSR_MULTIPLY_H_
+#define KSR_MULTIPLY_H_
+
+#include "add_events.h"
+#include "ksr_matrix.h"
+#include "target.h"
+
+enum { KSR_SOURCES_AT_ONCE = 128 };
+
+/* acc += x * 2^shift * matrix for the sources `first` to `first + count - 1`, the first of which x points at; `first` is a
+ * multiple of KSR_SOURCES_AT_ONCE. */
+void ksr_multiply_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
+                     int32_t *acc);
+void ksr_multiply_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
+                      int32_t *acc);
+
+/* In plain C. */
+void ksr_multiply_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
+                              int32_t *acc);
+void ksr_multiply_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
+                               int32_t *acc);
+
+/* acc += (x - zero_point) * 2^shift * matrix, for a vector x of all sources; in matrices by outputs the biases have what
+ * the zero point adds. */
+static inline void ksr_multiply_all_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t shift,
+                                       int32_t *acc) {
+  if (matrix->by_outputs) {
+    ksr_multiply_i8(matrix, x, 0, matrix->sources, shift, acc);
+  } else {
+    ksr_add_vector_i8(matrix, x, zero_point, 1 << shift, acc);
+  }
+}
+
+/* Some of the sources of a matrix by outputs, at most KSR_SOURCES_AT_ONCE. */
+typedef struct ksr_part {
+  const uint8_t *weights; /* of the first group of four outputs */
+  int32_t others;         /* outputs of all gates but the last */
+  int32_t outputs;
+  int32_t last; /* column of the last gate */
+  int32_t sources; /* padded to whole tiles */
+  int32_t skipped; /* bytes of a group's weights that belong to other sources */
+} ksr_part;
+
+static inline ksr_part ksr_part_of(const ksr_matrix *matrix, int32_t first, int32_t count) {
+  const int32_t sources = ksr_padded_sources(count), others = (matrix->slots.gates - 1) * matrix->stride;
+  const ksr_part part = {(const uint8_t *)matrix->values + 4 * first, others, others + matrix->stride,
+                         matrix->slots.last * matrix->stride, sources,
+                         4 * (ksr_padded_sources(matrix->sources) - sources)};
+  return part;
+}
+
+#endif /* KSR_MULTIPLY_H_ */

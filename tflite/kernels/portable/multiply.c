@@ -1,0 +1,64 @@
+#include "multiply.h"
+
+#ifndef KSR_THUMB /* which has bodies of its own */
+
+/* A group's four sums of products; `sources` of them, padded to whole tiles. Returns the end of its weights. */
+static const uint8_t *sums_of_group(const uint8_t *weights, const int16_t *x, int32_t sources, int32_t sums[4]) {
+  int32_t a = 0, b = 0, c = 0, d = 0;
+  for (int32_t width; sources; sources -= width, weights += 3 * width) {
+    width = sources < 16 ? 8 : 16;
+    for (const uint8_t *end = weights + width; weights < end; weights += 2, x += 2) {
+      const int32_t even = x[0], odd = x[1];
+      const uint8_t *second = weights + width, *third = second + width, *fourth = third + width;
+      a += even * weights[0] + odd * (int8_t)weights[1];
+      b += even * second[0] + odd * (int8_t)second[1];
+      c += even * third[0] + odd * (int8_t)third[1];
+      d += even * fourth[0] + odd * (int8_t)fourth[1];
+    }
+  }
+  sums[0] = a;
+  sums[1] = b;
+  sums[2] = c;
+  sums[3] = d;
+  return weights;
+}
+
+/* `x` has zeros behind its sources, up to whole tiles. */
+static void add_products(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
+                         int32_t *acc) {
+  const ksr_part part = ksr_part_of(matrix, first, count);
+  const uint8_t *weights = part.weights;
+  int32_t even = 0; /* weights of even sources are 128 too large */
+  for (int32_t j = 0; j < part.sources; j += 2) even += x[j];
+  for (int32_t row = 0; row < part.outputs; row += 4) {
+    int32_t sums[4], *at = acc + (row < part.others ? row : row - part.others + part.last);
+    weights = sums_of_group(weights, x, part.sources, sums) + part.skipped;
+    for (int32_t i = 0; i < 4; ++i) at[i] += (sums[i] - 128 * even) * (1 << shift);
+  }
+}
+
+void ksr_multiply_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
+                              int32_t *acc) {
+  int16_t wide[KSR_SOURCES_AT_ONCE];
+  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
+    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
+    for (int32_t i = 0; i < now; ++i) wide[i] = x[done + i];
+    for (int32_t i = now; i < ksr_padded_sources(now); ++i) wide[i] = 0;
+    add_products(matrix, wide, first + done, now, shift, acc);
+  }
+}
+
+#if KSR_WITH_INT16
+void ksr_multiply_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
+                               int32_t *acc) {
+  int16_t padded[KSR_SOURCES_AT_ONCE];
+  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
+    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
+    for (int32_t i = 0; i < now; ++i) padded[i] = x[done + i];
+    for (int32_t i = now; i < ksr_padded_sources(now); ++i) padded[i] = 0;
+    add_products(matrix, padded, first + done, now, shift, acc);
+  }
+}
+#endif
+
+#endif /* KSR_THUMB */
