@@ -96,7 +96,7 @@ def draw(rows, data, path):
         error = [[100 * (np.mean(accuracies) - min(accuracies))], [100 * (max(accuracies) - np.mean(accuracies))]]
         axes.errorbar(macs, 100 * np.mean(accuracies), yerr=error, fmt=marker, markersize=8, capsize=3, label=name)
     axes.set(
-        xscale="log", xlabel="effective MACs a step", ylabel="test accuracy (%)", title="Mean and range of the seeds"
+        xscale="log", xlabel="effective MACs per step", ylabel="test accuracy (%)", title="Mean and range of the seeds"
     )
     axes.grid(alpha=0.25)
     axes.legend(loc="lower right")

@@ -224,7 +224,7 @@ def training(
 def pareto(
     points: Mapping[str, Mapping[str, tuple[float, float]]],
     *,
-    cost: str = "effective MACs a step",
+    cost: str = "effective MACs per step",
     quality: str = "accuracy (%)",
     lower_is_better: bool = False,
     ax: "Axes | None" = None,
@@ -322,7 +322,7 @@ def cost(
     ax.plot(needed, paid, "o", color=BLUE, label="measured", markersize=5, alpha=0.8)
     factor, saved = np.median(paid / (needed * price)), dense[1] / np.median(paid)
     ax.set_title(f"Cost of a step: {factor:.1f} times the ideal, {saved:.1f} times below dense", loc="left")
-    ax.set(xlabel="effective MACs a step", ylabel=f"{unit} a step")
+    ax.set(xlabel="effective MACs per step", ylabel=f"{unit} per step")
     for axis in (ax.xaxis, ax.yaxis):
         _logarithmic(axis)
     ax.grid(alpha=0.25)

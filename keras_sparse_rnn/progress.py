@@ -1,4 +1,4 @@
-"""What long work is at, for somebody who waits."""
+"""Shows the progress of long work on a terminal."""
 
 import contextlib
 import os

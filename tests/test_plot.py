@@ -125,7 +125,7 @@ def test_cost_against_the_ideal(axes):
     assert ideal.get_xydata().tolist() == [[100, 200], [1000, 2000]] and dense.get_xydata().tolist() == [[1000, 2000]]
     assert measured.get_xydata().tolist() == [[100, 400], [200, 600]]
     assert axes.get_title("left") == "Cost of a step: 1.8 times the ideal, 4.0 times below dense"
-    assert axes.get_ylabel() == "instructions a step" and draws(axes)
+    assert axes.get_ylabel() == "instructions per step" and draws(axes)
     with pytest.raises(ValueError, match=r"given: \(1,\), \(2,\)"):
         plot.cost([100], [400, 600], dense=(1000, 2000))
 

@@ -63,7 +63,7 @@ def run(data, out, quick=False):
 
 
 def _check(data):
-    """Whatever can be missing is missed now, not after minutes of training."""
+    """Raises where something is missing, before minutes of training."""
     import keras
 
     from keras_sparse_rnn.runtime.native import library_path

@@ -76,14 +76,14 @@ class Net:
 
 @dataclass(eq=False)
 class Contest:
-    """What `hold` found.
+    """The result of `hold`.
 
     Attributes:
         event: The pruned EventGRU.
         dense, pruned: GRUs of the same size.
         tried: Smaller dense GRUs, smallest first, up to the first that is as accurate as `event`.
-        margin: One standard error of an accuracy on this test set, as a share: by so much a net may be less accurate
-            than `event` and still be called as accurate.
+        margin: One standard error of an accuracy on this test set, as a share. A net that is less accurate than `event`
+            by at most this counts as equally accurate.
     """
 
     event: Net

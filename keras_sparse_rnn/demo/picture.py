@@ -126,5 +126,5 @@ def _cost(axes, contest):
     axes.set_xscale("log")
     axes.margins(x=0.16, y=0.12)
     axes.set_title("What accuracy costs (bars: one standard error)")
-    axes.set(xlabel="effective MACs a step", ylabel="test accuracy (%)")
+    axes.set(xlabel="effective MACs per step", ylabel="test accuracy (%)")
     axes.grid(alpha=0.25)

@@ -1,4 +1,4 @@
-"""What the demo shows while it works: bars on a terminal, plain lines elsewhere."""
+"""Progress of the demo: bars on a terminal, plain lines elsewhere."""
 
 from contextlib import contextmanager
 
@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 class Display:
-    """Shows on stderr what is being done and how far it is.
+    """Shows on stderr what is being done, and its progress.
 
     Args:
         console: A rich `Console`; by default one on stderr.
@@ -36,7 +36,7 @@ class Display:
 
     @contextmanager
     def task(self, title, epochs=None):
-        """Something that takes a while. Yields the function `(state, epochs done)` to call now and then."""
+        """A context for a long task. Yields a function `update(state, epochs_done)` that shows its progress."""
         number = self._bars.add_task(title, total=epochs, state="")
         if not self._live and epochs is None:
             self.console.print(title)

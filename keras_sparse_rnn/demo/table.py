@@ -12,7 +12,7 @@ from keras_sparse_rnn.experiments.training import BLOCK, SPARSITY
 
 
 class Table:
-    """One column for each net, one row for each figure, and what has to be said about them.
+    """One column for each net, one row for each figure, and notes about them.
 
     Args:
         contest: A `Contest`.
@@ -58,8 +58,8 @@ class Table:
             row("test loss, float32", lambda run: run.loss, "{:.3f}"),
             row("weights that are zero", lambda run: run.macs.sparsity, percent),
             row("units active in a step [1]", lambda run: run.macs.activity, percent),
-            row("MACs a step, dense [1]", lambda run: run.macs.dense),
-            row("MACs a step, effective [1]", lambda run: run.macs.effective),
+            row("MACs per step, dense [1]", lambda run: run.macs.dense),
+            row("MACs per step, effective [1]", lambda run: run.macs.effective),
             row("float32 parameters, bytes", lambda run: sum(weights.nbytes for weights in run.weights)),
             row("int8 .tflite file, bytes", _file_bytes),
             row("TFLM arena, bytes [2]", lambda run: run.converted.report.arena_bytes),
@@ -67,7 +67,7 @@ class Table:
 
     @property
     def notes(self):
-        """What the figures are."""
+        """Notes that explain the figures."""
         contest, recipe = self._contest, self._recipe
         block = "x".join(map(str, BLOCK))
         means = f"means of {len(recipe.seeds)} runs" if len(recipe.seeds) > 1 else "of one run"
@@ -80,7 +80,7 @@ class Table:
             f"GRUs of {tried} units were tried and {found} passed, judged on the test set itself, which favours them.",
             "[1] Of the recurrent layer, over the real steps of the test set, without the padding before a sequence. "
             "Effective: the non-zero weights fed by non-zero sources, counted step by step. In a GRU all sources "
-            "count: its state is never zero. Beside its MACs each net has 3 non-linearities a unit, which no sparsity "
+            "count: its state is never zero. Besides, each net has 3 non-linearities per unit, which no sparsity "
             "saves.",
             "[2] On this machine, whose pointers have 64 bits: less on a microcontroller.",
         ]

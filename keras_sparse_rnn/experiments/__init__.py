@@ -1,8 +1,8 @@
-"""What the demo, the examples and the benchmarks share: data sets, features, how nets are trained, what they cost.
+"""What the demo, the examples and the benchmarks share: data sets, features, training, costs on a board.
 
     data      data sets for classification, split and standardised
     log_mel   the features of sound
-    training  the nets, and the recipe that all of them are trained by
+    training  the nets, and the recipe by which all of them are trained
     board     bytes and instructions of a trained net on an emulated board
 
 The library itself needs none of this.

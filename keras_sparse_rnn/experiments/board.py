@@ -16,7 +16,7 @@ class BoardCost:
 
     Attributes:
         bytes: Of its kernels as stored, their index included.
-        instructions: Executed in a step, the mean over the counted steps; None where `qemu.missing_tools()`.
+        instructions: Executed per step, the mean over the counted steps; None where `qemu.missing_tools()`.
     """
 
     bytes: int
@@ -43,7 +43,7 @@ def board_cost(model, sample, x, valid=None, cpu="cortex-m4"):
 
 
 def run_on_board(converted, x, valid=None, cpu="cortex-m4"):
-    """Runs sequences one after the other without a reset, a step a call, as a board hears them.
+    """Runs sequences one after the other without a reset, one step per call, as a board receives them.
 
     Args:
         converted: A `ConvertedModel` that plain C can run step by step.
@@ -52,8 +52,10 @@ def run_on_board(converted, x, valid=None, cpu="cortex-m4"):
         cpu: One of `firmware.targets.TARGETS`.
 
     Returns:
-        What the model says after each step, real values `(samples, steps, values)`, and the mean of the executed
-        instructions of the counted steps; `(None, None)` where `qemu.missing_tools()`.
+        outputs: Real values of the model after each step, `(samples, steps, values)`.
+        instructions: The mean number of executed instructions per counted step.
+
+        Both are None where `qemu.missing_tools()`.
     """
     if qemu.missing_tools():
         return None, None

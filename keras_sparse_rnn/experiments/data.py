@@ -36,8 +36,8 @@ class Data:
     """A data set for classification.
 
     Attributes:
-        title: Its name as people know it.
-        inputs: What a step holds, in words.
+        title: Its usual name.
+        inputs: A description of the features of a step.
         step_ms: Time between two steps in milliseconds.
         classes: Names of the classes.
         train, test: The official splits.
@@ -59,7 +59,7 @@ class Recordings:
     """Spoken words.
 
     Attributes:
-        audio: A list of float arrays of samples in [-1, 1], `FSDD_RATE` a second.
+        audio: A list of float arrays of samples in [-1, 1], `FSDD_RATE` per second.
         digit, speaker, index: int arrays (recordings,): digit, speaker and take number.
     """
 
@@ -82,7 +82,7 @@ def load(name):
 def japanese_vowels():
     """Nine men say the vowels /ae/: who is it? 270 sequences for training, 370 for testing, of 7-29 steps.
 
-    12 LPC cepstra a step. Source: Kudo, Toyama & Shimbo 1999, "Multidimensional curve classification using
+    12 LPC cepstra per step. Source: Kudo, Toyama & Shimbo 1999, "Multidimensional curve classification using
     passing-through regions", Pattern Recognition Letters 20; the copy in the wheel of aeon.
     """
     from aeon.datasets import load_japanese_vowels
@@ -115,10 +115,10 @@ def basic_motions():
 def fsdd(hop_s=HOP_S, test=FSDD_TEST):
     """Six people say the digits 0 to 9: which digit is it? 2,700 recordings for training, 300 for testing.
 
-    32 log-mel bands a step, of `fsdd_recordings` in its official split.
+    32 log-mel bands per step, of `fsdd_recordings` in its official split.
 
     Args:
-        hop_s: Seconds from one step to the next; each sees 1.25 times as much.
+        hop_s: Seconds from one step to the next; the window of each step is 1.25 times as long.
         test: Which recordings of each speaker and digit are for testing, a range. Those before it are left out: with
             `range(5, 10)` the test set is a part of the official training set, on which things may be chosen.
     """
@@ -127,7 +127,7 @@ def fsdd(hop_s=HOP_S, test=FSDD_TEST):
 
 
 def spoken_digits(recordings, train, test, hop_s=HOP_S):
-    """The same with a split of one's own: bool arrays (recordings,) that choose from `fsdd_recordings()`."""
+    """Like `fsdd`, with a given split: bool arrays `(recordings,)` that select from `fsdd_recordings()`."""
     steps = round(FSDD_SECONDS / hop_s)
     sequences, y = {}, {}
     for split, chosen in (("train", train), ("test", test)):
@@ -162,7 +162,7 @@ def fsdd_recordings():
 
 
 def _splits(sequences, y, steps):
-    """Standardised by the training frames and padded at the front: zeros cost an event layer nothing there."""
+    """Standardises by the training frames and pads at the front, where zeros cost an event layer nothing."""
     frames = np.concatenate(sequences["train"])
     mean, deviation = frames.mean(axis=0), frames.std(axis=0)
     splits = []

@@ -115,7 +115,7 @@ def classifier(recurrent, data, recipe):
 
 
 def start_again(model, seed):
-    """Gives a compiled model new initial weights. Its compiled functions stay: most of the time of a short training."""
+    """Gives a compiled model new initial weights and keeps its compiled functions, which take long to make."""
     keras.utils.set_random_seed(seed)
     model.set_weights(keras.models.clone_model(model).get_weights())
     for variable in model.optimizer.variables:
@@ -131,7 +131,7 @@ def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=
         sparsity: Share of its weights to prune on the way, in blocks of the shape `block`; 0 prunes nothing.
         seed: Of the order of the sequences and of the noise on them.
         callbacks: Further Keras callbacks.
-        watch: Whether to look at the test set now and then. Nothing is chosen by that.
+        watch: Whether to evaluate on the test set now and then; nothing is selected by it.
 
     Returns:
         Keras's `History.history`.

@@ -36,7 +36,7 @@ class OpTime:
 @dataclass(frozen=True)
 class BuildCost:
     """What a model costs as one option of the compiler builds it. Instructions and cycles are of a time step where the
-    model has a time axis, else of an inference, in the mean over the inputs.
+    model has a time axis, else per inference, averaged over the inputs.
 
     Attributes:
         instructions: Executed.

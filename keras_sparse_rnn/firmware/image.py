@@ -23,7 +23,7 @@ class Recording:
     Attributes:
         code: Its `PlainC`. Those that come into one program have different names.
         inputs, outputs: Lists of arrays `(calls, values)` for the model's inputs and outputs, in its own dtypes.
-        calls_per_sequence: After so many calls the states are cleared.
+        calls_per_sequence: Number of calls after which the states are cleared.
     """
 
     code: PlainC

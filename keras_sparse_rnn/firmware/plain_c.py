@@ -153,7 +153,7 @@ class PlainC:
 
     @property
     def call(self):
-        """The name of the function that takes a step, or without steps a sequence."""
+        """Name of the function that takes one step, or a sequence if the model takes no single steps."""
         return f"{self.name}_step" if self.is_streaming else f"{self.name}_run"
 
     def _parameters(self, prefix, kind, numbers):

@@ -30,7 +30,7 @@ _PORTABLE = ("-DKSR_PORTABLE",)
 
 @dataclass(frozen=True)
 class OpCost:
-    """What an op takes in a call, in the mean over the calls.
+    """What an op takes per call, averaged over the calls.
 
     Attributes:
         name: As in the model; "" is the copying of input and output.
@@ -51,13 +51,13 @@ class Measurement:
         outputs: `(calls, values)`, as the board gave them.
         instructions: Executed in each call, in order: `NAME_step` of a model that takes one time step per call, else
             `NAME_run`.
-        cycles_estimate: Of the mean call: the core's documented timings applied to those instructions
+        cycles_estimate: Per call, on average: the core's documented timings applied to those instructions
             (`tflite/firmware/cycles.h`), for memory without wait states. An estimate, not a measurement; None for a
             core without documented timings.
         init_instructions: Executed in `NAME_init`; None if functions are told apart.
         ops: An `OpCost` for each op of the model, in its order, and a last one for what is between them.
-        functions: Instructions in the mean call by the C function that they belong to, the largest first; empty unless
-            `measure` was asked for them.
+        functions: Instructions per call, on average, of each C function, the largest first; empty unless `measure` was
+            called with `by_function=True`.
         flash_bytes, ram_bytes: What the model and its kernels take after linking with `--gc-sections`, without the C
             library and the stack.
         stack_bytes: The most that `NAME_init` and the calls touched of the stack, which was painted before each.
@@ -101,7 +101,7 @@ def measure(
         model: A `runtime.model.Model`.
         inputs: What the calls take, one after the other, `(calls, values)` in the model's own dtype.
         cpu: One of `targets.TARGETS`.
-        calls_per_sequence: After so many calls the states are cleared, outside of what is counted; None: never.
+        calls_per_sequence: Number of calls after which the states are cleared, which is not counted; None: never.
         whole_sequences: Whether a call takes a whole sequence even where the model could take a step.
         portable: Whether to take the kernels in plain C alone.
         optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
@@ -154,7 +154,7 @@ class ProjectCost:
 
     Attributes:
         flash_bytes, ram_bytes, stack_bytes: See `Measurement`; the stack is that of the model that needs most.
-        instructions: Executed in the mean call of `NAME_step`, or of a model that takes no steps `NAME_run`, by the
+        instructions: Executed per call of `NAME_step`, or `NAME_run` for a model without steps, on average, by the
             names of the models.
     """
 

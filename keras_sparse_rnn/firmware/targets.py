@@ -14,7 +14,7 @@ class Target:
         name: As compilers know it.
         board: QEMU's machine with it.
         has_fpu: Whether it computes float32 itself.
-        code, ram: Begin and bytes of the board's memories for each.
+        code, ram: Start address and size in bytes of the board's memories for code and data.
         is_timed: Whether its instructions have documented timings (`tflite/firmware/cycles.h`).
     """
 

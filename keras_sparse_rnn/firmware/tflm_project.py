@@ -84,7 +84,7 @@ class TFLMModel:
 
     @property
     def arena_note(self):
-        """Where that number comes from."""
+        """How the size of the arena was found, for a comment."""
         measured = "measured on a 64-bit host; a 32-bit processor needs less"
         return measured if self._arena[1] else "an estimate: the package tflite_micro, which tells, is not installed"
 

@@ -14,7 +14,7 @@ from keras_sparse_rnn.sparsity.kernels import own_weights
 
 
 def matrices(layer: keras.layers.Layer) -> dict[str, Any] | None:
-    """The weights of a layer that are multiplied, all of them alike at each of its `positions`.
+    """The weights of a layer that are multiplied, each of them once at every one of its `positions`.
 
     Returns:
         Dict from names to weights, `{}` for a layer of Keras's or of this package that multiplies none, such as a
@@ -29,17 +29,17 @@ def matrices(layer: keras.layers.Layer) -> dict[str, Any] | None:
 
 
 def multiplies(layer: keras.layers.Layer) -> bool:
-    """Whether a layer that is not known has something to multiply: weights of its own, or what its base does."""
+    """Whether an unknown layer multiplies anything: its own weights, or what its base class multiplies."""
     return bool(own_weights(layer)) or isinstance(layer, (*_PRODUCTS, *_UNKNOWN))
 
 
 def macs(layer: keras.layers.Layer, sizes: Iterable[int]) -> int:
-    """MACs of a call at one position, for the sizes of the `matrices`: an Embedding looks up and multiplies nothing."""
+    """MACs of a call at one position, given the sizes of the `matrices`; 0 for an Embedding, which looks rows up."""
     return 0 if isinstance(layer, keras.layers.Embedding) else sum(sizes)
 
 
 def positions(layer: keras.layers.Layer, shapes: Mapping[str, Any], output: Any) -> int:
-    """How often a sample takes each weight of `matrices`: steps, or positions of a convolution, with its padding."""
+    """How often each weight of `matrices` is used per sample: steps, or positions of a convolution with padding."""
     count = _lookup(_MATRICES, layer, None)[1]
     return count(layer, next(iter(shapes.values())), output)
 
@@ -61,7 +61,7 @@ def argument_shapes(layer: keras.layers.Layer, args: tuple, kwargs: dict) -> dic
 
 
 def conv_rnn_positions(layer: keras.layers.RNN, output: Any) -> int:
-    """How often a step of a ConvLSTM takes each of its weights, for the shape of what a step gives."""
+    """How often each weight of a ConvLSTM is used per step, given the shape of a step's output."""
     return _spatial(layer.cell, output)
 
 
@@ -70,7 +70,7 @@ def is_conv_rnn(layer: keras.layers.RNN) -> bool:
 
 
 def is_opaque(layer: keras.layers.Layer) -> bool:
-    """Whether a layer may compute something outside the layers that it holds which nothing is known of."""
+    """Whether a layer may multiply something outside its sublayers that cannot be counted."""
     return type(layer) is keras.layers.Lambda or not (_is_of_keras(layer) or _is_ours(layer))
 
 
@@ -96,12 +96,12 @@ def _shape(value):
 
 
 def _kinds(*names):
-    """Those of Keras's layers that this release of it has."""
+    """The layers of these names that the installed Keras has."""
     return [getattr(keras.layers, name) for name in names if hasattr(keras.layers, name)]
 
 
 def _spatial(layer, shape):
-    """Positions of a tensor (batch, ..., channels), or channels first."""
+    """Number of positions of a tensor `(batch, ..., channels)`, or `(batch, channels, ...)`."""
     return math.prod(shape[1:-1] if layer.data_format == "channels_last" else shape[2:])
 
 

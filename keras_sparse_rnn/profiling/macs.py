@@ -14,19 +14,19 @@ from keras_sparse_rnn.typing import Arrays
 
 @dataclass(frozen=True)
 class LayerMacs:
-    """What the matrix products of one recurrent layer cost a time step.
+    """What the matrix products of one recurrent layer cost per time step.
 
     Attributes:
-        name: Name of the layer, behind those of the layers that it lies in.
+        name: Name of the layer, after the names of the layers that contain it.
         steps: Number of time steps that were counted.
         weights: Number of weights in the kernel and the recurrent kernel.
         nonzero_weights: How many of them are not zero.
-        effective: MACs a step that a kernel does which skips zero weights and sources that do not act, the mean over
-            the counted steps.
+        effective: MACs per step of a kernel that skips zero weights and sources that do not act, the mean over the
+            counted steps.
         input_rate: Share of inputs that act, in [0, 1]: those that are not zero, or that have changed where they are
             held; 1 for layers whose kernels skip no input.
         activity: Share of units that act on the recurrence, in [0, 1], in the same sense.
-        gates: Effective MACs a step of each gate, in the order of the kernel's columns.
+        gates: Effective MACs per step of each gate, in the order of the kernel's columns.
     """
 
     name: str
@@ -40,7 +40,7 @@ class LayerMacs:
 
     @property
     def dense(self) -> int:
-        """MACs a step with all weights and all sources: the size of both matrices."""
+        """MACs per step with all weights and all sources: the size of both matrices."""
         return self.weights
 
     @property
@@ -53,13 +53,13 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
     """Counts the MACs of each recurrent layer of a model, from zero states.
 
     Each step costs the sum, over the sources that act (inputs now, states of the step before), of the non-zero weights
-    that they feed. It is added up over the real steps, not estimated from mean rates, since the units that fire often
-    may be those that kept many weights. Which sources act:
+    that they feed. The sum is taken over the actual steps, not estimated from mean rates, because the units that fire
+    often may be those that kept many weights. Which sources act:
         EventGRU: inputs and events that are not zero
         DeltaGRU: inputs and states whose held value has changed
         any layer directly behind a DeltaHold: inputs whose held value has changed
-        else: all, also those that are zero, so that `effective` is the number of non-zero weights
-    The element-wise part (3 non-linearities a unit for a GRU) is not counted, nor are other layers; `profile` counts
+        any other layer: all, including those that are zero; `effective` is then the number of non-zero weights
+    The element-wise part (3 non-linearities per unit in a GRU) is not counted, nor are other layers; `profile` counts
     those too.
 
     Args:
@@ -72,7 +72,7 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
         partial: Whether to leave out recurrent layers that cannot be counted instead of raising.
 
     Returns:
-        A list of `LayerMacs`, in the order of the layers; of stacked cells one for each.
+        A list of `LayerMacs`, in the order of the layers; stacked cells have one each.
 
     Raises:
         ValueError: The model has no recurrent layer, or one of another kind (the message names it), or `valid` does not
@@ -134,7 +134,7 @@ def record_events(model: keras.Model, x: Arrays) -> dict[str, np.ndarray]:
 
 
 def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
-    """The MACs of a cell of gates, from what was seen of it."""
+    """The `LayerMacs` of a cell with gates, from what `watch` saw."""
     kernels = _kernels(part)
     active = np.full(sum(map(len, kernels)), seen.counted) if seen.active is None else seen.active
     rates = np.split(active / max(1, seen.counted), [len(kernels[0])])
@@ -152,7 +152,7 @@ def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
 
 
 def dense_macs(part: Part, seen: Seen) -> float | None:
-    """The MACs of a call of a Dense layer, the mean over those that were counted; None without any."""
+    """MACs per call of a Dense layer, the mean over the counted calls; None if none was counted."""
     kernel = keras.ops.convert_to_numpy(part.matrices["kernel"])
     if seen.active is None or not seen.counted:
         return None

@@ -1,4 +1,4 @@
-"""What of a model multiplies: its layers and cells with matrices, and whatever nothing is known of."""
+"""The parts of a model that multiply: layers and cells with matrices, and those that are not known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,16 +21,16 @@ _PRODUCTS = {
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A layer or a cell that multiplies, or of which that is not known.
+    """A layer or a cell that multiplies, or that may do so.
 
     Attributes:
-        name: As a user knows it: names of the layers that it lies in, then its own; a cell has that of the layer around
-            it, unless that has several.
+        name: Names of the layers that contain it, then its own. A cell has the name of its layer, unless the layer has
+            several cells.
         layer: The layer, or the cell, that holds the weights.
         rnn: The recurrent layer around a cell, else None.
         matrices: Its weights that are multiplied, by name.
-        gates: Of a cell of gates the names of them, for each matrix.
-        skips: What a step of a cell of gates need not multiply.
+        gates: For a cell with gates, the names of the gates in each matrix.
+        skips: What a step of a cell with gates need not multiply.
         unknown: Why its MACs are not known, or None.
     """
 

@@ -25,8 +25,8 @@ class GateProfile:
         nonzero: How many of them are not zero.
         zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
             larger than a gate.
-        packed_bytes: Bytes of its blocks and their index, or of the gate as it is where the kernel is stored so. What
-            the gates share, where each row begins, is in the layer's bytes only.
+        packed_bytes: Bytes of its blocks and their index, or of the dense gate where the kernel is stored dense. The
+            row pointers, which all gates share, count in the layer's bytes only.
         effective_macs: Multiply-accumulates of a time step, as for the layer.
     """
 
@@ -60,23 +60,23 @@ class GateProfile:
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """The kernels of one layer: the weights that it multiplies, without biases and the like.
+    """The kernels of one layer: the weights that it multiplies, without biases and other vectors.
 
     Attributes:
-        name: Its name, behind those of the layers that it lies in.
+        name: Its name, after the names of the layers that contain it.
         kind: Its class.
         weights: Number of weights in its kernels; 0 for a layer that multiplies its inputs only, such as attention.
         nonzero: How many of them are not zero.
         zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
             larger than a gate.
-        packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index, or as they are where that is fewer
-            or no op of this package takes the layer.
+        packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index, or dense where that takes fewer
+            bytes or no op of this package takes the layer.
         events: Share of units that act on the recurrence in a step, in [0, 1]; None where it was not measured.
         skips: What a step of a recurrent layer need not multiply, as in `keras_sparse_rnn.cells`; None for others.
         units: Number of its units or channels; None where it was not seen on data.
         silent_units: How many of them are zero, or never act on the recurrence, in all of the data.
-        calls: How often a sample takes each weight: time steps of a recurrent layer, positions of a convolution, 1 for
-            a Dense at the end. None where the shape of the inputs is not known.
+        calls: How often each weight is used per sample: time steps of a recurrent layer, positions of a convolution, 1
+            for a final Dense. None where the shape of the inputs is not known.
         dense_macs: Multiply-accumulates of one such call with all weights; 0 for an Embedding, None where they are not
             known.
         effective_macs: Those of a kernel that skips zero weights and sources that do not act, counted on the data;
@@ -126,11 +126,11 @@ class ModelProfile:
 
     Attributes:
         name: The model's name.
-        parameters: Number of all its weights, biases and the like included.
+        parameters: Number of all its weights, biases included.
         block_shape: Pair (rows, cols) of the blocks that `zero_blocks` counts.
         layers: A `LayerProfile` for each layer that multiplies, and for each whose products are not known.
         not_counted: Why MACs are None, or None.
-        not_seen: Layers, such as Lambda, that may multiply outside the layers that they hold: nothing is known of that.
+        not_seen: Layers, such as Lambda, that may multiply something outside their sublayers, which is not counted.
     """
 
     name: str
@@ -141,9 +141,9 @@ class ModelProfile:
     not_seen: tuple[str, ...] = ()
 
     def total(self, figure: str) -> float | Any:
-        """The sum of a figure such as `"weights"` over all layers; None if that of one is not known.
+        """The sum of a figure such as `"weights"` over all layers; None if it is unknown for one of them.
 
-        Of `"dense_macs"` and `"effective_macs"` it is that of a whole sample: each layer's as often as it is called.
+        `"dense_macs"` and `"effective_macs"` are summed over a sample: each layer counts as often as it is called.
         """
         values = [getattr(layer, figure) for layer in self.layers]
         if figure in _OF_CALLS:
@@ -163,7 +163,7 @@ class ModelProfile:
         return dataclasses.asdict(self)
 
     def rows(self) -> list[list[str]]:
-        """The table: a list of lists of strings, without headings, and last the totals."""
+        """The rows of the table, lists of strings without the headings; the last row has the totals."""
         rows = []
         for layer in self.layers:
             events = _share(layer.events) if layer.gates else ""

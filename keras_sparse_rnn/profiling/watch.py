@@ -1,4 +1,4 @@
-"""What the parts of a model are called with: shapes, and on data which inputs and units act."""
+"""Records how the parts of a model are called: shapes, and on data which inputs and units act."""
 
 import contextlib
 import itertools
@@ -19,11 +19,11 @@ BATCH = 256
 
 @dataclass(eq=False)
 class Seen:
-    """How a part was called, in all samples together.
+    """How a part was called, over all samples.
 
     Attributes:
-        calls: How often each of its weights is taken in a sample, the mean.
-        products: MACs of a sample beside those of its matrices.
+        calls: How often each of its weights is used per sample, on average.
+        products: MACs per sample besides those of its matrices.
         counted: Number of steps, or of inputs of a Dense, that `active` is counted on.
         active: For each source of the matrices, inputs first, in how many of these it acts; None where all do in all.
         acted: For each unit whether it ever acted, or gave something other than zero; None where not looked at.
@@ -139,14 +139,14 @@ class _Watch:
         self._size, self._samples, self._valid, self._held = size, samples, valid, []
 
     def finish(self, samples):
-        """What was seen in so many samples."""
+        """The `Seen` of each part, averaged over this number of samples, by the id of its layer."""
         for seen in self._seen.values():
             seen.calls, seen.products = seen.calls / samples, seen.products / samples
         return self._seen
 
     @contextlib.contextmanager
     def hooks(self, model):
-        """For a while the layers of a model tell what they are called with."""
+        """A context in which calls of a model's layers are recorded."""
         with contextlib.ExitStack() as stack:
             for layer in {id(layer): layer for layer in model._flatten_layers()}.values():
                 if isinstance(layer, keras.layers.RNN):
@@ -255,7 +255,7 @@ class _Watch:
                     _note_acting(seen, _given(part.layer, output))
 
     def _of(self, rows):
-        """How many of the counted samples as many rows are: a model may put its steps into the batch."""
+        """The number of counted samples in this many rows; a model may fold its steps into the batch axis."""
         return rows * self._samples / self._size
 
     def _counted(self, shape, layer=None):
@@ -272,9 +272,11 @@ class _Watch:
 
 
 def _sources(rnn, parts, sequences, initial_state, mask):
-    """For each cell that skips something three arrays (batch, steps, ...) of booleans, in the order of reading.
+    """Which sources act, for each cell that skips some.
 
-    Which inputs act, which units act on the recurrence, and which units act at the end of the step.
+    Returns:
+        Dict from the id of a cell to three boolean arrays `(batch, steps, ...)`, in the order in which the layer reads
+        its steps: which inputs act, which units act on the recurrence, and which units act at the end of the step.
     """
     skips = {id(part.layer): part.skips for part in parts if part.skips in ("zeros", "unchanged")}
     if not skips:
@@ -295,7 +297,7 @@ def _sources(rnn, parts, sequences, initial_state, mask):
 
 
 class _Sources(keras.layers.Layer):
-    """A cell, or a stack, that returns for each cell that skips something 1 for what acts and 0 for what rests."""
+    """A cell or a stack of cells that outputs 1 for each source that acts and 0 for each that rests."""
 
     def __init__(self, cell, skips):
         super().__init__(dtype=cell.dtype_policy)
@@ -335,7 +337,7 @@ class _Sources(keras.layers.Layer):
 
 @contextlib.contextmanager
 def _replaced(layer, name, function):
-    """For a while an object has another method. Keras, which tracks attributes, does not notice."""
+    """A context in which an object has another method, set so that Keras does not track it."""
     before = vars(layer).get(name)
     object.__setattr__(layer, name, function)
     try:
@@ -364,6 +366,6 @@ def _note_acting(seen, values):
 
 
 def _given(layer, output):
-    """What a layer gives, its channels last."""
+    """A layer's output as an array with channels last."""
     values = keras.ops.convert_to_numpy(output)
     return np.moveaxis(values, 1, -1) if getattr(layer, "data_format", None) == "channels_first" else values

@@ -22,8 +22,10 @@ def draw(facts):
     """
     charts = {
         "bytes": _bars(facts, "bytes", {"as stored": "bytes", "with every weight": "dense_bytes"}, "bytes"),
-        "MACs of a time step": _bars(facts, "MACs", {"effective": "effective_macs", "dense": "macs"}, "MACs a step"),
-        "instructions of a time step": _bars(facts, "instructions", {"counted": "instructions"}, "instructions a step"),
+        "MACs per time step": _bars(facts, "MACs", {"effective": "effective_macs", "dense": "macs"}, "MACs per step"),
+        "instructions per time step": _bars(
+            facts, "instructions", {"counted": "instructions"}, "instructions per step"
+        ),
         "flash": _stack(flash(facts)),
         "RAM": _stack(ram(facts)),
         "drift": _drift(facts),

@@ -21,7 +21,7 @@ _NUMBERS = ("weights", "scales", "percentile", "block_size")  # options of conve
 
 @dataclass
 class OpFacts:
-    """One op of the `.tflite` model; MACs, instructions and cycles are those of a time step, in the mean.
+    """One op of the `.tflite` model; MACs, instructions and cycles are per time step, on average.
 
     Attributes:
         name, layer: Of the op, and of the recurrent layer that it was.

@@ -77,7 +77,7 @@ def _broadcast_to(op, values, tensors, output):
 
 
 def _check_size(op, size, output):
-    """Before anything is computed: the memory that a model takes is reckoned by the shapes in its file."""
+    """Raises before anything is computed if the result is larger than the shape in the file says."""
     if size != output.size:
         raise ValueError(f"op {op.name} makes {size} values of its inputs; its output has the shape {output.shape}.")
 

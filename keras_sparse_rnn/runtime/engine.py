@@ -1,4 +1,4 @@
-"""What every engine offers."""
+"""The base of all engines."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -121,7 +121,7 @@ class Engine(ABC):
 
 
 def arrays_of(x: Arrays, tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
-    """What a user gives for some inputs, one array or several, as a list of arrays in their order.
+    """The arrays that a user gives for some inputs, as a list in their order.
 
     Raises:
         ValueError: It has other names than the inputs, or another number.

@@ -137,7 +137,7 @@ def placeholder(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def _refused(schema, status, text):
-    """What the core says in numbers, in words."""
+    """A status of the core as a message."""
     kind, index = list(STATUSES)[status & 0xFF], status >> 8
     if kind in OF_WORD:
         text = f"{schema.words[index - 1].name} (word {index}) {text}"

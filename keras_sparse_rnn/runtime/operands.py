@@ -1,4 +1,4 @@
-"""Which types, scales and encodings of tensors the builtin ops take: other ones would be read as what they are not."""
+"""Types, scales and encodings of tensors that the builtin ops support; others would be misread."""
 
 from collections.abc import Sequence
 

@@ -198,7 +198,7 @@ class _Loader:
         return size, interpreter
 
     def growing(self):
-        """With an arena that is large enough at once nearly always: each failure leaks a little memory in TFLM."""
+        """Loads with an arena that nearly always suffices at once: each failure leaks a little memory in TFLM."""
         size = _FIRST_ARENA + 2 * self._model.activation_bytes + 256 * len(self._model.tensors)
         size = -(-size // 16) * 16  # a ragged end would count as in use
         while True:
@@ -210,7 +210,7 @@ class _Loader:
                 size *= 4
 
     def smallest_size(self, used, enough):
-        """More than is in use in the end: planning the memory takes some for a while.
+        """The smallest arena that the model loads in; planning the memory takes more than the model does in the end.
 
         Where the arena has room for the planner but not for the list of what it plans, 40 bytes for each tensor, TFLM
         ends the process. So this comes from above, in steps that are shorter than that list.

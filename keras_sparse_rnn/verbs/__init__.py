@@ -1,5 +1,5 @@
-"""The verbs of the command line, one a module: `add(verbs)` adds its parser. What they import at the top is light, so
-that --help comes at once."""
+"""The verbs of the command line, one per module: `add(verbs)` adds its parser. Modules import little at the top, so
+that --help appears at once."""
 
 import argparse
 import shutil
