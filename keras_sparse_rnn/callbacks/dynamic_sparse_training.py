@@ -20,6 +20,7 @@ from keras_sparse_rnn.sparsity import (
     lowest,
     renew,
 )
+from keras_sparse_rnn.sparsity.masks import beside
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score
 
 # What a new weight starts at: nothing, in effect, and yet not the exact zero by which masked weights are known in the
@@ -200,7 +201,7 @@ class DynamicSparseTraining(MaskCallback):
         for i, (kernel, old, new) in enumerate(zip(masks.kernels, masks.kept, kept, strict=True)):
             grown = new & ~old
             if grown.any():
-                where = keras.ops.convert_to_tensor(masks.expand(i, grown), "bool")
+                where = beside(kernel.variable, masks.expand(i, grown))
                 _set(kernel.variable, where, NEW_WEIGHT)
                 for slot in slots(optimizer, kernel.variable):
                     # A moving average becomes the weight when fit ends: there, too, zero would mean masked.

@@ -5,6 +5,8 @@ import functools
 
 import keras
 
+from keras_sparse_rnn.sparsity.kernels import whole
+
 
 class GivenGradients:
     """The gradients that a training loop has handed over itself, in place of a `GradientRecord`."""
@@ -78,7 +80,7 @@ class GradientRecord:
 
     def values(self):
         """The gradients, NumPy arrays in the order of `variables`; zeros before the first step."""
-        return [keras.ops.convert_to_numpy(record.value) for record in self._records]
+        return [whole(record.value) for record in self._records]
 
     def _apply(self, grads, trainable_variables=None):
         optimizer = self._optimizer

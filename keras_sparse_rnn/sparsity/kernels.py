@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_sparse_rnn.cells import describe
 from keras_sparse_rnn.sparsity.layouts import prunable_weights
-from keras_sparse_rnn.typing import LayerSelection
+from keras_sparse_rnn.typing import LayerSelection, Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,13 +66,22 @@ class Kernel:
 
     def values(self) -> np.ndarray:
         """The present weights, as the matrix."""
-        return self.matrix(keras.ops.convert_to_numpy(self.variable.value))
+        return self.matrix(whole(self.variable.value))
 
     @property
     def _order(self):
         rank = len(self.variable.shape)
         outputs = [axis + rank for axis in self.outputs]
         return [*(axis for axis in range(rank) if axis not in outputs), *outputs]
+
+
+def whole(value: Tensor) -> np.ndarray:
+    """A tensor as a NumPy array, also where JAX has divided it among several processes."""
+    if getattr(value, "is_fully_addressable", True):
+        return keras.ops.convert_to_numpy(value)
+    from jax.experimental import multihost_utils
+
+    return multihost_utils.process_allgather(value, tiled=True)
 
 
 class KernelSelection(NamedTuple):

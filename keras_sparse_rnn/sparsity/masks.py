@@ -89,7 +89,7 @@ class Masks:
         for i, (old, new) in enumerate(zip(self.kept, kept, strict=True)):
             if not np.array_equal(old, new):
                 self.kept[i] = new
-                self._on_device[i] = None if new.all() else keras.ops.convert_to_tensor(self._mask(i), "bool")
+                self._on_device[i] = None if new.all() else beside(self.kernels[i].variable, self._mask(i))
 
     def expand(self, place: int, blocks: np.ndarray) -> np.ndarray:
         """Array of the shape of the variable of kernel number `place`: each weight has its block's entry of `blocks`.
@@ -248,6 +248,15 @@ def lowest(scores: np.ndarray, sizes: np.ndarray, sparsity: float) -> np.ndarray
     chosen = np.zeros(order.size, bool)
     chosen[order[:count]] = True
     return chosen.reshape(np.shape(scores))
+
+
+def beside(variable, mask):
+    """A mask on the devices of its variable; on JAX it is divided among them as the variable is."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.device_put(mask, variable.value.sharding)
+    return keras.ops.convert_to_tensor(mask, "bool")
 
 
 def _count_lowest(scores, count):

@@ -45,4 +45,4 @@ def _kernels(model, layers):
 
 
 def _zeros(kernel):
-    return int(np.count_nonzero(keras.ops.convert_to_numpy(kernel.variable.value) == 0))
+    return int(np.count_nonzero(kernel.values() == 0))

@@ -167,3 +167,21 @@ def test_in_every_kind_of_layer(method):
     assert masking.masks.zeros() >= masking.masks.sparsity > 0.1
     if method == "magnitude":
         assert all(abs(share - 0.75) < 0.13 for share in masking.masks.sparsities)
+
+
+@pytest.mark.parametrize(
+    ("select", "path"),
+    [
+        ("conv2d", "conv2d/kernel"),
+        (lambda layer: getattr(layer, "kernel_size", None) == (2,), "conv1d_transpose/kernel"),
+        ("multi_head_attention/query/kernel", "multi_head_attention/query/kernel"),
+        ("separable_conv1d", "separable_conv1d/depthwise_kernel"),
+    ],
+)
+def test_two_callbacks_of_a_fit_do_not_share_a_kernel_of_any_rank(select, path):
+    keras.backend.clear_session()  # the names of layers begin anew
+    model = every_kind()
+    model.compile("sgd", "mse")
+    both = [METHODS["magnitude"](select), METHODS["set"]("all")]
+    with pytest.raises(ValueError, match=f"{path} is pruned by two callbacks of this fit"):
+        model.fit([np.zeros((4, 8)), np.zeros((4, 8, 4))], np.ones((4, 4)), verbose=0, callbacks=both)
