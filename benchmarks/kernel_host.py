@@ -1,12 +1,16 @@
 """Time of a sequence on this computer, one thread: LiteRT with a Keras GRU, and our ops in the same interpreter.
 
     python benchmarks/kernel_host.py [--plot events.png]
+    python benchmarks/kernel_host.py --unrolled --units 128
 
 49 steps of 40 inputs. LiteRT runs the float32 model of `keras.layers.GRU` (its converter has no int8 for a rolled GRU);
 beside it EventGRU with 90 % zero blocks and 20 % active units, in 1x4 blocks as float32 and in 1x16 blocks as int8, and
 the dense GRU, all of whose units are active, as both. All of them in turn, after a warm-up; medians of the times, and
 of the ratios within a round. The plot shows int8 time against the blocks that events visit, over sparsities and
 activities, with the line of the ideal: the gates, and a constant cost for each block.
+
+With --unrolled, int8 beside int8: the dense GRU and LSTM beside TensorFlow's own conversion of the Keras layer with
+`unroll=True`, builtin ops alone, over 20 steps.
 """
 
 import argparse
@@ -24,6 +28,7 @@ import random_layers
 from keras_sparse_rnn import runtime
 
 STEPS, INPUTS = 49, 40
+UNROLLED_STEPS = 20
 
 
 def main():
@@ -31,7 +36,11 @@ def main():
     parser.add_argument("--units", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--plot", metavar="FILE")
+    parser.add_argument("--unrolled", action="store_true", help="int8 beside TensorFlow's int8 of unrolled layers")
     arguments = parser.parse_args()
+    if arguments.unrolled:
+        print_unrolled(arguments.units, arguments.rounds)
+        return
     print("| units | LiteRT GRU f32, us | EventGRU f32 | EventGRU int8 | dense GRU f32 | dense GRU int8 |")
     print("|---|---|---|---|---|---|")
     for units in arguments.units:
@@ -49,6 +58,19 @@ def main():
         print(f"| {units} | {litert * 1e6:,.0f} | {' | '.join(cells)} |", flush=True)
     if arguments.plot:
         _plot(arguments.plot, arguments.rounds)
+
+
+def print_unrolled(sizes, rounds):
+    """Prints the table of `--unrolled`."""
+    print("| layer | units | unrolled Keras layer in LiteRT, int8, us | ours, int8 |")
+    print("|---|---|---|---|")
+    for units in sizes:
+        for name, make in (("GRU", random_layers.gru), ("LSTM", random_layers.lstm)):
+            rivals = [_unrolled(name, units), _ours(*make(units, INPUTS, 4, 0.0, UNROLLED_STEPS))]
+            times = seconds(rivals, rounds)
+            litert, ours = np.median(times, axis=0) * 1e6
+            ratio = np.median(times[:, 0] / times[:, 1])
+            print(f"| {name} | {units} | {litert:,.0f} | {ours:,.0f} ({ratio:.1f}x) |", flush=True)
 
 
 def seconds(runs, rounds):
@@ -75,6 +97,28 @@ def _keras_gru(units):
     interpreter = Interpreter(model_content=data, num_threads=1)
     interpreter.allocate_tensors()
     x = np.random.default_rng(0).normal(size=(1, STEPS, INPUTS)).astype(np.float32)
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    return interpreter.invoke
+
+
+def _unrolled(name, units):
+    import keras
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
+
+    layer = getattr(keras.layers, name)(units, unroll=True, return_sequences=True)
+    model = keras.Sequential([keras.Input((UNROLLED_STEPS, INPUTS), batch_size=1), layer])
+    samples = np.random.default_rng(0).normal(size=(8, 1, UNROLLED_STEPS, INPUTS)).astype(np.float32)
+    with contextlib.redirect_stdout(io.StringIO()):
+        converter = tf.lite.TFLiteConverter.from_keras_model(model)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([sample] for sample in samples)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        data = converter.convert()
+    interpreter = Interpreter(model_content=data, num_threads=1)
+    interpreter.allocate_tensors()
+    x = np.rint(samples[0] * 32).clip(-128, 127).astype(np.int8)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
     return interpreter.invoke
 

@@ -4,6 +4,8 @@
 
 #define KSR_X86 1
 #define ksr_add_events_i8 ksr_add_events_i8_x86 /* x86/add_events.c */
+#define ksr_multiply_i8 ksr_multiply_i8_x86     /* x86/multiply.c */
+#define ksr_multiply_i16 ksr_multiply_i16_x86   /* x86/multiply.c */
 
 #define KSR_CLONED(function, body, parameters, arguments)                                     \
   __attribute__((target("avx512f"))) static void body##_avx512 parameters { body arguments; } \
