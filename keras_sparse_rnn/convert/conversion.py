@@ -246,7 +246,7 @@ def _quantize(call, seen, scales, options):
         return PackedCall(layer, layer.float32_op(options.blocks[0]), {}, None)
     x, output = scales[id(call.x)], scales[id(call.y)]
     states = {name: within_percentile(seen.all_states(name), options.percentile) for name in seen.states}
-    op = layer.integer_op(options.blocks[0], x, output, states, options)
+    op = layer.integer_op(options.blocks[0], x, output, replace(seen, states=states), options)
     _check_initial(layer.name, op, seen.initial, states)
     return PackedCall(layer, op, {}, x)
 

@@ -1,10 +1,12 @@
 """Integers for recurrent layers: the scales, and the op's constants and options in them."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from keras_sparse_rnn.formats import INT8X16
+from keras_sparse_rnn.ops.activations import MOST_BITS
 
 _ACCUMULATOR_LIMIT = 2**31 - 1
 _LARGEST_SHIFT = 7
@@ -47,7 +49,7 @@ def within_percentile(values, percentile):
     return np.clip(values, low, high).astype(values.dtype)
 
 
-def quantize(op, name, x, largest, output, number_format, scales="gate", sends_events=False):
+def quantize(op, name, x, largest, output, number_format, scales="gate", sends_events=False, gates=0.0, states=0.0):
     """A recurrent op in integers (`ops` defines what they mean).
 
     W and R have one scale for each gate, or for each output of each gate. Where both add into one accumulator, the
@@ -62,6 +64,8 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         number_format: `INT8` or `INT8X16`.
         scales: Whether weights have one scale for each `"gate"`, or for each `"output"` of each gate.
         sends_events: Whether what the recurrence reads is never negative.
+        gates, states: The largest magnitudes of gates and of states and candidates, where activations do not limit
+            them to 1.
 
     Returns:
         The same op with int8 kernels, an int32 bias, and the options for them.
@@ -70,6 +74,8 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         ValueError: The pre-activations do not fit any choice of shifts.
     """
     is_int16 = number_format is INT8X16
+    state_bits, gate_bits = _range_bits(op, name, gates, states)
+    op = replace(op, options=replace(op.options, state_bits=state_bits, gate_bits=gate_bits))
     first_choice = _Operands.of_16_bits if is_int16 else _Operands.of_8_bits
     operands = first_choice(op, x, largest, sends_events)
     while True:
@@ -87,15 +93,20 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
                 "a range of about -4 to 4 (keras.layers.Normalization) and train again."
             )
 
-    # With 16 bits every index has more bits than its table.
-    more = fraction - 7 if is_int16 else 0
-    tanh = fraction if "reset" in op.ACTIVATIONS or is_int16 else 7
-    bits = {"sigmoid": 6 + more, "tanh": tanh, "reset": fraction + 1, None: 0}
-    # Makes the floor of a table index round to nearest.
-    half_step = np.array([{"sigmoid": 2**-7, "tanh": 2**-8}.get(kind, 0) / 2**more for kind in op.ACTIVATIONS])
-    factors = weights.accumulators * 2.0 ** (np.array([bits[kind] for kind in op.ACTIVATIONS]) + 32)
-    operand_multiplier, operand_shift = _from_q15(operands.scale)
-    output_multiplier, output_shift = _from_q15(output.scale)
+    if op.has_usual_gates:
+        # With 16 bits every index has more bits than its table.
+        more = fraction - 7 if is_int16 else 0
+        bits = {"gate": 6 + more, "candidate": fraction if "reset" in op.SLOTS or is_int16 else 7}
+        half_steps = {"gate": 2**-7 / 2**more, "candidate": 2**-8 / 2**more}
+    else:
+        bits = dict.fromkeys(("gate", "candidate"), fraction)
+        half_steps = dict.fromkeys(bits, 2.0 ** -(fraction + 1))
+    bits |= {"reset": fraction + 1 + gate_bits, None: 0}
+    # Makes the floor of an index round to nearest.
+    half_step = np.array([half_steps.get(kind, 0) for kind in op.SLOTS])
+    factors = weights.accumulators * 2.0 ** (np.array([bits[kind] for kind in op.SLOTS]) + 32)
+    operand_multiplier, operand_shift = _from_state(operands.scale, state_bits)
+    output_multiplier, output_shift = _from_state(output.scale, state_bits)
     options = replace(
         op.options,
         format=number_format.number,
@@ -270,16 +281,17 @@ def _accumulator_scales(op, x_unit, h_unit):
 
 
 def _fraction(op, accumulators, most):
-    """Fractional bits of tanh's pre-activations: as many as the multipliers hold, up to `most`; below 7 they do not
-    fit."""
-    kinds = [*op.ACTIVATIONS]
+    """Fractional bits of pre-activations: as many as the multipliers hold, up to `most`; below 7 they do not fit."""
+    kinds = [*op.SLOTS]
     largest = {kind: max(a for a, other in zip(accumulators, kinds, strict=True) if other == kind) for kind in kinds}
-    coarsest = max(largest["tanh"], 2 * largest.get("reset", 0))
-    if most == 15:
-        coarsest = max(coarsest, largest.get("sigmoid", 0) / 2)
-    elif largest.get("sigmoid", 0) * 2**6 > 0.499:
+    coarsest = max(largest["candidate"], largest.get("reset", 0) * 2 ** (1 + op.options.gate_bits))
+    if not op.has_usual_gates:
+        coarsest = max(coarsest, largest.get("gate", 0))
+    elif most == 15:
+        coarsest = max(coarsest, largest.get("gate", 0) / 2)
+    elif largest.get("gate", 0) * 2**6 > 0.499:
         return 0
-    if "reset" not in kinds and most == 10:
+    if op.has_usual_gates and "reset" not in kinds and most == 10:
         most = 7  # tanh is looked up as it is
     return min(int(np.floor(np.log2(0.499 / coarsest))), most)
 
@@ -301,9 +313,28 @@ def _bound(op, x_shift, h_shift):
     return 128 * 255 * ((sources << x_shift) + (units << h_shift))
 
 
-def _from_q15(scale):
-    """Multiplier and shift that take a Q15 value to counts of `scale`."""
-    factor = 1 / (2**15 * scale)
+def _range_bits(op, name, gates, states):
+    """Bits before the point: of states and candidates, and of gates."""
+    gate, limit = op.recurrent_activation, op.activation.limit
+    if gate is not None and not gate.is_gate and "reset" in op.SLOTS:
+        limit = math.inf  # what a state takes over of itself may be more than all of it
+    return range_bits(name, "states", states, limit), range_bits(name, "gates", gates, gate.limit) if gate else 0
+
+
+def range_bits(name, what, largest, limit=math.inf):
+    """Bits before the point that hold twice the largest magnitude seen, so that sequences in use may go further; or the
+    limit of them."""
+    if largest > 2**MOST_BITS:
+        raise ValueError(
+            f"layer '{name}' has {what} up to {largest:.3g} on the representative data; integer models hold them up to "
+            f"{2**MOST_BITS}. Shorter sequences and smaller inputs keep them smaller; weights='float32' has no limit."
+        )
+    return int(np.clip(np.ceil(np.log2(max(min(2 * largest, limit), 1))), 0, MOST_BITS))
+
+
+def _from_state(scale, state_bits):
+    """Multiplier and shift that take a state in Q(15 - state_bits) to counts of `scale`."""
+    factor = 2**state_bits / (2**15 * scale)
     shift = int(np.clip(np.floor(np.log2(32767 / factor)), 1, 30))
     return int(np.clip(round(factor * 2**shift), 0, 32767)), shift
 

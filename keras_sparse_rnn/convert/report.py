@@ -9,6 +9,7 @@ import numpy as np
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.inspection import Inspection
+from keras_sparse_rnn.ops.recurrent import operand_scale
 
 
 @dataclass
@@ -23,6 +24,8 @@ class LayerReport:
         bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of the same type.
         operand_bits: Of the input and of the state, or of an event, as the weights are multiplied with them; None in
             float32.
+        saturation: Share of its states on the representative data that lie beyond the integers that hold them, or with
+            which the weights are multiplied, and saturate; None in float32.
         sends_events: Whether it sends events.
         output_scales: Whether the weights of each output have a scale of their own.
         event_rate: Share of units that fire a step, of a DeltaGRU whose held state changes, on the representative data;
@@ -42,6 +45,7 @@ class LayerReport:
     bytes: int
     dense_bytes: int
     operand_bits: tuple | None
+    saturation: float | None
     sends_events: bool
     output_scales: bool
     event_rate: float | None
@@ -66,6 +70,7 @@ class LayerReport:
             bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
             dense_bytes=weights * op.kernel.itemsize,
             operand_bits=_operand_bits(op.options) if op.is_integer else None,
+            saturation=_saturation(call, seen) if op.is_integer else None,
             sends_events=call.layer.SENDS_EVENTS,
             output_scales=op.output_scales is not None,
             event_rate=call.layer.event_rate(seen.states),
@@ -143,6 +148,8 @@ class Report:
                     f"    weights are multiplied with {of_x} bits of the input and {of_state} of "
                     f"{'an event' if layer.sends_events else 'the state'}"
                 )
+            if layer.saturation:
+                lines.append(f"    {layer.saturation:.2%} of the states on the representative data saturate")
             if layer.step_error is not None:
                 equal = "" if layer.event_agreement is None else f", {layer.event_agreement:.2%} equal events"
                 lines.append(
@@ -165,6 +172,27 @@ class Report:
             lines.append(f"  TensorFlow Lite Micro arena: {self.arena_bytes:,} bytes")
         lines.append(f"  ops to register: {', '.join(self.inspection.register)}")
         return "\n".join(lines)
+
+
+def _saturation(call, seen):
+    """Share of states that saturate where they are held, or where the recurrence reads them."""
+    op = call.op
+    tensors = op.states(call.x_scale.scale)
+    beyond = total = 0
+    for name in call.layer.STATES:
+        if name not in seen.states or name.startswith("held"):
+            continue
+        values, tensor = seen.states[name], tensors[name]
+        limits = np.iinfo(tensor.dtype)
+        low, high = ((limit - tensor.zero_point) * tensor.scale for limit in (limits.min, limits.max))
+        if name == op.READS:
+            bits = op.options.operand_bits - (not call.layer.SENDS_EVENTS)
+            high = min(high, (2**bits - 1) * operand_scale(op.options))
+            low = max(low, -high)
+        step = max(tensor.scale, operand_scale(op.options) if name == op.READS else 0)
+        beyond += np.count_nonzero((values < low - step) | (values > high + step))
+        total += values.size
+    return beyond / total
 
 
 def _operand_bits(options):

@@ -4,7 +4,7 @@ import re
 
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.firmware.rendering import render
-from keras_sparse_rnn.firmware.sources import FORMATS, files_of, source_folder
+from keras_sparse_rnn.firmware.sources import FEATURES, files_of, source_folder
 
 FOLDER = "ksr"
 CORE_SYMBOL = "ksr_core_" + re.sub(r"\W", "_", __version__)
@@ -12,7 +12,7 @@ _INCLUDE = re.compile(r'(?<=^#include ")[^"]+(?=")', re.MULTILINE)
 _ROOTS = ("kernels", "include", "adapters/tflm")
 
 
-def core_files(headers, formats, adapter=None):
+def core_files(headers, features, adapter=None):
     """The files that models need.
 
     Their names begin with `ksr` and say which folder of the core they come from, and they include each other by these
@@ -21,27 +21,27 @@ def core_files(headers, formats, adapter=None):
 
     Args:
         headers: Names of the core's headers that the models' sources include.
-        formats: The kernels' number formats besides int8; see `sources.formats_of`.
+        features: What they need of what a core may lack; see `sources.features_of`.
         adapter: How C++ files end in the project, with a dot, if it needs the adapter to TensorFlow Lite Micro.
 
     Returns:
         Texts by file names.
     """
-    paths = files_of([*headers, "ksr.h"], formats)
+    paths = files_of([*headers, "ksr.h"], features)
     if adapter:
         paths += [source_folder() / "adapters" / "tflm" / name for name in ("ksr_tflm.h", "ksr_tflm.cc")]
     names = {path: core_name(path) for path in paths}
     if len(set(names.values())) < len(names):
         raise RuntimeError(f"two files of the C core have one name in a project: {sorted(names.values())}.")
     texts = {name: _renamed_includes(path, names) for path, name in names.items()}
-    switches = {switch: int(ending in formats) for ending, switch in FORMATS.items()}
+    switches = {switch: int(feature in features) for feature, switch in FEATURES.items()}
     texts["ksr_build.h"] = render("core/ksr_build.h", switches=switches, version=__version__, core_symbol=CORE_SYMBOL)
     return {name.replace(".cc", adapter) if adapter else name: text for name, text in texts.items()}
 
 
-def core_symbols(formats):
-    """Symbols that a core has for models of some `formats`; a model refers to them, so that no other core is linked."""
-    return ["KSR_CORE", *(f"ksr_core{FORMATS[ending].removeprefix('KSR').lower()}" for ending in formats)]
+def core_symbols(features):
+    """Symbols of a core with some `features`; a model refers to them, so that no other core is linked."""
+    return ["KSR_CORE", *(f"ksr_core{FEATURES[feature].removeprefix('KSR').lower()}" for feature in features)]
 
 
 def core_include(header):

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS
 from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
 
 # What the structs have besides `recurrent` and `gates`: words of the options, tensors, matrices.
@@ -81,7 +82,10 @@ def op_layer(op, name, operands):
         sizes = {"stride": stride, "inputs": x.shape[2], "steps": x.shape[1]}
         recurrent = {word: words[word] for word in _WORDS} | sizes | kinds
         recurrent |= pointers(_TENSORS) | matrices(("kernel", "recurrent_kernel"))
-        members = {"recurrent": recurrent} | ({"gates": _gates(words)} if is_integer else {})
+        kind, members = ALL_OPS[op.name], {"recurrent": recurrent}
+        activations = {} if kind.are_usual(options) else {"activations": _activations(kind, options)}
+        gates = (_gates(words) if is_integer else {}) | activations
+        members |= ({"gates": gates} if gates else {}) | (_units(kind, options) if is_integer else {})
         members |= {word: words[word] for word in own_words} | pointers(own_tensors) | matrices(own_matrices)
         call = f"{symbol}_run_{kernel}(&{name}, {name}_scratch);"
     declaration = f"static const {symbol}_layer {name} = {_struct(members)};\n"
@@ -93,6 +97,29 @@ def op_layer(op, name, operands):
         arguments = f"{operands['mask'].label}, {words['zero_output_for_mask']}, {words['output_zero_point']}"
         call = f"{name}_masked = {name};\n  ksr_run_masked(&{name}_masked, {name}_run, {arguments}, {name}_scratch);"
     return declaration, call
+
+
+def _activations(kind, options):
+    """`ksr_activations` of `tflite/include/ksr_activations.h`."""
+    names = {"activation": options.activation}
+    names |= {"recurrent_activation": options.recurrent_activation} if "gate" in kind.SLOTS else {}
+    ending = "" if options.number_format.is_integer else "_f32"
+    functions = {name: f"ksr_activate_{ALL_ACTIVATIONS[number].name}{ending}" for name, number in names.items()}
+    return functions | {"state_bits": options.state_bits, "gate_bits": options.gate_bits}
+
+
+def _units(kind, options):
+    """The functions of its element-wise part."""
+    kernel, is_usual = options.number_format.kernel, kind.are_usual(options)
+    symbol = op_symbol(kind.SCHEMA.name)
+    variant = f"usual_{kernel}" if is_usual else "other"
+    if "reset" not in kind.SLOTS:
+        return {"units": f"{symbol}_units_{variant}"}
+    resets_before = not getattr(options, "reset_after", True)
+    after_reset = "after_reset_" if resets_before else ""
+    units = "i16" if is_usual and kernel == "i16" else variant
+    reset = {"reset": f"ksr_gru_reset_{variant}"} if resets_before else {}
+    return {"units": f"ksr_gru_units_{after_reset}{units}"} | reset
 
 
 def _gates(words):

@@ -13,7 +13,7 @@ from keras_sparse_rnn.firmware.layers import LAYERS, layer_call
 from keras_sparse_rnn.firmware.names import c_identifier, distinct, model_name
 from keras_sparse_rnn.firmware.op_layers import Operand, op_header, op_layer
 from keras_sparse_rnn.firmware.rendering import render
-from keras_sparse_rnn.firmware.sources import formats_of
+from keras_sparse_rnn.firmware.sources import features_of
 from keras_sparse_rnn.firmware.time_axis import follow_time
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.tensor import TensorInfo
@@ -141,9 +141,9 @@ class PlainC:
         return list(dict.fromkeys([*self.model.input_indices, *(i for op in self.model.operators for i in op.outputs)]))
 
     @property
-    def formats(self):
-        """The kernels that it needs besides those for int8."""
-        return formats_of(self.model.tensors[op.inputs[0]].dtype for op in self.model.operators)
+    def features(self):
+        """What it needs of what the core may lack."""
+        return features_of(self.model.operators, self.model.tensors)
 
     @property
     def constant_bytes(self):

@@ -279,7 +279,7 @@ def _plain_c_texts(codes):
     texts = {
         f"{code.name}.{suffix}": text for code in codes for suffix, text in (("h", code.header), ("c", code.source))
     }
-    return texts, core_files([header for code in codes for header in code.headers], _formats(codes))
+    return texts, core_files([header for code in codes for header in code.headers], _features(codes))
 
 
 def tflm_texts(models, framework):
@@ -293,7 +293,7 @@ def tflm_texts(models, framework):
         Texts by paths.
     """
     headers = [header for model in models for header in model.headers]
-    core = core_files(headers, _formats(models), adapter=framework.cpp_suffix)
+    core = core_files(headers, _features(models), adapter=framework.cpp_suffix)
     has_floats = any(tensor.dtype == np.float32 for model in models for tensor in model.model.tensors)
     project = _filled(framework.name, models, core, has_floats=has_floats)
     sources = {f"{FOLDER}/{name}": text for name, text in core.items()}
@@ -333,8 +333,8 @@ def _read(model):
     return model
 
 
-def _formats(models):
-    return tuple(sorted({number_format for model in models for number_format in model.formats}))
+def _features(models):
+    return tuple(sorted({feature for model in models for feature in model.features}))
 
 
 def _project_name(models):
@@ -349,7 +349,7 @@ def _filled(folder, models, core, **values):
         project=_project_name(models),
         version=__version__,
         core_sources=core_sources,
-        formats=_formats(models),
+        features=_features(models),
         core_symbols=core_symbols,
         **values,
     )

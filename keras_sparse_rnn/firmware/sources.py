@@ -4,12 +4,12 @@ import re
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from keras_sparse_rnn.formats import FLOAT32, INT8X16
+from keras_sparse_rnn.ops import OPS
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GROUPS
 
 _INCLUDE = re.compile(r'^ *#include "([^"]+)"', re.MULTILINE)
-_SOURCES = re.compile(r"^/\* Sources: (.*) \*/$", re.MULTILINE)
+_SOURCES = re.compile(r"^/\* Sources: (.*?) \*/$", re.MULTILINE | re.DOTALL)
 _BODY = re.compile(r"^#define (ksr_\w+) ksr_\w+ +/\* (.*) \*/$", re.MULTILINE)
 
 
@@ -27,24 +27,39 @@ def source_folder():
     raise RuntimeError(f"The C sources of keras-sparse-rnn are missing from {package}; install the package again.")
 
 
-# Those besides int8 by the endings of their kernels, with the switches that build them.
-FORMATS = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
+# What a build may leave away, with the switches of `tflite/include/ksr_build.h`: number formats besides int8, by the
+# endings of their kernels; gates of recurrent layers, and the files of their activations.
+FEATURES = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
+FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in ("usual_gates", "other_gates", *GROUPS)}
 
 
-def formats_of(dtypes):
-    """Those of `FORMATS` that tensors of the given dtypes need."""
-    kinds = {np.dtype(dtype) for dtype in dtypes}
-    return tuple(f.kernel for f in (FLOAT32, INT8X16) if f.activations in kinds)
+def features_of(ops, tensors):
+    """Those of `FEATURES` that ops of a model need, with its tensors."""
+    kinds = {tensors[op.inputs[0]].dtype for op in ops}
+    needed = {number_format.kernel for number_format in (FLOAT32, INT8X16) if number_format.activations in kinds}
+    for op in ops:
+        if op.is_custom and op.name in OPS:
+            needed |= _gates_of(OPS[op.name], OPS[op.name].SCHEMA.decode(op.options))
+    return tuple(feature for feature in FEATURES if feature in needed)
 
 
-def files_of(roots, formats):
+def _gates_of(kind, options):
+    if kind.are_usual(options):
+        return {"usual_gates"}
+    numbers = [options.activation] + ([options.recurrent_activation] if "gate" in kind.SLOTS else [])
+    groups = {ALL_ACTIVATIONS[number].group for number in numbers}
+    return {"other_gates"} | (groups if options.number_format.is_integer else set())
+
+
+def files_of(roots, features):
     """The paths of the C files `roots` and of all that they include or call into.
 
     What a header declares is in the files that it lists, `/* Sources: gru_i8.c KSR_WITH_INT16:gru_i16.c */`, the latter
-    where the number format with that switch is one of `formats`. The bodies of a target are in the files that its
-    header lists beside each (`tflite/kernels/target.h`), and come with those who call them.
+    where the feature with that switch is one of `features`; of several, joined by +, all must be. The bodies of a
+    target are in the files that its header lists beside each (`tflite/kernels/target.h`), and come with those who call
+    them.
     """
-    switches = [FORMATS[ending] for ending in formats]
+    switches = {FEATURES[feature] for feature in features}
     found, paths = {}, [_path(name) for name in roots]
     while paths:
         path = paths.pop()
@@ -52,9 +67,9 @@ def files_of(roots, formats):
             continue
         found[path] = text = path.read_text()
         paths += [_path(name, path.parent) for name in _INCLUDE.findall(text)]
-        for listed in " ".join(_SOURCES.findall(text)).split():
-            switch, _, name = listed.rpartition(":")
-            paths += [_path(name)] if not switch or switch in switches else []
+        for listed in " ".join(_SOURCES.findall(text)).replace("*", "").split():
+            needs, _, name = listed.rpartition(":")
+            paths += [_path(name)] if set(needs.split("+")) - {""} <= switches else []
         paths += [_path(name) for body, names in _bodies().items() if re.search(rf"\b{body}\(", text) for name in names]
     return sorted(found)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn.firmware.c_tensors import c_tensors
 from keras_sparse_rnn.firmware.op_layers import op_symbol
-from keras_sparse_rnn.firmware.sources import formats_of
+from keras_sparse_rnn.firmware.sources import features_of
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.engine import refuse_sparse_encodings
 from keras_sparse_rnn.runtime.model import Model
@@ -62,9 +62,9 @@ class TFLMModel:
         return [f"{symbol}.h" for symbol in self.custom_ops]
 
     @cached_property
-    def formats(self):
-        """The kernels that it needs besides those for int8."""
-        return formats_of(self.model.tensors[op.inputs[0]].dtype for op in self.model.operators if _is_ours(op))
+    def features(self):
+        """What it needs of what the core may lack."""
+        return features_of([op for op in self.model.operators if _is_ours(op)], self.model.tensors)
 
     @property
     def data_size(self):

@@ -11,8 +11,6 @@ from keras_sparse_rnn.ops.gates import (
     gru_unit_int8,
     output_int8,
     rescale,
-    sigmoid_float32,
-    sigmoid_int8,
 )
 from keras_sparse_rnn.ops.recurrent import Q15_STATE, RecurrentOp, operand_scale, product, recurrent_schema
 from keras_sparse_rnn.ops.schema import LARGEST, OpSchema, Word, constant, state
@@ -62,7 +60,8 @@ class EventGru(RecurrentOp):
 
     SCHEMA: ClassVar[OpSchema] = SCHEMA
     GATES: ClassVar[tuple] = ("z", "r", "h")
-    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
+    SLOTS: ClassVar[tuple] = ("gate", "gate", "candidate", "reset")
+    READS: ClassVar[str] = "y"
 
     def _reads_all_units(self):
         return False
@@ -78,8 +77,8 @@ class EventGru(RecurrentOp):
         options = self.options
         acc = self._start(x, state)
         acc[self.recurrent_slots] += product(state["y"], self.recurrent_kernel)
-        z, r = sigmoid_float32(acc[0]), sigmoid_float32(acc[1])
-        c = gru_unit_float32(z, r, acc[2], acc[3], state["c"])
+        z, r = self.recurrent_activation.float32(acc[:2])
+        c = gru_unit_float32(self, z, r, acc[2], acc[3], state["c"])
         event = c > self.threshold
         state["y"] = np.where(event, c, np.float32(0))
         state["c"] = c - self.threshold * event if options.reset else c
@@ -94,8 +93,8 @@ class EventGru(RecurrentOp):
         sent = state["y"] if o.number_format is INT8 else np.clip(state["y"], 0, 2**o.operand_bits - 1)
         acc[self.recurrent_slots] += self._from_operand(sent, self.recurrent_kernel)
         acc = self._scaled(acc)
-        z, r = sigmoid_int8(o, 0, acc[0]), sigmoid_int8(o, 1, acc[1])
-        c = gru_unit_int8(o, z, r, acc[2], acc[3], state["c"])
+        z, r = self.gate(0, acc[0]), self.gate(1, acc[1])
+        c = gru_unit_int8(self, z, r, acc[2], acc[3], state["c"])
         event = c > self.threshold
         fired = np.where(event, c, 0)
         state["y"] = np.clip(rescale(fired, o.operand_multiplier, o.operand_shift), 0, 2**o.operand_bits - 1)
@@ -103,3 +102,8 @@ class EventGru(RecurrentOp):
         if "trace" in state:
             state["trace"] = state["trace"] + (((fired - state["trace"]) * (o.trace_rate >> 16) + 2**14) >> 15)
         return output_int8(o, fired if READOUTS[o.readout] == "event" else state[("y", "c", "trace")[o.readout]])
+
+    def _activated(self, acc, before, after):
+        z, r = self.recurrent_activation.float32(acc[:2])
+        # Before it is reset, a state is what was sent.
+        return [z, r], [self.activation.float32(acc[2] + r * acc[3]), after["c"], after["y"]]

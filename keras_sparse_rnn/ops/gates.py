@@ -1,19 +1,16 @@
-"""Gates, in integers and in floats.
+"""Gates and states in integers.
 
-Integers: gates and states in Q15, sigmoid and tanh from tables without interpolation. The accumulators of a gate become
-an index into its table; those of a GRU's candidate, x and y, become Q(fraction) and Q(fraction + 1).
-Shifts to the right round towards minus infinity, as in C. With activations of 16 bits the index has `fraction` - 7 more
-bits, between whose entries the tables are interpolated.
+With tanh and sigmoid: gates and states in Q15, from tables without interpolation. The accumulators of a gate become an
+index into its table; those of a GRU's candidate, x and y, become Q(fraction) and Q(fraction + 1). With activations of
+16 bits the index has `fraction` - 7 more bits, between whose entries the tables are interpolated. With other functions
+all pre-activations are in Q(fraction), y in Q(fraction + 1 + gate_bits): see `activations.py`.
+Shifts to the right round towards minus infinity, as in C.
 """
 
 import numpy as np
 
 from keras_sparse_rnn.formats import INT8X16
-
-_STEPS = np.arange(-512, 512)
-SIGMOID_TABLE = np.clip(np.rint(2**15 / (1 + np.exp(-_STEPS / 64))), -32767, 32767).astype(np.int64)
-TANH_TABLE = np.clip(np.rint(2**15 * np.tanh(_STEPS / 128)), -32767, 32767).astype(np.int64)
-ONE = 2**15
+from keras_sparse_rnn.ops.activations import SIGMOID_TABLE, TANH_TABLE, interpolate
 
 
 def pre_activation(options, slot, accumulator):
@@ -43,19 +40,18 @@ def look_up(table, k):
     return table[512 + np.clip(k, -512, 511)]
 
 
-def interpolate(table, value, bits):
-    """At an index with `bits` fractional bits."""
-    value = np.clip(value, -512 << bits, 511 << bits)
-    k = 512 + (value >> bits)
-    slope = table[np.minimum(k + 1, 1023)] - table[k]
-    return table[k] + ((slope * (value & ((1 << bits) - 1))) >> bits)
+def gru_unit_float32(op, z, r, from_x, from_y, before):
+    """z * before + (1 - z) * g, with g = tanh(x + r * y), or another activation."""
+    return z * before + (np.float32(1) - z) * op.activation.float32(from_x + r * from_y)
 
 
-def gru_unit_int8(options, z, r, from_x, from_y, before):
-    """z * before + (1 - z) * g, with g = tanh(x + r * y), x and y from the accumulators of slots 2 and 3."""
-    from_x, from_y = pre_activation(options, 2, from_x), pre_activation(options, 3, from_y)
-    g = tanh_int8(options, from_x + ((r * from_y) >> 16))
-    return g + ((z * (before - g) + 2**14) >> 15)
+def gru_unit_int8(op, z, r, from_x, from_y, before):
+    """Likewise, with x and y from the accumulators of slots 2 and 3."""
+    o = op.options
+    from_x, from_y = pre_activation(o, 2, from_x), pre_activation(o, 3, from_y)
+    g = op.candidate(from_x + ((r * from_y) >> 16))
+    shift = 15 - o.gate_bits
+    return saturate(g + ((z * (before - g) + (1 << (shift - 1))) >> shift), 16)
 
 
 def rescale(q15, multiplier, shift):
@@ -75,12 +71,3 @@ def output_int8(options, q15):
 
 def saturate(value, bits):
     return np.clip(value, -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
-
-
-def sigmoid_float32(x):
-    return np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * x))
-
-
-def gru_unit_float32(z, r, from_x, from_y, before):
-    """z * before + (1 - z) * g, with g = tanh(x + r * y)."""
-    return z * before + (np.float32(1) - z) * np.tanh(from_x + r * from_y)

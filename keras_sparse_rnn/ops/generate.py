@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_sparse_rnn.formats import ELEMENT_TYPES
 from keras_sparse_rnn.ops import ALL_OPS
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GELU_TABLE, GROUPS, RISE_TABLE
 from keras_sparse_rnn.ops.recurrent import FIRST_INPUTS, LAST_INPUTS, WORDS
 from keras_sparse_rnn.ops.schema import FORMATS, OF_INPUT, OF_WORD, STATUSES, VERSION, Input, OpSchema
 
@@ -29,6 +30,9 @@ def files() -> dict[Path, str]:
         "include/ksr_status.h": _status_header(),
         "include/ksr_recurrent_words.h": _recurrent_header(),
         "adapters/ksr_names.h": _names_header(),
+        "kernels/activation_table.c": _activation_table(),
+        "kernels/activations/rise_table.c": _table("ksr_rise_table", "1 - exp(-k / 128)", RISE_TABLE),
+        "kernels/activations/gelu_table.c": _table("ksr_gelu_table", "u Phi(-u), u = k / 128", GELU_TABLE),
     }
     for schema in _SCHEMAS:
         name = symbol(schema).removeprefix("ksr_")
@@ -89,6 +93,7 @@ def _recurrent_header():
             + _struct("ksr_recurrent_options", [("int32_t version;", f"{VERSION}"), *_word_fields(WORDS)]),
             "/* The inputs that each recurrent op begins with; its own follow. */\n" + _enum("KSR", FIRST_INPUTS),
             f"enum {{ KSR_OWN_INPUTS = {count} }};",
+            "/* Activations by their numbers. */\n" + _enum("KSR_ACTIVATION", ALL_ACTIVATIONS),
             "/* Then the inputs that any may have, counted from the first of them. */\n" + _enum("KSR", LAST_INPUTS),
         ]
     )
@@ -217,6 +222,34 @@ def _with_name(row, declared):
     return f"{row} {comment}" if len(row) + len(comment) < 115 else f"{comment}\n    {row}"
 
 
+def _activation_table():
+    lines = [f"/* Activations by their numbers; {MADE}. */", '#include "recurrent_node.h"', ""]
+    for name, ending, condition in (("integers", "", None), ("floats", "_f32", "FLOAT32")):
+        lines += [f"#if KSR_WITH_{condition}"] if condition else []
+        lines += [f"static ksr_activation *const {name}[{len(ALL_ACTIVATIONS)}] = {{"]
+        for group in GROUPS if not condition else (None,):
+            members = [a.name for a in ALL_ACTIVATIONS if group in (None, a.group)]
+            rows = [f"    [KSR_ACTIVATION_{member.upper()}] = ksr_activate_{member}{ending}," for member in members]
+            lines += [f"#if KSR_WITH_{group.upper()}", *rows, "#endif"] if group else rows
+        lines += ["};", *(["#endif"] if condition else []), ""]
+    lines += [
+        "ksr_activation *ksr_activation_of(int32_t number, int32_t is_float) {",
+        "#if KSR_WITH_FLOAT32",
+        "  if (is_float) return floats[number];",
+        "#endif",
+        "  return is_float ? 0 : integers[number];",
+        "}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _table(name, doc, values):
+    rows = [", ".join(map(str, values[i : i + 16])) for i in range(0, len(values), 16)]
+    head = [f"/* {doc}, Q15; {MADE}. */", "#include <stdint.h>", "", f"extern const int16_t {name}[{len(values)}];"]
+    return "\n".join([*head, f"const int16_t {name}[{len(values)}] = {{", *(f"    {row}," for row in rows), "};", ""])
+
+
 def _names_header():
     lines = []
     for schema in _SCHEMAS:
@@ -254,6 +287,8 @@ def _wrapped(text, separator=", ", indent=6, width=100):
 def _docs(text):
     """docs/format.md with its tables, each between two marks, as the schemas have them."""
     tables = {"words of the recurrent ops": _word_table(WORDS, 1), "inputs of the recurrent ops": _shared_inputs()}
+    rows = [f"| {i} | `{a.name}` | {a.formula} |" for i, a in enumerate(ALL_ACTIVATIONS)]
+    tables["activations"] = "\n".join(["| number | activation | |", "|---|---|---|", *rows])
     tables["own words"] = "\n".join(
         ["| op | word | name | |", "|---|---|---|---|"]
         + [

@@ -5,15 +5,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.ops.gates import (
-    ONE,
-    gru_unit_float32,
-    gru_unit_int8,
-    operand_int8,
-    output_int8,
-    sigmoid_float32,
-    sigmoid_int8,
-)
+from keras_sparse_rnn.ops.activations import ONE
+from keras_sparse_rnn.ops.gates import gru_unit_float32, gru_unit_int8, operand_int8, output_int8
 from keras_sparse_rnn.ops.recurrent import Q15_STATE, RecurrentOp, hold, product, recurrent_schema
 from keras_sparse_rnn.ops.schema import Input, OpSchema, Word, constant, matrix, state
 
@@ -63,7 +56,7 @@ class Gru(RecurrentOp):
 
     SCHEMA: ClassVar[OpSchema] = SCHEMA
     GATES: ClassVar[tuple] = ("z", "r", "h")
-    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "reset")
+    SLOTS: ClassVar[tuple] = ("gate", "gate", "candidate", "reset")
 
     def _reads_all_units(self):
         return self.hidden_threshold is None
@@ -112,18 +105,27 @@ class Gru(RecurrentOp):
 
     def _step_float32(self, x, state):
         h, acc = state["h"], self._accumulators(x, state)
-        z, r, from_y = sigmoid_float32(acc[0]), sigmoid_float32(acc[1]), acc[3]
+        gate, from_y = self.recurrent_activation.float32, acc[3]
+        z, r = gate(acc[0]), gate(acc[1])
         if not self.options.reset_after:
             from_y, r = self.bias[3] + product(r * h, self.recurrent_kernel[:, 2:])[0], np.float32(1)
-        state["h"] = gru_unit_float32(z, r, acc[2], from_y, h)
+        state["h"] = gru_unit_float32(self, z, r, acc[2], from_y, h)
         return state["h"]
 
     def _step_int8(self, x, state):
         o, h, acc = self.options, state["h"], self._scaled(self._accumulators(x, state))
-        z, r, from_y = sigmoid_int8(o, 0, acc[0]), sigmoid_int8(o, 1, acc[1]), acc[3]
+        z, r, from_y = self.gate(0, acc[0]), self.gate(1, acc[1]), acc[3]
         if not o.reset_after:
-            reset = operand_int8(o, (r * h + 2**14) >> 15)
+            reset = operand_int8(o, self.times(r, h))
             from_y = self.bias[3] + self._from_operand(reset, self.recurrent_kernel[:, 2:])[0]
-            from_y, r = self._scaled(from_y, 3), ONE
-        state["h"] = gru_unit_int8(o, z, r, acc[2], from_y, h)
+            from_y, r = self._scaled(from_y, 3), ONE >> o.gate_bits
+        state["h"] = gru_unit_int8(self, z, r, acc[2], from_y, h)
         return output_int8(o, state["h"])
+
+    def _activated(self, acc, before, after):
+        z, r = self.recurrent_activation.float32(acc[:2])
+        if self.options.reset_after:
+            from_y = r * acc[3]
+        else:
+            from_y = self.bias[3] + product(r * before["h"], self.recurrent_kernel[:, 2:])[:, 0]
+        return [z, r], [self.activation.float32(acc[2] + from_y), after["h"]]

@@ -3,36 +3,32 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from keras_sparse_rnn.formats import INT8X16
-from keras_sparse_rnn.ops.gates import (
-    TANH_TABLE,
-    interpolate,
-    look_up,
-    operand_int8,
-    output_int8,
-    sigmoid_float32,
-    sigmoid_int8,
-    tanh_gate_int8,
-)
+from keras_sparse_rnn.ops.activations import MOST_BITS, TANH_TABLE, interpolate
+from keras_sparse_rnn.ops.gates import look_up, operand_int8, output_int8, pre_activation, saturate, tanh_gate_int8
 from keras_sparse_rnn.ops.recurrent import OPERAND_STATE, RecurrentOp, product, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, state
 
-CELL_BITS = (0, 7)
+_MOST_CELL_BITS_OF_TANH = 7  # beyond, its table has no index for a step of c
 
 SCHEMA = recurrent_schema(
     "KsrLstm",
     "the LSTM",
     (0, 1, 2, 3),
     (0, 1, 2, 3),
-    words=[Word.integer("cell_bits", "c lies in [-2^cell_bits, 2^cell_bits)", *CELL_BITS)],
+    words=[Word.integer("cell_bits", "c lies in [-2^cell_bits, 2^cell_bits)", 0, MOST_BITS)],
     inputs=[
         state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE),
         state(
             *("c", "Q(15 - cell_bits), saturating", "units", "int16"),
             lambda options, x_scale: (2.0 ** (options.cell_bits - 15), 0),
         ),
+    ],
+    changes=[
+        Word.integer(
+            *("state_bits", "h, candidates and the activation of c lie in [-2^state_bits, 2^state_bits)", 0, MOST_BITS),
+            limit=(0, 1, "cell_bits"),
+        )
     ],
 )
 
@@ -43,26 +39,41 @@ class Lstm(RecurrentOp):
 
     SCHEMA: ClassVar[OpSchema] = SCHEMA
     GATES: ClassVar[tuple] = ("i", "f", "c", "o")
-    ACTIVATIONS: ClassVar[tuple] = ("sigmoid", "sigmoid", "tanh", "sigmoid")
+    SLOTS: ClassVar[tuple] = ("gate", "gate", "candidate", "gate")
+
+    @classmethod
+    def are_usual(cls, options):
+        return super().are_usual(options) and options.cell_bits <= _MOST_CELL_BITS_OF_TANH
 
     def _step_float32(self, x, state):
         i, f, g, o = self._start(x, state) + product(state["h"], self.recurrent_kernel)
-        state["c"] = sigmoid_float32(f) * state["c"] + sigmoid_float32(i) * np.tanh(g)
-        state["h"] = sigmoid_float32(o) * np.tanh(state["c"])
+        gate, activation = self.recurrent_activation.float32, self.activation.float32
+        state["c"] = gate(f) * state["c"] + gate(i) * activation(g)
+        state["h"] = gate(o) * activation(state["c"])
         return state["h"]
 
     def _step_int8(self, x, state):
         options, bits = self.options, self.options.cell_bits
         from_h = self._from_operand(self._read(state["h"]), self.recurrent_kernel)
         i, f, g, o = self._scaled(self._start(x, state) + from_h)
-        i, f, o = sigmoid_int8(options, 0, i), sigmoid_int8(options, 1, f), sigmoid_int8(options, 3, o)
-        g = tanh_gate_int8(options, 2, g)
-        c = (f * state["c"] + ((i * g) >> bits) + 2**14) >> 15
-        state["c"] = np.clip(c, -(2**15), 2**15 - 1)
-        if options.number_format is INT8X16:
-            tanh = interpolate(TANH_TABLE, state["c"], 8 - bits)
-        else:
-            tanh = look_up(TANH_TABLE, (state["c"] + (1 << (7 - bits))) >> (8 - bits))
-        h = (o * tanh + 2**14) >> 15
+        i, f, o = self.gate(0, i), self.gate(1, f), self.gate(3, o)
+        g = tanh_gate_int8(options, 2, g) if self.has_usual_gates else self.candidate(pre_activation(options, 2, g))
+        shift = 15 - options.gate_bits
+        c = (f * state["c"] + ((i * g) >> (bits - options.state_bits)) + (1 << (shift - 1))) >> shift
+        state["c"] = saturate(c, 16)
+        h = self.times(o, self._of_cell(state["c"]))
         state["h"] = operand_int8(options, h)
         return output_int8(options, h)
+
+    def _of_cell(self, c):
+        """The activation of a cell state, which is in Q(15 - cell_bits)."""
+        bits = self.options.cell_bits
+        if not self.has_usual_gates:
+            return self.activation.integer(c << max(bits - 8, 0), max(8 - bits, 0), self.options.state_bits)
+        if self.options.number_format is INT8X16:
+            return interpolate(TANH_TABLE, c, 8 - bits)
+        return look_up(TANH_TABLE, (c + (1 << (7 - bits))) >> (8 - bits))
+
+    def _activated(self, acc, before, after):
+        gates, activation = self.recurrent_activation.float32(acc[[0, 1, 3]]), self.activation.float32
+        return [gates], [activation(acc[2]), activation(after["c"]), after["h"]]

@@ -7,14 +7,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keras_sparse_rnn.formats import INT8X16
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS, SIGMOID, TANH
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
-from keras_sparse_rnn.ops.gates import saturate
+from keras_sparse_rnn.ops.gates import pre_activation, saturate, sigmoid_int8, tanh_int8
 from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, Word, constant, matrix, reserved, state
 
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
 BY_OUTPUTS = {"inputs": 1, "units": 2}  # bits of `layout` by the sources of a matrix
-ACTIVATIONS = ("linear", "relu", "relu6", "tanh", "sigmoid")  # by their numbers in the options
 
+_LAST = len(ALL_ACTIVATIONS) - 1
 _X_SHIFT = "operand shift of x; int8x16: to the right, and 2 at least where x is held"
 WORDS = (
     Word.every("format", "number format: 0 float32, 1 int8, 2 int8x16", 0, 2),
@@ -27,15 +28,16 @@ WORDS = (
         limit=(1, 1, "return_sequences"),
     ),
     Word.every("return_sequences", "0: the last output only", 0, 1),
-    Word.every("activation", "of the candidate: 3 tanh", 3, 3, is_reserved=True),
-    Word.every("recurrent_activation", "of the gates: 4 sigmoid", 4, 4, is_reserved=True),
+    Word.every("activation", "of the candidate and of an LSTM's cell state", 0, _LAST, usual=TANH),
+    Word.every("recurrent_activation", "of the gates", 0, _LAST, usual=SIGMOID),
     Word.reserved("weight_bits", "0: as the number format says"),
     Word.integer("layout", "what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state", 0, 3),
     Word.every(
         "zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0", 0, 1
     ),
     Word.every("initial_states", "1: states that are given are those to begin with, and only read; 0: kept", 0, 1),
-    Word.reserved("state_bits", "a state lies in [-2^state_bits, 2^state_bits)"),
+    Word.integer("state_bits", "states and candidates lie in [-2^state_bits, 2^state_bits)", 0, MOST_BITS),
+    Word.integer("gate_bits", "gates lie in [-2^gate_bits, 2^gate_bits)", 0, MOST_BITS),
     Word("x_zero_point", "zero point of x", int8=(-128, 127)),
     Word.integer("x_shift", _X_SHIFT, 0, 7),
     Word(
@@ -47,7 +49,7 @@ WORDS = (
     ),
     Word(
         "fraction",
-        "fractional bits of a GRU's candidate; with int16 activations of every tanh",
+        "fractional bits of a GRU's candidate; with int16 activations of every tanh; with other activations of all",
         int8=(7, 10),
         int8x16=(7, 15),
     ),
@@ -60,14 +62,14 @@ WORDS = (
         )
         for slot in range(SLOTS)
     ),
-    Word.integer("operand_multiplier", "from Q15 to what the recurrence reads", 0, 2**15 - 1),
+    Word.integer("operand_multiplier", "from Q(15 - state_bits) to what the recurrence reads", 0, 2**15 - 1),
     Word.integer("operand_shift", "to the right, behind it", 1, 30),
-    Word.integer("output_multiplier", "from Q15 to the output tensor", 0, 2**15 - 1),
+    Word.integer("output_multiplier", "from Q(15 - state_bits) to the output tensor", 0, 2**15 - 1),
     Word.integer("output_shift", "to the right, behind it", 1, 30),
     Word("output_zero_point", "zero point of the output", int8=(-128, 127)),
     Word("operand_bits", "what the recurrence reads is saturated to them", int8=(8, 8), int8x16=(2, 15)),
 )
-Q15_STATE = lambda options, x_scale: (2**-15, 0)  # noqa: E731
+Q15_STATE = lambda options, x_scale: (2.0 ** (options.state_bits - 15), 0)  # noqa: E731
 OPERAND_STATE = lambda options, x_scale: (operand_scale(options), 0)  # noqa: E731
 
 FIRST_INPUTS = (
@@ -131,7 +133,7 @@ def recurrent_schema(name, doc, kernel_slots, recurrent_slots, *, words=(), inpu
 
 def operand_scale(options):
     """What one count of a state is worth as the recurrence reads it (integer models)."""
-    return 2.0**options.operand_shift / (2**15 * max(options.operand_multiplier, 1))
+    return 2.0 ** (options.operand_shift + options.state_bits - 15) / max(options.operand_multiplier, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,8 +152,9 @@ class RecurrentOp(ABC):
     Class attributes:
         SCHEMA: Its `OpSchema`.
         GATES: Names of the gates, in the order of the kernels.
-        ACTIVATIONS: For each slot the table that its pre-activation is looked up in; "reset" where the reset gate
-            scales it on its way to tanh, None where the slot is not used.
+        SLOTS: For each slot what its accumulators are of: "gate", "candidate", or "reset" where the reset gate scales
+            them on their way to the candidate; None where the slot is not used.
+        READS: Name of the state that the recurrent kernel reads.
     """
 
     options: Any
@@ -163,7 +166,8 @@ class RecurrentOp(ABC):
 
     SCHEMA: ClassVar[OpSchema]
     GATES: ClassVar[tuple]
-    ACTIVATIONS: ClassVar[tuple]
+    SLOTS: ClassVar[tuple]
+    READS: ClassVar[str] = "h"
 
     @property
     def is_integer(self):
@@ -173,6 +177,32 @@ class RecurrentOp(ABC):
     def dtype(self):
         """Of input and output."""
         return self.options.number_format.activations
+
+    @property
+    def activation(self):
+        """Of the candidate."""
+        return ALL_ACTIVATIONS[self.options.activation]
+
+    @property
+    def recurrent_activation(self):
+        """Of the gates; None for an op without them."""
+        return ALL_ACTIVATIONS[self.options.recurrent_activation] if "gate" in self.SLOTS else None
+
+    @classmethod
+    def are_usual(cls, options):
+        """Whether it has tanh, its gates sigmoid, and states and gates lie in [-1, 1): such ops have kernels of their
+        own, with indices into the tables of these two and in 8 bits no interpolation."""
+        o = options
+        return (
+            o.activation == TANH
+            and ("gate" not in cls.SLOTS or o.recurrent_activation == SIGMOID)
+            and not o.state_bits
+            and not o.gate_bits
+        )
+
+    @property
+    def has_usual_gates(self):
+        return self.are_usual(self.options)
 
     @property
     def kernel_slots(self):
@@ -343,6 +373,27 @@ class RecurrentOp(ABC):
         outputs = np.stack(outputs)
         return outputs if self.options.return_sequences else outputs[:, -1]
 
+    def largest(self, x, before, after):
+        """The largest magnitudes of gates and of candidates in the steps of a float32 op, 0 where there are none.
+
+        Args:
+            x: `(T, I)`.
+            before, after: The states around each step, dicts of arrays `(T, size)`.
+        """
+        read = after["held_h"] if "held_h" in after else before[self.READS]
+        acc = np.repeat(self.bias[:, None], len(x), axis=1)
+        for slots, sources, kernel in (
+            (self.kernel_slots, after.get("held_x", x), self.kernel),
+            (self.recurrent_slots, read, self.recurrent_kernel),
+        ):
+            acc[slots] += np.moveaxis(product(sources, kernel), 1, 0)
+        gates, candidates = self._activated(acc, before, after)
+        return tuple(max((float(np.abs(part).max()) for part in parts), default=0.0) for parts in (gates, candidates))
+
+    @abstractmethod
+    def _activated(self, acc, before, after):
+        """Lists of what the gates and the candidates are, from accumulators `(4, T, U)` and as in `largest`."""
+
     @abstractmethod
     def _step_int8(self, x, state):
         """The output of one step; updates the state."""
@@ -408,6 +459,27 @@ class RecurrentOp(ABC):
         if self.output_scales is None:
             return acc
         return (acc * self.output_scales[slot].astype(acc.dtype)) >> 16
+
+    def gate(self, slot, acc):
+        """A gate from its accumulators, Q(15 - gate_bits)."""
+        o = self.options
+        if self.has_usual_gates:
+            return sigmoid_int8(o, slot, acc)
+        return self.recurrent_activation.integer(pre_activation(o, slot, acc), o.fraction - 7, o.gate_bits)
+
+    def candidate(self, value):
+        """The candidate, Q(15 - state_bits), from its pre-activation in Q(fraction)."""
+        o = self.options
+        return (
+            tanh_int8(o, value)
+            if self.has_usual_gates
+            else self.activation.integer(value, o.fraction - 7, o.state_bits)
+        )
+
+    def times(self, gate, value):
+        """A gate times a state of 16 bits, which gives such a state again."""
+        shift = 15 - self.options.gate_bits
+        return saturate((gate * value + (1 << (shift - 1))) >> shift, 16)
 
     def _read(self, operand):
         """A state that holds what the recurrence reads; in 16 bits it could hold more."""

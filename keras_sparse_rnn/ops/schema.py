@@ -23,7 +23,7 @@ STATUSES = {  # of the C core, by their numbers
     "OPTIONS_SIZE": "the custom options have the wrong size",
     "OTHER_VERSION": "the custom options are of another version of the format: convert the Keras model again",
     "WORD": "is out of its range",
-    "NOT_BUILT": "number format: its kernels were left out of this build",
+    "NOT_BUILT": "needs kernels that were left out of this build",
     "INPUT_COUNT": "too many inputs",
     "OUTPUT_COUNT": "has neither one output nor, behind it, one for each of its states",
     "OUTPUT": "an output has the wrong type or shape",
@@ -62,6 +62,7 @@ class Word:
         form: "power of two", or "15 bits": at most as many significant bits; "" for any value.
         limit: `(constant, sign, name)`: it is at most constant + sign * the word of that name.
         is_reserved: Whether no kernel supports another value yet.
+        usual: What it is where it is not given, as far as its range allows that.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Word:
     form: str = ""
     limit: tuple[int, int, str] | None = None
     is_reserved: bool = False
+    usual: int = 0
 
     @classmethod
     def every(cls, name: str, doc: str, low: int, high: int, **more: Any) -> "Word":
@@ -94,9 +96,9 @@ class Word:
         return self.float32, self.int8, self.int8x16
 
     def neutral(self, number: int) -> int:
-        """The value nearest to 0 that it may have in the format of that number."""
+        """The value nearest to the usual one that it may have in the format of that number."""
         low, high = self.ranges[number]
-        return min(max(low, 0), high)
+        return min(max(low, self.usual), high)
 
     def allows(self, value: int, number: int, words: dict[str, int]) -> bool:
         """Whether it may be `value` beside the other words."""
@@ -208,7 +210,7 @@ def reserved(name: str, doc: str) -> Input:
 class Options:
     """The custom options of an op: one attribute for each word, behind the version.
 
-    Words that are not given have the value nearest to 0 that the number format allows.
+    Words that are not given have their usual value, or the nearest to it that the number format allows.
     """
 
     SCHEMA: ClassVar["OpSchema"]

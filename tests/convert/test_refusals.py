@@ -33,10 +33,17 @@ class Subclassed(keras.Model):
             lambda: event_model([keras.layers.Masking(name="masks"), EventGRU(4)]),
             r"'masks' \(Masking\).*without padding",
         ),
-        (lambda: event_model([EventGRU(4, activation="relu", name="e")]), "'e' has activation='relu'; only 'tanh'"),
         (
-            lambda: event_model([GRU(4, recurrent_activation="hard_sigmoid", name="g")]),
-            "'g' has recurrent_activation='hard_sigmoid'; only 'sigmoid'",
+            lambda: event_model([EventGRU(4, activation=lambda x: x * x, name="e")]),
+            r"'e' has activation=<lambda>, which is none of Keras's own; can be converted: linear, .*, exponential",
+        ),
+        (
+            lambda: event_model([GRU(4, recurrent_activation="softplus", name="g")]),
+            "'g' has recurrent_activation=softplus; can be converted: linear, relu, relu6, tanh, sigmoid",
+        ),
+        (
+            lambda: event_model([GRU(4, activation=keras.layers.LeakyReLU(0.1), name="l")]),
+            "'l' has activation=LeakyReLU, which is none of Keras's own; can be converted: linear",
         ),
         (lambda: event_model([GRU(4, dtype="mixed_float16", name="half")]), "'half' computes in float16; only float32"),
         (lambda: keras.Sequential([keras.Input((None, 7)), EventGRU(4)]), "open time axis.*time_steps"),

@@ -4,7 +4,7 @@ import pytest
 
 from keras_sparse_rnn.firmware import host_check
 from keras_sparse_rnn.firmware.core_files import core_files
-from keras_sparse_rnn.firmware.sources import FORMATS
+from keras_sparse_rnn.firmware.sources import FEATURES
 
 _FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _OPS = ("event_gru", "gru", "lstm", "simple_rnn", "sparse_dense")
@@ -16,7 +16,7 @@ class Kernels:
     def __init__(self, folder):
         self._headers = folder
         headers = ["ksr_layers.h", "ksr_align.h", "ksr_masked.h", *(f"ksr_{op}_layer.h" for op in _OPS)]
-        for name, text in core_files(headers, tuple(FORMATS)).items():
+        for name, text in core_files(headers, tuple(FEATURES)).items():
             (folder / name).write_text(text)
         sources = sorted(folder.glob("*.c"))
         command = [*host_check.compiler(), *_FLAGS, "-c", "-std=c99", "-ffp-contract=off", *sources]

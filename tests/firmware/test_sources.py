@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from keras_sparse_rnn.firmware.sources import FORMATS, files_of, source_folder
+from keras_sparse_rnn.firmware.sources import FEATURES, files_of, source_folder
 
 KERNELS = source_folder() / "kernels"
 OPS = ("event_gru", "gru", "lstm", "simple_rnn", "sparse_dense")
@@ -12,7 +12,7 @@ OPS = ("event_gru", "gru", "lstm", "simple_rnn", "sparse_dense")
 
 def test_every_source_is_listed_by_a_header():
     roots = ["ksr_layers.h", *(f"ksr_{op}.h" for op in OPS)]
-    needed = {path for path in files_of(roots, tuple(FORMATS)) if path.suffix == ".c"}
+    needed = {path for path in files_of(roots, tuple(FEATURES)) if path.suffix == ".c"}
     assert needed == {path.resolve() for path in KERNELS.rglob("*.c")} - {(KERNELS / "ops.c").resolve()}
 
 
@@ -32,7 +32,7 @@ def test_a_model_needs_nothing_of_other_ops_and_formats():
     def names(*arguments):
         return {path.relative_to(source_folder()).as_posix() for path in files_of(*arguments) if path.suffix == ".c"}
 
-    assert names(["ksr_layers.h"], ()) == {"kernels/layers_i8.c"}
+    assert names(["ksr_layers.h"], ()) == {"kernels/layers_i8.c", "kernels/quantize.c"}
     dense = names(["ksr_sparse_dense_layer.h"], ())
     assert {"kernels/dsp/add_events.c", "kernels/dsp/add_dense.c", "kernels/portable/add_events.c"} <= dense
     assert not any(part in name for name in dense for part in ("gru", "holds", "tables", "recurrent", "f32", "i16"))

@@ -7,6 +7,7 @@ import numpy as np
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import OPS
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 
 KINDS = list(OPS)
@@ -49,7 +50,7 @@ class RandomOp:
         return writer.finish({"x": x}, {"y": y})
 
 
-def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bits=8, inputs=None):
+def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bits=8, inputs=None, usual_gates=None):
     """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated.
 
     Args:
@@ -57,6 +58,7 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
         activation_bits: Of integer ops, 8 or 16.
         holds: Whether it holds its inputs, and a GRU perhaps its state; None: perhaps.
         inputs: Their number; None: drawn.
+        usual_gates: Whether it has tanh and sigmoid; None: perhaps.
     """
     rng = np.random.default_rng(seed)
     kind = OPS[kind]
@@ -86,12 +88,16 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
     if holding.random() < 0.4 if holds is None else holds:
         op = replace(op, **_thresholds_of_holds(holding, op))
     op = _with_narrow_numbers(np.random.default_rng([seed, 2]), op)
+    gates = np.random.default_rng([seed, 4])
+    if gates.random() < 0.4 if usual_gates is None else not usual_gates:
+        op = _with_activations(gates, op)
     if activation_bits == 16:
         op, x = _of_16_bits(np.random.default_rng([seed, 3]), op, x)
     layout = op.laid_out().options.layout & int(np.random.default_rng([seed, 4]).choice([0, 1, 2, 3, 3, 3]))
     op = replace(op, options=replace(op.options, layout=layout))
     label = f"{kind.SCHEMA.name}, seed {seed}: {op.options}, {inputs} inputs, {steps} steps, {activity}, "
-    label += f"holds {op.input_threshold is not None}, output scales {op.output_scales is not None}, "
+    label += f"usual gates {op.has_usual_gates}, holds {op.input_threshold is not None}, "
+    label += f"output scales {op.output_scales is not None}, "
     label += f"density {density:.2f}, sparse={sparse}"
     return RandomOp(op, op.constants(sparse), x, label, activity)
 
@@ -106,6 +112,24 @@ def _with_narrow_numbers(rng, op):
     if op.SCHEMA.name == "KsrEventGru" and rng.random() < 0.3:
         op = replace(op, options=replace(op.options, operand_bits=int(rng.integers(2, 8))))
     return op
+
+
+def _with_activations(rng, op):
+    """Others than tanh and sigmoid, perhaps, and states beyond 1."""
+    drawn = {name: int(rng.integers(len(ALL_ACTIVATIONS))) for name in ("activation", "recurrent_activation")}
+    if op.is_integer:
+        bits = int(rng.choice([0, 1, 3, rng.integers(MOST_BITS + 1)]))
+        drawn |= {"state_bits": bits, "gate_bits": int(rng.integers(MOST_BITS + 1)) * int(rng.integers(2))}
+    else:  # floats have no end: weights that do not make states grow from step to step
+        small = {name: getattr(op, name) for name in ("kernel", "recurrent_kernel")}
+        op = replace(op, **{name: (w / (16 * max(1, np.abs(w).max()))).astype(np.float32) for name, w in small.items()})
+    words = vars(op.options) | drawn
+    if "cell_bits" in words:
+        drawn["cell_bits"] = max(words["cell_bits"], words["state_bits"])
+    for word in op.SCHEMA.words:
+        if word.name in drawn and word.ranges[op.options.format] == (0, 0):
+            drawn[word.name] = 0
+    return replace(op, options=replace(op.options, **drawn))
 
 
 def _thresholds_of_holds(rng, op):

@@ -7,7 +7,7 @@ import pytest
 from random_models import KINDS, random_op
 
 from keras_sparse_rnn import runtime
-from keras_sparse_rnn.ops.gates import SIGMOID_TABLE, TANH_TABLE
+from keras_sparse_rnn.ops.activations import SIGMOID_TABLE, TANH_TABLE
 from keras_sparse_rnn.runtime.native import NativeOp, load_library
 
 by_kind = pytest.mark.parametrize("kind", KINDS)
@@ -76,11 +76,12 @@ def test_random_models_cover_the_range_of_the_output(kind):
 def test_float32_agrees_with_the_reference_at_each_step(kind):
     for seed in range(100):
         op = random_op(seed, np.float32, kind)
-        error = np.abs(_native(op) - op.expected())
+        expected = op.expected()
+        error = np.abs(_native(op) - expected) / np.maximum(1, np.abs(expected))
         # Later steps may part after a state within rounding of its threshold, or where weights are so large that they
         # amplify rounding from step to step; most must not.
         may_part = kind == "KsrEventGru" or op.activity == "saturating"
-        assert (np.median(error) if may_part else error.max()) <= 1e-6, op.label
+        assert (np.median(error) if may_part else error.max()) <= (1e-6 if op.op.has_usual_gates else 2e-6), op.label
 
 
 @by_kind

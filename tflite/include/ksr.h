@@ -30,9 +30,12 @@ typedef int32_t ksr_status;
 /* What the kind of a status means, in English; never NULL. */
 const char *ksr_status_text(ksr_status status);
 
-/* What this core is: its release, and the number formats that it has besides int8 (the others are not defined). A model's
- * source refers to what it needs, so that a program does not link with a core that lacks it, or with two cores. */
+/* What this core is: its release, and what it has of ksr_build.h (the others are not defined). A model's source refers to
+ * what it needs, so that a program does not link with a core that lacks it, or with two cores. */
 extern const unsigned char KSR_CORE, ksr_core_with_float32, ksr_core_with_int16;
+extern const unsigned char ksr_core_with_usual_gates, ksr_core_with_other_gates;
+extern const unsigned char ksr_core_with_piecewise, ksr_core_with_softsign, ksr_core_with_sigmoid;
+extern const unsigned char ksr_core_with_tanh, ksr_core_with_exponential, ksr_core_with_gelu;
 
 typedef enum ksr_type {
   KSR_FLOAT32 = 0,

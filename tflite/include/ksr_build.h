@@ -1,5 +1,5 @@
-/* Which kernels are built: firmware of an int8 model leaves those for float32, and the C library's math, and those for
- * int16 activations away. */
+/* Which kernels are built: firmware of an int8 model leaves those for float32 and for int16 activations away, and those
+ * of activation functions that it does not have. */
 #ifndef KSR_BUILD_H_
 #define KSR_BUILD_H_
 
@@ -9,6 +9,39 @@
 
 #ifndef KSR_WITH_INT16
 #define KSR_WITH_INT16 1
+#endif
+
+/* Recurrent layers with tanh, their gates sigmoid, and those with other activations, of which each file has a switch. */
+#ifndef KSR_WITH_USUAL_GATES
+#define KSR_WITH_USUAL_GATES 1
+#endif
+
+#ifndef KSR_WITH_OTHER_GATES
+#define KSR_WITH_OTHER_GATES 1
+#endif
+
+#ifndef KSR_WITH_PIECEWISE
+#define KSR_WITH_PIECEWISE 1
+#endif
+
+#ifndef KSR_WITH_SOFTSIGN
+#define KSR_WITH_SOFTSIGN 1
+#endif
+
+#ifndef KSR_WITH_SIGMOID
+#define KSR_WITH_SIGMOID 1
+#endif
+
+#ifndef KSR_WITH_TANH
+#define KSR_WITH_TANH 1
+#endif
+
+#ifndef KSR_WITH_EXPONENTIAL
+#define KSR_WITH_EXPONENTIAL 1
+#endif
+
+#ifndef KSR_WITH_GELU
+#define KSR_WITH_GELU 1
 #endif
 
 /* A symbol of this core; see ksr.h. */

@@ -3,6 +3,7 @@
 #define KSR_EVENT_GRU_LAYER_H_
 /* Sources: event_gru_layer.c event_gru_i8.c KSR_WITH_INT16:event_gru_i16.c KSR_WITH_FLOAT32:event_gru_f32.c */
 
+#include "ksr_gru_units.h"
 #include "ksr_recurrent_layer.h"
 
 #ifdef __cplusplus
@@ -13,7 +14,8 @@ enum { KSR_READOUT_EVENT = 0, KSR_READOUT_CELL = 1, KSR_READOUT_TRACE = 2 };
 
 typedef struct ksr_event_gru_layer {
   ksr_recurrent recurrent;
-  ksr_gates gates; /* integer layers only */
+  ksr_gates gates;      /* of float layers the activations only */
+  ksr_gru_units *units; /* integer layers only */
   int32_t readout, reset, trace_rate;
   const void *threshold;
   void *y, *c, *trace; /* states; NULL: zero at the start, kept in scratch */

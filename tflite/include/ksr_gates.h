@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "ksr_activations.h"
+
 /* (value * multiplier + 2^(shift - 1)) >> shift, multiplier below 2^15, shift 1 to 30. */
 typedef struct ksr_rescaling {
   int32_t multiplier;
@@ -30,8 +32,9 @@ typedef int32_t ksr_multiplier;
 typedef struct ksr_gates {
   ksr_multiplier multiplier[4]; /* of each slot */
   int32_t to_tanh;              /* bits of an index behind those of the table */
-  ksr_rescaling operand, output; /* from Q15 to what the recurrence reads, and to the output */
+  ksr_rescaling operand, output; /* of a state, to what the recurrence reads and to the output */
   int32_t output_zero_point;
+  ksr_activations activations;
 } ksr_gates;
 
 #endif /* KSR_GATES_H_ */

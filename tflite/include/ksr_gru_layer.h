@@ -1,17 +1,27 @@
 /* A GRU; see ksr_gru.h. */
 #ifndef KSR_GRU_LAYER_H_
 #define KSR_GRU_LAYER_H_
-/* Sources: gru_layer.c gru_i8.c KSR_WITH_INT16:gru_i16.c KSR_WITH_FLOAT32:gru_f32.c */
+/* Sources: gru_layer.c gru_i8.c KSR_WITH_INT16:gru_i16.c KSR_WITH_FLOAT32:gru_f32.c
+ *          KSR_WITH_USUAL_GATES:gru_reset_usual_i8.c KSR_WITH_USUAL_GATES+KSR_WITH_INT16:gru_reset_usual_i16.c
+ *          KSR_WITH_OTHER_GATES:gru_reset_other.c */
 
+#include "ksr_gru_units.h"
 #include "ksr_recurrent_layer.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* Reset before the product: what the candidate reads, r * h, from the accumulators of r. */
+typedef void ksr_gru_reset(const ksr_gates *gates, const int32_t *acc, const int16_t *h, int32_t units, int16_t *reset);
+
+ksr_gru_reset ksr_gru_reset_usual_i8, ksr_gru_reset_usual_i16, ksr_gru_reset_other;
+
 typedef struct ksr_gru_layer {
   ksr_recurrent recurrent;
-  ksr_gates gates; /* integer layers only */
+  ksr_gates gates; /* of float layers the activations only */
+  ksr_gru_units *units; /* integer layers only */
+  ksr_gru_reset *reset; /* integer layers with the reset before the product only */
   int32_t reset_after;
   const void *hidden_threshold; /* NULL: h is not held */
   void *h, *held_h; /* states; NULL: zero at the start, kept in scratch */

@@ -1,7 +1,9 @@
 /* An LSTM; see ksr_lstm.h. */
 #ifndef KSR_LSTM_LAYER_H_
 #define KSR_LSTM_LAYER_H_
-/* Sources: lstm_layer.c lstm_i8.c KSR_WITH_INT16:lstm_i16.c KSR_WITH_FLOAT32:lstm_f32.c */
+/* Sources: lstm_layer.c lstm_i8.c KSR_WITH_INT16:lstm_i16.c KSR_WITH_FLOAT32:lstm_f32.c
+ *          KSR_WITH_USUAL_GATES:lstm_units_usual_i8.c KSR_WITH_USUAL_GATES+KSR_WITH_INT16:lstm_units_usual_i16.c
+ *          KSR_WITH_OTHER_GATES:lstm_units_other.c */
 
 #include "ksr_recurrent_layer.h"
 
@@ -9,9 +11,18 @@
 extern "C" {
 #endif
 
+struct ksr_lstm_layer;
+
+/* From the accumulators of a step, which are used up, to its states and, where `output` is not NULL, its output. Usual
+ * gates: sigmoid, with tanh, h in Q15, and at most 7 bits of c before the point. */
+typedef void ksr_lstm_units(const struct ksr_lstm_layer *layer, int32_t *acc, void *h, int16_t *c, void *output);
+
+ksr_lstm_units ksr_lstm_units_usual_i8, ksr_lstm_units_usual_i16, ksr_lstm_units_other;
+
 typedef struct ksr_lstm_layer {
   ksr_recurrent recurrent;
-  ksr_gates gates; /* integer layers only */
+  ksr_gates gates;       /* of float layers the activations only */
+  ksr_lstm_units *units; /* integer layers only */
   int32_t cell_bits;
   void *h, *c; /* states; NULL: zero at the start, kept in scratch */
 } ksr_lstm_layer;

@@ -12,24 +12,25 @@ typedef struct ksr_recurrent_options {
   int32_t block;                /* width of a block: 4, 8 or 16 */
   int32_t go_backwards;         /* 1: the last step comes first; 2: that, with each output where its input is */
   int32_t return_sequences;     /* 0: the last output only */
-  int32_t activation;           /* of the candidate: 3 tanh */
-  int32_t recurrent_activation; /* of the gates: 4 sigmoid */
+  int32_t activation;           /* of the candidate and of an LSTM's cell state */
+  int32_t recurrent_activation; /* of the gates */
   int32_t weight_bits;          /* 0: as the number format says */
   int32_t layout;               /* what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state */
   int32_t zero_output_for_mask; /* 1: the output of a masked step is 0; 0: that of the step before, at the start 0 */
   int32_t initial_states;       /* 1: states that are given are those to begin with, and only read; 0: kept */
-  int32_t state_bits;           /* a state lies in [-2^state_bits, 2^state_bits) */
+  int32_t state_bits;           /* states and candidates lie in [-2^state_bits, 2^state_bits) */
+  int32_t gate_bits;            /* gates lie in [-2^gate_bits, 2^gate_bits) */
   int32_t x_zero_point;         /* zero point of x */
   int32_t x_shift;              /* operand shift of x; int8x16: to the right, and 2 at least where x is held */
   int32_t h_shift;              /* operand shift of what the recurrence reads; with operand_bits at most 15 */
-  int32_t fraction;             /* fractional bits of a GRU's candidate; with int16 activations of every tanh */
+  int32_t fraction;             /* fractional bits of a GRU's candidate; with int16 activations of every tanh; with other activations of all */
   int32_t multiplier_0;         /* of slot 0: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
   int32_t multiplier_1;         /* of slot 1: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
   int32_t multiplier_2;         /* of slot 2: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
   int32_t multiplier_3;         /* of slot 3: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
-  int32_t operand_multiplier;   /* from Q15 to what the recurrence reads */
+  int32_t operand_multiplier;   /* from Q(15 - state_bits) to what the recurrence reads */
   int32_t operand_shift;        /* to the right, behind it */
-  int32_t output_multiplier;    /* from Q15 to the output tensor */
+  int32_t output_multiplier;    /* from Q(15 - state_bits) to the output tensor */
   int32_t output_shift;         /* to the right, behind it */
   int32_t output_zero_point;    /* zero point of the output */
   int32_t operand_bits;         /* what the recurrence reads is saturated to them */
@@ -48,6 +49,24 @@ enum {
 };
 
 enum { KSR_OWN_INPUTS = 8 };
+
+/* Activations by their numbers. */
+enum {
+  KSR_ACTIVATION_LINEAR,
+  KSR_ACTIVATION_RELU,
+  KSR_ACTIVATION_RELU6,
+  KSR_ACTIVATION_TANH,
+  KSR_ACTIVATION_SIGMOID,
+  KSR_ACTIVATION_LEAKY_RELU,
+  KSR_ACTIVATION_HARD_SIGMOID,
+  KSR_ACTIVATION_HARD_TANH,
+  KSR_ACTIVATION_SOFTSIGN,
+  KSR_ACTIVATION_ELU,
+  KSR_ACTIVATION_SELU,
+  KSR_ACTIVATION_SILU,
+  KSR_ACTIVATION_GELU,
+  KSR_ACTIVATION_EXPONENTIAL
+};
 
 /* Then the inputs that any may have, counted from the first of them. */
 enum {

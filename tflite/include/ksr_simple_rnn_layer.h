@@ -1,7 +1,10 @@
 /* A simple recurrent layer; see ksr_simple_rnn.h. */
 #ifndef KSR_SIMPLE_RNN_LAYER_H_
 #define KSR_SIMPLE_RNN_LAYER_H_
-/* Sources: simple_rnn_layer.c simple_rnn_i8.c KSR_WITH_INT16:simple_rnn_i16.c KSR_WITH_FLOAT32:simple_rnn_f32.c */
+/* Sources: simple_rnn_layer.c simple_rnn_i8.c KSR_WITH_INT16:simple_rnn_i16.c KSR_WITH_FLOAT32:simple_rnn_f32.c
+ *          KSR_WITH_USUAL_GATES:simple_rnn_units_usual_i8.c
+ *          KSR_WITH_USUAL_GATES+KSR_WITH_INT16:simple_rnn_units_usual_i16.c
+ *          KSR_WITH_OTHER_GATES:simple_rnn_units_other.c */
 
 #include "ksr_recurrent_layer.h"
 
@@ -9,9 +12,17 @@
 extern "C" {
 #endif
 
+struct ksr_simple_rnn_layer;
+
+/* From the accumulators of a step to its state and, where `output` is not NULL, its output. Usual: tanh, in Q15. */
+typedef void ksr_simple_rnn_units(const struct ksr_simple_rnn_layer *layer, const int32_t *acc, void *h, void *output);
+
+ksr_simple_rnn_units ksr_simple_rnn_units_usual_i8, ksr_simple_rnn_units_usual_i16, ksr_simple_rnn_units_other;
+
 typedef struct ksr_simple_rnn_layer {
   ksr_recurrent recurrent;
-  ksr_gates gates; /* integer layers only */
+  ksr_gates gates;             /* of float layers the activations only */
+  ksr_simple_rnn_units *units; /* integer layers only */
   void *h; /* state; NULL: zero at the start, kept in scratch */
 } ksr_simple_rnn_layer;
 

@@ -7,7 +7,7 @@
   X(KSR_OPTIONS_SIZE, "the custom options have the wrong size") \
   X(KSR_OTHER_VERSION, "the custom options are of another version of the format: convert the Keras model again") \
   X(KSR_WORD, "is out of its range") \
-  X(KSR_NOT_BUILT, "number format: its kernels were left out of this build") \
+  X(KSR_NOT_BUILT, "needs kernels that were left out of this build") \
   X(KSR_INPUT_COUNT, "too many inputs") \
   X(KSR_OUTPUT_COUNT, "has neither one output nor, behind it, one for each of its states") \
   X(KSR_OUTPUT, "an output has the wrong type or shape") \

@@ -3,7 +3,6 @@
 #include "add_events.h"
 #include "events.h"
 #include "gates_i16.h"
-#include "gru_units_i16.h"
 #include "ksr_event_gru_layer.h"
 #include "recurrent.h"
 
@@ -51,7 +50,7 @@ static void update_trace(const ksr_event_gru_layer *gru, const buffers *b) {
 static void update(const ksr_event_gru_layer *gru, buffers *b, int16_t *output) {
   const ksr_gates gates = gru->gates;
   const int32_t units = gru->recurrent.units;
-  ksr_gru_units_i16(&gates, b->acc, gru->recurrent.stride, b->c, units);
+  gru->units(&gates, b->acc, gru->recurrent.stride, b->c, units);
   /* Until they are sent, events hold the states. */
   b->end = ksr_events_of(b->c, gru->threshold, 0, units, gru->reset, b->events);
   if (gru->readout == KSR_READOUT_TRACE) update_trace(gru, b);

@@ -69,7 +69,7 @@ static void update(const ksr_event_gru_layer *gru, buffers *b, int8_t *output, i
   const ksr_gates *gates = &gru->gates;
   const int32_t units = gru->recurrent.units;
   ksr_recurrent_scale_outputs(&gru->recurrent, 0, KSR_SLOTS, b->acc);
-  ksr_gru_units_i8(gates, b->acc, gru->recurrent.stride, b->c, units);
+  gru->units(gates, b->acc, gru->recurrent.stride, b->c, units);
   b->end = ksr_events_of(b->c, gru->threshold, 0, units, gru->reset, b->events);
   /* Until they are sent, events hold the states. */
   if (b->trace) {

@@ -44,12 +44,34 @@ typedef struct node_data {
   ksr_recurrent_calls calls;
 } node_data;
 
+static ksr_status choose_units(ksr_event_gru_layer *gru, const ksr_node *node) {
+  if (ksr_has_usual_gates(node, 1)) {
+#if KSR_WITH_USUAL_GATES
+    gru->units = ksr_gru_units_usual_i8;
+#if KSR_WITH_INT16
+    if (gru->recurrent.is_int16) {
+      gru->units = ksr_gru_units_i16;
+    }
+#endif
+    return KSR_OK;
+#endif
+  } else {
+#if KSR_WITH_OTHER_GATES
+    gru->units = ksr_gru_units_other;
+    return ksr_set_activations(&gru->gates, node, 1);
+#endif
+  }
+  return KSR_NOT_BUILT;
+}
+
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
   node_data *d = data;
   const ksr_status status = ksr_check(&ksr_event_gru_schema, node);
   if (status != KSR_OK) return status;
   set_up(&d->layer, node);
   *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_event_gru_scratch(&d->layer));
+  const ksr_status chosen = choose_units(&d->layer, node);
+  if (chosen != KSR_OK) return chosen;
   return ksr_recurrent_check(&d->layer.recurrent, 0);
 }
 

@@ -3,14 +3,18 @@
 #define KSR_GATES_F32_H_
 /* Sources: gates_f32.c */
 
-#include <stdint.h>
+#include "ksr_activations.h"
 
-/* acc holds rows of `stride` accumulators: update gate z, reset gate r, and what the candidate has of the input and of
+/* The activations are NULL for sigmoid gates with tanh; acc is overwritten where they are not.
+ *
+ * acc holds rows of `stride` accumulators: update gate z, reset gate r, and what the candidate has of the input and of
  * the state. h becomes z h + (1 - z) tanh(x + r y); without `reset_after` the state has been reset, and r is 1. */
-void ksr_gru_units_f32(const float *acc, int32_t stride, int32_t reset_after, float *h, int32_t units);
+void ksr_gru_units_f32(const ksr_activations *activations, float *acc, int32_t stride, int32_t reset_after, float *h,
+                       int32_t units);
 
 /* Rows of acc: input gate, forget gate, cell and output gate. */
-void ksr_lstm_units_f32(const float *acc, int32_t stride, float *c, float *h, int32_t units);
+void ksr_lstm_units_f32(const ksr_activations *activations, float *acc, int32_t stride, float *c, float *h,
+                        int32_t units);
 
 void ksr_sigmoids_f32(const float *x, float *y, int32_t count);
 void ksr_tanhs_f32(const float *x, float *y, int32_t count);

@@ -18,7 +18,11 @@ static void send_state_changes(const ksr_gru_layer *gru, const float *h, float *
 /* Reset before the product: the candidate reads r * h, which takes the place of r's accumulators. */
 static void add_reset_state(const ksr_gru_layer *gru, const float *h, float *acc) {
   float *r = acc + gru->recurrent.stride, *y_acc = acc + 3 * gru->recurrent.stride;
-  ksr_sigmoids_f32(r, r, gru->recurrent.units);
+  if (gru->gates.activations.recurrent_activation) {
+    gru->gates.activations.recurrent_activation(r, gru->recurrent.units, 0, 0);
+  } else {
+    ksr_sigmoids_f32(r, r, gru->recurrent.units);
+  }
   for (int32_t j = 0; j < gru->recurrent.units; ++j) r[j] *= h[j];
   ksr_matrix_add_vector_f32(&gru->candidate_kernel, r, y_acc);
 }
@@ -36,7 +40,7 @@ void ksr_gru_run_f32(const ksr_gru_layer *gru, void *scratch) {
     ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
     if (!gru->hidden_threshold) ksr_matrix_add_vector_f32(&r->recurrent_kernel, h, acc);
     if (!gru->reset_after) add_reset_state(gru, h, acc);
-    ksr_gru_units_f32(acc, r->stride, gru->reset_after, h, r->units);
+    ksr_gru_units_f32(&gru->gates.activations, acc, r->stride, gru->reset_after, h, r->units);
     float *output = ksr_recurrent_output(r, step);
     if (output) memcpy(output, h, state_size);
   }

@@ -10,26 +10,28 @@
 
 enum { UNITS_AT_ONCE = 64 };
 
-static void add_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
-  const ksr_recurrent *r = &gru->recurrent;
-  const int32_t units = r->units, factor = 1 << r->h_shift;
-  if (r->recurrent_kernel.by_outputs) {
-    for (int32_t j = 0; j < units; j += KSR_SOURCES_AT_ONCE) {
+/* Adds what a matrix makes of the states of `count` units from number `first` on, a multiple of KSR_SOURCES_AT_ONCE. */
+static void add_states(const ksr_gru_layer *gru, const ksr_matrix *matrix, const int16_t *states, int32_t first,
+                       int32_t count, int32_t *acc) {
+  const ksr_gates *gates = &gru->gates;
+  const int32_t h_shift = gru->recurrent.h_shift, factor = 1 << h_shift;
+  if (matrix->by_outputs) {
+    for (int32_t j = 0; j < count; j += KSR_SOURCES_AT_ONCE) {
       int8_t operands[KSR_SOURCES_AT_ONCE];
-      const int32_t count = units - j < KSR_SOURCES_AT_ONCE ? units - j : KSR_SOURCES_AT_ONCE;
-      ksr_write_states_i8(gates->operand, 0, h + j, count, operands);
-      ksr_multiply_i8(&r->recurrent_kernel, operands, j, count, r->h_shift, acc);
+      const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;
+      ksr_write_states_i8(gates->operand, 0, states + j, part, operands);
+      ksr_multiply_i8(matrix, operands, first + j, part, h_shift, acc);
     }
     return;
   }
-  for (int32_t j = 0; j < units;) {
+  for (int32_t j = 0; j < count;) {
     ksr_event events[UNITS_AT_ONCE];
     ksr_event *end = events;
-    for (; j < units && end < events + UNITS_AT_ONCE; ++j) {
-      const int32_t operand = ksr_operand_i8(gates, h[j]);
-      if (operand) *end++ = (ksr_event){(uint16_t)j, (int16_t)(operand * factor)};
+    for (; j < count && end < events + UNITS_AT_ONCE; ++j) {
+      const int32_t operand = ksr_operand_i8(gates, states[j]);
+      if (operand) *end++ = (ksr_event){(uint16_t)(first + j), (int16_t)(operand * factor)};
     }
-    ksr_add_events_i8(&gru->recurrent.recurrent_kernel, events, end, acc);
+    ksr_add_events_i8(matrix, events, end, acc);
   }
 }
 
@@ -47,36 +49,15 @@ static void send_state_changes(const ksr_gru_layer *gru, const int16_t *h, int16
 }
 
 /* Reset before the product: the candidate reads r * h. */
-static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
+static void add_reset_state(const ksr_gru_layer *gru, const int16_t *h, int32_t *acc) {
   const ksr_recurrent *r = &gru->recurrent;
-  const int32_t *r_acc = acc + gru->recurrent.stride;
-  int32_t *y_acc = acc + 3 * gru->recurrent.stride;
-  int8_t operands[KSR_SOURCES_AT_ONCE];
-  for (int32_t j = 0; j < r->units; ++j) {
-    const int32_t operand = ksr_operand_i8(gates, (ksr_sigmoid_i8(gates, 1, r_acc[j]) * h[j] + (1 << 14)) >> 15);
-    if (gru->candidate_kernel.by_outputs) {
-      const int32_t at = j % KSR_SOURCES_AT_ONCE;
-      operands[at] = (int8_t)operand;
-      if (at == KSR_SOURCES_AT_ONCE - 1 || j == r->units - 1) {
-        ksr_multiply_i8(&gru->candidate_kernel, operands, j - at, at + 1, r->h_shift, y_acc);
-      }
-    } else if (operand) {
-      ksr_add_event_i8(&gru->candidate_kernel, j, operand * (1 << r->h_shift), y_acc);
-    }
+  for (int32_t j = 0; j < r->units; j += KSR_SOURCES_AT_ONCE) {
+    int16_t reset[KSR_SOURCES_AT_ONCE];
+    const int32_t count = r->units - j < KSR_SOURCES_AT_ONCE ? r->units - j : KSR_SOURCES_AT_ONCE;
+    gru->reset(&gru->gates, acc + r->stride + j, h + j, count, reset);
+    add_states(gru, &gru->candidate_kernel, reset, j, count, acc + 3 * r->stride);
   }
-  ksr_recurrent_scale_outputs(&gru->recurrent, 3, 1, acc);
-}
-
-static void update(const ksr_gru_layer *gru, const ksr_gates *gates, const int32_t *acc, int16_t *h) {
-  const int32_t units = gru->recurrent.units, stride = gru->recurrent.stride;
-  if (gru->reset_after) {
-    ksr_gru_units_i8(gates, acc, stride, h, units);
-    return;
-  }
-  for (int32_t i = 0; i < units; ++i) {
-    const int32_t z = ksr_sigmoid_i8(gates, 0, acc[i]);
-    h[i] = (int16_t)ksr_gru_unit_i8(gates, z, KSR_Q15_ONE, acc[i + 2 * stride], acc[i + 3 * stride], h[i]);
-  }
+  ksr_recurrent_scale_outputs(r, 3, 1, acc);
 }
 
 void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
@@ -94,10 +75,10 @@ void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
   for (int32_t step = 0; step < r->steps; ++step) {
     if (gru->hidden_threshold) send_state_changes(gru, h, held);
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
-    if (!gru->hidden_threshold) add_state(gru, gates, h, acc);
+    if (!gru->hidden_threshold) add_states(gru, &r->recurrent_kernel, h, 0, r->units, acc);
     ksr_recurrent_scale_outputs(r, 0, 3 + gru->reset_after, acc);
-    if (!gru->reset_after) add_reset_state(gru, gates, h, acc);
-    update(gru, gates, acc, h);
+    if (!gru->reset_after) add_reset_state(gru, h, acc);
+    gru->units(gates, acc, r->stride, h, r->units);
     int8_t *output = ksr_recurrent_output(r, step);
     if (output) ksr_write_states_i8(gates->output, gates->output_zero_point, h, r->units, output);
   }

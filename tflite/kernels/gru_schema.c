@@ -2,8 +2,8 @@
 #include "ksr_gru_schema.h"
 
 static const ksr_range ranges[] = {
-    {0, 0}, {0, 2}, {1, 65535}, {4, 16}, {0, 1}, {3, 3}, {4, 4}, {0, 0}, {0, 3}, {-128, 127}, {0, 7},
-    {0, 13}, {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}
+    {0, 0}, {0, 2}, {1, 65535}, {4, 16}, {0, 1}, {0, 13}, {0, 0}, {0, 3}, {0, 14}, {-128, 127}, {0, 7},
+    {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}
 };
 
 static const ksr_word words[] = {
@@ -13,26 +13,27 @@ static const ksr_word words[] = {
     {{1, 1, 1}, KSR_ANY_VALUE, 5, 1}, /* go_backwards */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* return_sequences */
     {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* activation */
-    {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* recurrent_activation */
-    {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* weight_bits */
-    {{7, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* layout */
+    {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* recurrent_activation */
+    {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* weight_bits */
+    {{6, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* layout */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* initial_states */
-    {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* state_bits */
-    {{7, 9, 7}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
-    {{7, 10, 10}, KSR_ANY_VALUE, 0, 0}, /* x_shift */
-    {{7, 10, 11}, KSR_ANY_VALUE, -26, 15}, /* h_shift */
-    {{7, 12, 13}, KSR_ANY_VALUE, 0, 0}, /* fraction */
-    {{7, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_0 */
-    {{7, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_1 */
-    {{7, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_2 */
-    {{7, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_3 */
-    {{7, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* operand_multiplier */
-    {{7, 16, 16}, KSR_ANY_VALUE, 0, 0}, /* operand_shift */
-    {{7, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* output_multiplier */
-    {{7, 16, 16}, KSR_ANY_VALUE, 0, 0}, /* output_shift */
-    {{7, 9, 7}, KSR_ANY_VALUE, 0, 0}, /* output_zero_point */
-    {{7, 17, 18}, KSR_ANY_VALUE, 0, 0}, /* operand_bits */
+    {{6, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* state_bits */
+    {{6, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* gate_bits */
+    {{6, 9, 6}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
+    {{6, 10, 10}, KSR_ANY_VALUE, 0, 0}, /* x_shift */
+    {{6, 10, 5}, KSR_ANY_VALUE, -27, 15}, /* h_shift */
+    {{6, 11, 12}, KSR_ANY_VALUE, 0, 0}, /* fraction */
+    {{6, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_0 */
+    {{6, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_1 */
+    {{6, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_2 */
+    {{6, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_3 */
+    {{6, 14, 14}, KSR_ANY_VALUE, 0, 0}, /* operand_multiplier */
+    {{6, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* operand_shift */
+    {{6, 14, 14}, KSR_ANY_VALUE, 0, 0}, /* output_multiplier */
+    {{6, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* output_shift */
+    {{6, 9, 6}, KSR_ANY_VALUE, 0, 0}, /* output_zero_point */
+    {{6, 16, 17}, KSR_ANY_VALUE, 0, 0}, /* operand_bits */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* reset_after */
 };
 
@@ -42,21 +43,21 @@ static const ksr_input inputs[] = {
     {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* kernel_index */
     {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* kernel_rows */
     /* recurrent_kernel */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS | KSR_SLOTS_BY_WORD, 0, 11, 3, 27, 0, 0, 0},
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS | KSR_SLOTS_BY_WORD, 0, 11, 3, 28, 0, 0, 0},
     /* recurrent_kernel_index */
     {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, 0, 0, 0, 0, 0, 0},
     /* recurrent_kernel_rows */
     {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, 0, 0, 0, 0, 0, 0},
     {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SLOTS_SIZE, 0, 0, 0, 0, 0, 0, 0, 0}, /* bias */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS, 0, 1, 0, 27, 0, 0, 0}, /* candidate_kernel */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS, 0, 1, 0, 28, 0, 0, 0}, /* candidate_kernel */
     /* candidate_kernel_index */
-    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, 0, 0, 27, 0, 0, 0},
+    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, 0, 0, 28, 0, 0, 0},
     /* candidate_kernel_rows */
-    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, 0, 0, 27, 0, 0, 0},
+    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, 0, 0, 28, 0, 0, 0},
     {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 0, 0}, /* h */
     {{-1, KSR_INT16, KSR_INT16}, KSR_SLOTS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* output_scales */
     {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, 0, 0, 11, 0, 0, 0}, /* input_threshold */
-    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, 0, 0, 27, 1, 13, 0}, /* hidden_threshold */
+    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, 0, 0, 28, 1, 13, 0}, /* hidden_threshold */
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 13, 16}, /* held_x */
     {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 13, 15}, /* sums */
     {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 14, 15}, /* held_h */
@@ -65,4 +66,4 @@ static const ksr_input inputs[] = {
     {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* diagonal */
 };
 
-const ksr_schema ksr_gru_schema = {ranges, words, inputs, 27, 21, 7, 9, 1};
+const ksr_schema ksr_gru_schema = {ranges, words, inputs, 28, 21, 7, 9, 1};

@@ -1,4 +1,5 @@
-#include "gru_units_i16.h"
+#include "gates_i16.h"
+#include "ksr_gru_units.h"
 
 static inline void update(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units,
                           int32_t bits, int32_t resets) {

@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "ksr_lstm_layer.h"
-#include "lstm_units.h"
 #include "recurrent.h"
 
 void ksr_lstm_run_i8(const ksr_lstm_layer *lstm, void *scratch) {
@@ -18,6 +17,6 @@ void ksr_lstm_run_i8(const ksr_lstm_layer *lstm, void *scratch) {
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
     ksr_recurrent_add_i8(r, h, acc);
     ksr_recurrent_scale_outputs(r, 0, KSR_SLOTS, acc);
-    ksr_lstm_units_i8(&lstm->gates, lstm->cell_bits, acc, r->stride, c, h, ksr_recurrent_output(r, step), r->units);
+    lstm->units(lstm, acc, h, c, ksr_recurrent_output(r, step));
   }
 }

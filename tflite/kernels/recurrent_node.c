@@ -22,7 +22,8 @@ static ksr_gates gates_of(const ksr_recurrent_options *o) {
                            o->fraction - 7,
                            {o->operand_multiplier, o->operand_shift},
                            {o->output_multiplier, o->output_shift},
-                           o->output_zero_point};
+                           o->output_zero_point,
+                           {0, 0, 0, 0}};
   return gates;
 }
 
@@ -51,8 +52,35 @@ void ksr_recurrent_set_up(ksr_recurrent *layer, ksr_gates *gates, const ksr_node
   layer->bias = ksr_data_of(node, KSR_BIAS);
   layer->output_scales = ksr_data_of(node, shared + KSR_OUTPUT_SCALES);
   layer->input_threshold = ksr_data_of(node, shared + KSR_INPUT_THRESHOLD);
+  memset(gates, 0, sizeof(*gates));
   if (layer->is_integer) *gates = gates_of(o);
 }
+
+static int32_t word_of(const ksr_node *node, size_t offset) {
+  int32_t word;
+  ksr_read_words(node, (int32_t)(offset / sizeof(int32_t)), 1, &word);
+  return word;
+}
+
+#define WORD_OF(node, name) word_of(node, offsetof(ksr_recurrent_options, name))
+
+int32_t ksr_has_usual_gates(const ksr_node *node, int32_t has_gates) {
+  const int32_t gates = has_gates ? WORD_OF(node, recurrent_activation) : KSR_ACTIVATION_SIGMOID;
+  return WORD_OF(node, activation) == KSR_ACTIVATION_TANH && gates == KSR_ACTIVATION_SIGMOID &&
+         !WORD_OF(node, state_bits) && !WORD_OF(node, gate_bits);
+}
+
+#if KSR_WITH_OTHER_GATES
+ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t has_gates) {
+  const int32_t is_float = WORD_OF(node, format) == KSR_FLOAT32_FORMAT;
+  ksr_activations *a = &gates->activations;
+  a->state_bits = WORD_OF(node, state_bits);
+  a->gate_bits = WORD_OF(node, gate_bits);
+  a->activation = ksr_activation_of(WORD_OF(node, activation), is_float);
+  a->recurrent_activation = has_gates ? ksr_activation_of(WORD_OF(node, recurrent_activation), is_float) : 0;
+  return a->activation && (a->recurrent_activation || !has_gates) ? KSR_OK : KSR_NOT_BUILT;
+}
+#endif
 
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node, int32_t i, ksr_slots slots) {
   const int32_t sources = i == KSR_KERNEL ? layer->inputs : layer->units;

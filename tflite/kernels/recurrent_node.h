@@ -1,7 +1,7 @@
 /* A recurrent layer from a checked node. */
 #ifndef KSR_KERNELS_RECURRENT_NODE_H_
 #define KSR_KERNELS_RECURRENT_NODE_H_
-/* Sources: recurrent_node.c */
+/* Sources: recurrent_node.c KSR_WITH_OTHER_GATES:activation_table.c */
 
 #include <stddef.h>
 
@@ -40,6 +40,15 @@ typedef struct ksr_recurrent_calls {
  * go to `own`; `shared` is the number of the first of the inputs that any recurrent op may have. */
 void ksr_recurrent_set_up(ksr_recurrent *layer, ksr_gates *gates, const ksr_node *node, int32_t *own,
                           int32_t own_count, int32_t shared);
+
+/* Whether a node has tanh, its gates (if any) sigmoid, and neither states nor gates beyond 1. */
+int32_t ksr_has_usual_gates(const ksr_node *node, int32_t has_gates);
+
+/* The activations of a node, where it has others; KSR_NOT_BUILT where one was left out of the build. */
+ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t has_gates);
+
+/* By its number; NULL where it was left out of the build. */
+ksr_activation *ksr_activation_of(int32_t number, int32_t is_float);
 
 /* Then the matrix of which input number `i` holds the values. */
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node, int32_t i, ksr_slots slots);

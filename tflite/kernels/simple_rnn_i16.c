@@ -1,18 +1,7 @@
 #include <string.h>
 
-#include "gates_i16.h"
 #include "ksr_simple_rnn_layer.h"
 #include "recurrent.h"
-
-static void update(const ksr_simple_rnn_layer *rnn, const int32_t *acc, int16_t *h, int16_t *output) {
-  const ksr_gates gates = rnn->gates;
-  const int32_t units = rnn->recurrent.units;
-  for (int32_t i = 0; i < units; ++i) {
-    const int32_t hidden = ksr_tanh_i16(&gates, 0, acc[i], gates.to_tanh);
-    h[i] = (int16_t)ksr_saturate_bits(ksr_rescale(hidden, gates.operand), rnn->recurrent.operand_bits);
-    if (output) output[i] = ksr_output_i16(&gates, hidden);
-  }
-}
 
 void ksr_simple_rnn_run_i16(const ksr_simple_rnn_layer *rnn, void *scratch) {
   const ksr_recurrent *r = &rnn->recurrent;
@@ -24,6 +13,6 @@ void ksr_simple_rnn_run_i16(const ksr_simple_rnn_layer *rnn, void *scratch) {
     ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
     ksr_recurrent_add_i16(r, h, acc);
     ksr_recurrent_scale_outputs(r, 0, 1, acc);
-    update(rnn, acc, h, ksr_recurrent_output(r, step));
+    rnn->units(rnn, acc, h, ksr_recurrent_output(r, step));
   }
 }

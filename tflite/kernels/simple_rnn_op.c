@@ -37,12 +37,34 @@ typedef struct node_data {
   ksr_recurrent_calls calls;
 } node_data;
 
+static ksr_status choose_units(ksr_simple_rnn_layer *rnn, const ksr_node *node) {
+  if (ksr_has_usual_gates(node, 0)) {
+#if KSR_WITH_USUAL_GATES
+    rnn->units = ksr_simple_rnn_units_usual_i8;
+#if KSR_WITH_INT16
+    if (rnn->recurrent.is_int16) {
+      rnn->units = ksr_simple_rnn_units_usual_i16;
+    }
+#endif
+    return KSR_OK;
+#endif
+  } else {
+#if KSR_WITH_OTHER_GATES
+    rnn->units = ksr_simple_rnn_units_other;
+    return ksr_set_activations(&rnn->gates, node, 0);
+#endif
+  }
+  return KSR_NOT_BUILT;
+}
+
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
   node_data *d = data;
   const ksr_status status = ksr_check(&ksr_simple_rnn_schema, node);
   if (status != KSR_OK) return status;
   set_up(&d->layer, node);
   *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_simple_rnn_scratch(&d->layer));
+  const ksr_status chosen = choose_units(&d->layer, node);
+  if (chosen != KSR_OK) return chosen;
   return ksr_recurrent_check(&d->layer.recurrent, 0);
 }
 

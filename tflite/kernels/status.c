@@ -16,3 +16,27 @@ const unsigned char ksr_core_with_float32 = 1;
 #if KSR_WITH_INT16
 const unsigned char ksr_core_with_int16 = 1;
 #endif
+#if KSR_WITH_USUAL_GATES
+const unsigned char ksr_core_with_usual_gates = 1;
+#endif
+#if KSR_WITH_OTHER_GATES
+const unsigned char ksr_core_with_other_gates = 1;
+#endif
+#if KSR_WITH_PIECEWISE
+const unsigned char ksr_core_with_piecewise = 1;
+#endif
+#if KSR_WITH_SOFTSIGN
+const unsigned char ksr_core_with_softsign = 1;
+#endif
+#if KSR_WITH_SIGMOID
+const unsigned char ksr_core_with_sigmoid = 1;
+#endif
+#if KSR_WITH_TANH
+const unsigned char ksr_core_with_tanh = 1;
+#endif
+#if KSR_WITH_EXPONENTIAL
+const unsigned char ksr_core_with_exponential = 1;
+#endif
+#if KSR_WITH_GELU
+const unsigned char ksr_core_with_gelu = 1;
+#endif

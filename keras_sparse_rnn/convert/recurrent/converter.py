@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.layers.states import states_of
+from keras_sparse_rnn.ops.activations import NUMBERS
 from keras_sparse_rnn.ops.recurrent import BACKWARDS_IN_ORDER
 
 
@@ -17,7 +18,7 @@ class LayerConverter(ABC):
     Class attributes:
         LAYER, CELL: Classes of the Keras layer and of its cell.
         STATES: What the op calls the states of the cell, in their order.
-        ACTIVATIONS: The activations that its op has, by the arguments' names.
+        ACTIVATIONS: Names of the arguments that are activations.
         SENDS_EVENTS: Whether it sends events.
 
     Attributes:
@@ -29,7 +30,7 @@ class LayerConverter(ABC):
     LAYER: ClassVar[type]
     CELL: ClassVar[type]
     STATES: ClassVar[tuple] = ("h",)
-    ACTIVATIONS: ClassVar[dict] = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+    ACTIVATIONS: ClassVar[tuple] = ("activation", "recurrent_activation")
 
     SENDS_EVENTS: ClassVar[bool] = False
 
@@ -44,7 +45,9 @@ class LayerConverter(ABC):
         Args:
             stateful: Whether the op is to keep its state from one inference to the next.
         """
-        check_layer(self.layer, self.ACTIVATIONS, stateful)
+        check_layer(self.layer, {}, stateful)
+        for argument in self.ACTIVATIONS:
+            activation_number(self.layer, argument)
 
     def check_initial(self):  # noqa: B027
         """Raises ValueError where the op cannot begin from states that it is given."""
@@ -69,25 +72,28 @@ class LayerConverter(ABC):
     def float32_op(self, block):
         """The layer as a `RecurrentOp` in float32, with blocks of the given width."""
 
-    def integer_op(self, block, x, output, states, options):
+    def integer_op(self, block, x, output, seen, options):
         """The layer as a `RecurrentOp` in integers.
 
         Args:
             block: Width of a block.
             x, output: `Scale` of the input and of the output tensor.
-            states: What `observe` gave on the representative data.
+            seen: An `Observed`: what it read, and what `observe` gave, on the representative data.
             options: A `ConvertOptions`.
 
         Raises:
             ValueError: The layer does not fit into the op's integers.
         """
-        largest = max(float(np.abs(states["h"]).max()), 1 / 16)
-        return self.quantize(block, x, output, largest, options)
+        largest = max(float(np.abs(seen.states["h"]).max()), 1 / 16)
+        return self.quantize(block, x, output, largest, seen, options)
 
-    def quantize(self, block, x, output, largest, options):
+    def quantize(self, block, x, output, largest, seen, options):
         """Likewise, from the largest state that the recurrence reads."""
         op, number_format = self.float32_op(block), options.number_format
-        return quantize(op, self.name, x, largest, output, number_format, options.scales, self.SENDS_EVENTS)
+        gates, states = (0.0, 0.0) if op.has_usual_gates else _largest(op, seen)
+        return quantize(
+            op, self.name, x, largest, output, number_format, options.scales, self.SENDS_EVENTS, gates, states
+        )
 
     def event_rate(self, states):
         """Share of units that fire in a step; None for a layer without events."""
@@ -107,22 +113,67 @@ class LayerConverter(ABC):
 
         Returns:
             `(error, flips, margin)`, each 1-D, over the units and whatever else is compared: the distance, relative for
-            states beyond 1; where an event of one has none of the other, and the state's distance from its threshold
-            (both None for a layer without events).
+            states beyond 1, or where integers hold such states beyond half their range; where an event of one has none
+            of the other, and the state's distance from its threshold (both None for a layer without events).
         """
         own = [name for name in self.STATES if not name.startswith("held")]
-        distances = [np.abs(ours[name] - keras[name]) / np.maximum(1, np.abs(keras[name])) for name in own]
+        distances = [np.abs(ours[name] - keras[name]) / np.maximum(unit_of(op), np.abs(keras[name])) for name in own]
         return np.max(distances, axis=0), None, None
 
     def _options(self, block):
         """The options that every op has in float32."""
         return {
+            **{argument: activation_number(self.layer, argument) for argument in self.ACTIVATIONS},
             "units": self.layer.units,
             "block": block,
             "go_backwards": BACKWARDS_IN_ORDER if self.in_order else int(self.layer.go_backwards),
             "return_sequences": int(self.layer.return_sequences),
             "zero_output_for_mask": int(self.layer.zero_output_for_mask),
         }
+
+
+def activation_number(layer, argument):
+    """The number of an activation of a layer; ValueError for one that the ops do not have."""
+    function = getattr(layer, argument)
+    name = getattr(function, "__name__", type(function).__name__)
+    is_of_keras = function is getattr(keras.activations, name, None)
+    if not is_of_keras or name not in NUMBERS:
+        what = name if is_of_keras else f"{name}, which is none of Keras's own"
+        raise ValueError(
+            f"layer '{layer.name}' has {argument}={what}; can be converted: {', '.join(NUMBERS)}, each as "
+            "keras.activations has it. Take one of them and train again."
+        )
+    return NUMBERS[name]
+
+
+def state_scale(op):
+    """What one count of a state is worth in an integer op."""
+    return 2.0 ** (op.options.state_bits - 15)
+
+
+def unit_of(op):
+    """What a distance of states is counted in: 1, or half the range of states that go beyond."""
+    return 2.0 ** max(op.options.state_bits - 1, 0)
+
+
+def _largest(op, seen):
+    """The largest magnitudes of gates, and of states and candidates, of an op in float32 on what was observed."""
+    largest = np.zeros(2)
+    for i, x in enumerate(seen.x):
+        steps = np.arange(len(x)) if seen.mask is None else np.flatnonzero(seen.mask[i])
+        if not len(steps):
+            continue
+        if op.options.go_backwards:
+            x, steps = x[::-1], len(x) - 1 - steps
+        states = {name: state[i] for name, state in seen.states.items()}
+        after = {name: state[len(state) - len(x) :] for name, state in states.items()}
+        before = {  # those that it begins with may be given
+            name: state[:-1] if len(state) > len(x) else np.concatenate([np.zeros_like(state[:1]), state[:-1]])
+            for name, state in states.items()
+        }
+        around = ({name: state[steps] for name, state in part.items()} for part in (before, after))
+        largest = np.maximum(largest, op.largest(x[steps], *around))
+    return tuple(largest.tolist())
 
 
 def check_layer(layer, allowed, stateful):

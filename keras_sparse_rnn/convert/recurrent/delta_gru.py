@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, state_scale, to_float32
 from keras_sparse_rnn.convert.recurrent.gru import gru_weights
 from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rate, compare_held, counts
 from keras_sparse_rnn.layers import DeltaGRU, DeltaGRUCell
@@ -34,12 +34,12 @@ class DeltaGRUConverter(LayerConverter):
             hidden_threshold=to_float32(cell.hidden_hold.threshold),
         )
 
-    def integer_op(self, block, x, output, states, options):
-        op = super().integer_op(block, x, output, states, options)
+    def integer_op(self, block, x, output, seen, options):
+        op = super().integer_op(block, x, output, seen, options)
         return replace(
             op,
             input_threshold=counts(op.input_threshold, x.scale, THRESHOLD_TYPES[x.bits]),
-            hidden_threshold=counts(op.hidden_threshold, 2**-15, np.uint16),
+            hidden_threshold=counts(op.hidden_threshold, state_scale(op), np.uint16),
         )
 
     def event_rate(self, states):
@@ -50,5 +50,5 @@ class DeltaGRUConverter(LayerConverter):
 
     def compare(self, op, ours, keras, x_scale):
         own = super().compare(op, ours, keras, x_scale)
-        scales = {"held_h": 2**-15, "held_x": x_scale}
+        scales = {"held_h": state_scale(op), "held_x": x_scale}
         return compare_held(op, own, [(ours[name], keras[name], scale) for name, scale in scales.items()])

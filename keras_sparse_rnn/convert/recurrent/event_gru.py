@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, state_scale, to_float32, unit_of
 from keras_sparse_rnn.convert.recurrent.gru import gru_weights
 from keras_sparse_rnn.layers import EventGRU, EventGRUCell
 from keras_sparse_rnn.ops.event_gru import READOUTS, EventGru
@@ -36,22 +36,24 @@ class EventGRUConverter(LayerConverter):
         )
         return EventGru(options, *gru_weights(layer), to_float32(layer.cell.threshold))
 
-    def integer_op(self, block, x, output, states, options):
+    def integer_op(self, block, x, output, seen, options):
         real = self.float32_op(block).threshold
         if (real < 0).any():
             raise ValueError(f"layer '{self.name}' has a negative threshold; int8 needs thresholds of 0 or more.")
-        largest = min(max(float(states["y"].max()), 1 / 16), 1.0)
-        threshold = np.clip(np.rint(real * 2**15), 0, 2**15 - 1).astype(np.int16)
-        return replace(self.quantize(block, x, output, largest, options), threshold=threshold)
+        largest = max(float(seen.states["y"].max()), 1 / 16)
+        op = self.quantize(block, x, output, largest, seen, options)
+        threshold = np.clip(np.rint(real / state_scale(op)), 0, 2**15 - 1).astype(np.int16)
+        return replace(op, threshold=threshold)
 
     def event_rate(self, states):
         return float(np.mean(states["y"] != 0))
 
     def compare(self, op, ours, keras, x_scale):
-        threshold = op.threshold / 2**15 if op.is_integer else op.threshold
+        threshold = op.threshold * state_scale(op) if op.is_integer else op.threshold
         (y, c), (keras_y, keras_c) = ((states["y"], states["c"]) for states in (ours, keras))
         fired = y != 0
         # Before the threshold: there a unit that fires in one and not in the other differs by rounding only.
         before = c + threshold * fired if op.options.reset else c
         expected = np.where(keras_y != 0, keras_y, keras_c)
-        return np.abs(before - expected), fired != (keras_y != 0), np.abs(expected - threshold)
+        error = np.abs(before - expected) / np.maximum(unit_of(op), np.abs(expected))
+        return error, fired != (keras_y != 0), np.abs(expected - threshold)

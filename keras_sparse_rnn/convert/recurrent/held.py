@@ -48,8 +48,8 @@ class HeldConverter(LayerConverter):
     def float32_op(self, block):
         return replace(self.reader.float32_op(block), input_threshold=to_float32(self.hold.threshold))
 
-    def integer_op(self, block, x, output, states, options):
-        op = self.reader.integer_op(block, replace(x, is_held=True), output, states, options)
+    def integer_op(self, block, x, output, seen, options):
+        op = self.reader.integer_op(block, replace(x, is_held=True), output, seen, options)
         return replace(op, input_threshold=counts(to_float32(self.hold.threshold), x.scale, THRESHOLD_TYPES[x.bits]))
 
     def event_rate(self, states):

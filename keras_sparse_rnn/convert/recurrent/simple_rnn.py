@@ -14,7 +14,7 @@ class SimpleRNNConverter(LayerConverter):
 
     LAYER: ClassVar[type] = keras.layers.SimpleRNN
     CELL: ClassVar[type] = keras.layers.SimpleRNNCell
-    ACTIVATIONS: ClassVar[dict] = {"activation": "tanh"}
+    ACTIVATIONS: ClassVar[tuple] = ("activation",)
 
     def float32_op(self, block):
         cell, units = self.layer.cell, self.layer.units

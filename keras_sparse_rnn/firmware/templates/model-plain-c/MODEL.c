@@ -32,7 +32,7 @@ void {{ model.name }}_reset(void) {
 
 ksr_status {{ model.name }}_init(void) {
   /* The linker looks for kernels that fit. */
-  if (!({{ core_symbols(model.formats)|join(" && ") }})) return KSR_OTHER_VERSION;
+  if (!({{ core_symbols(model.features)|join(" && ") }})) return KSR_OTHER_VERSION;
   {{ model.name }}_reset();
   return KSR_OK;
 }

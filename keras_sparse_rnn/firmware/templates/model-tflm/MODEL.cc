@@ -37,7 +37,7 @@ bool AddOps(Resolver* resolver) {
 
 bool {{ model.name }}_init(void) {
   if (interpreter != nullptr) return true;
-  if (!({{ core_symbols(model.formats)|join(" && ") }})) return false;  // the linker looks for kernels that fit
+  if (!({{ core_symbols(model.features)|join(" && ") }})) return false;  // the linker looks for kernels that fit
   const tflite::Model* model = tflite::GetModel({{ model.name }}_tflite);
   if (model->version() != TFLITE_SCHEMA_VERSION) {
     MicroPrintf("{{ model.name }} has version %d of the schema, and this library reads %d", static_cast<int>(model->version()),

@@ -1,0 +1,29 @@
+/* The element-wise part of a GRU in integers: for each unit the gates and the new state,
+ *
+ *   z = s(acc[0])    r = s(acc[1])    g = f(acc[2] + r * acc[3])    state = z * state + (1 - z) * g,
+ *
+ * where acc[k] lies k * stride behind the unit's first accumulator. Usual gates: s is sigmoid, f is tanh, and states are
+ * in Q15. */
+#ifndef KSR_GRU_UNITS_PUBLIC_H_
+#define KSR_GRU_UNITS_PUBLIC_H_
+/* Sources: KSR_WITH_USUAL_GATES:gru_units_usual_i8.c KSR_WITH_USUAL_GATES+KSR_WITH_INT16:gru_units_i16.c
+ *          KSR_WITH_OTHER_GATES:gru_units_other.c */
+
+#include "ksr_gates.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef void ksr_gru_units(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
+
+ksr_gru_units ksr_gru_units_usual_i8, ksr_gru_units_i16, ksr_gru_units_other;
+
+/* With a reset gate that is open: it came before the product. */
+ksr_gru_units ksr_gru_units_after_reset_usual_i8, ksr_gru_units_after_reset_i16, ksr_gru_units_after_reset_other;
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* KSR_GRU_UNITS_PUBLIC_H_ */

@@ -1,0 +1,12 @@
+#include "activations.h"
+#include "ksr_activations.h"
+
+extern const int16_t ksr_gelu_table[1026];
+
+/* max(x, 0) - u Phi(-u), with u = |x| */
+void ksr_activate_gelu(void *values, int32_t count, int32_t more, int32_t bits) {
+  int32_t *x = values;
+  for (int32_t i = 0; i < count; ++i) {
+    x[i] = ksr_less(x[i], ksr_fall(ksr_gelu_table, x[i] < 0 ? -x[i] : x[i], more), more, bits);
+  }
+}
