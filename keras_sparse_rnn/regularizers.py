@@ -207,9 +207,8 @@ class UnitGroupLasso(keras.regularizers.Regularizer):
             roots = np.array(sorted({*wiring.roots(channels)} - counted), int)
             if key in chosen and roots.size:
                 counted.update(roots)
-                weight = next(
-                    getattr(layer, n) for n in ("recurrent_kernel", "kernel", "embeddings") if hasattr(layer, n)
-                )
+                names = ("recurrent_kernel", "kernel", "pointwise_kernel", "embeddings")
+                weight = next(getattr(layer, name) for name in names if hasattr(layer, name))
                 weight.regularizer = _UnitNorms(self.strength, wiring.lines(roots), len(roots), weight.regularizer)
         if len(counted) == 1:
             raise ValueError(

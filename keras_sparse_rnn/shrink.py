@@ -19,8 +19,8 @@ def shrink(model: keras.Model) -> keras.Model:
       candidate (the gate that feeds the state) are zero or come from units that are always zero. Then its state stays
       at zero, where it begins. The other gates do not matter.
 
-    Taken out are units of the layers and through the layers that `sparsity.Wiring` tells; those of Dense, Conv1D and
-    Embedding as well as recurrent ones. A layer keeps one unit at least, and outputs of the model always stay.
+    Taken out are units of the layers and through the layers that `sparsity.Wiring` tells; those of Dense, Embedding
+    and convolutions as well as recurrent ones. A layer keeps one unit at least, and outputs of the model always stay.
 
     Such units come of `regularizers.UnitGroupLasso`, and of any pruning that is strong enough.
 

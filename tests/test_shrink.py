@@ -235,6 +235,39 @@ def cells(x):
     return layers.Dense(3)(layers.Concatenate()(keras.tree.flatten(states)))
 
 
+def images(x):
+    """Residual blocks of convolutions: what an Add puts on top of one another goes together."""
+    x = layers.Reshape((7, 3, 1))(x)
+    x = layers.Conv2D(12, 2, padding="same", activation="relu")(x)
+    y = layers.DepthwiseConv2D(2, padding="same", use_bias=False)(layers.PReLU(shared_axes=[1, 2])(x))
+    y = layers.BatchNormalization()(layers.Conv2D(12, 1)(y))
+    x = layers.MaxPooling2D((2, 1))(layers.Add()([x, y]))
+    x = layers.SeparableConv2D(10, 2, padding="same", depth_multiplier=2, activation="tanh")(x)
+    x = layers.Conv2DTranspose(9, 2, activation="relu")(layers.ZeroPadding2D(1)(x))
+    return layers.Dense(3)(layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.Flatten()(x)]))
+
+
+def volumes(x):
+    x = layers.Conv3D(10, (2, 1, 1), activation="relu")(layers.Reshape((7, 3, 1, 1))(x))
+    x = layers.Conv3DTranspose(9, (1, 2, 1), use_bias=False)(layers.UpSampling3D(1)(x))
+    return layers.Dense(3)(layers.GlobalMaxPooling3D()(x))
+
+
+def sound(x):
+    x = layers.Conv1D(12, 3, activation="relu")(x)
+    x = layers.DepthwiseConv1D(2, depth_multiplier=2, activation="relu")(x)
+    x = layers.Conv1DTranspose(8, 2)(layers.SeparableConv1D(9, 2)(x))
+    return layers.EinsumDense("abc,cd->ad", 3)(layers.GRU(8, return_sequences=True)(x))
+
+
+def attention(x):
+    x = layers.Dense(16, "relu")(x)
+    y = layers.MultiHeadAttention(2, 3)(x, layers.Dense(12)(x))
+    x = layers.Add()([x, y])
+    y, _ = layers.GroupQueryAttention(3, 4, 2)(x, x, return_attention_scores=True)
+    return layers.Dense(3)(layers.Concatenate()([x, layers.MultiHeadAttention(2, 3, output_shape=5)(x, x), y]))
+
+
 MODELS = {
     "concat": lambda x: layers.Dense(3)(both("concat")(x)),
     "sum": lambda x: layers.Dense(3)(both("sum")(x)),
@@ -244,7 +277,7 @@ MODELS = {
     "two_outputs": lambda x: [layers.Dense(2)(y := layers.LSTM(8)(x)), layers.Dense(3)(layers.Dense(8, "elu")(y))],
     **{f.__name__: f for f in (residual, encoder_and_decoder, states_between_directions, shared_layer, nested)},
     **{f.__name__: f for f in (nested_in_a_wrapper, normalized, convolved_and_flat)},
-    **{f.__name__: f for f in (masked, deltas, cells)},
+    **{f.__name__: f for f in (masked, deltas, cells, images, volumes, sound, attention)},
 }
 
 
@@ -272,6 +305,40 @@ def test_models_with_few_weights(name):
         removed += model.count_params() - smaller.count_params()
     assert removed > 50
     assert varied > 0.01
+
+
+def test_a_residual_stream_through_attention():
+    """Channels 1 and 4 are read by nobody, and go with what attention adds to them; 5 only by the values, and stays."""
+    x = keras.Input((7, 3))
+    stream = layers.Dense(8, name="stream")(x)
+    heads = layers.MultiHeadAttention(2, 3, name="heads")
+    head = layers.Dense(2)
+    model = fill(keras.Model(x, head(layers.Add()([stream, heads(stream, stream)]))))
+    mute(head.kernel, rows=[1, 4, 5])
+    for part in (heads.query_dense, heads.key_dense, heads.value_dense):
+        kernel = numpy(part.kernel)
+        kernel[[1, 4] if part is heads.value_dense else [1, 4, 5]] = 0
+        part.kernel.assign(kernel)
+    smaller = ksr.shrink(model)
+    assert smaller.get_layer("stream").units == 6
+    assert smaller.get_layer("heads").output_dense.kernel.shape == (2, 3, 6)
+    assert same(model, smaller) > 0.01
+
+
+def test_a_gate_or_a_computed_mask_of_attention_stays():
+    x = keras.Input((7, 3))
+    stream = layers.Dense(8, name="stream")(x)
+    gated = layers.MultiHeadAttention(2, 3, use_gate=True, name="gated")(stream, stream)
+    y = layers.Dense(8, name="next")(gated)
+    mask = layers.Dense(7)(y) > 0
+    model = fill(keras.Model(x, layers.MultiHeadAttention(2, 3, name="masked")(y, y, attention_mask=mask)))
+    for name in ("stream", "next"):
+        mute(model.get_layer(name).kernel, cols=[0, 3])
+        mute(model.get_layer(name).bias, cols=[0, 3])
+    with pytest.warns(UserWarning, match="(?s)stream: .*'gated' has a gate.*next: .*'masked' has a gate, or is given"):
+        smaller = ksr.shrink(model)
+    assert [smaller.get_layer(name).units for name in ("stream", "next")] == [8, 8]
+    same(model, smaller)
 
 
 def test_what_cannot_be_followed_stays_and_is_named():

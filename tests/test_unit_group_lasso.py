@@ -136,3 +136,24 @@ def test_bad_use_is_named():
         UnitGroupLasso(1.0).add_to(keras.Sequential([layers.GRU(3)]))
     with pytest.raises(ValueError, match="no hidden unit to take out"):
         UnitGroupLasso(1.0).add_to(keras.Sequential([keras.Input((5, 3)), layers.GRU(3)]))
+
+
+def test_filters_of_convolutions():
+    """A filter's weights: its own, those of the depthwise kernel behind it, its row in all that read it."""
+    keras.utils.set_random_seed(3)
+    x = keras.Input((5, 5, 2))
+    conv, depth = layers.Conv2D(4, 3, name="conv"), layers.DepthwiseConv2D(2, name="depth")
+    separable = layers.SeparableConv2D(3, 2, name="separable")
+    y = separable(layers.BatchNormalization()(depth(conv(x))))
+    model = keras.Model(x, layers.Dense(2)(layers.GlobalMaxPooling2D()(y)))
+    UnitGroupLasso(0.01).add_to(model, "all")
+    kernel, behind, first, second, head = (
+        keras.ops.convert_to_numpy(w)
+        for w in (conv.kernel, depth.kernel, *separable.trainable_weights[:2], model.layers[-1].kernel)
+    )
+    norms_of_conv = [
+        np.sqrt(sum(np.sum(w**2) for w in (kernel[..., k], behind[:, :, k], first[:, :, k], second[0, 0, k])))
+        for k in range(4)
+    ]
+    norms_of_separable = [np.sqrt(np.sum(second[..., k] ** 2) + np.sum(head[k] ** 2)) for k in range(3)]
+    assert float(sum(model.losses)) == pytest.approx(0.01 * (sum(norms_of_conv) + sum(norms_of_separable)), rel=1e-5)

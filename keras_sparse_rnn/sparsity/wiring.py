@@ -1,58 +1,22 @@
 """Which weights belong to a hidden unit: its own, and those of all that read it."""
 
-import math
-
 import keras
 import numpy as np
 
 from keras_sparse_rnn.cells import describe
+from keras_sparse_rnn.sparsity.kinds import (
+    ACTIVATIONS,
+    ATTENTION,
+    BY_ELEMENT,
+    BY_FEATURE,
+    CONVOLUTIONS,
+    DEPTHWISE,
+    MERGES,
+    RECURRENT,
+    SEPARABLE,
+    TRANSPOSED,
+)
 
-_RECURRENT = {keras.layers.RNN, keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM}
-
-# Layers that leave each feature in its place and by itself, and a feature that is always zero at zero.
-_BY_FEATURE = {
-    keras.layers.ActivityRegularization,
-    keras.layers.AlphaDropout,
-    keras.layers.AveragePooling1D,
-    keras.layers.Cropping1D,
-    keras.layers.Dropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.GlobalAveragePooling1D,
-    keras.layers.GlobalMaxPooling1D,
-    keras.layers.Identity,
-    keras.layers.MaxPooling1D,
-    keras.layers.RepeatVector,
-    keras.layers.SpatialDropout1D,
-    keras.layers.UpSampling1D,
-    keras.layers.ZeroPadding1D,
-}
-_MERGES = {
-    keras.layers.Add,
-    keras.layers.Average,
-    keras.layers.Maximum,
-    keras.layers.Minimum,
-    keras.layers.Multiply,
-    keras.layers.Subtract,
-}
-_ACTIVATIONS = {keras.layers.Activation, keras.layers.ELU, keras.layers.LeakyReLU, keras.layers.ReLU}
-_BY_ELEMENT = {
-    keras.activations.elu,
-    keras.activations.exponential,
-    keras.activations.gelu,
-    keras.activations.hard_sigmoid,
-    keras.activations.leaky_relu,
-    keras.activations.linear,
-    keras.activations.mish,
-    keras.activations.relu,
-    keras.activations.relu6,
-    keras.activations.selu,
-    keras.activations.sigmoid,
-    keras.activations.silu,
-    keras.activations.softplus,
-    keras.activations.softsign,
-    keras.activations.tanh,
-}
 _FIXED = 0  # the channel of all that is no hidden unit, or must stay
 
 
@@ -60,11 +24,14 @@ class Wiring:
     """How the hidden units of a model are wired: a channel for each, and where its weights are.
 
     A channel is a hidden unit, or several that can only be taken out together, such as those that an Add puts on top
-    of one another. Followed are units of SimpleRNN, GRU, LSTM, EventGRU, DeltaGRU, Dense, Conv1D and Embedding and of
-    `keras.layers.RNN` over one or several cells, through Bidirectional, TimeDistributed, nested models, and layers that
-    act on each feature by itself (dropout, element-wise activations, pooling over time, BatchNormalization, DeltaHold),
-    merge (Add, Concatenate, ...) or flatten. What enters any other layer stays, and `skipped` says why; so do the units
-    that are outputs of the model.
+    of one another. Followed are units of SimpleRNN, GRU, LSTM, EventGRU, DeltaGRU, Dense, Embedding, of convolutions
+    without groups (transposed and separable ones too) and of `keras.layers.RNN` over one or several cells, through
+    Bidirectional, TimeDistributed, nested models, and layers that act on each feature by itself (dropout, element-wise
+    activations, pooling, DepthwiseConv, BatchNormalization, DeltaHold), merge (Add, Concatenate, ...) or flatten. They
+    are followed into MultiHeadAttention, GroupQueryAttention and EinsumDense, whose own units stay; what attention adds
+    to a residual stream goes with the channels of its query. What enters any other layer stays, such as
+    LayerNormalization, whose result depends on the number of its features, and `skipped` says why; so do the units that
+    are outputs of the model.
 
     Cells of other classes are followed if their class has the attributes `gates` and `candidate_gate` of
     `keras_sparse_rnn.cells`, and their weights are a `kernel` (features, gates * units), a `recurrent_kernel` (units,
@@ -96,7 +63,9 @@ class Wiring:
         self.axes: dict[int, tuple[keras.Variable, list[np.ndarray | None]]] = {}
         self.skipped: dict[str, str] = {}
         self._together = [_FIXED]  # for each channel one that it is tied to, or itself
-        self._flows: list[tuple] = []  # (variable, input channels, output channels, which outputs it can wake)
+        # (variable, its axes of inputs and outputs, input channels, output channels, which outputs it can wake)
+        self._flows: list[tuple] = []
+        self._matrices: set[int] = set()  # by id: the variables that are no biases and the like
         self._awake: list[np.ndarray] = []  # arrays of channels that are not always zero
         self._directions: list[tuple] = []  # pairs of channels, forward and backward
         self._holders: dict[int, keras.layers.Layer] = {}  # for each cell the layer around it
@@ -121,7 +90,7 @@ class Wiring:
             (variable, axis, place[self.roots(channels)])
             for variable, axes in self.axes.values()
             for axis, channels in enumerate(axes)
-            if channels is not None and len(axes) > 1 and axes[-2] is not None
+            if channels is not None and id(variable) in self._matrices
         ]
         return [line for line in found if (line[2] < len(roots)).any()]
 
@@ -131,8 +100,8 @@ class Wiring:
         A channel is not needed if it reaches no output over non-zero weights, or is always zero.
         """
         flows = [
-            (self.roots(inputs), self.roots(outputs), _nonzero(variable), wakes)
-            for variable, inputs, outputs, wakes in self._flows
+            (self.roots(inputs), self.roots(outputs), _nonzero(variable, axes), wakes)
+            for variable, axes, inputs, outputs, wakes in self._flows
         ]
         read, active = (np.zeros(len(self._together), bool) for _ in range(2))
         read[_FIXED] = active[_FIXED] = True
@@ -215,18 +184,22 @@ class Wiring:
             return [given[0]] * len(sizes)
         if hasattr(layer, "cell") or kind is keras.layers.Bidirectional:
             return self._recurrent(layer, given[0], _channels(kwargs.get("initial_state", args[1:2])))
-        if kind in _BY_FEATURE:
+        if kind in BY_FEATURE:
             return [given[0]]
-        if kind in _ACTIVATIONS:
+        if kind in ACTIVATIONS:
             self._activate(_by_element(layer) if kind is keras.layers.Activation else layer, given[0])
             return [given[0]]
-        if kind in _MERGES:
+        if kind in MERGES:
             return [self._merge(layer, given)]
         if kind is keras.layers.Concatenate:
             axis = layer.axis if layer.axis < 0 else layer.axis - len(args[0][0].value.shape)
             return [np.concatenate(given) if axis == -1 else self._merge(layer, given)]
         if kind is keras.layers.Flatten and sizes[0] is not None:
             return [np.tile(given[0], sizes[0] // given[0].size)]
+        if kind is keras.layers.PReLU:
+            if layer.alpha.shape[-1] == given[0].size:
+                self._place(layer.alpha, given[0])
+            return [given[0]]
         if kind is keras.layers.BatchNormalization and layer.axis in (-1, len(args[0].value.shape) - 1):
             for variable in layer.weights:
                 self._place(variable, given[0])
@@ -236,18 +209,70 @@ class Wiring:
             y = self._units_of(layer, layer.output_dim)
             self._connect(layer.embeddings, np.zeros(layer.embeddings.shape[0], int), y)
             return [y]
-        if kind is keras.layers.Dense or (kind is keras.layers.Conv1D and layer.groups == 1):
-            return [self._dense(layer, given[0], sizes[0])]
+        if kind is keras.layers.Dense or (kind in CONVOLUTIONS and layer.groups == 1):
+            return [self._dense(layer, layer.kernel, given[0], sizes[0])]
+        if kind in TRANSPOSED:
+            return [self._dense(layer, layer.kernel, given[0], sizes[0], axes=(-1, -2))]
+        if kind in DEPTHWISE:
+            y = self._depthwise(layer, layer.kernel, given[0])
+            self._connect(layer.bias, None, y)
+            self._activate(_by_element(layer), y)
+            return [y]
+        if kind in SEPARABLE:
+            between = self._depthwise(layer, layer.depthwise_kernel, given[0])
+            return [self._dense(layer, layer.pointwise_kernel, between, sizes[0])]
+        if kind is keras.layers.EinsumDense:
+            self._sum_over(layer, given[0])
+            return [np.zeros(sizes[0], int)]
+        if kind in ATTENTION:
+            return [self._attention(layer, args, kwargs, sizes[0]), *(np.zeros(size or 0, int) for size in sizes[1:])]
         raise _CannotFollowError(f"{layer.name!r} ({kind.__name__}) may mix features or depend on their number")
 
-    def _dense(self, layer, x, units):
-        by_element = layer.activation in _BY_ELEMENT
+    def _dense(self, layer, kernel, x, units, axes=(-2, -1)):
+        by_element = layer.activation in BY_ELEMENT
         y = self._units_of(layer, units) if by_element else np.zeros(units, int)
-        self._connect(layer.kernel, x, y)
-        if layer.bias is not None:
-            self._connect(layer.bias, None, y)
+        self._connect(kernel, x, y, axes=axes)
+        self._connect(layer.bias, None, y)
         if by_element:
             self._activate(layer.activation, y)
+        return y
+
+    def _depthwise(self, layer, kernel, x):
+        """The channels behind a kernel (..., inputs, multiplier), which go with those that it reads."""
+        self._place(kernel, x, axis=-2)
+        self._matrices.add(id(kernel))
+        return np.repeat(x, layer.depth_multiplier)
+
+    def _sum_over(self, layer, x):
+        """Notes that an EinsumDense reads channels, which are no axis of its outputs."""
+        operands, outputs = layer.equation.replace(" ", "").split("->")
+        inputs, kernel = operands.split(",")
+        if inputs[-1] not in kernel or inputs[-1] in outputs:
+            raise _CannotFollowError(f"{layer.name!r} does not sum over its last axis")
+        self._connect(layer.kernel, x, None, axes=(kernel.index(inputs[-1]) - len(kernel), None))
+
+    def _attention(self, layer, args, kwargs, size):
+        given = {**dict(zip(("query", "value", "key"), args, strict=False)), **kwargs}
+        given.setdefault("key", given["value"])
+        if given["key"].channels is None:
+            given["key"] = given["value"]
+        parts = {part.name: part for part in layer._flatten_layers(include_self=False, recursive=False) if part.weights}
+        others = {name for name in given if name not in ("query", "value", "key")}
+        if set(parts) != {"query", "key", "value", "attention_output"} or _channels([given[n] for n in others]):
+            raise _CannotFollowError(f"{layer.name!r} has a gate, or is given a mask that the model computes")
+        if any(getattr(p, "quantization_mode", None) or getattr(p, "lora_enabled", False) for p in parts.values()):
+            raise _CannotFollowError(f"{layer.name!r} is quantized or has LoRA weights")
+        for name in ("query", "key", "value"):
+            self._sum_over(parts[name], given[name].channels)
+        out = parts["attention_output"]
+        kernel, outputs = out.equation.split(",")[1].split("->")
+        if len(set(kernel) & set(outputs)) != 1 or getattr(layer, "_output_shape", None):
+            y = np.zeros(size, int)
+        else:  # without an `output_shape` it is as wide as the query
+            y = given["query"].channels
+        self._matrices.add(id(out.kernel))
+        self._connect(out.kernel, None, y, axes=(None, kernel.index(outputs[-1]) - len(kernel)))
+        self._connect(out.bias, None, y)
         return y
 
     def _recurrent(self, layer, x, states):
@@ -267,7 +292,7 @@ class Wiring:
         """Output and, with `return_state`, the states."""
         cells = _cells(layer)
         for cell in cells:
-            if _candidate_gate(cell) is None or (type(layer) not in _RECURRENT and not _is_own(cell)):
+            if _candidate_gate(cell) is None or (type(layer) not in RECURRENT and not _is_own(cell)):
                 raise _CannotFollowError(
                     f"{layer.name!r} ({type(layer).__name__} of {type(cell).__name__}) is not known"
                 )
@@ -333,21 +358,27 @@ class Wiring:
             self.units[id(layer)] = (layer, channels)
         return self.units[id(layer)][1]
 
-    def _connect(self, variable, inputs, outputs, wakes=True):
-        """A weight (..., inputs, outputs), or without inputs (..., outputs)."""
-        self._place(variable, outputs, inputs)
-        if inputs is None:  # a bias is a weight from what is never zero
-            inputs = np.zeros(math.prod(variable.shape[:-1]), int)
-        self._flows.append((variable, inputs, outputs, np.broadcast_to(wakes, outputs.shape)))
+    def _connect(self, variable, inputs, outputs, wakes=True, axes=(-2, -1)):
+        """A weight whose axes `axes` are inputs and outputs; if one of both is None, what is there must stay."""
+        if variable is None:
+            return
+        for channels, axis in zip((inputs, outputs), axes, strict=True):
+            if channels is not None:
+                self._place(variable, channels, axis)
+        if inputs is not None:
+            self._matrices.add(id(variable))
+        # A bias is a weight from what is never zero.
+        axes = tuple(None if channels is None else axis for channels, axis in zip((inputs, outputs), axes, strict=True))
+        inputs, outputs = (np.zeros(1, int) if channels is None else channels for channels in (inputs, outputs))
+        self._flows.append((variable, axes, inputs, outputs, np.broadcast_to(wakes, outputs.shape)))
 
-    def _place(self, variable, last, before_last=None):
-        """Notes the channels along the last axes of a weight; ties them to those of another call of the layer."""
-        channels = [None] * (len(variable.shape) - 2) + [before_last, last]
-        channels = channels[-len(variable.shape) :]
-        _, known = self.axes.setdefault(id(variable), (variable, channels))
-        for one, other in zip(known, channels, strict=True):
-            if one is not None and other is not None:
-                self._tie(one, other)
+    def _place(self, variable, channels, axis=-1):
+        """Notes the channels along an axis of a weight; ties them to those of another call of the layer."""
+        _, known = self.axes.setdefault(id(variable), (variable, [None] * len(variable.shape)))
+        if known[axis] is None:
+            known[axis] = channels
+        else:
+            self._tie(known[axis], channels)
 
     def _tie(self, some, others):
         for one, other in zip(some, others, strict=True):
@@ -411,15 +442,19 @@ def _fixed(tensor):
     return np.zeros(size or 0, int)
 
 
-def _nonzero(variable):
-    """Bool array (inputs, outputs): where a weight is not zero in any of its leading axes."""
+def _nonzero(variable, axes):
+    """Bool array (inputs, outputs): where a weight is not zero anywhere else. An axis that is None has one entry."""
     values = keras.ops.convert_to_numpy(variable.value) != 0
-    return values.reshape(-1, *values.shape[-2:]).any(axis=0) if values.ndim > 1 else values[None]
+    kept = [axis % values.ndim for axis in axes if axis is not None]
+    matrix = values.any(axis=tuple(n for n in range(values.ndim) if n not in kept))
+    if len(kept) == 2 and kept[0] > kept[1]:
+        matrix = matrix.T
+    return matrix.reshape([1 if axis is None else variable.shape[axis] for axis in axes])
 
 
 def _by_element(layer):
     """The activation of a layer or cell; it must act on each unit by itself, and so must that of the gates."""
     for name in ("activation", "recurrent_activation"):
-        if getattr(layer, name, keras.activations.linear) not in _BY_ELEMENT:
+        if getattr(layer, name, keras.activations.linear) not in BY_ELEMENT:
             raise _CannotFollowError(f"{layer.name!r} has an {name} that may mix units")
     return layer.activation
