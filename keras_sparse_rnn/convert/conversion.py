@@ -120,6 +120,8 @@ def run(model, representative_data, representative_labels, options, progress):
     data = _check_data(cut, representative_data, options.stateful)
     progress.show(f"running the Keras model on {len(data[0])} samples")
     seen = observe(cut, data, options.percentile)
+    if any(call.mask is not None for call in cut.calls) and not options.stateful:
+        _check_masks(model, cut, data, seen.outputs)
     labels = None if representative_labels is None else check_labels(representative_labels, seen.outputs)
     progress.show("TensorFlow Lite's converter, for the layers around the recurrent ones")
     rest = lower(cut, seen.values, options.number_format)
@@ -141,6 +143,7 @@ def run(model, representative_data, representative_labels, options, progress):
         dense=dense,
         data=file,
     )
+    report.warnings += _alike_when_rounded(cut, seen, scales)
     converted = ConvertedModel(file, report, [array[:2, 0] for array in data])
     if options.verify:
         causes = _likely_causes(cut, seen, options) if options.is_integer else []
@@ -153,6 +156,37 @@ def run(model, representative_data, representative_labels, options, progress):
 def _likely_causes(cut, seen, options):
     inputs = dict(zip(cut.input_names, seen.data, strict=True))
     return likely_causes(inputs, dict(zip(cut.output_names, seen.outputs, strict=True)), options)
+
+
+def _check_masks(model, cut, data, outputs):
+    """Raises ValueError where the plan hands masks on otherwise than Keras does."""
+    few = [array[:_UNGIVEN_SAMPLES, 0] for array in data]
+    expected = keras.tree.flatten(model.predict_on_batch(few if len(few) > 1 else few[0]))
+    for name, ours, keras_own in zip(cut.output_names, outputs, expected, strict=True):
+        error = np.abs(ours[:_UNGIVEN_SAMPLES, 0] - keras_own)
+        by_sample = error.reshape(len(error), -1).max(axis=1)
+        finite = by_sample[np.isfinite(by_sample)]
+        if len(finite) and np.median(finite) > 1e-3 * max(1.0, float(np.abs(keras_own).max())):
+            raise ValueError(
+                f"output '{name}' depends on masks that are handed on in a way that cannot be converted: give each "
+                "layer the mask of its input, or one that is an input of the model."
+            )
+
+
+def _alike_when_rounded(cut, seen, scales):
+    """Warnings of steps of the data that integers leave out and Keras does not."""
+    warned = []
+    for mask in cut.masks:
+        scale = scales.get(id(mask.x))
+        if scale is not None:
+            left_out = (scale.quantize(seen.values[id(mask.x)]) == scale.quantize(mask.value)).all(axis=-1)
+            more = float(np.mean(left_out & seen.values[id(mask.y)]))
+            if more:
+                warned.append(
+                    f"{more:.2%} of the steps are left out though Keras makes them: all of their features round to the "
+                    f"mask value {mask.value:g}; take weights='int8x16', or a mask value that no step comes near"
+                )
+    return warned
 
 
 def _run_keras(cut, data):
@@ -172,9 +206,11 @@ def _check_process():
 
 def observe(cut, data, percentile):
     """The `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)`, as `_check_data` gives them."""
-    calls, rows, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    calls, masks, rows, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
     tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
     tensors += [(call.y, values) for call, values in zip(cut.lookups, rows, strict=True)]
+    for call, seen in zip(cut.masks, masks, strict=True):
+        tensors += zip((call.x, call.y), seen, strict=True)
     observed = []
     for call, seen in zip(cut.calls, calls, strict=True):
         given = [seen["x"], *seen["initial"].values(), *seen["masks"]]
@@ -225,7 +261,8 @@ def _scales(cut, rest, values, number_format):
     own where it has the tensor."""
     scales = {}
     ends = [part for call in cut.calls for part in (call.x, call.y)]
-    for tensor in [*cut.inputs, *cut.outputs, *ends, *(call.y for call in cut.lookups)]:
+    ends += [mask.x for mask in cut.masks] + [lookup.y for lookup in cut.lookups]
+    for tensor in [*cut.inputs, *cut.outputs, *ends]:
         if "float" not in tensor.dtype:
             continue  # numbers of words, masks
         seen = values[id(tensor)]
@@ -323,8 +360,8 @@ def _pack(cut, rest, calls, scales, options):
         x, y = number_of(lookup.x, f"{name}/input"), number_of(lookup.y, f"{name}/output")
         writer.add_lookup(name, lookup.layer.table, x, y)
     for mask in cut.masks:
-        x = number_of(mask.x, "words")
-        numbers[id(mask.y)] = writer.add_not_zero(x, numbers.get(id(mask.y)))
+        x = number_of(mask.x, "masked")
+        numbers[id(mask.y)] = writer.add_mask(x, mask.value, numbers.get(id(mask.y)))
     for call, packed in zip(cut.calls, calls, strict=True):
         name = call.layer.name
         x, y = number_of(call.x, f"{name}/input"), number_of(call.y, f"{name}/output")

@@ -81,8 +81,9 @@ def _to_tflite(model, inputs, calibration, number_format):
             return converter.convert()
         except Exception as error:
             names = ", ".join(f"{layer.name} ({type(layer).__name__})" for layer in model.layers)
+            way_out = " Take weights='int8', or 'float32'." if number_format is INT8X16 else ""
             raise ValueError(
-                f"TensorFlow Lite's converter refused the layers around the recurrent ones ({names}): {error}"
+                f"TensorFlow Lite's converter refused the layers around the recurrent ones ({names}): {error}{way_out}"
             ) from error
 
 

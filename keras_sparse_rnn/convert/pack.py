@@ -62,12 +62,36 @@ class ModelWriter(ModelFile):
         if made != y:
             self.add_operator("QUANTIZE", [made], [y], schema.QuantizeOptionsT())
 
-    def add_not_zero(self, x, y=None):
-        """Where a tensor of integers is not 0, by a NOT_EQUAL op, in tensor number `y` or a new one; its number."""
-        tensor = self.tensors[x]
-        y = self.add_tensor(f"{tensor.name}/mask", tensor.shape, np.bool_) if y is None else y
-        zero = self.add_tensor(f"{tensor.name}/padding", (1,), tensor.dtype, data=np.zeros(1, tensor.dtype))
-        self.add_operator("NOT_EQUAL", [x, zero], [y], schema.NotEqualOptionsT())
+    def add_mask(self, x, value, y=None):
+        """Adds ops for a mask: where an int32 tensor is not a value, or not all features of a step are.
+
+        Args:
+            x: Number of the tensor.
+            value: The value; it is stored as x stores it.
+            y: Number of the tensor for the mask, or None for a new one.
+
+        Returns:
+            The number of the mask.
+        """
+        tensor, shape = self.tensors[x], self.tensors[x].shape
+        is_word = tensor.dtype == np.int32
+        if y is None:
+            y = self.add_tensor(f"{tensor.name}/mask", shape if is_word else shape[:-1], np.bool_)
+        stored = np.atleast_1d(tensor.quantize(np.float32(value)))
+        if tensor.dtype.itemsize < 4:  # comparing them as they are would round their scales
+            integers = self.add_tensor(f"{tensor.name}/integers", shape, np.int32)
+            self.add_operator("CAST", [x], [integers], schema.CastOptionsT())
+            x, stored = integers, stored.astype(np.int32)
+        constant = self.add_tensor(f"{tensor.name}/mask_value", (1,), stored.dtype, data=stored)
+        if is_word:
+            self.add_operator("NOT_EQUAL", [x, constant], [y], schema.NotEqualOptionsT())
+            return y
+        equal, every = (self.add_tensor(f"{tensor.name}/{name}", size, np.bool_) for name, size in (
+            ("equal", shape), ("all_equal", shape[:-1])))  # fmt: skip
+        axis = self.add_tensor(f"{tensor.name}/last_axis", (1,), np.int32, data=np.array([len(shape) - 1], np.int32))
+        self.add_operator("EQUAL", [x, constant], [equal], schema.EqualOptionsT())
+        self.add_operator("REDUCE_ALL", [equal, axis], [every], schema.ReducerOptionsT())
+        self.add_operator("LOGICAL_NOT", [every], [y], schema.LogicalNotOptionsT())
         return y
 
     def holds(self, number, info):

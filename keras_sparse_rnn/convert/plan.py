@@ -5,6 +5,7 @@ output an input. The rest is then an ordinary Keras model of builtin layers.
 """
 
 import inspect
+import numbers
 from dataclasses import dataclass
 
 import keras
@@ -72,10 +73,12 @@ class RecurrentCall:
 
 @dataclass(frozen=True, eq=False)
 class MaskCall:
-    """Where a mask begins: `y`, (batch, steps), is False where the numbers of words in `x` are 0; symbolic tensors."""
+    """Where a mask begins, between symbolic tensors: `y`, (batch, steps), is False where `x` is `value`: a number of a
+    word, or all features of a step."""
 
     x: object
     y: object
+    value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +103,9 @@ class Plan:
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
         probe: A Keras model from the inputs (any batch; `PROBE_BATCH` with `stateful`, when it goes on from call to
             call) to the tensors of `observed` in one flat list.
-        observed: `[calls, lookups, outputs]`: of each call a dict of `x`, `y`, the `states` that its `observe` gives,
-            `initial`, `last`, and `masks`, a list of at most one; what each lookup gives; and the model's outputs.
+        observed: `[calls, masks, lookups, outputs]`: of each call a dict of `x`, `y`, the `states` that its `observe`
+            gives, `initial`, `last`, and `masks`, a list of at most one; `[x, y]` of each mask; what each lookup gives;
+            and the model's outputs.
         has_time: For each input, whether its first axis is time.
         time_steps: Steps of one inference.
     """
@@ -181,7 +185,12 @@ def plan(model, options):
     ]
     probe_outputs = probe_walk(model, probe_inputs)
     calls = [_observed(call, f"probe_{i}", stateful) for i, call in enumerate(probe_walk.calls)]
-    observed = [calls, [call.y for call in probe_walk.lookups], probe_outputs]
+    observed = [
+        calls,
+        [[mask.x, mask.y] for mask in probe_walk.masks],
+        [call.y for call in probe_walk.lookups],
+        probe_outputs,
+    ]
     return Plan(
         inputs=inputs,
         outputs=outputs,
@@ -270,12 +279,15 @@ class _Walk:
         self._keeps_states = keeps_states
         self.calls, self.masks, self.lookups = [], [], []
         self.sources = {}
+        self._inputs = []
+        self._differs = {}  # id of what an operation makes of x -> x, and the value that it is compared with
         self._masks = {}  # id of a tensor -> which of its steps are not left out
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
         self._names = {}  # layer names in use -> the layer
         self._kept = []  # an id names a tensor only while the tensor lives
 
     def __call__(self, model, inputs):
+        self._inputs += inputs
         for tensor in inputs:
             self.sources.setdefault(id(tensor), {id(tensor): tensor})
         if isinstance(model, keras.Sequential):
@@ -293,22 +305,44 @@ class _Walk:
 
     def _call(self, layer, *args, **kwargs):
         """Calls a layer, and notes which steps of what it puts out are masked."""
-        if type(layer).__name__ == "NotEqual" and args[0].dtype == "int32" and _is_zero(args[1:]):
-            return self._mask_call(args[0])  # what Keras itself puts into the graph behind an Embedding
+        begun = self._begun_mask(layer, args)
+        if begun is not None:
+            return begun
         masks = keras.tree.map_structure(self._mask_of, args[0]) if args else None
-        if kwargs.get("mask") is not None:
+        if kwargs.get("mask") is not None and not (_has_any(masks) and self._is_keras_own(kwargs["mask"])):
             masks = kwargs["mask"]
         results = self._call_masked(layer, masks, *args, **kwargs)
         if isinstance(layer, keras.Model):
             return results  # its layers have done so
         if isinstance(layer, keras.layers.Embedding) and layer.mask_zero:
-            self._mask(results, self._mask_call(args[0]))
+            self._mask(results, self._mask_call(args[0], 0))
+        elif isinstance(layer, keras.layers.Masking):
+            self._mask(results, self._mask_call(args[0], layer.mask_value))
         elif _has_any(masks) and getattr(layer, "supports_masking", False):
-            inner = layer.layer if isinstance(layer, keras.layers.TimeDistributed) else None
-            passed = masks if inner else self._apply(layer.compute_mask, args[0], masks)
+            passed = masks
+            if isinstance(masks, (list, tuple)) and hasattr(layer, "_merge_function"):
+                passed = self._merged_mask(layer, masks)
+            elif not isinstance(layer, keras.layers.TimeDistributed):
+                passed = self._apply(layer.compute_mask, args[0], masks)
             for result, mask in zip(_listed(results), _listed(passed), strict=False):
                 self._mask(result, mask)
         return results
+
+    def _is_keras_own(self, mask):
+        """Whether Keras made a mask of others, as behind a Concatenate, rather than a user."""
+        return not any(mask is other for other in [call.y for call in self.masks] + self._inputs)
+
+    def _merged_mask(self, layer, masks):
+        """Of a layer that merges its inputs: Concatenate makes a step that any of them makes, others that all make."""
+        given = list({id(mask): mask for mask in masks if mask is not None}.values())
+        is_any = isinstance(layer, keras.layers.Concatenate)
+        if is_any and any(mask is None for mask in masks):
+            return None
+        merge = keras.ops.logical_or if is_any else keras.ops.logical_and
+        merged = given[0]
+        for mask in given[1:]:
+            merged = self._apply(merge, merged, mask)
+        return merged
 
     def _lookup(self, layer, x):
         if x.dtype != "int32":  # the rest makes integers of it first
@@ -318,11 +352,25 @@ class _Walk:
         self.sources[id(call.y)] = {id(call.y): call.y}
         return call.y
 
-    def _mask_call(self, x):
+    def _begun_mask(self, operation, args):
+        """The mask that Keras itself begins in a graph, behind an Embedding or a Masking; None for all else."""
+        kind = type(operation).__name__
+        if kind == "Any" and id(args[0]) in self._differs and operation.axis in (-1, (-1,), [-1]):
+            return self._mask_call(*self._differs[id(args[0])])
+        if kind != "NotEqual" or len(args) != 2 or not isinstance(args[1], numbers.Real):
+            return None
+        if args[0].dtype == "int32":
+            return self._mask_call(*args)
+        differs = self._apply(operation, *args)
+        self._differs[id(differs)] = args
+        return differs
+
+    def _mask_call(self, x, value):
         for call in self.masks:
-            if call.x is x:
+            if call.x is x and call.value == value:
                 return call.y
-        call = MaskCall(x, keras.ops.not_equal(x, 0))
+        differs = keras.ops.not_equal(x, value)
+        call = MaskCall(x, differs if x.dtype == "int32" else keras.ops.any(differs, axis=-1), value)
         self.masks.append(call)
         self.sources[id(call.y)] = {id(call.y): call.y}
         return call.y
@@ -352,11 +400,7 @@ class _Walk:
         if isinstance(layer, _TRAINING_ONLY):
             return args[0]
         if isinstance(layer, keras.layers.Masking):
-            raise ValueError(
-                f"layer '{layer.name}' (Masking) cannot be converted: it marks steps to be left out, and no op carries "
-                "such marks. Build the model without it, which changes no weight, and give it sequences without "
-                "padding: of one length, or step by step with stateful=True."
-            )
+            return args[0]  # where it would put zeros, layers behind it leave the step out
         if isinstance(layer, _UNSUPPORTED):
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
         if isinstance(layer, keras.layers.Embedding):
@@ -507,12 +551,6 @@ class _Walk:
 
 def _has_any(masks):
     return any(mask is not None for mask in keras.tree.flatten(masks))
-
-
-def _is_zero(values):
-    return (
-        len(values) == 1 and np.ndim(values[0]) == 0 and not keras.utils.is_keras_tensor(values[0]) and values[0] == 0
-    )
 
 
 def _listed(values):

@@ -9,7 +9,8 @@ from keras_sparse_rnn.runtime.tflm_ops import resolver_method
 
 
 def rewrite_for_tflm(file, layers):
-    """Replaces ops that TensorFlow Lite Micro lacks: TILE by BROADCAST_TO, SELECT by SELECT_V2.
+    """Replaces ops that TensorFlow Lite Micro lacks: TILE by BROADCAST_TO, SELECT by SELECT_V2, and those that it has
+    in floats alone by these, between DEQUANTIZE and QUANTIZE.
 
     Args:
         file: A `ModelFile`; it is changed.
@@ -18,7 +19,9 @@ def rewrite_for_tflm(file, layers):
     Raises:
         ValueError: There is an op left that it lacks; the message names the layer.
     """
-    for place, op in enumerate(file.operators):
+    for place, op in list(enumerate(file.operators)):
+        if file.tensors[op.inputs[0]].dtype.name in _FLOAT_ONLY.get(op.name, ()):
+            op = _in_float(file, op)
         file.operators[place] = _REWRITES.get(op.name, lambda file, op: op)(file, op)
     for op in file.operators:
         if resolver_method(op) is None:
@@ -46,6 +49,24 @@ def _select(file, op):
     return replace(op, name="SELECT_V2", options=schema.SelectV2OptionsT(), version=1, source=None)
 
 
+def _in_float(file, op):
+    """An op of one input computed in float32."""
+    x, y = (file.tensors[number] for number in (op.inputs[0], op.outputs[0]))
+    x_float = file.add_tensor(f"{x.name}/float32", x.shape, np.float32)
+    y_float = file.add_tensor(f"{y.name}/float32", y.shape, np.float32)
+    file.add_operator("DEQUANTIZE", [op.inputs[0]], [x_float], schema.DequantizeOptionsT())
+    file.add_operator("QUANTIZE", [y_float], [op.outputs[0]], schema.QuantizeOptionsT())
+    return replace(op, inputs=(x_float, *op.inputs[1:]), outputs=(y_float,), version=1, source=None)
+
+
+# Types of the first input for which TensorFlow Lite Micro has no kernel, though for float32.
+_FLOAT_ONLY = {
+    "EXP": ("int8", "int16"),
+    "LOG": ("int8", "int16"),
+    "REDUCE_MAX": ("int16",),
+    "REDUCE_MIN": ("int16",),
+    "SQRT": ("int8", "int16"),
+}
 _REWRITES = {"TILE": _broadcast, "SELECT": _select}
 
 

@@ -38,9 +38,18 @@ def _softmax(op, values, tensors, output):
     return _store(x / x.sum(axis=-1, keepdims=True), output)
 
 
-def _mean(op, values, tensors, output):
-    axes = tuple(int(axis) for axis in np.atleast_1d(values[1]))
-    return _store(_real(values[0], tensors[0]).mean(axis=axes, keepdims=op.options.keepDims), output)
+def _reduce(function):
+    def run(op, values, tensors, output):
+        axes = tuple(int(axis) for axis in np.atleast_1d(values[1]))
+        return _store(function(_real(values[0], tensors[0]), axis=axes, keepdims=op.options.keepDims), output)
+
+    return run
+
+
+def _select(op, values, tensors, output):
+    _check_size(op, math.prod(np.broadcast_shapes(*(value.shape for value in values))), output)
+    chosen = np.where(values[0], *(_real(*pair) for pair in zip(values[1:], tensors[1:], strict=True)))
+    return _store(chosen, output)
 
 
 def _concatenation(op, values, tensors, output):
@@ -67,9 +76,16 @@ def _gather(op, values, tensors, output):
     return np.take(values[0], values[1], op.options.axis).reshape(output.shape)
 
 
-def _not_equal(op, values, tensors, output):
-    _check_size(op, math.prod(np.broadcast_shapes(values[0].shape, values[1].shape)), output)
-    return np.not_equal(values[0], values[1]).reshape(output.shape)
+def _compare(function):
+    def run(op, values, tensors, output):
+        _check_size(op, math.prod(np.broadcast_shapes(values[0].shape, values[1].shape)), output)
+        return function(values[0], values[1]).reshape(output.shape)
+
+    return run
+
+
+def _reduce_all(op, values, tensors, output):
+    return values[0].all(axis=tuple(np.atleast_1d(values[1]).tolist())).reshape(output.shape)
 
 
 def _broadcast_to(op, values, tensors, output):
@@ -97,27 +113,44 @@ def _store(real, tensor):
 
 
 BUILTIN_OPS = {
+    "ABS": _elementwise(np.abs),
     "ADD": _binary(np.add),
     "BROADCAST_TO": _broadcast_to,
+    "CAST": lambda op, values, tensors, output: values[0].astype(output.dtype),
     "CONCATENATION": _concatenation,
     "DEQUANTIZE": _elementwise(lambda x: x),
+    "DIV": _binary(np.divide),
+    "EQUAL": _compare(np.equal),
+    "EXP": _elementwise(np.exp),
     "EXPAND_DIMS": lambda op, values, tensors, output: values[0].reshape(output.shape),
     "FULLY_CONNECTED": _fully_connected,
     "GATHER": _gather,
+    "LOG": _elementwise(np.log),
+    "LOGICAL_AND": _compare(np.logical_and),
+    "LOGICAL_NOT": lambda op, values, tensors, output: ~values[0],
+    "LOGICAL_OR": _compare(np.logical_or),
     "LOGISTIC": _elementwise(lambda x: 1 / (1 + np.exp(-x))),
-    "MEAN": _mean,
+    "MAXIMUM": _binary(np.maximum),
+    "MEAN": _reduce(np.mean),
+    "MINIMUM": _binary(np.minimum),
     "MUL": _binary(np.multiply),
-    "NOT_EQUAL": _not_equal,
+    "NEG": _elementwise(np.negative),
+    "NOT_EQUAL": _compare(np.not_equal),
     "QUANTIZE": _elementwise(lambda x: x),
+    "REDUCE_ALL": _reduce_all,
+    "REDUCE_MAX": _reduce(np.max),
+    "REDUCE_MIN": _reduce(np.min),
     "RELU": _elementwise(lambda x: np.maximum(x, 0)),
     "RELU6": _elementwise(lambda x: np.clip(x, 0, 6)),
     "RESHAPE": lambda op, values, tensors, output: values[0].reshape(output.shape),
+    "RSQRT": _elementwise(lambda x: 1 / np.sqrt(x)),
+    "SELECT_V2": _select,
     "SOFTMAX": _softmax,
+    "SQRT": _elementwise(np.sqrt),
+    "SQUARE": _elementwise(np.square),
+    "SQUARED_DIFFERENCE": _binary(lambda a, b: np.square(a - b)),
     "SQUEEZE": lambda op, values, tensors, output: values[0].reshape(output.shape),
     "SUB": _binary(np.subtract),
-    "SUM": lambda op, values, tensors, output: _store(
-        _real(values[0], tensors[0]).sum(axis=tuple(np.atleast_1d(values[1]).tolist()), keepdims=op.options.keepDims),
-        output,
-    ),
+    "SUM": _reduce(np.sum),
     "TANH": _elementwise(np.tanh),
 }

@@ -8,15 +8,25 @@ from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.tflite_file import Operator
 
 # What the tensors are to their op, by place; those of other ops are all "values". "moved" is not computed with,
-# "index" is a constant of integers, and "numbers" are integers without a scale, or what comparing them gives.
+# "index" is a constant of integers, "truths" are bool, "numbers" are compared, exactly, and one of two
+# "chosen" is taken.
 _ROLES = {
     "BROADCAST_TO": ("moved", "index"),
+    "CAST": ("moved",),
+    "EQUAL": ("numbers", "numbers"),
     "EXPAND_DIMS": ("moved", "index"),
     "FULLY_CONNECTED": ("values", "weights", "bias"),
     "GATHER": ("moved", "moved"),
+    "LOGICAL_AND": ("truths", "truths"),
+    "LOGICAL_NOT": ("truths",),
+    "LOGICAL_OR": ("truths", "truths"),
     "MEAN": ("values", "index"),
     "NOT_EQUAL": ("numbers", "numbers"),
+    "REDUCE_ALL": ("truths", "index"),
+    "REDUCE_MAX": ("values", "index"),
+    "REDUCE_MIN": ("values", "index"),
     "RESHAPE": ("moved", "index"),
+    "SELECT_V2": ("truths", "chosen", "chosen"),
     "SQUEEZE": ("moved",),
     "SUM": ("values", "index"),
 }
@@ -43,7 +53,8 @@ def check_operands(op: Operator, tensors: Sequence[TensorInfo]) -> None:
     roles = _ROLES.get(op.name, ("values",) * len(inputs))
     if len(op.outputs) != 1 or not 1 <= len(inputs) <= len(roles) or inputs[0] is None:
         raise ValueError(f"op {op.name} has {len(op.inputs)} inputs and {len(op.outputs)} outputs.")
-    operands = [*zip(roles, inputs, strict=False), (roles[0], tensors[op.outputs[0]])]
+    made = roles[-1] if op.name == "SELECT_V2" else roles[0]
+    operands = [*zip(roles, inputs, strict=False), (made, tensors[op.outputs[0]])]
     for role, tensor in operands:
         fault = None if tensor is None else _fault(op.name, role, tensor, inputs)
         if fault:
@@ -56,13 +67,15 @@ def _fault(name, role, tensor, inputs):
         return 'it is in the sparse encoding of LiteRT. Take the engine "litert", or convert with target="tflm"'
     if role == "moved":
         return None
+    if role == "truths":
+        return None if tensor.dtype == np.bool_ else f"it holds {tensor.dtype}; allowed: bool"
     if role == "numbers":
-        is_integer = tensor.scale is None and tensor.dtype in (np.int32, np.int64, np.bool_)
-        return None if is_integer else f"it holds {tensor.dtype}; allowed: integers without a scale"
+        is_exact = tensor.scale is None and tensor.dtype in (np.int32, np.int64, np.float32, np.bool_)
+        return None if is_exact else f"it holds {tensor.dtype}; allowed: integers without a scale, or float32"
     if role == "index":
         return None if tensor.data is not None and tensor.dtype.kind == "i" else "it must be a constant of integers"
-    x = inputs[0]
-    if role == "values":
+    x = inputs[1] if role == "chosen" else inputs[0]
+    if role in ("values", "chosen"):
         if name not in _CHANGE_THE_TYPE and tensor.dtype != x.dtype:
             return f"it holds {tensor.dtype}, '{x.name}' {x.dtype}. {_WAY_OUT}"
         return _fault_of_values(tensor)

@@ -55,7 +55,34 @@ def _given():
     return keras.Model([x, mask], y), [sequences(steps=STEPS), _lengths()]
 
 
-MODELS = {f.__name__.strip("_"): f for f in (_embedding, _bidirectional, _given)}
+def _masking():
+    """Features that are all 0: in a Sequential model, through a layer that hands the mask on."""
+    masked = [layers.Masking(), layers.Dense(6), GRU(8, return_sequences=True), LSTM(5), layers.Dense(3)]
+    return keras.Sequential([keras.Input((STEPS, 7)), *masked]), [sequences(steps=STEPS) * _lengths()[..., None]]
+
+
+def _masking_another_value():
+    x = keras.Input((STEPS, 7))
+    y = layers.Bidirectional(GRU(8, return_sequences=True))(layers.Masking(-1.5)(x))
+    data = np.where(_lengths()[..., None], sequences(steps=STEPS), np.float32(-1.5))
+    return keras.Model(x, GRU(5)(y)), [data]
+
+
+def _pooled():
+    """Pooling over the steps that are there, behind layers that merge masks."""
+    x = keras.Input((STEPS, 7))
+    masked = layers.Masking()(x)
+    y = layers.Concatenate()([GRU(8, return_sequences=True)(masked), masked])
+    y = layers.Add()([GRU(6, return_sequences=True)(y), GRU(6, return_sequences=True, go_backwards=True)(masked)])
+    mask = np.maximum(_lengths(), np.arange(STEPS) == 2)  # the mean of no step is no number
+    return keras.Model(x, layers.Dense(3)(layers.GlobalAveragePooling1D()(y))), [
+        sequences(steps=STEPS) * mask[..., None]
+    ]
+
+
+MODELS = {
+    f.__name__.strip("_"): f for f in (_embedding, _bidirectional, _given, _masking, _masking_another_value, _pooled)
+}
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -69,6 +96,10 @@ def case(request):
 @pytest.mark.parametrize("weights", ["float32", "int8", "int8x16"])
 def test_masks(case, weights):
     name, model, x, expected = case
+    if (name, weights) == ("pooled", "int8x16"):
+        with pytest.raises(ValueError, match=r"(?s)'CAST'.* Take weights='int8', or 'float32'\."):
+            ksr.convert(model, x, weights=weights)
+        return
     converted = ksr.convert(model, x, weights=weights)
     few = [array[:6] for array in x] if isinstance(x, list) else x[:6]
     for engine in ENGINES:
@@ -91,3 +122,22 @@ def test_a_stream_with_masks():
     expected = model.predict([data[1:2], steps[1:2]], verbose=0)[0]
     last = np.flatnonzero(steps[1])[-1] // 3  # a chunk without any step gives zeros, as Keras does
     np.testing.assert_allclose(outputs[last], expected, atol=1e-5)
+
+
+def test_what_rounds_to_the_mask_value_is_said():
+    """Steps that are nearly 0 are left out in int8; the warning counts them."""
+    model = keras.Sequential([keras.Input((STEPS, 7)), layers.Masking(), GRU(5)])
+    data = sequences(steps=STEPS)
+    data[:, 3] = 1e-4
+    with pytest.warns(UserWarning, match=r"8\.33% of the steps are left out though Keras makes them: .* value 0;"):
+        ksr.convert(model, data)
+
+
+def test_masks_that_are_followed_wrongly_are_refused():
+    """A mask made of another, given to a layer whose input has one already: the plan is held to the model itself."""
+    x, mask = keras.Input((STEPS, 7)), keras.Input((STEPS,), dtype="bool")
+    masked = GRU(6, return_sequences=True)(layers.Masking()(x))
+    model = keras.Model([x, mask], GRU(5)(masked, mask=keras.ops.logical_not(mask)))
+    data = [sequences(steps=STEPS) * _lengths()[..., None], _lengths()]
+    with pytest.raises(ValueError, match="masks that are handed on"):
+        ksr.convert(model, data, weights="float32")

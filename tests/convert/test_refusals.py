@@ -30,10 +30,6 @@ class Subclassed(keras.Model):
             r"'loop' \(RNN\).*supported: DeltaGRU, EventGRU, GRU, LSTM, SimpleRNN, in Bidirectional too",
         ),
         (
-            lambda: event_model([keras.layers.Masking(name="masks"), EventGRU(4)]),
-            r"'masks' \(Masking\).*without padding",
-        ),
-        (
             lambda: event_model([EventGRU(4, activation=lambda x: x * x, name="e")]),
             r"'e' has activation=<lambda>, which is none of Keras's own; can be converted: linear, .*, exponential",
         ),

@@ -10,6 +10,8 @@ from zoo import ENGINES
 import keras_sparse_rnn as ksr
 
 BETWEEN = {
+    "softplus": lambda: [GRU(8, return_sequences=True), layers.Dense(6, activation="softplus")],
+    "GlobalMaxPooling1D": lambda: [GRU(8, return_sequences=True), layers.GlobalMaxPooling1D(), layers.RepeatVector(12)],
     "RepeatVector": lambda: [GRU(8), layers.RepeatVector(12)],
     "UpSampling1D": lambda: [GRU(8, return_sequences=True), layers.UpSampling1D(2)],
 }
@@ -18,7 +20,7 @@ BETWEEN = {
 @pytest.mark.parametrize(
     ("between", "weights", "tolerance"),
     [(name, weights, tolerance) for name in BETWEEN for weights, tolerance in (("float32", 1e-5), ("int8", 0.03))]
-    + [("RepeatVector", "int8x16", 0.01)],
+    + [("RepeatVector", "int8x16", 0.01), ("GlobalMaxPooling1D", "int8x16", 0.01)],
 )
 def test_what_stands_between(between, weights, tolerance):
     model = event_model([*BETWEEN[between](), LSTM(5, return_sequences=True), layers.Dense(3)])
