@@ -41,9 +41,10 @@ def convert(
     for each. A DeltaHold right in front of one that goes forwards becomes a part of its op, which keeps the sums of
     what is held times its weights, and adds what changed. Its weights are stored in blocks where that is smaller, and
     as they are where it is not: dense layers convert as well. The cost falls with the sparsity of the weights and of
-    the events or changes. All other layers are left to TensorFlow Lite's converter. The Keras backend must be
-    TensorFlow; a model trained on another one is saved there and loaded here. A conversion of more than two seconds
-    shows what it is at, where stderr is a terminal.
+    the events or changes. All other layers are left to TensorFlow Lite's converter. In a process that runs
+    Keras on another backend than TensorFlow the conversion goes on in a process of its own. A model trained in mixed
+    precision, whose weights are float32, is converted as one that computes in float32. A conversion of more than two
+    seconds shows what it is at, where stderr is a terminal.
 
     A GRU may have `reset_after` either way; activations must be the standard tanh and sigmoid.
 
@@ -97,7 +98,7 @@ def convert(
         ValueError: An argument is out of range or missing, the model cannot be converted (the layer is named), or the
             representative data do not fit.
         VerificationError: The result does not agree with the Keras model.
-        RuntimeError: The Keras backend is not TensorFlow, or the C core is missing.
+        RuntimeError: The C core is missing, or with another Keras backend TensorFlow is.
     """
     options = ConvertOptions(
         weights=weights,

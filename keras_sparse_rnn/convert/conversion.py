@@ -9,7 +9,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert.causes import likely_causes
+from keras_sparse_rnn.convert.child_process import convert_in_child
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
+from keras_sparse_rnn.convert.float32_model import in_float32
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.lower import lower
 from keras_sparse_rnn.convert.pack import ModelWriter
@@ -108,9 +110,12 @@ class PackedCall:
 
 def run(model, representative_data, representative_labels, options, progress):
     """`ksr.convert` with its `ConvertOptions`."""
-    _check_process()
+    if keras.backend.backend() != "tensorflow":
+        return convert_in_child(model, representative_data, representative_labels, options)
+    load_library()
     if representative_labels is not None and (representative_data is None or not options.verify):
         raise ValueError("representative_labels need the representative_data that they belong to, and verify=True.")
+    model = in_float32(model)
     cut = plan(model, options)
     if options.is_integer and representative_data is None:
         raise ValueError(
@@ -193,15 +198,6 @@ def _run_keras(cut, data):
     """Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
     *_, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
     return outputs
-
-
-def _check_process():
-    if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"ksr.convert needs the Keras backend tensorflow; this process runs {keras.backend.backend()}. Save the "
-            "model (model.save), and load and convert it in a process started with KERAS_BACKEND=tensorflow."
-        )
-    load_library()
 
 
 def observe(cut, data, percentile):

@@ -35,6 +35,9 @@ class ConvertedModel:
         self.samples = samples
         self._engines: dict[str, Engine] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_engines": {}}  # those are loaded again where they are used
+
     def engine(self, name: EngineName = "litert") -> "Engine":
         """The model in the engine of that `name`, one of `runtime.load`; loaded at first use."""
         if name not in self._engines:

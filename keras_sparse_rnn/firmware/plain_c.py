@@ -9,6 +9,7 @@ from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.firmware.c_source import C_TYPES, array, comment
 from keras_sparse_rnn.firmware.c_tensors import CTensor, c_tensors
 from keras_sparse_rnn.firmware.core_files import core_include, core_symbols
+from keras_sparse_rnn.firmware.joining_layers import JOINING, joining_call
 from keras_sparse_rnn.firmware.layers import LAYERS, layer_call
 from keras_sparse_rnn.firmware.names import c_identifier, distinct, model_name
 from keras_sparse_rnn.firmware.op_layers import Operand, op_header, op_layer
@@ -143,7 +144,8 @@ class PlainC:
     @property
     def features(self):
         """What it needs of what the core may lack."""
-        return features_of(self.model.operators, self.model.tensors)
+        operators = [op for op in self.model.operators if not self._changes_the_type(op)]
+        return features_of(operators, self.model.tensors)
 
     @property
     def constant_bytes(self):
@@ -218,17 +220,30 @@ class PlainC:
         self.declarations.append(declaration)
         self.calls.append("\n  ".join([*before, call, *after]))
         for header in (op_header(op.name), *(["ksr_masked.h"] if "mask" in given else [])):
-            if header not in self.headers:
-                self.headers.append(header)
+            self._include(header)
 
     def _add_layer(self, name, op):
+        if op.name in JOINING:
+            labels = {i: f"tensor_{i}" for i in (*op.inputs, *op.outputs)}
+            declarations, call = joining_call(op, name, self.model.tensors, labels, self.shapes)
+            self.declarations += declarations
+            self.calls.append(call)
+            self._include("ksr_elementwise.h")
+            return
         x, y = op.inputs[0], op.outputs[0]
         buffers = (f"tensor_{x}", f"tensor_{y}")
         declarations, call = layer_call(op, name, self.model.tensors, *buffers, self.shapes[x])
         self.declarations += declarations
         self.calls.append(call)
-        if "ksr_layers.h" not in self.headers:
-            self.headers.append("ksr_layers.h")
+        self._include("ksr_quantize.h" if self._changes_the_type(op) else "ksr_layers.h")
+
+    def _changes_the_type(self, op):
+        """Whether it is a QUANTIZE between int8 and int16."""
+        return op.name == "QUANTIZE" and len({self.model.tensors[i].dtype for i in (*op.inputs, *op.outputs)}) > 1
+
+    def _include(self, header):
+        if header not in self.headers:
+            self.headers.append(header)
 
     @property
     def keeps_states(self):
@@ -260,12 +275,13 @@ def _check(model):
         )
     refuse_sparse_encodings(model)
     for op in model.operators:
-        if op.name not in (ALL_OPS if op.is_custom else LAYERS):
-            raise ValueError(
-                f"plain C has no op {op.name}; it has {', '.join([*ALL_OPS, *LAYERS])}. Take framework='tflm-cmake'."
-            )
+        if op.name not in (ALL_OPS if op.is_custom else (*LAYERS, *JOINING)):
+            known = ", ".join([*ALL_OPS, *sorted((*LAYERS, *JOINING))])
+            raise ValueError(f"plain C has no op {op.name}; it has {known}. Take framework='tflm-cmake'.")
         if not op.is_custom:
             check_operands(op, model.tensors)
+        if op.name in JOINING and not op.is_custom:
+            continue
         for place, i in enumerate(op.inputs[:1] if op.is_custom else op.inputs):
             if i >= 0 and (model.tensors[i].data is None) != (place == 0):
                 kind = "a constant" if place else "no constant"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_sparse_rnn.firmware.joining_layers import JOINING
 from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 
@@ -77,7 +78,8 @@ def _follow(model, axes, steps):
             if read & ended:
                 ended.add(y)
             continue
-        if len(timed) > 1 or read & ended:
+        beside = all(axes[i] == axes[timed[0]] and _is_of_steps(model, i, axes, steps) for i in timed)
+        if (len(timed) > 1 and not (op.name in JOINING and beside)) or read & ended:
             raise _EndsAStreamError(f"{op.name} of '{model.tensors[y].name}' joins what has a time axis")
         ended.update(states)
         axis = _axis_behind(op, _Time(axes[timed[0]], steps, model.tensors[timed[0]].shape), y, model.tensors)
@@ -132,6 +134,8 @@ def _axis_behind(op, x, y, tensors):
         return x.reshaped(op, (*rows, inputs), never=len(rows))
     if op.name in ("EXPAND_DIMS", "RESHAPE", "SQUEEZE"):
         return x.reshaped(op, tensors[y].shape)
+    if op.name in JOINING:
+        return _beside(op, x, y, tensors)
     if op.name == "SOFTMAX" and x.axis == len(x.shape) - 1:
         raise _EndsAStreamError("SOFTMAX goes over the time axis")
     if op.name == "MEAN":
@@ -140,3 +144,20 @@ def _axis_behind(op, x, y, tensors):
             raise _EndsAStreamError("MEAN goes over the time axis")
         return x.axis if op.options.keepDims else x.axis - sum(a < x.axis for a in axes)
     return x.axis  # value by value
+
+
+def _is_of_steps(model, i, axes, steps):
+    return model.tensors[i].shape[axes[i]] == steps
+
+
+def _beside(op, x, y, tensors):
+    """The time axis behind an op of several inputs, of which each is constant or has it at the same place."""
+    if len(tensors[y].shape) != len(x.shape):
+        raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' changes the number of axes")
+    if op.name == "CONCATENATION" and op.options.axis % len(x.shape) == x.axis:
+        raise _EndsAStreamError(f"CONCATENATION of '{tensors[y].name}' goes along the time axis")
+    for i in op.inputs:
+        shape = tensors[i].shape
+        if tensors[i].data is not None and math.prod(shape[: len(shape) - len(x.shape) + x.axis + 1]) != 1:
+            raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' has a constant for each step")
+    return x.axis

@@ -41,7 +41,7 @@ class Subclassed(keras.Model):
             lambda: event_model([GRU(4, activation=keras.layers.LeakyReLU(0.1), name="l")]),
             "'l' has activation=LeakyReLU, which is none of Keras's own; can be converted: linear",
         ),
-        (lambda: event_model([GRU(4, dtype="mixed_float16", name="half")]), "'half' computes in float16; only float32"),
+        (lambda: event_model([GRU(4, dtype="float16", name="half")]), "'half' has the dtype policy 'float16'; only"),
         (lambda: keras.Sequential([keras.Input((None, 7)), EventGRU(4)]), "open time axis.*time_steps"),
     ],
 )

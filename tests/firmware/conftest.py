@@ -15,7 +15,8 @@ class Kernels:
 
     def __init__(self, folder):
         self._headers = folder
-        headers = ["ksr_layers.h", "ksr_align.h", "ksr_masked.h", *(f"ksr_{op}_layer.h" for op in _OPS)]
+        headers = ["ksr_layers.h", "ksr_elementwise.h", "ksr_quantize.h", "ksr_masked.h", "ksr_align.h"]
+        headers += [f"ksr_{op}_layer.h" for op in _OPS]
         for name, text in core_files(headers, tuple(FEATURES)).items():
             (folder / name).write_text(text)
         sources = sorted(folder.glob("*.c"))

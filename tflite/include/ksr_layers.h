@@ -4,7 +4,7 @@
  * written out: multipliers, tables, and biases that hold the zero points. */
 #ifndef KSR_LAYERS_H_
 #define KSR_LAYERS_H_
-/* Sources: layers_i8.c quantize.c KSR_WITH_INT16:layers_i16.c KSR_WITH_FLOAT32:layers_f32.c */
+/* Sources: layers_i8.c KSR_WITH_INT16:layers_i16.c KSR_WITH_FLOAT32:layers_f32.c */
 
 #include <stdint.h>
 
@@ -39,10 +39,6 @@ void ksr_look_up_i8(const int8_t table[256], const int8_t *x, int32_t count, int
 
 /* x times a scale, from `low` to `high`: a ReLU is in it. */
 void ksr_scale_i16(ksr_scaling scaling, int32_t low, int32_t high, const int16_t *x, int32_t count, int16_t *y);
-
-/* From int16, with the zero point 0, to int8 and back. */
-void ksr_quantize_i16_i8(ksr_scaling scaling, int32_t y_zero_point, const int16_t *x, int32_t count, int8_t *y);
-void ksr_quantize_i8_i16(ksr_scaling scaling, int32_t x_zero_point, const int8_t *x, int32_t count, int16_t *y);
 
 /* x from `low` to `high`: a ReLU. */
 void ksr_clip_f32(float low, float high, const float *x, int32_t count, float *y);

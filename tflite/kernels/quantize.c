@@ -1,4 +1,4 @@
-#include "ksr_layers.h"
+#include "ksr_quantize.h"
 
 static int32_t scaled(int32_t value, ksr_scaling by, int32_t zero_point, int32_t low, int32_t high) {
   const int64_t product = (int64_t)value * by.multiplier;

@@ -180,8 +180,8 @@ def check_layer(layer, allowed, stateful):
     """Raises ValueError where a Keras layer's configuration differs from the `allowed` one, a dict."""
     if layer.compute_dtype != "float32":
         raise ValueError(
-            f"layer '{layer.name}' computes in {layer.compute_dtype}; only float32 can be converted. Build the "
-            "model with the dtype policy 'float32' and load the weights into it."
+            f"layer '{layer.name}' has the dtype policy '{layer.dtype_policy.name}'; only 'float32', 'mixed_float16' "
+            "and 'mixed_bfloat16', whose weights are float32, can be converted."
         )
     config = layer.get_config()
     hints = {"go_backwards": " with stateful=True", "stateful": " without stateful=True"}

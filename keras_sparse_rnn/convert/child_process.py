@@ -1,0 +1,74 @@
+"""A conversion in a process of its own, where Keras runs on TensorFlow."""
+
+import importlib
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import keras
+
+
+def convert_in_child(model, representative_data, representative_labels, options):
+    """`conversion.run` of a model of another Keras backend.
+
+    The model goes there as a `.keras` file; the modules of its layers' classes are imported there first.
+
+    Args:
+        model: A built Keras model.
+        representative_data, representative_labels: As `ksr.convert` takes them.
+        options: A `ConvertOptions`.
+
+    Returns:
+        The `ConvertedModel`.
+
+    Raises:
+        RuntimeError: The process ended by itself.
+        Exception: What the conversion raises there.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder, "model.keras"))
+        given = representative_data, representative_labels, options
+        Path(folder, "arguments").write_bytes(pickle.dumps((given, _modules_of(model))))
+        path = os.pathsep.join(part for part in sys.path if part)
+        environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path}
+        command = [sys.executable, "-m", "keras_sparse_rnn.convert.child_process", folder]
+        done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+        result = Path(folder, "result")
+        if not result.exists():
+            lines = "\n".join(done.stderr.splitlines()[-20:])
+            raise RuntimeError(f"the conversion's own process, with TensorFlow, ended with {done.returncode}:\n{lines}")
+        value, error = pickle.loads(result.read_bytes())
+    if error is not None:
+        raise error
+    return value
+
+
+def _modules_of(model):
+    """Of the classes that must be known where the model is loaded."""
+    layers = [part for part in model._flatten_layers() if isinstance(part, keras.Layer)]
+    modules = {type(layer).__module__ for layer in layers}
+    return sorted(name for name in modules if name.split(".")[0] != "keras" and name != "__main__")
+
+
+def main(folder):
+    from keras_sparse_rnn.convert.conversion import run
+    from keras_sparse_rnn.progress import Progress
+
+    (data, labels, options), modules = pickle.loads(Path(folder, "arguments").read_bytes())
+    value = error = None
+    try:
+        for name in modules:
+            importlib.import_module(name)
+        model = keras.models.load_model(Path(folder, "model.keras"), compile=False)
+        with Progress("convert") as progress:
+            value = run(model, data, labels, options, progress)
+    except Exception as raised:
+        error = raised
+    Path(folder, "result").write_bytes(pickle.dumps((value, error)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
