@@ -29,7 +29,8 @@ def test_mixed_precision(policy):
 
 def test_a_process_of_another_backend(monkeypatch):
     """The conversion then runs in a process of its own: the same file, and its errors."""
-    model, x = event_model([EventGRU(6, name="events"), layers.Dense(2)]), sequences()
+    parts = [keras.Input((12, 7), name="frames"), EventGRU(6, name="events"), layers.Dense(2)]
+    model, x = keras.Sequential(parts), sequences()
     here = ksr.convert(model, x)
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     there = ksr.convert(model, x)
