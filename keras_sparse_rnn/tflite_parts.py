@@ -220,7 +220,7 @@ def _quantization(name, quantization, shape, dtype, reader):
         return None, None
     zeros = reader.numbers(quantization.ZeroPointAsNumpy())
     zeros = zeros if len(zeros) else np.zeros(len(scales), np.int64)
-    axis = quantization.QuantizedDimension()
+    axis = 0 if len(shape) == 1 else quantization.QuantizedDimension()  # older files give a bias that of its weights
     channels = shape[axis] if 0 <= axis < len(shape) else 1
     if len(scales) not in (1, channels) or len(zeros) != len(scales):
         raise ValueError(
