@@ -27,7 +27,7 @@ class Operand:
 
     Attributes:
         label: The C expression for where its values lie.
-        shape, dtype: Of the tensor.
+        shape, dtype: Shape and dtype of the tensor.
     """
 
     label: str
@@ -50,7 +50,7 @@ def op_layer(op, name, operands):
 
     Args:
         op: One of `Model.operators`.
-        name: What its struct is called.
+        name: Name of its struct.
         operands: An `Operand` for each tensor that is given, by its name in the schema, and for "output". The scratch
             memory is the array `NAME_scratch`.
 

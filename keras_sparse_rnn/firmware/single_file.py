@@ -34,10 +34,10 @@ def join(texts: dict[str, str], names: list[str], project: str, processor: Proce
     """Joins a project of plain C into `PROJECT.h` and `PROJECT.c`.
 
     Args:
-        texts: Of the project's files by their paths: `NAME.h` and `NAME.c` of each model, and the core's.
-        names: Of the models.
-        project: What the files are called.
-        processor: What the code is for.
+        texts: Texts of the project's files by their paths: `NAME.h` and `NAME.c` of each model, and the core's.
+        names: Names of the models.
+        project: Name of the files.
+        processor: The processor that the code is for.
 
     Returns:
         The texts of the two files by their names.
