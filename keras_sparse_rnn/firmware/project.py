@@ -102,8 +102,8 @@ def save_firmware(
         single_file: Whether plain C is written as one header and one source, `NAME.h` and `NAME.c` (of several models
             `firmware.h` and `firmware.c`), which hold the kernels for `cpu` and no others; without a `main`.
         cpu: The processor that a single file is for: `"cortex-m0"`, `"cortex-m0plus"`, `"cortex-m3"`, `"cortex-m4"`,
-            `"cortex-m7"`, `"cortex-m23"`, `"cortex-m33"` (with its DSP extension), `"cortex-m55"`, `"cortex-m85"`, `"x86-64"`, or
-            `"any"`: plain C alone, for whatever has a C compiler.
+            `"cortex-m7"`, `"cortex-m23"`, `"cortex-m33"` (with its DSP extension), `"cortex-m55"`, `"cortex-m85"`,
+            `"x86-64"`, or `"any"`: plain C alone, for whatever has a C compiler.
 
     Returns:
         A `Firmware`; it prints as text.

@@ -7,16 +7,18 @@ from pathlib import PurePosixPath
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.firmware.conditionals import Conditionals
 from keras_sparse_rnn.firmware.rendering import render
+from keras_sparse_rnn.firmware.sources import SOURCES
 from keras_sparse_rnn.firmware.targets import PROCESSORS, Processor
 
 _INCLUDE = re.compile(r'\s*#\s*include\s+(?:"([^"]+)"|(<[^>]+>))')
 _WORD = r"[A-Za-z_]\w*"
 # `#define ksr_fill_i8 ksr_fill_i8_dsp /* dsp/vectors.c */`: who calls the one needs the other.
 _BODY = re.compile(r"^#define (ksr_\w+) (ksr_\w+) +/\*.*\n", re.MULTILINE)
-# What a source has for itself: functions and tables, a struct, types, macros.
+# What a source has for itself: functions and tables, a struct, types, numbers; and macros.
+_BEFORE_STATIC = r"(?:[A-Z]\w*(?:\(\d+\))? |__attribute__\(\(\w+\)\) |KSR_CLONED\()?"
 _OWN = (
     re.compile(
-        rf"^(?:[A-Z]\w*(?:\(\d+\))? |KSR_CLONED\()?(?:static|KSR_INLINE)\b[^;={{(\[,]*?\b({_WORD})\s*[;=(\[,]",
+        rf"^{_BEFORE_STATIC}(?:static|KSR_INLINE)\b[^;={{(\[,]*?\b({_WORD})\s*[;=(\[,]",
         re.MULTILINE,
     ),
     re.compile(rf"^static struct {{\n(?: .*\n)*}} ({_WORD});", re.MULTILINE),
@@ -26,7 +28,7 @@ _OWN = (
 _MACRO = re.compile(rf"^ *# *define ({_WORD})", re.MULTILINE)
 _DEFINED = re.compile(r"^(?!static|typedef|KSR_INLINE|#|/|\*)\w[^;{]*?\b(ksr_\w+|KSR_CORE)\s*[(\[,=]", re.MULTILINE)
 _PROTOTYPE = re.compile(r"^(?!static|KSR_INLINE|typedef|#|/|\*)\w[^;{]*;", re.MULTILINE)
-_NOTE = re.compile(r"/\* Sources: |#define \w+_H_$")  # about files
+_GUARD = re.compile(r"#define \w+_H_$")
 _TOKEN = re.compile(rf'/\*.*?\*/|"(?:\\.|[^"\\])*"|(?<![\w.>]){_WORD}', re.DOTALL)
 
 
@@ -79,13 +81,13 @@ class _Reader:
         name = PurePosixPath(path).name
         self._read.add(name)
         kept = []
-        for line in self._conditionals.lines(self._texts[name]):
+        for line in self._conditionals.lines(SOURCES.sub("", self._texts[name])):
             found = _INCLUDE.match(line)
             if found and found[2] and found[2] not in self.system_headers:
                 self.system_headers.append(found[2])
             elif found and found[1] and PurePosixPath(found[1]).name not in self._read:
                 self.headers.append(self.read(found[1]))
-            if not found and not _NOTE.match(line):
+            if not found and not _GUARD.match(line):
                 kept.append(line)
         return "\n".join(kept).strip("\n") + "\n"
 
