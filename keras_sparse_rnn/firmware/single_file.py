@@ -14,6 +14,7 @@ _INCLUDE = re.compile(r'\s*#\s*include\s+(?:"([^"]+)"|(<[^>]+>))')
 _WORD = r"[A-Za-z_]\w*"
 # `#define ksr_fill_i8 ksr_fill_i8_dsp /* dsp/vectors.c */`: who calls the one needs the other.
 _BODY = re.compile(r"^#define (ksr_\w+) (ksr_\w+) +/\*.*\n", re.MULTILINE)
+_FILES = re.compile(r"^#define ksr_\w+ ksr_\w+ +/\* (.*) \*/$", re.MULTILINE)
 # What a source has for itself: functions and tables, a struct, types, numbers; and macros.
 _BEFORE_STATIC = r"(?:[A-Z]\w*(?:\(\d+\))? |__attribute__\(\(\w+\)\) |KSR_CLONED\()?"
 _OWN = (
@@ -93,21 +94,29 @@ class _Reader:
 
 
 def _needed(reader, texts, names):
-    """The sources that models need: theirs, and those that define what a needed one mentions."""
-    roots = [f"{name}.c" for name in names]
+    """The sources that models need: all but those with bodies of kernels that no other one calls."""
+    models = [f"{name}.c" for name in names]
     mentioned = [_without_prototypes(reader.read(f"{name}.h")) for name in names]
     sources = {path: reader.read(path) for path in texts if path.endswith(".c")}
     headers = "\n".join(reader.headers)
     bodies = dict(_BODY.findall(headers))
+    with_bodies = {
+        _name_of(file) for text in texts.values() for files in _FILES.findall(text) for file in files.split()
+    }
+    kept = {path for path, text in sources.items() if text.strip() and path not in with_bodies}
     defined = {name: path for path, text in sources.items() for name in _DEFINED.findall(text)}
-    mentioned += [_without_prototypes(_BODY.sub("", headers)), *(sources[path] for path in roots)]
-    kept = set(roots)
+    mentioned += [_without_prototypes(_BODY.sub("", headers)), *(sources[path] for path in kept)]
     while mentioned:
         words = set(_TOKEN.findall(mentioned.pop()))
         paths = {defined[word] for word in words | {bodies[word] for word in words & set(bodies)} if word in defined}
         mentioned += [sources[path] for path in paths - kept]
         kept |= paths
-    return [*sorted(kept - set(roots)), *roots]
+    return [*sorted(kept - set(models)), *models]
+
+
+def _name_of(file):
+    """What a file of the kernels' folder is called in a project; see `core_files.core_name`."""
+    return f"ksr_kernel_{file.removeprefix('portable/').replace('/', '_')}"
 
 
 def _without_prototypes(text):
