@@ -221,7 +221,9 @@ def _observed(call, name, stateful):
 
 def _check_model(model):
     if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a keras.Model; given: {type(model).__module__}.{type(model).__name__}.")
+        given = f"{type(model).__module__}.{type(model).__name__}"
+        advice = " Take ksr.from_tf_keras(model)." if given.startswith(("tf_keras.", "keras.src.legacy")) else ""
+        raise TypeError(f"model must be a keras.Model; given: {given}.{advice}")
     if not model.built:
         raise ValueError(f"model '{model.name}' is not built: call it on data or model.build(input_shape) first.")
     if not isinstance(model, keras.Sequential) and not _is_functional(model):
