@@ -63,6 +63,21 @@ def test_what_tfmot_pruned_is_taken_over_and_converted(tmp_path, beside_tfmot):
     assert picture.read_bytes()[1:4] == b"PNG"
 
 
+@converts
+@pytest.mark.skipif("KSR_DATA" not in os.environ, reason="KSR_DATA does not name a folder with rnnoise.npz")
+def test_rnnoise_is_what_its_own_c_computes():
+    pytest.importorskip("tflite_micro")
+    first, _, *rows, own = printed_by("rnnoise.py").splitlines()
+    assert float(first.split()[-3]) < 2e-4
+    errors = [float(row[14:].split()[0]) for row in rows]
+    assert [row[:14].strip() for row in rows] == ["int8", "int8, scaled", "int8x16"]
+    assert errors[0] < 1.5 and errors[1] < 1 and errors[2] < 0.3
+    if "QEMU" not in rows[0]:  # the GRUs alone, in integers, and in float32 by RNNoise's C
+        on_m4 = [int(row.split("/")[1].split()[0].replace(",", "")) for row in rows]
+        own_on_m4 = int(own.split("/")[1].split()[0].replace(",", ""))
+        assert max(on_m4) < own_on_m4 / 4
+
+
 def test_a_cell_of_ones_own_is_pruned(tmp_path):
     pytest.importorskip("matplotlib")
     printed = printed_by("custom_cell.py", "--picture", tmp_path / "kernel.png").splitlines()

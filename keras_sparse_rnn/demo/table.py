@@ -16,7 +16,7 @@ class Table:
 
     Args:
         contest: A `Contest`.
-        data, recipe: The `Data` and the `Recipe` of the training.
+        data, recipe: What was trained on, and how.
         quick: Whether the figures mean nothing.
     """
 

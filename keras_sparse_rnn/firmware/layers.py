@@ -16,6 +16,7 @@ _IN_FLOAT32 = {
     "TANH": "ksr_tanh_f32(",
 }
 _LINEAR = {"QUANTIZE": (None, None), "RELU": (0, None), "RELU6": (0, 6)}  # with their real limits
+_SIGMOIDS = {"LOGISTIC": ("ksr_logistic_i16", 1), "TANH": ("ksr_tanh_layer_i16", 2)}  # with what scales their exponent
 _ENDINGS = {np.dtype(np.int8): "i8", np.dtype(np.int16): "i16", np.dtype(np.float32): "f32"}  # of kernels
 LAYERS = (*_UNARY, *_SAME_VALUES, "FULLY_CONNECTED", "MEAN", "SOFTMAX")
 
@@ -25,8 +26,8 @@ def layer_call(op, name, tensors, x, y, x_shape):
 
     Args:
         op: The `Operator`, of one of `LAYERS`.
-        name: Prefix of the names of its constants.
-        tensors: The tensors of the model.
+        name: What its constants are called.
+        tensors: Of the model.
         x, y: Names of its buffers.
         x_shape: Shape of x in one call.
 
@@ -61,6 +62,8 @@ def layer_call(op, name, tensors, x, y, x_shape):
         low, high = _limits(y_tensor, *_LINEAR[op.name])
         scaling, count = _scaling(x_tensor.scale / y_tensor.scale, 24), int(np.prod(x_shape))
         return [], f"ksr_scale_i16((ksr_scaling){scaling}, {low}, {high}, {x}, {count}, {y});"
+    if x_tensor.dtype == np.int16 and op.name in _SIGMOIDS:
+        return _sigmoid_int16(op, name, x_tensor, y_tensor, x, y, int(np.prod(x_shape)))
     raise ValueError(
         f"plain C has no {op.name} of {x_tensor.dtype} activations. Take framework='tflm-cmake', or convert to int8."
     )
@@ -116,14 +119,29 @@ def _softmax(op, name, x_tensor, y_tensor, x, y, shape):
     if x_tensor.dtype == np.int16:
         if not np.isclose(y_tensor.scale, 2**-15):
             raise ValueError("plain C has SOFTMAX with int16 outputs of scale 2^-15 only.")
-        steps = np.arange(256) * (x_tensor.scale * beta)
-        tables = {part: np.rint(2.0**30 * np.exp(-steps * n)) for part, n in (("coarse", 256), ("fine", 1))}
-        declarations = [array(f"{name}_{part}", table.astype(np.uint32)) for part, table in tables.items()]
+        declarations = _exponentials(name, x_tensor.scale * beta, 256)
         return declarations, f"ksr_softmax_i16({name}_coarse, {name}_fine, {x}, {rows}, {classes}, {y});"
     if not np.isclose(y_tensor.scale, 1 / 256) or y_tensor.zero_point != -128:
         raise ValueError("plain C has SOFTMAX with outputs of scale 1/256 and zero point -128 only.")
     table = np.rint(2.0**24 * np.exp(-np.arange(256) * (x_tensor.scale * beta))).astype(np.uint32)
     return [array(f"{name}_exponentials", table)], f"ksr_softmax_i8({name}_exponentials, {x}, {rows}, {classes}, {y});"
+
+
+def _sigmoid_int16(op, name, x_tensor, y_tensor, x, y, count):
+    if not np.isclose(y_tensor.scale, 2**-15):
+        raise ValueError(f"plain C has {op.name} with int16 outputs of scale 2^-15 only.")
+    function, factor = _SIGMOIDS[op.name]
+    declarations = _exponentials(name, x_tensor.scale * factor, 129)
+    return declarations, f"{function}({name}_coarse, {name}_fine, {x}, {count}, {y});"
+
+
+def _exponentials(name, scale, coarse):
+    """Tables of exp(-n) in Q30, of n in counts of a scale: of multiples of 256, and of the rest."""
+    tables = {"coarse": np.arange(coarse) * 256, "fine": np.arange(256)}
+    return [
+        array(f"{name}_{part}", np.rint(2.0**30 * np.exp(-counts * scale)).astype(np.uint32))
+        for part, counts in tables.items()
+    ]
 
 
 def _mean(op, tensors, x, y, shape):

@@ -15,6 +15,7 @@ from random_models import RandomOp
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
+from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware import FRAMEWORKS, host_check, plain_c, qemu, save_firmware
 from keras_sparse_rnn.firmware.bench import bench
 from keras_sparse_rnn.firmware.plain_c import PlainC
@@ -103,6 +104,38 @@ def test_the_time_axis_is_followed(name, dtype, kernels, tmp_path):
         np.testing.assert_allclose(y.ravel(), expected.ravel(), rtol=0, atol=tolerance)
         spread = max(spread, np.ptp(expected))
     assert spread > 4 * tolerance
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("dtype", "x_scale", "tolerance"),  # LiteRT's tables of 16 bits are coarser than ours, and end sooner
+    [(np.float32, None, 1e-6), (np.int8, 1 / 16, 1), (np.int16, 2**-13, 3), (np.int16, 2**-11, 12)],
+)
+@pytest.mark.parametrize("axis", [1, -1])
+def test_tanh_and_logistic_side_by_side(dtype, x_scale, tolerance, axis, kernels, tmp_path):
+    """From end to end of the input's range; the operations of 16 bits are held to one step by the check itself."""
+    writer, options = ModelWriter(), schema.ConcatenationOptionsT()
+    options.axis = axis
+    scales = {
+        "TANH": {np.int8: (1 / 128, 0), np.int16: (2**-15, 0)}.get(dtype),
+        "LOGISTIC": {np.int8: (1 / 256, -128), np.int16: (2**-15, 0)}.get(dtype),
+    }
+    x = writer.add_tensor("x", (1, 6, 512), dtype, scale=x_scale and (x_scale, 0))
+    names = ["TANH", "TANH"] if dtype == np.int8 else ["TANH", "LOGISTIC"]
+    parts = [writer.add_tensor(f"part_{i}", (1, 6, 512), dtype, scale=scales[name]) for i, name in enumerate(names)]
+    for name, part in zip(names, parts, strict=True):
+        writer.add_operator(name, [x], [part])
+    shape = (1, 12, 512) if axis == 1 else (1, 6, 1024)
+    y = writer.add_tensor("y", shape, dtype, scale=scales["TANH"])
+    writer.add_operator("CONCATENATION", parts, [y], options)
+    model = Model(writer.finish({"x": x}, {"y": y}))
+    code = PlainC(model, allow_streaming=False)
+    kernels.write_beside(code, tmp_path)
+    limits = (-8, 8) if dtype == np.float32 else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    values = np.linspace(*limits, 6 * 512).astype(dtype)[None]
+    [(outputs,)] = kernels.check(code, tmp_path, [[values]])
+    [expected] = runtime.load(model, "litert").invoke([values.reshape(1, 6, 512)])
+    np.testing.assert_allclose(outputs.ravel().astype(float), expected.ravel().astype(float), rtol=0, atol=tolerance)
 
 
 def _dense(writer, x):

@@ -40,6 +40,12 @@ void ksr_look_up_i8(const int8_t table[256], const int8_t *x, int32_t count, int
 /* x times a scale, from `low` to `high`: a ReLU is in it. */
 void ksr_scale_i16(ksr_scaling scaling, int32_t low, int32_t high, const int16_t *x, int32_t count, int16_t *y);
 
+/* coarse[k]: 2^30 exp(-256 k * scale of x), fine[k]: 2^30 exp(-k * scale of x); for tanh of twice the scale. y has the
+ * scale 2^-15. */
+void ksr_logistic_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count, int16_t *y);
+void ksr_tanh_layer_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count,
+                        int16_t *y);
+
 /* x from `low` to `high`: a ReLU. */
 void ksr_clip_f32(float low, float high, const float *x, int32_t count, float *y);
 void ksr_logistic_f32(const float *x, int32_t count, float *y);

@@ -37,7 +37,7 @@ static inline int32_t ksr_rescale(int32_t value, ksr_rescaling by) {
 /* (a * b) >> 16, b at most 2^15 in magnitude. */
 static inline int32_t ksr_product_over_16(int32_t a, int32_t b) {
 #ifdef KSR_SHORT_PRODUCT
-  return (a >> 16) * b + (int32_t)(((uint32_t)(uint16_t)a * (uint32_t)b) >> 16);
+  return (a >> 16) * b + (((int32_t)(uint16_t)a * b) >> 16);
 #else
   return (int32_t)(((int64_t)a * b) >> 16);
 #endif

@@ -20,6 +20,36 @@ void ksr_scale_i16(ksr_scaling scaling, int32_t low, int32_t high, const int16_t
   for (int32_t i = 0; i < count; ++i) y[i] = scaled(x[i], scaling, low, high);
 }
 
+/* exp(-|x|), Q30. */
+static uint32_t exponential_of(const uint32_t *coarse, const uint32_t *fine, int32_t x) {
+  const uint32_t magnitude = (uint32_t)(x < 0 ? -x : x);
+  return (uint32_t)(((uint64_t)coarse[magnitude >> 8] * fine[magnitude & 255u]) >> 30);
+}
+
+/* A numerator over 1 + exponential, both in Q16 while they are divided, at the sign of x. */
+static int32_t q15_of(uint32_t numerator, uint32_t exponential) {
+  const uint32_t denominator = ((1u << 30) + exponential + (1u << 13)) >> 14;
+  return (int32_t)(((numerator << 15) + (denominator >> 1)) / denominator);
+}
+
+static int16_t at_most_one(int32_t q15) { return (int16_t)(q15 > INT16_MAX ? INT16_MAX : q15); }
+
+void ksr_logistic_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count, int16_t *y) {
+  for (int32_t i = 0; i < count; ++i) {
+    const int32_t above = q15_of(1u << 16, exponential_of(coarse, fine, x[i]));
+    y[i] = at_most_one(x[i] < 0 ? (1 << 15) - above : above);
+  }
+}
+
+void ksr_tanh_layer_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count,
+                        int16_t *y) {
+  for (int32_t i = 0; i < count; ++i) {
+    const uint32_t exponential = exponential_of(coarse, fine, x[i]);
+    const int32_t magnitude = q15_of(((1u << 30) - exponential + (1u << 13)) >> 14, exponential);
+    y[i] = at_most_one(x[i] < 0 ? -magnitude : magnitude);
+  }
+}
+
 void ksr_softmax_i16(const uint32_t coarse[256], const uint32_t fine[256], const int16_t *x, int32_t rows,
                      int32_t classes, int16_t *y) {
   for (int32_t row = 0; row < rows; ++row, x += classes, y += classes) {

@@ -4,7 +4,7 @@
  *
  * There is one instance: buffers and states are static.{{ " Several streams may take turns in it." if model.has_streams else "" }}
  * One call at a time: not from two threads, not from an interrupt. Other models may run meanwhile.
- * A call takes less than 1.5 kB of stack on a Cortex-M. */
+ * A call takes less than 2 kB of stack on a Cortex-M. */
 #ifndef {{ model.name|upper }}_H_
 #define {{ model.name|upper }}_H_
 
