@@ -52,7 +52,18 @@ SMALL = [
     "DeltaGRU 32 | magnitude 1x4 70 %",
     "DeltaGRU 64 | magnitude 1x4 80 %",
 ]
-CELLS = [f"{net} | {method}" for net in SIZES for method in METHODS] + ["GRU 128 | tfmot 1x1 90 %", *SMALL]
+# Which weights: zeros n of m, by gate (LPCNet's densities), and by kinds of layers in two convolutions and a GRU.
+DENSITIES = {"z": 0.2, "r": 0.3, "h": 0.5}
+CONVOLUTIONS = ["conv1", "conv2"]
+WHICH = [
+    "GRU 32 | dense",
+    "GRU 32 | magnitude 1x1 50 %",
+    "GRU 32 | 2:4 50 %",
+    *(f"GRU 32 | {method} 1x4 67 %" for method in ("magnitude", "by gate", "by gate, diagonal")),
+    "CRNN 32 | dense",
+    *(f"CRNN 32 | magnitude of {kinds} 1x1 80 %" for kinds in ("GRU", "convolutions", "all")),
+]
+CELLS = [f"{net} | {method}" for net in SIZES for method in METHODS] + ["GRU 128 | tfmot 1x1 90 %", *SMALL, *WHICH]
 
 
 def main():
@@ -144,10 +155,13 @@ def build(cell, data):
     import keras
 
     net, method = cell.split(" | ")
+    kind, units, _ = parse_net(net)
+    convolve = functools.partial(keras.layers.Conv1D, 48, 5, padding="same", activation="relu")
     return keras.Sequential(
         [
             keras.Input(data.train.x.shape[1:]),
-            recurrent_layer(*parse_net(net)[:2], method),
+            *(convolve(name=name) for name in CONVOLUTIONS if kind == "CRNN"),
+            recurrent_layer(kind, units, method),
             keras.layers.GlobalAveragePooling1D(),
             keras.layers.Dropout(DROPOUT, seed=0),
             keras.layers.Dense(len(data.classes), activation="softmax"),
@@ -160,12 +174,19 @@ def figures(model, data):
     import keras
 
     from keras_sparse_rnn.profiling import count_macs
+    from keras_sparse_rnn.sparsity import find_kernels
 
+    of_test = scores(model.predict(data.test.x, batch_size=300, verbose=0), data.test.y)
+    if model.layers[0].name in CONVOLUTIONS:  # each weight once a frame
+        values = [kernel.values() for kernel in find_kernels(model, [*CONVOLUTIONS, "recurrent"])[0]]
+        macs = sum(int(np.count_nonzero(w)) for w in values)
+        zeros = 1 - macs / sum(w.size for w in values)
+        return {**of_test, "sparsity": zeros, "input_rate": 1.0, "activity": 1.0, "macs": macs}
     [macs] = count_macs(model, data.test.x, data.test.valid)
     cell = model.layers[0].cell
     weights = [np.abs(keras.ops.convert_to_numpy(w)).ravel() for w in (cell.kernel, cell.recurrent_kernel)]
     return {
-        **scores(model.predict(data.test.x, batch_size=300, verbose=0), data.test.y),
+        **of_test,
         "sparsity": macs.sparsity,
         "input_rate": macs.input_rate,
         "activity": macs.activity,
@@ -215,7 +236,7 @@ def recurrent_layer(kind, units, method, strength=LASSO):
     if kind == "DeltaGRU":
         options |= {"input_threshold": INPUT_THRESHOLD, "hidden_threshold": HIDDEN_THRESHOLD}
         return ksr.layers.DeltaGRU(units, **options)
-    return {"GRU": keras.layers.GRU, "LSTM": keras.layers.LSTM}[kind](units, **options)
+    return (keras.layers.LSTM if kind == "LSTM" else keras.layers.GRU)(units, **options)
 
 
 def block(method):
@@ -261,9 +282,14 @@ def recipe(cell, seed, steps, arguments):
     share = lambda *shares: [round(share * steps) for share in shares]  # noqa: E731
     if method == "dense":
         return adamw(keras, highest_rate(net), steps), []
-    if method.startswith("magnitude"):
+    if method.startswith(("magnitude", "2:4", "by gate")):
         schedule = schedules.PolynomialDecay(0.0, sparsity(method), *share(*RAMP), frequency=max(1, steps // 100))
-        return adamw(keras, highest_rate(net), steps), [callbacks.MagnitudePruning(schedule, block(method))]
+        options = {"pattern": (2, 4)} if method.startswith("2:4") else {"block_shape": block(method)}
+        if method.startswith("by gate"):
+            options |= {"gate_density": DENSITIES, "keep_diagonal": "diagonal" in method}
+        if "convolutions" in method or "of all" in method:
+            options["layers"] = CONVOLUTIONS if "convolutions" in method else [*CONVOLUTIONS, "recurrent"]
+        return adamw(keras, highest_rate(net), steps), [callbacks.MagnitudePruning(schedule, **options)]
     if method.startswith("GL "):
         schedule = schedules.ConstantSparsity(sparsity(method), *share(0.5), frequency=steps)
         return adamw(keras, highest_rate(net), steps), [callbacks.MagnitudePruning(schedule, block(method))]

@@ -31,7 +31,7 @@ if TYPE_CHECKING or not _IS_COMMAND_LINE:
         sparsity,
     )
     from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
-    from keras_sparse_rnn.from_tfmot import from_tfmot
+    from keras_sparse_rnn.from_tf_keras import from_tf_keras, from_tfmot
     from keras_sparse_rnn.inspection import inspect
     from keras_sparse_rnn.keras_weights import load_keras_weights
     from keras_sparse_rnn.profiling.profile import profile, summary
@@ -46,6 +46,7 @@ __all__ = [
     "__version__",
     "callbacks",
     "convert",
+    "from_tf_keras",
     "from_tfmot",
     "initializers",
     "inspect",

@@ -20,7 +20,7 @@ class TensorInspection:
 
     Attributes:
         name, shape, dtype: As in the file.
-        bytes: Of its data in the file; of its memory where it is no constant.
+        bytes: Bytes of its data in the file, or of its memory where it is no constant.
         zeros: Share of its stored values that are zero; None where it is no constant.
         encoding: "dense", or "sparse" for SparsityParameters.
         scales: Number of its scales, 0 where it is not quantized; those of an op's own weights are in its options.
@@ -59,8 +59,8 @@ class OpInspection:
         name: Builtin name, or custom code.
         is_custom: Whether it is a custom op.
         output: Shape of its first output.
-        bytes: Of its constant tensors as stored.
-        dense_bytes: Of the same with every weight stored, without indices.
+        bytes: Bytes of its constant tensors as stored.
+        dense_bytes: Bytes of the same tensors with every weight stored, without indices.
         zeros: Share of its weights that are zero; None where it has none.
         block: Width of the blocks in which they are stored; None where they are not.
         macs: Multiply-accumulates of one inference that skips nothing; None where they are not counted.
@@ -86,18 +86,18 @@ class Inspection:
     """A model; printing it gives a table.
 
     Attributes:
-        file_bytes, gzip_bytes: Of the file, and of the file zipped.
-        weight_bytes, dense_weight_bytes, gzip_weight_bytes: Of all constants as stored, with every weight stored and no
-            index, and of these zipped.
-        state_bytes: Of the variable tensors.
-        macs, effective_macs: Of one inference, as for an op, of the ops that they are counted for.
+        file_bytes, gzip_bytes: Bytes of the file, and of the zipped file.
+        weight_bytes, dense_weight_bytes, gzip_weight_bytes: Bytes of all constants as stored, with every weight stored
+            and no index, and of the latter zipped.
+        state_bytes: Bytes of the variable tensors.
+        macs, effective_macs: Sums over the ops for which they are counted.
         inputs, outputs: A `TensorInspection` for each.
         ops: An `OpInspection` for each op, in their order.
         register: What a TensorFlow Lite Micro resolver needs, such as `AddFullyConnected`, and the custom ops.
         engines: For each engine that was tried None if it runs the model, else what it says.
         arena_bytes, persistent_bytes, scratch_bytes: TensorFlow Lite Micro's smallest arena on this host, what of it
             lasts, and what activations and scratch share; None where it was not tried or does not run.
-        description, metadata: What the file says about itself; metadata by their names, as text.
+        description, metadata: The file's description, and its metadata as texts by their names.
     """
 
     file_bytes: int

@@ -291,9 +291,9 @@ def cost(
 
     Args:
         macs: Effective MACs of each of some steps or models, (n,).
-        measured: What each of them cost, (n,), for instance instructions counted in QEMU.
+        measured: The measured cost of each of them, (n,), for instance instructions counted in QEMU.
         dense: Pair (MACs, cost) of the dense model that stands for the whole price of a MAC.
-        unit: Of the cost.
+        unit: Unit of the cost.
         ax: Matplotlib axes to draw into.
 
     Returns:

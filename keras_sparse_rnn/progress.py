@@ -13,7 +13,7 @@ class Progress(contextlib.AbstractContextManager):
     """One line on stderr that rewrites itself, and goes when the work is done; nothing where stderr is no terminal.
 
     Args:
-        title: What the line begins with, such as `"convert"`.
+        title: Beginning of the line, such as `"convert"`.
     """
 
     def __init__(self, title):

@@ -42,7 +42,7 @@ class ModelFile:
 
     Attributes:
         data: The bytes that it was read from; empty for a new model.
-        description: What it says of itself.
+        description: The file's description.
         graphs: Its subgraphs; the first one is the main one.
         metadata: The bytes of each entry, by its name.
 
@@ -116,7 +116,7 @@ class ModelFile:
         """Adds a tensor to the main graph.
 
         Args:
-            name, shape, dtype: Of the tensor.
+            name, shape, dtype: Name, shape and NumPy dtype of the tensor.
             data: Its values where it is a constant.
             scale: Its scale and zero point where it is quantized.
             is_variable: Whether it keeps its value from one inference to the next.
@@ -137,10 +137,10 @@ class ModelFile:
         """Adds an op to the main graph.
 
         Args:
-            name: Of the builtin op as in the schema, such as "PAD", or of a custom op.
+            name: Name of the builtin op in the schema, such as "PAD", or of a custom op.
             inputs, outputs: Numbers of tensors; -1: absent.
             options: The bytes of a custom op's options, or the schema's object for a builtin op, where it has one.
-            version: Of the op's kernel.
+            version: Version of the op's kernel.
         """
         is_custom = isinstance(options, bytes)
         self.operators.append(Operator(name, tuple(inputs), tuple(outputs), options, is_custom, version))

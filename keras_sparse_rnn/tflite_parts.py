@@ -30,7 +30,7 @@ class FileTensor(TensorInfo):
     """A tensor as a file has it. Where no op here has its type, `dtype` is uint8, and `data` are its bytes, flat.
 
     Attributes:
-        type_name: Of its type in the schema, in lower case.
+        type_name: Name of its type in the schema, in lower case.
         source: As that of an `Operator`.
     """
 
@@ -53,11 +53,11 @@ class Operator:
     """One op of a model.
 
     Attributes:
-        name: Of the builtin op as in the schema, or of the custom op.
+        name: Name of the builtin op in the schema, or of the custom op.
         inputs, outputs: Tensors by their number; -1: absent.
         options: The bytes of a custom op's options, or the schema's object for a builtin op, where it has one.
         is_custom: Whether the name is that of a custom op.
-        version: Of the op's kernel.
+        version: Version of the op's kernel.
         source: The schema's table that it was read from; what the fields above do not show is written as it is there.
     """
 
@@ -220,7 +220,7 @@ def _quantization(name, quantization, shape, dtype, reader):
         return None, None
     zeros = reader.numbers(quantization.ZeroPointAsNumpy())
     zeros = zeros if len(zeros) else np.zeros(len(scales), np.int64)
-    axis = quantization.QuantizedDimension()
+    axis = 0 if len(shape) == 1 else quantization.QuantizedDimension()  # older files give a bias that of its weights
     channels = shape[axis] if 0 <= axis < len(shape) else 1
     if len(scales) not in (1, channels) or len(zeros) != len(scales):
         raise ValueError(

@@ -1,5 +1,7 @@
 """What tfmot itself makes of a model, against what becomes of it here. It runs apart: tfmot switches to Keras 2."""
 
+import tempfile
+
 import keras
 import numpy as np
 import pytest
@@ -92,6 +94,26 @@ def taken_over():
     for name, model, data in [("masked", masked, ints), ("graph", graph, [ints, floats])]:
         results[name] = difference(outputs(ksr.from_tfmot(model), data), model(data))
 
+    both = layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode="ave")
+    around = sequential(
+        layers.Input((7, 3)),
+        layers.Conv1D(6, 3, padding="causal"),
+        layers.BatchNormalization(),
+        layers.LayerNormalization(),
+        layers.MaxPooling1D(2),
+        both,
+        layers.SimpleRNN(5, return_sequences=True),
+        layers.TimeDistributed(layers.Dense(3)),
+        layers.UpSampling1D(2),
+    )
+    around.set_weights([rng.uniform(0.2, 1, weight.shape) for weight in around.get_weights()])
+    results["around"] = difference(outputs(ksr.from_tf_keras(around), floats), around(floats))
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("model.h5", "saved_model", "model.keras"):
+            around.save(f"{folder}/{name}", **({"save_format": "tf"} if name == "saved_model" else {}))
+            loaded = ksr.from_tf_keras(f"{folder}/{name}")
+            results[name] = difference(outputs(loaded, floats), around(floats))
+
     refused = {}
 
     def refuse(name, model):
@@ -100,7 +122,7 @@ def taken_over():
         except (TypeError, ValueError) as error:
             refused[name] = [type(error).__name__, str(error)]
 
-    refuse("bidirectional", sequential(layers.Input((7, 3)), layers.Bidirectional(layers.GRU(4), name="both")))
+    refuse("other layer", sequential(layers.Input((7, 3)), layers.GaussianNoise(0.1, name="noise")))
     refuse("hard", sequential(layers.Input((7, 3)), layers.GRU(4, recurrent_activation="hard_sigmoid", name="hard")))
     refuse("own activation", sequential(layers.Input((7, 3)), layers.Dense(4, activation=lambda x: x * 2, name="own")))
     refuse("time major", sequential(layers.Input((7, 3)), layers.GRU(4, time_major=True, name="major")))
@@ -149,14 +171,28 @@ def test_masks_states_and_shared_layers(imported, name):
     assert imported[0][name] < 1e-6
 
 
+@pytest.mark.parametrize("name", ["around", "model.h5", "saved_model", "model.keras"])
+def test_models_of_keras_2_and_their_files(imported, name):
+    assert imported[0][name] < 1e-5
+
+
+def test_a_path_without_a_model():
+    with pytest.raises(FileNotFoundError, match=r"there is no model at 'nowhere\.h5'"):
+        ksr.from_tf_keras("nowhere.h5")
+
+
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("bidirectional", "ValueError", "The layer 'both' is a Bidirectional: from_tfmot takes over Activation, Add"),
+        (
+            "other layer",
+            "ValueError",
+            "The layer 'noise' is a GaussianNoise: what can be taken over is Activation",
+        ),
         ("hard", "ValueError", "The layer 'hard' has recurrent_activation=hard_sigmoid: allowed are elu"),
         ("own activation", "ValueError", "The layer 'own' has activation=<lambda>: allowed are elu"),
         ("time major", "ValueError", "The layer 'major' has time_major=True"),
-        ("nested", "ValueError", "is a Sequential: from_tfmot takes over"),
+        ("nested", "ValueError", "is a Sequential: what can be taken over"),
         ("unbuilt", "ValueError", "is not built"),
         ("keras 3", "TypeError", "is a Keras 3 model already"),
         ("number", "TypeError", "given: <class 'int'>"),

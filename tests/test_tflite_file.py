@@ -167,6 +167,17 @@ def test_tensors_that_share_their_values_share_a_buffer():
     np.testing.assert_array_equal(again.tensors[1].data, values)
 
 
+def test_a_bias_may_have_the_quantized_dimension_of_its_weights():
+    """Files of 2020 do, such as TensorFlow Lite Micro's person_detect.tflite."""
+    file = ModelFile()
+    file.add_tensor("bias", (3,), np.int32, data=np.arange(3, dtype=np.int32))
+    file.tensors[0] = replace(file.tensors[0], scale=np.ones(3), zero_point=np.zeros(3, int), channel_axis=3)
+    again = ModelFile(file.build())
+    assert again.tensors[0].channel_axis == 3
+    np.testing.assert_array_equal(again.tensors[0].scale, np.ones(3))
+    assert again.differences(file) == []
+
+
 def _everything(table, file=None):
     """A schema's object as plain values; of an absent vector and an empty one the same."""
     file = file or table

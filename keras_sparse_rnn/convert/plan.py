@@ -14,6 +14,7 @@ import numpy as np
 from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
+from keras_sparse_rnn.convert.refused_layers import check_layer_class
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold
 
 PROBE_BATCH = 32
@@ -28,12 +29,6 @@ _TRAINING_ONLY = (
     keras.layers.SpatialDropout1D,
     keras.layers.SpatialDropout2D,
     keras.layers.SpatialDropout3D,
-)
-_UNSUPPORTED = (
-    keras.layers.RNN,
-    keras.layers.ConvLSTM1D,
-    keras.layers.ConvLSTM2D,
-    keras.layers.ConvLSTM3D,
 )
 _SUPPORTED = (
     f"supported: {', '.join(kind.LAYER.__name__ for kind in KINDS)}, in Bidirectional too, a DeltaHold in front of "
@@ -221,7 +216,9 @@ def _observed(call, name, stateful):
 
 def _check_model(model):
     if not isinstance(model, keras.Model):
-        raise TypeError(f"model must be a keras.Model; given: {type(model).__module__}.{type(model).__name__}.")
+        given = f"{type(model).__module__}.{type(model).__name__}"
+        advice = " Take ksr.from_tf_keras(model)." if given.startswith(("tf_keras.", "keras.src.legacy")) else ""
+        raise TypeError(f"model must be a keras.Model; given: {given}.{advice}")
     if not model.built:
         raise ValueError(f"model '{model.name}' is not built: call it on data or model.build(input_shape) first.")
     if not isinstance(model, keras.Sequential) and not _is_functional(model):
@@ -384,6 +381,7 @@ class _Walk:
             self._kept += [tensor, mask]
 
     def _call_masked(self, layer, masks, *args, **kwargs):
+        check_layer_class(layer)
         if isinstance(layer, DeltaHold):
             return self._hold(layer, args[0], masks)
         if isinstance(layer, keras.layers.RNN) and layers_in(layer):
@@ -401,7 +399,7 @@ class _Walk:
             return args[0]
         if isinstance(layer, keras.layers.Masking):
             return args[0]  # where it would put zeros, layers behind it leave the step out
-        if isinstance(layer, _UNSUPPORTED):
+        if isinstance(layer, keras.layers.RNN):
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
         if isinstance(layer, keras.layers.Embedding):
             return self._lookup(Lookup(layer), args[0])

@@ -19,7 +19,7 @@ class Run:
     """One training of a net, and its figures on the test set.
 
     Attributes:
-        weights: Of the model, after the training.
+        weights: Weights of the model after the training.
         history: Keras's history.
         accuracy, loss: In Keras: a share, and the mean negative log-likelihood in nats.
         macs: A `LayerMacs` of the recurrent layer, over the real steps.
@@ -42,7 +42,7 @@ class Net:
 
     Attributes:
         name: Such as "GRU 64, pruned".
-        kind, units, is_pruned: What it is.
+        kind, units, is_pruned: Its class, its number of units, and whether it is pruned.
         model: The Keras model, not compiled, with the weights of the first run.
         runs: A `Run` for each seed.
     """

@@ -26,8 +26,8 @@ def draw(contest, data, recipe, path, quick=False):
 
     Args:
         contest: A `Contest`.
-        data, recipe: What was trained on, and how.
-        path: Of the PNG file.
+        data, recipe: The `Data` and the `Recipe` of the training.
+        path: Path of the PNG file.
         quick: Whether to say that the figures mean nothing.
     """
     with matplotlib.rc_context(_STYLE):

@@ -16,7 +16,7 @@ class Table:
 
     Args:
         contest: A `Contest`.
-        data, recipe: What was trained on, and how.
+        data, recipe: The `Data` and the `Recipe` of the training.
         quick: Whether the figures mean nothing.
     """
 

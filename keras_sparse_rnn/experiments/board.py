@@ -15,8 +15,8 @@ class BoardCost:
     """Cost of the recurrent layer of a net, in int8.
 
     Attributes:
-        bytes: Of its kernels as stored, their index included.
-        instructions: Executed per step, the mean over the counted steps; None where `qemu.missing_tools()`.
+        bytes: Bytes of its kernels as stored, their index included.
+        instructions: Instructions per step, the mean over the counted steps; None where `qemu.missing_tools()`.
     """
 
     bytes: int

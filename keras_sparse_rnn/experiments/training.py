@@ -19,7 +19,7 @@ class Recipe:
     """How long and with what the nets of one data set are trained.
 
     Attributes:
-        units: Of the EventGRU and of the GRUs of its size.
+        units: Number of units of the EventGRU and of the GRUs of its size.
         smaller: Units of the dense GRUs that are tried from left to right until one is as accurate as the EventGRU.
         seeds: Each net is trained once from each of them.
         epochs, batch: Length of a training, and sequences in a batch.
@@ -76,7 +76,7 @@ def build(kind, units, data, recipe):
     Args:
         kind: "EventGRU" or "GRU".
         units: Its units.
-        data, recipe: What it will be trained on, and how.
+        data, recipe: The `Data` and the `Recipe` of its training.
     """
     if kind == "EventGRU":
         penalty = EventPenalty(recipe.event_penalty)
@@ -127,9 +127,9 @@ def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=
 
     Args:
         model: The net.
-        data, recipe: What with, and how.
+        data, recipe: The `Data` and the `Recipe`.
         sparsity: Share of its weights to prune on the way, in blocks of the shape `block`; 0 prunes nothing.
-        seed: Of the order of the sequences and of the noise on them.
+        seed: Seed of the order of the sequences and of the noise on them.
         callbacks: Further Keras callbacks.
         watch: Whether to evaluate on the test set now and then; nothing is selected by it.
 

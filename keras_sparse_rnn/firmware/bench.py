@@ -40,10 +40,11 @@ class BuildCost:
 
     Attributes:
         instructions: Executed.
-        least, most: Of the calls of the C function; a call is a step, or a sequence where the model takes no steps.
+        least, most: The smallest and the largest count of a call of the C function; a call is a step, or a sequence
+            where the model takes no steps.
         cycles_estimate: See `firmware.qemu.Measurement`; None for cores without documented timings.
         ops: A `firmware.qemu.OpCost` for each op, and one of the name "" for the copying of input and output.
-        init_instructions: Of `NAME_init`, once.
+        init_instructions: Instructions of `NAME_init`.
         flash_bytes, ram_bytes, stack_bytes: See `firmware.qemu.Measurement`.
     """
 
@@ -65,7 +66,7 @@ class Bench:
     Attributes:
         cpu: A name in `firmware.targets.TARGETS`, or "host".
         unit: "step" or "inference".
-        count: How many of them ran.
+        count: Number of them that ran.
         builds: A `BuildCost` for each of `firmware.targets.LEVELS`, `{"-O2": ..., "-Os": ...}`; empty on the host.
         ops: On the host an `OpTime` for each of our ops; `()` where the engine "native" lacks an op between them.
         microseconds: Median time in LiteRT with this package's ops, one thread, on the host; else None.
@@ -116,7 +117,7 @@ def bench(
             at a time, `(samples, steps, ...)` of any length. Real values, or values of the input's own dtype. None:
             noise.
         cpu: A key of `CPUS`.
-        rounds: How many inferences are timed on the host.
+        rounds: Number of inferences that are timed on the host.
 
     Returns:
         A `Bench`; it prints as text.

@@ -22,7 +22,7 @@ def core_files(headers, features, adapter=None):
     Args:
         headers: Names of the core's headers that the models' sources include.
         features: What they need of what a core may lack; see `sources.features_of`.
-        adapter: How C++ files end in the project, with a dot, if it needs the adapter to TensorFlow Lite Micro.
+        adapter: Suffix of C++ files in a project that needs the adapter to TensorFlow Lite Micro, with a dot.
 
     Returns:
         Texts by file names.

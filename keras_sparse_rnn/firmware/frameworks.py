@@ -10,7 +10,7 @@ class Framework:
     Attributes:
         name: As `save_firmware` takes it.
         sources: Where models and kernels lie in a project; `PROJECT` stands for the project's name.
-        cpp_suffix: How its C++ files end.
+        cpp_suffix: Suffix of its C++ files.
         has_interpreter: Whether models run in TensorFlow Lite Micro.
     """
 

@@ -86,7 +86,7 @@ def check(code, folder, sequences=None, flags=("-O0",), kernels=None, engine=Ref
         code: The `PlainC`.
         folder: Where its project was written.
         sequences: As `noise` makes them; of a model that takes one step per call they may have any length.
-        flags: Of the compiler.
+        flags: Options of the compiler.
         kernels: Object files or a library to take for the sources in `folder/ksr`.
         engine: Takes a model, and has the method `run_operator(op, values)` of a `GraphEngine`.
 

@@ -49,7 +49,7 @@ def build_image(
         recordings: A list of `Recording`.
         folder: An empty one, for what is written.
         target: One of `targets.TARGETS`.
-        optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
+        optimization: Option of the compiler, `"-O2"`, `"-Os"`, ...
         options: More of the compiler's options.
         counts_init: Whether `init` is between marks, too (`tflite/firmware/marks.h`).
         is_moved: Whether a half-word comes before the functions that are not aligned to words.

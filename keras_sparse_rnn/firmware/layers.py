@@ -26,8 +26,8 @@ def layer_call(op, name, tensors, x, y, x_shape):
 
     Args:
         op: The `Operator`, of one of `LAYERS`.
-        name: What its constants are called.
-        tensors: Of the model.
+        name: Prefix of the names of its constants.
+        tensors: The tensors of the model.
         x, y: Names of its buffers.
         x_shape: Shape of x in one call.
 

@@ -9,15 +9,10 @@ from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS
 from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
 
-# What the structs have besides `recurrent` and `gates`: words of the options, tensors, matrices.
-_OWN = {
-    "KsrEventGru": (("readout", "reset", "trace_rate"), ("threshold", "y", "c", "trace"), ()),
-    "KsrGru": (("reset_after",), ("hidden_threshold", "h", "held_h"), ("candidate_kernel",)),
-    "KsrLstm": (("cell_bits",), ("h", "c"), ()),
-    "KsrSimpleRnn": ((), ("h",), ()),
-}
+# What the structs of recurrent ops have in their member `recurrent`; the rest of an op's schema is beside it.
 _WORDS = ("units", "x_zero_point", "x_shift", "h_shift", "operand_bits", "go_backwards", "return_sequences")
 _TENSORS = ("x", "output", "bias", "output_scales", "input_threshold", "held_x", "sums")
+_MATRICES = ("kernel", "recurrent_kernel")
 _DENSE_WORDS = ("units", "x_zero_point", "output_zero_point", "output_min", "output_max", "activation")
 
 
@@ -27,7 +22,7 @@ class Operand:
 
     Attributes:
         label: The C expression for where its values lie.
-        shape, dtype: Of the tensor.
+        shape, dtype: Shape and dtype of the tensor.
     """
 
     label: str
@@ -50,7 +45,7 @@ def op_layer(op, name, operands):
 
     Args:
         op: One of `Model.operators`.
-        name: What its struct is called.
+        name: Name of its struct.
         operands: An `Operand` for each tensor that is given, by its name in the schema, and for "output". The scratch
             memory is the array `NAME_scratch`.
 
@@ -76,12 +71,14 @@ def op_layer(op, name, operands):
         members |= pointers(("bias", "multiplier", "shift"))
         call = f"{symbol}_run_{kernel}(&{name}, {x.label}, {operands['output'].label}, {name}_scratch);"
     else:
-        own_words, own_tensors, own_matrices = _OWN[op.name]
+        own_words = [word.name for word in schema.words[schema.shared_words :]]
+        own_matrices = [given.name for given in schema.matrices if given.name not in _MATRICES]
+        own_tensors = [g.name for g in schema.inputs if g.size == "units" and g.name not in _TENSORS]
         is_integer = options.number_format.is_integer
         kinds = {"is_integer": int(is_integer), "is_int16": int(kernel == "i16")}
         sizes = {"stride": stride, "inputs": x.shape[2], "steps": x.shape[1]}
         recurrent = {word: words[word] for word in _WORDS} | sizes | kinds
-        recurrent |= pointers(_TENSORS) | matrices(("kernel", "recurrent_kernel"))
+        recurrent |= pointers(_TENSORS) | matrices(_MATRICES)
         kind, members = ALL_OPS[op.name], {"recurrent": recurrent}
         activations = {} if kind.are_usual(options) else {"activations": _activations(kind, options)}
         gates = (_gates(words) if is_integer else {}) | activations

@@ -31,7 +31,7 @@ class Parameter:
         name: `x` or `y`; of several, `x_NAME` or `y_NAME` by the names of the tensors.
         tensor: The `TensorInfo`, with the shape that it has in the file.
         c: Its `CTensor`.
-        number: Of the tensor in the model; it lies in the static array `tensor_NUMBER`.
+        number: Number of the tensor in the model; its values are in the static array `tensor_NUMBER`.
         size: Values in one call of `PlainC.call`.
         steps: How many times as many a sequence has: its time steps where the model takes one step per call, else 1.
     """
@@ -62,10 +62,10 @@ class State:
     """A state in the static struct `states`.
 
     Attributes:
-        name: Of the member.
+        name: Name of the member.
         c_type: Type of its values.
         size: Number of its values.
-        bytes: Of them all.
+        bytes: Bytes of all of them.
         zero: Each byte of a clear state.
         is_kept: Whether the model keeps it between inferences.
     """
@@ -83,7 +83,7 @@ class PlainC:
 
     Args:
         model: A `runtime.model.Model`.
-        name: What functions and files are called; made a C identifier by `names.model_name`.
+        name: Prefix of functions and name of the files; made a C identifier by `names.model_name`.
         allow_streaming: False for whole sequences at a time even where single steps are possible.
         has_marks: Whether the code has marks between the ops, for counting instructions (`tflite/firmware/marks.h`).
 

@@ -42,16 +42,16 @@ class Firmware:
     Attributes:
         folder: Where it lies.
         framework: One of `FRAMEWORKS`.
-        names: What the models are called in C.
+        names: Names of the models in C.
         files: Its files, relative to the folder.
-        model_bytes: Of the constants ("plain-c") or of the `.tflite` files.
-        builds: What the models and their kernels take on a Cortex-M4, or on `cpu`, a `qemu.ProjectCost` for each of
+        model_bytes: Bytes of the constants ("plain-c") or of the `.tflite` files.
+        builds: Cost of the models and their kernels on a Cortex-M4, or on `cpu`, a `qemu.ProjectCost` for each of
             `targets.LEVELS`, `{"-O2": ..., "-Os": ...}`; empty where its compiler is missing. Stack and instructions
             are None where QEMU is missing, or its board has too little memory. With TensorFlow Lite Micro the RAM is
             the arenas, and its own code, its stack and its instructions come on top.
         is_verified: Whether the C ran on this computer and did what the NumPy engine does; False where there is no C
             compiler. None with TensorFlow Lite Micro, which runs the `.tflite` file itself.
-        cpu: What a single file is for, and its `builds` with it; None for a project.
+        cpu: The processor of a single file, which `builds` is then for; None for a project.
     """
 
     folder: Path
@@ -95,15 +95,15 @@ def save_firmware(
         folder: Where to; it is made, and must be empty if it exists.
         framework: `"plain-c"` (C without an interpreter), or one around TensorFlow Lite Micro: `"tflm-cmake"`,
             `"arduino"`, `"esp-idf"`, `"zephyr"`.
-        name: Of a single model in the code, at most 40 characters; None: "model". Functions, macros and files begin
-            with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
+        name: Name of a single model in the code, at most 40 characters; None: "model". Functions, macros and files
+            begin with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
         inputs: Recorded inputs on which plain C is compared with the NumPy engine, as `Engine.predict` takes them; of
             several models a dict by the same names. None: some of those that `ksr.convert` was given, of a file noise.
         single_file: Whether plain C is written as one header and one source, `NAME.h` and `NAME.c` (of several models
             `firmware.h` and `firmware.c`), which hold the kernels for `cpu` and no others; without a `main`.
-        cpu: What a single file is for: `"cortex-m0"`, `"cortex-m0plus"`, `"cortex-m3"`, `"cortex-m4"`, `"cortex-m7"`,
-            `"cortex-m23"`, `"cortex-m33"` (with its DSP extension), `"cortex-m55"`, `"cortex-m85"`, `"x86-64"`, or
-            `"any"`: plain C alone, for whatever has a C compiler.
+        cpu: The processor that a single file is for: `"cortex-m0"`, `"cortex-m0plus"`, `"cortex-m3"`, `"cortex-m4"`,
+            `"cortex-m7"`, `"cortex-m23"`, `"cortex-m33"` (with its DSP extension), `"cortex-m55"`, `"cortex-m85"`,
+            `"x86-64"`, or `"any"`: plain C alone, for whatever has a C compiler.
 
     Returns:
         A `Firmware`; it prints as text.

@@ -49,12 +49,12 @@ class Measurement:
 
     Attributes:
         outputs: `(calls, values)`, as the board gave them.
-        instructions: Executed in each call, in order: `NAME_step` of a model that takes one time step per call, else
-            `NAME_run`.
+        instructions: Instructions executed in each call, in order: of `NAME_step` where the model takes one time step
+            per call, else of `NAME_run`.
         cycles_estimate: Per call, on average: the core's documented timings applied to those instructions
             (`tflite/firmware/cycles.h`), for memory without wait states. An estimate, not a measurement; None for a
             core without documented timings.
-        init_instructions: Executed in `NAME_init`; None if functions are told apart.
+        init_instructions: Instructions executed in `NAME_init`; None with `by_function`.
         ops: An `OpCost` for each op of the model, in its order, and a last one for what is between them.
         functions: Instructions per call, on average, of each C function, the largest first; empty unless `measure` was
             called with `by_function=True`.
@@ -99,15 +99,15 @@ def measure(
 
     Args:
         model: A `runtime.model.Model`.
-        inputs: What the calls take, one after the other, `(calls, values)` in the model's own dtype.
+        inputs: Inputs of the calls, one after the other, `(calls, values)` in the model's own dtype.
         cpu: One of `targets.TARGETS`.
         calls_per_sequence: Number of calls after which the states are cleared, which is not counted; None: never.
         whole_sequences: Whether a call takes a whole sequence even where the model could take a step.
         portable: Whether to take the kernels in plain C alone.
-        optimization: Of the compiler, `"-O2"`, `"-Os"`, ...
+        optimization: Option of the compiler, `"-O2"`, `"-Os"`, ...
         by_function: Whether to tell functions apart.
-        expected: What the outputs must be, `(calls, values)`; None: what the same C gives on this machine, where every
-            op is compared with the NumPy engine (`host_check`).
+        expected: The outputs that are expected, `(calls, values)`; None: those of the same C on this machine, where
+            every op is compared with the NumPy engine (`host_check`).
 
     Returns:
         A `Measurement`.

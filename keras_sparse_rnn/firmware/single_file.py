@@ -7,16 +7,19 @@ from pathlib import PurePosixPath
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.firmware.conditionals import Conditionals
 from keras_sparse_rnn.firmware.rendering import render
+from keras_sparse_rnn.firmware.sources import SOURCES
 from keras_sparse_rnn.firmware.targets import PROCESSORS, Processor
 
 _INCLUDE = re.compile(r'\s*#\s*include\s+(?:"([^"]+)"|(<[^>]+>))')
 _WORD = r"[A-Za-z_]\w*"
 # `#define ksr_fill_i8 ksr_fill_i8_dsp /* dsp/vectors.c */`: who calls the one needs the other.
 _BODY = re.compile(r"^#define (ksr_\w+) (ksr_\w+) +/\*.*\n", re.MULTILINE)
-# What a source has for itself: functions and tables, a struct, types, macros.
+_FILES = re.compile(r"^#define ksr_\w+ ksr_\w+ +/\* (.*) \*/$", re.MULTILINE)
+# What a source has for itself: functions and tables, a struct, types, numbers; and macros.
+_BEFORE_STATIC = r"(?:[A-Z]\w*(?:\(\d+\))? |__attribute__\(\(\w+\)\) |KSR_CLONED\()?"
 _OWN = (
     re.compile(
-        rf"^(?:[A-Z]\w*(?:\(\d+\))? |KSR_CLONED\()?(?:static|KSR_INLINE)\b[^;={{(\[,]*?\b({_WORD})\s*[;=(\[,]",
+        rf"^{_BEFORE_STATIC}(?:static|KSR_INLINE)\b[^;={{(\[,]*?\b({_WORD})\s*[;=(\[,]",
         re.MULTILINE,
     ),
     re.compile(rf"^static struct {{\n(?: .*\n)*}} ({_WORD});", re.MULTILINE),
@@ -26,7 +29,7 @@ _OWN = (
 _MACRO = re.compile(rf"^ *# *define ({_WORD})", re.MULTILINE)
 _DEFINED = re.compile(r"^(?!static|typedef|KSR_INLINE|#|/|\*)\w[^;{]*?\b(ksr_\w+|KSR_CORE)\s*[(\[,=]", re.MULTILINE)
 _PROTOTYPE = re.compile(r"^(?!static|KSR_INLINE|typedef|#|/|\*)\w[^;{]*;", re.MULTILINE)
-_NOTE = re.compile(r"/\* Sources: |#define \w+_H_$")  # about files
+_GUARD = re.compile(r"#define \w+_H_$")
 _TOKEN = re.compile(rf'/\*.*?\*/|"(?:\\.|[^"\\])*"|(?<![\w.>]){_WORD}', re.DOTALL)
 
 
@@ -34,10 +37,10 @@ def join(texts: dict[str, str], names: list[str], project: str, processor: Proce
     """Joins a project of plain C into `PROJECT.h` and `PROJECT.c`.
 
     Args:
-        texts: Of the project's files by their paths: `NAME.h` and `NAME.c` of each model, and the core's.
-        names: Of the models.
-        project: What the files are called.
-        processor: What the code is for.
+        texts: Texts of the project's files by their paths: `NAME.h` and `NAME.c` of each model, and the core's.
+        names: Names of the models.
+        project: Name of the files.
+        processor: The processor that the code is for.
 
     Returns:
         The texts of the two files by their names.
@@ -79,33 +82,41 @@ class _Reader:
         name = PurePosixPath(path).name
         self._read.add(name)
         kept = []
-        for line in self._conditionals.lines(self._texts[name]):
+        for line in self._conditionals.lines(SOURCES.sub("", self._texts[name])):
             found = _INCLUDE.match(line)
             if found and found[2] and found[2] not in self.system_headers:
                 self.system_headers.append(found[2])
             elif found and found[1] and PurePosixPath(found[1]).name not in self._read:
                 self.headers.append(self.read(found[1]))
-            if not found and not _NOTE.match(line):
+            if not found and not _GUARD.match(line):
                 kept.append(line)
         return "\n".join(kept).strip("\n") + "\n"
 
 
 def _needed(reader, texts, names):
-    """The sources that models need: theirs, and those that define what a needed one mentions."""
-    roots = [f"{name}.c" for name in names]
+    """The sources that models need: all but those with bodies of kernels that no other one calls."""
+    models = [f"{name}.c" for name in names]
     mentioned = [_without_prototypes(reader.read(f"{name}.h")) for name in names]
     sources = {path: reader.read(path) for path in texts if path.endswith(".c")}
     headers = "\n".join(reader.headers)
     bodies = dict(_BODY.findall(headers))
+    with_bodies = {
+        _name_of(file) for text in texts.values() for files in _FILES.findall(text) for file in files.split()
+    }
+    kept = {path for path, text in sources.items() if text.strip() and path not in with_bodies}
     defined = {name: path for path, text in sources.items() for name in _DEFINED.findall(text)}
-    mentioned += [_without_prototypes(_BODY.sub("", headers)), *(sources[path] for path in roots)]
-    kept = set(roots)
+    mentioned += [_without_prototypes(_BODY.sub("", headers)), *(sources[path] for path in kept)]
     while mentioned:
         words = set(_TOKEN.findall(mentioned.pop()))
         paths = {defined[word] for word in words | {bodies[word] for word in words & set(bodies)} if word in defined}
         mentioned += [sources[path] for path in paths - kept]
         kept |= paths
-    return [*sorted(kept - set(roots)), *roots]
+    return [*sorted(kept - set(models)), *models]
+
+
+def _name_of(file):
+    """What a file of the kernels' folder is called in a project; see `core_files.core_name`."""
+    return f"ksr_kernel_{file.removeprefix('portable/').replace('/', '_')}"
 
 
 def _without_prototypes(text):

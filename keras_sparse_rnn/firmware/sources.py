@@ -9,7 +9,7 @@ from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GROUPS
 
 _INCLUDE = re.compile(r'^ *#include "([^"]+)"', re.MULTILINE)
-_SOURCES = re.compile(r"^/\* Sources: (.*?) \*/$", re.MULTILINE | re.DOTALL)
+SOURCES = re.compile(r"^/\* Sources: (.*?) \*/$", re.MULTILINE | re.DOTALL)
 _BODY = re.compile(r"^#define (ksr_\w+) ksr_\w+ +/\* (.*) \*/$", re.MULTILINE)
 
 
@@ -67,7 +67,7 @@ def files_of(roots, features):
             continue
         found[path] = text = path.read_text()
         paths += [_path(name, path.parent) for name in _INCLUDE.findall(text)]
-        for listed in " ".join(_SOURCES.findall(text)).replace("*", "").split():
+        for listed in " ".join(SOURCES.findall(text)).replace("*", "").split():
             needs, _, name = listed.rpartition(":")
             paths += [_path(name)] if set(needs.split("+")) - {""} <= switches else []
         paths += [_path(name) for body, names in _bodies().items() if re.search(rf"\b{body}\(", text) for name in names]

@@ -29,6 +29,7 @@ def files() -> dict[Path, str]:
     texts = {
         "include/ksr_status.h": _status_header(),
         "include/ksr_recurrent_words.h": _recurrent_header(),
+        "include/ksr_ops.h": _ops_header(),
         "adapters/ksr_names.h": _names_header(),
         "kernels/activation_table.c": _activation_table(),
         "kernels/activations/rise_table.c": _table("ksr_rise_table", "1 - exp(-k / 128)", RISE_TABLE),
@@ -66,6 +67,12 @@ def _status_header():
 #define KSR_IS_OF_WORD(status) ({of_word})
 #define KSR_IS_OF_INPUT(status) (status >= KSR_{first} && status <= KSR_{last})"""
     return _header("ksr_status", "What an op can find wrong with its node", body, includes=())
+
+
+def _ops_header():
+    names = [symbol(schema) for schema in _SCHEMAS]
+    body = f"#define KSR_OPS(X) {' '.join(f'X({name})' for name in names)}\n#define KSR_OP_COUNT {len(names)}"
+    return _header("ksr_ops", "All ops of the library", body, [f"{name}.h" for name in names])
 
 
 def _struct(name, fields):

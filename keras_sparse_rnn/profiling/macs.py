@@ -20,7 +20,7 @@ class LayerMacs:
         name: Name of the layer, after the names of the layers that contain it.
         steps: Number of time steps that were counted.
         weights: Number of weights in the kernel and the recurrent kernel.
-        nonzero_weights: How many of them are not zero.
+        nonzero_weights: Number of non-zero weights.
         effective: MACs per step of a kernel that skips zero weights and sources that do not act, the mean over the
             counted steps.
         input_rate: Share of inputs that act, in [0, 1]: those that are not zero, or that have changed where they are

@@ -22,7 +22,7 @@ class GateProfile:
     Attributes:
         name: Its usual name, such as `"z"`, or its number.
         weights: Number of weights.
-        nonzero: How many of them are not zero.
+        nonzero: Number of non-zero weights.
         zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
             larger than a gate.
         packed_bytes: Bytes of its blocks and their index, or of the dense gate where the kernel is stored dense. The
@@ -66,7 +66,7 @@ class LayerProfile:
         name: Its name, after the names of the layers that contain it.
         kind: Its class.
         weights: Number of weights in its kernels; 0 for a layer that multiplies its inputs only, such as attention.
-        nonzero: How many of them are not zero.
+        nonzero: Number of non-zero weights.
         zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
             larger than a gate.
         packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index, or dense where that takes fewer
@@ -74,13 +74,13 @@ class LayerProfile:
         events: Share of units that act on the recurrence in a step, in [0, 1]; None where it was not measured.
         skips: What a step of a recurrent layer need not multiply, as in `keras_sparse_rnn.cells`; None for others.
         units: Number of its units or channels; None where it was not seen on data.
-        silent_units: How many of them are zero, or never act on the recurrence, in all of the data.
+        silent_units: Number of units that are zero, or never act on the recurrence, in all of the data.
         calls: How often each weight is used per sample: time steps of a recurrent layer, positions of a convolution, 1
             for a final Dense. None where the shape of the inputs is not known.
         dense_macs: Multiply-accumulates of one such call with all weights; 0 for an Embedding, None where they are not
             known.
-        effective_macs: Those of a kernel that skips zero weights and sources that do not act, counted on the data;
-            None where they were not. Only recurrent and Dense layers skip.
+        effective_macs: Multiply-accumulates of a kernel that skips zero weights and sources that do not act, counted on
+            the data; None where they were not. Only recurrent and Dense layers skip.
         gates: A `GateProfile` for each gate of a recurrent layer.
     """
 

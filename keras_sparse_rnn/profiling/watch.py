@@ -47,7 +47,7 @@ def watch(
 
     Args:
         model: Built model. Its variables and losses stay as they are.
-        parts: Those to look at.
+        parts: The parts to look at.
         data: Inputs (samples, ...), as for `model.predict`.
         valid: Booleans (samples, time), True for the steps to count `active` on; by default all. It stands for the
             steps of every part that has as many.

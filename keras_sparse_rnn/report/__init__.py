@@ -33,7 +33,7 @@ def report(
         model: A Keras model, which is converted, or a `.tflite` model: its path, its bytes, or what `ksr.convert`
             returns. The path of a `.keras` file is taken as well.
         data: Inputs as in use, `(samples, time, ...)`; a hundred are enough.
-        path: Of the page; an existing file is replaced.
+        path: Path of the page; an existing file is replaced.
         cpu: The core to count instructions of, a key of `firmware.bench.CPUS`; None counts none.
         step_ms: Milliseconds of a time step, for the axes.
         **options: Of `ksr.convert`, for a Keras model; by default int8 with data, float32 without.

@@ -24,8 +24,8 @@ class OpFacts:
     """One op of the `.tflite` model; MACs, instructions and cycles are per time step, on average.
 
     Attributes:
-        name, layer: Of the op, and of the recurrent layer that it was.
-        bytes, dense_bytes: Of its constants as stored, and with every weight stored.
+        name, layer: Name of the op, and of the recurrent layer that it was made from.
+        bytes, dense_bytes: Bytes of its constants as stored, and with every weight stored.
         zeros: Share of its weights that are zero; None without weights.
         macs, effective_macs: Without and with what is skipped; None where not known.
         events: Share of units that fire in a step; None where there are none or it is not known.
@@ -49,7 +49,7 @@ class Facts:
     """Everything on a page.
 
     Attributes:
-        name: Of the model.
+        name: Name of the model.
         profile: A `ModelProfile` of the Keras model; None for a `.tflite` file.
         inspection: An `Inspection` of the `.tflite` model; None where there is none.
         conversion: The `Report` of the conversion; None for a `.tflite` file.
@@ -86,7 +86,7 @@ def gather(model, data, cpu, options, progress):
         model: A Keras model, or a `.tflite` model as `tflite_file.read_bytes` takes it.
         data: Inputs, `(samples, time, ...)`, or None.
         cpu: A key of `firmware.bench.CPUS`, or None to count nothing.
-        options: Of `ksr.convert`, for a Keras model.
+        options: Keyword arguments of `ksr.convert`, for a Keras model.
         progress: A `Progress`.
     """
     if isinstance(model, (str, os.PathLike, bytes, bytearray, memoryview, Model, ConvertedModel)):

@@ -28,7 +28,7 @@ def render(facts, step_ms, progress):
     """The page of some `Facts`, a string.
 
     Args:
-        facts: Of the model.
+        facts: The `Facts` of the model.
         step_ms: Milliseconds of a time step, or None.
         progress: A `Progress`.
     """

@@ -44,7 +44,7 @@ def check_operands(op: Operator, tensors: Sequence[TensorInfo]) -> None:
 
     Args:
         op: One of `BUILTIN_OPS`.
-        tensors: Those of its model.
+        tensors: The tensors of its model.
 
     Raises:
         ValueError: The op would misread a tensor; the message names it and says what to do.

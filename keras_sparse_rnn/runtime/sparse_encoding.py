@@ -13,9 +13,9 @@ def check_encoding(shape: tuple, sparsity: Any, values: np.ndarray | None) -> No
     """Checks that an encoding leads neither out of its values nor out of its tensor.
 
     Args:
-        shape: Of the tensor.
+        shape: Shape of the tensor.
         sparsity: Its `SparsityParameters`, as the schema's object.
-        values: What is stored, flat; None where nothing is.
+        values: The stored values, flat; None where there are none.
 
     Raises:
         ValueError: It does.
@@ -96,8 +96,8 @@ def is_readable(name: str, version: int, place: int, sparsity: Any) -> bool:
     """Whether an op reads input number `place` in this encoding; others would read it as if it were dense.
 
     Args:
-        name, version: Of a builtin op.
-        place: Of the tensor among its inputs.
+        name, version: Name and version of a builtin op.
+        place: Position of the tensor among its inputs.
         sparsity: The tensor's `SparsityParameters`, as the schema's object.
     """
     if (name, place) == ("DENSIFY", 0):

@@ -10,7 +10,7 @@ def add_verb(verbs, name, run, *, help, description, examples):
     """Adds the parser of a verb.
 
     Args:
-        verbs: What `ArgumentParser.add_subparsers` gave.
+        verbs: The result of `ArgumentParser.add_subparsers`.
         name: The verb.
         run: Function of the parsed arguments.
         help: One line.

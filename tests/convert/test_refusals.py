@@ -1,5 +1,7 @@
 """What convert refuses, and what it says."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,10 @@ from event_models import event_model, sequences
 from keras.layers import GRU
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import EventGRU, RecurrentHighwayCell
+from keras_sparse_rnn.convert import refused_layers
+from keras_sparse_rnn.layers import ONLSTM, EventGRU, RecurrentHighway, RecurrentHighwayCell
+
+LIMITS = Path(__file__).parents[2] / "docs" / "limits.md"
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +141,24 @@ def test_representative_labels(model, labels, message):
 def test_input_out_of_all_proportion(model):
     with pytest.raises(ValueError, match=r"'events'.*Normalization"):
         ksr.convert(model, sequences() * 1e9, verify=False)
+
+
+def test_layers_that_are_refused_are_those_of_the_table():
+    text = LIMITS.read_text()
+    assert refused_layers.with_table(text) == text, "run python -m keras_sparse_rnn.convert.refused_layers"
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (
+            lambda: RecurrentHighway(4, name="deep"),
+            r"'deep' \(RecurrentHighway\) cannot be converted: no op",
+        ),
+        (lambda: ONLSTM(4, 2, name="tree"), r"'tree' \(ONLSTM\) cannot be converted: no op here computes its cell"),
+        (lambda: keras.layers.Discretization([0.0], name="bins"), r"'bins' \(Discretization\) .* before the model"),
+    ],
+)
+def test_a_refused_layer_is_named_with_a_way_out(layer, message):
+    with pytest.raises(ValueError, match=message):
+        ksr.convert(event_model([layer(), *([] if "bins" in message else [keras.layers.Dense(2)])]), sequences())

@@ -1,13 +1,9 @@
+#include "ksr_ops.h"
+
 #include <string.h>
 
-#include "ksr.h"
-#include "ksr_event_gru.h"
-#include "ksr_gru.h"
-#include "ksr_lstm.h"
-#include "ksr_simple_rnn.h"
-#include "ksr_sparse_dense.h"
-
-const ksr_op *const ksr_ops[] = {&ksr_event_gru, &ksr_gru, &ksr_lstm, &ksr_simple_rnn, &ksr_sparse_dense, 0};
+#define ADDRESS(op) &op,
+const ksr_op *const ksr_ops[] = {KSR_OPS(ADDRESS) 0};
 
 const ksr_op *ksr_find_op(const char *name) {
   for (const ksr_op *const *op = ksr_ops; *op; ++op) {

@@ -2,20 +2,17 @@
 #ifndef KSR_TFLM_ALL_H_
 #define KSR_TFLM_ALL_H_
 
-#include "ksr_event_gru.h"
-#include "ksr_gru.h"
-#include "ksr_lstm.h"
-#include "ksr_simple_rnn.h"
-#include "ksr_sparse_dense.h"
+#include "ksr_ops.h"
 #include "ksr_tflm.h"
 
 namespace ksr {
 
-/* Adds every op: five places in the resolver. */
+/* Adds every op: KSR_OP_COUNT places in the resolver. */
 template <class Resolver>
 TfLiteStatus AddAllOps(Resolver& resolver) {
-  const TfLiteStatus added[] = {AddOp<&ksr_event_gru>(resolver), AddOp<&ksr_gru>(resolver), AddOp<&ksr_lstm>(resolver),
-                                AddOp<&ksr_simple_rnn>(resolver), AddOp<&ksr_sparse_dense>(resolver)};
+#define KSR_ADD(op) AddOp<&op>(resolver),
+  const TfLiteStatus added[] = {KSR_OPS(KSR_ADD)};
+#undef KSR_ADD
   for (TfLiteStatus status : added) {
     if (status != kTfLiteOk) return status;
   }

@@ -101,7 +101,7 @@ void ksr_write_states_i8_helium(ksr_rescaling by, int32_t zero_point, const int1
       "vshr.s32 q0, q0, #24\n"
       "vstrb.32 q0, [%1], #4\n"
       "letp lr, 1b"
-      : "+r"(state), "+r"(output)
+      : "+l"(state), "+l"(output) /* widening loads take low registers */
       : "r"(units), "r"(by.multiplier), "r"(minus_shift), "r"(zero_point)
       : "lr", "q0", "memory");
 }

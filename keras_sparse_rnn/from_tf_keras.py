@@ -1,5 +1,6 @@
-"""Models pruned by tensorflow-model-optimization (tfmot), which knows Keras 2 only, as Keras 3 models."""
+"""Keras 2 models (tf_keras), pruned by tensorflow-model-optimization (tfmot) or not, as Keras 3 models."""
 
+import os
 from typing import Any
 
 import keras
@@ -9,22 +10,45 @@ _LAYERS = (
     "Activation",
     "Add",
     "Average",
+    "AveragePooling1D",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
+    "Conv1D",
+    "Conv2D",
+    "Cropping1D",
     "Dense",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
     "Dropout",
     "Embedding",
     "Flatten",
     "GRU",
     "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
     "GlobalMaxPooling1D",
     "LSTM",
+    "LayerNormalization",
     "Masking",
+    "MaxPooling1D",
+    "MaxPooling2D",
     "Maximum",
+    "Minimum",
     "Multiply",
+    "Permute",
+    "ReLU",
     "RepeatVector",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SimpleRNN",
     "SpatialDropout1D",
     "Subtract",
+    "TimeDistributed",
+    "UpSampling1D",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
 )
 # hard_sigmoid, for one, is another function in Keras 3.
 _ACTIVATIONS = (
@@ -46,25 +70,49 @@ _ACTIVATIONS = (
 _KERAS_2_ONLY = ("batch_input_shape", "implementation", "input_length", "time_major")
 
 
-def from_tfmot(model: Any) -> keras.Model:
-    """Turns a tf_keras model, pruned by tfmot, into a Keras 3 model with the same outputs.
+def from_tf_keras(model: Any) -> keras.Model:
+    """Turns a Keras 2 model into a Keras 3 model with the same outputs.
 
     Args:
-        model: Built Sequential or Functional model of tf_keras, with tfmot's `PruneLowMagnitude` wrappers (what they
-            mask is set to zero, as in every call of theirs) or stripped of them; one that was never pruned works too.
-            Its layers may be GRU, LSTM, Dense, Embedding, Activation, Dropout, SpatialDropout1D, Flatten, Reshape,
-            RepeatVector, Masking, GlobalAveragePooling1D, GlobalMaxPooling1D and those that add, average, multiply, ...
-            or concatenate. tfmot's wrappers lose masks over time steps (`Masking`, `Embedding(mask_zero=True)`), so
-            that outputs change when they are stripped: the result is as after stripping.
+        model: A built Sequential or Functional model of tf_keras; or the path of one that Keras 2 saved, an `.h5` file,
+            a SavedModel folder or a `.keras` file, which takes the package `tf_keras` to load. Its layers may be
+            recurrent ones (Bidirectional too), Dense, Embedding, convolutions, poolings, normalizations, those that
+            add, multiply, ... or concatenate, and some more, with activations that mean the same in both.
 
     Returns:
         A plain Keras model, Sequential or Functional as the one given, with the names of its layers, not compiled.
-        Pruned weights are zeros in it: `callbacks.MagnitudePruning` goes on from there, `convert` makes them small.
 
     Raises:
+        FileNotFoundError: There is no file or folder at the path.
+        ImportError: tf_keras is not installed, which a path needs.
         TypeError: If `model` is no tf_keras model.
         ValueError: If it is not built, neither Sequential nor Functional, or has a layer, an activation or a way of
             calling a layer that is not taken over; the message names it.
+
+    Example:
+
+    >>> model = ksr.from_tf_keras("trained_in_2021.h5")
+    >>> converted = ksr.convert(model, representative_data=x)
+    """
+    return _taken_over(_load(model) if isinstance(model, (str, os.PathLike)) else model)
+
+
+def from_tfmot(model: Any) -> keras.Model:
+    """Turns a tf_keras model that tfmot has pruned into a Keras 3 model with the same zeros and outputs.
+
+    Args:
+        model: As `from_tf_keras` takes it, with tfmot's `PruneLowMagnitude` wrappers (what they mask is set to zero, as
+            in every call of theirs) or stripped of them; one that was never pruned works too. tfmot's wrappers lose
+            masks over time steps (`Masking`, `Embedding(mask_zero=True)`), so that outputs change when they are
+            stripped: the result is as after stripping.
+
+    Returns:
+        A plain Keras model, as `from_tf_keras` gives it. Pruned weights are zeros in it: `callbacks.MagnitudePruning`
+        goes on from there, `convert` makes them small.
+
+    Raises:
+        TypeError: If `model` is no tf_keras model.
+        ValueError: As for `from_tf_keras`.
 
     Example:
 
@@ -72,9 +120,23 @@ def from_tfmot(model: Any) -> keras.Model:
     >>> pruned.fit(x, y, callbacks=[tfmot.sparsity.keras.UpdatePruningStep()])
     >>> model3 = ksr.from_tfmot(pruned)
     """
+    return _taken_over(model)
+
+
+def _load(path):
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"there is no model at '{os.fspath(path)}'.")
+    try:
+        import tf_keras
+    except ImportError as error:
+        raise ImportError(f"to load '{os.fspath(path)}' tf_keras is needed: pip install tf_keras.") from error
+    return tf_keras.models.load_model(path, compile=False)
+
+
+def _taken_over(model):
     # By name only: neither tf_keras nor tfmot is imported here, who has such a model has done that.
     if isinstance(model, keras.Model):
-        raise TypeError(f"The model {model.name!r} is a Keras 3 model already; from_tfmot takes one of tf_keras.")
+        raise TypeError(f"The model {model.name!r} is a Keras 3 model already; one of tf_keras is taken over.")
     kind = type(model).__name__
     if not type(model).__module__.startswith("tf_keras."):
         raise TypeError(f"model must be a Sequential or Functional model of tf_keras; given: {type(model)}.")
@@ -111,7 +173,7 @@ def _functional(model, copies):
             if options:
                 raise ValueError(f"The layer {name!r} is called with {', '.join(options[0])}, which is not taken over.")
             x = [tensor_of(*reference[:3]) for reference in calls[name][node]]
-            if isinstance(copies[name], keras.layers.RNN):
+            if isinstance(copies[name], (keras.layers.RNN, keras.layers.Bidirectional)):
                 y = copies[name](x[0], initial_state=x[1:] or None)
             else:
                 y = copies[name](x if len(x) > 1 else x[0])
@@ -134,7 +196,7 @@ def _copy(layer):
     layer = getattr(layer, "layer", layer) if _is_wrapper(layer) else layer
     kind = type(layer).__name__
     if kind not in _LAYERS or not type(layer).__module__.startswith("tf_keras."):
-        raise ValueError(f"The layer {layer.name!r} is a {kind}: from_tfmot takes over {', '.join(_LAYERS)}.")
+        raise ValueError(f"The layer {layer.name!r} is a {kind}: what can be taken over is {', '.join(_LAYERS)}.")
     for name in ("activation", "recurrent_activation"):
         activation = getattr(getattr(layer, name, None), "__name__", "linear")
         if activation not in _ACTIVATIONS:
@@ -148,8 +210,16 @@ def _copy(layer):
     config["dtype"] = layer.dtype_policy.name
     if kind == "SpatialDropout1D":
         del config["noise_shape"]  # always the same
+    if kind == "BatchNormalization" and not isinstance(config["axis"], int):
+        (config["axis"],) = config["axis"]
     trainable = config.pop("trainable")  # not all layers of Keras 3 take it as an argument
-    copy = getattr(keras.layers, kind).from_config(config)
+    if kind == "Bidirectional":
+        parts = {"layer": _copy(layer.forward_layer), "backward_layer": _copy(layer.backward_layer)}
+        copy = keras.layers.Bidirectional(**parts, merge_mode=layer.merge_mode, name=layer.name)
+    elif kind == "TimeDistributed":
+        copy = keras.layers.TimeDistributed(_copy(layer.layer), name=layer.name)
+    else:
+        copy = getattr(keras.layers, kind).from_config(config)
     copy.trainable = trainable
     return copy
 
