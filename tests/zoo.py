@@ -27,6 +27,13 @@ LAYERS = {
     "SimpleRNN": SimpleRNN,
     "DeltaGRU": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, trainable_threshold=True),
 }
+WITH_OTHER_ACTIVATIONS = {
+    "GRU, relu": partial(GRU, activation="relu", reset_after=False),
+    "LSTM, hard": partial(LSTM, recurrent_activation="hard_sigmoid"),
+    "LSTM, elu": partial(LSTM, activation="elu"),
+    "SimpleRNN, softsign": partial(SimpleRNN, activation="softsign"),
+    "EventGRU, silu": partial(EventGRU, readout="cell", activation="silu"),
+}
 HELD = {
     "held EventGRU": (partial(DeltaHold, 0.5, trainable_threshold=True), LAYERS["EventGRU"]),
     "held EventGRU, trace": (partial(DeltaHold, 0.5), LAYERS["EventGRU, trace"]),
@@ -64,8 +71,8 @@ class Member:
 
 @cache
 def member(kind):
-    """The `Member` of one of `KINDS`."""
-    hold, layer = HELD[kind] if kind in HELD else (None, LAYERS[kind])
+    """The `Member` of one of `KINDS`, or of those with other activations."""
+    hold, layer = HELD[kind] if kind in HELD else (None, (LAYERS | WITH_OTHER_ACTIVATIONS)[kind])
     first = layer(32, return_sequences=True, name="first")
     second = layer(9, return_sequences=True, use_bias=False, name="second")
     model = event_model([*([hold()] if hold else []), first, second], steps=STEPS)
