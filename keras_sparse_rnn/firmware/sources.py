@@ -5,8 +5,10 @@ from functools import cache
 from pathlib import Path
 
 from keras_sparse_rnn.formats import FLOAT32, INT8X16
-from keras_sparse_rnn.ops import OPS
+from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GROUPS
+from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
+from keras_sparse_rnn.ops.schema import BLOCKS
 
 _INCLUDE = re.compile(r'^ *#include "([^"]+)"', re.MULTILINE)
 SOURCES = re.compile(r"^/\* Sources: (.*?) \*/$", re.MULTILINE | re.DOTALL)
@@ -28,9 +30,12 @@ def source_folder():
 
 
 # What a build may leave away, with the switches of `tflite/include/ksr_build.h`: number formats besides int8, by the
-# endings of their kernels; gates of recurrent layers, and the files of their activations.
+# endings of their kernels; gates of recurrent layers, and the files of their activations; in integers, ways to store a
+# matrix, and values that are held.
 FEATURES = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in ("usual_gates", "other_gates", *GROUPS)}
+_MATRICES = (*(f"blocks_{width}" for width in BLOCKS), "by_sources", "by_outputs")
+FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, "holds")}
 
 
 def features_of(ops, tensors):
@@ -40,7 +45,23 @@ def features_of(ops, tensors):
     for op in ops:
         if op.is_custom and op.name in OPS:
             needed |= _gates_of(OPS[op.name], OPS[op.name].SCHEMA.decode(op.options))
+        if op.is_custom and op.name in ALL_OPS:
+            needed |= _matrices_of(ALL_OPS[op.name], op)
     return tuple(feature for feature in FEATURES if feature in needed)
+
+
+def _matrices_of(kind, op):
+    schema, options = kind.SCHEMA, kind.SCHEMA.decode(op.options)
+    if not options.number_format.is_integer:
+        return set()
+    given = set(schema.named([None if i < 0 else i for i in op.inputs]))
+    needed = {"holds"} if "input_threshold" in given else set()
+    for matrix in schema.matrices:
+        if f"{matrix.name}_rows" in given:
+            needed.add(f"blocks_{options.block}")
+        elif matrix.name in given:
+            needed.add("by_outputs" if options.layout & BY_OUTPUTS[matrix.sources] else "by_sources")
+    return needed
 
 
 def _gates_of(kind, options):

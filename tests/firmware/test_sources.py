@@ -1,10 +1,18 @@
 """Which C files a model needs."""
 
+import ctypes
 import re
+import subprocess
+from dataclasses import replace
 
+import numpy as np
 import pytest
+from random_models import RandomOp, random_op
 
-from keras_sparse_rnn.firmware.sources import FEATURES, files_of, source_folder
+from keras_sparse_rnn.firmware.sources import FEATURES, features_of, files_of, source_folder
+from keras_sparse_rnn.ops.activations import GROUPS
+from keras_sparse_rnn.runtime import native
+from keras_sparse_rnn.runtime.model import Model
 
 KERNELS = source_folder() / "kernels"
 OPS = ("event_gru", "gru", "lstm", "simple_rnn", "sparse_dense")
@@ -45,3 +53,49 @@ def test_a_model_needs_nothing_of_other_ops_and_formats():
         for name in gru
         for part in ("event_gru", "lstm", "sparse_dense", "_op.c", "schema", "node", "check", "f32")
     )
+
+
+def test_a_model_says_how_its_matrices_are_stored():
+    def stored(sparse, layout=0, **options):
+        op = random_op(8, kind="KsrGru", **options).op
+        op = replace(op, options=replace(op.options, layout=layout, block=8, reset_after=1))
+        model = Model(RandomOp(op, op.constants(sparse), np.zeros((2, len(op.kernel)), op.dtype), "").to_model())
+        features = set(features_of(model.operators, model.tensors))
+        return features - {"i16", "f32", "usual_gates", "other_gates", *GROUPS}
+
+    assert stored(True, holds=True) == {"blocks_8", "holds"}
+    assert stored(False, holds=True) == {"by_sources", "holds"}
+    assert stored(False, 3, holds=False) == {"by_outputs"}
+    assert stored(False, 1, holds=False) == {"by_outputs", "by_sources"}
+    assert stored(True, 3, holds=False) == {"blocks_8"}
+    assert stored(False, holds=False, dtype=np.float32) == set()
+
+
+def test_a_core_refuses_what_it_was_built_without(tmp_path):
+    sources = [*KERNELS.glob("*.c"), *KERNELS.glob("*/*.c")]
+    off = ["-DKSR_WITH_BLOCKS_8=0", "-DKSR_WITH_BY_SOURCES=0", "-DKSR_WITH_HOLDS=0"]
+    include = [f"-I{KERNELS}", f"-I{KERNELS.parent / 'include'}"]
+    library = tmp_path / "core.so"
+    subprocess.run(["gcc", "-O1", "-std=c99", "-shared", "-fPIC", *off, *include, *sources, "-o", library], check=True)
+    core = ctypes.CDLL(str(library))
+    for name in ("ksr_find_op", "ksr_status_text"):
+        ours, theirs = getattr(native.load_library(), name), getattr(core, name)
+        theirs.restype, theirs.argtypes = ours.restype, ours.argtypes
+
+    def status(sparse, layout, block, holds):
+        op = random_op(8, kind="KsrLstm", holds=holds).op
+        op = replace(op, options=replace(op.options, layout=layout, block=block))
+        random = RandomOp(op, op.constants(sparse), np.zeros((2, len(op.kernel)), op.dtype), "")
+        try:
+            native.NativeOp("KsrLstm", op.options.to_bytes(), random.inputs(), [(random.output_shape, random.x.dtype)])
+        except ValueError as error:
+            return error.status
+        return None
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "load_library", lambda: core)
+        assert status(True, 0, 8, False) == "NOT_BUILT"
+        assert status(False, 0, 4, False) == "NOT_BUILT"
+        assert status(True, 0, 4, True) == "NOT_BUILT"
+        assert status(True, 0, 4, False) is None
+        assert status(False, 3, 8, False) is None

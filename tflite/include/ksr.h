@@ -36,6 +36,8 @@ extern const unsigned char KSR_CORE, ksr_core_with_float32, ksr_core_with_int16;
 extern const unsigned char ksr_core_with_usual_gates, ksr_core_with_other_gates;
 extern const unsigned char ksr_core_with_piecewise, ksr_core_with_softsign, ksr_core_with_sigmoid;
 extern const unsigned char ksr_core_with_tanh, ksr_core_with_exponential, ksr_core_with_gelu;
+extern const unsigned char ksr_core_with_blocks_4, ksr_core_with_blocks_8, ksr_core_with_blocks_16;
+extern const unsigned char ksr_core_with_by_sources, ksr_core_with_by_outputs, ksr_core_with_holds;
 
 typedef enum ksr_type {
   KSR_FLOAT32 = 0,

@@ -1,5 +1,5 @@
 /* Which kernels are built: firmware of an int8 model leaves those for float32 and for int16 activations away, and those
- * of activation functions that it does not have. */
+ * of activation functions and of ways to store a matrix that it does not have. */
 #ifndef KSR_BUILD_H_
 #define KSR_BUILD_H_
 
@@ -42,6 +42,31 @@
 
 #ifndef KSR_WITH_GELU
 #define KSR_WITH_GELU 1
+#endif
+
+/* Matrices in blocks of each width, dense ones stored by sources and by outputs, and values that are held. */
+#ifndef KSR_WITH_BLOCKS_4
+#define KSR_WITH_BLOCKS_4 1
+#endif
+
+#ifndef KSR_WITH_BLOCKS_8
+#define KSR_WITH_BLOCKS_8 1
+#endif
+
+#ifndef KSR_WITH_BLOCKS_16
+#define KSR_WITH_BLOCKS_16 1
+#endif
+
+#ifndef KSR_WITH_BY_SOURCES
+#define KSR_WITH_BY_SOURCES 1
+#endif
+
+#ifndef KSR_WITH_BY_OUTPUTS
+#define KSR_WITH_BY_OUTPUTS 1
+#endif
+
+#ifndef KSR_WITH_HOLDS
+#define KSR_WITH_HOLDS 1
 #endif
 
 /* A symbol of this core; see ksr.h. */

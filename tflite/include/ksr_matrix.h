@@ -41,6 +41,25 @@ typedef struct ksr_matrix {
 /* Sources of a matrix by outputs, padded to whole tiles. */
 static inline int32_t ksr_padded_sources(int32_t sources) { return (sources + 7) & ~7; }
 
+/* How a matrix is stored, as far as a build has it: what it lacks is known to the compiler. */
+static inline int ksr_is_by_outputs(const ksr_matrix *matrix) {
+  const int others = KSR_WITH_BY_SOURCES || KSR_WITH_BLOCKS_4 || KSR_WITH_BLOCKS_8 || KSR_WITH_BLOCKS_16;
+  return KSR_WITH_BY_OUTPUTS && (!others || matrix->by_outputs);
+}
+
+static inline int ksr_is_by_sources(const ksr_matrix *matrix) {
+  const int in_blocks = KSR_WITH_BLOCKS_4 || KSR_WITH_BLOCKS_8 || KSR_WITH_BLOCKS_16;
+  return KSR_WITH_BY_SOURCES && (!in_blocks || !matrix->index);
+}
+
+static inline int ksr_has_blocks_of_4(const ksr_matrix *matrix) {
+  return KSR_WITH_BLOCKS_4 && (!(KSR_WITH_BLOCKS_8 || KSR_WITH_BLOCKS_16) || matrix->block == 4);
+}
+
+static inline int ksr_has_blocks_of_8(const ksr_matrix *matrix) {
+  return KSR_WITH_BLOCKS_8 && (!(KSR_WITH_BLOCKS_4 || KSR_WITH_BLOCKS_16) || matrix->block == 8);
+}
+
 /* A source that is not zero: what it is worth to all that it feeds. Some processors move it as a word. */
 typedef struct KSR_ALIGNED(4) ksr_event {
   uint16_t source;

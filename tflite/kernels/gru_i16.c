@@ -18,7 +18,7 @@ static void add(const ksr_gru_layer *gru, const ksr_matrix *matrix, int32_t j, i
 /* Adds what a matrix makes of the states of `count` units from number `first` on, a multiple of KSR_SOURCES_AT_ONCE. */
 static void add_states(const ksr_gru_layer *gru, const ksr_gates *gates, const ksr_matrix *matrix,
                        const int16_t *states, int32_t first, int32_t count, int32_t *acc) {
-  if (matrix->by_outputs) {
+  if (ksr_is_by_outputs(matrix)) {
     for (int32_t j = 0; j < count; j += KSR_SOURCES_AT_ONCE) {
       int16_t operands[KSR_SOURCES_AT_ONCE];
       const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;
@@ -55,18 +55,19 @@ static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, co
 
 void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
+  const int holds_h = KSR_WITH_HOLDS && gru->hidden_threshold;
   const ksr_gates gates = gru->gates;
   int32_t *acc = scratch;
   int16_t *states = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
   int16_t *h = gru->h ? gru->h : states, *held = gru->held_h ? gru->held_h : states + r->units;
   const uint32_t state_size = (uint32_t)r->units * (uint32_t)sizeof(int16_t);
   if (!gru->h) memset(h, 0, state_size);
-  if (gru->hidden_threshold && !gru->held_h) memset(held, 0, state_size);
+  if (holds_h && !gru->held_h) memset(held, 0, state_size);
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
-    if (gru->hidden_threshold) send_state_changes(gru, &gates, h, held);
+    if (holds_h) send_state_changes(gru, &gates, h, held);
     ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
-    if (!gru->hidden_threshold) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
+    if (!holds_h) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
     ksr_recurrent_scale_outputs(r, 0, 3 + gru->reset_after, acc);
     if (!gru->reset_after) add_reset_state(gru, &gates, h, acc);
     gru->units(&gates, acc, r->stride, h, r->units);

@@ -25,7 +25,7 @@ void ksr_multiply_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32
  * the zero point adds. */
 static inline void ksr_multiply_all_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t shift,
                                        int32_t *acc) {
-  if (matrix->by_outputs) {
+  if (ksr_is_by_outputs(matrix)) {
     ksr_multiply_i8(matrix, x, 0, matrix->sources, shift, acc);
   } else {
     ksr_add_vector_i8(matrix, x, zero_point, 1 << shift, acc);

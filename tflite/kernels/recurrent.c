@@ -31,7 +31,7 @@ void ksr_recurrent_start_sums(const ksr_recurrent *recurrent) {
   const int32_t count = KSR_SLOTS * recurrent->stride;
   const uint32_t *bias = recurrent->bias;
   uint32_t *sums = recurrent->sums;
-  if (!recurrent->input_threshold || sums[count]) return;
+  if (!KSR_WITH_HOLDS || !recurrent->input_threshold || sums[count]) return;
   for (int32_t i = 0; i < count; ++i) sums[i] += bias[i];
   sums[count] = 1;
 }
@@ -51,7 +51,7 @@ static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
 }
 
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc) {
-  if (recurrent->input_threshold) {
+  if (KSR_WITH_HOLDS && recurrent->input_threshold) {
     send_changes(recurrent, x);
     if (acc != recurrent->sums) ksr_copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
@@ -93,7 +93,7 @@ static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, int32_t shi
 static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, int32_t shift, int32_t bits, int32_t h_shift,
                            int32_t *acc) {
   const int32_t most = (1 << (bits - 1)) - 1;
-  if (matrix->by_outputs) {
+  if (ksr_is_by_outputs(matrix)) {
     multiply_i16(matrix, x, shift, bits, h_shift, acc);
     return;
   }
@@ -109,7 +109,7 @@ static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, int32_t s
 }
 
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc) {
-  if (recurrent->input_threshold) {
+  if (KSR_WITH_HOLDS && recurrent->input_threshold) {
     send_changes_i16(recurrent, x);
     if (acc != recurrent->sums) ksr_copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;

@@ -64,6 +64,7 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix 
   if (recurrent->is_int16 && recurrent->input_threshold && recurrent->x_shift < LEAST_HELD_SHIFT) {
     return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
+  if (!KSR_WITH_HOLDS && recurrent->is_integer && recurrent->input_threshold) return KSR_NOT_BUILT;
   if (recurrent->input_threshold && recurrent->kernel.by_outputs) return KSR_STATUS(KSR_WORD, KSR_LAYOUT_WORD);
   if (recurrent->is_integer &&
       (!columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0, KSR_SLOTS * stride) ||

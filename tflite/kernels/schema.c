@@ -160,6 +160,12 @@ static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, c
   return part ? KSR_STATUS(KSR_VALUES, i + part) : KSR_OK;
 }
 
+/* Whether this build has kernels for how a matrix is stored. */
+static int is_built(const ksr_matrix *matrix) {
+  if (!matrix->index) return matrix->by_outputs ? KSR_WITH_BY_OUTPUTS : KSR_WITH_BY_SOURCES;
+  return matrix->block == 4 ? KSR_WITH_BLOCKS_4 : matrix->block == 8 ? KSR_WITH_BLOCKS_8 : KSR_WITH_BLOCKS_16;
+}
+
 static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, const int32_t *words,
                               const sizes *sizes, int32_t i) {
   const ksr_input *input = &schema->inputs[i];
@@ -178,11 +184,13 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   /* Weights and scales are loaded by words. */
   if ((uintptr_t)tensor->data % 4 != 0) return KSR_STATUS(KSR_ALIGNMENT, i);
   if (input->size == KSR_ROWS_SIZE) return check_matrix(schema, node, words, sizes, i - 2);
-  if (input->size == KSR_VALUES_SIZE && ksr_is_absent(node, i + 1) && ksr_is_absent(node, i + 2)) {
+  if (input->size == KSR_VALUES_SIZE) {
     const ksr_matrix matrix = matrix_of(schema, node, words, sizes, i);
     const int32_t row = matrix.slots.gates * matrix.stride;
     const int32_t sources = matrix.by_outputs ? ksr_padded_sources(matrix.sources) : matrix.sources;
-    if (tensor->dims[0] % row != 0 || tensor->dims[0] / row != sources) return KSR_STATUS(KSR_SHAPE, i);
+    const int is_dense = ksr_is_absent(node, i + 1) && ksr_is_absent(node, i + 2);
+    if (is_dense && (tensor->dims[0] % row != 0 || tensor->dims[0] / row != sources)) return KSR_STATUS(KSR_SHAPE, i);
+    if (sizes->format != KSR_FLOAT32_FORMAT && !is_built(&matrix)) return KSR_NOT_BUILT;
   }
   if (input->range && sizes->format != KSR_FLOAT32_FORMAT && !values_are_within(tensor, schema->ranges[input->range])) {
     return KSR_STATUS(KSR_VALUES, i);

@@ -40,3 +40,21 @@ const unsigned char ksr_core_with_exponential = 1;
 #if KSR_WITH_GELU
 const unsigned char ksr_core_with_gelu = 1;
 #endif
+#if KSR_WITH_BLOCKS_4
+const unsigned char ksr_core_with_blocks_4 = 1;
+#endif
+#if KSR_WITH_BLOCKS_8
+const unsigned char ksr_core_with_blocks_8 = 1;
+#endif
+#if KSR_WITH_BLOCKS_16
+const unsigned char ksr_core_with_blocks_16 = 1;
+#endif
+#if KSR_WITH_BY_SOURCES
+const unsigned char ksr_core_with_by_sources = 1;
+#endif
+#if KSR_WITH_BY_OUTPUTS
+const unsigned char ksr_core_with_by_outputs = 1;
+#endif
+#if KSR_WITH_HOLDS
+const unsigned char ksr_core_with_holds = 1;
+#endif

@@ -129,12 +129,12 @@ DEFINE(add_1x4, "2", 8, BLOCK_4)
 DEFINE(add_1x8, "3", 4, BLOCK_8)
 DEFINE(add_1x16, "4", 2, BLOCK_16)
 
-static void add(int32_t block, const void *rows, const void *from, const void *other, int is_vector) {
-  if (block == 4) {
+static void add(const ksr_matrix *matrix, const void *rows, const void *from, const void *other, int is_vector) {
+  if (ksr_has_blocks_of_4(matrix)) {
     add_1x4(rows, from, other, is_vector);
-  } else if (block == 8) {
+  } else if (ksr_has_blocks_of_8(matrix)) {
     add_1x8(rows, from, other, is_vector);
-  } else {
+  } else if (KSR_WITH_BLOCKS_16) {
     add_1x16(rows, from, other, is_vector);
   }
 }
@@ -143,13 +143,13 @@ static void add(int32_t block, const void *rows, const void *from, const void *o
 static int32_t *first_of(const ksr_matrix *matrix, int32_t *acc) { return matrix->block == 4 ? acc : acc + 4; }
 
 void ksr_add_events_i8_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
-  if (!matrix->index) {
+  if (ksr_is_by_sources(matrix)) {
     ksr_add_dense_dsp(matrix, event, end, acc);
   } else if (!matrix->rows16) {
     ksr_add_events_i8_portable(matrix, event, end, acc);
   } else {
     const event_rows rows = {matrix->index, matrix->values, first_of(matrix, acc), matrix->rows16};
-    add(matrix->block, &rows, event, end, 0);
+    add(matrix, &rows, event, end, 0);
   }
 }
 
@@ -161,7 +161,7 @@ void ksr_add_vector_i8_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t ze
   }
   const vector_rows rows = {first_of(matrix, acc), zero_point,     factor,
                             x + matrix->sources,   matrix->index, matrix->values};
-  add(matrix->block, &rows, x, matrix->rows16, 1);
+  add(matrix, &rows, x, matrix->rows16, 1);
 }
 
 #endif /* KSR_DSP */

@@ -115,7 +115,7 @@ DEFINE(1x8, "3", BLOCK_8)
 DEFINE(1x16, "4", BLOCK_16)
 
 void ksr_add_events_i8_helium(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
-  if (!matrix->index) {
+  if (ksr_is_by_sources(matrix)) {
     ksr_add_dense_helium(matrix, event, end, acc);
     return;
   }
@@ -124,11 +124,11 @@ void ksr_add_events_i8_helium(const ksr_matrix *matrix, const ksr_event *event, 
     return;
   }
   const event_rows rows = {matrix->index, matrix->values, acc, matrix->rows16};
-  if (matrix->block == 4) {
+  if (ksr_has_blocks_of_4(matrix)) {
     add_events_1x4(&rows, event, end);
-  } else if (matrix->block == 8) {
+  } else if (ksr_has_blocks_of_8(matrix)) {
     add_events_1x8(&rows, event, end);
-  } else {
+  } else if (KSR_WITH_BLOCKS_16) {
     add_events_1x16(&rows, event, end);
   }
 }
@@ -166,11 +166,11 @@ void ksr_add_vector_i8_helium(const ksr_matrix *matrix, const int8_t *x, int32_t
   }
   const vector_rows rows = {matrix->rows16, matrix->index, matrix->values, acc, zero_point, factor};
   const int8_t *end = x + sources;
-  if (matrix->block == 4) {
+  if (ksr_has_blocks_of_4(matrix)) {
     add_vector_1x4(&rows, x, end);
-  } else if (matrix->block == 8) {
+  } else if (ksr_has_blocks_of_8(matrix)) {
     add_vector_1x8(&rows, x, end);
-  } else {
+  } else if (KSR_WITH_BLOCKS_16) {
     add_vector_1x16(&rows, x, end);
   }
 }

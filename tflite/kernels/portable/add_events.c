@@ -62,13 +62,13 @@ static void add_dense(const ksr_matrix *matrix, const ksr_event *event, const ks
 
 void ksr_add_events_i8_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
   /* The block width as a constant, so that the compiler unrolls and vectorises. */
-  if (!matrix->index) {
+  if (ksr_is_by_sources(matrix)) {
     add_dense(matrix, event, end, acc);
-  } else if (matrix->block == 4) {
+  } else if (ksr_has_blocks_of_4(matrix)) {
     add_sparse(matrix, event, end, 4, acc);
-  } else if (matrix->block == 8) {
+  } else if (ksr_has_blocks_of_8(matrix)) {
     add_sparse(matrix, event, end, 8, acc);
-  } else {
+  } else if (KSR_WITH_BLOCKS_16) {
     add_sparse(matrix, event, end, 16, acc);
   }
 }

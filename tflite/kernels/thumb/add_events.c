@@ -116,11 +116,11 @@ void ksr_add_events_i8_thumb(const ksr_matrix *matrix, const ksr_event *event, c
     return;
   }
   const rows r = {acc, matrix->index, matrix->rows16, matrix->values};
-  if (matrix->block == 4) {
+  if (ksr_has_blocks_of_4(matrix)) {
     add_1x4(&r, event, end);
-  } else if (matrix->block == 8) {
+  } else if (ksr_has_blocks_of_8(matrix)) {
     add_1x8(&r, event, end);
-  } else {
+  } else if (KSR_WITH_BLOCKS_16) {
     add_1x16(&r, event, end);
   }
 }
