@@ -55,7 +55,7 @@ static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, co
 
 void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
-  const int holds_h = KSR_WITH_HOLDS && gru->hidden_threshold;
+  const int holds_h = KSR_WITH_HOLDS && gru->hidden_threshold != 0;
   const ksr_gates gates = gru->gates;
   int32_t *acc = scratch;
   int16_t *states = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
@@ -65,7 +65,7 @@ void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
   if (holds_h && !gru->held_h) memset(held, 0, state_size);
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
-    if (holds_h) send_state_changes(gru, &gates, h, held);
+    if (KSR_WITH_HOLDS && holds_h) send_state_changes(gru, &gates, h, held);
     ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
     if (!holds_h) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
     ksr_recurrent_scale_outputs(r, 0, 3 + gru->reset_after, acc);

@@ -35,6 +35,7 @@ static void add_states(const ksr_gru_layer *gru, const ksr_matrix *matrix, const
   }
 }
 
+#if KSR_WITH_HOLDS
 /* Takes over those of h that have changed, and adds what they changed by to the sums. */
 static void send_state_changes(const ksr_gru_layer *gru, const int16_t *h, int16_t *held) {
   const ksr_recurrent *r = &gru->recurrent;
@@ -47,6 +48,7 @@ static void send_state_changes(const ksr_gru_layer *gru, const int16_t *h, int16
     ksr_add_events_i8(&gru->recurrent.recurrent_kernel, events, end, gru->recurrent.sums);
   }
 }
+#endif
 
 /* Reset before the product: the candidate reads r * h. */
 static void add_reset_state(const ksr_gru_layer *gru, const int16_t *h, int32_t *acc) {
@@ -62,7 +64,7 @@ static void add_reset_state(const ksr_gru_layer *gru, const int16_t *h, int32_t 
 
 void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
-  const int holds_h = KSR_WITH_HOLDS && gru->hidden_threshold;
+  const int holds_h = KSR_WITH_HOLDS && gru->hidden_threshold != 0;
   const ksr_gates *gates = &gru->gates;
   /* Where x and h are held, a step needs nothing but the sums. */
   const int32_t on_sums = holds_h && !r->output_scales;
@@ -74,7 +76,9 @@ void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
   if (holds_h && !gru->held_h) memset(held, 0, state_size);
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
+#if KSR_WITH_HOLDS
     if (holds_h) send_state_changes(gru, h, held);
+#endif
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
     if (!holds_h) add_states(gru, &r->recurrent_kernel, h, 0, r->units, acc);
     ksr_recurrent_scale_outputs(r, 0, 3 + gru->reset_after, acc);

@@ -38,6 +38,7 @@ void ksr_recurrent_start_sums(const ksr_recurrent *recurrent) {
 
 enum { CHANGES_AT_ONCE = 64 };
 
+#if KSR_WITH_HOLDS
 /* Takes over those of x that have changed, and adds what they changed by to the sums. */
 static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
   const int32_t inputs = recurrent->inputs;
@@ -49,13 +50,16 @@ static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
     ksr_add_events_i8(&recurrent->kernel, events, end, recurrent->sums);
   }
 }
+#endif
 
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc) {
-  if (KSR_WITH_HOLDS && recurrent->input_threshold) {
+#if KSR_WITH_HOLDS
+  if (recurrent->input_threshold) {
     send_changes(recurrent, x);
     if (acc != recurrent->sums) ksr_copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
   }
+#endif
   ksr_copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
   ksr_multiply_all_i8(&recurrent->kernel, x, recurrent->x_zero_point, recurrent->x_shift, acc);
 }

@@ -3,7 +3,7 @@
  * saturating subtraction of the thresholds leaves of them has changed. */
 #include "holds.h"
 
-#ifdef KSR_DSP
+#if defined(KSR_DSP) && KSR_WITH_HOLDS
 
 /* In the order in which they are loaded. */
 typedef struct hold_arguments {
@@ -128,4 +128,4 @@ ksr_event *ksr_hold_states_dsp(const ksr_gates *gates, const int16_t *h, const u
   return ksr_hold_states_portable(gates, h, threshold, held, first + pairs, count - pairs, h_shift, event);
 }
 
-#endif /* KSR_DSP */
+#endif /* KSR_DSP && KSR_WITH_HOLDS */

@@ -1,5 +1,7 @@
 #include "holds.h"
 
+#if KSR_WITH_HOLDS
+
 ksr_event *ksr_hold_inputs_portable(const int8_t *x, const uint8_t *threshold, int8_t *held, int32_t first,
                                     int32_t count, int32_t x_shift, ksr_event *event) {
   for (int32_t j = first; j < first + count; ++j) {
@@ -21,3 +23,5 @@ ksr_event *ksr_hold_states_portable(const ksr_gates *gates, const int16_t *h, co
   }
   return event;
 }
+
+#endif /* KSR_WITH_HOLDS */
