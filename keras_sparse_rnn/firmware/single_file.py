@@ -28,6 +28,7 @@ _OWN = (
 )
 _MACRO = re.compile(rf"^ *# *define ({_WORD})", re.MULTILINE)
 _DEFINED = re.compile(r"^(?!static|typedef|KSR_INLINE|#|/|\*)\w[^;{]*?\b(ksr_\w+|KSR_CORE)\s*[(\[,=]", re.MULTILINE)
+_SWITCH = re.compile(r"^#define (KSR_WITH_\w+) (\d)", re.MULTILINE)
 _PROTOTYPE = re.compile(r"^(?!static|KSR_INLINE|typedef|#|/|\*)\w[^;{]*;", re.MULTILINE)
 _GUARD = re.compile(r"#define \w+_H_$")
 _TOKEN = re.compile(rf'/\*.*?\*/|"(?:\\.|[^"\\])*"|(?<![\w.>]){_WORD}', re.DOTALL)
@@ -60,6 +61,13 @@ def join(texts: dict[str, str], names: list[str], project: str, processor: Proce
     return {name: re.sub(r"\n{3,}", "\n\n", text) for name, text in joined.items()}
 
 
+def _in_code(line, switches):
+    """A line of code with the values of switches that it asks for."""
+    if line.startswith("#") or "KSR_WITH_" not in line:
+        return line
+    return re.sub(r"\bKSR_WITH_\w+", lambda found: switches.get(found[0], found[0]), line)
+
+
 class _Reader:
     """Reads files of a project as a processor's compiler would.
 
@@ -74,6 +82,7 @@ class _Reader:
         undefined = {name: None for other in PROCESSORS.values() for name in other.macros}
         if "__GNUC__" not in processor.macros:
             del undefined["__GNUC__"]  # plain C asks what the compiler is
+        self._switches = dict(_SWITCH.findall(self._texts["ksr_build.h"]))
         self._conditionals = Conditionals(undefined | processor.macros, ("KSR_", "ksr_"))
         self._read = set()
 
@@ -89,7 +98,7 @@ class _Reader:
             elif found and found[1] and PurePosixPath(found[1]).name not in self._read:
                 self.headers.append(self.read(found[1]))
             if not found and not _GUARD.match(line):
-                kept.append(line)
+                kept.append(_in_code(line, self._switches))
         return "\n".join(kept).strip("\n") + "\n"
 
 
