@@ -1,4 +1,4 @@
-"""Layers that cannot be converted, why, and what to take instead; docs/limits.md has them as a table.
+"""Layers that cannot be converted, why, and what to take instead; docs/limits.md has them in a table.
 
 python -m keras_sparse_rnn.convert.refused_layers
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_sparse_rnn.layers import ONLSTM, RecurrentHighway
+from keras_sparse_rnn.ops.activations import NUMBERS
 
 _L = keras.layers
 
@@ -57,6 +58,11 @@ def table() -> str:
         f"| {', '.join(f'`{kind.__name__}`' for kind in refusal.layers)} | {refusal.why} | {refusal.instead} |"
         for refusal in REFUSALS
     ]
+    allowed = ", ".join(f"`{name}`" for name in NUMBERS)
+    rows.append(
+        f"| recurrent layers with an `activation` or a `recurrent_activation` that is none of {allowed} | no op here "
+        "computes it | take one of them and train again |"
+    )
     return "\n".join(["| layer | why | instead |", "|---|---|---|", *rows])
 
 
