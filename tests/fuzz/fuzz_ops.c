@@ -1,14 +1,15 @@
 /* One op with everything that a file may say of it: options, shapes, types, contents. Built with sanitizers; the bodies
  * for this processor must do, bit for bit, what those in plain C do. `fuzz_ops.py` builds it, makes seeds and runs it.
  *
- * An input: the op's name; how many inputs it has; how many bytes its options have, and these; for each input, and for
- * the output, its type, flags, rank and dimensions; and then the contents of one tensor after the other. */
+ * An input: the op's name; how many inputs and further outputs it has; how many bytes its options have, and these; for
+ * each input and output its type, flags, rank and dimensions; and then the contents of one tensor after the other. */
 #include <dlfcn.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ksr.h"
+#include "ksr_recurrent.h"
 
 enum {
   NAME = 24,
@@ -39,13 +40,25 @@ typedef struct model {
   const ksr_op *op;
   ksr_node node;
   ksr_tensor inputs[KSR_MAX_INPUTS];
-  ksr_tensor output;
-  uint8_t flags[KSR_MAX_INPUTS + 1];
-  int64_t bytes[KSR_MAX_INPUTS + 1]; /* -1: too many, or a negative dimension */
+  ksr_tensor outputs[KSR_MAX_OUTPUTS];
+  uint8_t flags[KSR_MAX_INPUTS + KSR_MAX_OUTPUTS];
+  int64_t bytes[KSR_MAX_INPUTS + KSR_MAX_OUTPUTS]; /* -1: too many, or a negative dimension */
   void *data, *scratch;
 } model;
 
-static ksr_tensor *tensor_of(model *m, int32_t i) { return i < m->node.input_count ? &m->inputs[i] : &m->output; }
+static int32_t tensors_of(const model *m) { return m->node.input_count + m->node.output_count; }
+
+static ksr_tensor *tensor_of(model *m, int32_t i) {
+  return i < m->node.input_count ? &m->inputs[i] : &m->outputs[i - m->node.input_count];
+}
+
+/* Whether an op reads states that are given; what it keeps only a kernel writes. */
+static int has_initial_states(const model *m) {
+  enum { WORD = offsetof(ksr_recurrent_options, initial_states) / sizeof(int32_t) };
+  int32_t word = 0;
+  if (m->node.options_size >= sizeof(ksr_recurrent_options)) ksr_read_words(&m->node, WORD, 1, &word);
+  return word;
+}
 
 static int64_t size_of(const ksr_tensor *tensor) {
   int64_t size = ksr_size_of(tensor->type);
@@ -79,18 +92,18 @@ static int read_model(model *m, const ksr_op *op, reader from) {
   take(&from, header, sizeof(header));
   m->op = op;
   m->node.input_count = header[NAME] % (KSR_MAX_INPUTS + 1);
-  m->node.output_count = 1;
+  m->node.output_count = 1 + header[NAME + 1] % KSR_MAX_OUTPUTS;
   m->node.inputs = m->inputs;
-  m->node.outputs = &m->output;
+  m->node.outputs = m->outputs;
   m->node.options_size = (uint32_t)(header[NAME + 2] | header[NAME + 3] << 8) % MOST_OPTIONS;
   uint8_t *options = allocate(m->node.options_size);
   take(&from, options, m->node.options_size);
   m->node.options = options;
-  for (int32_t i = 0; i <= m->node.input_count; ++i) read_tensor(&from, tensor_of(m, i), &m->flags[i]);
-  for (int32_t i = 0; i <= m->node.input_count; ++i) {
+  for (int32_t i = 0; i < tensors_of(m); ++i) read_tensor(&from, tensor_of(m, i), &m->flags[i]);
+  for (int32_t i = 0; i < tensors_of(m); ++i) {
     ksr_tensor *tensor = tensor_of(m, i);
     m->bytes[i] = tensor->type == -1 ? 0 : size_of(tensor);
-    if (i == m->node.input_count) m->flags[i] = 0;
+    if (i >= m->node.input_count) m->flags[i] = 0;
     if (tensor->type == -1 || !(m->flags[i] & IS_CONSTANT)) continue;
     if (m->bytes[i] < 0) return 0;
     tensor->data = allocate(m->bytes[i]);
@@ -100,7 +113,7 @@ static int read_model(model *m, const ksr_op *op, reader from) {
 }
 
 static void free_model(model *m) {
-  for (int32_t i = 0; i <= m->node.input_count; ++i) free(tensor_of(m, i)->data);
+  for (int32_t i = 0; i < tensors_of(m); ++i) free(tensor_of(m, i)->data);
   free((void *)(uintptr_t)m->node.options);
   free(m->data);
   free(m->scratch);
@@ -109,18 +122,19 @@ static void free_model(model *m) {
 /* Gives x, the states and the output their memory; 0 where that is too much for here. */
 static int place(model *m, reader contents) {
   int64_t work = 0;
-  for (int32_t i = 0; i <= m->node.input_count; ++i) {
+  for (int32_t i = 0; i < tensors_of(m); ++i) {
     if (m->bytes[i] < 0) return 0;
     if (m->flags[i] & IS_CONSTANT) work += m->bytes[i];
   }
   for (int32_t i = 0; i + 1 < m->inputs[0].rank; ++i) work *= m->inputs[0].dims[i];
   if (work > MOST_WORK) return 0;
-  for (int32_t i = 0; i <= m->node.input_count; ++i) {
+  for (int32_t i = 0; i < tensors_of(m); ++i) {
     ksr_tensor *tensor = tensor_of(m, i);
     if (tensor->type == -1 || m->flags[i] & IS_CONSTANT) continue;
     tensor->data = allocate(m->bytes[i]);
     memset(tensor->data, 0, (size_t)m->bytes[i]);
-    if (i == 0) take(&contents, tensor->data, (size_t)m->bytes[i]); /* states are cleared, and only a kernel writes them */
+    const int is_given = i == 0 || tensor->type == KSR_BOOL || (i < m->node.input_count && has_initial_states(m));
+    if (is_given) take(&contents, tensor->data, (size_t)m->bytes[i]); /* other states are cleared */
   }
   return 1;
 }
@@ -174,7 +188,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (int32_t k = 0; k < 2; ++k) models[k].scratch = allocate(scratch[k]);
     for (int32_t run = 0; run < INVOCATIONS; ++run) {
       for (int32_t k = 0; k < 2; ++k) ops[k]->invoke(&models[k].node, models[k].data, models[k].scratch);
-      for (int32_t i = 0; i <= models[0].node.input_count; ++i) {
+      for (int32_t i = 0; i < tensors_of(&models[0]); ++i) {
         const ksr_tensor *a = tensor_of(&models[0], i), *b = tensor_of(&models[1], i);
         if (a->type != -1 && !is_equal(a, b, models[0].bytes[i])) {
           fprintf(stderr, "%s: tensor %d differs from that of the core in plain C\n", ops[0]->name, i);
@@ -194,7 +208,8 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) {
   if (size < HEADER || seed % 8 == 0) return LLVMFuzzerMutate(data, size, most);
   const size_t options = (size_t)(data[NAME + 2] | data[NAME + 3] << 8) % MOST_OPTIONS;
-  const size_t tensors = TENSOR_HEADER * (size_t)(data[NAME] % (KSR_MAX_INPUTS + 1) + 1);
+  const size_t count = (size_t)(data[NAME] % (KSR_MAX_INPUTS + 1) + 1 + data[NAME + 1] % KSR_MAX_OUTPUTS);
+  const size_t tensors = TENSOR_HEADER * count;
   const size_t begin[] = {HEADER, HEADER + options, HEADER + options + tensors, size};
   const size_t part = seed / 8 % 3;
   if (begin[part + 1] > size || begin[part + 1] <= begin[part]) return LLVMFuzzerMutate(data, size, most);

@@ -69,9 +69,9 @@ def _serialized(model, op):
     from keras_sparse_rnn.formats import CORE_TYPES
 
     inputs = [None if i < 0 else model.tensors[i] for i in op.inputs]
-    header = struct.pack("<24sBxH", op.name.encode(), len(inputs), len(op.options))
+    header = struct.pack("<24sBBH", op.name.encode(), len(inputs), len(op.outputs) - 1, len(op.options))
     tables, contents = [], []
-    for tensor in (*inputs, model.tensors[op.outputs[0]]):
+    for tensor in (*inputs, *(model.tensors[i] for i in op.outputs)):
         if tensor is None:
             tables.append(struct.pack("<bBBx4i", -1, 0, 0, *[0] * MAX_RANK))
             continue

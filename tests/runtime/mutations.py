@@ -25,10 +25,11 @@ def mutant(number):
 
 @cache
 def base_models():
-    """Sound models to damage: each op in int8, int16 and float32, with and without state and held inputs, one in both
-    directions and one of a batch, one between dense layers, and dense layers in both sparse encodings."""
+    """Sound models to damage: each op in int8, int16 and float32, with and without state, held inputs and masks, one in
+    both directions and one of a batch, one between dense layers, and dense layers in both sparse encodings."""
     from adapter_models import between_dense_layers, both_directions, sparse_fully_connected, with_state
     from random_models import KINDS, random_op
+    from state_models import state_model
 
     models = [("between dense layers", between_dense_layers(all_outputs=False))]
     for kind in KINDS:
@@ -37,6 +38,8 @@ def base_models():
             models.append((name, random_op(9, dtype, kind, holds=False).to_model()))
             models.append((f"{name}, holds", random_op(9, dtype, kind, holds=True).to_model()))
             models.append((f"{name}, stateful", with_state(kind, dtype)[0]))
+            given = random_op(9, dtype, kind, holds=False)
+            models.append((f"{name}, states and a mask as inputs", state_model(given, initial=True, mask=True)))
             models.append((f"{name}, stateful, holds, batch", with_state(kind, dtype, holds=True, batch=3)[0]))
         for bits in (8, 16):
             for holds in (False, True):
