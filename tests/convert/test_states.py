@@ -9,7 +9,7 @@ from keras.layers import GRU, LSTM, SimpleRNN
 from zoo import ENGINES
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import DeltaGRU, EventGRU
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
 
 FORMATS = ("float32", "int8", "int8x16")
 by_format = pytest.mark.parametrize("weights", FORMATS)
@@ -77,10 +77,14 @@ def _delta():
     return keras.Model(x, DeltaGRU(9, input_threshold=0.1, return_state=True)(x)[:2]), [sequences()]
 
 
-MODELS = {
-    f.__name__.strip("_"): f
-    for f in (_return_state, _encoder_decoder, _bidirectional, _stacked_cells, _one_step, _events, _simple, _delta)
-}
+def _held():
+    """Both states of an LSTM behind a DeltaHold."""
+    x = keras.Input((12, 7))
+    return keras.Model(x, LSTM(9, return_state=True)(DeltaHold(0.1)(x))), [sequences()]
+
+
+EACH = (_return_state, _encoder_decoder, _bidirectional, _stacked_cells, _one_step, _events, _simple, _delta, _held)
+MODELS = {f.__name__.strip("_"): f for f in EACH}
 
 
 @pytest.fixture(scope="module", params=MODELS)

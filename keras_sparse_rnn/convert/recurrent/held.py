@@ -19,7 +19,7 @@ class HeldConverter(LayerConverter):
         super().__init__(reader.layer, reader.in_order)
         self.hold = hold
         self.reader = reader
-        self.SENDS_EVENTS = reader.SENDS_EVENTS
+        self.SENDS_EVENTS, self.STATES = reader.SENDS_EVENTS, reader.STATES
 
     def check(self, stateful):
         self.reader.check(stateful)
