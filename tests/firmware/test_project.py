@@ -247,10 +247,12 @@ def test_every_model_has_its_share_of_the_printed_sizes(many, tmp_path):
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """Two projects, of an int8 and of a float32 model, each built into a library of its model and one of kernels."""
+    """Two projects, one of an int8 model, one of a float32 model and the same int8 model: each built into libraries of its
+    models and one of kernels."""
     folder = tmp_path_factory.mktemp("pair")
-    for name, op in (("whole", _small()), ("real", _small(np.float32))):
-        save_firmware(op.to_model(), folder / name, name=name)
+    whole, real = _small().to_model(), _small(np.float32).to_model()
+    for name, models in (("whole", {"whole": whole}), ("real", {"real": real, "other": whole})):
+        save_firmware(models, folder / name)
         _cmake(folder / name, folder / name / "build", "-DCMAKE_BUILD_TYPE=Debug", target=f"{name}_model")
     return folder
 
