@@ -53,7 +53,9 @@ def _check(stack, inputs, holds, zeros, block_size, batch_size, stateful):
     for layer, op in zip(layers, Model(converted.data).operators, strict=True):
         tensors = [None if i < 0 else Model(converted.data).tensors[i].data for i in op.inputs]
         kind = OPS[op.name]
-        read = kind.from_constants(kind.SCHEMA.decode(op.options), kind.SCHEMA.named(tensors), len(layer.cell.kernel))
+        read = kind.from_constants(
+            kind.SCHEMA.decode(op.options), kind.SCHEMA.named(tensors), layer.cell.kernel.shape[0]
+        )
         kernels = (keras.ops.convert_to_numpy(k) for k in (layer.cell.kernel, layer.cell.recurrent_kernel))
         for stored, kernel in zip(read.kernels, kernels, strict=True):
             gates = kernel.reshape(stored.shape)
