@@ -247,8 +247,7 @@ def test_every_model_has_its_share_of_the_printed_sizes(many, tmp_path):
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
-    """Two projects, one of an int8 model, one of a float32 model and the same int8 model: each built into libraries of its
-    models and one of kernels."""
+    """Two projects, of an int8 model, and of a float32 model beside it, each as libraries of its models and kernels."""
     folder = tmp_path_factory.mktemp("pair")
     whole, real = _small().to_model(), _small(np.float32).to_model()
     for name, models in (("whole", {"whole": whole}), ("real", {"real": real, "other": whole})):
