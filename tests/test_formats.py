@@ -15,5 +15,6 @@ def test_numbers_are_those_of_the_schema():
 
 
 def test_types_of_the_core_are_those_of_its_header():
-    names = re.search(r"enum ksr_type \{(.*?)\}", KSR_H)[1].replace(" = 0", "").split(",")
-    assert [name.strip() for name in names] == [ELEMENT_TYPES[dtype].ksr for dtype in CORE_TYPES]
+    names = re.findall(r"KSR_\w+", re.search(r"enum ksr_type \{(.*?)\}", KSR_H, re.DOTALL)[1])
+    assert names.pop() == "KSR_OTHER_TYPE"
+    assert names == [ELEMENT_TYPES[dtype].ksr for dtype in CORE_TYPES]

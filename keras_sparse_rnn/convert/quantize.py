@@ -321,15 +321,15 @@ def _range_bits(op, name, gates, states):
     return range_bits(name, "states", states, limit), range_bits(name, "gates", gates, gate.limit) if gate else 0
 
 
-def range_bits(name, what, largest, limit=math.inf):
-    """Bits before the point that hold twice the largest magnitude seen, so that sequences in use may go further; or the
-    limit of them."""
-    if largest > 2**MOST_BITS:
+def range_bits(name, what, largest, limit=math.inf, most=MOST_BITS):
+    """Bits before the point, at most `most`, that hold twice the largest magnitude seen, so that sequences in use may go
+    further; or the limit of them."""
+    if largest > 2**most:
         raise ValueError(
             f"layer '{name}' has {what} up to {largest:.3g} on the representative data; integer models hold them up to "
-            f"{2**MOST_BITS}. Shorter sequences and smaller inputs keep them smaller; weights='float32' has no limit."
+            f"{2**most}. Shorter sequences and smaller inputs keep them smaller; weights='float32' has no limit."
         )
-    return int(np.clip(np.ceil(np.log2(max(min(2 * largest, limit), 1))), 0, MOST_BITS))
+    return int(np.clip(np.ceil(np.log2(max(min(2 * largest, limit), 1))), 0, most))
 
 
 def _from_state(scale, state_bits):

@@ -9,7 +9,7 @@ from keras_sparse_rnn.ops.gates import look_up, operand_int8, output_int8, pre_a
 from keras_sparse_rnn.ops.recurrent import OPERAND_STATE, RecurrentOp, product, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, state
 
-_MOST_CELL_BITS_OF_TANH = 7  # beyond, its table has no index for a step of c
+BOUNDED_CELL_BITS = 7  # beyond, the table of tanh has no index for a step of c
 
 SCHEMA = recurrent_schema(
     "KsrLstm",
@@ -43,7 +43,7 @@ class Lstm(RecurrentOp):
 
     @classmethod
     def are_usual(cls, options):
-        return super().are_usual(options) and options.cell_bits <= _MOST_CELL_BITS_OF_TANH
+        return super().are_usual(options) and options.cell_bits <= BOUNDED_CELL_BITS
 
     def _step_float32(self, x, state):
         i, f, g, o = self._start(x, state) + product(state["h"], self.recurrent_kernel)

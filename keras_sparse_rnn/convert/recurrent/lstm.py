@@ -1,5 +1,6 @@
 """keras.layers.LSTM becomes KsrLstm."""
 
+import math
 from dataclasses import replace
 from typing import ClassVar
 
@@ -8,7 +9,8 @@ import numpy as np
 
 from keras_sparse_rnn.convert.quantize import range_bits
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
-from keras_sparse_rnn.ops.lstm import Lstm
+from keras_sparse_rnn.ops.activations import MOST_BITS
+from keras_sparse_rnn.ops.lstm import BOUNDED_CELL_BITS, Lstm
 
 
 class LSTMConverter(LayerConverter):
@@ -25,6 +27,8 @@ class LSTMConverter(LayerConverter):
         return Lstm(Lstm.SCHEMA.options(**self._options(block)), *kernels, bias)
 
     def integer_op(self, block, x, output, seen, options):
-        bits = range_bits(self.name, "cell states", float(np.abs(seen.states["c"]).max()))
         op = super().integer_op(block, x, output, seen, options)
+        # Of a bounded function's c small values count most: in coarser steps they would be lost.
+        most = BOUNDED_CELL_BITS if math.isfinite(op.activation.limit) else MOST_BITS
+        bits = range_bits(self.name, "cell states", float(np.abs(seen.states["c"]).max()), most=most)
         return replace(op, options=replace(op.options, cell_bits=max(bits, op.options.state_bits)))
