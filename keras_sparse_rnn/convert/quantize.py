@@ -322,8 +322,8 @@ def _range_bits(op, name, gates, states):
 
 
 def range_bits(name, what, largest, limit=math.inf, most=MOST_BITS):
-    """Bits before the point, at most `most`, that hold twice the largest magnitude seen, so that sequences in use may go
-    further; or the limit of them."""
+    """Bits before the point, at most `most`, for twice the largest magnitude seen, as sequences in use may go further;
+    or for the limit of them."""
     if largest > 2**most:
         raise ValueError(
             f"layer '{name}' has {what} up to {largest:.3g} on the representative data; integer models hold them up to "

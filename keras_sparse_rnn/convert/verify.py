@@ -18,6 +18,7 @@ FLOAT_TOLERANCE = 1e-5
 INT8_STEP_ERROR = 0.03  # mean distance of a state in [-1, 1]
 INT8_EVENT_AGREEMENT = 0.9
 REMARKABLE_ERROR = 0.1  # root mean square of an output's error, in standard deviations of Keras's output: a warning
+REMARKABLE_ERROR_OF_A_CHANNEL = 0.25  # in standard deviations of its own
 FEWEST_STEPS, SMALLEST_SHARE = 4, 0.04  # of an output's scale, of its largest value: what varies less hardly varies
 # Of a model with event or delta layers: its inputs are moved by this share of their standard deviation, as rounding
 # moves them; what comes of that in Keras, times this factor, is no fault; two unrelated outputs are 1.4 apart.
@@ -165,7 +166,7 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
     Raises:
         VerificationError: The outputs have little to do with Keras's.
     """
-    report = converted.report
+    report, everything = converted.report, data
     if labels is None:
         data, expected = [array[:_SAMPLES] for array in data], [array[:_SAMPLES] for array in expected]
     else:
@@ -188,6 +189,7 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
             report.accuracy = accuracy if report.accuracy is None else min(report.accuracy, accuracy)
         report.engines.append(name)
     converted.reset()
+    report.warnings += _alike(engine.inputs, everything) if options.is_integer else []
     if ratings:
         _judge(report, ratings, partial(_sensitivity, data, expected, run_keras), causes, options)
 
@@ -201,6 +203,8 @@ class _Rating:
         error: Root mean square of the distance from Keras's.
         deviation: Standard deviation of Keras's: the root of the mean variance of its channels.
         least: What the deviation counts as at least.
+        scale: Of the output, what a step of its integers stands for.
+        channels: For each channel that varies at all: its number, its error and its deviation.
     """
 
     name: str
@@ -208,11 +212,15 @@ class _Rating:
     error: float
     deviation: float
     least: float
+    scale: float
+    channels: tuple[tuple[int, float, float], ...]
 
     @classmethod
     def of(cls, engine, tensor, ours, keras):
         least = max(FEWEST_STEPS * tensor.scale, SMALLEST_SHARE * float(np.abs(keras).max()))
-        return cls(tensor.name, engine, _rms(ours - keras), deviation(keras), least)
+        errors, deviations = np.sqrt(np.square(_channels(ours - keras)).mean(axis=0)), _channels(keras).std(axis=0)
+        channels = tuple((i, float(errors[i]), float(deviations[i])) for i in np.flatnonzero(deviations))
+        return cls(tensor.name, engine, _rms(ours - keras), deviation(keras), least, tensor.scale, channels)
 
     @property
     def varies(self):
@@ -222,11 +230,32 @@ class _Rating:
     def relative_error(self):
         return self.error / max(self.deviation, self.least)
 
+    def worst_channel(self):
+        """What there is to say of the channel that is off most, by its own deviation; None where that is little."""
+        number, error, spread = max(self.channels, key=lambda channel: channel[1] / channel[2], default=(0, 0.0, 1.0))
+        if error / spread <= REMARKABLE_ERROR_OF_A_CHANNEL:
+            return None
+        what = f"output '{self.name}'" if len(self.channels) == 1 else f"channel {number} of output '{self.name}'"
+        text = (
+            f"{what} in {self.engine} is off by {error / spread:.2g} standard deviations of its own (root mean square)"
+        )
+        if spread < FEWEST_STEPS * self.scale:
+            text += (
+                f": its values vary by {spread / self.scale:.2g} steps of int8, which cannot tell them apart. Bring "
+                "what the model predicts to zero mean and one scale for all channels, or take weights='int8x16'"
+            )
+        return text + "."
+
 
 def deviation(outputs):
     """Of outputs `(.., channels)`, each channel counted from its own mean."""
+    return float(np.sqrt(_channels(outputs).var(axis=0).mean()))
+
+
+def _channels(outputs):
+    """Outputs `(.., channels)` as `(all others, channels)`, float64."""
     channels = outputs.reshape(-1, outputs.shape[-1]) if outputs.ndim > 1 else outputs.reshape(-1, 1)
-    return float(np.sqrt(channels.astype(np.float64).var(axis=0).mean()))
+    return channels.astype(np.float64)
 
 
 def _rms(values):
@@ -249,12 +278,23 @@ def _sensitivity(data, expected, run_keras):
     return max((error / spread for error, spread in pairs if spread), default=None)
 
 
+def _alike(inputs, data):
+    """Warnings of inputs whose samples are all the same."""
+    return [
+        f"all {len(values)} samples of representative_data for input '{tensor.name}' are the same: ranges that are "
+        "made of them say nothing of other inputs. Give samples as in use."
+        for tensor, values in zip(inputs, data, strict=True)
+        if len(values) > 1 and np.issubdtype(values.dtype, np.floating) and not np.ptp(values, axis=0).any()
+    ]
+
+
 def _judge(report, ratings, sensitivity, causes, options):
     """Warns of a large error, or refuses it."""
     report.relative_error = max((rating.relative_error for rating in ratings if rating.varies), default=None)
     worst = max(ratings, key=lambda rating: rating.relative_error)
     error, allowed = worst.relative_error, options.max_relative_error
     if error <= min(REMARKABLE_ERROR, allowed):
+        report.warnings += _of_channels(ratings)
         return
     if any(layer.event_rate is not None or layer.input_rate is not None for layer in report.layers):
         moved = sensitivity()
@@ -275,8 +315,16 @@ def _judge(report, ratings, sensitivity, causes, options):
             f"{message}; allowed: {allowed:.2g}. Likely: {'; '.join(causes)}. With a higher max_relative_error, "
             "convert returns it all the same."
         )
-    if worst.varies:
-        report.warnings.append(f"{message}. Likely: {'; '.join(causes)}.")
+    of_channels = [] if worst.varies else _of_channels(ratings)
+    report.warnings += of_channels or [f"{message}. Likely: {'; '.join(causes)}."]
+
+
+def _of_channels(ratings):
+    """Warnings of the worst channel of each output, in the engine that comes first."""
+    warnings = {}
+    for rating in ratings:
+        warnings.setdefault(rating.name, rating.worst_channel())
+    return [text for text in warnings.values() if text]
 
 
 def _accuracy(outputs, labels):

@@ -35,10 +35,16 @@ class TensorInfo:
     channel_axis: int = 0
 
     def quantize(self, values: ArrayLike) -> np.ndarray:
-        """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged."""
+        """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged.
+
+        Raises:
+            ValueError: A value is NaN, which no integer stands for.
+        """
         values = np.asarray(values)
         if self.scale is None or values.dtype == self.dtype:
             return np.ascontiguousarray(values, self.dtype)
+        if np.isnan(values).any():
+            raise ValueError(f"values for tensor '{self.name}' hold NaN, which an integer model cannot take.")
         limits = np.iinfo(self.dtype)
         stored = np.rint(values / self.scale) + self.zero_point
         return np.clip(stored, limits.min, limits.max).astype(self.dtype)

@@ -73,7 +73,11 @@ def _binary(function):
 
 def _gather(op, values, tensors, output):
     _check_size(op, values[0].size // values[0].shape[op.options.axis] * values[1].size, output)
-    return np.take(values[0], values[1], op.options.axis).reshape(output.shape)
+    size, indices = values[0].shape[op.options.axis], np.asarray(values[1])
+    wrong = indices[(indices < 0) | (indices >= size)]
+    if wrong.size:  # NumPy counts negative ones from the end
+        raise ValueError(f"op GATHER (of an Embedding) is given the index {wrong[0]}; allowed: from 0 to {size - 1}.")
+    return np.take(values[0], indices, op.options.axis).reshape(output.shape)
 
 
 def _compare(function):

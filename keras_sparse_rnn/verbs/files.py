@@ -21,11 +21,19 @@ def is_keras(path):
 
 
 def load_keras(path):
-    """The Keras model in a file, with what this package's classes need to be found by their names."""
+    """The Keras model in a file, with what this package's classes need to be found by their names.
+
+    Raises:
+        ValueError: The file is no Keras model, or a damaged one.
+    """
+    import zipfile
+
     import keras
 
     from keras_sparse_rnn import initializers, layers, regularizers, schedules  # noqa: F401
 
+    if Path(path).suffix == ".keras" and not zipfile.is_zipfile(path):  # which Keras takes for one that is not there
+        raise ValueError(f"'{path}' is no .keras file, or only a part of one: save the model again.")
     return keras.models.load_model(path, compile=False)
 
 

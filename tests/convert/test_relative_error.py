@@ -120,3 +120,55 @@ def test_max_relative_error(value):
         ConvertOptions(max_relative_error=value)
     with pytest.raises(ValueError, match="max_relative_error is for integers"):
         ConvertOptions(weights="float32", max_relative_error=1)
+
+
+def outputs_of(scale, bias):
+    """A model whose outputs are scaled and moved."""
+    model = sequential(lambda: [GRU(16), Dense(len(bias), name="y")])
+    kernel, _ = model.get_layer("y").get_weights()
+    model.get_layer("y").set_weights([kernel * np.float32(scale), np.float32(bias)])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("scale", "bias", "what"),
+    [([100, 0.1], [0, 0], "channel 1 of output 'y'"), (5, [1013], "output 'y'")],
+    ids=["small beside large", "far from zero"],
+)
+def test_what_int8_cannot_tell_apart_is_said(scale, bias, what):
+    model, x = outputs_of(scale, bias), walks()
+    with pytest.warns(UserWarning, match=f"^{what} in litert is off by .* steps of int8, which cannot tell them apart"):
+        converted = ksr.convert(model, x, target="litert")
+    off = converted.predict(x) - model.predict(x, verbose=0)
+    worst = np.sqrt(np.square(off).mean(axis=0)) / model.predict(x, verbose=0).std(axis=0)
+    [warning] = converted.report.warnings
+    assert float(warning.split(" standard")[0].split()[-1]) == pytest.approx(worst.max(), rel=0.05)
+    assert ksr.convert(model, x, target="litert", weights="int8x16").report.warnings == []
+
+
+def test_samples_that_are_all_the_same_are_said():
+    model, x = outputs_of(1, [0, 0]), np.zeros_like(walks())
+    with pytest.warns(UserWarning, match="all 32 samples of representative_data for input '.*' are the same"):
+        ksr.convert(model, x, target="litert", max_relative_error=math.inf)
+
+
+def test_an_integer_model_refuses_what_is_no_number():
+    x = walks()
+    converted = ksr.convert(outputs_of(1, [0, 0]), x, target="litert")
+    x[0, 3, 2] = np.nan
+    for engine in ("litert", "native", "reference"):
+        with pytest.raises(ValueError, match="hold NaN"):
+            converted.predict(x[:1], engine=engine)
+
+
+def test_a_token_that_no_embedding_has_is_refused_as_in_litert():
+    keras.utils.set_random_seed(0)
+    tokens = np.arange(60).reshape(12, 5).astype("int32") % 10
+    model = keras.Sequential([keras.Input((5,), dtype="int32"), keras.layers.Embedding(10, 6), GRU(8)])
+    converted = ksr.convert(model, tokens, weights="float32", target="litert")
+    tokens[0, 3] = -1
+    with pytest.raises(ValueError, match="indices_has_only_positive_elements"):
+        converted.predict(tokens[:1], engine="litert")
+    for engine in ("native", "reference"):
+        with pytest.raises(ValueError, match="index -1; allowed: from 0 to 9"):
+            converted.predict(tokens[:1], engine=engine)

@@ -97,3 +97,12 @@ def test_verbs_for_tflite_convert_a_keras_model_first(files, tmp_path, capsys):
     assert main(["firmware", *given, "-o", str(tmp_path / "board")]) == 0
     written = json.loads(capsys.readouterr().out)
     assert written["framework"] == "plain-c" and (tmp_path / "board" / "model.c").exists()
+
+
+def test_a_damaged_keras_file_is_refused(files, tmp_path, capsys):
+    damaged = tmp_path / "half.keras"
+    damaged.write_bytes((files / "model.keras").read_bytes()[:3000])
+    assert main(["convert", str(damaged), "-o", str(tmp_path / "half.tflite")]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith(f"'{damaged}' is no .keras file, or only a part of one: save the model again.")
+    assert [path.name for path in tmp_path.iterdir()] == ["half.keras"]
