@@ -35,12 +35,6 @@ def test_what_a_backend_computes_and_that_a_model_trained_there_converts(backend
     assert np.median(np.abs(converted.predict(sequences(64)) - expected).max(axis=1)) <= 1e-5
 
 
-@pytest.mark.slow
-@on_others
-def test_the_whole_training_side(backend, tmp_path):
-    assert _passed(backend, "not backend or slow", tmp_path) >= 300
-
-
 def _passed(backend, marked, folder):
     """How many tests with such marks pass on a backend, all that there are; leaves `trained_model` in a folder."""
     if importlib.util.find_spec(backend) is None:
