@@ -99,3 +99,22 @@ def biases_as_after_training(model, spread=0.5):
 def error_by_sample(ours, expected):
     """The largest distance in each sample."""
     return np.abs(ours - expected).reshape(len(expected), -1).max(axis=1)
+
+
+def assert_follows_keras(converted, x, expected, weights, limit=0.03):
+    """On six samples, in every engine.
+
+    Args:
+        x: Array or list of arrays, `(samples, ...)`.
+        expected: List of what Keras predicts, one array for each output.
+        weights: The number format.
+        limit: Of the mean error in integers, in standard deviations.
+    """
+    few = [array[:6] for array in x] if isinstance(x, list) else x[:6]
+    for engine in ENGINES:
+        outputs = converted.predict(few, engine)
+        for ours, keras_own in zip(outputs if isinstance(outputs, list) else [outputs], expected, strict=True):
+            if weights == "float32":
+                assert np.median(error_by_sample(ours, keras_own[:6])) <= 1e-5, engine
+            else:
+                assert np.abs(ours - keras_own[:6]).mean() <= limit * keras_own.std(), engine

@@ -6,7 +6,7 @@ import pytest
 from event_models import sequences
 from keras import layers
 from keras.layers import GRU, LSTM, SimpleRNN
-from zoo import ENGINES
+from zoo import ENGINES, assert_follows_keras
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
@@ -100,15 +100,7 @@ def test_outputs_and_states(case, weights):
     name, model, x, expected = case
     converted = ksr.convert(model, x, weights=weights)
     assert converted.report.engines == [engine for engine in ("litert", "tflm") if engine in ENGINES]
-    few = [array[:6] for array in x] if isinstance(x, list) else x[:6]
-    for engine in ENGINES:
-        outputs = converted.predict(few, engine)
-        for ours, keras_own in zip(outputs if isinstance(outputs, list) else [outputs], expected, strict=True):
-            error = np.abs(ours - keras_own[:6])
-            if weights == "float32":
-                assert np.median(error.reshape(6, -1).max(axis=1)) <= 1e-5, engine
-            else:
-                assert error.mean() <= (0.06 if name == "events" else 0.03) * keras_own.std(), engine
+    assert_follows_keras(converted, x, expected, weights, limit=0.06 if name == "events" else 0.03)
 
 
 def test_states_go_in_circles_without_loss():
