@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_sparse_rnn.extras import packages_of
+
 # Their weights, and all settings that matter, have the same names, shapes and meaning in tf_keras and in Keras 3.
 _LAYERS = (
     "Activation",
@@ -126,10 +128,8 @@ def from_tfmot(model: Any) -> keras.Model:
 def _load(path):
     if not os.path.exists(path):
         raise FileNotFoundError(f"there is no model at '{os.fspath(path)}'.")
-    try:
+    with packages_of("tfmot", f"to load '{os.fspath(path)}'"):
         import tf_keras
-    except ImportError as error:
-        raise ImportError(f"to load '{os.fspath(path)}' tf_keras is needed: pip install tf_keras.") from error
     return tf_keras.models.load_model(path, compile=False)
 
 

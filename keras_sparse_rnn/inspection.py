@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.runtime import ENGINES
 from keras_sparse_rnn.typing import ModelSource
 
@@ -167,8 +168,10 @@ def inspect(model: ModelSource, engines: Sequence[str] = ENGINES) -> Inspection:
     Raises:
         FileNotFoundError: The path names no file.
         ValueError: It is no `.tflite` file, or a damaged one.
+        ImportError: A package of the extra `convert` is not installed.
     """
-    from keras_sparse_rnn.tflite_file import ModelFile, read_bytes
+    with packages_of("convert", "ksr.inspect"):
+        from keras_sparse_rnn.tflite_file import ModelFile, read_bytes
 
     file = ModelFile(read_bytes(model))
     weights, nonzeros, ops = _Weights(), _Nonzeros(), []

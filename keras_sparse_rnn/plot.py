@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.typing import BlockShape
 
 if TYPE_CHECKING:
@@ -335,10 +336,8 @@ def _axes(ax, size):
 
 
 def _figure(size):
-    try:
+    with packages_of("report", "ksr.plot"):
         from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("ksr.plot needs matplotlib: pip install matplotlib") from error
     return pyplot.figure(figsize=size, layout="constrained")
 
 

@@ -66,7 +66,7 @@ def test_out_that_is_no_folder(capsys, tmp_path):
 def test_missing_packages_are_named(capsys, monkeypatch):
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in ("aeon", "rich") else find_spec(name))
-    assert 'needs aeon, rich: pip install "keras-sparse-rnn[demo]"' in fails(capsys, "demo")
+    assert 'the demo needs aeon, rich: pip install "keras-sparse-rnn[demo]"' in fails(capsys, "demo")
 
 
 def test_other_backends_are_refused(capsys, monkeypatch):

@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -79,8 +80,8 @@ def test_public_names_exist():
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory):
-    """What a process finds that imports Keras first, opens a pruned model without this package, imports this package,
-    and opens a model of its layers."""
+    """What a process finds that has none of the extras' packages, imports Keras first, opens a pruned model without
+    this package, imports this package, opens a model of its layers, prunes it in `fit`, and asks for more."""
     folder = tmp_path_factory.mktemp("models")
     pruned = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(8)])
     pruned.compile("adam", "mse")
@@ -90,16 +91,41 @@ def fresh(tmp_path_factory):
     keras.Sequential([keras.Input((6, 5)), *everything_that_a_file_can_name()]).save(folder / "events.keras")
     code = """
 import sys
-sys.modules["keras_sparse_rnn"] = None
-import json, keras, numpy as np
+extras = "tensorflow tf_keras tensorflow_model_optimization ai_edge_litert flatbuffers jinja2 tflite_micro".split()
+extras += ["matplotlib", "bokeh", "aeon"]
+import json, keras, numpy as np  # Keras itself takes TensorFlow where that is
+for name in ["keras_sparse_rnn", *extras]:
+    sys.modules[name] = None
 model = keras.models.load_model("pruned.keras")
 zeros = [float(np.mean(keras.ops.convert_to_numpy(w) == 0)) for w in model.trainable_variables if "kernel" in w.path]
 del sys.modules["keras_sparse_rnn"]
 before = set(sys.modules)
 import keras_sparse_rnn
 new = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
-kinds = [type(layer).__name__ for layer in keras.models.load_model("events.keras").layers]
-print(json.dumps([zeros, new, kinds]))
+model = keras.models.load_model("events.keras")
+kinds = [type(layer).__name__ for layer in model.layers]
+import keras_sparse_rnn as ksr
+model.compile("adam", "mse")
+pruning = ksr.callbacks.MagnitudePruning(ksr.schedules.ConstantSparsity(0.75, 0))
+model.fit(np.ones((4, 6, 5)), np.ones((4, 2)), verbose=0, callbacks=[pruning])
+zeros += [ksr.sparsity.measure(model)]
+messages = []
+for use in (
+    lambda: ksr.convert(model, np.ones((4, 6, 5))),
+    lambda: ksr.inspect("pruned.keras"),
+    lambda: ksr.runtime.load("pruned.keras"),
+    lambda: ksr.runtime.load("pruned.keras", "tflm"),
+    lambda: __import__("keras_sparse_rnn.firmware"),
+    lambda: ksr.report(model, path="report.html"),
+    lambda: ksr.plot.events(np.eye(3)),
+    lambda: ksr.from_tf_keras("pruned.keras"),
+):
+    try:
+        use()
+        messages.append("nothing")
+    except ImportError as error:
+        messages.append(str(error))
+print(json.dumps([zeros, new, kinds, messages]))
 """
     backend = "jax" if importlib.util.find_spec("jax") else "tensorflow"  # Keras loads more quickly
     return json.loads(_python(code, cwd=folder, KERAS_BACKEND=backend).splitlines()[-1])
@@ -111,7 +137,16 @@ def everything_that_a_file_can_name():
 
 
 def test_a_pruned_model_opens_without_this_package(fresh):
-    assert fresh[0] == [0.75, 0.75]
+    assert fresh[0][:2] == [0.75, 0.75]
+
+
+def test_training_needs_no_package_of_an_extra(fresh):
+    assert fresh[0][2:] == [0.75]
+
+
+def test_what_a_package_of_an_extra_is_needed_for_names_the_extra(fresh):
+    extras = [re.search(r'pip install "keras-sparse-rnn\[(\w+)]"', message)[1] for message in fresh[3]]
+    assert extras == ["convert"] * 5 + ["report"] * 2 + ["tfmot"]
 
 
 def test_import_is_light(fresh):

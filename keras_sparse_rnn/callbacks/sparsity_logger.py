@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.profiling import profile, record_events
 from keras_sparse_rnn.sparsity import find_kernels
 from keras_sparse_rnn.typing import Arrays, LayerSelection
@@ -107,12 +108,10 @@ class _Board:
     """TensorBoard's files in a folder."""
 
     def __init__(self, folder):
-        try:
+        with packages_of("report", "picture_dir"):
             import matplotlib  # noqa: F401
             import tensorboard  # noqa: F401
             import tensorflow as tf
-        except ImportError as error:
-            raise ImportError("picture_dir needs tensorflow, tensorboard and matplotlib: pip install them.") from error
         self._tf = tf
         self.writer = tf.summary.create_file_writer(str(folder))
 

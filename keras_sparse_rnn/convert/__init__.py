@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel, VerificationError
 from keras_sparse_rnn.convert.options import MAX_RELATIVE_ERROR, ConvertOptions
+from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.progress import Progress
 from keras_sparse_rnn.typing import Arrays
 
@@ -98,7 +99,8 @@ def convert(
         ValueError: An argument is out of range or missing, the model cannot be converted (the layer is named), or the
             representative data do not fit.
         VerificationError: The result does not agree with the Keras model.
-        RuntimeError: The C core is missing, or with another Keras backend TensorFlow is.
+        ImportError: A package of the extra `convert` is not installed.
+        RuntimeError: The C core is missing.
     """
     options = ConvertOptions(
         weights=weights,
@@ -113,7 +115,8 @@ def convert(
         verify=verify,
         max_relative_error=max_relative_error,
     )
-    from keras_sparse_rnn.convert.conversion import run
+    with packages_of("convert", "ksr.convert"):
+        from keras_sparse_rnn.convert.conversion import run
 
     with Progress("convert") as progress:
         converted = run(model, representative_data, representative_labels, options, progress)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import keras
 
+from keras_sparse_rnn.extras import check_installed
+
 
 def convert_in_child(model, representative_data, representative_labels, options):
     """`conversion.run` of a model of another Keras backend.
@@ -25,9 +27,11 @@ def convert_in_child(model, representative_data, representative_labels, options)
         The `ConvertedModel`.
 
     Raises:
+        ImportError: TensorFlow is not installed.
         RuntimeError: The process ended by itself.
         Exception: What the conversion raises there.
     """
+    check_installed("ksr.convert", "convert", "tensorflow")
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder, "model.keras"))
         given = representative_data, representative_labels, options

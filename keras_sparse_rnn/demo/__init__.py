@@ -1,17 +1,18 @@
 """`keras-sparse-rnn demo`: train, prune, convert and run a sparse network, and compare it with dense ones."""
 
 import dataclasses
-import importlib.util
 import os
 import time
 from pathlib import Path
 
 import numpy as np
 
+from keras_sparse_rnn.extras import check_installed
+
 # What each data set needs of the extra `demo`.
 PACKAGES = {
-    "japanese-vowels": ("aeon", "matplotlib", "rich", "tflite_micro"),
-    "fsdd": ("matplotlib", "rich", "tflite_micro"),
+    "japanese-vowels": ("aeon", "matplotlib", "rich", "tensorflow", "tflite_micro"),
+    "fsdd": ("matplotlib", "rich", "tensorflow", "tflite_micro"),
 }
 _INPUTS = 4
 
@@ -64,13 +65,11 @@ def run(data, out, quick=False):
 
 def _check(data):
     """Raises where something is missing, before minutes of training."""
+    check_installed("the demo", "demo", *PACKAGES[data])
     import keras
 
     from keras_sparse_rnn.runtime.native import library_path
 
-    missing = [name for name in PACKAGES[data] if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ImportError(f'the demo needs {", ".join(missing)}: pip install "keras-sparse-rnn[demo]"')
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
             f"the demo converts its network, which needs the Keras backend tensorflow; this process runs "

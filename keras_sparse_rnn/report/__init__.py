@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.progress import Progress
 from keras_sparse_rnn.typing import Arrays, ModelSource
 
@@ -43,20 +44,19 @@ def report(
 
     Raises:
         FileNotFoundError: The model's file, or the folder of `path`, does not exist.
-        ImportError: Bokeh or matplotlib, of the extra `report`, is not installed.
+        ImportError: A package of the extra `report` or `convert` is not installed.
         ValueError: The model cannot be read, or `cpu` is unknown.
 
     Example:
 
     >>> ksr.report(model, x_test, "report.html")
     """
-    try:
-        from keras_sparse_rnn.report.page import render
-    except ImportError as error:
-        raise ImportError('ksr.report needs bokeh and matplotlib: pip install "keras-sparse-rnn[report]"') from error
     from keras_sparse_rnn.files import check_folder, write_file
-    from keras_sparse_rnn.firmware.bench import CPUS
-    from keras_sparse_rnn.report.facts import gather
+
+    with packages_of("report", "ksr.report"):
+        from keras_sparse_rnn.firmware.bench import CPUS
+        from keras_sparse_rnn.report.facts import gather
+        from keras_sparse_rnn.report.page import render
 
     check_folder(path)
     if cpu is not None and cpu not in CPUS:

@@ -6,6 +6,7 @@ Nothing here needs TensorFlow or Keras.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.typing import EngineName, ModelSource
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def load(model: ModelSource, engine: EngineName = "litert", **options: Any) -> "
     """
     if engine not in _ENGINES:
         raise ValueError(f"engine must be one of {sorted(_ENGINES)}; given: {engine!r}.")
-    from keras_sparse_rnn.runtime.model import Model
-
     module, name = _ENGINES[engine]
-    return getattr(import_module(module), name)(Model.of(model), **options)
+    with packages_of("convert", f"engine {engine!r}"):
+        from keras_sparse_rnn.runtime.model import Model
+
+        kind = getattr(import_module(module), name)
+    return kind(Model.of(model), **options)

@@ -18,6 +18,7 @@ from functools import cache
 
 import numpy as np
 
+from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
 from keras_sparse_rnn.runtime.model import Model
@@ -130,14 +131,10 @@ def connect(library: ctypes.CDLL) -> None:
 
 
 def _import_package():
-    try:
+    with packages_of("tflm", "engine 'tflm'"):
         from tflite_micro.python.tflite_micro import runtime
-    except ImportError as error:
-        raise ImportError(
-            "engine 'tflm' needs the package tflite_micro in a release that works with this Python: "
-            f'pip install "keras-sparse-rnn[tflm]". ({error})'
-        ) from error
-    return runtime
+
+        return runtime
 
 
 @cache
