@@ -1,4 +1,4 @@
-"""Instructions a time step on Cortex-M cores, over units x sparsity x activity, in QEMU.
+"""Instructions a time step on Cortex-M and RISC-V cores, over units x sparsity x activity, in QEMU.
 
     python benchmarks/kernel_mcu.py                         # EventGRU, 1x4 blocks: the table of docs/ and README
     python benchmarks/kernel_mcu.py --layer delta_gru --units 32 --inputs 32 --sparsity 0.7 --activity 0.22
@@ -37,7 +37,12 @@ from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.firmware.plain_c import PlainC
 
 CORES = {"M0+": ("cortex-m0plus", False), "M3": ("cortex-m3", False), "M4 in C": ("cortex-m4", True)}
-CORES |= {"M4": ("cortex-m4", False), "M7": ("cortex-m7", False), "M55": ("cortex-m55", False)}
+CORES |= {
+    "M4": ("cortex-m4", False),
+    "M7": ("cortex-m7", False),
+    "M55": ("cortex-m55", False),
+    "RV32": ("rv32imc", False),
+}
 # Layers, and which of their rates can be set.
 RATES = {"event_gru": ["activity"], "delta_gru": ["input_rate", "activity"], "gru": [], "lstm": [], "sparse_dense": []}
 # What C functions serve, by their names; the first that fits.
@@ -60,7 +65,7 @@ TABLE = {
     "DeltaGRU 70 % 32/32, 24 % and 22 % change": ("delta_gru", 32, 32, 0.7, {"input_rate": 0.24, "activity": 0.22}),
     "Dense 128 x 64": ("sparse_dense", 64, 128, 0, {}),
 }
-TABLE_CORES = ("M0+", "M3", "M4", "M55")
+TABLE_CORES = ("M0+", "M3", "M4", "M55", "RV32")
 RECORD = Path(__file__).parent / "results" / "kernel_mcu.json"
 
 

@@ -1,4 +1,4 @@
-"""What a model costs: instructions on an emulated Cortex-M by op, or time on this computer."""
+"""What a model costs: instructions on an emulated board by op, or time on this computer."""
 
 import time
 from collections import defaultdict
@@ -17,6 +17,7 @@ HOST = "host"
 # Each core under its name, as users shorten it, and "host".
 CPUS = {name: name for name in TARGETS} | {name.removeprefix("cortex-"): name for name in TARGETS}
 CPUS |= {"m0": "cortex-m0plus", "cortex-m0": "cortex-m0plus", "m0+": "cortex-m0plus", HOST: HOST}
+CPUS |= {"esp32-c3": "rv32imc", "esp32-c6": "rv32imc"}
 _NOISE_STEPS = 40
 
 
@@ -42,7 +43,8 @@ class BuildCost:
         instructions: Executed.
         least, most: The smallest and the largest count of a call of the C function; a call is a step, or a sequence
             where the model takes no steps.
-        cycles_estimate: See `firmware.qemu.Measurement`; None for cores without documented timings.
+        cycles_estimate, flash_cycles_estimate: See `firmware.qemu.Measurement`: for memory without wait states, and for
+            flash with them; None where not known.
         ops: A `firmware.qemu.OpCost` for each op, and one of the name "" for the copying of input and output.
         init_instructions: Instructions of `NAME_init`.
         flash_bytes, ram_bytes, stack_bytes: See `firmware.qemu.Measurement`.
@@ -52,6 +54,7 @@ class BuildCost:
     least: int
     most: int
     cycles_estimate: float | None
+    flash_cycles_estimate: float | None
     ops: tuple
     init_instructions: int
     flash_bytes: int
@@ -94,8 +97,8 @@ class Bench:
         figures += [(f"  {op.name or 'input, output'}", op.instructions) for op in build.ops]
         if build.least != build.most:
             figures += [("  fewest in a call", build.least), ("  most in a call", build.most)]
-        if build.cycles_estimate is not None:
-            figures += [(f"cycles per {self.unit} (estimate)", build.cycles_estimate)]
+        cycles = {"": build.cycles_estimate, ", flash that waits": build.flash_cycles_estimate}
+        figures += [(f"cycles per {self.unit}{memory} (estimate)", n) for memory, n in cycles.items() if n is not None]
         figures += [("instructions of init", build.init_instructions)]
         figures += [(f"{name}, bytes", getattr(build, f"{name.lower()}_bytes")) for name in ("flash", "RAM", "stack")]
         return figures
@@ -123,7 +126,7 @@ def bench(
         A `Bench`; it prints as text.
 
     Raises:
-        ValueError: `cpu` is unknown, the inputs do not fit, or (on a Cortex-M) plain C has no kernel for an op.
+        ValueError: `cpu` is unknown, the inputs do not fit, or (on a board) plain C has no kernel for an op.
         RuntimeError: A tool is missing, or an output of the board differs from the same C on this computer, bit by bit,
             or an op of that C from the NumPy engine.
     """
@@ -157,6 +160,7 @@ def _count_on_board(model, x, cpu):
             min(seen.instructions),
             max(seen.instructions),
             of_step(seen.cycles_estimate),
+            of_step(seen.flash_cycles_estimate),
             tuple(qemu.OpCost(op.name, of_step(op.instructions), of_step(op.cycles_estimate)) for op in seen.ops),
             seen.init_instructions,
             seen.flash_bytes,

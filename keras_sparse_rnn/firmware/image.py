@@ -13,7 +13,7 @@ from keras_sparse_rnn.firmware.sources import source_folder
 
 STRICT = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off")
 _SECTIONS = ("-ffunction-sections", "-fdata-sections")
-_LINK = ("-nostartfiles", "--specs=nosys.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
+_LINK = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +69,11 @@ def build_image(
     rest = compile_sources(compiler, [firmware / "startup.c", firmware / "check.c"], [firmware])
     rest += compile_sources(compiler, [source], _includes(folder))
     if is_moved:
-        rest = [firmware / "half_word.s", "-Wl,-u,half_word", *rest]
+        rest = [firmware / "half_word.S", "-Wl,-u,half_word", *rest]
     script, image = folder / "board.ld", folder / "firmware.elf"
     script.write_text(linker_script(target))
     call(*linker, f"-T{script}", *_LINK, *models, *kernels, *rest, data, "-o", image)
-    return image, *_sizes(codes, folder, linker, compiler, write)
+    return image, *_sizes(codes, folder, target, compiler, write)
 
 
 def build_for_host(recordings, folder, compiler, write=write_plain_c):
@@ -107,8 +107,7 @@ def linker_script(target):
 
 def sizes(codes, folder, target, optimization, write=write_plain_c):
     """Bytes of flash and of RAM that models, a list of `PlainC`, and their kernels take, as in `build_image`."""
-    linker = target.compiler(optimization)
-    return _sizes(codes, folder, linker, (*linker, *STRICT, *_SECTIONS), write)
+    return _sizes(codes, folder, target, (*target.compiler(optimization), *STRICT, *_SECTIONS), write)
 
 
 def _compile(codes, folder, compiler, write, of_models=()):
@@ -123,7 +122,7 @@ def _includes(folder):
     return [folder, folder / "ksr", source_folder() / "firmware", source_folder() / "include"]
 
 
-def _sizes(codes, folder, linker, compiler, write):
+def _sizes(codes, folder, target, compiler, write):
     _, models, kernels = _compile(codes, folder, compiler, write, ("-DKSR_NO_MARKS",))
     functions = [
         f"{code.name}_{kind}" for code in codes for kind in ("init", "reset", "run", *["step"] * code.is_streaming)
@@ -131,8 +130,8 @@ def _sizes(codes, folder, linker, compiler, write):
     roots = [option for name in functions for option in ("-u", name)]
     linked = folder / "model.o"
     options = ("-r", "-nostdlib", "-Wl,--gc-sections", f"-Wl,-e,{functions[0]}", *roots)
-    call(*linker, *options, *models, *kernels, "-o", linked)
-    text, data, bss = (int(size) for size in call("arm-none-eabi-size", linked)[0].splitlines()[1].split()[:3])
+    call(target.toolchain.tool("gcc"), *target.options, *options, *models, *kernels, "-o", linked)
+    text, data, bss = (int(size) for size in call(target.toolchain.tool("size"), linked)[0].splitlines()[1].split()[:3])
     return text + data, data + bss
 
 

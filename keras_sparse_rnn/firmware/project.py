@@ -103,7 +103,7 @@ def save_firmware(
             `firmware.h` and `firmware.c`), which hold the kernels for `cpu` and no others; without a `main`.
         cpu: The processor that a single file is for: `"cortex-m0"`, `"cortex-m0plus"`, `"cortex-m3"`, `"cortex-m4"`,
             `"cortex-m7"`, `"cortex-m23"`, `"cortex-m33"` (with its DSP extension), `"cortex-m55"`, `"cortex-m85"`,
-            `"x86-64"`, or `"any"`: plain C alone, for whatever has a C compiler.
+            `"rv32imc"`, `"x86-64"`, or `"any"`: plain C alone, for whatever has a C compiler.
 
     Returns:
         A `Firmware`; it prints as text.
@@ -183,12 +183,12 @@ def _plain_c_builds(codes, sequences, outputs, core, write):
     """`Firmware.builds` of plain C on one of `TARGETS`, on the first sequence of each model."""
     from keras_sparse_rnn.firmware import image, qemu  # which write projects, too
 
-    if not _has_size_tools():
-        return {}
     target = TARGETS[core]
+    if not _has_size_tools(target.toolchain):
+        return {}
     recorded_bytes = sum(array.nbytes for given in sequences for array in given[0])
     needed = sum(code.constant_bytes for code in codes) + recorded_bytes
-    if outputs is None or qemu.missing_tools() or needed > target.code[1] // 2:
+    if outputs is None or target.missing_tools() or needed > target.code[1] // 2:
         with tempfile.TemporaryDirectory() as folder:
             sizes = {level: image.sizes(codes, Path(folder), target, level, write) for level in LEVELS}
         return {level: qemu.ProjectCost(*taken) for level, taken in sizes.items()}
@@ -203,21 +203,22 @@ def _tflm_builds(folder, model_bytes, arenas):
     """`Firmware.builds` of a project around TensorFlow Lite Micro."""
     from keras_sparse_rnn.firmware.qemu import ProjectCost
 
-    if not _has_size_tools():
+    toolchain = TARGETS[_BOARD].toolchain
+    if not _has_size_tools(toolchain):
         return {}
     sources = sorted(folder.rglob("*.c"))
     includes = sorted({path.parent for path in sources})
     builds = {}
     for level in LEVELS:
         objects = compile_sources((*TARGETS[_BOARD].compiler(level), "-std=c99"), sources, includes)
-        listed, _ = call("arm-none-eabi-size", *objects)
+        listed, _ = call(toolchain.tool("size"), *objects)
         text, data, _ = np.sum([[int(n) for n in line.split()[:3]] for line in listed.splitlines()[1:]], axis=0)
         builds[level] = ProjectCost(model_bytes + int(text + data), arenas)
     return builds
 
 
-def _has_size_tools():
-    return bool(shutil.which("arm-none-eabi-gcc") and shutil.which("arm-none-eabi-size"))
+def _has_size_tools(toolchain):
+    return all(shutil.which(toolchain.tool(name)) for name in ("gcc", "size"))
 
 
 def _figures(cost):

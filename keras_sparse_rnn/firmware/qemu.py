@@ -1,11 +1,10 @@
-"""Runs models in C on an emulated Cortex-M: every output bit is checked, and every instruction counted.
+"""Runs models in C on an emulated board: every output bit is checked, and every instruction counted.
 
-Needs `arm-none-eabi-gcc` with newlib, `qemu-system-arm` and gcc for this computer (Debian: `apt-get install gcc
-gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm`).
+Needs gcc for this computer and the toolchain of the core (`targets.Toolchain`): for Cortex-M `arm-none-eabi-gcc` with
+newlib and `qemu-system-arm`, for RISC-V `riscv64-unknown-elf-gcc` with picolibc and `qemu-system-riscv32`.
 """
 
 import re
-import shutil
 import tempfile
 from bisect import bisect_right
 from collections import Counter
@@ -21,10 +20,9 @@ from keras_sparse_rnn.firmware.objects import call, kept_folder
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.firmware.project import write_plain_c
 from keras_sparse_rnn.firmware.sources import source_folder
-from keras_sparse_rnn.firmware.targets import TARGETS
+from keras_sparse_rnn.firmware.targets import ARM, TARGETS
 
-TOOLS = ("gcc", "arm-none-eabi-gcc", "arm-none-eabi-nm", "arm-none-eabi-size", "qemu-system-arm")
-INSTALL = "Debian: apt-get install gcc gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+INSTALL = ARM.install
 _PORTABLE = ("-DKSR_PORTABLE",)
 
 
@@ -54,6 +52,8 @@ class Measurement:
         cycles_estimate: Per call, on average: the core's documented timings applied to those instructions
             (`tflite/firmware/cycles.h`), for memory without wait states. An estimate, not a measurement; None for a
             core without documented timings.
+        flash_cycles_estimate: Likewise for a chip that waits for its flash (`Target.flash_factor`); None for a core of
+            which no times are published.
         init_instructions: Instructions executed in `NAME_init`; None with `by_function`.
         ops: An `OpCost` for each op of the model, in its order, and a last one for what is between them.
         functions: Instructions per call, on average, of each C function, the largest first; empty unless `measure` was
@@ -66,6 +66,7 @@ class Measurement:
     outputs: np.ndarray
     instructions: tuple
     cycles_estimate: float | None
+    flash_cycles_estimate: float | None
     init_instructions: int | None
     ops: tuple
     functions: dict = field(repr=False)
@@ -78,9 +79,9 @@ class Measurement:
         return float(np.mean(self.instructions))
 
 
-def missing_tools():
-    """Names of the programs that `measure` needs and this machine lacks."""
-    return [tool for tool in TOOLS if shutil.which(tool) is None]
+def missing_tools(cpu="cortex-m4"):
+    """Names of the programs that `measure` needs for a core and this machine lacks."""
+    return TARGETS[cpu].missing_tools()
 
 
 def measure(
@@ -144,8 +145,10 @@ def measure(
     mean = np.mean(counts, axis=0)
     ops = _op_costs([op.name for op in model.operators], mean, np.mean(parts, axis=0), target)
     cycles = float(mean[1]) if target.is_timed else None
+    in_flash = cycles * target.flash_factor if cycles and target.flash_factor else None
     instructions, functions = tuple(n for n, _ in counts), {name: n / len(calls) for name, n in seen.functions.items()}
-    return Measurement(expected, instructions, cycles, init, ops, functions, flash, ram, max(seen.stacks))
+    stack = max(seen.stacks)
+    return Measurement(expected, instructions, cycles, in_flash, init, ops, functions, flash, ram, stack)
 
 
 @dataclass(frozen=True)
@@ -212,8 +215,9 @@ def check(recordings, cpu, optimization="-O2", compiler=None, write=write_plain_
 def _target(cpu):
     if cpu not in TARGETS:
         raise ValueError(f"cpu must be one of {list(TARGETS)}; given: {cpu!r}.")
-    if missing := missing_tools():
-        raise RuntimeError(f"{', '.join(missing)} must be installed to run firmware in QEMU ({INSTALL}).")
+    if missing := missing_tools(cpu):
+        install = TARGETS[cpu].toolchain.install
+        raise RuntimeError(f"{', '.join(missing)} must be installed to run firmware in QEMU ({install}).")
     return TARGETS[cpu]
 
 
@@ -234,7 +238,7 @@ class _Seen:
 
 def _run(image, target, by_function):
     log = image.with_name("count.txt")
-    plugin = f"{_plugin()},core={target.name}" + (",addresses=on" if by_function else "")
+    plugin = f"{_plugin()},isa={target.toolchain.isa},core={target.name}" + (",addresses=on" if by_function else "")
     _, printed = call(*_emulator(image, target), "-plugin", plugin, "-d", "plugin", "-D", log)
     counts, parts = [], []
     text = log.read_text()
@@ -246,22 +250,12 @@ def _run(image, target, by_function):
             parts = []
     executed = [(int(at, 16), int(count)) for at, count in re.findall(r"^at (\w+) (\d+)$", text, re.MULTILINE)]
     stacks = [max(map(int, pair)) for pair in re.findall(r"^stack (\d+) (\d+)$", printed, re.MULTILINE)]
-    return _Seen(counts, _by_function(image, executed), stacks)
+    return _Seen(counts, _by_function(image, executed, target), stacks)
 
 
 def _emulator(image, target):
-    board = (
-        "qemu-system-arm",
-        "-M",
-        target.board,
-        "-kernel",
-        image,
-        "-nographic",
-        "-monitor",
-        "none",
-        "-serial",
-        "none",
-    )
+    board = (target.toolchain.emulator, "-M", *target.board, "-kernel", image)
+    board += ("-nographic", "-monitor", "none", "-serial", "none")
     return (*board, "-semihosting-config", "enable=on,target=native")
 
 
@@ -273,11 +267,11 @@ def _plugin():
     return path
 
 
-def _by_function(image, executed):
+def _by_function(image, executed, target):
     """Sums `(address, count)` by function."""
     if not executed:
         return {}
-    symbols = re.findall(r"^(\w+) [tTW] ([^$\s]+)$", call("arm-none-eabi-nm", "-n", image)[0], re.MULTILINE)
+    symbols = re.findall(r"^(\w+) [tTW] ([^$\s]+)$", call(target.toolchain.tool("nm"), "-n", image)[0], re.MULTILINE)
     starts = [int(address, 16) & ~1 for address, _ in symbols]
     counts = Counter()
     for address, count in executed:

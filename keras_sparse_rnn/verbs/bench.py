@@ -8,6 +8,7 @@ from keras_sparse_rnn.verbs.files import load_arrays, load_tflite
 
 # The keys of `firmware.bench.CPUS`.
 CPUS = ["cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"]
+CPUS += ["rv32imc", "esp32-c3", "esp32-c6"]
 CPUS += ["m0plus", "m3", "m4", "m7", "m33", "m55", "m0", "cortex-m0", "m0+", "host"]
 
 
@@ -16,8 +17,8 @@ def add(verbs):
         verbs,
         "bench",
         _run,
-        help="instructions of a .tflite model on a Cortex-M, or its time on this computer",
-        description="Runs the model in plain C on an emulated Cortex-M, compares every op with the NumPy "
+        help="instructions of a .tflite model on a Cortex-M or RISC-V, or its time on this computer",
+        description="Runs the model in plain C on an emulated board, compares every op with the NumPy "
         "engine, and prints, built at -O2 and at -Os: the executed instructions of a time step, in "
         "all and by op, an estimate of cycles from the core's documented timings, the instructions of init, flash, RAM "
         "and stack. Or times LiteRT with this package's ops on this computer, and each of those ops.",
@@ -29,7 +30,8 @@ def add(verbs):
         choices=CPUS,
         default="cortex-m4",
         metavar="CPU",
-        help="cortex-m0, -m3, -m4, -m7, -m33, -m55 (or m0, m4, ...) or host; default: %(default)s",
+        help="cortex-m0, -m3, -m4, -m7, -m33, -m55 (or m0, m4, ...), rv32imc (or esp32-c3, esp32-c6) or host; "
+        "default: %(default)s",
     )
     parser.add_argument(
         "--inputs",

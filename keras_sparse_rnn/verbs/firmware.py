@@ -38,7 +38,7 @@ def add(verbs):
     parser.add_argument(
         "--single-file", action="store_true", help="plain C as one header and one source, for the processor --cpu"
     )
-    parser.add_argument("--cpu", help="what a single file is for: cortex-m4, cortex-m0plus, x86-64, any, ...")
+    parser.add_argument("--cpu", help="what a single file is for: cortex-m4, cortex-m0plus, rv32imc, x86-64, any, ...")
     parser.add_argument("--json", action="store_true", help="what was written as JSON")
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from keras_sparse_rnn.firmware import qemu
+from keras_sparse_rnn.firmware.targets import TARGETS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import kernel_mcu
 
 RECORDED = json.loads(kernel_mcu.RECORD.read_text())
-FAST = [("GRU dense 24/12", "M4"), ("GRU dense 24/12", "M55"), ("LSTM dense 24/12", "M4")]
+FAST = [("GRU dense 24/12", "M4"), ("GRU dense 24/12", "M55"), ("LSTM dense 24/12", "M4"), ("GRU dense 24/12", "RV32")]
 CASES = [(name, core) for name, cores in RECORDED.items() for core in cores]
 
 
@@ -22,10 +22,12 @@ def test_every_layer_of_the_table_is_recorded():
     )
 
 
-@pytest.mark.skipif(bool(qemu.missing_tools()), reason=f"tools are missing ({qemu.INSTALL})")
 @pytest.mark.parametrize(
     ("name", "core"), [pytest.param(*case, marks=[] if case in FAST else [pytest.mark.slow]) for case in CASES]
 )
 def test_instructions_of_a_step_are_as_recorded(name, core):
     """A change that saves more than that is to be recorded: `python benchmarks/kernel_mcu.py --table --record`."""
+    target = TARGETS[kernel_mcu.CORES[core][0]]
+    if missing := target.missing_tools():
+        pytest.skip(f"{', '.join(missing)} not installed ({target.toolchain.install})")
     assert kernel_mcu.instructions(name, core) == pytest.approx(RECORDED[name][core], rel=0.02)

@@ -27,11 +27,17 @@ def _calls(op):
     return (op.x[None].reshape(1, -1), op.expected().reshape(1, -1)) if backwards else (op.x, op.op(op.x))
 
 
-@needs_tools
+def _needs(cpu):
+    missing, install = TARGETS[cpu].missing_tools(), TARGETS[cpu].toolchain.install
+    return pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not installed ({install})")
+
+
 @pytest.mark.parametrize(
     ("cpu", "level"),
     [
-        pytest.param(cpu, level, marks=[] if level == "-O2" or cpu == "cortex-m4" else [pytest.mark.slow])
+        pytest.param(
+            cpu, level, marks=[_needs(cpu), *([] if level == "-O2" or cpu == "cortex-m4" else [pytest.mark.slow])]
+        )
         for cpu in TARGETS
         for level in ("-O0", "-Os", "-O2")
     ],
@@ -62,19 +68,19 @@ def test_a_wrong_output_is_found_and_named():
         qemu.check([*right, replace(last, outputs=[outputs])], "cortex-m3")
 
 
-@needs_tools
-def test_counts_are_exact():
+@pytest.mark.parametrize("cpu", [pytest.param(cpu, marks=_needs(cpu)) for cpu in ("cortex-m4", "rv32imc")])
+def test_counts_are_exact(cpu):
     """A second run executes the same instructions; a call with the same input from the same state, too."""
     op = random_op(8)
     model = Model(op.to_model())
     silent = np.full((3, op.x.shape[-1] * (1 if not op.op.options.go_backwards else len(op.x))), 0, np.int8)
-    first, second = (qemu.measure(model, silent, by_function=by_function) for by_function in (False, True))
+    first, second = (qemu.measure(model, silent, cpu, by_function=by_function) for by_function in (False, True))
     assert first.instructions == second.instructions and len(first.instructions) == 3
     assert min(first.instructions) > 100
     assert sum(second.functions.values()) == pytest.approx(second.mean_instructions)
     assert "ksr_event_gru_run_i8" in second.functions and not first.functions
     with pytest.raises(RuntimeError, match="failed with status 2"):
-        qemu.measure(model, silent, expected=first.outputs ^ 1)
+        qemu.measure(model, silent, cpu, expected=first.outputs ^ 1)
 
 
 @needs_tools
@@ -89,8 +95,9 @@ def test_costs_by_op_and_an_estimate_of_cycles():
         if timed:
             assert sum(op.cycles_estimate for op in seen.ops) == seen.cycles_estimate
             assert 1.2 * seen.mean_instructions < seen.cycles_estimate < 2.5 * seen.mean_instructions
+            assert seen.flash_cycles_estimate == pytest.approx(1.27 * seen.cycles_estimate)
         else:
-            assert seen.cycles_estimate is None
+            assert seen.cycles_estimate is None and seen.flash_cycles_estimate is None
 
 
 def test_an_unknown_cpu_is_named():
@@ -99,6 +106,6 @@ def test_an_unknown_cpu_is_named():
 
 
 def test_missing_tools_are_named(monkeypatch):
-    monkeypatch.setattr(qemu, "TOOLS", ("gcc", "no-such-tool"))
-    with pytest.raises(RuntimeError, match=r"no-such-tool must be installed"):
-        qemu.measure(Model(random_op(0).to_model()), np.zeros((1, 1)))
+    monkeypatch.setattr(shutil, "which", lambda name: None if name == "qemu-system-riscv32" else name)
+    with pytest.raises(RuntimeError, match=r"^qemu-system-riscv32 must be installed .*picolibc-riscv64-unknown-elf"):
+        qemu.measure(Model(random_op(0).to_model()), np.zeros((1, 1)), "rv32imc")

@@ -19,6 +19,7 @@ from keras_sparse_rnn.firmware.project import write_single_file
 from keras_sparse_rnn.firmware.targets import PROCESSORS, TARGETS
 
 needs_tools = pytest.mark.skipif(bool(qemu.missing_tools()), reason="no compiler or emulator for boards")
+needs_riscv = pytest.mark.skipif(bool(qemu.missing_tools("rv32imc")), reason="no compiler or emulator for RISC-V")
 needs_compiler = pytest.mark.skipif(host_check.compiler() is None, reason="no C compiler")
 HERE = "x86-64" if platform.machine() in ("x86_64", "AMD64") else "any"
 # Which processors' bodies a file for int8 may hold; those of the DSP extension fall back on plain C.
@@ -29,6 +30,7 @@ BODIES = {
     "cortex-m3": {"portable", "thumb"},
     "cortex-m4": {"portable", "thumb", "dsp"},
     "cortex-m55": {"portable", "thumb", "dsp", "helium"},
+    "rv32imc": {"portable", "rv32"},
 }
 
 
@@ -51,6 +53,7 @@ def test_all_models_in_one_file_run_here(cpu, tmp_path):
     [
         "cortex-m4",
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("cortex-m0plus", "cortex-m3", "cortex-m55")),
+        pytest.param("rv32imc", marks=needs_riscv),
     ],
 )
 def test_all_models_in_one_file_run_on_a_board(cpu):
@@ -62,10 +65,10 @@ def test_a_file_holds_the_kernels_of_its_processor_alone(cpu, tmp_path):
     codes = [recording.code for recording in recorded_models()]
     write_single_file(codes, tmp_path, PROCESSORS[cpu])
     text = re.sub(r"/\*.*?\*/", "", (tmp_path / "firmware.c").read_text(), flags=re.DOTALL)
-    found = set(re.findall(r"\bksr_\w+_(portable|thumb|dsp|helium|x86)\b", text))
+    found = set(re.findall(r"\bksr_\w+_(portable|thumb|dsp|helium|rv32|x86)\b", text))
     assert found == BODIES[cpu]
     assert re.findall(r'#include "(.*)"', text) == ["firmware.h"]
-    asked = set(re.findall(r"\b(?:__ARM\w+|__thumb__|__x86_64__|KSR_PORTABLE|KSR_WITH_\w+)\b", text))
+    asked = set(re.findall(r"\b(?:__ARM\w+|__thumb__|__x86_64__|__riscv\w*|KSR_PORTABLE|KSR_WITH_\w+)\b", text))
     assert asked == {name for name in PROCESSORS[cpu].macros if name.startswith("__")} - {"__GNUC__"}
 
 
@@ -78,16 +81,17 @@ def test_another_processor_is_refused(tmp_path):
     assert "this file is for a cortex-m4" in done.stderr
 
 
-@needs_tools
-@pytest.mark.parametrize("cpu", TARGETS)
+@pytest.mark.parametrize(
+    "cpu", [pytest.param(cpu, marks=needs_riscv if cpu == "rv32imc" else needs_tools) for cpu in TARGETS]
+)
 def test_processors_are_what_their_compiler_says(cpu):
     command = (*TARGETS[cpu].compiler("-O2"), "-dM", "-E", "-x", "c", "/dev/null")
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     defined = dict(line.removeprefix("#define ").split(" ", 1) for line in lines)
     asked = {name for processor in PROCESSORS.values() for name in processor.macros} - {"__GNUC__"}
     assert {name: bool(defined.get(name)) for name in asked} == {n: n in PROCESSORS[cpu].macros for n in asked}
-    for name in ("__ARM_ARCH_PROFILE", "__ARM_ARCH_ISA_THUMB"):
-        assert defined[name] == PROCESSORS[cpu].macros[name]
+    for name in ("__ARM_ARCH_PROFILE", "__ARM_ARCH_ISA_THUMB", "__riscv_xlen"):
+        assert defined.get(name) == PROCESSORS[cpu].macros.get(name)
 
 
 @needs_tools

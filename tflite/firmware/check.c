@@ -1,11 +1,11 @@
 /* Runs models on recorded sequences, each from a clear state, and compares every output with the recorded one. Prints
- * for each model a line "stack INIT CALL", the most bytes of stack that its functions have touched (on Arm). Exit
+ * for each model a line "stack INIT CALL", the most bytes of stack that its functions have touched (on a board). Exit
  * status: 0 equal, 1 a model could not be initialised, 2 an output differs. */
 #include "check.h"
 
 #include <string.h>
 
-#ifdef __arm__
+#ifdef KSR_STACK_POINTER
 
 #include "semihosting.h"
 
@@ -17,7 +17,7 @@ static uint32_t *painted_end;
 
 /* Below the stack of the caller, which must be as deep when it calls `stack_used`. */
 __attribute__((noinline)) static void paint_stack(void) {
-  __asm__ volatile("mov %0, sp" : "=r"(painted_end));
+  KSR_STACK_POINTER(painted_end);
   volatile uint32_t *at = painted_end;
   for (int32_t i = 0; i < PAINTED / 4; ++i) *--at = paint;
 }
@@ -25,7 +25,8 @@ __attribute__((noinline)) static void paint_stack(void) {
 static int32_t stack_used(void) {
   const volatile uint32_t *at = painted_end - PAINTED / 4;
   while (at < painted_end && *at == paint) ++at;
-  return (int32_t)(ksr_stack_begin - (const uint8_t *)at);
+  const int32_t used = (int32_t)(ksr_stack_begin - (const uint8_t *)at);
+  return used > 0 ? used : 0; /* what is above is the caller's: on RISC-V a return address, too */
 }
 
 static void print_number(int32_t number) {

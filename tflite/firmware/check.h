@@ -20,10 +20,16 @@ extern const int32_t ksr_program_count;
 /* For the outputs of a call. */
 extern uint8_t ksr_output[];
 
+#if defined(__arm__)
+#define KSR_STACK_POINTER(at) __asm__ volatile("mov %0, sp" : "=r"(at))
+#elif defined(__riscv)
+#define KSR_STACK_POINTER(at) __asm__ volatile("mv %0, sp" : "=r"(at))
+#endif
+
 /* First of all in `init` and `call`: from there on the stack is the model's. */
-#ifdef __arm__
+#ifdef KSR_STACK_POINTER
 extern uint8_t *ksr_stack_begin;
-#define KSR_STACK_BEGIN() __asm__ volatile("mov %0, sp" : "=r"(ksr_stack_begin))
+#define KSR_STACK_BEGIN() KSR_STACK_POINTER(ksr_stack_begin)
 #else
 #define KSR_STACK_BEGIN() ((void)0)
 #endif

@@ -2,10 +2,10 @@
  * cycles that they take on a core (cycles.h).
  *
  * QEMU's package ships no header for plugins, so the few functions used are declared here (plugin API 1, QEMU 4.2 to
- * 8). The program marks a stretch by `mov r10, r10` and ends it by `mov r11, r11` (marks.h); stretches do not nest. At
- * each end a line "count INSTRUCTIONS CYCLES" goes to QEMU's log. `mov r9, r9` divides a stretch into parts: there a
- * line "part INSTRUCTIONS CYCLES" says what was executed since the mark before. Marks themselves are not counted.
- * Argument: core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55; without it the cycles are 0. With the argument
+ * 8). The program marks where a stretch begins and where it ends (marks.h); stretches do not nest. At each end a line
+ * "count INSTRUCTIONS CYCLES" goes to QEMU's log. A third mark divides a stretch into parts: there a line "part
+ * INSTRUCTIONS CYCLES" says what was executed since the mark before. Marks themselves are not counted. Arguments:
+ * isa=riscv, else Thumb; core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55, without which the cycles are 0. With
  * addresses=on a line "at ADDRESS INSTRUCTIONS" for each address executed within the stretches comes at the end. */
 #include <inttypes.h>
 #include <stddef.h>
@@ -36,7 +36,17 @@ void qemu_plugin_outs(const char *);
 
 EXPORT int qemu_plugin_version = 1;
 
-enum { BEGIN = 0x46d2, END = 0x46db, PART = 0x46c9 };
+/* The marks, and how long an instruction is. */
+typedef struct isa {
+  uint32_t begin, end, part;
+  uint32_t (*size)(const uint8_t *);
+} isa;
+
+static uint32_t thumb_size(const uint8_t *code) { return code[1] >> 3 >= 0x1d ? 4 : 2; }
+static uint32_t riscv_size(const uint8_t *code) { return (code[0] & 3) == 3 ? 4 : 2; }
+
+static const isa thumb = {0x46d2, 0x46db, 0x46c9, thumb_size}, riscv = {0x00102013, 0x00202013, 0x00302013, riscv_size};
+static const isa *is = &thumb;
 
 static const char *const cores[KSR_CORES] = {"cortex-m0plus", "cortex-m3", "cortex-m4", "cortex-m55"};
 static int core = KSR_CORES; /* not named */
@@ -126,12 +136,12 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
     /* Not qemu_plugin_insn_size: at the end of a page QEMU looks at the next instruction, and adds its bytes. */
     const uint8_t *data = qemu_plugin_insn_data(insn);
-    const uint32_t size = data[1] >> 3 >= 0x1d ? 4 : 2;
+    const uint32_t size = is->size(data);
     uint8_t code[4] = {0, 0, 0, 0};
     memcpy(code, data, size);
-    const uint32_t opcode = size == 2 ? code[0] | (uint32_t)code[1] << 8 : 0;
-    if (opcode == BEGIN || opcode == END || opcode == PART) {
-      qemu_plugin_register_vcpu_insn_exec_cb(insn, opcode == BEGIN ? begin : opcode == END ? end : part,
+    const uint32_t opcode = code[0] | (uint32_t)code[1] << 8 | (uint32_t)code[2] << 16 | (uint32_t)code[3] << 24;
+    if (opcode == is->begin || opcode == is->end || opcode == is->part) {
+      qemu_plugin_register_vcpu_insn_exec_cb(insn, opcode == is->begin ? begin : opcode == is->end ? end : part,
                                              QEMU_PLUGIN_CB_NO_REGS, 0);
     } else {
       qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64, &executed.instructions, 1);
@@ -152,6 +162,7 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
   (void)info;
   for (int i = 0; i < argc; ++i) {
     if (strcmp(argv[i], "addresses=on") == 0) counts_addresses = 1;
+    if (strcmp(argv[i], "isa=riscv") == 0) is = &riscv;
     for (int k = 0; k < KSR_CORES; ++k) {
       if (strncmp(argv[i], "core=", 5) == 0 && strcmp(argv[i] + 5, cores[k]) == 0) core = k;
     }

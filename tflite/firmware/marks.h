@@ -3,14 +3,18 @@
 #ifndef KSR_MARKS_H_
 #define KSR_MARKS_H_
 
-#if defined(__arm__) && !defined(KSR_NO_MARKS)
-#define KSR_COUNT_BEGIN() __asm__ volatile("mov r10, r10" ::: "memory")
-#define KSR_COUNT_END() __asm__ volatile("mov r11, r11" ::: "memory")
-#define KSR_COUNT_PART() __asm__ volatile("mov r9, r9" ::: "memory")
+#ifdef KSR_NO_MARKS
+#define KSR_MARK(arm, riscv) ((void)0)
+#elif defined(__arm__)
+#define KSR_MARK(arm, riscv) __asm__ volatile(arm ::: "memory")
+#elif defined(__riscv)
+#define KSR_MARK(arm, riscv) __asm__ volatile(riscv ::: "memory")
 #else
-#define KSR_COUNT_BEGIN() ((void)0)
-#define KSR_COUNT_END() ((void)0)
-#define KSR_COUNT_PART() ((void)0)
+#define KSR_MARK(arm, riscv) ((void)0)
 #endif
+
+#define KSR_COUNT_BEGIN() KSR_MARK("mov r10, r10", "slti zero, zero, 1")
+#define KSR_COUNT_END() KSR_MARK("mov r11, r11", "slti zero, zero, 2")
+#define KSR_COUNT_PART() KSR_MARK("mov r9, r9", "slti zero, zero, 3")
 
 #endif /* KSR_MARKS_H_ */

@@ -14,6 +14,8 @@
 #include "dsp/dsp.h"
 #elif defined(__thumb__)
 #include "thumb/thumb.h"
+#elif defined(__riscv) && __riscv_xlen == 32 && defined(__riscv_mul)
+#include "rv32/rv32.h"
 #elif defined(__x86_64__)
 #include "x86/x86.h"
 #endif
