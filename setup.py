@@ -1,6 +1,7 @@
 """Builds the C core into a plain shared library inside the package; everything else is in setup.cfg."""
 
 import os
+import runpy
 import shutil
 import sys
 from glob import glob
@@ -30,7 +31,22 @@ class BuildCore(build_ext):
             ext.extra_compile_args = ["-std=c99", "-O2", "-Wall", "-Wextra", "-ffp-contract=off"]
             if sys.platform == "linux":
                 ext.extra_link_args = ["-Wl,-Bsymbolic"]  # its symbols are global in a process: two copies stay apart
-        super().build_extension(ext)
+        sources = ext.sources
+        ext.sources = [*sources, self._digest_source()]
+        try:
+            super().build_extension(ext)
+        finally:
+            ext.sources = sources  # a source archive holds those alone
+
+    def _digest_source(self):
+        """A C file with the digest of the sources; written where that has changed, which builds the core anew."""
+        digest_of = runpy.run_path("keras_sparse_rnn/runtime/core_sources.py")["digest_of"]
+        text = f'const char ksr_sources[] = "{digest_of(Path("tflite"))}";\n'
+        path = Path(self.build_temp, "ksr_sources.c")
+        if not path.exists() or path.read_text() != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return str(path)
 
 
 class BuildPython(build_py):

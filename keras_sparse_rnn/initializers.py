@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_sparse_rnn.typing import Shape, Tensor
+from keras_sparse_rnn.typing import Shape, Tensor, is_integer, is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -25,12 +25,12 @@ class Beta(keras.initializers.Initializer):
     """
 
     def __init__(self, mean: float = 0.3, beta: float = 3.0, seed: int | None = None) -> None:
-        if not 0 < mean < 1:
-            raise ValueError(f"`mean` must be in (0, 1). Received: mean={mean}")
-        if not beta > 0:
-            raise ValueError(f"`beta` must be positive. Received: beta={beta}")
-        if not (seed is None or isinstance(seed, int)):
-            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed}")
+        if not (is_number(mean) and 0 < mean < 1):
+            raise ValueError(f"`mean` must be in (0, 1). Received: mean={mean!r}")
+        if not (is_number(beta) and beta > 0):
+            raise ValueError(f"`beta` must be positive. Received: beta={beta!r}")
+        if not (seed is None or is_integer(seed)):
+            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}")
         self.mean = mean
         self.beta = beta
         self.seed = seed

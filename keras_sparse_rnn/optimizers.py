@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sparse_rnn.typing import Tensor
+from keras_sparse_rnn.typing import Tensor, is_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -58,7 +58,7 @@ class SNTASGD(keras.optimizers.Optimizer):
     ) -> None:
         if arguments.get("use_ema"):
             raise ValueError("use_ema=True: SNTASGD averages the weights itself; leave use_ema out.")
-        if isinstance(interval, bool) or int(interval) != interval or interval < 1:
+        if not (is_integer(interval) and interval >= 1):
             raise ValueError(f"interval={interval!r}: must be an integer >= 1.")
         super().__init__(learning_rate, weight_decay=weight_decay, name=name, **arguments)
         self.interval = int(interval)

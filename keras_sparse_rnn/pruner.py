@@ -11,7 +11,7 @@ from keras_sparse_rnn.callbacks.gradient_record import GivenGradients
 from keras_sparse_rnn.callbacks.optimizer_state import moving_averages
 from keras_sparse_rnn.schedules import ConstantSparsity, Schedule
 from keras_sparse_rnn.sparsity import Masks
-from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, Tensor
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, Tensor, is_integer, is_number
 
 
 class Pruner:
@@ -91,7 +91,7 @@ class Pruner:
                 f"The schedule begins at begin={asked.begin} in unit={asked.unit!r}, and a loop of one's own has no "
                 "known length: give schedule.resolve(steps, epochs)."
             )
-        if isinstance(initial_step, bool) or not isinstance(initial_step, int) or initial_step < 0:
+        if not (is_integer(initial_step) and initial_step >= 0):
             raise ValueError(f"initial_step={initial_step!r}: must be an integer >= 0.")
         method = self._method
         method.set_model(model)
@@ -241,8 +241,8 @@ def prune(
     >>> ksr.prune(model, 0.5, layers="all", pattern=(2, 4))
     0.5
     """
-    if not 0 <= sparsity < 1:
-        raise ValueError(f"sparsity={sparsity!r}: must be in [0, 1).")
+    if not (is_number(sparsity) and 0 <= sparsity < 1):
+        raise ValueError(f"sparsity={sparsity!r}: must be a number in [0, 1).")
     pruner = Pruner(
         model,
         ConstantSparsity(sparsity, begin_step=0),

@@ -1,6 +1,5 @@
 """Regularizers that make activity sparse, or weights."""
 
-import math
 from typing import Any, Literal
 
 import keras
@@ -9,7 +8,7 @@ from keras import ops
 
 from keras_sparse_rnn.sparsity import Wiring, find_kernels
 from keras_sparse_rnn.sparsity.blocks import Blocks, check_block_shape
-from keras_sparse_rnn.typing import BlockShape, LayerSelection, Tensor
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, Tensor, is_integer, is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -43,14 +42,14 @@ class EventPenalty(keras.regularizers.Regularizer):
     def __init__(
         self, strength: float = 2.0, on: Literal["state", "rate"] = "state", target: float | None = None
     ) -> None:
-        if not strength >= 0:
-            raise ValueError(f"`strength` must be at least 0. Received: strength={strength}")
+        if not (is_number(strength) and strength >= 0):
+            raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength!r}")
         if on not in ("state", "rate"):
             raise ValueError(f"`on` must be 'state' or 'rate'. Received: on={on!r}")
         if target is not None and on != "rate":
             raise ValueError(f"`target` needs on='rate'. Received: target={target} with on={on!r}")
-        if target is not None and not 0 <= target <= 1:
-            raise ValueError(f"`target` must be an event rate in [0, 1]. Received: target={target}")
+        if target is not None and not (is_number(target) and 0 <= target <= 1):
+            raise ValueError(f"`target` must be an event rate in [0, 1]. Received: target={target!r}")
         self.strength = strength
         self.on = on
         self.target = target
@@ -115,10 +114,10 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
     """
 
     def __init__(self, strength: float, block_shape: BlockShape = (4, 4), gates: int = 1, active: bool = True) -> None:
-        if not 0 <= strength < math.inf:
-            raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength}")
-        if isinstance(gates, bool) or int(gates) != gates or gates < 1:
-            raise ValueError(f"`gates` must be an integer >= 1. Received: gates={gates}")
+        if not (is_number(strength) and strength >= 0):
+            raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength!r}")
+        if not (is_integer(gates) and gates >= 1):
+            raise ValueError(f"`gates` must be an integer >= 1. Received: gates={gates!r}")
         self.strength = float(strength)
         self.block_shape = check_block_shape(block_shape)
         self.gates = int(gates)
@@ -182,8 +181,8 @@ class UnitGroupLasso(keras.regularizers.Regularizer):
     """
 
     def __init__(self, strength: float) -> None:
-        if not 0 <= strength < math.inf:
-            raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength}")
+        if not (is_number(strength) and strength >= 0):
+            raise ValueError(f"`strength` must be a number >= 0. Received: strength={strength!r}")
         self.strength = float(strength)
 
     def add_to(self, model: keras.Model, layers: LayerSelection = None) -> None:

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.sparsity import find_kernels
-from keras_sparse_rnn.typing import LayerSelection
+from keras_sparse_rnn.typing import LayerSelection, is_number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -118,11 +118,16 @@ class Schedule(abc.ABC):
         Returns:
             A schedule of the same class; this one if it is in optimizer steps already.
 
+        Raises:
+            ValueError: If `steps` is no integer >= 1, or `epochs` no number > 0.
+
         Example:
 
         >>> PolynomialDecay(0.0, 0.9, begin=0.25, end=0.75).resolve(steps=1000)(750)
         (True, 0.9)
         """
+        _integer("steps", steps, at_least=1)
+        _positive("epochs", epochs)
         if self.begin is None:
             return self
         config = self.get_config()
@@ -232,9 +237,7 @@ class PolynomialDecay(Schedule):
         self._must_end()
         self.initial_sparsity = _share("initial_sparsity", initial_sparsity)
         self.final_sparsity = _share("final_sparsity", final_sparsity)
-        if not power > 0:
-            raise ValueError(f"power={power}: must be > 0.")
-        self.power = power
+        self.power = _positive("power", power)
 
     def value(self, step: int) -> float:
         if step >= self.end_step:
@@ -361,7 +364,7 @@ class RampThreshold(Schedule):
         self._must_end()
         if (q is None) == (theta is None):
             raise ValueError(f"q={q!r}, theta={theta!r}: exactly one of them must be given.")
-        if phi is not None and not 0 <= phi < math.inf:
+        if phi is not None and not (is_number(phi) and phi >= 0):
             raise ValueError(f"phi={phi!r}: must be a number >= 0.")
         self.q: Any = None if q is None else _positive("q", q)
         self.theta: Any = None if theta is None else _positive("theta", theta)
@@ -404,7 +407,7 @@ class RampThreshold(Schedule):
         Raises:
             ValueError: If an argument is outside its range, the model is not built, or it has no such kernel.
         """
-        if not 0 < quantile < 1:
+        if not (is_number(quantile) and 0 < quantile < 1):
             raise ValueError(f"quantile={quantile!r}: must be in (0, 1).")
         kernels, skipped = find_kernels(model, layers)
         if not kernels:
@@ -437,32 +440,32 @@ class RampThreshold(Schedule):
 
 
 def _integer(name, value, at_least):
-    if isinstance(value, bool) or int(value) != value or value < at_least:
+    if not (is_number(value) and value == int(value) >= at_least):
         raise ValueError(f"{name}={value!r}: must be an integer >= {at_least}.")
     return int(value)
 
 
 def _time(name, value, unit):
     most = 1 if unit == "fit" else math.inf
-    if isinstance(value, bool) or not 0 <= value <= most or value == math.inf:
+    if not (is_number(value) and 0 <= value <= most):
         allowed = "a share of the fit, in [0, 1]" if unit == "fit" else "a number of epochs, >= 0"
         raise ValueError(f"{name}={value!r}: must be {allowed}.")
     return float(value)
 
 
 def _within(name, value, first, begin, last, end):
-    if isinstance(value, bool) or value is None or not begin <= value <= end:
+    if not (is_number(value) and begin <= value <= end):
         raise ValueError(f"{name}={value!r}: must be in [{first}, {last}] = [{begin}, {end}].")
     return value
 
 
 def _share(name, value):
-    if not 0 <= value < 1 or math.isnan(value):
+    if not (is_number(value) and 0 <= value < 1):
         raise ValueError(f"{name}={value!r}: must be in [0, 1).")
     return float(value)
 
 
 def _positive(name, value):
-    if not 0 < value < math.inf:
+    if not (is_number(value) and value > 0):
         raise ValueError(f"{name}={value!r}: must be a number > 0.")
     return float(value)

@@ -1,5 +1,7 @@
-"""Names for the types of arguments; Keras and NumPy have none for them."""
+"""The types of arguments: names where Keras and NumPy have none, and checks of numbers."""
 
+import math
+import numbers
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -44,3 +46,13 @@ EngineName: TypeAlias = Literal["litert", "tflm", "native", "reference"]
 
 ModelSource: TypeAlias = Union[str, os.PathLike[str], bytes, "Model", "ConvertedModel"]
 """A `.tflite` model: its path, its bytes, a `runtime.model.Model`, or what `ksr.convert` returns."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number: of Python or NumPy, finite, and no bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def is_integer(value: Any) -> bool:
+    """Whether it is an integer, of Python or NumPy, and no bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

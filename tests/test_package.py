@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -183,6 +184,20 @@ def test_without_a_compiler_the_package_builds_and_says_what_is_missing(tmp_path
     assert not list(tmp_path.rglob("_core*"))
     monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
     with pytest.raises(RuntimeError, match="install gcc or clang"):
+        native.library_path()
+
+
+def test_a_core_built_from_other_sources_is_refused(tmp_path, monkeypatch):
+    root = tmp_path / "checkout"
+    shutil.copytree(ROOT / "tflite", root / "tflite")
+    (root / "keras_sparse_rnn" / "runtime").mkdir(parents=True)
+    shutil.copy(native.library_path(), root / "keras_sparse_rnn" / "runtime")
+    monkeypatch.setattr(native, "__file__", str(root / "keras_sparse_rnn" / "runtime" / "native.py"))
+    assert native.library_path().parents[2] == root
+    with open(root / "tflite" / "kernels" / "tables.c", "a") as source:
+        source.write("\n")
+    native._refuse_stale.cache_clear()
+    with pytest.raises(RuntimeError, match="Rebuild it: python setup.py build_ext --inplace"):
         native.library_path()
 
 

@@ -197,7 +197,7 @@ def test_prune_at_once():
 def test_refuses():
     model = gru_model()
     for make, message in [
-        (lambda: ksr.prune(model, 1.0), r"sparsity=1.0: must be in \[0, 1\)"),
+        (lambda: ksr.prune(model, 1.0), r"sparsity=1.0: must be a number in \[0, 1\)"),
         (lambda: ksr.prune(model, 0.5, layers="lstm"), "'lstm' matches no layer"),
         (lambda: ksr.Pruner(model, PolynomialDecay(0, 0.9, begin=0, end=1)), "give schedule.resolve"),
         (

@@ -96,7 +96,7 @@ def test_survives_serialization(name, config):
         (lambda: PolynomialDecay(0.0, 0.9, 0, -1), "must end"),
         (lambda: PolynomialDecay(0.0, 1.5, 0, 10), "final_sparsity=1.5"),
         (lambda: PolynomialDecay(2, 0.5, 0, 10), "initial_sparsity=2"),
-        (lambda: PolynomialDecay(0.0, 0.5, 0, 10, power=0), "power=0: must be > 0"),
+        (lambda: PolynomialDecay(0.0, 0.5, 0, 10, power=0), "power=0: must be a number > 0"),
         (lambda: CosineDecay(1.0, 0.0, 0, 10), r"initial_fraction=1.0: must be in \[0, 1\)"),
         (lambda: CosineDecay(0.5, -0.1, 0, 10), "final_fraction=-0.1"),
         (lambda: CosineDecay(0.5, 0.0, 0, -1), "end_step=-1: a CosineDecay must end"),

@@ -21,7 +21,7 @@ from keras_sparse_rnn.sparsity import (
     renew,
 )
 from keras_sparse_rnn.sparsity.masks import beside
-from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, is_integer, is_number
 
 # What a new weight starts at: nothing, in effect, and yet not the exact zero by which masked weights are known in the
 # weights alone, in a file and in the optimizer. An optimizer's first step leaves it behind.
@@ -100,8 +100,8 @@ class DynamicSparseTraining(MaskCallback):
         count_from: Literal["fit", "optimizer"] = "fit",
     ) -> None:
         super().__init__(_schedule(drop_fraction, frequency), block_shape, layers, count_from)
-        if not 0 < density <= 1:
-            raise ValueError(f"density={density!r}: must be in (0, 1].")
+        if not (is_number(density) and 0 < density <= 1):
+            raise ValueError(f"density={density!r}: must be a number in (0, 1].")
         for name, value, allowed in (
             ("drop", drop, DROPS),
             ("grow", grow, GROWS),
@@ -111,7 +111,7 @@ class DynamicSparseTraining(MaskCallback):
         ):
             if value not in allowed:
                 raise ValueError(f"{name}={value!r}: must be one of {allowed}.")
-        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        if not (is_integer(seed) and seed >= 0):
             raise ValueError(f"seed={seed!r}: must be an integer >= 0.")
         self.density = density
         self.drop = drop
@@ -275,7 +275,7 @@ def _schedule(drop_fraction, frequency):
                 f"frequency={frequency!r}: the schedule given as drop_fraction has its own; leave frequency out."
             )
         return drop_fraction
-    if isinstance(drop_fraction, bool) or not isinstance(drop_fraction, (int, float)) or not 0 <= drop_fraction < 1:
+    if not (is_number(drop_fraction) and 0 <= drop_fraction < 1):
         raise ValueError(
             f"drop_fraction={drop_fraction!r}: must be a number in [0, 1), or a schedule such as "
             "schedules.CosineDecay(0.5, 0.005, begin_step=0, end_step=1000)."

@@ -212,8 +212,14 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         """`(due, value)` of the schedule at `step`, as bool and float. Its last step is always due."""
         if self._in_steps is None:
             return False, 0.0
-        due, value = self._in_steps(step)
-        return bool(due) or step == self._end_step, float(value)
+        given = self._in_steps(step)
+        try:
+            due, value = given
+            return bool(due) or step == self._end_step, float(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"schedule({step}) gave {given!r}: must be a pair (due, value) of a bool and a number."
+            ) from error
 
     def last_acted(self, step: int) -> tuple[int, float] | None:
         """`(step, value)` of the schedule's last action at or before `step`, or None."""

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.profiling import profile, record_events
 from keras_sparse_rnn.sparsity import find_kernels
-from keras_sparse_rnn.typing import Arrays, LayerSelection
+from keras_sparse_rnn.typing import Arrays, LayerSelection, is_integer
 
 
 class SparsityLogger(keras.callbacks.Callback):
@@ -39,7 +39,7 @@ class SparsityLogger(keras.callbacks.Callback):
         picture_freq: Epochs from one picture to the next, at least 1.
 
     Raises:
-        ValueError: `picture_freq` is less than 1, or in `fit` `valid` does not fit, or `layers` selects nothing.
+        ValueError: `picture_freq` is no integer >= 1, or in `fit` `valid` does not fit, or `layers` selects nothing.
         ImportError: A package that pictures need is not installed.
 
     Example:
@@ -58,8 +58,8 @@ class SparsityLogger(keras.callbacks.Callback):
         picture_freq: int = 1,
     ) -> None:
         super().__init__()
-        if picture_freq < 1:
-            raise ValueError(f"picture_freq must be at least 1; given: {picture_freq}.")
+        if not (is_integer(picture_freq) and picture_freq >= 1):
+            raise ValueError(f"picture_freq={picture_freq!r}: must be an integer >= 1.")
         self.data = data
         self.valid = valid
         self.layers = layers

@@ -399,7 +399,12 @@ def _check_data(cut, data, stateful):
     if data is None:
         generator = np.random.default_rng(0)
         lead = (_UNGIVEN_SAMPLES, _UNGIVEN_CHUNKS if stateful else 1)
-        return [generator.standard_normal((*lead, *shape)).astype(np.float32) for shape in shapes]
+        return [
+            generator.standard_normal((*lead, *shape)).astype(np.float32)
+            if "float" in tensor.dtype
+            else generator.integers(0, 2, (*lead, *shape)).astype(tensor.dtype)
+            for tensor, shape in zip(cut.inputs, shapes, strict=True)
+        ]
     if isinstance(data, dict):
         if set(data) != set(cut.input_names):
             raise ValueError(f"representative_data must have the keys {cut.input_names}; given: {sorted(data)}.")

@@ -1,11 +1,12 @@
 """What `ksr.convert` was asked for."""
 
-import numbers
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_sparse_rnn.formats import FLOAT32, NUMBER_FORMATS, NumberFormat
 from keras_sparse_rnn.ops.schema import BLOCKS
+from keras_sparse_rnn.typing import is_integer, is_number
 
 MAX_RELATIVE_ERROR = 0.5
 SCALES = ("gate", "output")
@@ -42,14 +43,13 @@ class ConvertOptions:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {allowed}; given: {getattr(self, name)!r}.")
         for name, value in (("batch_size", self.batch_size), ("time_steps", self.time_steps)):
-            is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-            if not (is_integer and value >= 1) and (name, value) != ("time_steps", None):
+            if not (is_integer(value) and value >= 1) and (name, value) != ("time_steps", None):
                 raise ValueError(f"{name} must be an integer of at least 1; given: {value!r}.")
         percentile = self.percentile
-        if isinstance(percentile, bool) or not isinstance(percentile, numbers.Real) or not 50 < percentile <= 100:
+        if not (is_number(percentile) and 50 < percentile <= 100):
             raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
         most = self.max_relative_error
-        if isinstance(most, bool) or not isinstance(most, numbers.Real) or not most > 0:
+        if most != math.inf and not (is_number(most) and most > 0):
             raise ValueError(f"max_relative_error must be a number above 0; given: {most!r}.")
         for name, default in (("percentile", 100), ("scales", "gate"), ("max_relative_error", MAX_RELATIVE_ERROR)):
             if self.number_format is FLOAT32 and getattr(self, name) != default:

@@ -30,6 +30,9 @@ _TRAINING_ONLY = (
     keras.layers.SpatialDropout2D,
     keras.layers.SpatialDropout3D,
 )
+# What interpreters take as an input: TensorFlow Lite Micro casts from no other type.
+_TFLM_INPUTS = ("float32", "bool", "int8", "int16", "int32", "uint32")
+_INPUT_TYPES = {"tflm": _TFLM_INPUTS, "litert": (*_TFLM_INPUTS, "float16", "uint8", "uint16", "int64")}
 _SUPPORTED = (
     f"supported: {', '.join(kind.LAYER.__name__ for kind in KINDS)}, in Bidirectional too, a DeltaHold in front of "
     "them, and around them layers that TensorFlow Lite has builtin ops for, such as Dense"
@@ -164,6 +167,13 @@ def plan(model, options):
                 f"time_steps {time_steps}."
             )
     dtypes = [tensor.dtype for tensor in model.inputs]
+    for tensor, dtype in zip(model.inputs, dtypes, strict=True):
+        if dtype not in _INPUT_TYPES[options.target]:
+            raise ValueError(
+                f"input '{_plain_name(tensor.name)}' is of the type {dtype}; with target='{options.target}' allowed "
+                f"are {', '.join(_INPUT_TYPES[options.target])}. Build the model with keras.Input(..., dtype=...) of "
+                "one of them."
+            )
 
     walk = _Walk(stateful)
     sizes = [(options.batch_size, *shape) for shape in shapes]

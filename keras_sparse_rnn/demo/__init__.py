@@ -1,13 +1,13 @@
 """`keras-sparse-rnn demo`: train, prune, convert and run a sparse network, and compare it with dense ones."""
 
 import dataclasses
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 
 from keras_sparse_rnn.extras import check_installed
+from keras_sparse_rnn.files import check_folder
 
 # What each data set needs of the extra `demo`.
 PACKAGES = {
@@ -42,9 +42,8 @@ def run(data, out, quick=False):
     start = time.monotonic()
     loaded, recipe = load(data), RECIPES[data]
     out = Path(out)
+    check_folder(out)
     out.mkdir(parents=True, exist_ok=True)
-    if not os.access(out, os.W_OK):
-        raise PermissionError(f"the folder {out} cannot be written to.")
     if quick:
         recipe = dataclasses.replace(recipe, epochs=4, seeds=recipe.seeds[:1], smaller=recipe.smaller[:1])
     with Display() as display:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.files import check_folder
 from keras_sparse_rnn.firmware import host_check
 from keras_sparse_rnn.firmware.core_files import FOLDER, core_files, core_symbols
 from keras_sparse_rnn.firmware.frameworks import FRAMEWORKS
@@ -112,12 +113,14 @@ def save_firmware(
         ValueError: The framework is unknown, the folder is not empty, the inputs do not fit, a model has an op that the
             framework lacks or weights that it cannot read, two models have one name, or `single_file` and `cpu` do not
             go together.
+        OSError: The folder cannot be written to.
         MismatchError: The C does not do what the NumPy engine does; nothing was written.
     """
     if framework not in FRAMEWORKS:
         raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
     _check_single_file(framework, single_file, cpu)
     folder = Path(folder)
+    check_folder(folder)
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"folder must be empty or new; '{folder}' holds files.")
     read = _read_models(model, name)

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_sparse_rnn.layers.delta_recurrence import HoldRecurrence
 from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
-from keras_sparse_rnn.typing import Regularizer, Shape, Tensor
+from keras_sparse_rnn.typing import Regularizer, Shape, Tensor, is_number
 
 GRADIENTS = ("exact", "straight_through")
 
@@ -32,15 +32,16 @@ class DeltaHoldCell(keras.layers.Layer):
     holds_features = True
 
     def __init__(self, threshold, trainable_threshold=False, gradient="exact", surrogate_width=0.25, **kwargs):
-        given = np.asarray(threshold, "float64")
-        if given.ndim > 1 or not given.size or not np.all((given >= 0) & (given < math.inf)):
+        given = np.asarray(threshold)
+        are_numbers = given.dtype.kind in "iuf" and given.ndim <= 1 and given.size
+        if not (are_numbers and np.all((given >= 0) & (given < math.inf))):
             raise ValueError(f"`threshold` must be a number or a list of numbers, >= 0. Received: {threshold!r}")
         if gradient not in GRADIENTS:
             raise ValueError(f"`gradient` must be one of {GRADIENTS}. Received: {gradient!r}")
-        if not 0 < surrogate_width < math.inf:
-            raise ValueError(f"`surrogate_width` must be positive. Received: {surrogate_width}")
+        if not (is_number(surrogate_width) and surrogate_width > 0):
+            raise ValueError(f"`surrogate_width` must be positive. Received: {surrogate_width!r}")
         super().__init__(**kwargs)
-        self._given = given
+        self._given = given.astype("float64")
         self.trainable_threshold = trainable_threshold
         self.gradient = gradient
         self.surrogate_width = surrogate_width

@@ -9,7 +9,7 @@ from keras import ops
 from keras_sparse_rnn.initializers import Beta
 from keras_sparse_rnn.layers.event_recurrence import EventRecurrence, trace_step
 from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor, is_number
 
 READOUTS = ("event", "cell", "trace")
 THRESHOLD_MODES = ("sigmoid", "clipped")
@@ -120,14 +120,14 @@ class EventGRUCell(GRUWeightsCell):
     ) -> None:
         if threshold_mode not in THRESHOLD_MODES:
             raise ValueError(f"`threshold_mode` must be one of {THRESHOLD_MODES}. Received: {threshold_mode!r}")
-        if not surrogate_height >= 0:
-            raise ValueError(f"`surrogate_height` must be at least 0. Received: {surrogate_height}")
-        if not surrogate_width > 0:
-            raise ValueError(f"`surrogate_width` must be positive. Received: {surrogate_width}")
+        if not (is_number(surrogate_height) and surrogate_height >= 0):
+            raise ValueError(f"`surrogate_height` must be at least 0. Received: {surrogate_height!r}")
+        if not (is_number(surrogate_width) and surrogate_width > 0):
+            raise ValueError(f"`surrogate_width` must be positive. Received: {surrogate_width!r}")
         if readout not in READOUTS:
             raise ValueError(f"`readout` must be one of {READOUTS}. Received: {readout!r}")
-        if not 0 <= trace_decay < 1:
-            raise ValueError(f"`trace_decay` must be in [0, 1). Received: {trace_decay}")
+        if not (is_number(trace_decay) and 0 <= trace_decay < 1):
+            raise ValueError(f"`trace_decay` must be in [0, 1). Received: {trace_decay!r}")
         super().__init__(
             units,
             activation=activation,

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import check_rate
-from keras_sparse_rnn.typing import Tensor
+from keras_sparse_rnn.typing import Tensor, is_integer
 
 
 class GRUWeightsCell(keras.layers.GRUCell):
@@ -32,7 +32,7 @@ class GRUWeightsCell(keras.layers.GRUCell):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        if not (isinstance(units, int) and units > 0):
+        if not (is_integer(units) and units > 0):
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
         if not reset_after:
             raise ValueError(

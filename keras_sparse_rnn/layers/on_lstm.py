@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer, check_rate
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor, is_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -100,7 +100,7 @@ class ONLSTMCell(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         for name, value in (("units", units), ("chunk_size", chunk_size)):
-            if not (isinstance(value, int) and value > 0):
+            if not (is_integer(value) and value > 0):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
         if units % chunk_size or units == chunk_size:
             raise ValueError(

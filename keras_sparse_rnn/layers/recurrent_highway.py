@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer, check_rate
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor, is_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -92,7 +92,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         for name, value in (("units", units), ("depth", depth)):
-            if not (isinstance(value, int) and value > 0):
+            if not (is_integer(value) and value > 0):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
         super().__init__(**kwargs)
         self.units = units

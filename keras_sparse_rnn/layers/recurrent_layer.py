@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.regularizers import EventPenalty
-from keras_sparse_rnn.typing import Regularizer, Tensor
+from keras_sparse_rnn.typing import Regularizer, Tensor, is_number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -49,8 +49,8 @@ class RecurrentLayer(keras.layers.RNN):
 
 def check_rate(name: str, rate: float) -> None:
     """Raises ValueError unless the rate of a dropout is in [0, 1)."""
-    if not 0 <= rate < 1:
-        raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate}")
+    if not (is_number(rate) and 0 <= rate < 1):
+        raise ValueError(f"`{name}` must be in [0, 1). Received: {name}={rate!r}")
 
 
 class TimeMajorLayer(RecurrentLayer):

@@ -38,16 +38,31 @@ class TensorInfo:
         """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged.
 
         Raises:
-            ValueError: A value is NaN, which no integer stands for.
+            ValueError: A value is NaN, which no integer stands for; or the tensor holds integers without a scale, and a
+                value is none of its dtype.
         """
         values = np.asarray(values)
-        if self.scale is None or values.dtype == self.dtype:
-            return np.ascontiguousarray(values, self.dtype)
+        if values.dtype == self.dtype:
+            return np.ascontiguousarray(values)
+        if self.scale is None:
+            with np.errstate(invalid="ignore"):
+                stored = np.ascontiguousarray(values, self.dtype)
+            if self.dtype.kind in "iub" and not np.array_equal(stored, values):
+                wrong = values[stored != values][0]
+                raise ValueError(f"tensor '{self.name}' takes {self._allowed()}; given: {wrong}.")
+            return stored
         if np.isnan(values).any():
             raise ValueError(f"values for tensor '{self.name}' hold NaN, which an integer model cannot take.")
         limits = np.iinfo(self.dtype)
         stored = np.rint(values / self.scale) + self.zero_point
         return np.clip(stored, limits.min, limits.max).astype(self.dtype)
+
+    def _allowed(self):
+        """What values a tensor without a scale takes, in words."""
+        if self.dtype.kind == "b":
+            return "False and True, or 0 and 1"
+        limits = np.iinfo(self.dtype)
+        return f"integers from {limits.min} to {limits.max} ({self.dtype.name})"
 
     @property
     def is_ready(self) -> bool:

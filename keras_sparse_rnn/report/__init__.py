@@ -51,14 +51,14 @@ def report(
 
     >>> ksr.report(model, x_test, "report.html")
     """
-    from keras_sparse_rnn.files import check_folder, write_file
+    from keras_sparse_rnn.files import check_path, write_file
 
     with packages_of("report", "ksr.report"):
         from keras_sparse_rnn.firmware.bench import CPUS
         from keras_sparse_rnn.report.facts import gather
         from keras_sparse_rnn.report.page import render
 
-    check_folder(path)
+    check_path(path)
     if cpu is not None and cpu not in CPUS:
         raise ValueError(f"cpu must be None or one of {list(CPUS)}; given: {cpu!r}.")
     if isinstance(model, (str, os.PathLike)) and Path(model).suffix in (".keras", ".h5"):

@@ -1,5 +1,6 @@
 """The base of all engines."""
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,10 @@ import numpy as np
 from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.typing import Arrays
+
+# Values of an input that are clipped without a word: a share that an outlier or two come to, and how far out those lie,
+# in widths of the range.
+_FEW_CLIPPED, _NEAR = 0.01, 1.0
 
 
 class Engine(ABC):
@@ -23,6 +28,7 @@ class Engine(ABC):
         self.model = model
         self.inputs = model.inputs
         self.outputs = model.outputs
+        self._warned_of_clipping = False
 
     @abstractmethod
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -33,6 +39,9 @@ class Engine(ABC):
 
         Returns:
             List of arrays, one for each output.
+
+        Raises:
+            ValueError: The engine cannot run the model on them.
         """
 
     @abstractmethod
@@ -61,9 +70,12 @@ class Engine(ABC):
             Array `(samples, ...)` of real values (float32), or a list of them where the model has several outputs.
 
         Raises:
-            ValueError: The number of inputs or a shape does not fit.
+            ValueError: The number of inputs, a shape or a value does not fit.
+
+        Warns:
+            UserWarning: Once: many values, or some by far, lie outside of what an integer input can hold.
         """
-        outputs = self.run_chunks([values[:, None] for values in quantized(arrays_of(x, self.inputs), self.inputs)])
+        outputs = self.run_chunks([values[:, None] for values in self._stored(arrays_of(x, self.inputs))])
         outputs = [values[:, 0] for values in outputs]
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -82,7 +94,7 @@ class Engine(ABC):
             batch = [values[first : first + self.batch_size] for values in x]
             batch = [np.resize(values, (self.batch_size, *values.shape[1:])) for values in batch]  # the last one too
             self.reset()
-            steps = [self.invoke(quantized([values[:, i] for values in batch], self.inputs)) for i in range(chunks)]
+            steps = [self.invoke(self._stored([values[:, i] for values in batch])) for i in range(chunks)]
             results.append([np.stack(parts, axis=1) for parts in zip(*steps, strict=True)])
         return self._real([np.concatenate(parts)[:samples] for parts in zip(*results, strict=True)])
 
@@ -108,13 +120,47 @@ class Engine(ABC):
             batch = values[None] if self.batch_size == 1 else values
             is_one_step = tensor.shape[1:2] == (1,) and batch.shape[1:] == tensor.shape[2:]
             arrays[i] = batch[:, None] if is_one_step else batch
-        columns = quantized(arrays, self.inputs)
+        columns = self._stored(arrays)
         if len(columns[0]) != self.batch_size:
             raise ValueError(f"x must hold {self.batch_size} streams, as many as the model; given: {len(columns[0])}.")
         outputs = self._real(self.invoke(columns))
         if self.batch_size == 1:
             outputs = [values[0] for values in outputs]
         return outputs[0] if len(outputs) == 1 else outputs
+
+    def _stored(self, arrays):
+        """Samples for each input as its tensor stores them; see `quantized`."""
+        stored = quantized(arrays, self.inputs)
+        for values, tensor, rows in zip(stored, self.inputs, self.model.index_ranges, strict=True):
+            if rows is not None and values.size and not 0 <= values.min() <= values.max() < rows:
+                wrong = values[(values < 0) | (values >= rows)][0]
+                raise ValueError(
+                    f"x for input '{tensor.name}' must hold indices from 0 to {rows - 1}, of the rows of a table (an "
+                    f"Embedding, for one); given: {wrong}."
+                )
+        if not self._warned_of_clipping:
+            self._warn_of_clipping(arrays)
+        return stored
+
+    def _warn_of_clipping(self, arrays):
+        for values, tensor in zip(arrays, self.inputs, strict=True):
+            if tensor.scale is None or values.dtype == tensor.dtype or not values.size:
+                continue
+            limits = np.iinfo(tensor.dtype)
+            low, high = ((limit - tensor.zero_point) * tensor.scale for limit in (limits.min, limits.max))
+            beyond = max(low - values.min(), values.max() - high)
+            if beyond < tensor.scale:
+                continue
+            share = np.mean((values < low - tensor.scale) | (values > high + tensor.scale))
+            if share > _FEW_CLIPPED or beyond > _NEAR * (high - low):
+                self._warned_of_clipping = True
+                warnings.warn(
+                    f"{share:.1%} of the values of input '{tensor.name}', which go from {values.min():.4g} to "
+                    f"{values.max():.4g}, lie outside of what its {tensor.dtype.name} can hold, {low:.4g} to "
+                    f"{high:.4g}, the range of the representative data, and are clipped. Scale x as those were, or "
+                    "convert with data as in use.",
+                    stacklevel=4,
+                )
 
     def _real(self, outputs):
         return [tensor.dequantize(values) for tensor, values in zip(self.outputs, outputs, strict=True)]

@@ -12,6 +12,7 @@ from keras_sparse_rnn.typing import ModelSource
 
 METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
 MOST_ACTIVATIONS = 2**29  # bytes
+_KEEP_VALUES = ("CAST", "RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE")
 _LONGEST_METADATA = 2**20  # bytes
 
 
@@ -28,6 +29,8 @@ class Model:
         inputs, outputs: Tuples of `FileTensor`.
         input_indices, output_indices: Their numbers in `tensors`.
         last_readers: For each op the tensors that no op after it reads, and that are no outputs.
+        index_ranges: For each input the number of rows of the smallest table that is gathered from by it, as by an
+            Embedding; None: none.
         activation_bytes: The most that its states, and the tensors that are still to be read, take at one time.
         metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "scales",
             "target", "stateful", "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and
@@ -71,6 +74,7 @@ class Model:
         self._check_order()
         self._check_our_ops()
         self.last_readers = self._last_readers()
+        self.index_ranges = self._index_ranges()
         self.activation_bytes = self.check_memory([tensor.nbytes for tensor in self.tensors])
         self.metadata = _read_metadata(file.metadata.get(METADATA))
 
@@ -142,6 +146,18 @@ class Model:
             readers.append(tuple(sorted(touched - later)))
             later |= touched
         return tuple(reversed(readers))
+
+    def _index_ranges(self):
+        came_from = {i: i for i in self.input_indices}  # tensors that hold the values of an input
+        rows: dict[int, int] = {}
+        for op in self.operators:
+            if op.name in _KEEP_VALUES and op.outputs and came_from.keys() & set(op.inputs[:1]):
+                came_from[op.outputs[0]] = came_from[op.inputs[0]]
+            if op.name == "GATHER" and came_from.keys() & set(op.inputs[1:2]) and getattr(op.options, "axis", 0) == 0:
+                table, place = self.tensors[op.inputs[0]], came_from[op.inputs[1]]
+                if table.data is not None and table.shape and self.tensors[place].dtype.kind in "iu":
+                    rows[place] = min(table.shape[0], rows.get(place, table.shape[0]))
+        return tuple(rows.get(i) for i in self.input_indices)
 
     def check_memory(self, sizes: Sequence[int]) -> int:
         """`activation_bytes`, if the tensors had these `sizes`, in bytes.

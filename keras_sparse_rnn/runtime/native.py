@@ -13,6 +13,7 @@ from keras_sparse_rnn.formats import CORE_TYPES
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.check import check
 from keras_sparse_rnn.ops.schema import OF_INPUT, OF_WORD, STATUSES, RefusedOpError
+from keras_sparse_rnn.runtime.core_sources import digest_of
 from keras_sparse_rnn.runtime.graph import GraphEngine
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.tflite_file import Operator
@@ -58,7 +59,8 @@ def library_path() -> Path:
     """Path of the compiled core.
 
     Raises:
-        RuntimeError: The package was built without a C compiler.
+        RuntimeError: The package was built without a C compiler, or, where it is installed in place (`pip install -e`),
+            from other C sources than are there now.
     """
     path = Path(__file__).with_name("_core.pyd" if sys.platform == "win32" else "_core.so")
     if not path.exists():
@@ -67,7 +69,24 @@ def library_path() -> Path:
             "installed. Training works without it; to convert and run models install gcc or clang (Debian: "
             "apt-get install gcc) and install the package again."
         )
+    _refuse_stale(path)
     return path
+
+
+@cache
+def _refuse_stale(core):
+    sources = core.parents[2] / "tflite"
+    if not sources.is_dir():  # a wheel was built of the sources that it carries
+        return
+    try:
+        built_from = (ctypes.c_char * 64).in_dll(ctypes.CDLL(str(core)), "ksr_sources").value.decode()
+    except ValueError:  # a core from before it said so
+        built_from = ""
+    if built_from != digest_of(sources):
+        raise RuntimeError(
+            f"The C core {core.name} was built from other sources than lie in {sources}. Rebuild it: python setup.py "
+            "build_ext --inplace"
+        )
 
 
 @cache

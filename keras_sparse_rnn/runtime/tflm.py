@@ -13,7 +13,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import cache
 
 import numpy as np
@@ -95,11 +95,21 @@ class TFLMEngine(Engine):
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         for number, values in enumerate(inputs):
             self._interpreter.set_input(values, number)
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise ValueError(f"TFLM cannot run the model: {self._reason() or error}") from error
         return [self._interpreter.get_output(number) for number in range(len(self.outputs))]
 
     def reset(self) -> None:
         self._interpreter.reset()
+
+    def _reason(self):
+        """What TFLM prints when an inference fails, which is made once more: to listen each time would cost."""
+        with _captured_output() as read:
+            with suppress(RuntimeError):
+                self._interpreter.invoke()
+            return read()
 
 
 def layout_of(library: ctypes.CDLL) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_sparse_rnn.typing import BlockShape, Score
+from keras_sparse_rnn.typing import BlockShape, Score, is_number
 
 SCORES = ("l1", "l2", "max")
 
@@ -100,10 +100,10 @@ class Blocks:
 def check_block_shape(block_shape):
     """Returns `block_shape` as a pair of ints; raises ValueError if it is none."""
     try:
-        rows, cols = (int(n) for n in block_shape)
-        valid = rows >= 1 and cols >= 1 and (rows, cols) == tuple(block_shape)
-    except (TypeError, ValueError):
+        rows, cols = block_shape
+        valid = all(is_number(n) and n == int(n) >= 1 for n in (rows, cols))
+    except (TypeError, ValueError):  # no pair
         valid = False
     if not valid:
         raise ValueError(f"block_shape={block_shape!r}: must be a pair (rows, cols) of integers >= 1.")
-    return rows, cols
+    return int(rows), int(cols)

@@ -185,8 +185,8 @@ def own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
 def _weighted_chains(model):
     if not model.built:
         raise ValueError(
-            f"The model {model.name!r} is not built, so it has no weights to prune: give it an Input, or call it on a "
-            "batch of data first."
+            f"The model {model.name!r} is not built, so it has no weights yet. Build it first: begin a Sequential with "
+            "keras.Input(shape), call any other model on a batch of data, model(x)."
         )
     return [chain for chain in _walk(model) if own_weights(chain[-1])] or [(model,)]
 

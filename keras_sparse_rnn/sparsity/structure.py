@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_sparse_rnn.sparsity.kernels import Kernel
+from keras_sparse_rnn.typing import is_integer, is_number
 
 _NEAR = 0.005  # a share that is written with two or three digits, such as 0.667
 
@@ -21,8 +22,8 @@ class Pattern:
 
     def __init__(self, pattern: tuple[int, int]) -> None:
         try:
-            self.zeros, self.of = (int(n) for n in pattern)
-            valid = (self.zeros, self.of) == tuple(pattern) and 1 <= self.zeros < self.of
+            self.zeros, self.of = pattern
+            valid = is_integer(self.zeros) and is_integer(self.of) and 1 <= self.zeros < self.of
         except (TypeError, ValueError):
             valid = False
         if not valid:
@@ -80,9 +81,7 @@ class GateDensity:
 
     def __init__(self, gate_density: Mapping[str, float]) -> None:
         numbers = isinstance(gate_density, Mapping) and gate_density and list(gate_density.values())
-        if not numbers or any(
-            isinstance(n, bool) or not isinstance(n, (int, float)) or not 0 < n <= 1 for n in numbers
-        ):
+        if not numbers or not all(is_number(n) and 0 < n <= 1 for n in numbers):
             raise ValueError(
                 f"gate_density={gate_density!r}: must map the name of each gate to a density in (0, 1], such as "
                 '{"z": 0.2, "r": 0.3, "h": 0.5}.'

@@ -69,12 +69,12 @@ def add(verbs):
 
 def _run(arguments):
     from keras_sparse_rnn.convert import convert
-    from keras_sparse_rnn.files import check_folder
+    from keras_sparse_rnn.files import check_path
     from keras_sparse_rnn.progress import Progress
 
     if not is_keras(arguments.model):
         raise ValueError(f"MODEL must be a Keras model, which is then converted; given: '{arguments.model}'.")
-    check_folder(arguments.out)
+    check_path(arguments.out)
     given = vars(arguments).copy()
     for name in ("data", "representative_labels"):
         given[name] = None if given[name] is None else load_arrays(given[name])

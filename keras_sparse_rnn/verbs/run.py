@@ -27,11 +27,11 @@ def add(verbs):
 
 
 def _run(arguments):
-    from keras_sparse_rnn.files import check_folder
+    from keras_sparse_rnn.files import check_path
     from keras_sparse_rnn.progress import Progress
 
     if arguments.out is not None:
-        check_folder(arguments.out)
+        check_path(arguments.out)
     x = load_arrays(arguments.inputs)
     with Progress("run") as progress:
         progress.show(f"reading {arguments.model}")

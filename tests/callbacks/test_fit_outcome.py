@@ -65,6 +65,23 @@ def test_after_pruning_the_best_epoch_is_a_sparse_one(tmp_path, recwarn):
     assert not told(recwarn)
 
 
+@pytest.mark.backend
+def test_a_best_file_of_a_less_sparse_epoch_is_told(tmp_path, recwarn):
+    model, path = gru_model(), str(tmp_path / "best.keras")
+    best = keras.callbacks.ModelCheckpoint(path, "rising", mode="min", save_best_only=True)
+    last = keras.callbacks.ModelCheckpoint(str(tmp_path / "{epoch}.weights.h5"), save_weights_only=True)
+    backup = keras.callbacks.BackupAndRestore(str(tmp_path / "backup"))
+    history = fit(model, MagnitudePruning(RAMP), best, last, backup, epochs=2).history
+    saved = measure(keras.models.load_model(path))
+    assert history["sparsity"] == [pytest.approx(saved), 0.75] and saved < 0.6
+    (message,) = [str(w.message) for w in recwarn if "saved last" in str(w.message)]
+    assert message.startswith(
+        f"MagnitudePruning has brought the model a sparsity of 0.75, but '{path}', which ModelCheckpoint saved last, "
+        f"has a sparsity of {saved:.3g}. "
+    )
+    assert not {"save", "save_weights"} & set(vars(model))
+
+
 def test_after_pruning_saves_no_batch_before_and_needs_a_pruning(tmp_path):
     path = str(tmp_path / "{batch}.weights.h5")
     every = keras.callbacks.ModelCheckpoint(path, save_freq=4, save_weights_only=True)

@@ -97,5 +97,5 @@ def test_subclassed_models_are_logged():
 
 
 def test_pictures_need_a_frequency():
-    with pytest.raises(ValueError, match="picture_freq must be at least 1; given: 0"):
+    with pytest.raises(ValueError, match="picture_freq=0: must be an integer >= 1"):
         SparsityLogger(picture_dir="pictures", picture_freq=0)

@@ -1,0 +1,102 @@
+"""Numbers that are none, and those outside their range, are refused where they are given."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn import callbacks, initializers, optimizers, regularizers, schedules
+from keras_sparse_rnn.typing import is_integer, is_number
+
+NONE_OF_THEM = ("0.5", [0.5], object(), True, float("nan"), 1j, np.bool_(True))
+FIXED = schedules.ConstantSparsity(0.5, begin_step=0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return keras.Sequential([keras.Input((3, 4)), layers.GRU(4)])
+
+
+# What takes a number: (name in the message, function of the number and a model).
+NUMBERS = [
+    ("sparsity", lambda value, model: ksr.prune(model, value)),
+    ("initial_step", lambda value, model: ksr.Pruner(model, FIXED, initial_step=value)),
+    ("block_shape", lambda value, model: ksr.prune(model, 0.5, (1, value))),
+    ("pattern", lambda value, model: ksr.prune(model, 0.5, pattern=(value, 4))),
+    ("gate_density", lambda value, model: ksr.prune(model, 0.5, gate_density={"z": 0.5, "r": 0.5, "h": value})),
+    ("target_sparsity", lambda value, model: schedules.ConstantSparsity(value, begin_step=0)),
+    ("begin_step", lambda value, model: schedules.ConstantSparsity(0.5, begin_step=value)),
+    ("end_step", lambda value, model: schedules.ConstantSparsity(0.5, begin_step=0, end_step=value)),
+    ("frequency", lambda value, model: schedules.ConstantSparsity(0.5, begin_step=0, frequency=value)),
+    ("begin", lambda value, model: schedules.PolynomialDecay(0, 0.5, begin=value, end=1)),
+    ("end", lambda value, model: schedules.PolynomialDecay(0, 0.5, begin=0, end=value)),
+    ("initial_sparsity", lambda value, model: schedules.PolynomialDecay(value, 0.5, 0, 9)),
+    ("final_sparsity", lambda value, model: schedules.PolynomialDecay(0, value, 0, 9)),
+    ("power", lambda value, model: schedules.PolynomialDecay(0, 0.5, 0, 9, power=value)),
+    ("steps", lambda value, model: FIXED.resolve(value)),
+    ("epochs", lambda value, model: FIXED.resolve(9, value)),
+    ("initial_fraction", lambda value, model: schedules.CosineDecay(value, 0, 0, 9)),
+    ("final_fraction", lambda value, model: schedules.CosineDecay(0.5, value, 0, 9)),
+    ("ramp_step", lambda value, model: schedules.RampThreshold(0, value, 9, q=0.1)),
+    ("q", lambda value, model: schedules.RampThreshold(0, 5, 9, q=value)),
+    ("theta", lambda value, model: schedules.RampThreshold(0, 5, 9, theta=value)),
+    ("phi", lambda value, model: schedules.RampThreshold(0, 5, 9, q=0.1, phi=value)),
+    ("quantile", lambda value, model: schedules.RampThreshold.from_model(model, 0, 5, 9, quantile=value)),
+    ("density", lambda value, model: callbacks.RigL(value)),
+    ("drop_fraction", lambda value, model: callbacks.SET(0.5, value)),
+    ("seed", lambda value, model: callbacks.SelfishRNN(0.5, seed=value)),
+    ("picture_freq", lambda value, model: callbacks.SparsityLogger(picture_freq=value)),
+    ("interval", lambda value, model: optimizers.SNTASGD(0.1, interval=value)),
+    ("mean", lambda value, model: initializers.Beta(mean=value)),
+    ("beta", lambda value, model: initializers.Beta(beta=value)),
+    ("strength", lambda value, model: regularizers.EventPenalty(value)),
+    ("target", lambda value, model: regularizers.EventPenalty(on="rate", target=value)),
+    ("strength", lambda value, model: regularizers.BlockGroupLasso(value)),
+    ("gates", lambda value, model: regularizers.BlockGroupLasso(0.1, gates=value)),
+    ("strength", lambda value, model: regularizers.UnitGroupLasso(value)),
+    ("units", lambda value, model: ksr.layers.EventGRU(value)),
+    ("surrogate_height", lambda value, model: ksr.layers.EventGRU(4, surrogate_height=value)),
+    ("surrogate_width", lambda value, model: ksr.layers.EventGRU(4, surrogate_width=value)),
+    ("trace_decay", lambda value, model: ksr.layers.EventGRU(4, trace_decay=value)),
+    ("dropout", lambda value, model: ksr.layers.EventGRU(4, dropout=value)),
+    ("threshold", lambda value, model: ksr.layers.DeltaGRU(4, input_threshold=value)),
+    ("surrogate_width", lambda value, model: ksr.layers.DeltaHold(0.1, surrogate_width=value)),
+    ("depth", lambda value, model: ksr.layers.RecurrentHighway(4, depth=value)),
+    ("chunk_size", lambda value, model: ksr.layers.ONLSTM(4, value)),
+]
+
+
+@pytest.mark.parametrize(("name", "take"), NUMBERS, ids=[f"{name}-{n}" for n, (name, _) in enumerate(NUMBERS)])
+def test_what_is_no_number_or_outside_its_range_is_refused(name, take, model):
+    before = model.get_weights()
+    for value in (*NONE_OF_THEM, -7, float("inf")):
+        if name == "threshold" and value == [0.5]:  # one for each channel
+            continue
+        with pytest.raises(ValueError, match=name):
+            take(value, model)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_numbers_are_those_of_python_and_numpy():
+    reals = (0, 2, 0.5, np.float32(0.5), np.int8(3), np.float64(1))
+    assert all(map(is_number, reals)) and [is_integer(n) for n in reals] == [True, True, False, False, True, False]
+    assert not any(is_number(value) or is_integer(value) for value in (*NONE_OF_THEM, None, float("inf")))
+    assert ksr.layers.EventGRU(np.int64(4)).units == 4
+    assert callbacks.MagnitudePruning(FIXED, (np.int64(1), 4.0)).block_shape == (1, 4)
+
+
+@pytest.mark.parametrize("given", [0.5, None, (True, "half"), (True, None)])
+def test_a_schedule_of_other_values_is_refused(given, model):
+    with pytest.raises(ValueError, match=r"schedule\(0\) gave .*: must be a pair \(due, value\)"):
+        ksr.Pruner(model, lambda step: given)
+
+
+def test_a_model_that_is_not_built_says_how_to_build_it():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    with pytest.raises(ValueError, match="is not built, so it has no weights yet. Build it first: begin a Sequential"):
+        ksr.summary(Own())
