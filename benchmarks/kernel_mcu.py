@@ -17,7 +17,7 @@ and accumulate; what is done for each unit (gates, events, held states, outputs)
 from biases and kept sums; held inputs; and the rest, the call.
 
 With --sizes, flash, RAM and stack of the layer in plain C for a Cortex-M4 at -Os, without the C library, and the
-instructions of its init.
+instructions of its init and of a step.
 
 With --table, a few layers of each kind at -O2, a call a step, with what is recorded of them in results/kernel_mcu.json
 in brackets; --record writes that file. tests/firmware/test_kernel_costs.py holds what is recorded.
@@ -81,6 +81,7 @@ def main():
     parser.add_argument("--cores", nargs="+", choices=list(CORES), default=list(CORES))
     parser.add_argument("--parts", action="store_true", help="where the instructions go")
     parser.add_argument("--sizes", action="store_true", help="flash, RAM, stack and init")
+    parser.add_argument("--small", action="store_true", help="not with --table: kernels that take less flash")
     parser.add_argument("--table", action="store_true", help="a few layers of each kind, beside what is recorded")
     parser.add_argument("--record", action="store_true", help="with --table: keep it")
     arguments = parser.parse_args()
@@ -99,7 +100,7 @@ def print_recorded_layers(cores, keeps):
     print(f"|---|{'---:|' * len(cores)}", flush=True)
     for name in TABLE:
         before = recorded.get(name, {})
-        seen = {core: instructions(name, core) for core in cores}
+        seen = {core: round(measure(name, core).mean_instructions) for core in cores}
         cells = [f"{seen[core]:,} ({before[core]:,})" if core in before else f"{seen[core]:,}" for core in cores]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
         recorded[name] = before | seen
@@ -108,15 +109,13 @@ def print_recorded_layers(cores, keeps):
         RECORD.write_text(json.dumps({name: recorded[name] for name in TABLE}, indent=2) + "\n")
 
 
-def instructions(name, core):
-    """Executed in a step of a layer of `TABLE`, in the mean; every bit of its outputs is compared."""
+def measure(name, core, **options):
+    """Runs a layer of `TABLE`, as `qemu.measure` does with these options."""
     layer, units, inputs, sparsity, rates = TABLE[name]
     op, x = getattr(random_layers, layer)(units, inputs, 4, sparsity, **rates)
     cpu, portable = CORES[core]
     model = random_layers.to_model(op, x)
-    return round(
-        qemu.measure(model, x, cpu, portable=portable, expected=random_layers.outputs(op, x)).mean_instructions
-    )
+    return qemu.measure(model, x, cpu, portable=portable, expected=random_layers.outputs(op, x), **options)
 
 
 class Bench:
@@ -158,14 +157,15 @@ class Bench:
                     print(f"| {' | '.join(map(str, row))} | {sum(functions.values()):,.0f} |", flush=True)
 
     def print_sizes(self):
-        print("| units | zeros | flash | of which the model | RAM | stack | init |")
-        print(f"|{'---|' * 7}", flush=True)
+        print("| units | zeros | flash | of which the model | RAM | stack | init | step |")
+        print(f"|{'---|' * 8}", flush=True)
         for units in self._arguments.units:
             for sparsity in self._arguments.sparsity:
                 op, x, label, _ = self._layer(units, sparsity, self._arguments.activity[0], self._arguments.block)
                 constants = PlainC(random_layers.to_model(op, x)).constant_bytes
                 seen = self._measure(op, x, "M4", optimization="-Os")
                 sizes = (seen.flash_bytes, constants, seen.ram_bytes, seen.stack_bytes, seen.init_instructions)
+                sizes += (round(seen.mean_instructions),)
                 print(f"| {units} | {label[1]} | {' | '.join(f'{size:,}' for size in sizes)} |", flush=True)
 
     def _cases(self):
@@ -193,7 +193,7 @@ class Bench:
         if options.get("whole_sequences"):
             x, y = x.reshape(1, -1), y.reshape(1, -1)
         model = random_layers.to_model(op, x.reshape(-1, self._arguments.inputs))
-        return qemu.measure(model, x, cpu, portable=portable, expected=y, **options)
+        return qemu.measure(model, x, cpu, portable=portable, expected=y, small=self._arguments.small, **options)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ class ConvertedModel:
         inputs: Arrays | None = None,
         single_file: bool = False,
         cpu: str | None = None,
+        small: bool = False,
     ) -> "Firmware":
         """Writes the model as a project for a microcontroller; see `firmware.save_firmware`.
 
@@ -73,7 +74,7 @@ class ConvertedModel:
         """
         from keras_sparse_rnn.firmware import save_firmware
 
-        return save_firmware(self, folder, framework, name, inputs, single_file, cpu)
+        return save_firmware(self, folder, framework, name, inputs, single_file, cpu, small)
 
     def drift(self, x: np.ndarray, expected: np.ndarray, engine: EngineName = "litert", parts: int = 10) -> np.ndarray:
         """Error against the float model over time: whether it grows along a sequence.

@@ -12,7 +12,7 @@ _INCLUDE = re.compile(r'(?<=^#include ")[^"]+(?=")', re.MULTILINE)
 _ROOTS = ("kernels", "include", "adapters/tflm")
 
 
-def core_files(headers, features, adapter=None):
+def core_files(headers, features, adapter=None, small=False):
     """The files that models need.
 
     Their names begin with `ksr` and say which folder of the core they come from, and they include each other by these
@@ -23,11 +23,12 @@ def core_files(headers, features, adapter=None):
         headers: Names of the core's headers that the models' sources include.
         features: What they need of what a core may lack; see `sources.features_of`.
         adapter: Suffix of C++ files in a project that needs the adapter to TensorFlow Lite Micro, with a dot.
+        small: Whether they are built with KSR_SMALL, see `tflite/include/ksr_build.h`.
 
     Returns:
         Texts by file names.
     """
-    paths = files_of([*headers, "ksr.h"], features)
+    paths = files_of([*headers, "ksr.h"], features, small)
     if adapter:
         paths += [source_folder() / "adapters" / "tflm" / name for name in ("ksr_tflm.h", "ksr_tflm.cc")]
     names = {path: core_name(path) for path in paths}
@@ -35,7 +36,8 @@ def core_files(headers, features, adapter=None):
         raise RuntimeError(f"two files of the C core have one name in a project: {sorted(names.values())}.")
     texts = {name: _renamed_includes(path, names) for path, name in names.items()}
     switches = {switch: int(feature in features) for feature, switch in FEATURES.items()}
-    texts["ksr_build.h"] = render("core/ksr_build.h", switches=switches, version=__version__, core_symbol=CORE_SYMBOL)
+    values = {"switches": switches, "small": int(small), "version": __version__, "core_symbol": CORE_SYMBOL}
+    texts["ksr_build.h"] = render("core/ksr_build.h", **values)
     return {name.replace(".cc", adapter) if adapter else name: text for name, text in texts.items()}
 
 

@@ -9,7 +9,7 @@ import tempfile
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +95,7 @@ def measure(
     optimization="-O2",
     by_function=False,
     expected=None,
+    small=False,
 ):
     """Runs a model on an emulated board, from a clear state, and counts.
 
@@ -109,6 +110,7 @@ def measure(
         by_function: Whether to tell functions apart.
         expected: The outputs that are expected, `(calls, values)`; None: those of the same C on this machine, where
             every op is compared with the NumPy engine (`host_check`).
+        small: As in `project.save_firmware`.
 
     Returns:
         A `Measurement`.
@@ -130,13 +132,15 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         if expected is None:
-            write_plain_c([code], folder)
+            write_plain_c([code], folder, small)
             starts = range(0, len(inputs), calls_per_sequence)
             checked = host_check.check(code, folder, [[inputs[i : i + calls_per_sequence]] for i in starts])
             expected = np.concatenate([outputs for (outputs,) in checked])
         recording = Recording(code, [inputs], [np.asarray(expected)], calls_per_sequence)
-        options = _PORTABLE if portable else ()
-        image, flash, ram = build_image([recording], folder, target, optimization, options, counts_init=not by_function)
+        options = {"options": _PORTABLE if portable else (), "write": partial(write_plain_c, small=small)}
+        image, flash, ram = build_image(
+            [recording], folder, target, optimization, counts_init=not by_function, **options
+        )
         seen = _run(image, target, by_function)
     init, calls = (None, seen.counts) if by_function else (seen.counts[0][0][0], seen.counts[1:])
     if len(calls) != len(inputs):

@@ -72,15 +72,16 @@ def _gates_of(kind, options):
     return {"other_gates"} | (groups if options.number_format.is_integer else set())
 
 
-def files_of(roots, features):
+def files_of(roots, features, small=False):
     """The paths of the C files `roots` and of all that they include or call into.
 
     What a header declares is in the files that it lists, `/* Sources: gru_i8.c KSR_WITH_INT16:gru_i16.c */`, the latter
-    where the feature with that switch is one of `features`; of several, joined by +, all must be. The bodies of a
-    target are in the files that its header lists beside each (`tflite/kernels/target.h`), and come with those who call
+    where the feature with that switch is one of `features`; of several, joined by +, all must be. `KSR_SMALL` is one of
+    the switches with `small`. The bodies of a target are in the files that its header lists beside each
+    (`tflite/kernels/target.h`), and come with those who call
     them.
     """
-    switches = {FEATURES[feature] for feature in features}
+    switches = {FEATURES[feature] for feature in features} | ({"KSR_SMALL"} if small else set())
     found, paths = {}, [_path(name) for name in roots]
     while paths:
         path = paths.pop()

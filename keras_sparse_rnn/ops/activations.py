@@ -21,6 +21,11 @@ _STEPS = np.arange(-512, 512)
 SIGMOID_TABLE = np.clip(np.rint(ONE / (1 + np.exp(-_STEPS / 64))), -LARGEST, LARGEST).astype(np.int64)
 TANH_TABLE = np.clip(np.rint(ONE * np.tanh(_STEPS / 128)), -LARGEST, LARGEST).astype(np.int64)
 
+# Both for those who have little flash, of magnitudes from 0 to 512: the sigmoid's distance from 1/2 is an entry >> 2,
+# tanh's from 0 is (entry - 1) >> 1.
+_FROM_HALF, _FROM_ZERO = ONE // 2 - SIGMOID_TABLE[512::-1], -TANH_TABLE[512::-1]
+HALF_TABLE = 2 * _FROM_ZERO + 1 + (_FROM_HALF > _FROM_ZERO >> 1)
+
 # Entry k is for k / 128, up to 8, with the last one twice: 1 - exp(-u), and u * Phi(-u).
 _FALLS = np.append(np.arange(1025), 1024) / 128
 RISE_TABLE = np.rint(-np.expm1(-_FALLS) * ONE).astype(np.int64)

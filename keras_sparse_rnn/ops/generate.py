@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_sparse_rnn.formats import ELEMENT_TYPES
 from keras_sparse_rnn.ops import ALL_OPS
-from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GELU_TABLE, GROUPS, RISE_TABLE
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GELU_TABLE, GROUPS, HALF_TABLE, RISE_TABLE
 from keras_sparse_rnn.ops.recurrent import FIRST_INPUTS, LAST_INPUTS, WORDS
 from keras_sparse_rnn.ops.schema import FORMATS, OF_INPUT, OF_WORD, STATUSES, VERSION, Input, OpSchema
 
@@ -32,8 +32,9 @@ def files() -> dict[Path, str]:
         "include/ksr_ops.h": _ops_header(),
         "adapters/ksr_names.h": _names_header(),
         "kernels/activation_table.c": _activation_table(),
-        "kernels/activations/rise_table.c": _table("ksr_rise_table", "1 - exp(-k / 128)", RISE_TABLE),
-        "kernels/activations/gelu_table.c": _table("ksr_gelu_table", "u Phi(-u), u = k / 128", GELU_TABLE),
+        "kernels/activations/rise_table.c": _table("ksr_rise_table", "1 - exp(-k / 128), Q15", RISE_TABLE),
+        "kernels/activations/gelu_table.c": _table("ksr_gelu_table", "u Phi(-u), u = k / 128, Q15", GELU_TABLE),
+        "kernels/half_table.c": _table("ksr_half_table", "sigmoid and tanh, see ksr_tables.h", HALF_TABLE, "uint16_t"),
     }
     for schema in _SCHEMAS:
         name = symbol(schema).removeprefix("ksr_")
@@ -251,10 +252,10 @@ def _activation_table():
     return "\n".join(lines)
 
 
-def _table(name, doc, values):
+def _table(name, doc, values, kind="int16_t"):
     rows = [", ".join(map(str, values[i : i + 16])) for i in range(0, len(values), 16)]
-    head = [f"/* {doc}, Q15; {MADE}. */", "#include <stdint.h>", "", f"extern const int16_t {name}[{len(values)}];"]
-    return "\n".join([*head, f"const int16_t {name}[{len(values)}] = {{", *(f"    {row}," for row in rows), "};", ""])
+    head = [f"/* {doc}; {MADE}. */", "#include <stdint.h>", "", f"extern const {kind} {name}[{len(values)}];"]
+    return "\n".join([*head, f"const {kind} {name}[{len(values)}] = {{", *(f"    {row}," for row in rows), "};", ""])
 
 
 def _names_header():

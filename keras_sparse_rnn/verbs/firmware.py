@@ -39,6 +39,7 @@ def add(verbs):
         "--single-file", action="store_true", help="plain C as one header and one source, for the processor --cpu"
     )
     parser.add_argument("--cpu", help="what a single file is for: cortex-m4, cortex-m0plus, rv32imc, x86-64, any, ...")
+    parser.add_argument("--small", action="store_true", help="kernels that take less flash and more instructions")
     parser.add_argument("--json", action="store_true", help="what was written as JSON")
 
 
@@ -60,6 +61,6 @@ def _run(arguments):
             progress.show(f"reading {path}")
             models[name] = load_tflite(path, data)
         progress.show(f"writing {arguments.out}")
-        single = {"single_file": arguments.single_file, "cpu": arguments.cpu}
-        written = save_firmware(models, arguments.out, arguments.framework, **single)
+        options = {"single_file": arguments.single_file, "cpu": arguments.cpu, "small": arguments.small}
+        written = save_firmware(models, arguments.out, arguments.framework, **options)
     print(json.dumps(dataclasses.asdict(written), indent=2, default=str) if arguments.json else written)

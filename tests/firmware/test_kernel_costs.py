@@ -30,4 +30,12 @@ def test_instructions_of_a_step_are_as_recorded(name, core):
     target = TARGETS[kernel_mcu.CORES[core][0]]
     if missing := target.missing_tools():
         pytest.skip(f"{', '.join(missing)} not installed ({target.toolchain.install})")
-    assert kernel_mcu.instructions(name, core) == pytest.approx(RECORDED[name][core], rel=0.02)
+    assert kernel_mcu.measure(name, core).mean_instructions == pytest.approx(RECORDED[name][core], rel=0.02)
+
+
+@pytest.mark.parametrize("cell", ["GRU", pytest.param("LSTM", marks=pytest.mark.slow)])
+def test_a_small_net_takes_little(cell):
+    if missing := TARGETS["cortex-m4"].missing_tools():
+        pytest.skip(f"{', '.join(missing)} not installed")
+    seen = kernel_mcu.measure(f"{cell} dense 24/12", "M4", optimization="-Os", small=True)
+    assert (seen.flash_bytes < 8000) and (seen.ram_bytes < 700)

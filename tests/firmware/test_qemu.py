@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from random_models import random_op
 from recorded_models import recorded_models
 
 from keras_sparse_rnn.firmware import qemu
+from keras_sparse_rnn.firmware.project import write_plain_c
 from keras_sparse_rnn.firmware.targets import TARGETS
 from keras_sparse_rnn.runtime.model import Model
 
@@ -57,6 +59,14 @@ def test_every_bit_of_what_clang_compiles_equals_the_definition(cpu):
     library = next(folder for folder in search.split() if Path(folder, "string.h").exists())
     target = [option for option in TARGETS[cpu].compiler("-Os") if option.startswith("-m")]
     qemu.check(recorded_models(), cpu, "-Os", ("clang", "--target=arm-none-eabi", *target, f"-isystem{library}"))
+
+
+@needs_tools
+@pytest.mark.parametrize(
+    "cpu", [pytest.param(cpu, marks=[] if cpu == "cortex-m4" else pytest.mark.slow) for cpu in TARGETS]
+)
+def test_every_bit_of_small_kernels_equals_the_definition(cpu):
+    qemu.check(recorded_models(), cpu, "-Os", write=partial(write_plain_c, small=True))
 
 
 @needs_tools

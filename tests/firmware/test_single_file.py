@@ -35,13 +35,12 @@ BODIES = {
 
 
 @needs_compiler
-@pytest.mark.parametrize("cpu", dict.fromkeys(["any", HERE]))
-def test_all_models_in_one_file_run_here(cpu, tmp_path):
+@pytest.mark.parametrize(("cpu", "small"), dict.fromkeys([("any", True), (HERE, False)]))
+def test_all_models_in_one_file_run_here(cpu, small, tmp_path):
     """Each op in each number format, every bit of their outputs."""
     compiler = (*host_check.compiler(), "-O1")
-    program = build_for_host(
-        recorded_models(), tmp_path, compiler, partial(write_single_file, processor=PROCESSORS[cpu])
-    )
+    write = partial(write_single_file, processor=PROCESSORS[cpu], small=small)
+    program = build_for_host(recorded_models(), tmp_path, compiler, write)
     subprocess.run([program], check=True, capture_output=True)
     assert sorted(path.name for path in tmp_path.glob("firmware.*")) == ["firmware.c", "firmware.h"]
     assert not list(tmp_path.glob("ksr*"))
@@ -99,11 +98,11 @@ def test_the_command_line_and_the_figures(tmp_path, capsys):
     model = tmp_path / "model.tflite"
     model.write_bytes(between_dense_layers(all_outputs=False))
     given = ["firmware", str(model), "-o", str(tmp_path / "out"), "--single-file", "--cpu", "cortex-m4", "--json"]
-    assert main(given) == 0
+    assert main([*given, "--small"]) == 0
     written = json.loads(capsys.readouterr().out)
     assert written["files"] == ["model.c", "model.h"]
     assert written["is_verified"] is True and written["cpu"] == "cortex-m4"
-    project = save_firmware(model, tmp_path / "project")
+    project = save_firmware(model, tmp_path / "project", small=True)
     single = written["builds"]["-O2"]
     assert single["flash_bytes"] == pytest.approx(project.builds["-O2"].flash_bytes, rel=0.05)
     assert single["instructions"]["model"] == pytest.approx(project.builds["-O2"].instructions["model"], rel=0.02)

@@ -69,6 +69,12 @@
 #define KSR_WITH_HOLDS 1
 #endif
 
+/* 1: less flash, more instructions. sigmoid and tanh have one table of half the entries, and kernels that are written for
+ * a processor but larger than those in plain C are left away. */
+#ifndef KSR_SMALL
+#define KSR_SMALL 0
+#endif
+
 /* A symbol of this core; see ksr.h. */
 #ifndef KSR_CORE
 #define KSR_CORE ksr_core

@@ -1,9 +1,11 @@
 /* Activations of the integer kernels, as tables without interpolation. */
 #ifndef KSR_TABLES_H_
 #define KSR_TABLES_H_
-/* Sources: tables.c */
+/* Sources: tables.c KSR_SMALL:half_table.c */
 
 #include <stdint.h>
+
+#include "ksr_build.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -11,8 +13,28 @@ extern "C" {
 
 /* Q15. Entry 512 + k: sigmoid(k / 64), tanh(k / 128), for k = -512 .. 511; beyond, the last entry holds, which is there
  * twice for those who interpolate. */
+#if KSR_SMALL
+typedef enum ksr_table { ksr_sigmoid_table, ksr_tanh_table } ksr_table;
+
+/* Of magnitudes k: the sigmoid's distance from 1/2 is an entry >> 2, tanh's from 0 is (entry - 1) >> 1. */
+extern const uint16_t ksr_half_table[513];
+
+static inline int32_t ksr_entry(ksr_table table, int32_t k) {
+  const int32_t entry = ksr_half_table[k < 0 ? -k : k];
+  const int32_t distance = table == ksr_sigmoid_table ? entry >> 2 : (entry - 1) >> 1;
+  return (table == ksr_sigmoid_table ? 1 << 14 : 0) + (k < 0 ? -distance : distance);
+}
+
+static inline int32_t ksr_entry_behind(ksr_table table, int32_t k) { return ksr_entry(table, k < 511 ? k + 1 : 511); }
+#else
+typedef const int16_t *ksr_table;
+
 extern const int16_t ksr_sigmoid_table[1025];
 extern const int16_t ksr_tanh_table[1025];
+
+static inline int32_t ksr_entry(ksr_table table, int32_t k) { return table[512 + k]; }
+static inline int32_t ksr_entry_behind(ksr_table table, int32_t k) { return table[513 + k]; }
+#endif
 
 #ifdef __cplusplus
 }

@@ -7,7 +7,7 @@
 enum { KSR_USUAL_BITS = 8 }; /* of an index, below its entry */
 
 /* Between the entries of a table, `bits` below its index; beyond its ends, the ends hold. */
-static inline int32_t ksr_interpolate(const int16_t *table, int32_t value, int32_t bits) {
+static inline int32_t ksr_interpolate(ksr_table table, int32_t value, int32_t bits) {
 #ifdef KSR_SATURATES
   if (__builtin_constant_p(bits) && bits == KSR_USUAL_BITS) {
     __asm__("ssat %0, #18, %1" : "=r"(value) : "r"(value));
@@ -16,8 +16,8 @@ static inline int32_t ksr_interpolate(const int16_t *table, int32_t value, int32
   {
     value = ksr_saturate(value, -512 * (1 << bits), 512 * (1 << bits) - 1);
   }
-  const int16_t *at = table + 512 + (value >> bits);
-  return at[0] + (((at[1] - at[0]) * (value & ((1 << bits) - 1))) >> bits);
+  const int32_t k = value >> bits, from = ksr_entry(table, k), to = ksr_entry_behind(table, k);
+  return from + (((to - from) * (value & ((1 << bits) - 1))) >> bits);
 }
 
 static inline int32_t ksr_sigmoid_i16(const ksr_gates *gates, int32_t slot, int32_t acc, int32_t bits) {

@@ -51,15 +51,13 @@ static inline int32_t ksr_multiply(int32_t acc, ksr_multiplier by) {
 static inline int32_t ksr_multiply(int32_t acc, ksr_multiplier by) { return (int32_t)(((int64_t)acc * by) >> 32); }
 #endif
 
-static inline int32_t ksr_look_up(const int16_t *table, int32_t k) {
+KSR_INLINE int32_t ksr_look_up(ksr_table table, int32_t k) {
 #ifdef KSR_SATURATES
   __asm__("ssat %0, #10, %1" : "=r"(k) : "r"(k));
-  return table[512 + k];
 #else
-  uint32_t at = (uint32_t)(k + 512);
-  if (KSR_RARELY(at > 1023)) at = k < 0 ? 0 : 1023;
-  return table[at];
+  if (KSR_RARELY((uint32_t)(k + 512) > 1023)) k = k < 0 ? -512 : 511;
 #endif
+  return ksr_entry(table, k);
 }
 
 static inline int32_t ksr_sigmoid_i8(const ksr_gates *gates, int32_t slot, int32_t acc) {

@@ -1,5 +1,7 @@
 #include "ksr_tables.h"
 
+#if !KSR_SMALL
+
 /* The values are those of keras_sparse_rnn/ops/gates.py; a test compares each. */
 
 const int16_t ksr_sigmoid_table[1025] = {
@@ -137,3 +139,5 @@ const int16_t ksr_tanh_table[1025] = {
     32740, 32740, 32741, 32741, 32741, 32742, 32742, 32743, 32743, 32743, 32744, 32744, 32745, 32745, 32745, 32746,
     32746,
 };
+
+#endif /* !KSR_SMALL */

@@ -7,6 +7,8 @@
 #ifndef KSR_TARGET_H_
 #define KSR_TARGET_H_
 
+#include "ksr_build.h"
+
 #if defined(KSR_PORTABLE) || !defined(__GNUC__)
 #elif defined(__ARM_FEATURE_MVE) && __ARM_FEATURE_MVE
 #include "helium/helium.h"

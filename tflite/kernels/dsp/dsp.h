@@ -17,11 +17,13 @@
 #define ksr_events_read ksr_events_read_dsp         /* dsp/events.c */
 #define ksr_hold_inputs ksr_hold_inputs_dsp         /* dsp/holds.c */
 #define ksr_hold_states ksr_hold_states_dsp         /* dsp/holds.c */
-#define ksr_gru_units_i8 ksr_gru_units_i8_dsp       /* dsp/gru_units.c */
-#define ksr_lstm_units_i8 ksr_lstm_units_i8_dsp     /* dsp/lstm_units.c */
-#define ksr_write_states_i8 ksr_write_states_i8_dsp /* dsp/gru_units.c */
+#define ksr_write_states_i8 ksr_write_states_i8_dsp /* dsp/write_states.c */
 #define ksr_copy_words ksr_copy_words_dsp           /* dsp/vectors.c */
 #define ksr_fill_i8 ksr_fill_i8_dsp                 /* dsp/vectors.c */
 #define ksr_scale_i32 ksr_scale_i32_dsp             /* dsp/vectors.c */
+#if !KSR_SMALL
+#define ksr_gru_units_i8 ksr_gru_units_i8_dsp       /* dsp/gru_units.c */
+#define ksr_lstm_units_i8 ksr_lstm_units_i8_dsp     /* dsp/lstm_units.c */
+#endif
 
 #endif /* KSR_DSP_H_ */

@@ -1,7 +1,7 @@
 /* 35 instructions a unit, and four each for what is read and put out, for Armv7E-M and Armv8-M with the DSP extension. */
 #include "lstm_units.h"
 
-#ifdef KSR_DSP
+#if defined(KSR_DSP) && !KSR_SMALL
 
 #include "gru_units.h"
 
@@ -82,4 +82,4 @@ void ksr_lstm_units_i8_dsp(const ksr_gates *gates, int32_t cell_bits, int32_t *a
   if (output) ksr_write_states_i8(gates->output, gates->output_zero_point, hidden, units, output);
 }
 
-#endif /* KSR_DSP */
+#endif /* KSR_DSP && !KSR_SMALL */

@@ -88,7 +88,9 @@ typedef struct groups {
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 DEFINE(add_packed, OUTPUT_OF_PACKED, "asr")
+#if !KSR_SMALL || KSR_WITH_INT16
 DEFINE(add_wide, OUTPUT_OF_WIDE, "lsl")
+#endif
 
 static void add(void (*of_groups)(const groups *, const uint8_t *), const ksr_part *part, const uint32_t *x,
                 int32_t start, int32_t shift, int32_t *acc) {
@@ -136,12 +138,14 @@ static uint32_t four_of(const int8_t *x, int32_t left) {
   return four;
 }
 
-/* Sources as they are packed. Returns 0 where one of them does not fit: -128 before one above zero. */
-static int pack(const int8_t *x, int32_t count, uint32_t *to, int32_t *even_sum) {
+enum { ALL = -1, EVEN = 0x00ff00ff, ODD = ~EVEN }; /* sources of four, as masks */
+
+/* Sources as they are packed, the others as 0. Returns 0 where one of them does not fit: -128 before one above zero. */
+static int pack(const int8_t *x, int32_t count, uint32_t mask, uint32_t *to, int32_t *even_sum) {
   uint32_t lost = 0;
   int32_t sum = 0;
   for (const int8_t *end = x + count; x < end; x += 4) {
-    const uint32_t four = four_of(x, (int32_t)(end - x)), odd = odd_bytes(four), even = four << 8 & 0xff00ff00u;
+    const uint32_t four = four_of(x, (int32_t)(end - x)) & mask, odd = odd_bytes(four), even = four << 8 & 0xff00ff00u;
     const uint32_t rest = difference(even, odd);
     lost |= rest ^ saturated_difference(even, odd);
     sum = plus_both(sum, even_bytes(four));
@@ -153,15 +157,30 @@ static int pack(const int8_t *x, int32_t count, uint32_t *to, int32_t *even_sum)
   return !lost;
 }
 
-static void widen(const int8_t *x, int32_t count, uint32_t *to) {
+#if !KSR_SMALL
+/* Returns the sum of the even sources. */
+static int32_t widen(const int8_t *x, int32_t count, uint32_t *to) {
+  int32_t sum = 0;
   for (const int8_t *end = x + count; x < end; x += 4) {
-    const uint32_t four = four_of(x, (int32_t)(end - x));
+    const uint32_t four = four_of(x, (int32_t)(end - x)), even = even_bytes(four);
+    sum = plus_both(sum, even);
     *to++ = odd_bytes(four);
-    *to++ = even_bytes(four);
+    *to++ = even;
   }
+  return sum;
 }
+#endif
 
 enum { WORDS = KSR_SOURCES_AT_ONCE / 2 + 2 };
+
+/* Returns 0, and adds nothing, where a source does not fit. */
+static int add_sources(const ksr_part *part, const int8_t *x, int32_t count, uint32_t mask, int32_t shift,
+                       uint32_t *words, int32_t *acc) {
+  int32_t even;
+  if (!pack(x, count, mask, words, &even)) return 0;
+  add(add_packed, part, words, -128 * 256 * even, 8 - shift, acc);
+  return 1;
+}
 
 void ksr_multiply_i8_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                          int32_t *acc) {
@@ -169,13 +188,13 @@ void ksr_multiply_i8_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t firs
   for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
     const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
     const ksr_part part = ksr_part_of(matrix, first + done, now);
-    int32_t even;
-    if (pack(x + done, now, words, &even)) {
-      add(add_packed, &part, words, -128 * 256 * even, 8 - shift, acc);
-    } else {
-      widen(x + done, now, words);
-      add(add_wide, &part, words, -128 * even, shift, acc);
-    }
+    if (add_sources(&part, x + done, now, ALL, shift, words, acc)) continue;
+#if KSR_SMALL
+    add_sources(&part, x + done, now, EVEN, shift, words, acc);
+    add_sources(&part, x + done, now, ODD, shift, words, acc);
+#else
+    add(add_wide, &part, words, -128 * widen(x + done, now, words), shift, acc);
+#endif
   }
 }
 

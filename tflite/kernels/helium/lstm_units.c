@@ -2,7 +2,7 @@
  * tables. */
 #include "lstm_units.h"
 
-#ifdef KSR_HELIUM
+#if defined(KSR_HELIUM) && !KSR_SMALL
 
 #include "gru_units.h"
 
@@ -74,4 +74,4 @@ void ksr_lstm_units_i8_helium(const ksr_gates *gates, int32_t cell_bits, int32_t
   if (output) ksr_write_states_i8(gates->output, gates->output_zero_point, hidden, units, output);
 }
 
-#endif /* KSR_HELIUM */
+#endif /* KSR_HELIUM && !KSR_SMALL */

@@ -6,6 +6,9 @@
 #define {{ switch }} {{ is_on }}
 {% endfor %}
 
+/* 1: less flash, more instructions. */
+#define KSR_SMALL {{ small }}
+
 /* A symbol of the kernels that every model refers to: a program with the kernels of two releases does not link. */
 #define KSR_CORE {{ core_symbol }}
 
