@@ -1,6 +1,6 @@
 """Number formats of models, and the element types of tensors by all of their names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ class NumberFormat:
         activations: Of inputs, outputs and what layers hand on.
         kernel: How the C functions that compute in it end.
         switch: What builds these functions into the C core; None where they are always there.
+        weight_bits: Those that a stored weight has, as the ops' word of that name says; 0: those of `weights`.
     """
 
     name: str
@@ -24,6 +25,12 @@ class NumberFormat:
     activations: np.dtype
     kernel: str
     switch: str | None
+    weight_bits: int = 0
+
+    @property
+    def most_counts(self) -> int:
+        """The largest magnitude of an integer weight: its scale is the largest weight over this."""
+        return 2 ** ((self.weight_bits or 8) - 1) - 1
 
     @property
     def is_integer(self) -> bool:
@@ -37,6 +44,8 @@ class NumberFormat:
 FLOAT32 = NumberFormat("float32", 0, np.dtype(np.float32), np.dtype(np.float32), "f32", "KSR_WITH_FLOAT32")
 INT8 = NumberFormat("int8", 1, np.dtype(np.int8), np.dtype(np.int8), "i8", None)
 INT8X16 = NumberFormat("int8x16", 2, np.dtype(np.int8), np.dtype(np.int16), "i16", "KSR_WITH_INT16")
+INT4 = replace(INT8, name="int4", weight_bits=4)
+INT4X16 = replace(INT8X16, name="int4x16", weight_bits=4)
 NUMBER_FORMATS = {number_format.name: number_format for number_format in (INT8, INT8X16, FLOAT32)}
 
 

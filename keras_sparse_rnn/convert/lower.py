@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from keras_sparse_rnn.formats import INT8X16
-
 
 @dataclass(frozen=True, eq=False)
 class Rest:
@@ -73,7 +71,7 @@ def _to_tflite(model, inputs, calibration, number_format):
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: _batches(inputs, calibration)
             ops, dtype = tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8
-            if number_format is INT8X16:
+            if number_format.activation_bits == 16:
                 ops, dtype = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, tf.int16
             converter.target_spec.supported_ops = [ops]
             converter.inference_input_type = converter.inference_output_type = dtype
@@ -81,7 +79,7 @@ def _to_tflite(model, inputs, calibration, number_format):
             return converter.convert()
         except Exception as error:
             names = ", ".join(f"{layer.name} ({type(layer).__name__})" for layer in model.layers)
-            way_out = " Take weights='int8', or 'float32'." if number_format is INT8X16 else ""
+            way_out = " Take weights='int8', or 'float32'." if number_format.activation_bits == 16 else ""
             raise ValueError(
                 f"TensorFlow Lite's converter refused the layers around the recurrent ones ({names}): {error}{way_out}"
             ) from error

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.ops.activations import MOST_BITS
 
 _ACCUMULATOR_LIMIT = 2**31 - 1
@@ -61,7 +60,7 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         name: Of its layer, for errors.
         x, output: `Scale` of the input and of the output tensor.
         largest: The largest state that the recurrence reads.
-        number_format: `INT8` or `INT8X16`.
+        number_format: One of integers. With weights of 4 bits, scales are those of `"output"`.
         scales: Whether weights have one scale for each `"gate"`, or for each `"output"` of each gate.
         sends_events: Whether what the recurrence reads is never negative.
         gates, states: The largest magnitudes of gates and of states and candidates, where activations do not limit
@@ -73,19 +72,21 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
     Raises:
         ValueError: The pre-activations do not fit any choice of shifts.
     """
-    is_int16 = number_format is INT8X16
+    is_int16 = number_format.activation_bits == 16
+    scales = "output" if number_format.weight_bits == 4 else scales
     state_bits, gate_bits = _range_bits(op, name, gates, states)
     op = replace(op, options=replace(op.options, state_bits=state_bits, gate_bits=gate_bits))
     first_choice = _Operands.of_16_bits if is_int16 else _Operands.of_8_bits
-    operands = first_choice(op, x, largest, sends_events)
+    most = number_format.most_counts
+    operands = first_choice(op, x, largest, sends_events, most)
     while True:
-        weights = _Weights.of(op, operands, scales)
+        weights = _Weights.of(op, operands, scales, most)
         fraction = _fraction(op, weights.accumulators, 15 if is_int16 else 10)
         if fraction >= 7 and (not is_int16 or _fits(op, weights, operands)):
             break
         # 8 bits: accumulators are coarse; finer operands, as long as the accumulators hold the sum. 16 bits: the
         # accumulators do not hold it; coarser operands.
-        operands = operands.finer(op) if not is_int16 else operands.coarser() if fraction >= 7 else None
+        operands = operands.finer(op, most) if not is_int16 else operands.coarser() if fraction >= 7 else None
         if operands is None:
             raise ValueError(
                 f"layer '{name}' cannot be stored as int8: one step of its input ({x.scale:.3g}) times one step "
@@ -110,6 +111,7 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
     options = replace(
         op.options,
         format=number_format.number,
+        weight_bits=number_format.weight_bits,
         x_zero_point=x.zero_point,
         x_shift=operands.x_shift,
         h_shift=operands.h_shift,
@@ -151,12 +153,12 @@ class _Operands:
     is_int16: bool = False
 
     @classmethod
-    def of_8_bits(cls, op, x, largest, sends_events):
+    def of_8_bits(cls, op, x, largest, sends_events, most):
         scale = largest / (2 ** (8 if sends_events else 7) - 1)
-        return cls(x.scale, *_operand_shifts(op, x.scale, scale), 8, scale)
+        return cls(x.scale, *_operand_shifts(op, x.scale, scale, most), 8, scale)
 
     @classmethod
-    def of_16_bits(cls, op, x, largest, sends_events):
+    def of_16_bits(cls, op, x, largest, sends_events, most):
         """16 bits of x, 14 where its changes are to fit into 16, and 15 of the state; then the finer of the two is
         made coarser, to one scale."""
         scale = largest / (2 ** (15 if sends_events else 14) - 1)
@@ -182,10 +184,10 @@ class _Operands:
             return 2**15 >> self.x_shift, 2 ** (self.bits + self.h_shift)
         return 255 << self.x_shift, 256 << self.h_shift
 
-    def finer(self, op):
+    def finer(self, op, most):
         """Both by one bit; None where the accumulators could not hold the sum."""
         x_shift, h_shift = self.x_shift + 1, self.h_shift + 1
-        if max(x_shift, h_shift) > _LARGEST_SHIFT or _bound(op, x_shift, h_shift) > _ACCUMULATOR_LIMIT // 2:
+        if max(x_shift, h_shift) > _LARGEST_SHIFT or _bound(op, x_shift, h_shift, most) > _ACCUMULATOR_LIMIT // 2:
             return None
         return replace(self, x_shift=x_shift, h_shift=h_shift)
 
@@ -203,7 +205,7 @@ class _Operands:
 
 @dataclass(frozen=True, eq=False)
 class _Weights:
-    """The kernels in int8.
+    """The kernels in integers.
 
     Attributes:
         kernel, recurrent_kernel: As the op has them.
@@ -219,8 +221,8 @@ class _Weights:
     factors: np.ndarray | None
 
     @classmethod
-    def of(cls, op, operands, granularity):
-        scales = _accumulator_scales(op, operands.x_unit, operands.h_unit)
+    def of(cls, op, operands, granularity, most):
+        scales = _accumulator_scales(op, operands.x_unit, operands.h_unit, most)
         if granularity == "gate":
             accumulators, factors = scales.max(axis=1), None
             scales = np.broadcast_to(accumulators[:, None], scales.shape)
@@ -230,8 +232,8 @@ class _Weights:
             factors = np.minimum(np.ceil(scales / accumulators[:, None] * 2**16), 2**15 - 1).astype(np.int16)
             scales = accumulators[:, None] * factors / 2**16
         return cls(
-            _to_int8(op.kernel, scales[op.kernel_slots] / operands.x_unit),
-            _to_int8(op.recurrent_kernel, scales[op.recurrent_slots] / operands.h_unit),
+            to_counts(op.kernel, scales[op.kernel_slots] / operands.x_unit, most),
+            to_counts(op.recurrent_kernel, scales[op.recurrent_slots] / operands.h_unit, most),
             scales,
             accumulators,
             factors,
@@ -259,23 +261,23 @@ def _shared_parts(op, x_unit, h_unit):
     return x_part, h_part
 
 
-def _operand_shifts(op, x_scale, operand_scale):
+def _operand_shifts(op, x_scale, operand_scale, most):
     """Shifts of x and h that bring both parts of the gates that they share to about one scale."""
     x_part, h_part = _shared_parts(op, x_scale, operand_scale)
     if not x_part or not h_part:
         return 0, 0
     shift = int(np.clip(round(np.log2(x_part / h_part)), -_LARGEST_SHIFT, _LARGEST_SHIFT))
     x_shift, h_shift = max(shift, 0), max(-shift, 0)
-    while _bound(op, x_shift, h_shift) > _ACCUMULATOR_LIMIT // 2 and x_shift + h_shift:
+    while _bound(op, x_shift, h_shift, most) > _ACCUMULATOR_LIMIT // 2 and x_shift + h_shift:
         x_shift, h_shift = max(x_shift - 1, 0), max(h_shift - 1, 0)
     return x_shift, h_shift
 
 
-def _accumulator_scales(op, x_unit, h_unit):
-    """What one count of each output's accumulator is worth, `(slots, units)`."""
+def _accumulator_scales(op, x_unit, h_unit, most):
+    """What one count of each output's accumulator is worth, `(slots, units)`, for weights of at most `most` counts."""
     scales = np.zeros(op.bias.shape)
-    np.maximum.at(scales, op.kernel_slots, x_unit * _largest(op.kernel) / 127)
-    np.maximum.at(scales, op.recurrent_slots, h_unit * _largest(op.recurrent_kernel) / 127)
+    np.maximum.at(scales, op.kernel_slots, x_unit * weight_scales(op.kernel, most))
+    np.maximum.at(scales, op.recurrent_slots, h_unit * weight_scales(op.recurrent_kernel, most))
     # A bias takes at most a quarter of the accumulator's range; a matrix of zeros gets any scale.
     return np.maximum(scales, (np.abs(op.bias).max(axis=1, keepdims=True) + 1) / 2**29)
 
@@ -307,10 +309,11 @@ def _largest(kernel):
     return np.abs(kernel).max(axis=0).astype(np.float64)
 
 
-def _bound(op, x_shift, h_shift):
-    """The largest accumulator that inputs can cause, as the kernel checks it."""
+def _bound(op, x_shift, h_shift, most):
+    """The largest accumulator that inputs can cause with weights of at most `most` counts, about as the kernel checks
+    it."""
     sources, units = len(op.kernel), len(op.recurrent_kernel)
-    return 128 * 255 * ((sources << x_shift) + (units << h_shift))
+    return (most + 1) * 255 * ((sources << x_shift) + (units << h_shift))
 
 
 def _range_bits(op, name, gates, states):
@@ -339,5 +342,28 @@ def _from_state(scale, state_bits):
     return int(np.clip(round(factor * 2**shift), 0, 32767)), shift
 
 
-def _to_int8(kernel, scales):
-    return np.clip(np.rint(kernel / scales), -127, 127).astype(np.int8)
+def weight_scales(kernel, most):
+    """What one count of a weight of each output is to be worth at least.
+
+    Args:
+        kernel: `(sources, ..., units)`.
+        most: The largest magnitude in counts: 127, or 7 of weights of 4 bits (`NumberFormat.most_counts`).
+
+    Returns:
+        `(..., units)`; 0 for an output without weights.
+    """
+    return np.abs(kernel).max(axis=0).astype(np.float64) / most
+
+
+def to_counts(kernel, scales, most):
+    """Weights in counts of scales, to nearest, halves to even; those beyond `most` become that.
+
+    Args:
+        kernel: `(sources, ..., units)`.
+        scales: What one count is worth, `(..., units)`.
+        most: As in `weight_scales`.
+
+    Returns:
+        int8, of the kernel's shape. `to_counts(...) * scales` is the weight that the integer model has.
+    """
+    return np.clip(np.rint(kernel / scales), -most, most).astype(np.int8)
