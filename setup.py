@@ -12,6 +12,17 @@ from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
+# What is looked up in the core by name, which Visual C++ exports only if it is told.
+EXPORTED = [
+    "KsrRegisterOps",
+    "ksr_find_op",
+    "ksr_sources",
+    "ksr_status_text",
+    "ksr_tflm_set_functions",
+    "tflite_plugin_create_delegate",
+    "tflite_plugin_destroy_delegate",
+]
+
 
 class BuildCore(build_ext):
     """The core has no Python in it: ctypes loads it, so no module initialiser is exported, and its name has no version
@@ -26,7 +37,7 @@ class BuildCore(build_ext):
 
     def build_extension(self, ext):
         if self.compiler.compiler_type == "msvc":
-            ext.extra_compile_args = ["/O2", "/W4"]
+            ext.extra_compile_args = ["/O2", "/W4", "/std:c11"]
         else:
             ext.extra_compile_args = ["-std=c99", "-O2", "-Wall", "-Wextra", "-ffp-contract=off"]
             if sys.platform == "linux":
@@ -74,6 +85,7 @@ setup(
             sources=sorted(glob("tflite/kernels/**/*.c", recursive=True) + glob("tflite/adapters/*.c")),
             depends=glob("tflite/**/*.h", recursive=True),
             include_dirs=["tflite/include", "tflite/kernels"],
+            export_symbols=EXPORTED,
             optional=True,  # without a compiler the package still installs and trains
         )
     ],

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import setuptools
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.runtime import native
@@ -199,6 +201,14 @@ def test_a_core_built_from_other_sources_is_refused(tmp_path, monkeypatch):
     native._refuse_stale.cache_clear()
     with pytest.raises(RuntimeError, match="Rebuild it: python setup.py build_ext --inplace"):
         native.library_path()
+
+
+def test_what_is_exported_for_windows_is_in_the_core(monkeypatch):
+    """Visual C++ refuses to export what is not there; the other compilers export everything."""
+    monkeypatch.setattr(setuptools, "setup", lambda **_: None)
+    monkeypatch.chdir(ROOT)
+    core = native.load_library()
+    assert all(hasattr(core, name) for name in runpy.run_path("setup.py")["EXPORTED"])
 
 
 def test_what_is_built(tmp_path):

@@ -22,6 +22,8 @@ class Framework:
 
 _ALL = (
     Framework("plain-c", has_interpreter=False),
+    # Plain C as a folder that Arduino, PlatformIO, ESP-IDF, Zephyr, CMSIS-Pack and CMake take as a library.
+    Framework("library", "src", has_interpreter=False),
     Framework("tflm-cmake"),
     # A sketch is a folder of its own name, of which src/ is built with all that is in it.
     Framework("arduino", "PROJECT/src", ".cpp"),

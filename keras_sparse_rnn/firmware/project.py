@@ -95,7 +95,8 @@ def save_firmware(
         model: A model: the path or the bytes of a `.tflite` file, a `runtime.model.Model`, or what `ksr.convert`
             returns. Or several models: a dict from names to models.
         folder: Where to; it is made, and must be empty if it exists.
-        framework: `"plain-c"` (C without an interpreter), or one around TensorFlow Lite Micro: `"tflm-cmake"`,
+        framework: `"plain-c"` (C without an interpreter), `"library"` (the same as a library that Arduino, PlatformIO,
+            ESP-IDF, Zephyr, CMSIS-Pack and CMake can add), or one around TensorFlow Lite Micro: `"tflm-cmake"`,
             `"arduino"`, `"esp-idf"`, `"zephyr"`.
         name: Name of a single model in the code, at most 40 characters; None: "model". Functions, macros and files
             begin with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
@@ -143,10 +144,12 @@ def save_firmware(
         ]
         outputs = _verify(codes, sequences, single_file, small)
         is_verified = outputs is not None
-        write = partial(write_plain_c, small=small)
-        if cpu is not None:
+        if cpu is None:
+            write = partial(write_plain_c, small=small)
+            write(codes, folder, framework=FRAMEWORKS[framework])
+        else:
             write = partial(write_single_file, processor=PROCESSORS[cpu], small=small)
-        write(codes, folder)
+            write(codes, folder)
         model_bytes = sum(code.constant_bytes for code in codes)
         core = cpu or _BOARD
         builds = _plain_c_builds(codes, sequences, outputs, core, write) if core in TARGETS else {}
@@ -154,7 +157,7 @@ def save_firmware(
 
 
 def _check_single_file(framework, single_file, cpu):
-    if single_file and FRAMEWORKS[framework].has_interpreter:
+    if single_file and framework != "plain-c":
         raise ValueError(f"single_file is of framework='plain-c'; given: framework={framework!r}.")
     if single_file and cpu not in PROCESSORS:
         raise ValueError(f"cpu must be one of {tuple(PROCESSORS)} for a single file; given: {cpu!r}.")
@@ -267,12 +270,13 @@ def _sequences(code, inputs):
     ]
 
 
-def write_plain_c(codes, folder, small=False):
+def write_plain_c(codes, folder, small=False, framework=FRAMEWORKS["plain-c"]):
     """Writes models, a list of `PlainC`, and the kernel sources that they need; the names of the models' files."""
     texts, core = _plain_c_texts(codes, small)
     streaming = any(code.is_streaming for code in codes)
-    program = _filled("plain-c", codes, core, streaming=streaming)
-    _write(Path(folder), texts | program | {f"{FOLDER}/{name}": text for name, text in core.items()})
+    project = _filled(framework.name, codes, core, streaming=streaming)
+    sources = texts | {f"{FOLDER}/{name}": text for name, text in core.items()}
+    _write(Path(folder), project | {f"{framework.sources}/{name}": text for name, text in sources.items()})
     return [code.name for code in codes]
 
 

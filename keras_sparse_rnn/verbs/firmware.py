@@ -8,7 +8,7 @@ from pathlib import Path
 from keras_sparse_rnn.verbs import add_verb
 from keras_sparse_rnn.verbs.files import load_arrays, load_tflite
 
-FRAMEWORKS = ("plain-c", "tflm-cmake", "arduino", "esp-idf", "zephyr")
+FRAMEWORKS = ("plain-c", "library", "tflm-cmake", "arduino", "esp-idf", "zephyr")
 
 
 def add(verbs):

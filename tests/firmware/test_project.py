@@ -1,9 +1,11 @@
 """Models as firmware projects."""
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from xml.etree import ElementTree
 
 import keras
 import numpy as np
@@ -110,17 +112,53 @@ def test_a_project_has_the_model_and_the_kernels_it_needs_and_no_other(framework
     checks = {
         f"ksr_kernel_{name}.c" for name in ("gru_op", "gru_schema", "schema", "node", "matrix_check", "recurrent_check")
     }
-    assert names & checks == (set() if framework == "plain-c" else checks)
+    has_interpreter = FRAMEWORKS[framework].has_interpreter
+    assert names & checks == (checks if has_interpreter else set())
     others = ("lstm", "event_gru", "gru_f32", "simple_rnn", "ops")
     assert not names & {f"ksr_kernel_{other}.c" for other in others}
     if not qemu.missing_tools():
         assert all(build.flash_bytes > firmware.model_bytes > 0 for build in firmware.builds.values())
-    if framework == "plain-c":
+    if not has_interpreter:
         return
     (source,) = firmware.folder.rglob("key_words_model_data.c*")
     array = re.search(r"unsigned char key_words_model_tflite\[(\d+)\] = \{(.*?)\}", source.read_text(), re.S)
     assert int(array[1]) == len(data)
     assert bytes(int(n) for n in re.findall(r"\d+", array[2])) == data
+
+
+def test_a_library_is_described_to_every_build_system(tmp_path):
+    """Each description names the headers and sources that are there: no more, no fewer."""
+    models = {"wake": random_op(3, kind="KsrGru").to_model(), "word": random_op(11, kind="KsrLstm").to_model()}
+    firmware = save_firmware(models, tmp_path / "new", "library")
+    folder = firmware.folder
+    sources = {str(path.relative_to(folder)) for path in folder.glob("src/**/*.c")}
+    headers = ["wake_model.h", "word_model.h"]
+    assert {"src/wake_model.c", "src/ksr/ksr_kernel_lstm_i8.c"} < sources
+    properties = dict(line.split("=", 1) for line in (folder / "library.properties").read_text().splitlines())
+    described = json.loads((folder / "library.json").read_text())
+    assert properties["includes"].split(",") == described["headers"] == headers
+    assert {properties["name"], described["name"]} == {"firmware"}
+    assert properties["version"] == described["version"] == ksr.__version__
+    pack = ElementTree.parse(folder / "keras-sparse-rnn.firmware.pdsc").getroot()
+    files = [(file.get("category"), file.get("name")) for file in pack.iter("file")]
+    assert {name for category, name in files if category == "source"} == sources
+    assert {name for category, name in files if category == "header"} == {f"src/{name}" for name in headers}
+    for lists, prefix in (("CMakeLists.txt", "src/"), ("zephyr/CMakeLists.txt", "../src/")):
+        named = re.findall(rf"^ +{prefix}(\S+\.c)$", (folder / lists).read_text(), re.M)
+        assert {f"src/{name}" for name in named} == sources
+
+
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake")
+def test_a_library_is_added_to_a_project(tmp_path):
+    save_firmware(random_op(3, kind="KsrGru").to_model(), tmp_path / "net", "library", "net")
+    (tmp_path / "main.c").write_text("#include <net_model.h>\nint main(void) { return net_model_init(); }\n")
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.15)\nproject(user C)\nadd_subdirectory(net)\n"
+        "add_executable(user main.c)\ntarget_link_libraries(user net_model)\n"
+    )
+    subprocess.run(["cmake", "-S", tmp_path, "-B", tmp_path / "build"], check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", tmp_path / "build"], check=True, capture_output=True)
+    subprocess.run([tmp_path / "build" / "user"], check=True)
 
 
 def test_a_sketch_lies_in_a_folder_of_its_own_name(tmp_path):
