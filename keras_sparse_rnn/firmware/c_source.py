@@ -18,13 +18,15 @@ def array(name, values, qualifiers="KSR_ALIGNED(16) static const"):
     """The definition of a constant array."""
     values = np.asarray(values).reshape(-1)
     if values.dtype == np.float32:
-        items = [_float(value) for value in values]
+        items = [float_literal(value) for value in values]
     else:
         items = [str(value) for value in values.tolist()]
     return f"{qualifiers} {C_TYPES[values.dtype]} {name}[{len(items)}] = {{\n{_lines(items)}\n}};\n"
 
 
-def _float(value):
+def float_literal(value):
+    """A float32 in C."""
+    value = np.float32(value)
     # Hexadecimal digits say exactly which float is meant.
     return f"{float(value).hex()}f" if np.isfinite(value) else ("-" if value < 0 else "") + "(1.0f / 0.0f)"
 

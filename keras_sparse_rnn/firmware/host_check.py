@@ -66,6 +66,9 @@ def noise(code):
         sequence = []
         for x in code.inputs:
             shape = (calls, x.size)
+            if x.tensor.dtype.kind != "f" and x.tensor.scale is None:
+                sequence.append(rng.integers(0, _numbers(code, x.number), shape).astype(x.tensor.dtype))
+                continue
             values = rng.uniform(-3, 3, shape) if kind == 1 else rng.normal(size=shape)
             if kind == 2:
                 values *= rng.random((calls, 1)) < 0.5
@@ -77,6 +80,13 @@ def noise(code):
             sequence.append(values.astype(x.tensor.dtype))
         sequences.append(sequence)
     return sequences[: max(1, _STEPS // calls)]
+
+
+def _numbers(code, number):
+    """How many numbers an input of integers may be: there are so many words, or the two truths."""
+    tensors = code.model.tensors
+    tables = [op.inputs[0] for op in code.model.operators if op.name == "GATHER" and op.inputs[1] == number]
+    return min((tensors[i].shape[0] for i in tables), default=2)
 
 
 def check(code, folder, sequences=None, flags=("-O0",), kernels=None, engine=ReferenceEngine):
@@ -214,7 +224,12 @@ def _inferences(code, model, tensors):
     for i, values in tensors.items():
         axis = code.time.axes.get(i)
         steps = values.reshape(-1, *code.shapes[i])
-        whole[i] = steps[-1] if axis is None else np.concatenate(steps, axis)
+        if axis is None:
+            whole[i] = steps[-1]
+            continue
+        before = code.time.history.get(i, 0)
+        first, *later = steps
+        whole[i] = np.concatenate([first, *(np.take(step, range(before, step.shape[axis]), axis) for step in later)], axis)
     yield whole
 
 

@@ -6,16 +6,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from keras_sparse_rnn._version import __version__
+from keras_sparse_rnn.firmware.buffers import Buffers
 from keras_sparse_rnn.firmware.c_source import C_TYPES, array, comment
 from keras_sparse_rnn.firmware.c_tensors import CTensor, c_tensors
 from keras_sparse_rnn.firmware.core_files import core_include, core_symbols
+from keras_sparse_rnn.firmware.elementwise_layers import ELEMENTWISE, elementwise_call
 from keras_sparse_rnn.firmware.joining_layers import JOINING, joining_call
-from keras_sparse_rnn.firmware.layers import LAYERS, layer_call
+from keras_sparse_rnn.firmware.layers import LAYERS, changes_the_type, is_table, layer_call
+from keras_sparse_rnn.firmware.moving_layers import MOVING, history_call, moving_call, padding
 from keras_sparse_rnn.firmware.names import c_identifier, distinct, model_name
 from keras_sparse_rnn.firmware.op_layers import Operand, op_header, op_layer
 from keras_sparse_rnn.firmware.rendering import render
 from keras_sparse_rnn.firmware.sources import features_of
 from keras_sparse_rnn.firmware.time_axis import follow_time
+from keras_sparse_rnn.firmware.window_layers import WINDOWS, window_call
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.engine import refuse_sparse_encodings
@@ -144,7 +148,7 @@ class PlainC:
     @property
     def features(self):
         """What it needs of what the core may lack."""
-        operators = [op for op in self.model.operators if not self._changes_the_type(op)]
+        operators = [op for op in self.model.operators if not changes_the_type(op, self.model.tensors)]
         return features_of(operators, self.model.tensors)
 
     @property
@@ -223,23 +227,22 @@ class PlainC:
             self._include(header)
 
     def _add_layer(self, name, op):
-        if op.name in JOINING:
-            labels = {i: f"tensor_{i}" for i in (*op.inputs, *op.outputs)}
-            declarations, call = joining_call(op, name, self.model.tensors, labels, self.shapes)
-            self.declarations += declarations
-            self.calls.append(call)
-            self._include("ksr_elementwise.h")
-            return
-        x, y = op.inputs[0], op.outputs[0]
-        buffers = (f"tensor_{x}", f"tensor_{y}")
-        declarations, call = layer_call(op, name, self.model.tensors, *buffers, self.shapes[x])
-        self.declarations += declarations
+        buffers = Buffers(name, self.model.tensors, self.shapes)
+        history = self.time.history.get(op.outputs[0], 0) if self.is_streaming and op.name in ("PAD", "PADV2") else 0
+        if history:
+            byte, _ = padding(op, self.model.tensors)
+            dtype, size = self.model.tensors[op.inputs[0]].dtype, history * math.prod(self.shapes[op.inputs[0]])
+            self.states.append(
+                State(f"{name}_history", C_TYPES[dtype], size, size * dtype.itemsize, byte, is_kept=False)
+            )
+            call = history_call(op, buffers, f"states.{name}_history")
+        else:
+            make, headers = _maker(op, self.model.tensors)
+            call = make(op, buffers)
+            for header in headers:
+                self._include(header)
+        self.declarations += buffers.declarations
         self.calls.append(call)
-        self._include("ksr_quantize.h" if self._changes_the_type(op) else "ksr_layers.h")
-
-    def _changes_the_type(self, op):
-        """Whether it is a QUANTIZE between int8 and int16."""
-        return op.name == "QUANTIZE" and len({self.model.tensors[i].dtype for i in (*op.inputs, *op.outputs)}) > 1
 
     def _include(self, header):
         if header not in self.headers:
@@ -266,6 +269,25 @@ class PlainC:
         return comment(self.time.obstacle or "not asked for")
 
 
+# Names of builtin ops, with what makes C of them and the headers that it needs.
+_MAKERS = (
+    (LAYERS, layer_call, ("ksr_layers.h", "ksr_elementwise.h")),
+    (JOINING, joining_call, ("ksr_elementwise.h",)),
+    (MOVING, moving_call, ("ksr_elementwise.h",)),
+    (WINDOWS, window_call, ("ksr_layers.h", "ksr_patch.h")),
+    (ELEMENTWISE, elementwise_call, ("ksr_functions.h",)),
+)
+_KNOWN = tuple(dict.fromkeys(name for names, *_ in _MAKERS for name in names))
+
+
+def _maker(op, tensors):
+    if changes_the_type(op, tensors):
+        return layer_call, ("ksr_quantize.h",)
+    if is_table(op, tensors) or (op.name == "QUANTIZE" and tensors[op.inputs[0]].dtype == np.int16):
+        return layer_call, ("ksr_layers.h",)
+    return next((make, headers) for names, make, headers in _MAKERS if op.name in names)
+
+
 def _check(model):
     """Raises ValueError where plain C has no kernels for a model, or none that read its tensors."""
     if any(tensor.shape[:1] not in ((), (1,)) for tensor in model.inputs):
@@ -275,16 +297,12 @@ def _check(model):
         )
     refuse_sparse_encodings(model)
     for op in model.operators:
-        if op.name not in (ALL_OPS if op.is_custom else (*LAYERS, *JOINING)):
-            known = ", ".join([*ALL_OPS, *sorted((*LAYERS, *JOINING))])
+        if op.name not in (ALL_OPS if op.is_custom else _KNOWN):
+            known = ", ".join([*ALL_OPS, *sorted(_KNOWN)])
             raise ValueError(f"plain C has no op {op.name}; it has {known}. Take framework='tflm-cmake'.")
         if not op.is_custom:
             check_operands(op, model.tensors)
-        if op.name in JOINING and not op.is_custom:
-            continue
-        for place, i in enumerate(op.inputs[:1] if op.is_custom else op.inputs):
-            if i >= 0 and (model.tensors[i].data is None) != (place == 0):
-                kind = "a constant" if place else "no constant"
-                raise ValueError(
-                    f"plain C takes {kind} as input {place} of {op.name}; given: '{model.tensors[i].name}'."
-                )
+        elif model.tensors[op.inputs[0]].data is not None:
+            raise ValueError(
+                f"plain C takes no constant as input 0 of {op.name}; given: '{model.tensors[op.inputs[0]].name}'."
+            )

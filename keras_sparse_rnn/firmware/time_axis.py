@@ -6,8 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_sparse_rnn.firmware.joining_layers import JOINING
+from keras_sparse_rnn.firmware.moving_layers import MOVING, padding
+from keras_sparse_rnn.firmware.window_layers import WINDOWS, window_size
 from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
+from keras_sparse_rnn.runtime.views import strides_of, view_of
+from keras_sparse_rnn.runtime.windows import window_of
 
 
 @dataclass(frozen=True)
@@ -18,11 +22,14 @@ class TimeAxis:
         axes: For each tensor (by its number) that has values at each time step, the axis of these steps; it may have
             several values for each. Other tensors have no time axis: a layer has ended it, and they hold what follows
             from the steps so far, or they never depended on it.
+        history: For each tensor that has steps before the first one too, how many: what a PAD puts there. One step of it is
+            so many steps that have been, and the new one.
         steps: Time steps in a sequence of the file's shapes; None where there is no time axis.
         obstacle: Why the model cannot take single steps; None where it can.
     """
 
     axes: dict
+    history: dict
     steps: int | None
     obstacle: str | None
 
@@ -31,7 +38,8 @@ class TimeAxis:
         axis = self.axes.get(number)
         if axis is None:
             return shape
-        return (*shape[:axis], shape[axis] // self.steps * steps, *shape[axis + 1 :])
+        history = self.history.get(number, 0)
+        return (*shape[:axis], shape[axis] // (self.steps + history) * (steps + history), *shape[axis + 1 :])
 
 
 class _EndsAStreamError(Exception):
@@ -39,7 +47,7 @@ class _EndsAStreamError(Exception):
 
 
 def follow_time(model):
-    """Follows the time axis from the inputs, axis 1 of those of rank 3 and more, to the outputs.
+    """Follows the time axis to the outputs, from axis 1 of inputs of rank 3 and more, and of those of numbers of words.
 
     Args:
         model: A `runtime.model.Model`.
@@ -49,24 +57,33 @@ def follow_time(model):
     """
     axes = {i: 1 for i in model.input_indices if len(model.tensors[i].shape) >= 3}
     lengths = {model.tensors[i].shape[1] for i in axes}
+    for i in model.input_indices:
+        tensor = model.tensors[i]
+        if len(tensor.shape) == 2 and tensor.dtype != np.float32 and tensor.scale is None:
+            if not lengths or tensor.shape[1] in lengths:
+                axes[i] = 1
+                lengths.add(tensor.shape[1])
+    history = {}
     if not lengths:
-        return TimeAxis({}, None, "no input has a time axis")
+        return TimeAxis({}, {}, None, "no input has a time axis")
     steps = lengths.pop()
     try:
         if lengths:
             raise _EndsAStreamError("the inputs have different numbers of time steps")
-        _follow(model, axes, steps)
+        _follow(model, axes, history, steps)
         for i in (*model.input_indices, *model.output_indices):
             tensor = model.tensors[i]
+            if history.get(i):
+                raise _EndsAStreamError(f"'{tensor.name}' has steps that were padded")
             if math.prod(tensor.shape[: axes.get(i, 0)]) != 1:
                 raise _EndsAStreamError(f"the time steps of '{tensor.name}' do not lie one after another")
     except _EndsAStreamError as error:
-        return TimeAxis({}, steps, str(error))
-    return TimeAxis(axes, steps, None)
+        return TimeAxis({}, {}, steps, str(error))
+    return TimeAxis(axes, history, steps, None)
 
 
-def _follow(model, axes, steps):
-    """Adds to `axes` those of the tensors that ops write."""
+def _follow(model, axes, history, steps):
+    """Adds to `axes` and `history` those of the tensors that ops write."""
     ended = set()
     for op in model.operators:
         y, *states = op.outputs
@@ -78,24 +95,40 @@ def _follow(model, axes, steps):
             if read & ended:
                 ended.add(y)
             continue
-        beside = all(axes[i] == axes[timed[0]] and _is_of_steps(model, i, axes, steps) for i in timed)
+        first = timed[0]
+        before = history.get(first, 0)
+        beside = all(
+            axes[i] == axes[first]
+            and model.tensors[i].shape[axes[i]] == steps + before
+            and history.get(i, 0) == before
+            for i in timed
+        )
         if (len(timed) > 1 and not (op.name in JOINING and beside)) or read & ended:
             raise _EndsAStreamError(f"{op.name} of '{model.tensors[y].name}' joins what has a time axis")
         ended.update(states)
-        axis = _axis_behind(op, _Time(axes[timed[0]], steps, model.tensors[timed[0]].shape), y, model.tensors)
+        x = _Time(axes[first], steps + before, model.tensors[first].shape, before)
+        if op.name in ("PAD", "PADV2"):
+            axis, before = _padded(op, x, model)
+        elif op.name in WINDOWS:
+            axis, before = _moved_over(op, x, model.tensors)
+        else:
+            axis = _axis_behind(op, x, y, model.tensors)
         if axis is None:
             ended.add(y)
-        else:
-            axes[y] = axis
+            continue
+        axes[y] = axis
+        if before:
+            history[y] = before
 
 
 @dataclass(frozen=True)
 class _Time:
-    """The time axis of a tensor of some shape."""
+    """The time axis of a tensor of some shape; `steps` are those of its history too."""
 
     axis: int
     steps: int
     shape: tuple
+    history: int
 
     def reshaped(self, op, shape, never=None):
         """The axis when the values get a new shape in the same order; not the axis `never`."""
@@ -136,18 +169,64 @@ def _axis_behind(op, x, y, tensors):
         return x.reshaped(op, tensors[y].shape)
     if op.name in JOINING:
         return _beside(op, x, y, tensors)
+    if op.name in MOVING:
+        return _moved(op, x, y, tensors)
+    if op.name == "BATCH_MATMUL":
+        raise _EndsAStreamError(f"BATCH_MATMUL of '{tensors[y].name}' joins time steps")
     if op.name == "SOFTMAX" and x.axis == len(x.shape) - 1:
         raise _EndsAStreamError("SOFTMAX goes over the time axis")
-    if op.name == "MEAN":
+    if op.name in ("MEAN", "REDUCE_ALL", "REDUCE_MAX", "SUM"):
         axes = {int(a) % len(x.shape) for a in np.atleast_1d(tensors[op.inputs[1]].data)}
         if x.axis in axes:
-            raise _EndsAStreamError("MEAN goes over the time axis")
+            raise _EndsAStreamError(f"{op.name} goes over the time axis")
         return x.axis if op.options.keepDims else x.axis - sum(a < x.axis for a in axes)
     return x.axis  # value by value
 
 
-def _is_of_steps(model, i, axes, steps):
-    return model.tensors[i].shape[axes[i]] == steps
+def _padded(op, x, model):
+    """The time axis behind a PAD, and how many steps it puts in front of it."""
+    _, widths = padding(op, model.tensors)
+    before, after = widths[x.axis].tolist()
+    if not before and not after:
+        return x.axis, x.history
+    name = model.tensors[op.outputs[0]].name
+    if after or any(tensor.is_variable for tensor in model.tensors):
+        raise _EndsAStreamError(f"{op.name} of '{name}' puts steps behind or into a sequence")
+    if x.steps != x.shape[x.axis] or math.prod(x.shape[: x.axis]) != 1 or widths[: x.axis].any() or x.history:
+        raise _EndsAStreamError(f"{op.name} of '{name}' puts steps between others")
+    return x.axis, before
+
+
+def _moved_over(op, x, tensors):
+    """The time axis behind a convolution or pooling, and how many steps before the first one are left."""
+    name = tensors[op.outputs[0]].name
+    if x.axis == 0:  # TimeDistributed
+        return 0, x.history
+    window = window_of(op, x.shape, window_size(op, tensors))
+    if x.axis == 3 or x.steps != x.shape[x.axis]:
+        raise _EndsAStreamError(f"{op.name} of '{name}' takes the time axis for another")
+    place = x.axis - 1
+    reach = (window.size[place] - 1) * window.dilation[place]
+    if window.strides[place] != 1:
+        raise _EndsAStreamError(f"{op.name} of '{name}' makes fewer steps than it is given")
+    if window.before[place] or window.made[place] != x.steps - reach or reach > x.history:
+        raise _EndsAStreamError(f"{op.name} of '{name}' is not causal")
+    return x.axis, x.history - reach
+
+
+def _moved(op, x, y, tensors):
+    """The time axis behind an op that moves values."""
+    made = tensors[y].shape
+    name = tensors[y].name
+    if op.name == "GATHER":
+        return x.axis
+    if op.name in ("SLICE", "STRIDED_SLICE"):
+        view = view_of(op, x.shape, [tensors[i].data for i in op.inputs[1:]], made)
+        own = strides_of(x.shape)
+        if view.strides == own[x.axis + 1 :] and view.offset == (x.shape[x.axis] - 1) * own[x.axis]:
+            if math.prod(x.shape[: x.axis]) == 1 and made == x.shape[x.axis + 1 :] and x.steps == x.shape[x.axis]:
+                return None  # the last step
+    raise _EndsAStreamError(f"{op.name} of '{name}' moves time steps")
 
 
 def _beside(op, x, y, tensors):

@@ -9,26 +9,39 @@ from keras_sparse_rnn.tflite_file import Operator
 
 # What the tensors are to their op, by place; those of other ops are all "values". "moved" is not computed with,
 # "index" is a constant of integers, "truths" are bool, "numbers" are compared, exactly, and one of two
-# "chosen" is taken.
+# "chosen" is taken. What is "compared" may have scales.
 _ROLES = {
+    "BATCH_MATMUL": ("values", "values"),
     "BROADCAST_TO": ("moved", "index"),
     "CAST": ("moved",),
+    "CONV_2D": ("values", "weights", "bias"),
+    "DEPTHWISE_CONV_2D": ("values", "weights", "bias"),
     "EQUAL": ("numbers", "numbers"),
     "EXPAND_DIMS": ("moved", "index"),
     "FULLY_CONNECTED": ("values", "weights", "bias"),
     "GATHER": ("moved", "moved"),
+    "GREATER": ("compared", "compared"),
+    "GREATER_EQUAL": ("compared", "compared"),
+    "LESS": ("compared", "compared"),
+    "LESS_EQUAL": ("compared", "compared"),
     "LOGICAL_AND": ("truths", "truths"),
     "LOGICAL_NOT": ("truths",),
     "LOGICAL_OR": ("truths", "truths"),
     "MEAN": ("values", "index"),
     "NOT_EQUAL": ("numbers", "numbers"),
+    "PAD": ("moved", "index"),
+    "PADV2": ("moved", "index", "moved"),
     "REDUCE_ALL": ("truths", "index"),
     "REDUCE_MAX": ("values", "index"),
     "REDUCE_MIN": ("values", "index"),
     "RESHAPE": ("moved", "index"),
+    "REVERSE_V2": ("moved", "index"),
     "SELECT_V2": ("truths", "chosen", "chosen"),
+    "SLICE": ("moved", "index", "index"),
     "SQUEEZE": ("moved",),
+    "STRIDED_SLICE": ("moved", "index", "index", "index"),
     "SUM": ("values", "index"),
+    "TRANSPOSE": ("moved", "index"),
 }
 # Types of weights and biases, by the type of the values that they meet.
 _TYPES = {
@@ -65,7 +78,7 @@ def _fault(name, role, tensor, inputs):
     """What is wrong with a tensor, and what to do; None where nothing is."""
     if tensor.sparsity is not None:
         return 'it is in the sparse encoding of LiteRT. Take the engine "litert", or convert with target="tflm"'
-    if role == "moved":
+    if role in ("compared", "moved"):
         return None
     if role == "truths":
         return None if tensor.dtype == np.bool_ else f"it holds {tensor.dtype}; allowed: bool"
@@ -86,7 +99,7 @@ def _fault(name, role, tensor, inputs):
     if tensor.dtype == np.float32:
         return None
     if role == "weights":
-        return _fault_of_weights(tensor)
+        return _fault_of_weights(tensor, 3 if name == "DEPTHWISE_CONV_2D" else 0)
     weights = inputs[1]
     if tensor.scale is not None and not np.allclose(tensor.scale, x.scale * weights.scale, rtol=0.01, atol=0):
         return f"its scale is not the product of those of '{x.name}' and '{weights.name}'. {_WAY_OUT}"
@@ -104,11 +117,14 @@ def _fault_of_values(tensor):
     return None
 
 
-def _fault_of_weights(tensor):
+def _fault_of_weights(tensor, axis):
+    """Where the outputs lie along an axis."""
     if tensor.scale is None:
         return f"it holds {tensor.dtype} without a scale. {_WAY_OUT}"
-    outputs = tensor.shape[0]
-    if np.ndim(tensor.scale) and (np.size(tensor.scale) != outputs or tensor.channel_axis != 0):
+    if axis >= len(tensor.shape):
+        return f"it must have four axes; given: {len(tensor.shape)}"
+    outputs = tensor.shape[axis]
+    if np.ndim(tensor.scale) and (np.size(tensor.scale) != outputs or tensor.channel_axis != axis):
         given = f"{np.size(tensor.scale)} along axis {tensor.channel_axis}"
-        return f"it must have one scale, or one for each of {outputs} outputs along axis 0; given: {given}"
+        return f"it must have one scale, or one for each of {outputs} outputs along axis {axis}; given: {given}"
     return None

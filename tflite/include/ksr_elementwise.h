@@ -31,6 +31,12 @@ void ksr_multiply_f32(float low, float high, const float *a, int32_t count, cons
 /* Copies rows of `bytes` bytes into a tensor whose rows have `y_bytes`. */
 void ksr_put_beside(const void *x, int32_t rows, int32_t bytes, void *y, int32_t y_bytes);
 
+/* Rows of `bytes` bytes of a table by their numbers. A number outside of the table takes the row that is nearest. */
+void ksr_take_rows(const void *table, int32_t rows, int32_t bytes, const int32_t *numbers, int32_t count, void *y);
+
+/* Whether all are true, over the middle one of three axes. */
+void ksr_every(const uint8_t *x, int32_t outer, int32_t count, int32_t inner, uint8_t *y);
+
 #ifdef __cplusplus
 }
 #endif

@@ -34,6 +34,26 @@ void ksr_dense_i16(const ksr_dense *dense, const int16_t *x, int32_t rows, int16
 void ksr_dense_f32(const float *weights, const float *bias, int32_t inputs, int32_t outputs, float low, float high,
                    const float *x, int32_t rows, float *y);
 
+/* y = x w + b, channel by channel, for the `inputs` places (inputs, outputs / multiplier) of a patch; weights (inputs,
+ * outputs). */
+void ksr_depthwise_i8(const ksr_dense *dense, int32_t multiplier, const int8_t *x, int8_t *y);
+void ksr_depthwise_i16(const ksr_dense *dense, int32_t multiplier, const int16_t *x, int16_t *y);
+void ksr_depthwise_f32(const float *weights, const float *bias, int32_t inputs, int32_t outputs, float low, float high,
+                       int32_t multiplier, const float *x, float *y);
+
+/* `count` products of matrices (rows, inner) and (inner, columns), one behind the other; values between what is side by
+ * side in them. */
+typedef struct ksr_matmul {
+  int32_t count, rows, inner, columns;
+  int32_t a_step, a_row, a_column, b_step, b_row, b_column;
+  int32_t a_zero_point, b_zero_point, zero_point;
+  ksr_scaling scaling;
+} ksr_matmul;
+
+void ksr_matmul_i8(const ksr_matmul *matmul, const int8_t *a, const int8_t *b, int8_t *y);
+void ksr_matmul_i16(const ksr_matmul *matmul, const int16_t *a, const int16_t *b, int16_t *y);
+void ksr_matmul_f32(const ksr_matmul *matmul, const float *a, const float *b, float *y);
+
 /* Any function of one value: table[128 + x]. */
 void ksr_look_up_i8(const int8_t table[256], const int8_t *x, int32_t count, int8_t *y);
 
@@ -63,6 +83,12 @@ void ksr_mean_i8(ksr_scaling scaling, int32_t x_zero_point, int32_t y_zero_point
                  int32_t count, int32_t inner, int8_t *y);
 void ksr_mean_i16(ksr_scaling scaling, const int16_t *x, int32_t outer, int32_t count, int32_t inner, int16_t *y);
 void ksr_mean_f32(const float *x, int32_t outer, int32_t count, int32_t inner, float *y);
+void ksr_sum_f32(const float *x, int32_t outer, int32_t count, int32_t inner, float *y);
+
+/* The largest one, likewise. */
+void ksr_most_i8(const int8_t *x, int32_t outer, int32_t count, int32_t inner, int8_t *y);
+void ksr_most_i16(const int16_t *x, int32_t outer, int32_t count, int32_t inner, int16_t *y);
+void ksr_most_f32(const float *x, int32_t outer, int32_t count, int32_t inner, float *y);
 
 #ifdef __cplusplus
 }

@@ -56,3 +56,21 @@ void ksr_put_beside(const void *x, int32_t rows, int32_t bytes, void *y, int32_t
   uint8_t *to = y;
   for (int32_t row = 0; row < rows; ++row, from += bytes, to += y_bytes) memcpy(to, from, (size_t)bytes);
 }
+
+void ksr_take_rows(const void *table, int32_t rows, int32_t bytes, const int32_t *numbers, int32_t count, void *y) {
+  uint8_t *to = y;
+  for (int32_t i = 0; i < count; ++i, to += bytes) {
+    const int32_t row = numbers[i] < 0 ? 0 : numbers[i] < rows ? numbers[i] : rows - 1;
+    memcpy(to, (const uint8_t *)table + (size_t)row * (size_t)bytes, (size_t)bytes);
+  }
+}
+
+void ksr_every(const uint8_t *x, int32_t outer, int32_t count, int32_t inner, uint8_t *y) {
+  for (int32_t row = 0; row < outer; ++row, x += count * inner) {
+    for (int32_t i = 0; i < inner; ++i) {
+      uint8_t every = 1;
+      for (int32_t k = 0; k < count; ++k) every = every && x[k * inner + i];
+      *y++ = every;
+    }
+  }
+}

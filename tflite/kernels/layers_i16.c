@@ -1,9 +1,5 @@
 #include "ksr_layers.h"
-
-static int16_t scaled(int64_t value, ksr_scaling by, int32_t low, int32_t high) {
-  const int64_t rounded = (value * by.multiplier + ((int64_t)1 << (by.shift - 1))) >> by.shift;
-  return (int16_t)(rounded < low ? low : rounded > high ? high : rounded);
-}
+#include "scaled.h"
 
 void ksr_dense_i16(const ksr_dense *dense, const int16_t *x, int32_t rows, int16_t *y) {
   for (int32_t row = 0; row < rows; ++row, x += dense->inputs) {
@@ -11,13 +7,40 @@ void ksr_dense_i16(const ksr_dense *dense, const int16_t *x, int32_t rows, int16
     for (int32_t i = 0; i < dense->outputs; ++i) {
       int64_t sum = dense->bias[i];
       for (int32_t j = 0; j < dense->inputs; ++j) sum += x[j] * *weights++;
-      *y++ = scaled(sum, dense->scaling[dense->scalings > 1 ? i : 0], dense->low, dense->high);
+      const ksr_scaling scaling = dense->scaling[dense->scalings > 1 ? i : 0];
+      *y++ = (int16_t)scaled(sum, scaling, 0, dense->low, dense->high);
+    }
+  }
+}
+
+void ksr_depthwise_i16(const ksr_dense *dense, int32_t multiplier, const int16_t *x, int16_t *y) {
+  const int32_t channels = dense->outputs / multiplier;
+  for (int32_t i = 0; i < dense->outputs; ++i) {
+    const int16_t *value = x + i / multiplier;
+    const int8_t *weight = dense->weights + i;
+    int64_t sum = dense->bias[i];
+    for (int32_t j = 0; j < dense->inputs; ++j, value += channels, weight += dense->outputs) sum += *value * *weight;
+    y[i] = (int16_t)scaled(sum, dense->scaling[dense->scalings > 1 ? i : 0], 0, dense->low, dense->high);
+  }
+}
+
+void ksr_matmul_i16(const ksr_matmul *matmul, const int16_t *a, const int16_t *b, int16_t *y) {
+  for (int32_t n = 0; n < matmul->count; ++n, a += matmul->a_step, b += matmul->b_step) {
+    for (int32_t i = 0; i < matmul->rows; ++i) {
+      for (int32_t j = 0; j < matmul->columns; ++j) {
+        const int16_t *left = a + i * matmul->a_row, *right = b + j * matmul->b_column;
+        int64_t sum = 0;
+        for (int32_t k = 0; k < matmul->inner; ++k, left += matmul->a_column, right += matmul->b_row) {
+          sum += *left * *right;
+        }
+        *y++ = (int16_t)scaled(sum, matmul->scaling, 0, INT16_MIN, INT16_MAX);
+      }
     }
   }
 }
 
 void ksr_scale_i16(ksr_scaling scaling, int32_t low, int32_t high, const int16_t *x, int32_t count, int16_t *y) {
-  for (int32_t i = 0; i < count; ++i) y[i] = scaled(x[i], scaling, low, high);
+  for (int32_t i = 0; i < count; ++i) y[i] = (int16_t)scaled(x[i], scaling, 0, low, high);
 }
 
 /* exp(-|x|), Q30. */
@@ -76,7 +99,17 @@ void ksr_mean_i16(ksr_scaling scaling, const int16_t *x, int32_t outer, int32_t 
     for (int32_t i = 0; i < inner; ++i) {
       int64_t sum = 0;
       for (int32_t k = 0; k < count; ++k) sum += x[k * inner + i];
-      *y++ = scaled(sum, scaling, INT16_MIN, INT16_MAX);
+      *y++ = (int16_t)scaled(sum, scaling, 0, INT16_MIN, INT16_MAX);
+    }
+  }
+}
+
+void ksr_most_i16(const int16_t *x, int32_t outer, int32_t count, int32_t inner, int16_t *y) {
+  for (int32_t row = 0; row < outer; ++row, x += count * inner) {
+    for (int32_t i = 0; i < inner; ++i) {
+      int16_t most = x[i];
+      for (int32_t k = 1; k < count; ++k) most = x[k * inner + i] > most ? x[k * inner + i] : most;
+      *y++ = most;
     }
   }
 }

@@ -1,9 +1,5 @@
 #include "ksr_layers.h"
-
-static int8_t scaled(int64_t value, ksr_scaling by, int32_t zero_point, int32_t low, int32_t high) {
-  const int64_t rounded = ((value * by.multiplier + ((int64_t)1 << (by.shift - 1))) >> by.shift) + zero_point;
-  return (int8_t)(rounded < low ? low : rounded > high ? high : rounded);
-}
+#include "scaled.h"
 
 void ksr_dense_i8(const ksr_dense *dense, const int8_t *x, int32_t rows, int8_t *y) {
   for (int32_t row = 0; row < rows; ++row, x += dense->inputs) {
@@ -12,7 +8,33 @@ void ksr_dense_i8(const ksr_dense *dense, const int8_t *x, int32_t rows, int8_t 
       int32_t sum = dense->bias[i];
       for (int32_t j = 0; j < dense->inputs; ++j) sum += x[j] * *weights++;
       const ksr_scaling scaling = dense->scaling[dense->scalings > 1 ? i : 0];
-      *y++ = scaled(sum, scaling, dense->zero_point, dense->low, dense->high);
+      *y++ = (int8_t)scaled(sum, scaling, dense->zero_point, dense->low, dense->high);
+    }
+  }
+}
+
+void ksr_depthwise_i8(const ksr_dense *dense, int32_t multiplier, const int8_t *x, int8_t *y) {
+  const int32_t channels = dense->outputs / multiplier;
+  for (int32_t i = 0; i < dense->outputs; ++i) {
+    const int8_t *value = x + i / multiplier, *weight = dense->weights + i;
+    int32_t sum = dense->bias[i];
+    for (int32_t j = 0; j < dense->inputs; ++j, value += channels, weight += dense->outputs) sum += *value * *weight;
+    const ksr_scaling scaling = dense->scaling[dense->scalings > 1 ? i : 0];
+    y[i] = (int8_t)scaled(sum, scaling, dense->zero_point, dense->low, dense->high);
+  }
+}
+
+void ksr_matmul_i8(const ksr_matmul *matmul, const int8_t *a, const int8_t *b, int8_t *y) {
+  for (int32_t n = 0; n < matmul->count; ++n, a += matmul->a_step, b += matmul->b_step) {
+    for (int32_t i = 0; i < matmul->rows; ++i) {
+      for (int32_t j = 0; j < matmul->columns; ++j) {
+        const int8_t *left = a + i * matmul->a_row, *right = b + j * matmul->b_column;
+        int32_t sum = 0;
+        for (int32_t k = 0; k < matmul->inner; ++k, left += matmul->a_column, right += matmul->b_row) {
+          sum += (*left - matmul->a_zero_point) * (*right - matmul->b_zero_point);
+        }
+        *y++ = (int8_t)scaled(sum, matmul->scaling, matmul->zero_point, INT8_MIN, INT8_MAX);
+      }
     }
   }
 }
@@ -40,7 +62,17 @@ void ksr_mean_i8(ksr_scaling scaling, int32_t x_zero_point, int32_t y_zero_point
     for (int32_t i = 0; i < inner; ++i) {
       int32_t sum = -count * x_zero_point;
       for (int32_t k = 0; k < count; ++k) sum += x[k * inner + i];
-      *y++ = scaled(sum, scaling, y_zero_point, INT8_MIN, INT8_MAX);
+      *y++ = (int8_t)scaled(sum, scaling, y_zero_point, INT8_MIN, INT8_MAX);
+    }
+  }
+}
+
+void ksr_most_i8(const int8_t *x, int32_t outer, int32_t count, int32_t inner, int8_t *y) {
+  for (int32_t row = 0; row < outer; ++row, x += count * inner) {
+    for (int32_t i = 0; i < inner; ++i) {
+      int8_t most = x[i];
+      for (int32_t k = 1; k < count; ++k) most = x[k * inner + i] > most ? x[k * inner + i] : most;
+      *y++ = most;
     }
   }
 }

@@ -1,0 +1,83 @@
+"""Weights, biases and scales of dense layers and convolutions as `tflite/include/ksr_layers.h` takes them."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+ENDINGS = {np.dtype(np.int8): "i8", np.dtype(np.int16): "i16", np.dtype(np.float32): "f32"}  # of kernels
+LARGEST = "3.4e38f"
+
+
+def dense_arguments(op, buffers):
+    """What `ksr_dense` and `ksr_depthwise` take of a FULLY_CONNECTED or a convolution, whose constants are declared.
+
+    Args:
+        op: The `Operator`.
+        buffers: Its `Buffers`.
+
+    Returns:
+        C for the first arguments.
+
+    Raises:
+        ValueError: The op has a form that there is no kernel for.
+    """
+    x, weights, y = (buffers.tensors[i] for i in (*op.inputs[:2], op.outputs[0]))
+    if weights.data is None:
+        raise ValueError(f"plain C has {op.name} with constant weights only.")
+    is_depthwise = op.name == "DEPTHWISE_CONV_2D"
+    outputs = weights.shape[-1 if is_depthwise else 0]
+    inputs = weights.data.size // outputs
+    bias = None
+    if len(op.inputs) > 2 and op.inputs[2] >= 0:
+        bias = buffers.tensors[op.inputs[2]].data
+    if x.dtype == np.float32:
+        low, high = float_limits(op)
+        bias = "0" if bias is None else buffers.constant("bias", bias)
+        return f"{buffers.constant('weights', weights.data)}, {bias}, {inputs}, {outputs}, {low}, {high}"
+    sums = weights.data.astype(np.int64).sum(axis=(0, 1, 2) if is_depthwise else tuple(range(1, weights.data.ndim)))
+    bias = (0 if bias is None else bias.astype(np.int64)) - x.zero_point * sums
+    if np.any(weights.zero_point) or np.abs(bias).max() >= 2**31 - 2**15 * inputs:
+        raise ValueError(f"plain C has {op.name} with weights of zero point 0 and biases that fit int32 only.")
+    # The sums of products with int16 take more of the 64 bits.
+    digits = 31 if x.dtype == np.int8 else 24
+    scalings = [scaling(scale, digits) for scale in np.atleast_1d(x.scale * weights.scale / y.scale)]
+    parts = [buffers.constant("weights", weights.data), buffers.constant("bias", bias.astype(np.int32))]
+    parts.append(buffers.struct("ksr_scaling", f"scaling[{len(scalings)}]", scalings).split("[")[0])
+    members = [*parts, len(scalings), inputs, outputs, y.zero_point, *fused_limits(op, y)]
+    return f"&{buffers.struct('ksr_dense', 'dense', members)}"
+
+
+def scaling(factor, digits=31):
+    """A real factor as `ksr_scaling`, of so many significant bits."""
+    mantissa, exponent = np.frexp(float(factor))
+    multiplier = min(round(mantissa * 2**digits), 2**digits - 1)
+    return f"{{{multiplier}, {int(np.clip(digits - exponent, 1, 62))}}}"
+
+
+def fused_activation(op):
+    """The schema's number of it.
+
+    Raises:
+        ValueError: It is none that plain C has.
+    """
+    kind, kinds = op.options.fusedActivationFunction, schema.ActivationFunctionType
+    if kind not in (kinds.NONE, kinds.RELU, kinds.RELU6):
+        raise ValueError(f"plain C has {op.name} with no fused activation, RELU or RELU6; given: {kind}.")
+    return kind
+
+
+def float_limits(op):
+    """What a fused activation leaves of the floats, as C."""
+    return {0: (f"-{LARGEST}", LARGEST), 1: ("0.0f", LARGEST), 3: ("0.0f", "6.0f")}[fused_activation(op)]
+
+
+def fused_limits(op, tensor):
+    """What a fused activation leaves of the output's integers."""
+    kind = fused_activation(op)
+    return limits(tensor, 0 if kind else None, 6 if kind == schema.ActivationFunctionType.RELU6 else None)
+
+
+def limits(tensor, low, high):
+    """Real limits, None for none, as integers of a tensor."""
+    ends = np.iinfo(tensor.dtype)
+    least = ends.min if low is None else max(ends.min, tensor.zero_point + round(low / tensor.scale))
+    return least, ends.max if high is None else min(ends.max, tensor.zero_point + round(high / tensor.scale))
