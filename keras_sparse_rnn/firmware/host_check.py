@@ -229,7 +229,9 @@ def _inferences(code, model, tensors):
             continue
         before = code.time.history.get(i, 0)
         first, *later = steps
-        whole[i] = np.concatenate([first, *(np.take(step, range(before, step.shape[axis]), axis) for step in later)], axis)
+        whole[i] = np.concatenate(
+            [first, *(np.take(step, range(before, step.shape[axis]), axis) for step in later)], axis
+        )
     yield whole
 
 

@@ -85,10 +85,10 @@ def layer_call(op, buffers):
 
 def _quantize(x_tensor, y_tensor, x, y, count):
     """Between int8 and int16."""
-    scaling = f"(ksr_scaling){scaling(x_tensor.scale / y_tensor.scale, 24)}"
+    factor = f"(ksr_scaling){scaling(x_tensor.scale / y_tensor.scale, 24)}"
     if x_tensor.dtype == np.int16:
-        return f"ksr_quantize_i16_i8({scaling}, {y_tensor.zero_point}, {x}, {count}, {y});"
-    return f"ksr_quantize_i8_i16({scaling}, {x_tensor.zero_point}, {x}, {count}, {y});"
+        return f"ksr_quantize_i16_i8({factor}, {y_tensor.zero_point}, {x}, {count}, {y});"
+    return f"ksr_quantize_i8_i16({factor}, {x_tensor.zero_point}, {x}, {count}, {y});"
 
 
 def _softmax(op, buffers, x_tensor, y_tensor, x, y, shape):

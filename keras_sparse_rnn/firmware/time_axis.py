@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_sparse_rnn.firmware.elementwise_layers import ELEMENTWISE
 from keras_sparse_rnn.firmware.joining_layers import JOINING
 from keras_sparse_rnn.firmware.moving_layers import MOVING, padding
 from keras_sparse_rnn.firmware.window_layers import WINDOWS, window_size
@@ -12,6 +13,8 @@ from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime.views import strides_of, view_of
 from keras_sparse_rnn.runtime.windows import window_of
+
+_BESIDE = (*JOINING, *ELEMENTWISE)  # ops of several inputs that lie beside each other
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class TimeAxis:
         axes: For each tensor (by its number) that has values at each time step, the axis of these steps; it may have
             several values for each. Other tensors have no time axis: a layer has ended it, and they hold what follows
             from the steps so far, or they never depended on it.
-        history: For each tensor that has steps before the first one too, how many: what a PAD puts there. One step of it is
-            so many steps that have been, and the new one.
+        history: For each tensor that has steps before the first one too, how many: what a PAD puts there. One step of
+            it is so many steps that have been, and the new one.
         steps: Time steps in a sequence of the file's shapes; None where there is no time axis.
         obstacle: Why the model cannot take single steps; None where it can.
     """
@@ -59,10 +62,10 @@ def follow_time(model):
     lengths = {model.tensors[i].shape[1] for i in axes}
     for i in model.input_indices:
         tensor = model.tensors[i]
-        if len(tensor.shape) == 2 and tensor.dtype != np.float32 and tensor.scale is None:
-            if not lengths or tensor.shape[1] in lengths:
-                axes[i] = 1
-                lengths.add(tensor.shape[1])
+        is_of_numbers = len(tensor.shape) == 2 and tensor.dtype != np.float32 and tensor.scale is None
+        if is_of_numbers and (not lengths or tensor.shape[1] in lengths):
+            axes[i] = 1
+            lengths.add(tensor.shape[1])
     history = {}
     if not lengths:
         return TimeAxis({}, {}, None, "no input has a time axis")
@@ -98,12 +101,10 @@ def _follow(model, axes, history, steps):
         first = timed[0]
         before = history.get(first, 0)
         beside = all(
-            axes[i] == axes[first]
-            and model.tensors[i].shape[axes[i]] == steps + before
-            and history.get(i, 0) == before
+            axes[i] == axes[first] and model.tensors[i].shape[axes[i]] == steps + before and history.get(i, 0) == before
             for i in timed
         )
-        if (len(timed) > 1 and not (op.name in JOINING and beside)) or read & ended:
+        if (len(timed) > 1 and not (op.name in _BESIDE and beside)) or read & ended:
             raise _EndsAStreamError(f"{op.name} of '{model.tensors[y].name}' joins what has a time axis")
         ended.update(states)
         x = _Time(axes[first], steps + before, model.tensors[first].shape, before)
@@ -152,7 +153,7 @@ def _axis_behind(op, x, y, tensors):
     step's values."""
     if op.name in OPS:
         options = ALL_OPS[op.name].SCHEMA.decode(op.options)
-        if x.axis != 1 or x.shape[1] != x.steps:
+        if x.axis != 1 or x.shape[1] != x.steps or x.history:
             raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' goes over another axis than time")
         if options.initial_states and x.steps > 1:
             raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' begins from states that it is given")
@@ -167,7 +168,7 @@ def _axis_behind(op, x, y, tensors):
         return x.reshaped(op, (*rows, inputs), never=len(rows))
     if op.name in ("EXPAND_DIMS", "RESHAPE", "SQUEEZE"):
         return x.reshaped(op, tensors[y].shape)
-    if op.name in JOINING:
+    if op.name in _BESIDE:
         return _beside(op, x, y, tensors)
     if op.name in MOVING:
         return _moved(op, x, y, tensors)
@@ -220,13 +221,17 @@ def _moved(op, x, y, tensors):
     name = tensors[y].name
     if op.name == "GATHER":
         return x.axis
-    if op.name in ("SLICE", "STRIDED_SLICE"):
+    if op.name in ("SLICE", "STRIDED_SLICE") and x.steps == x.shape[x.axis] and not x.history:
         view = view_of(op, x.shape, [tensors[i].data for i in op.inputs[1:]], made)
-        own = strides_of(x.shape)
-        if view.strides == own[x.axis + 1 :] and view.offset == (x.shape[x.axis] - 1) * own[x.axis]:
-            if math.prod(x.shape[: x.axis]) == 1 and made == x.shape[x.axis + 1 :] and x.steps == x.shape[x.axis]:
-                return None  # the last step
+        own, behind = strides_of(x.shape), x.shape[x.axis + 1 :]
+        is_last = view.offset == (x.steps - 1) * own[x.axis] and math.prod(made) == math.prod(behind)
+        if is_last and _strides(view.strides, made) == _strides(own[x.axis + 1 :], behind):
+            return None  # the last step
     raise _EndsAStreamError(f"{op.name} of '{name}' moves time steps")
+
+
+def _strides(strides, shape):
+    return [stride for stride, size in zip(strides, shape, strict=True) if size > 1]
 
 
 def _beside(op, x, y, tensors):

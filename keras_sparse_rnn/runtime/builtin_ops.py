@@ -80,7 +80,7 @@ def _pad(op, values, tensors, output):
 
 def _fused_activation(op, y):
     kinds = schema.ActivationFunctionType
-    kind = op.options.fusedActivationFunction
+    kind = getattr(op.options, "fusedActivationFunction", kinds.NONE)
     if kind == kinds.NONE:
         return y
     if kind == kinds.RELU:

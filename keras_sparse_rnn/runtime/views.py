@@ -54,7 +54,7 @@ def view_of(op, shape, constants, made):
         ValueError: The op has a form that is not read here, or the output another shape.
     """
     view, sizes = VIEWS[op.name](op, shape, *constants)
-    if sizes is not None and tuple(sizes) != tuple(made) or len(view.strides) != len(made):
+    if (sizes is not None and tuple(sizes) != tuple(made)) or len(view.strides) != len(made):
         raise ValueError(f"op {op.name} makes the shape {sizes} of {shape}; its output has {made}.")
     return view
 

@@ -16,6 +16,7 @@ class Kernels:
     def __init__(self, folder):
         self._headers = folder
         headers = ["ksr_layers.h", "ksr_elementwise.h", "ksr_quantize.h", "ksr_masked.h", "ksr_align.h"]
+        headers += ["ksr_functions.h", "ksr_patch.h"]
         headers += [f"ksr_{op}_layer.h" for op in _OPS]
         for name, text in core_files(headers, tuple(FEATURES)).items():
             (folder / name).write_text(text)

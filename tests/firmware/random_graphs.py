@@ -89,14 +89,17 @@ class GraphWriter(DenseWriter):
         shape = [size for i, size in enumerate(self.tensors[x].shape) if i != axis]
         return self._moved("SQUEEZE", x, shape, None, options)
 
-    def mean(self, x, axes, keep_dims):
+    def mean(self, x, axes, keep_dims, name="MEAN"):
         options = schema.ReducerOptionsT()
         options.keepDims = keep_dims
         shape = [1 if i in axes else size for i, size in enumerate(self.tensors[x].shape)]
         if not keep_dims:
             shape = [size for i, size in enumerate(shape) if i not in axes]
-        y = self._tensor(shape, (1 / 48, int(self._rng.integers(-20, 20))))
-        self.add_operator("MEAN", [x, self._constant(np.array(axes, np.int32))], [y], options)
+        scale = (1 / 48, int(self._rng.integers(-20, 20)))
+        if name == "REDUCE_MAX":
+            scale = (self.tensors[x].scale, self.tensors[x].zero_point)
+        y = self._tensor(shape, scale)
+        self.add_operator(name, [x, self._constant(np.array(axes, np.int32))], [y], options)
         return y
 
     def softmax(self, x):
@@ -110,10 +113,87 @@ class GraphWriter(DenseWriter):
         self.add_operator(name, [x], [y])
         return y
 
-    def _moved(self, name, x, shape, operand, options):
+    def convolution(self, x, outputs, size, *, dilation=1, stride=1, padding=schema.Padding.VALID, multiplier=None):
+        """Over the next to last axis of x, (1, 1, steps, channels); depth-wise with a multiplier."""
+        rng, channels = self._rng, self.tensors[x].shape[3]
+        name = "CONV_2D" if multiplier is None else "DEPTHWISE_CONV_2D"
+        options = schema.Conv2DOptionsT() if multiplier is None else schema.DepthwiseConv2DOptionsT()
+        options.padding, options.strideH, options.strideW = padding, 1, stride
+        options.dilationHFactor, options.dilationWFactor = 1, dilation
+        options.fusedActivationFunction = int(rng.choice([0, 1]))
+        shape = (outputs, 1, size, channels)
+        if multiplier is not None:
+            outputs, options.depthMultiplier = channels * multiplier, multiplier
+            shape = (1, 1, size, outputs)
+        if self._dtype == np.float32:
+            weights = (rng.normal(size=shape) / np.sqrt(size * channels)).astype(np.float32)
+            bias, scale, bias_scale = rng.normal(size=outputs).astype(np.float32), None, None
+        else:
+            weights = rng.integers(-127, 128, shape).astype(np.int8)
+            bias, scale = rng.integers(-300, 300, outputs).astype(np.int32), (1 / (64 * np.sqrt(size * channels)), 0)
+            bias_scale = (self.tensors[x].scale * scale[0], 0)
+        numbers = [
+            x,
+            self.add_tensor(f"weights_{self._number()}", shape, weights.dtype, data=weights, scale=scale),
+            self.add_tensor(f"bias_{self._number()}", (outputs,), bias.dtype, data=bias, scale=bias_scale),
+        ]
+        return self._windows(name, numbers, options, size, outputs, (1 / 24, int(rng.integers(-20, 20))), dilation)
+
+    def pool(self, name, x, size, stride, padding):
+        options = schema.Pool2DOptionsT()
+        options.padding, options.strideH, options.strideW = padding, 1, stride
+        options.filterHeight, options.filterWidth = 1, size
+        tensor = self.tensors[x]
+        return self._windows(name, [x], options, size, tensor.shape[3], (tensor.scale, tensor.zero_point))
+
+    def _windows(self, name, inputs, options, size, outputs, scale, dilation=1):
+        batch, height, steps, _ = self.tensors[inputs[0]].shape
+        if options.padding == schema.Padding.VALID:
+            steps -= (size - 1) * dilation
+        y = self._tensor((batch, height, -(-steps // options.strideW), outputs), scale)
+        self.add_operator(name, inputs, [y], options)
+        return y
+
+    def pad(self, x, axis, before, after=0):
+        widths = np.zeros((len(self.tensors[x].shape), 2), np.int32)
+        widths[axis] = before, after
+        shape = np.add(self.tensors[x].shape, widths.sum(axis=1)).tolist()
+        return self._moved("PAD", x, shape, widths, schema.PadOptionsT())
+
+    def transpose(self, x, order):
+        shape = [self.tensors[x].shape[axis] for axis in order]
+        return self._moved("TRANSPOSE", x, shape, np.array(order, np.int32), schema.TransposeOptionsT())
+
+    def last(self, x):
+        """x[:, -1]."""
+        options, shape = schema.StridedSliceOptionsT(), self.tensors[x].shape
+        options.beginMask = options.endMask = 0b11111 & ~2
+        options.shrinkAxisMask = 2
+        count = len(shape)
+        bounds = [np.array([0, -1, *[0] * (count - 2)], np.int32), np.zeros(count, np.int32), np.ones(count, np.int32)]
+        y = self._tensor((shape[0], *shape[2:]), (self.tensors[x].scale, self.tensors[x].zero_point))
+        self.add_operator("STRIDED_SLICE", [x, *map(self._constant, bounds)], [y], options)
+        return y
+
+    def repeat(self, x, times):
+        """(1, n) as (1, times, n)."""
+        size = self.tensors[x].shape[-1]
+        y = self.expand_dims(x, 1)
+        shape = np.array([1, times, size], np.int32)
+        return self._moved("BROADCAST_TO", y, shape.tolist(), shape, schema.BroadcastToOptionsT(), version=2)
+
+    def matmul(self, a, b, adjoint):
+        options = schema.BatchMatMulOptionsT()
+        options.adjY = adjoint
+        rows, columns = self.tensors[a].shape[-2], self.tensors[b].shape[-2 if adjoint else -1]
+        y = self._tensor((*self.tensors[a].shape[:-2], rows, columns), (1 / 16, int(self._rng.integers(-20, 20))))
+        self.add_operator("BATCH_MATMUL", [a, b], [y], options)
+        return y
+
+    def _moved(self, name, x, shape, operand, options, version=1):
         y = self._tensor(shape, (self.tensors[x].scale, self.tensors[x].zero_point))
         inputs = [x] if operand is None else [x, self._constant(operand)]
-        self.add_operator(name, inputs, [y], options)
+        self.add_operator(name, inputs, [y], options, version=version)
         return y
 
     def _constant(self, values):
@@ -160,7 +240,7 @@ def random_graph(rng, dtype, stateful, several):
 def _random_op(writer, rng, x, prefers_recurrent):
     """Adds an op that x allows; its tensor and what to call it."""
     shape = writer.tensors[x].shape
-    can = ["dense", "dense", "reshape", "unary", "expand_dims", "squeeze", "softmax", "mean"]
+    can = ["dense", "dense", "reshape", "unary", "expand_dims", "squeeze", "softmax", "mean", "window", "move"]
     if len(shape) == 3 and shape[0] == 1:
         can += ["recurrent"] * (30 if prefers_recurrent else 4)
     while True:
@@ -176,7 +256,7 @@ def _random_op(writer, rng, x, prefers_recurrent):
         if kind == "reshape":
             return writer.reshape(x, _factors(rng, int(np.prod(shape)))), "reshape"
         if kind == "unary":
-            name = str(rng.choice(["RELU", "RELU6", "LOGISTIC", "TANH"]))
+            name = str(rng.choice(["RELU", "RELU6", "LOGISTIC", "TANH", "ABS"]))
             return writer.unary(name, x), name
         if kind == "expand_dims" and len(shape) < 4:
             return writer.expand_dims(x, int(rng.integers(len(shape) + 1))), "expand_dims"
@@ -188,7 +268,39 @@ def _random_op(writer, rng, x, prefers_recurrent):
             first = int(rng.integers(1, len(shape)))
             axes = list(range(first, int(rng.integers(first + 1, len(shape) + 1))))
             keep_dims = len(axes) == len(shape) - 1 or bool(rng.integers(2))
-            return writer.mean(x, axes, keep_dims), f"mean {axes}"
+            name = str(rng.choice(["MEAN", "MEAN", "SUM", "REDUCE_MAX"]))
+            return writer.mean(x, axes, keep_dims, name), f"{name} {axes}"
+        if kind == "window" and len(shape) == 3 and shape[0] == 1:
+            return _random_window(writer, rng, x)
+        if kind == "move" and len(shape) == 2 and shape[0] == 1:
+            return writer.repeat(x, int(rng.integers(1, 5))), "repeat"
+        if kind == "move" and len(shape) == 3:
+            if rng.random() < 0.2 and shape[0] == 1:
+                return writer.matmul(x, x, True), "x x'"
+            if rng.random() < 0.5:
+                return writer.last(x), "last step"
+            order = rng.permutation(3).tolist()
+            return writer.transpose(x, order), f"transpose {order}"
+
+
+def _random_window(writer, rng, x):
+    """A convolution or pooling over axis 1, mostly a causal one."""
+    steps, size, dilation = writer.tensors[x].shape[1], int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    kind = str(rng.choice(["CONV_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D", "AVERAGE_POOL_2D"]))
+    stride, padding = int(rng.random() < 0.2) + 1, schema.Padding.SAME
+    is_causal = rng.random() < 0.7
+    if is_causal:
+        stride, padding = 1, schema.Padding.VALID
+        x = writer.pad(x, 1, (size - 1) * (dilation if "CONV" in kind else 1))
+    dilation = dilation if stride == 1 else 1
+    lifted = writer.expand_dims(x, 1)
+    if "POOL" in kind:
+        y = writer.pool(kind, lifted, size, stride, padding)
+    else:
+        multiplier = int(rng.integers(1, 3)) if kind.startswith("DEPTH") else None
+        options = {"dilation": dilation, "stride": stride, "padding": padding, "multiplier": multiplier}
+        y = writer.convolution(lifted, int(rng.integers(1, 7)), size, **options)
+    return writer.squeeze(y, 1), f"{kind} of {size} over {steps} steps, causal {is_causal}"
 
 
 def _factors(rng, size):
@@ -218,7 +330,7 @@ def _alone(model, number):
     graph, op = file.subgraphs[0], model.operators[number]
     graph.operators = [graph.operators[number]]
     computed = [i for i in op.inputs if i >= 0 and model.tensors[i].data is None and not model.tensors[i].is_variable]
-    graph.inputs, graph.outputs = computed, list(op.outputs)
+    graph.inputs, graph.outputs = list(dict.fromkeys(computed)), list(op.outputs)
     for i in computed:
         graph.tensors[i].name = str(i)
     file.signatureDefs = []

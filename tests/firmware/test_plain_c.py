@@ -64,6 +64,16 @@ GRAPHS = {
         [(1, 1, 5), (1, 1, 12), (3, 4), (3, 2), (1, 1, 6)],
     ),
     "time and features changed over": (lambda w, x: _last(w, w.reshape(x, (1, 5, 10))), None),
+    "a causal convolution": (
+        lambda w, x: _last(w, w.squeeze(w.convolution(w.expand_dims(w.pad(x, 1, 4), 1), 6, 3, dilation=2), 1)),
+        [(1, 1, 5), (1, 5, 5), (1, 1, 5, 5), (1, 1, 1, 6), (1, 1, 6), (1, 12)],
+    ),
+    "a convolution to both sides": (
+        lambda w, x: _last(w, w.squeeze(w.convolution(w.expand_dims(w.pad(x, 1, 1, 1), 1), 6, 3), 1)),
+        None,
+    ),
+    "the last step": (lambda w, x: w.dense(w.last(_gru(w, x)), 2), [(1, 1, 5), (1, 1, 12), (1, 12), (1, 2)]),
+    "the largest over time": (lambda w, x: w.dense(w.mean(_gru(w, x), [1], False, "REDUCE_MAX"), 9), None),
     "the mean over time": (lambda w, x: w.dense(w.mean(_gru(w, x), [1], False), 9), None),
     "the mean over features": (
         lambda w, x: w.mean(w.reshape(_gru(w, x), (1, 10, 3, 4)), [2], False),
@@ -75,6 +85,8 @@ GRAPHS = {
 OBSTACLES = {
     "a second layer over the last output": "KsrGru of 'y' goes over another axis than time",
     "time and features changed over": "RESHAPE takes the time axis of (1, 10, 5) apart",
+    "a convolution to both sides": "PAD of 'tensor_2' puts steps behind or into a sequence",
+    "the largest over time": "REDUCE_MAX goes over the time axis",
     "the mean over time": "MEAN goes over the time axis",
     "softmax over time": "SOFTMAX goes over the time axis",
     "backwards": "KsrGru of 'y' goes backwards",
