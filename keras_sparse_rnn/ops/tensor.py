@@ -46,7 +46,7 @@ class TensorInfo:
             return np.ascontiguousarray(values)
         if self.scale is None:
             with np.errstate(invalid="ignore"):
-                stored = np.ascontiguousarray(values, self.dtype)
+                stored = np.asarray(values, self.dtype, order="C")
             if self.dtype.kind in "iub" and not np.array_equal(stored, values):
                 wrong = values[stored != values][0]
                 raise ValueError(f"tensor '{self.name}' takes {self._allowed()}; given: {wrong}.")
