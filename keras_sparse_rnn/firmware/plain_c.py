@@ -271,12 +271,14 @@ class PlainC:
 
 # Names of builtin ops, with what makes C of them and the headers that it needs.
 _MAKERS = (
-    (LAYERS, layer_call, ("ksr_layers.h", "ksr_elementwise.h")),
+    (("REDUCE_ALL",), layer_call, ("ksr_elementwise.h",)),
+    (LAYERS, layer_call, ("ksr_layers.h",)),
     (JOINING, joining_call, ("ksr_elementwise.h",)),
     (MOVING, moving_call, ("ksr_elementwise.h",)),
     (WINDOWS, window_call, ("ksr_layers.h", "ksr_patch.h")),
     (ELEMENTWISE, elementwise_call, ("ksr_functions.h",)),
 )
+BUILTIN_HEADERS = ("ksr_quantize.h", *dict.fromkeys(header for *_, headers in _MAKERS for header in headers))
 _KNOWN = tuple(dict.fromkeys(name for names, *_ in _MAKERS for name in names))
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from keras_sparse_rnn.firmware import host_check
 from keras_sparse_rnn.firmware.core_files import core_files
+from keras_sparse_rnn.firmware.plain_c import BUILTIN_HEADERS
 from keras_sparse_rnn.firmware.sources import FEATURES
 
 _FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -15,8 +16,7 @@ class Kernels:
 
     def __init__(self, folder):
         self._headers = folder
-        headers = ["ksr_layers.h", "ksr_elementwise.h", "ksr_quantize.h", "ksr_masked.h", "ksr_align.h"]
-        headers += ["ksr_functions.h", "ksr_patch.h"]
+        headers = [*BUILTIN_HEADERS, "ksr_masked.h", "ksr_align.h"]
         headers += [f"ksr_{op}_layer.h" for op in _OPS]
         for name, text in core_files(headers, tuple(FEATURES)).items():
             (folder / name).write_text(text)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from random_models import RandomOp, random_op
 
+from keras_sparse_rnn.firmware.plain_c import BUILTIN_HEADERS
 from keras_sparse_rnn.firmware.sources import FEATURES, features_of, files_of, source_folder
 from keras_sparse_rnn.ops.activations import GROUPS
 from keras_sparse_rnn.runtime import native
@@ -19,7 +20,7 @@ OPS = ("event_gru", "gru", "lstm", "simple_rnn", "sparse_dense")
 
 
 def test_every_source_is_listed_by_a_header():
-    roots = ["ksr_layers.h", "ksr_elementwise.h", "ksr_quantize.h", *(f"ksr_{op}.h" for op in OPS)]
+    roots = [*BUILTIN_HEADERS, *(f"ksr_{op}.h" for op in OPS)]
     needed = {path for path in files_of(roots, tuple(FEATURES), small=True) if path.suffix == ".c"}
     assert needed == {path.resolve() for path in KERNELS.rglob("*.c")} - {(KERNELS / "ops.c").resolve()}
 
