@@ -44,13 +44,18 @@ CORES |= {
     "RV32": ("rv32imc", False),
 }
 # Layers, and which of their rates can be set.
-RATES = {"event_gru": ["activity"], "delta_gru": ["input_rate", "activity"], "gru": [], "lstm": [], "sparse_dense": []}
+RATES = {
+    "event_gru": ["activity"],
+    "delta_gru": ["input_rate", "activity"],
+    "light_delta_gru": ["input_rate", "activity"],
+}
+RATES |= {"gru": [], "light_gru": [], "lstm": [], "sparse_dense": []}
 # What C functions serve, by their names; the first that fits.
 PARTS = {
     "accumulate": r"(ksr_)?(matrix_)?add_",
     "held inputs": r"(ksr_)?hold_inputs",
     "biases": r"ksr_recurrent_start",
-    "units": r"units_|ksr_gru_units|(ksr_)?(events|hold_states|write)|send$|read_eights|ksr_fill|"
+    "units": r"units_|light_units|ksr_(light_)?gru_units|(ksr_)?(events|hold_states|write)|send$|read_eights|ksr_fill|"
     r"ksr_(event_gru|gru|lstm)_run|ksr_sparse_dense|run_i8|__aeabi_lmul",
     "call": "",
 }
@@ -58,11 +63,14 @@ PARTS = {
 TABLE = {
     "GRU dense 128/40": ("gru", 128, 40, 0, {}),
     "GRU dense 24/12": ("gru", 24, 12, 0, {}),
+    "LightGRU dense 128/40": ("light_gru", 128, 40, 0, {}),
+    "LightGRU dense 24/12": ("light_gru", 24, 12, 0, {}),
     "LSTM dense 128/40": ("lstm", 128, 40, 0, {}),
     "LSTM dense 24/12": ("lstm", 24, 12, 0, {}),
     "GRU 90 % 128/40": ("gru", 128, 40, 0.9, {}),
     "EventGRU 90 % x 20 % 128/40": ("event_gru", 128, 40, 0.9, {"activity": 0.2}),
     "DeltaGRU 70 % 32/32, 24 % and 22 % change": ("delta_gru", 32, 32, 0.7, {"input_rate": 0.24, "activity": 0.22}),
+    "DeltaGRU without a reset gate, likewise": ("light_delta_gru", 32, 32, 0.7, {"input_rate": 0.24, "activity": 0.22}),
     "Dense 128 x 64": ("sparse_dense", 64, 128, 0, {}),
 }
 TABLE_CORES = ("M0+", "M3", "M4", "M55", "RV32")

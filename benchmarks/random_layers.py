@@ -8,7 +8,7 @@ from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.quantize import Scale, quantize
 from keras_sparse_rnn.formats import INT8
 from keras_sparse_rnn.ops.event_gru import EventGru
-from keras_sparse_rnn.ops.gru import Gru
+from keras_sparse_rnn.ops.gru import AFTER, WITHOUT, Gru
 from keras_sparse_rnn.ops.lstm import Lstm
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime.model import Model
@@ -60,27 +60,38 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
     return with_shift(high), x
 
 
-def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8):
+def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8, reset_gate=AFTER):
     """A GRU and an input, likewise; all of its units are active."""
     rng = np.random.default_rng(seed)
-    kernels = [_kernel(rng, sources, 3, units, (1, block), sparsity) for sources in (inputs, units)]
+    options = Gru.SCHEMA.options(units=units, block=block, go_backwards=0, return_sequences=1, reset_gate=reset_gate)
+    gates = 3 if reset_gate else 2
+    kernels = [_kernel(rng, sources, gates, units, (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
-    options = Gru.SCHEMA.options(units=units, block=block, go_backwards=0, return_sequences=1, reset_after=1)
     op, x = Gru(options, *kernels, bias), _input(rng, steps, inputs)
     if dtype == np.float32:
         return op, x.astype(np.float32) * np.float32(X_SCALE.scale)
     return quantize(op, "random", X_SCALE, 1.0, Scale.of_range(-1, 1), INT8), x
 
 
-def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, seed=0):
+def light_gru(units, inputs, block, sparsity, **more):
+    """A LightGRU and an input, likewise."""
+    return gru(units, inputs, block, sparsity, reset_gate=WITHOUT, **more)
+
+
+def light_delta_gru(units, inputs, block, sparsity, input_rate, activity, **more):
+    """An int8 DeltaGRU without a reset gate and an input, as `delta_gru`."""
+    return delta_gru(units, inputs, block, sparsity, input_rate, activity, reset_gate=WITHOUT, **more)
+
+
+def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, seed=0, reset_gate=AFTER):
     """An int8 DeltaGRU and an input, likewise.
 
     Args:
-        units, inputs, block, sparsity, steps, seed: As above.
+        units, inputs, block, sparsity, steps, seed, reset_gate: As above.
         input_rate: Share of the inputs that change in a step, in the mean over a sequence.
         activity: Share of the units whose held state changes.
     """
-    op, noise = gru(units, inputs, block, sparsity, steps, seed)
+    op, noise = gru(units, inputs, block, sparsity, steps, seed, reset_gate=reset_gate)
     # A random walk to and fro: what is held changes from time to time.
     x = np.rint(96 * np.sin(np.cumsum(noise / 512, axis=0))).astype(np.int8)
     input_threshold, hidden_threshold = np.zeros(inputs, np.uint8), np.zeros(units, np.uint16)

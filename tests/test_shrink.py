@@ -11,7 +11,7 @@ from keras import layers
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU, EventGRUCell
 
-GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4, "EventGRU": 3, "DeltaGRU": 3}
+GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4, "EventGRU": 3, "DeltaGRU": 3, "LightGRU": 2}
 
 
 def fill(model, seed=0):
@@ -53,7 +53,7 @@ def same(model, smaller, integers=None):
 
 
 def recurrent(kind, units=6, **options):
-    return getattr(ksr.layers if kind in ("EventGRU", "DeltaGRU") else layers, kind)(units, **options)
+    return getattr(ksr.layers if hasattr(ksr.layers, kind) else layers, kind)(units, **options)
 
 
 CELLS = [
@@ -66,6 +66,7 @@ CELLS = [
     ("EventGRU", {}),
     ("EventGRU", {"readout": "cell", "threshold_mode": "clipped"}),
     ("EventGRU", {"readout": "trace", "reset": False}),
+    ("LightGRU", {}),
     ("DeltaGRU", {"input_threshold": 0.2, "hidden_threshold": 0.1}),
     ("DeltaGRU", {"trainable_threshold": True}),
 ]
@@ -93,7 +94,7 @@ def test_units_that_are_always_zero(kind, options):
     """1 has no way into its candidate; 3 only from 1; 5 misses all gates but the candidate and so is alive."""
     layer = recurrent(kind, return_sequences=True, **options)
     model = fill(keras.Sequential([keras.Input((7, 3)), layer, layers.Dense(3)]))
-    cell, candidate = layer.cell, {"SimpleRNN": [0]}.get(kind, [2])
+    cell, candidate = layer.cell, {"SimpleRNN": [0], "LightGRU": [1]}.get(kind, [2])
     dead = columns(6, 1, 3, gates=candidate)
     mute(cell.kernel, cols=dead)
     recurrent_kernel = numpy(cell.recurrent_kernel)

@@ -11,7 +11,7 @@ from event_models import event_model, prune, sequences
 from keras.layers import GRU, LSTM, SimpleRNN
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU, LightGRU
 
 ENGINES = ("reference", "native", "litert") + (("tflm",) if importlib.util.find_spec("tflite_micro") else ())
 STEPS = 12
@@ -23,11 +23,15 @@ LAYERS = {
     "EventGRU, clipped, no reset": partial(EventGRU, threshold_mode="clipped", reset=False),
     "GRU": GRU,
     "GRU, reset before": partial(GRU, reset_after=False),
+    "LightGRU": LightGRU,
+    "EventGRU, no reset gate": partial(EventGRU, reset_gate=False),
+    "DeltaGRU, no reset gate": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, reset_gate=False),
     "LSTM": LSTM,
     "SimpleRNN": SimpleRNN,
     "DeltaGRU": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, trainable_threshold=True),
 }
 WITH_OTHER_ACTIVATIONS = {
+    "LightGRU, relu": partial(LightGRU, activation="relu"),
     "GRU, relu": partial(GRU, activation="relu", reset_after=False),
     "LSTM, hard": partial(LSTM, recurrent_activation="hard_sigmoid"),
     "LSTM, elu": partial(LSTM, activation="elu"),
@@ -39,11 +43,12 @@ HELD = {
     "held EventGRU, trace": (partial(DeltaHold, 0.5), LAYERS["EventGRU, trace"]),
     "held GRU": (partial(DeltaHold, 0.5), LAYERS["GRU"]),
     "held GRU, reset before": (partial(DeltaHold, 0.5), LAYERS["GRU, reset before"]),
+    "held LightGRU": (partial(DeltaHold, 0.5), LAYERS["LightGRU"]),
     "held LSTM": (partial(DeltaHold, [0.1 * i for i in range(7)]), LAYERS["LSTM"]),
     "held SimpleRNN": (partial(DeltaHold, 0.5), LAYERS["SimpleRNN"]),
 }
 KINDS = (*LAYERS, *HELD)
-ONE_OF_EACH = ("EventGRU", "GRU", "GRU, reset before", "LSTM", "SimpleRNN", "DeltaGRU")
+ONE_OF_EACH = ("EventGRU", "GRU", "GRU, reset before", "LightGRU", "LSTM", "SimpleRNN", "DeltaGRU")
 
 
 def by_kind(*quick, of=KINDS):

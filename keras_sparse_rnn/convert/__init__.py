@@ -37,15 +37,15 @@ def convert(
 ) -> ConvertedModel:
     """Converts a Keras model with recurrent layers to a `.tflite` model.
 
-    Each recurrent layer becomes one custom op: an EventGRU KsrEventGru, a `keras.layers.GRU` or a DeltaGRU KsrGru, a
-    `keras.layers.LSTM` KsrLstm, a `SimpleRNN` KsrSimpleRnn; a Bidirectional layer two, and an RNN over such cells one
-    for each. A DeltaHold right in front of one that goes forwards becomes a part of its op, which keeps the sums of
-    what is held times its weights, and adds what changed. Its weights are stored in blocks where that is smaller, and
-    as they are where it is not: dense layers convert as well. The cost falls with the sparsity of the weights and of
-    the events or changes. All other layers are left to TensorFlow Lite's converter. In a process that runs
-    Keras on another backend than TensorFlow the conversion goes on in a process of its own. A model trained in mixed
-    precision, whose weights are float32, is converted as one that computes in float32. A conversion of more than two
-    seconds shows what it is at, where stderr is a terminal.
+    Each recurrent layer becomes one custom op: an EventGRU KsrEventGru, a `keras.layers.GRU`, a LightGRU or a
+    DeltaGRU KsrGru, a `keras.layers.LSTM` KsrLstm, a `SimpleRNN` KsrSimpleRnn; a Bidirectional layer two, and an RNN
+    over such cells one for each. A DeltaHold right in front of one that goes forwards becomes a part of its op, which
+    keeps the sums of what is held times its weights, and adds what changed. Its weights are stored in blocks where
+    that is smaller, and as they are where it is not: dense layers convert as well. The cost falls with the sparsity
+    of the weights and of the events or changes. All other layers are left to TensorFlow Lite's converter. In a
+    process that runs Keras on another backend than TensorFlow the conversion goes on in a process of its own. A model
+    trained in mixed precision, whose weights are float32, is converted as one that computes in float32. A conversion
+    of more than two seconds shows what it is at, where stderr is a terminal.
 
     A GRU may have `reset_after` either way; activations must be the standard tanh and sigmoid.
 

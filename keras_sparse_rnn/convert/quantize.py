@@ -97,15 +97,15 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
     if op.has_usual_gates:
         # With 16 bits every index has more bits than its table.
         more = fraction - 7 if is_int16 else 0
-        bits = {"gate": 6 + more, "candidate": fraction if "reset" in op.SLOTS or is_int16 else 7}
+        bits = {"gate": 6 + more, "candidate": fraction if "reset" in op.slots or is_int16 else 7}
         half_steps = {"gate": 2**-7 / 2**more, "candidate": 2**-8 / 2**more}
     else:
         bits = dict.fromkeys(("gate", "candidate"), fraction)
         half_steps = dict.fromkeys(bits, 2.0 ** -(fraction + 1))
     bits |= {"reset": fraction + 1 + gate_bits, None: 0}
     # Makes the floor of an index round to nearest.
-    half_step = np.array([half_steps.get(kind, 0) for kind in op.SLOTS])
-    factors = weights.accumulators * 2.0 ** (np.array([bits[kind] for kind in op.SLOTS]) + 32)
+    half_step = np.array([half_steps.get(kind, 0) for kind in op.slots])
+    factors = weights.accumulators * 2.0 ** (np.array([bits[kind] for kind in op.slots]) + 32)
     operand_multiplier, operand_shift = _from_state(operands.scale, state_bits)
     output_multiplier, output_shift = _from_state(output.scale, state_bits)
     options = replace(
@@ -284,7 +284,7 @@ def _accumulator_scales(op, x_unit, h_unit, most):
 
 def _fraction(op, accumulators, most):
     """Fractional bits of pre-activations: as many as the multipliers hold, up to `most`; below 7 they do not fit."""
-    kinds = [*op.SLOTS]
+    kinds = op.slots
     largest = {kind: max(a for a, other in zip(accumulators, kinds, strict=True) if other == kind) for kind in kinds}
     coarsest = max(largest["candidate"], largest.get("reset", 0) * 2 ** (1 + op.options.gate_bits))
     if not op.has_usual_gates:
@@ -319,7 +319,7 @@ def _bound(op, x_shift, h_shift, most):
 def _range_bits(op, name, gates, states):
     """Bits before the point: of states and candidates, and of gates."""
     gate, limit = op.recurrent_activation, op.activation.limit
-    if gate is not None and not gate.is_gate and "reset" in op.SLOTS:
+    if gate is not None and not gate.is_gate and op.MIXES_STATE:
         limit = math.inf  # what a state takes over of itself may be more than all of it
     return range_bits(name, "states", states, limit), range_bits(name, "gates", gates, gate.limit) if gate else 0
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
 from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
 
 # What the structs of recurrent ops have in their member `recurrent`; the rest of an op's schema is beside it.
@@ -112,11 +113,9 @@ def _units(kind, options):
     variant = f"usual_{kernel}" if is_usual else "other"
     if "reset" not in kind.SLOTS:
         return {"units": f"{symbol}_units_{variant}"}
-    resets_before = not getattr(options, "reset_after", True)
-    after_reset = "after_reset_" if resets_before else ""
-    units = "i16" if is_usual and kernel == "i16" else variant
-    reset = {"reset": f"ksr_gru_reset_{variant}"} if resets_before else {}
-    return {"units": f"ksr_gru_units_{after_reset}{units}"} | reset
+    units = {WITHOUT: "light_gru_units", AFTER: "gru_units", BEFORE: "gru_units_after_reset"}[options.reset_gate]
+    reset = {"reset": f"ksr_gru_reset_{variant}"} if options.reset_gate == BEFORE else {}
+    return {"units": f"ksr_{units}_{'i16' if is_usual and kernel == 'i16' else variant}"} | reset
 
 
 def _gates(words):

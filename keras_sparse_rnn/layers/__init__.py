@@ -5,6 +5,8 @@ from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell
 from keras_sparse_rnn.layers.delta_hold import DeltaHold
 from keras_sparse_rnn.layers.event_gru import EventGRU
 from keras_sparse_rnn.layers.event_gru_cell import EventGRUCell
+from keras_sparse_rnn.layers.light_gru import LightGRU
+from keras_sparse_rnn.layers.light_gru_cell import LightGRUCell
 from keras_sparse_rnn.layers.on_lstm import ONLSTM, ONLSTMCell
 from keras_sparse_rnn.layers.recurrent_highway import RecurrentHighway, RecurrentHighwayCell
 
@@ -15,6 +17,8 @@ __all__ = [
     "DeltaHold",
     "EventGRU",
     "EventGRUCell",
+    "LightGRU",
+    "LightGRUCell",
     "ONLSTMCell",
     "RecurrentHighway",
     "RecurrentHighwayCell",

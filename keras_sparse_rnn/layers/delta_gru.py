@@ -27,7 +27,7 @@ class DeltaGRU(GRUWeightsLayer):
         units, input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width, activation,
             recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
-            bias_constraint, dropout, recurrent_dropout, seed, reset_after: As in `DeltaGRUCell`.
+            bias_constraint, dropout, recurrent_dropout, seed, reset_after, reset_gate: As in `DeltaGRUCell`.
         activity_regularizer: An `EventPenalty` acts on the rate of changes that are sent, with its state the size of
             each change, for the hidden states and for the inputs. Any other regularizer acts on the output, as in
             Keras.
@@ -91,6 +91,7 @@ class DeltaGRU(GRUWeightsLayer):
         stateful: bool = False,
         zero_output_for_mask: bool = False,
         reset_after: bool = True,
+        reset_gate: bool = True,
         use_cudnn: str | bool = "auto",
         **kwargs: Any,
     ) -> None:
@@ -116,6 +117,7 @@ class DeltaGRU(GRUWeightsLayer):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             reset_after=reset_after,
+            reset_gate=reset_gate,
             seed=seed,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),

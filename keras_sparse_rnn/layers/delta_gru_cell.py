@@ -47,6 +47,8 @@ class DeltaGRUCell(GRUWeightsCell):
             at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
         recurrent_dropout: The same for what R reads.
         reset_after: Must be True: R multiplies before the reset gate acts.
+        reset_gate: False leaves out the reset gate, as in `LightGRU`: g = tanh(a_h + q_h), kernels of 2 * units columns
+            and one bias (2 * units,).
         seed: Integer, seed of dropout.
 
     Call arguments:
@@ -67,8 +69,7 @@ class DeltaGRUCell(GRUWeightsCell):
     (8, 32)
     """
 
-    gates = ("z", "r", "h")
-    candidate_gate = 2
+    gates, candidate_gate = GRUWeightsCell.gates, GRUWeightsCell.candidate_gate
     skips = "unchanged"
 
     def __init__(
@@ -94,6 +95,7 @@ class DeltaGRUCell(GRUWeightsCell):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         reset_after: bool = True,
+        reset_gate: bool = True,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -114,6 +116,7 @@ class DeltaGRUCell(GRUWeightsCell):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             reset_after=reset_after,
+            reset_gate=reset_gate,
             seed=seed,
             **kwargs,
         )
@@ -124,7 +127,9 @@ class DeltaGRUCell(GRUWeightsCell):
             DeltaHoldCell(threshold, trainable_threshold, gradient, surrogate_width, dtype=self.dtype_policy, name=name)
             for name, threshold in (("input_hold", input_threshold), ("hidden_hold", hidden_threshold))
         )
-        self.recurrence = DeltaRecurrence(self.activation, self.recurrent_activation, self.hidden_hold.recurrence)
+        self.recurrence = DeltaRecurrence(
+            self.activation, self.recurrent_activation, self.hidden_hold.recurrence, reset_gate
+        )
         self.state_size = [units, units, None]  # the last is known when built: the number of features
 
     def build(self, input_shape: Shape) -> None:

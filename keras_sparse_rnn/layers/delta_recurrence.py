@@ -87,9 +87,13 @@ class DeltaRecurrence(GRURecurrence):
     activation: Callable
     recurrent_activation: Callable
     hidden: HoldRecurrence
+    reset_gate: bool = True
 
     state_names = ("h", "held")
-    tape_names = ("h", "held", "change", "z", "r", "g", "q_h")
+
+    @property
+    def tape_names(self):
+        return ("h", "held", "change", *self.gate_names)
 
     @property
     def trainable_threshold(self):
@@ -111,7 +115,7 @@ class DeltaRecurrence(GRURecurrence):
         return (d_h_before, d_held_before), d_step, d_threshold
 
     def gradients(self, first_states, tape, d_steps, d_threshold):
-        return self.update_gradients(tape["held"], d_steps, d_threshold)
+        return *self.update_gradients(tape["held"], d_steps), d_threshold
 
 
 def _sent(change, threshold):

@@ -26,7 +26,8 @@ class EventGRU(GRUWeightsLayer):
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             threshold_mode, threshold_initializer, trainable_threshold, surrogate_height, surrogate_width, reset,
             readout, trace_decay, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, reset_after: As in `EventGRUCell`.
+            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, reset_after,
+            reset_gate: As in `EventGRUCell`.
         recurrent_dropconnect: Share of R that is zero in training, in [0, 1), drawn once for a batch of sequences; what
             is left is divided by 1 - recurrent_dropconnect.
         seed: Integer, seed of all that is drawn and of the default `threshold_initializer`.
@@ -97,6 +98,7 @@ class EventGRU(GRUWeightsLayer):
         carry_cell: bool = True,
         zero_output_for_mask: bool = False,
         reset_after: bool = True,
+        reset_gate: bool = True,
         use_cudnn: str | bool = "auto",
         **kwargs: Any,
     ) -> None:
@@ -126,6 +128,7 @@ class EventGRU(GRUWeightsLayer):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             reset_after=reset_after,
+            reset_gate=reset_gate,
             seed=seed,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),

@@ -62,6 +62,8 @@ class EventGRUCell(GRUWeightsCell):
             at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
         recurrent_dropout: The same for what R reads.
         reset_after: Must be True: R multiplies before the reset gate acts.
+        reset_gate: False leaves out the reset gate, as in `LightGRU`: g = tanh(a_h + q_h), kernels of 2 * units columns
+            and one bias (2 * units,).
         seed: Integer, seed of dropout and of the default `threshold_initializer`.
 
     Call arguments:
@@ -85,8 +87,7 @@ class EventGRUCell(GRUWeightsCell):
     (8, 32)
     """
 
-    gates = ("z", "r", "h")
-    candidate_gate = 2
+    gates, candidate_gate = GRUWeightsCell.gates, GRUWeightsCell.candidate_gate
     skips = "zeros"
 
     def __init__(
@@ -115,6 +116,7 @@ class EventGRUCell(GRUWeightsCell):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         reset_after: bool = True,
+        reset_gate: bool = True,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -145,6 +147,7 @@ class EventGRUCell(GRUWeightsCell):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             reset_after=reset_after,
+            reset_gate=reset_gate,
             seed=seed,
             **kwargs,
         )
@@ -163,7 +166,13 @@ class EventGRUCell(GRUWeightsCell):
         self.trace_decay = trace_decay
         self.state_size = [units] * (3 if readout == "trace" else 2)
         self.recurrence = EventRecurrence(
-            self.activation, self.recurrent_activation, surrogate_height, surrogate_width, reset, trainable_threshold
+            self.activation,
+            self.recurrent_activation,
+            surrogate_height,
+            surrogate_width,
+            reset,
+            trainable_threshold,
+            reset_gate,
         )
 
     def build(self, input_shape: Shape) -> None:

@@ -27,9 +27,13 @@ class EventRecurrence(GRURecurrence):
     surrogate_width: float
     reset: bool
     trainable_threshold: bool = True
+    reset_gate: bool = True
 
     state_names = ("y", "c")
-    tape_names = ("y", "candidate", "z", "r", "g", "q_h")
+
+    @property
+    def tape_names(self):
+        return ("y", "candidate", *self.gate_names)
 
     def surrogate(self, distance):
         """The derivative that stands for that of the event: a triangle over c~ - theta."""
@@ -69,7 +73,7 @@ class EventRecurrence(GRURecurrence):
 
     def gradients(self, first_states, tape, d_steps, d_threshold):
         y_before = ops.concatenate([first_states[0][None], tape["y"][:-1]], axis=0)
-        return self.update_gradients(y_before, d_steps, d_threshold)
+        return *self.update_gradients(y_before, d_steps), d_threshold
 
 
 def trace_step(y, trace, decay):

@@ -1,9 +1,19 @@
-"""What all recurrences with the gates of keras.layers.GRU(reset_after=True) share, on arrays."""
+"""What all recurrences with the gates of keras.layers.GRU(reset_after=True) share, and the light GRU, on arrays."""
+
+import dataclasses
+from collections.abc import Callable
 
 import keras
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrence import Recurrence
+
+# Derivatives of candidates' activations by what they give.
+_SLOPES = {
+    keras.activations.tanh: lambda g: 1 - g * g,
+    keras.activations.relu: lambda g: ops.cast(g > 0, g.dtype),
+    keras.activations.linear: ops.ones_like,
+}
 
 
 class GRURecurrence(Recurrence):
@@ -12,55 +22,100 @@ class GRURecurrence(Recurrence):
         z = s(a_z + q_z) ;  r = s(a_r + q_r) ;  g = f(a_h + r * q_h) ;  q = u R + b ;  c = g + z * (c' - g)
 
     Inputs are the gates (a_z, a_r, a_h) = x W + b_x; weights are (R, b, threshold), where b is the recurrent bias of
-    the candidate g alone: those of z and r belong to the inputs. Behind them may stand three masks (batch, units) that
-    u is multiplied by for z, r and g: recurrent dropout, which the gradient written by hand does not know. A subclass
-    has the fields `activation` f, `recurrent_activation` s and `trainable_threshold`.
+    the candidate g alone: those of z and r belong to the inputs. Behind them may stand masks (batch, units) that u is
+    multiplied by for z, r and g: recurrent dropout, which the gradient written by hand does not know. Without
+    `reset_gate` there is no r, and g = f(a_h + q_h). A subclass has the fields `activation` f, `recurrent_activation`
+    s, `reset_gate` and `trainable_threshold`.
     """
 
-    input_names = ("a_z", "a_r", "a_h")
     weight_names = ("recurrent_kernel", "bias", "threshold")
-    step_gradients = 4  # of a_z, a_r, a_h and q_h
+
+    @property
+    def gate_names(self):
+        """Of the values that `update_gradient` reads."""
+        return ("z", "r", "g", "q_h") if self.reset_gate else ("z", "g")
+
+    @property
+    def input_names(self):
+        return ("a_z", "a_r", "a_h") if self.reset_gate else ("a_z", "a_h")
+
+    @property
+    def step_gradients(self):
+        return len(self.gate_names)  # of the inputs, and with a reset gate of q_h
 
     @property
     def hand_written(self):
-        return self.activation is keras.activations.tanh and self.recurrent_activation is keras.activations.sigmoid
+        return self.activation in _SLOPES and self.recurrent_activation is keras.activations.sigmoid
 
     def weights_backward(self, weights):
         return (ops.transpose(weights[0]), *weights[1:])
 
     def update(self, inputs, source, c, weights):
-        """The new state, and a dict of z, r, g and q_h."""
-        a_z, a_r, a_h = inputs
-        recurrent_kernel, bias, _, *masks = weights
+        """The new state, and a dict of the values `gate_names`."""
+        (recurrent_kernel, bias), masks = weights[:2], weights[len(self.weight_names) :]
         if masks:
-            parts = ops.split(recurrent_kernel, 3, axis=-1)
-            q_z, q_r, q_h = ((source * mask) @ part for mask, part in zip(masks, parts, strict=True))
+            parts = ops.split(recurrent_kernel, len(inputs), axis=-1)
+            q = [(source * mask) @ part for mask, part in zip(masks, parts, strict=True)]
         else:
-            q_z, q_r, q_h = ops.split(source @ recurrent_kernel, 3, axis=-1)
-        q_h = q_h + bias
-        z = self.recurrent_activation(a_z + q_z)
-        r = self.recurrent_activation(a_r + q_r)
-        g = self.activation(a_h + r * q_h)
+            q = ops.split(source @ recurrent_kernel, len(inputs), axis=-1)
+        q_h = q[-1] + bias
+        z = self.recurrent_activation(inputs[0] + q[0])
+        if not self.reset_gate:
+            g = self.activation(inputs[1] + q_h)
+            return g + z * (c - g), {"z": z, "g": g}
+        r = self.recurrent_activation(inputs[1] + q[1])
+        g = self.activation(inputs[2] + r * q_h)
         return g + z * (c - g), {"z": z, "r": r, "g": g, "q_h": q_h}
 
     def update_gradient(self, tape, state, d_state, weights):
         """Gradients in the source, in the state before, and in (a_z, a_r, a_h, q_h), from that in the new state.
 
-        d_a_z = (c' - g) z (1 - z) d_c ;  d_a_h = (1 - z) (1 - g^2) d_c ;  d_c' = z d_c
+        d_a_z = (c' - g) z (1 - z) d_c ;  d_a_h = (1 - z) f'(g) d_c ;  d_c' = z d_c
         d_q_h = r d_a_h ;  d_a_r = q_h (1 - r) d_q_h ;  d_u = (d_a_z, d_a_r, d_q_h) R^T
+
+        f' is that of tanh, 1 - g^2, or of another activation. Without a reset gate the gradients are those in
+        (a_z, a_h), and d_u = (d_a_z, d_a_h) R^T.
         """
-        z, r, g, q_h = (tape[name] for name in ("z", "r", "g", "q_h"))
+        z, g = tape["z"], tape["g"]
         d_not_z = (1 - z) * d_state
-        d_a_z, d_a_h = (state - g) * d_not_z, (1 - g * g) * d_not_z  # c - g = z (c' - g)
+        d_a_z, d_a_h = (state - g) * d_not_z, _SLOPES[self.activation](g) * d_not_z  # c - g = z (c' - g)
+        if not self.reset_gate:
+            return ops.concatenate([d_a_z, d_a_h], axis=-1) @ weights[0], z * d_state, (d_a_z, d_a_h)
+        r, q_h = tape["r"], tape["q_h"]
         d_q_h = r * d_a_h
         d_a_r = q_h * (1 - r) * d_q_h
         d_source = ops.concatenate([d_a_z, d_a_r, d_q_h], axis=-1) @ weights[0]
         return d_source, z * d_state, (d_a_z, d_a_r, d_a_h, d_q_h)
 
-    def update_gradients(self, sources, d_steps, d_threshold):
-        """Gradients in the inputs and the weights: that in R is one product over all steps."""
-        d_a_z, d_a_r, d_a_h, d_q_h = d_steps
+    def update_gradients(self, sources, d_steps):
+        """Gradients in the inputs, in R, one product over all steps, and in b."""
+        d_inputs = d_steps[: len(self.input_names)]
+        d_q = (*d_inputs[:-1], d_steps[-1])  # those of z and r are a part of the inputs
         units = sources.shape[-1]
         sources = ops.transpose(ops.reshape(sources, (-1, units)))
-        d_kernel = [sources @ ops.reshape(d_q, (-1, units)) for d_q in (d_a_z, d_a_r, d_q_h)]
-        return d_a_z, d_a_r, d_a_h, ops.concatenate(d_kernel, axis=-1), ops.sum(d_q_h, axis=(0, 1)), d_threshold
+        d_kernel = [sources @ ops.reshape(d, (-1, units)) for d in d_q]
+        return *d_inputs, ops.concatenate(d_kernel, axis=-1), ops.sum(d_q[-1], axis=(0, 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class LightGRURecurrence(GRURecurrence):
+    """A GRU without a reset gate (Ravanelli et al., 2018, arXiv:1803.10225)."""
+
+    activation: Callable
+    recurrent_activation: Callable
+
+    reset_gate = trainable_threshold = False
+    weight_names = ("recurrent_kernel", "bias")
+    state_names = ("h",)
+    tape_names = ("h", "z", "g")
+
+    def step(self, inputs, states, weights, automatic=True):
+        h, values = self.update(inputs, states[0], states[0], weights)
+        return {**values, "h": h}
+
+    def step_gradient(self, tape, d_states, d_values, weights):
+        d_source, d_before, d_step = self.update_gradient(tape, tape["h"], d_states[0], weights)
+        return (d_source + d_before,), d_step, None
+
+    def gradients(self, first_states, tape, d_steps, d_threshold):
+        return self.update_gradients(ops.concatenate([first_states[0][None], tape["h"][:-1]], axis=0), d_steps)

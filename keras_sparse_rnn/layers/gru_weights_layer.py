@@ -45,7 +45,7 @@ class GRUWeightsLayer(TimeMajorLayer):
             The new layer, of the same name unless `arguments` give it another.
 
         Raises:
-            ValueError: It is no `keras.layers.GRU`, or `reset_after` is False.
+            ValueError: It is no `keras.layers.GRU`, its `reset_after` is False, or the new layer has no reset gate.
 
         Example:
 
@@ -53,6 +53,8 @@ class GRUWeightsLayer(TimeMajorLayer):
         """
         if not isinstance(layer, keras.layers.GRU):
             raise ValueError(f"`layer` must be a keras.layers.GRU. Received: {type(layer).__name__}")
+        if cls.in_keras is None or not arguments.get("reset_gate", True):
+            raise ValueError(f"a {cls.__name__} without a reset gate cannot take the weights of a GRU: train it anew.")
         new = cls.from_config({**layer.get_config(), "unroll": False, **arguments})
         if layer.built:
             batch = layer.states[0].shape[0] if layer.stateful else None
@@ -80,4 +82,5 @@ class GRUWeightsLayer(TimeMajorLayer):
     dropout = property(attrgetter("cell.dropout"))
     recurrent_dropout = property(attrgetter("cell.recurrent_dropout"))
     reset_after = property(attrgetter("cell.reset_after"))
+    reset_gate = property(attrgetter("cell.reset_gate"))
     seed = property(attrgetter("cell.seed"))

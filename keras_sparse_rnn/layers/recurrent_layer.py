@@ -65,6 +65,8 @@ class TimeMajorLayer(RecurrentLayer):
     return the last only.
     """
 
+    has_events = True  # for an `EventPenalty`, which `loop` applies; where there are none, it refuses to be called
+
     def __init__(self, cell: keras.layers.Layer, activity_regularizer: Regularizer = None, **kwargs: Any) -> None:
         if kwargs.pop("unroll", False):
             raise ValueError(
@@ -72,7 +74,7 @@ class TimeMajorLayer(RecurrentLayer):
             )
         penalty: Any = keras.regularizers.get(activity_regularizer)
         # Keras would give the penalty the output; `loop` gives it the states and events.
-        is_event_penalty = isinstance(penalty, EventPenalty)
+        is_event_penalty = self.has_events and isinstance(penalty, EventPenalty)
         super().__init__(cell, activity_regularizer=None if is_event_penalty else penalty, **kwargs)
         self.event_penalty = penalty if is_event_penalty else None
         self.input_spec = keras.layers.InputSpec(ndim=3)

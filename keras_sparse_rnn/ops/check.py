@@ -127,8 +127,8 @@ class _Check:
             return "it is reserved for later versions and must be absent"
         if given.types[self._options.format] is None:
             return f"it must be absent in the format {self._format.name}"
-        if given.where is not None and self._words[given.where[0]] != given.where[1]:
-            return f"it must be absent where {given.where[0]} is not {given.where[1]}"
+        if given.where is not None and self._words[given.where[0]] not in given.where[1]:
+            return f"it must be absent where {given.where[0]} is not {' or '.join(map(str, given.where[1]))}"
         return f"it must be absent where {given.needs} is"
 
     def _check_input(self, i, given, tensor):

@@ -12,7 +12,7 @@ from keras_sparse_rnn.ops.gates import (
     output_int8,
     rescale,
 )
-from keras_sparse_rnn.ops.recurrent import Q15_STATE, RecurrentOp, operand_scale, product, recurrent_schema
+from keras_sparse_rnn.ops.recurrent import Q15_STATE, ResetGateOp, operand_scale, product, recurrent_schema
 from keras_sparse_rnn.ops.schema import LARGEST, OpSchema, Word, constant, state
 
 READOUTS = ("event", "cell", "trace")
@@ -20,12 +20,13 @@ READOUTS = ("event", "cell", "trace")
 SCHEMA = recurrent_schema(
     "KsrEventGru",
     "the event-thresholded GRU",
-    (0, 1, 2),
-    (0, 1, 3),
+    ("reset_gate", ((0, 2), (0, 1, 2))),
+    ("reset_gate", ((0, 2), (0, 1, 3))),
     words=[
         Word.every("readout", "0 the events y, 1 the state c, 2 the trace", 0, 2),
         Word.every("reset", "1: an event takes the threshold off the state", 0, 1),
         Word.every("trace_rate", "1 - decay of the trace, Q31", 0, LARGEST),
+        Word.every("reset_gate", "0: there is none, as in KsrGru; 1: it comes after the product with R", 0, 1, usual=1),
     ],
     inputs=[
         constant("threshold", "of each unit, Q15", "units", "float32", "int16", "int16", values=(0, 2**15 - 1)),
@@ -35,7 +36,7 @@ SCHEMA = recurrent_schema(
             lambda options, x_scale: (operand_scale(options), -128 if options.number_format is INT8 else 0),
         ),
         state("c", "Q15", "units", "int16", Q15_STATE),
-        state("trace", "Q15", "units", "int16", Q15_STATE, where=("readout", READOUTS.index("trace"))),
+        state("trace", "Q15", "units", "int16", Q15_STATE, where=("readout", (READOUTS.index("trace"),))),
     ],
     changes=[
         Word.integer("layout", "1: the kernel is stored by outputs where it is dense", 0, 1),
@@ -49,7 +50,7 @@ SCHEMA = recurrent_schema(
 
 
 @dataclass(frozen=True, eq=False)
-class EventGru(RecurrentOp):
+class EventGru(ResetGateOp):
     """The op KsrEventGru.
 
     Attributes:
@@ -59,8 +60,6 @@ class EventGru(RecurrentOp):
     threshold: np.ndarray
 
     SCHEMA: ClassVar[OpSchema] = SCHEMA
-    GATES: ClassVar[tuple] = ("z", "r", "h")
-    SLOTS: ClassVar[tuple] = ("gate", "gate", "candidate", "reset")
     READS: ClassVar[str] = "y"
 
     def _reads_all_units(self):
@@ -78,7 +77,7 @@ class EventGru(RecurrentOp):
         acc = self._start(x, state)
         acc[self.recurrent_slots] += product(state["y"], self.recurrent_kernel)
         z, r = self.recurrent_activation.float32(acc[:2])
-        c = gru_unit_float32(self, z, r, acc[2], acc[3], state["c"])
+        c = gru_unit_float32(self, z, r if options.reset_gate else 0, acc[2], acc[3], state["c"])
         event = c > self.threshold
         state["y"] = np.where(event, c, np.float32(0))
         state["c"] = c - self.threshold * event if options.reset else c
@@ -93,7 +92,7 @@ class EventGru(RecurrentOp):
         sent = state["y"] if o.number_format is INT8 else np.clip(state["y"], 0, 2**o.operand_bits - 1)
         acc[self.recurrent_slots] += self._from_operand(sent, self.recurrent_kernel)
         acc = self._scaled(acc)
-        z, r = self.gate(0, acc[0]), self.gate(1, acc[1])
+        z, r = self.gate(0, acc[0]), self.gate(1, acc[1]) if o.reset_gate else 0
         c = gru_unit_int8(self, z, r, acc[2], acc[3], state["c"])
         event = c > self.threshold
         fired = np.where(event, c, 0)
@@ -105,5 +104,6 @@ class EventGru(RecurrentOp):
 
     def _activated(self, acc, before, after):
         z, r = self.recurrent_activation.float32(acc[:2])
+        r = r if self.options.reset_gate else np.zeros_like(r)
         # Before it is reset, a state is what was sent.
         return [z, r], [self.activation.float32(acc[2] + r * acc[3]), after["c"], after["y"]]

@@ -151,9 +151,9 @@ def _slots(schema):
     """Macros for the initial values of `ksr_slots`."""
     lines = []
     for given in schema.matrices:
-        for slots, ending in ((given.slots, ""), ((given.slots_without or ("", ()))[1], "_WITHOUT")):
-            name = f"{symbol(schema)}_{given.name}_slots{ending}".upper()
-            lines += [f"#define {name} {{{len(slots)}, {slots[-1]}}}"] if slots else []
+        choices = [f"{{{len(slots)}, {slots[-1]}}}" for slots in (given.slots_by or ("", (given.slots,)))[1]]
+        value = choices[0] if given.slots_by is None else f"{{{', '.join(choices)}}}"
+        lines.append(f"#define {f'{symbol(schema)}_{given.name}_slots'.upper()} {value}")
     return "\n".join(lines)
 
 
@@ -207,22 +207,27 @@ def _input_row(schema, given: Input, number_of):
     types = ", ".join("-1" if name is None else str(ELEMENT_TYPES[np.dtype(name)].ksr) for name in given.types)
     flags = [name for name, has in (("OPTIONAL", given.is_optional), ("STATE", given.is_state)) if has]
     flags += ["OF_UNITS"] if given.sources == "units" else []
-    slots, without, where, value = (sum(1 << slot for slot in given.slots), 0, 0, 0)
+    where, values, choices = 0, 0, [given.slots]
     if given.where is not None:
-        where, value = schema.word_index(given.where[0]), given.where[1]
-    if given.slots_without is not None:
+        where, values = schema.word_index(given.where[0]), _bits(given.where[1])
+    if given.slots_by is not None:
         flags.append("SLOTS_BY_WORD")
-        where, without = schema.word_index(given.slots_without[0]), sum(1 << slot for slot in given.slots_without[1])
+        where, choices = schema.word_index(given.slots_by[0]), given.slots_by[1]
     others = ["0" if name is None else str(schema.index(name)) for name in (given.needs, given.together)]
     cells = [
         f"{{{types}}}",
         _SIZES[given.size],
         " | ".join(f"KSR_{flag}" for flag in flags) or "0",
         str(0 if given.values is None else number_of(given.values)),
-        *map(str, (slots, without, where, value)),
+        f"{{{', '.join(str(_bits(slots)) for slots in choices)}}}",
+        *map(str, (where, values)),
         *others,
     ]
     return f"{{{', '.join(cells)}}},"
+
+
+def _bits(numbers):
+    return sum(1 << number for number in numbers)
 
 
 def _with_name(row, declared):
@@ -365,7 +370,7 @@ def _input_cells(i, given, schema):
         types[0] = types[0].replace(" + 1", "")
     doc = f"state: {given.doc}" if given.is_state else given.doc
     doc += "; reserved, absent until a later version" if given.is_reserved else ""
-    doc += f"; where `{given.where[0]}` is {given.where[1]}" if given.where else ""
+    doc += f"; where `{given.where[0]}` is {' or '.join(map(str, given.where[1]))}" if given.where else ""
     doc += f"; where `{given.needs}` is given" if given.needs else ""
     return f"| {i} | `{given.name}` | {' | '.join(types)} | {doc} |"
 

@@ -1,4 +1,4 @@
-"""KsrGru: the GRU, with the reset gate after or before the recurrent product (`tflite/include/ksr_gru.h`)."""
+"""KsrGru: the GRU, its reset gate after the recurrent product, before it, or left out (`tflite/include/ksr_gru.h`)."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -7,31 +7,30 @@ import numpy as np
 
 from keras_sparse_rnn.ops.activations import ONE
 from keras_sparse_rnn.ops.gates import gru_unit_float32, gru_unit_int8, operand_int8, output_int8
-from keras_sparse_rnn.ops.recurrent import Q15_STATE, RecurrentOp, hold, product, recurrent_schema
-from keras_sparse_rnn.ops.schema import Input, OpSchema, Word, constant, matrix, state
+from keras_sparse_rnn.ops.recurrent import Q15_STATE, ResetGateOp, hold, product, recurrent_schema
+from keras_sparse_rnn.ops.schema import OpSchema, Word, constant, matrix, state
+
+WITHOUT, AFTER, BEFORE = range(3)  # as `reset_gate`
 
 SCHEMA = recurrent_schema(
     "KsrGru",
-    "the GRU, with the reset gate after or before the recurrent product",
-    (0, 1, 2),
-    (0, 1, 3),
-    words=[Word.every("reset_after", "1: the reset gate comes after the product with R", 0, 1)],
+    "the GRU, with the reset gate after or before the recurrent product, or without one",
+    ("reset_gate", ((0, 2), (0, 1, 2), (0, 1, 2))),
+    ("reset_gate", ((0, 2), (0, 1, 3), (0, 1))),
+    words=[
+        Word.every(
+            "reset_gate", "0: there is none; 1: it comes after the product with R; 2: before it", 0, 2, usual=AFTER
+        )
+    ],
     inputs=[
-        *matrix("candidate_kernel", "R of the candidate", "units", (0,), base=3, where=("reset_after", 0)),
+        *matrix("candidate_kernel", "R of the candidate", "units", (0,), base=3, where=("reset_gate", (BEFORE,))),
         state("h", "Q15", "units", "int16", Q15_STATE),
     ],
     changes=[
-        Input(
-            *("recurrent_kernel", "from the state to the gates; reset before: to z and r alone"),
-            *(("float32", "int8", "int8"), "values"),
-            sources="units",
-            slots=(0, 1, 3),
-            slots_without=("reset_after", (0, 1)),
-        ),
         constant(
             *("hidden_threshold", "Q15; absent: h is not held", "units", "float32", "uint16", "uint16"),
             is_optional=True,
-            where=("reset_after", 1),
+            where=("reset_gate", (WITHOUT, AFTER)),
             needs="input_threshold",
         ),
         state(
@@ -44,7 +43,7 @@ SCHEMA = recurrent_schema(
 
 
 @dataclass(frozen=True, eq=False)
-class Gru(RecurrentOp):
+class Gru(ResetGateOp):
     """The op KsrGru.
 
     Attributes:
@@ -55,14 +54,17 @@ class Gru(RecurrentOp):
     hidden_threshold: np.ndarray | None = field(default=None, kw_only=True)
 
     SCHEMA: ClassVar[OpSchema] = SCHEMA
-    GATES: ClassVar[tuple] = ("z", "r", "h")
-    SLOTS: ClassVar[tuple] = ("gate", "gate", "candidate", "reset")
 
     def _reads_all_units(self):
         return self.hidden_threshold is None
 
+    @property
+    def recurrent_slots(self):
+        # With the reset before the product, too, `recurrent_kernel` has all gates.
+        return super().recurrent_slots if self.options.reset_gate != BEFORE else list(self.SCHEMA.matrices[1].slots)
+
     def matrices(self):
-        if self.options.reset_after:
+        if self.options.reset_gate != BEFORE:
             return super().matrices()
         # r * h is known only after the products with h: the candidate's part is a matrix of its own.
         return super().matrices() | {
@@ -72,7 +74,7 @@ class Gru(RecurrentOp):
 
     @classmethod
     def _read_recurrent_kernel(cls, options, matrix):
-        if options.reset_after:
+        if options.reset_gate != BEFORE:
             return super()._read_recurrent_kernel(options, matrix)
         return np.concatenate([matrix("recurrent_kernel"), matrix("candidate_kernel")], axis=1)
 
@@ -106,16 +108,16 @@ class Gru(RecurrentOp):
     def _step_float32(self, x, state):
         h, acc = state["h"], self._accumulators(x, state)
         gate, from_y = self.recurrent_activation.float32, acc[3]
-        z, r = gate(acc[0]), gate(acc[1])
-        if not self.options.reset_after:
+        z, r = gate(acc[0]), gate(acc[1]) if self.options.reset_gate else 0
+        if self.options.reset_gate == BEFORE:
             from_y, r = self.bias[3] + product(r * h, self.recurrent_kernel[:, 2:])[0], np.float32(1)
         state["h"] = gru_unit_float32(self, z, r, acc[2], from_y, h)
         return state["h"]
 
     def _step_int8(self, x, state):
         o, h, acc = self.options, state["h"], self._scaled(self._accumulators(x, state))
-        z, r, from_y = self.gate(0, acc[0]), self.gate(1, acc[1]), acc[3]
-        if not o.reset_after:
+        z, r, from_y = self.gate(0, acc[0]), self.gate(1, acc[1]) if o.reset_gate else 0, acc[3]
+        if o.reset_gate == BEFORE:
             reset = operand_int8(o, self.times(r, h))
             from_y = self.bias[3] + self._from_operand(reset, self.recurrent_kernel[:, 2:])[0]
             from_y, r = self._scaled(from_y, 3), ONE >> o.gate_bits
@@ -124,8 +126,8 @@ class Gru(RecurrentOp):
 
     def _activated(self, acc, before, after):
         z, r = self.recurrent_activation.float32(acc[:2])
-        if self.options.reset_after:
-            from_y = r * acc[3]
-        else:
+        r = r if self.options.reset_gate else np.zeros_like(r)
+        from_y = r * acc[3]
+        if self.options.reset_gate == BEFORE:
             from_y = self.bias[3] + product(r * before["h"], self.recurrent_kernel[:, 2:])[:, 0]
         return [z, r], [self.activation.float32(acc[2] + from_y), after["h"]]

@@ -88,7 +88,7 @@ LAST_INPUTS = (
     constant(
         *("input_threshold", "counts of x; absent: x is not held", "inputs", "float32", "uint8", "uint16"),
         is_optional=True,
-        where=("initial_states", 0),  # sums that nobody has checked could overflow
+        where=("initial_states", (0,)),  # sums that nobody has checked could overflow
     ),
     reserved("hidden_threshold", "absent: the state is not held"),
     state(
@@ -119,16 +119,22 @@ def recurrent_schema(name, doc, kernel_slots, recurrent_slots, *, words=(), inpu
 
     Args:
         name, doc: Of the op.
-        kernel_slots, recurrent_slots: The slot of accumulators that each gate adds to.
+        kernel_slots, recurrent_slots: The slot of accumulators that each gate adds to; or `slots_by` of `Input`.
         words, inputs: What it has besides what all recurrent ops have.
         changes: `Word`s and `Input`s that differ in it from those of the same names.
     """
     by_name = {change.name: change for change in changes}
     slots = {"kernel": kernel_slots, "recurrent_kernel": recurrent_slots}
-    first = [replace(given, slots=slots.get(given.name, ())) for given in FIRST_INPUTS]
+    first = [_with_slots(given, slots.get(given.name, ())) for given in FIRST_INPUTS]
     shared = [by_name.get(word.name, word) for word in WORDS]
     every = [by_name.get(given.name, given) for given in (*first, *inputs, *LAST_INPUTS)]
     return OpSchema(name, doc, (*shared, *words), tuple(every), len(WORDS))
+
+
+def _with_slots(given, slots):
+    if slots and isinstance(slots[0], str):
+        return replace(given, slots=max(slots[1], key=len), slots_by=slots)
+    return replace(given, slots=slots)
 
 
 def operand_scale(options):
@@ -154,6 +160,7 @@ class RecurrentOp(ABC):
         GATES: Names of the gates, in the order of the kernels.
         SLOTS: For each slot what its accumulators are of: "gate", "candidate", or "reset" where the reset gate scales
             them on their way to the candidate; None where the slot is not used.
+        MIXES_STATE: Whether its state is a gate's share of itself and of the candidate.
         READS: Name of the state that the recurrent kernel reads.
     """
 
@@ -167,6 +174,7 @@ class RecurrentOp(ABC):
     SCHEMA: ClassVar[OpSchema]
     GATES: ClassVar[tuple]
     SLOTS: ClassVar[tuple]
+    MIXES_STATE: ClassVar[bool] = False
     READS: ClassVar[str] = "h"
 
     @property
@@ -207,12 +215,22 @@ class RecurrentOp(ABC):
     @property
     def kernel_slots(self):
         """The slot of accumulators that each gate of the kernel adds to."""
-        return list(self.SCHEMA.matrices[0].slots)
+        return list(self.SCHEMA.matrices[0].slots_of(vars(self.options)))
 
     @property
     def recurrent_slots(self):
         """Likewise of the recurrent kernel."""
-        return list(self.SCHEMA.matrices[1].slots)
+        return list(self.SCHEMA.matrices[1].slots_of(vars(self.options)))
+
+    @property
+    def gates(self):
+        """The names of its gates, in the order of the kernels."""
+        return self.GATES
+
+    @property
+    def slots(self):
+        """As `SLOTS`, for its options."""
+        return self.SLOTS
 
     def constants(self, sparse=None):
         """The constant tensors that it has, by the names of its inputs.
@@ -488,6 +506,22 @@ class RecurrentOp(ABC):
     def _from_operand(self, operand, kernel):
         """The product of what the recurrence reads with a kernel, in integers."""
         return product(operand << self.options.h_shift, kernel)
+
+
+class ResetGateOp(RecurrentOp):
+    """One with the gates of a GRU, whose reset gate the word `reset_gate` may leave out."""
+
+    GATES: ClassVar[tuple] = ("z", "r", "h")
+    SLOTS: ClassVar[tuple] = ("gate", "gate", "candidate", "reset")
+    MIXES_STATE: ClassVar[bool] = True
+
+    @property
+    def gates(self):
+        return self.GATES if self.options.reset_gate else ("z", "h")
+
+    @property
+    def slots(self):
+        return self.SLOTS if self.options.reset_gate else ("gate", None, "candidate", None)
 
 
 def hold(value, held, threshold):

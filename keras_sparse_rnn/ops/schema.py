@@ -137,12 +137,13 @@ class Input:
             (sums); which part of a matrix it is; or that it has a value for each step, (B, T), and is no constant.
         is_optional: Whether it may be absent where it is allowed.
         is_state: Whether it is a state, kept from one inference to the next or begun with; absent, it begins at zero.
-        where: `(word, value)`: it is given only where the word has that value.
+        where: `(word, values)`: it is given only where the word has one of these values.
         needs: Name of an input that must be given, too.
         together: Name of a state that must be given if this one is, and only then.
         values: The smallest and the largest value that the elements may have in an integer model.
         slots: Of a matrix: for each gate the slot of accumulators that it adds to, rising.
-        slots_without: `(word, slots)`: the slots where that word is 0.
+        slots_by: `(word, slots of each value)`: where they depend on a word, which begins at 0; `slots` are those of
+            every gate.
         base: Slot from which the slots of a matrix are counted.
         sources: Of a matrix: "inputs" or "units".
         scale: Of a state in an integer model: its `(scale, zero point)`, from the options and the scale of x.
@@ -154,12 +155,12 @@ class Input:
     size: str = "any"
     is_optional: bool = False
     is_state: bool = False
-    where: tuple[str, int] | None = None
+    where: tuple[str, tuple[int, ...]] | None = None
     needs: str | None = None
     together: str | None = None
     values: tuple[int, int] | None = None
     slots: tuple[int, ...] = ()
-    slots_without: tuple[str, tuple[int, ...]] | None = None
+    slots_by: tuple[str, tuple[tuple[int, ...], ...]] | None = None
     base: int = 0
     sources: str = ""
     scale: Callable[[Any, float], tuple[float | None, int | None]] | None = None
@@ -175,9 +176,7 @@ class Input:
         return not self.is_state and not self.is_reserved and self.size != "steps"
 
     def slots_of(self, words: dict[str, int]) -> tuple[int, ...]:
-        if self.slots_without is not None and not words[self.slots_without[0]]:
-            return self.slots_without[1]
-        return self.slots
+        return self.slots if self.slots_by is None else self.slots_by[1][words[self.slots_by[0]]]
 
 
 def constant(name: str, doc: str, size: str, *types: str | None, **more: Any) -> Input:
@@ -320,7 +319,7 @@ class OpSchema:
         """Whether an input may be given beside the words and the inputs that are."""
         return (
             given.types[words["format"]] is not None
-            and (given.where is None or words[given.where[0]] == given.where[1])
+            and (given.where is None or words[given.where[0]] in given.where[1])
             and (given.needs is None or given.needs in present)
         )
 

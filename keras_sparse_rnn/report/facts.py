@@ -204,7 +204,7 @@ def _watch(facts, model, data):
     for seen, fact in watched:
         for name, kernel in zip(("kernel", "recurrent kernel", "candidate's kernel"), seen.op.kernels, strict=False):
             count = kernel.shape[1]
-            gates = seen.op.GATES[-count:] if name == "candidate's kernel" else seen.op.GATES[:count]
+            gates = seen.op.gates[-count:] if name == "candidate's kernel" else seen.op.gates[:count]
             facts.kernels.append((f"{fact.layer or fact.name}: {name}", kernel.reshape(len(kernel), -1), gates))
     if data is None:
         facts.unknown["effective MACs"] = facts.unknown["events"] = "no data given"

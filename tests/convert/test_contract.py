@@ -47,7 +47,8 @@ def test_int8_is_the_same_in_every_engine_and_follows_keras(kind):
 
 @by_kind(*ONE_OF_EACH, of=LAYERS)
 def test_int8x16(kind):
-    _check_scale_for_each_output(kind, INT8X16, most=0.75)
+    # A LightGRU's candidate has one scale for W and R: of its error more is that of the weights.
+    _check_scale_for_each_output(kind, INT8X16, most=0.95 if kind == "LightGRU" else 0.75)
 
 
 @by_kind("EventGRU", "LSTM", of=LAYERS)
@@ -117,14 +118,18 @@ def test_pruned_layers_are_stored_in_blocks(kind):
 
 def _padding(kind, weights):
     """Integers of sources that all act are stored by outputs: the nine sources of the recurrence count as sixteen."""
-    return (32 + 16) / (32 + 9) if weights == "int8" and kind.split(",")[0] in ("GRU", "LSTM", "SimpleRNN") else 1
+    return (
+        (32 + 16) / (32 + 9)
+        if weights == "int8" and kind.split(",")[0] in ("GRU", "LightGRU", "LSTM", "SimpleRNN")
+        else 1
+    )
 
 
 @by_kind(*LAYERS, "held EventGRU", "held GRU", "held LSTM")
 def test_rates_are_those_of_the_layer(kind):
     first = converted(kind).report.layers[0]
     assert (first.event_rate is not None) == member(kind).may_flip
-    assert (first.input_rate is not None) == (kind in HELD or kind == "DeltaGRU")
+    assert (first.input_rate is not None) == (kind in HELD or kind.startswith("DeltaGRU"))
     for rate in (first.event_rate, first.input_rate):
         assert rate is None or 0.05 < rate < 0.95
 

@@ -9,6 +9,7 @@ from random_models import KINDS, random_op
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware.image import Recording
 from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime import native
 from keras_sparse_rnn.runtime.model import Model
@@ -22,12 +23,13 @@ STACK = [
     ("KsrEventGru", 20, False, True, {"block": 16, "readout": 0, "reset": 1, "operand_shift": 25}),
     ("KsrGru", 44, True, True, {"block": 4}),
     ("KsrGru", 22, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
-    ("KsrGru", 16, False, False, {"block": 8, "reset_after": 1}),
+    ("KsrGru", 16, False, False, {"block": 8}),
+    ("KsrGru", 16, False, False, {"block": 8, "fraction": 7, "reset_gate": WITHOUT}),
     ("KsrLstm", 44, False, True, {"block": 8}),
     ("KsrLstm", 3, False, False, {"block": 4}),
-    ("KsrEventGru", 2, False, False, {"block": 4, "readout": 1, "reset": 1}),
+    ("KsrEventGru", 2, False, False, {"block": 4, "readout": 1, "reset": 1, "reset_gate": WITHOUT}),
     ("KsrSimpleRnn", 3, False, False, {"block": 4}),
-    ("KsrGru", 2, False, False, {"block": 4, "reset_after": 0}),
+    ("KsrGru", 2, False, False, {"block": 4, "reset_gate": BEFORE}),
 ]
 
 
@@ -81,7 +83,8 @@ def _stack():
     at = inputs = writer.add_tensor("x", (1, *x.shape), np.int8, scale=(1 / 64, 0))
     expected = x
     for i, (kind, seed, holds, sparse, options) in enumerate(STACK):
-        op = random_op(seed, kind=kind, holds=holds, inputs=expected.shape[1]).op
+        reset_gate = options.get("reset_gate", AFTER)
+        op = random_op(seed, kind=kind, holds=holds, inputs=expected.shape[1], reset_gate=reset_gate).op
         masks = [rng.random(kernel.shape) < rng.choice([0.05, 0.3], (len(kernel), 1, 1)) for kernel in op.kernels]
         op = replace(
             op,

@@ -59,7 +59,7 @@ def test_a_model_needs_nothing_of_other_ops_and_formats():
 def test_a_model_says_how_its_matrices_are_stored():
     def stored(sparse, layout=0, **options):
         op = random_op(8, kind="KsrGru", **options).op
-        op = replace(op, options=replace(op.options, layout=layout, block=8, reset_after=1))
+        op = replace(op, options=replace(op.options, layout=layout, block=8))
         model = Model(RandomOp(op, op.constants(sparse), np.zeros((2, len(op.kernel)), op.dtype), "").to_model())
         features = set(features_of(model.operators, model.tensors))
         return features - {"i16", "f32", "usual_gates", "other_gates", *GROUPS}

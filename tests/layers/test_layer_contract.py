@@ -13,6 +13,8 @@ from keras_sparse_rnn.layers import (
     DeltaGRUCell,
     EventGRU,
     EventGRUCell,
+    LightGRU,
+    LightGRUCell,
     ONLSTMCell,
     RecurrentHighway,
     RecurrentHighwayCell,
@@ -54,12 +56,21 @@ KINDS = {
         (UNITS, UNITS, FEATURES),
         {"input_threshold": 0.0, "hidden_threshold": 0.0},
     ),
+    "DeltaGRU, no reset gate": Kind(
+        DeltaGRU,
+        DeltaGRUCell,
+        {"input_threshold": 0.5, "hidden_threshold": 0.1, "reset_gate": False},
+        (UNITS, UNITS, FEATURES),
+        {"input_threshold": 0.0, "hidden_threshold": 0.0},
+    ),
+    "EventGRU, no reset gate": Kind(EventGRU, EventGRUCell, {"reset_gate": False}, 2 * (UNITS,), EVENTS),
+    "LightGRU": Kind(LightGRU, LightGRUCell),
     "RecurrentHighway": Kind(RecurrentHighway, RecurrentHighwayCell),
     "RecurrentHighway, not coupled": Kind(RecurrentHighway, RecurrentHighwayCell, {"coupled": False, "depth": 2}),
     "ONLSTM": Kind(ONLSTM, ONLSTMCell, {"chunk_size": 2}, 2 * (UNITS,)),
 }
 by_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-on_other_backends = pytest.mark.backend(kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"]])
+on_other_backends = pytest.mark.backend(kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"], KINDS["LightGRU"]])
 
 
 def sequences(seed=0):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from random_models import RandomOp, kernel_shapes, random_words
+from random_models import RandomOp, kernel_shapes, may_hold_units, random_words
 
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.pack import ModelWriter
@@ -82,7 +82,7 @@ def with_state(kind, dtype, holds=False, batch=1):
     is_integer = dtype == np.int8
     if holds:
         thresholds = {"input_threshold": np.full(6, 20, np.uint8) if is_integer else np.full(6, 0.3, np.float32)}
-        if getattr(op.op.options, "reset_after", False):
+        if may_hold_units(op.op):
             thresholds["hidden_threshold"] = (
                 np.full(12, 900, np.uint16) if is_integer else np.full(12, 0.03, np.float32)
             )
@@ -209,8 +209,8 @@ def small_op(kind, inputs, dtype, seed, x_zero_point):
     options["format"] = INT8.number if dtype == np.int8 else FLOAT32.number
     options |= random_words(kind.SCHEMA, rng, options)
     if "readout" in options:
-        options |= {"readout": 0, "reset": 1}
-    shapes = [*kernel_shapes(kind, inputs, units), (4, units), (units,)]
+        options |= {"readout": 0, "reset": 1, "reset_gate": 1}
+    shapes = [*kernel_shapes(kind, inputs, units, options), (4, units), (units,)]
     if dtype == np.float32:
         *arrays, threshold = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
         threshold = np.abs(threshold) / 4

@@ -110,7 +110,7 @@ def empty_matrix(sources=60_000, units=60_000):
         arrays |= {name: np.zeros(16, np.float32), f"{name}_index": np.zeros(1, np.uint8), f"{name}_rows": begins}
 
     class Op:
-        SCHEMA, options = op_schema, op_schema.options(units=units, block=16, reset_after=1)
+        SCHEMA, options = op_schema, op_schema.options(units=units, block=16)
 
     writer = ModelWriter()
     x, y = writer.add_tensor("x", (1, 1, sources), np.float32), writer.add_tensor("y", (1, units), np.float32)

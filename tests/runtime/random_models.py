@@ -50,7 +50,16 @@ class RandomOp:
         return writer.finish({"x": x}, {"y": y})
 
 
-def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bits=8, inputs=None, usual_gates=None):
+def random_op(
+    seed,
+    dtype=np.int8,
+    kind="KsrEventGru",
+    holds=None,
+    activation_bits=8,
+    inputs=None,
+    usual_gates=None,
+    reset_gate=None,
+):
     """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated.
 
     Args:
@@ -59,6 +68,7 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
         holds: Whether it holds its inputs, and a GRU perhaps its state; None: perhaps.
         inputs: Their number; None: drawn.
         usual_gates: Whether it has tanh and sigmoid; None: perhaps.
+        reset_gate: That word, of an op that has it; None: drawn.
     """
     rng = np.random.default_rng(seed)
     kind = OPS[kind]
@@ -75,9 +85,11 @@ def random_op(seed, dtype=np.int8, kind="KsrEventGru", holds=None, activation_bi
         options["go_backwards"] = int(rng.integers(3))
     options["format"] = INT8.number if dtype == np.int8 else FLOAT32.number
     own = random_words(kind.SCHEMA, rng, options)
+    if "reset_gate" in own and reset_gate is not None:
+        own["reset_gate"] = reset_gate
     density = rng.choice([0.0, 1.0, rng.random()])
     sparse = [None, True, False][rng.integers(3)]
-    kernels = kernel_shapes(kind, inputs, units)
+    kernels = kernel_shapes(kind, inputs, units, own)
     masks = [rng.random(shape) < density for shape in kernels]
     make = _int8 if dtype == np.int8 else _float32
     more_options, arrays, x = make(rng, kernels, masks, steps, activity)
@@ -135,7 +147,7 @@ def _with_activations(rng, op):
 def _thresholds_of_holds(rng, op):
     """From every change to none."""
     thresholds = {"input_threshold": (len(op.kernel), 255, np.uint8, 2.0)}
-    if getattr(op.options, "reset_after", False) and rng.random() < 0.7:
+    if may_hold_units(op) and rng.random() < 0.7:
         thresholds["hidden_threshold"] = (op.options.units, 2**16 - 1, np.uint16, 0.5)
     drawn = {}
     for name, (size, most, dtype, largest) in thresholds.items():
@@ -143,6 +155,12 @@ def _thresholds_of_holds(rng, op):
         drawn[name] = np.rint(share * most).astype(dtype) if op.is_integer else (share * largest).astype(np.float32)
         drawn[name][rng.random(size) < 0.1] = most
     return drawn
+
+
+def may_hold_units(op):
+    """Whether the recurrence may read states that are held."""
+    given = op.SCHEMA.inputs[op.SCHEMA.index("hidden_threshold")]
+    return op.SCHEMA.allows(given, vars(op.options), {"x", "input_threshold"})
 
 
 def _of_16_bits(rng, op, x):
@@ -183,12 +201,10 @@ def random_words(schema, rng, words):
     return drawn
 
 
-def kernel_shapes(kind, inputs, units):
-    """Of the kernel and the recurrent kernel of an op with every gate."""
-    return [
-        (sources, len(given.slots), units)
-        for sources, given in zip((inputs, units), kind.SCHEMA.matrices, strict=False)
-    ]
+def kernel_shapes(kind, inputs, units, words):
+    """Of the kernel and the recurrent kernel of an op with these words of its own."""
+    gates = len(kind.SCHEMA.matrices[0].slots_of(words))
+    return [(sources, gates, units) for sources in (inputs, units)]
 
 
 def _int8(rng, kernels, masks, steps, activity):

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_models import KINDS, random_op
+from random_models import KINDS, may_hold_units, random_op
 
 from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.check import check
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
 from keras_sparse_rnn.ops.schema import FORMATS, LARGEST, RefusedOpError
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.ops.tensor import TensorInfo
@@ -29,9 +30,9 @@ class Node:
             op, x, y = _sparse_dense(number_format)
         else:
             dtype, bits = number_format.weights, 16 if number_format is INT8X16 else 8
-            random = random_op(SEED, dtype=dtype.type, kind=kind, holds=True, activation_bits=bits)
+            random = random_op(*(SEED, dtype.type, kind, True, bits), reset_gate=words.get("reset_gate", AFTER))
             op = replace(random.op, options=replace(random.op.options, return_sequences=1, **words))
-            if not getattr(op.options, "reset_after", 1):
+            if not may_hold_units(op) and kind == "KsrGru":
                 op = replace(op, hidden_threshold=None)
             if number_format.is_integer:
                 op = replace(op, output_scales=np.full((4, op.options.units), 2**14, np.int16))
@@ -199,7 +200,8 @@ def test_states_are_cleared_together(kind, number_format):
 
 
 MATRICES = [(kind, {}, name) for kind, _ in CASES[::3] for name in ("kernel", "recurrent_kernel")][:8]
-MATRICES += [("KsrGru", {"reset_after": 0}, name) for name in ("recurrent_kernel", "candidate_kernel")]
+MATRICES += [("KsrGru", {"reset_gate": WITHOUT}, name) for name in ("kernel", "recurrent_kernel")]
+MATRICES += [("KsrGru", {"reset_gate": BEFORE}, name) for name in ("recurrent_kernel", "candidate_kernel")]
 MATRICES += [("KsrSparseDense", {}, "kernel")]
 
 
@@ -304,7 +306,7 @@ def test_matrices_by_outputs(kind, number_format):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_held_is_stored_by_sources(kind):
-    node = Node(kind, INT8, **({"reset_after": 1} if kind == "KsrGru" else {}))
+    node = Node(kind, INT8)
     assert node.status(words={"layout": 1}) is None  # of matrices in blocks it says nothing
     if kind == "KsrGru":
         node.op = replace(node.op, hidden_threshold=np.zeros(node.op.options.units, np.uint16))
@@ -327,13 +329,16 @@ def test_held_inputs_of_int16_are_shifted(kind):
 
 
 def test_what_depends_on_the_reset():
-    before, after = Node("KsrGru", INT8, reset_after=0), Node("KsrGru", INT8, reset_after=1)
+    before, after = Node("KsrGru", INT8, reset_gate=BEFORE), Node("KsrGru", INT8, reset_gate=AFTER)
     assert before.status() is None
     at = before.schema.index
     assert before.status(candidate_kernel=None) == ("MISSING", at("candidate_kernel"))
     assert after.status(candidate_kernel=before.tensors["candidate_kernel"]) == ("UNEXPECTED", at("candidate_kernel"))
     thresholds = np.zeros(before.op.options.units, np.uint16)
     assert before.status(hidden_threshold=thresholds) == ("UNEXPECTED", at("hidden_threshold"))
+    without = Node("KsrGru", INT8, reset_gate=WITHOUT)
+    assert without.status() is None
+    assert without.status(candidate_kernel=before.tensors["candidate_kernel"]) == ("UNEXPECTED", at("candidate_kernel"))
 
 
 def test_messages_say_what_is_wrong():

@@ -20,7 +20,7 @@ seeds = st.integers(0, 2**32 - 1)
 @given(
     sources=st.integers(1, 30),
     units=st.integers(1, 300),
-    slots=st.sampled_from([(0,), (0, 1), (0, 1, 2), (0, 1, 3), (0, 1, 2, 3)]),
+    slots=st.sampled_from([(0,), (0, 1), (0, 2), (0, 1, 2), (0, 1, 3), (0, 1, 2, 3)]),
     block=st.sampled_from(BLOCKS),
     density=st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]),
     sparse=st.sampled_from([None, True, False]),

@@ -10,7 +10,7 @@
 
 typedef struct ksr_names {
   const ksr_schema *schema;
-  const char *words[30];
+  const char *words[31];
   const char *inputs[21];
 } ksr_names;
 
@@ -20,7 +20,7 @@ static const ksr_names all_names[] = {
       "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",
       "x_zero_point", "x_shift", "h_shift", "fraction", "multiplier_0", "multiplier_1", "multiplier_2",
       "multiplier_3", "operand_multiplier", "operand_shift", "output_multiplier", "output_shift",
-      "output_zero_point", "operand_bits", "readout", "reset", "trace_rate"},
+      "output_zero_point", "operand_bits", "readout", "reset", "trace_rate", "reset_gate"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "threshold", "y", "c", "trace", "output_scales", "input_threshold",
       "hidden_threshold", "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
@@ -29,7 +29,7 @@ static const ksr_names all_names[] = {
       "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",
       "x_zero_point", "x_shift", "h_shift", "fraction", "multiplier_0", "multiplier_1", "multiplier_2",
       "multiplier_3", "operand_multiplier", "operand_shift", "output_multiplier", "output_shift",
-      "output_zero_point", "operand_bits", "reset_after"},
+      "output_zero_point", "operand_bits", "reset_gate"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "candidate_kernel", "candidate_kernel_index",
       "candidate_kernel_rows", "h", "output_scales", "input_threshold", "hidden_threshold", "held_x",

@@ -9,6 +9,7 @@ typedef struct ksr_event_gru_options {
   int32_t readout;    /* 0 the events y, 1 the state c, 2 the trace */
   int32_t reset;      /* 1: an event takes the threshold off the state */
   int32_t trace_rate; /* 1 - decay of the trace, Q31 */
+  int32_t reset_gate; /* 0: there is none, as in KsrGru; 1: it comes after the product with R */
 } ksr_event_gru_options;
 
 /* Its own inputs. */
@@ -22,7 +23,7 @@ enum {
 enum { KSR_EVENT_GRU_SHARED_INPUTS = 12 }; /* the first that any recurrent op may have */
 
 /* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
-#define KSR_EVENT_GRU_KERNEL_SLOTS {3, 2}
-#define KSR_EVENT_GRU_RECURRENT_KERNEL_SLOTS {3, 3}
+#define KSR_EVENT_GRU_KERNEL_SLOTS {{2, 2}, {3, 2}}
+#define KSR_EVENT_GRU_RECURRENT_KERNEL_SLOTS {{2, 2}, {3, 3}}
 
 #endif /* KSR_EVENT_GRU_WORDS_H_ */

@@ -1,15 +1,17 @@
-/* KsrGru: the GRU (arXiv 1406.1078), with the reset gate after or before the recurrent product.
+/* KsrGru: the GRU (arXiv 1406.1078), with the reset gate after or before the recurrent product, or without it (the
+ * light GRU, arXiv 1803.10225).
  *
  *   a = x W + b_x    q = h' R + b_r    z = sigma(a_z + q_z)    r = sigma(a_r + q_r)
  *   g = tanh(a_h + r * q_h), or reset before: tanh(a_h + (r * h') R_h + b_r)    h = z * h' + (1 - z) * g
  *
- * Slots: z, r, and the candidate's input part and recurrent part. Words and inputs: ksr_gru_words.h. Integers as in
+ * Slots: z, r, and the candidate's input part and recurrent part; without a reset gate z in the first and the candidate
+ * in the third, g = tanh(a_h + q_h), and nothing reads the others. Words and inputs: ksr_gru_words.h. Integers as in
  * ksr_recurrent.h.
  *
  * The recurrence reads h as int8, h * operand scale; reset before, r * h' likewise.
  *
  * With a hidden threshold this is DeltaGRU: R reads h^, which is h' where |h' - h^'| > threshold, else h^', and the
- * sums hold h^ R as well. It needs an input threshold, and the reset after the product. */
+ * sums hold h^ R as well. It needs an input threshold, and no reset before the product. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
 /* Sources: gru_op.c */

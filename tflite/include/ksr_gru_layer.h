@@ -22,10 +22,10 @@ typedef struct ksr_gru_layer {
   ksr_gates gates; /* of float layers the activations only */
   ksr_gru_units *units; /* integer layers only */
   ksr_gru_reset *reset; /* integer layers with the reset before the product only */
-  int32_t reset_after;
+  int32_t reset_gate; /* KSR_NO_RESET_GATE, .. */
   const void *hidden_threshold; /* NULL: h is not held */
   void *h, *held_h; /* states; NULL: zero at the start, kept in scratch */
-  ksr_matrix candidate_kernel; /* reset before only */
+  ksr_matrix candidate_kernel; /* with the reset before the product only */
 } ksr_gru_layer;
 
 /* Bytes of scratch memory that its functions need, aligned to 16. */

@@ -15,12 +15,18 @@
 extern "C" {
 #endif
 
+/* Whether a GRU has a reset gate, and whether that comes before or after the product with R. */
+enum { KSR_NO_RESET_GATE = 0, KSR_RESET_AFTER = 1, KSR_RESET_BEFORE = 2 };
+
 typedef void ksr_gru_units(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
 
 ksr_gru_units ksr_gru_units_usual_i8, ksr_gru_units_i16, ksr_gru_units_other;
 
 /* With a reset gate that is open: it came before the product. */
 ksr_gru_units ksr_gru_units_after_reset_usual_i8, ksr_gru_units_after_reset_i16, ksr_gru_units_after_reset_other;
+
+/* Without a reset gate: g = f(acc[2]). */
+ksr_gru_units ksr_light_gru_units_usual_i8, ksr_light_gru_units_i16, ksr_light_gru_units_other;
 
 #ifdef __cplusplus
 }

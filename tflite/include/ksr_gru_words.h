@@ -6,7 +6,7 @@
 
 /* The words of its custom options, behind those that it shares. */
 typedef struct ksr_gru_options {
-  int32_t reset_after; /* 1: the reset gate comes after the product with R */
+  int32_t reset_gate; /* 0: there is none; 1: it comes after the product with R; 2: before it */
 } ksr_gru_options;
 
 /* Its own inputs. */
@@ -20,9 +20,8 @@ enum {
 enum { KSR_GRU_SHARED_INPUTS = 12 }; /* the first that any recurrent op may have */
 
 /* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
-#define KSR_GRU_KERNEL_SLOTS {3, 2}
-#define KSR_GRU_RECURRENT_KERNEL_SLOTS {3, 3}
-#define KSR_GRU_RECURRENT_KERNEL_SLOTS_WITHOUT {2, 1}
+#define KSR_GRU_KERNEL_SLOTS {{2, 2}, {3, 2}, {3, 2}}
+#define KSR_GRU_RECURRENT_KERNEL_SLOTS {{2, 2}, {3, 3}, {2, 1}}
 #define KSR_GRU_CANDIDATE_KERNEL_SLOTS {1, 0}
 
 #endif /* KSR_GRU_WORDS_H_ */

@@ -68,7 +68,7 @@ static void saturate(const ksr_recurrent *r, ksr_event *event, const ksr_event *
 static void update(const ksr_event_gru_layer *gru, buffers *b, int8_t *output, int8_t *y) {
   const ksr_gates *gates = &gru->gates;
   const int32_t units = gru->recurrent.units;
-  ksr_recurrent_scale_outputs(&gru->recurrent, 0, KSR_SLOTS, b->acc);
+  ksr_recurrent_scale_outputs(&gru->recurrent, 0, 3 + gru->reset_gate, b->acc);
   gru->units(gates, b->acc, gru->recurrent.stride, b->c, units);
   b->end = ksr_events_of(b->c, gru->threshold, 0, units, gru->reset, b->events);
   /* Until they are sent, events hold the states. */

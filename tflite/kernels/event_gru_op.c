@@ -6,15 +6,16 @@
 #include "recurrent_node.h"
 
 static void set_up(ksr_event_gru_layer *gru, const ksr_node *node) {
-  const ksr_slots kernel = KSR_EVENT_GRU_KERNEL_SLOTS, recurrent_kernel = KSR_EVENT_GRU_RECURRENT_KERNEL_SLOTS;
+  const ksr_slots kernel[] = KSR_EVENT_GRU_KERNEL_SLOTS, recurrent_kernel[] = KSR_EVENT_GRU_RECURRENT_KERNEL_SLOTS;
   ksr_recurrent *r = &gru->recurrent;
-  int32_t own[3];
-  ksr_recurrent_set_up(r, &gru->gates, node, own, 3, KSR_EVENT_GRU_SHARED_INPUTS);
-  r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
-  r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
+  int32_t own[4];
+  ksr_recurrent_set_up(r, &gru->gates, node, own, 4, KSR_EVENT_GRU_SHARED_INPUTS);
   gru->readout = own[0];
   gru->reset = own[1];
   gru->trace_rate = own[2];
+  gru->reset_gate = own[3];
+  r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel[gru->reset_gate]);
+  r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel[gru->reset_gate]);
   gru->threshold = ksr_data_of(node, KSR_EVENT_GRU_THRESHOLD);
 }
 
@@ -47,17 +48,17 @@ typedef struct node_data {
 static ksr_status choose_units(ksr_event_gru_layer *gru, const ksr_node *node) {
   if (ksr_has_usual_gates(node, 1)) {
 #if KSR_WITH_USUAL_GATES
-    gru->units = ksr_gru_units_usual_i8;
+    gru->units = gru->reset_gate ? ksr_gru_units_usual_i8 : ksr_light_gru_units_usual_i8;
 #if KSR_WITH_INT16
     if (gru->recurrent.is_int16) {
-      gru->units = ksr_gru_units_i16;
+      gru->units = gru->reset_gate ? ksr_gru_units_i16 : ksr_light_gru_units_i16;
     }
 #endif
     return KSR_OK;
 #endif
   } else {
 #if KSR_WITH_OTHER_GATES
-    gru->units = ksr_gru_units_other;
+    gru->units = gru->reset_gate ? ksr_gru_units_other : ksr_light_gru_units_other;
     return ksr_set_activations(&gru->gates, node, 1);
 #endif
   }

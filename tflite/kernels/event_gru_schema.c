@@ -37,32 +37,34 @@ static const ksr_word words[] = {
     {{1, 1, 1}, KSR_ANY_VALUE, 0, 0}, /* readout */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* reset */
     {{12, 12, 12}, KSR_ANY_VALUE, 0, 0}, /* trace_rate */
+    {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* reset_gate */
 };
 
 static const ksr_input inputs[] = {
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* x */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, 0, 0, 7, 0, 0, 0, 0, 0}, /* kernel */
-    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* kernel_index */
-    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* kernel_rows */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS, 0, 11, 0, 0, 0, 0, 0}, /* recurrent_kernel */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* x */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_SLOTS_BY_WORD, 0, {5, 7}, 31, 0, 0, 0}, /* kernel */
+    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* kernel_index */
+    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* kernel_rows */
+    /* recurrent_kernel */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS | KSR_SLOTS_BY_WORD, 0, {5, 11}, 31, 0, 0, 0},
     /* recurrent_kernel_index */
-    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, 0, 0, 0, 0, 0, 0},
+    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 0, 0, 0, 0},
     /* recurrent_kernel_rows */
-    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, 0, 0, 0, 0, 0, 0},
-    {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SLOTS_SIZE, 0, 0, 0, 0, 0, 0, 0, 0}, /* bias */
-    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, 0, 13, 0, 0, 0, 0, 0, 0}, /* threshold */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 0, 0}, /* y */
-    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 0, 0}, /* c */
-    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 28, 2, 0, 0}, /* trace */
-    {{-1, KSR_INT16, KSR_INT16}, KSR_SLOTS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* output_scales */
-    {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, 0, 0, 11, 0, 0, 0}, /* input_threshold */
-    {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* hidden_threshold */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 13, 16}, /* held_x */
-    {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, 0, 0, 0, 0, 13, 15}, /* sums */
-    {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* held_h */
-    {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* mask */
-    {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* threshold_scale */
-    {{-1, -1, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* diagonal */
+    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 0, 0, 0, 0},
+    {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SLOTS_SIZE, 0, 0, {0}, 0, 0, 0, 0}, /* bias */
+    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, 0, 13, {0}, 0, 0, 0, 0}, /* threshold */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 0, 0}, /* y */
+    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 0, 0}, /* c */
+    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 28, 4, 0, 0}, /* trace */
+    {{-1, KSR_INT16, KSR_INT16}, KSR_SLOTS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* output_scales */
+    {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, {0}, 11, 1, 0, 0}, /* input_threshold */
+    {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* hidden_threshold */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 13, 16}, /* held_x */
+    {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 13, 15}, /* sums */
+    {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* held_h */
+    {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* mask */
+    {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* threshold_scale */
+    {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* diagonal */
 };
 
-const ksr_schema ksr_event_gru_schema = {ranges, words, inputs, 30, 21, 7, 9, 1};
+const ksr_schema ksr_event_gru_schema = {ranges, words, inputs, 31, 21, 7, 9, 1};

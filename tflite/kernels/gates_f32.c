@@ -11,6 +11,14 @@ KSR_INLINE void gru_units(const float *acc, int32_t stride, int32_t reset_after,
   }
 }
 
+KSR_INLINE void light_gru_units(const float *acc, int32_t stride, float *h, int32_t units) {
+  const float *g_acc = acc + 2 * stride;
+  for (int32_t i = 0; i < units; ++i) {
+    const float z = sigmoid(acc[i]);
+    h[i] = z * h[i] + (1.0f - z) * hyperbolic_tangent(g_acc[i]);
+  }
+}
+
 KSR_INLINE void lstm_units(const float *acc, int32_t stride, float *c, float *h, int32_t units) {
   const float *i_acc = acc, *f_acc = i_acc + stride, *c_acc = f_acc + stride, *o_acc = c_acc + stride;
   for (int32_t i = 0; i < units; ++i) {
@@ -34,22 +42,29 @@ KSR_INLINE void exponentials(const float *x, float *y, int32_t count) {
 KSR_CLONED(static void usual_gru_units, gru_units,
            (const float *acc, int32_t stride, int32_t reset_after, float *h, int32_t units),
            (acc, stride, reset_after, h, units))
+KSR_CLONED(static void usual_light_gru_units, light_gru_units,
+           (const float *acc, int32_t stride, float *h, int32_t units), (acc, stride, h, units))
 KSR_CLONED(static void usual_lstm_units, lstm_units,
            (const float *acc, int32_t stride, float *c, float *h, int32_t units), (acc, stride, c, h, units))
 KSR_CLONED(void ksr_sigmoids_f32, sigmoids, (const float *x, float *y, int32_t count), (x, y, count))
 KSR_CLONED(void ksr_tanhs_f32, tanhs, (const float *x, float *y, int32_t count), (x, y, count))
 KSR_CLONED(void ksr_exponentials_f32, exponentials, (const float *x, float *y, int32_t count), (x, y, count))
 
-void ksr_gru_units_f32(const ksr_activations *activations, float *acc, int32_t stride, int32_t reset_after, float *h,
+void ksr_gru_units_f32(const ksr_activations *activations, float *acc, int32_t stride, int32_t reset_gate, float *h,
                        int32_t units) {
+  const int32_t reset_after = reset_gate == KSR_RESET_AFTER;
   if (!activations->activation) {
-    usual_gru_units(acc, stride, reset_after, h, units);
+    if (reset_gate) {
+      usual_gru_units(acc, stride, reset_after, h, units);
+    } else {
+      usual_light_gru_units(acc, stride, h, units);
+    }
     return;
   }
   float *z = acc, *r = z + stride, *g = r + stride, *y = g + stride;
   activations->recurrent_activation(z, units, 0, 0);
   if (reset_after) activations->recurrent_activation(r, units, 0, 0);
-  for (int32_t i = 0; i < units; ++i) g[i] += reset_after ? r[i] * y[i] : y[i];
+  for (int32_t i = 0; reset_gate && i < units; ++i) g[i] += reset_after ? r[i] * y[i] : y[i];
   activations->activation(g, units, 0, 0);
   for (int32_t i = 0; i < units; ++i) h[i] = z[i] * h[i] + (1.0f - z[i]) * g[i];
 }

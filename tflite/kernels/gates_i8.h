@@ -64,12 +64,16 @@ static inline int32_t ksr_sigmoid_i8(const ksr_gates *gates, int32_t slot, int32
   return ksr_look_up(ksr_sigmoid_table, ksr_multiply(acc, gates->multiplier[slot]));
 }
 
-/* z * before + (1 - z) * g, with g = tanh(x + r * y), of one unit's accumulators x and y. */
+/* z * before + (1 - z) * g */
+static inline int32_t ksr_mix(int32_t z, int32_t before, int32_t g) {
+  return g + ((z * (before - g) + (1 << 14)) >> 15);
+}
+
+/* That with g = tanh(x + r * y), of one unit's accumulators x and y. */
 static inline int32_t ksr_gru_unit_i8(const ksr_gates *gates, int32_t z, int32_t r, int32_t x_acc, int32_t y_acc,
                                       int32_t before) {
   const int32_t x = ksr_multiply(x_acc, gates->multiplier[2]), y = ksr_multiply(y_acc, gates->multiplier[3]);
-  const int32_t g = ksr_look_up(ksr_tanh_table, (x + ksr_product_over_16(y, r)) >> gates->to_tanh);
-  return g + ((z * (before - g) + (1 << 14)) >> 15);
+  return ksr_mix(z, before, ksr_look_up(ksr_tanh_table, (x + ksr_product_over_16(y, r)) >> gates->to_tanh));
 }
 
 /* A state as the recurrence reads it, and as the output tensor holds it. */

@@ -39,8 +39,8 @@ void ksr_gru_run_f32(const ksr_gru_layer *gru, void *scratch) {
     if (gru->hidden_threshold) send_state_changes(gru, h, held);
     ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
     if (!gru->hidden_threshold) ksr_matrix_add_vector_f32(&r->recurrent_kernel, h, acc);
-    if (!gru->reset_after) add_reset_state(gru, h, acc);
-    ksr_gru_units_f32(&gru->gates.activations, acc, r->stride, gru->reset_after, h, r->units);
+    if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, h, acc);
+    ksr_gru_units_f32(&gru->gates.activations, acc, r->stride, gru->reset_gate, h, r->units);
     float *output = ksr_recurrent_output(r, step);
     if (output) memcpy(output, h, state_size);
   }

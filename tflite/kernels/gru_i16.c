@@ -68,8 +68,8 @@ void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
     if (KSR_WITH_HOLDS && holds_h) send_state_changes(gru, &gates, h, held);
     ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
     if (!holds_h) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
-    ksr_recurrent_scale_outputs(r, 0, 3 + gru->reset_after, acc);
-    if (!gru->reset_after) add_reset_state(gru, &gates, h, acc);
+    ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
+    if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, &gates, h, acc);
     gru->units(&gates, acc, r->stride, h, r->units);
     int16_t *output = ksr_recurrent_output(r, step);
     for (int32_t i = 0; output && i < r->units; ++i) output[i] = ksr_output_i16(&gates, h[i]);

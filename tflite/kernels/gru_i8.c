@@ -81,8 +81,8 @@ void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
 #endif
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
     if (!holds_h) add_states(gru, &r->recurrent_kernel, h, 0, r->units, acc);
-    ksr_recurrent_scale_outputs(r, 0, 3 + gru->reset_after, acc);
-    if (!gru->reset_after) add_reset_state(gru, h, acc);
+    ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
+    if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, h, acc);
     gru->units(gates, acc, r->stride, h, r->units);
     int8_t *output = ksr_recurrent_output(r, step);
     if (output) ksr_write_states_i8(gates->output, gates->output_zero_point, h, r->units, output);

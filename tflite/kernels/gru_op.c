@@ -6,14 +6,15 @@
 #include "recurrent_node.h"
 
 static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
-  const ksr_slots kernel = KSR_GRU_KERNEL_SLOTS, recurrent_kernel = KSR_GRU_RECURRENT_KERNEL_SLOTS;
-  const ksr_slots gates = KSR_GRU_RECURRENT_KERNEL_SLOTS_WITHOUT, candidate = KSR_GRU_CANDIDATE_KERNEL_SLOTS;
+  const ksr_slots kernel[] = KSR_GRU_KERNEL_SLOTS, recurrent_kernel[] = KSR_GRU_RECURRENT_KERNEL_SLOTS;
+  const ksr_slots candidate = KSR_GRU_CANDIDATE_KERNEL_SLOTS;
   ksr_recurrent *r = &gru->recurrent;
-  ksr_recurrent_set_up(r, &gru->gates, node, &gru->reset_after, 1, KSR_GRU_SHARED_INPUTS);
-  r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
-  r->recurrent_kernel =
-      ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, gru->reset_after ? recurrent_kernel : gates);
-  if (!gru->reset_after) gru->candidate_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_CANDIDATE_KERNEL, candidate);
+  ksr_recurrent_set_up(r, &gru->gates, node, &gru->reset_gate, 1, KSR_GRU_SHARED_INPUTS);
+  r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel[gru->reset_gate]);
+  r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel[gru->reset_gate]);
+  if (gru->reset_gate == KSR_RESET_BEFORE) {
+    gru->candidate_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_CANDIDATE_KERNEL, candidate);
+  }
   gru->hidden_threshold = ksr_data_of(node, KSR_GRU_SHARED_INPUTS + KSR_HIDDEN_THRESHOLD);
 }
 
@@ -42,14 +43,27 @@ typedef struct node_data {
   ksr_recurrent_calls calls;
 } node_data;
 
+#if KSR_WITH_USUAL_GATES
+static ksr_gru_units *const usual_units[] = {ksr_light_gru_units_usual_i8, ksr_gru_units_usual_i8,
+                                             ksr_gru_units_after_reset_usual_i8};
+#if KSR_WITH_INT16
+static ksr_gru_units *const usual_units_i16[] = {ksr_light_gru_units_i16, ksr_gru_units_i16,
+                                                 ksr_gru_units_after_reset_i16};
+#endif
+#endif
+#if KSR_WITH_OTHER_GATES
+static ksr_gru_units *const other_units[] = {ksr_light_gru_units_other, ksr_gru_units_other,
+                                             ksr_gru_units_after_reset_other};
+#endif
+
 static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
   if (ksr_has_usual_gates(node, 1)) {
 #if KSR_WITH_USUAL_GATES
-    gru->units = gru->reset_after ? ksr_gru_units_usual_i8 : ksr_gru_units_after_reset_usual_i8;
+    gru->units = usual_units[gru->reset_gate];
     gru->reset = ksr_gru_reset_usual_i8;
 #if KSR_WITH_INT16
     if (gru->recurrent.is_int16) {
-      gru->units = gru->reset_after ? ksr_gru_units_i16 : ksr_gru_units_after_reset_i16;
+      gru->units = usual_units_i16[gru->reset_gate];
       gru->reset = ksr_gru_reset_usual_i16;
     }
 #endif
@@ -57,7 +71,7 @@ static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
 #endif
   } else {
 #if KSR_WITH_OTHER_GATES
-    gru->units = gru->reset_after ? ksr_gru_units_other : ksr_gru_units_after_reset_other;
+    gru->units = other_units[gru->reset_gate];
     gru->reset = ksr_gru_reset_other;
     return ksr_set_activations(&gru->gates, node, 1);
 #endif
@@ -76,7 +90,7 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_gru_scratch(&d->layer));
   const ksr_status chosen = choose_units(&d->layer, node);
   if (chosen != KSR_OK) return chosen;
-  return ksr_recurrent_check(&d->layer.recurrent, d->layer.reset_after ? 0 : &d->layer.candidate_kernel);
+  return ksr_recurrent_check(&d->layer.recurrent, d->layer.reset_gate == KSR_RESET_BEFORE ? &d->layer.candidate_kernel : 0);
 }
 
 static void invoke(const ksr_node *node, void *data, void *scratch) {

@@ -10,7 +10,7 @@ static inline void update(const ksr_gates *gates, const int32_t *acc, int32_t st
     const int32_t r = resets ? ksr_sigmoid_i16(&g, 1, r_acc[i], bits) : KSR_Q15_ONE;
     const int32_t x = ksr_multiply(x_acc[i], g.multiplier[2]), y = ksr_multiply(y_acc[i], g.multiplier[3]);
     const int32_t candidate = ksr_interpolate(ksr_tanh_table, x + ksr_product_over_16(y, r), bits);
-    state[i] = (int16_t)(candidate + ((z * (state[i] - candidate) + (1 << 14)) >> 15));
+    state[i] = (int16_t)ksr_mix(z, state[i], candidate);
   }
 }
 
@@ -26,4 +26,15 @@ void ksr_gru_units_i16(const ksr_gates *gates, const int32_t *acc, int32_t strid
 void ksr_gru_units_after_reset_i16(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state,
                                    int32_t units) {
   update(gates, acc, stride, state, units, gates->to_tanh, 0);
+}
+
+void ksr_light_gru_units_i16(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state,
+                             int32_t units) {
+  const ksr_gates g = *gates;
+  const int32_t *g_acc = acc + 2 * stride, bits = g.to_tanh;
+  for (int32_t i = 0; i < units; ++i) {
+    const int32_t z = ksr_sigmoid_i16(&g, 0, acc[i], bits);
+    const int32_t candidate = ksr_interpolate(ksr_tanh_table, ksr_multiply(g_acc[i], g.multiplier[2]), bits);
+    state[i] = (int16_t)ksr_mix(z, state[i], candidate);
+  }
 }

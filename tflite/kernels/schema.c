@@ -98,7 +98,7 @@ static int32_t size_of(const ksr_input *input, const sizes *sizes) {
 
 static int may_be_given(const ksr_input *input, const ksr_node *node, const int32_t *words) {
   return input->type[words[FORMAT]] >= 0 &&
-         (!input->where || input->flags & KSR_SLOTS_BY_WORD || words[input->where] == input->value) &&
+         (!input->where || input->flags & KSR_SLOTS_BY_WORD || input->values >> words[input->where] & 1) &&
          (!input->needs || !ksr_is_absent(node, input->needs));
 }
 
@@ -137,9 +137,9 @@ static int32_t sources_of(const ksr_input *input, const sizes *sizes) {
 static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, const int32_t *words, const sizes *sizes,
                             int32_t i) {
   const ksr_input *input = &schema->inputs[i];
-  const int by_word = input->flags & KSR_SLOTS_BY_WORD && !words[input->where];
+  const int32_t choice = input->flags & KSR_SLOTS_BY_WORD ? words[input->where] : 0;
   ksr_slots slots = {0, -1};
-  for (uint32_t bits = by_word ? input->slots_without : input->slots; bits; bits >>= 1) {
+  for (uint32_t bits = input->slots[choice]; bits; bits >>= 1) {
     slots.gates += (int32_t)(bits & 1u);
     ++slots.last;
   }

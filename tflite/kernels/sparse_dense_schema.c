@@ -19,13 +19,13 @@ static const ksr_word words[] = {
 };
 
 static const ksr_input inputs[] = {
-    {{KSR_FLOAT32, KSR_INT8, -1}, KSR_ANY, 0, 0, 0, 0, 0, 0, 0, 0}, /* x */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, 0, 0, 1, 0, 0, 0, 0, 0}, /* kernel */
-    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* kernel_index */
-    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL, 0, 0, 0, 0, 0, 0, 0}, /* kernel_rows */
-    {{KSR_FLOAT32, KSR_INT32, -1}, KSR_STRIDE, 0, 0, 0, 0, 0, 0, 0, 0}, /* bias */
-    {{-1, KSR_INT32, -1}, KSR_STRIDE, 0, 7, 0, 0, 0, 0, 0, 0}, /* multiplier */
-    {{-1, KSR_UINT8, -1}, KSR_STRIDE, 0, 8, 0, 0, 0, 0, 0, 0}, /* shift */
+    {{KSR_FLOAT32, KSR_INT8, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* x */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, 0, 0, {1}, 0, 0, 0, 0}, /* kernel */
+    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* kernel_index */
+    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* kernel_rows */
+    {{KSR_FLOAT32, KSR_INT32, -1}, KSR_STRIDE, 0, 0, {0}, 0, 0, 0, 0}, /* bias */
+    {{-1, KSR_INT32, -1}, KSR_STRIDE, 0, 7, {0}, 0, 0, 0, 0}, /* multiplier */
+    {{-1, KSR_UINT8, -1}, KSR_STRIDE, 0, 8, {0}, 0, 0, 0, 0}, /* shift */
 };
 
 const ksr_schema ksr_sparse_dense_schema = {ranges, words, inputs, 10, 7, 4, 6, 0};

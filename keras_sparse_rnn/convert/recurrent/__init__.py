@@ -4,12 +4,19 @@ import keras
 
 from keras_sparse_rnn.convert.recurrent.delta_gru import DeltaGRUConverter
 from keras_sparse_rnn.convert.recurrent.event_gru import EventGRUConverter
-from keras_sparse_rnn.convert.recurrent.gru import GRUConverter
+from keras_sparse_rnn.convert.recurrent.gru import GRUConverter, LightGRUConverter
 from keras_sparse_rnn.convert.recurrent.held import HeldConverter
 from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
 from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
 
-KINDS = (DeltaGRUConverter, EventGRUConverter, GRUConverter, LSTMConverter, SimpleRNNConverter)
+KINDS = (
+    DeltaGRUConverter,
+    EventGRUConverter,
+    GRUConverter,
+    LightGRUConverter,
+    LSTMConverter,
+    SimpleRNNConverter,
+)
 
 
 def recurrent_layer(layer, in_order=False, hold=None):

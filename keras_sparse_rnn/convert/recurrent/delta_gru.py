@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, state_scale, to_float32
-from keras_sparse_rnn.convert.recurrent.gru import gru_weights
+from keras_sparse_rnn.convert.recurrent.gru import gru_weights, reset_gate
 from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rate, compare_held, counts
 from keras_sparse_rnn.layers import DeltaGRU, DeltaGRUCell
 from keras_sparse_rnn.ops.gru import Gru
@@ -28,7 +28,7 @@ class DeltaGRUConverter(LayerConverter):
     def float32_op(self, block):
         cell = self.layer.cell
         return Gru(
-            Gru.SCHEMA.options(**self._options(block), reset_after=1),
+            Gru.SCHEMA.options(**self._options(block), reset_gate=reset_gate(self.layer)),
             *gru_weights(self.layer),
             input_threshold=to_float32(cell.input_hold.threshold),
             hidden_threshold=to_float32(cell.hidden_hold.threshold),

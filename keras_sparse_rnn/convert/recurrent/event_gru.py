@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, state_scale, to_float32, unit_of
-from keras_sparse_rnn.convert.recurrent.gru import gru_weights
+from keras_sparse_rnn.convert.recurrent.gru import gru_weights, reset_gate
 from keras_sparse_rnn.layers import EventGRU, EventGRUCell
 from keras_sparse_rnn.ops.event_gru import READOUTS, EventGru
 
@@ -32,6 +32,7 @@ class EventGRUConverter(LayerConverter):
             **self._options(block),
             readout=READOUTS.index(layer.readout),
             reset=int(layer.reset),
+            reset_gate=reset_gate(layer),
             trace_rate=min(round((1 - layer.trace_decay) * 2**31), 2**31 - 1),
         )
         return EventGru(options, *gru_weights(layer), to_float32(layer.cell.threshold))

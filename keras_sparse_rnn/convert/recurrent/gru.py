@@ -1,4 +1,4 @@
-"""keras.layers.GRU becomes KsrGru."""
+"""keras.layers.GRU and LightGRU become KsrGru."""
 
 from typing import ClassVar
 
@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
-from keras_sparse_rnn.ops.gru import Gru
+from keras_sparse_rnn.layers import LightGRU, LightGRUCell
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT, Gru
 
 
 class GRUConverter(LayerConverter):
@@ -16,18 +17,36 @@ class GRUConverter(LayerConverter):
     CELL: ClassVar[type] = keras.layers.GRUCell
 
     def float32_op(self, block):
-        options = Gru.SCHEMA.options(**self._options(block), reset_after=int(self.layer.reset_after))
+        options = Gru.SCHEMA.options(**self._options(block), reset_gate=reset_gate(self.layer))
         return Gru(options, *gru_weights(self.layer))
 
 
+class LightGRUConverter(GRUConverter):
+    """A LightGRU layer. Its state is h."""
+
+    LAYER: ClassVar[type] = LightGRU
+    CELL: ClassVar[type] = LightGRUCell
+
+
+def reset_gate(layer):
+    """That word, for a layer with the gates of a GRU."""
+    if not getattr(layer, "reset_gate", True):
+        return WITHOUT
+    return AFTER if layer.reset_after else BEFORE
+
+
 def gru_weights(layer):
-    """Kernel `(I, 3, U)`, recurrent kernel `(U, 3, U)` and the bias of the accumulators `(4, U)` of a layer with the
-    weights of a GRU."""
+    """Kernel `(I, gates, U)`, recurrent kernel `(U, gates, U)` and the bias of the accumulators `(4, U)` of a layer
+    with the weights of a GRU, with or without a reset gate."""
     cell, units = layer.cell, layer.units
+    kernels = [
+        to_float32(kernel).reshape(kernel.shape[0], -1, units) for kernel in (cell.kernel, cell.recurrent_kernel)
+    ]
     bias = np.zeros((2, 3, units), np.float32)
-    if layer.use_bias:
+    if layer.use_bias and reset_gate(layer) == WITHOUT:
+        bias[0, ::2] = to_float32(cell.bias).reshape(2, units)
+    elif layer.use_bias:
         stored = to_float32(cell.bias).reshape(-1, 3, units)
         bias[: len(stored)] = stored  # reset before, the recurrent part has none
     from_x, from_h = bias
-    bias = np.stack([from_x[0] + from_h[0], from_x[1] + from_h[1], from_x[2], from_h[2]])
-    return to_float32(cell.kernel).reshape(-1, 3, units), to_float32(cell.recurrent_kernel).reshape(-1, 3, units), bias
+    return *kernels, np.stack([from_x[0] + from_h[0], from_x[1] + from_h[1], from_x[2], from_h[2]])

@@ -23,6 +23,7 @@
 #define ksr_scale_i32 ksr_scale_i32_dsp             /* dsp/vectors.c */
 #if !KSR_SMALL
 #define ksr_gru_units_i8 ksr_gru_units_i8_dsp       /* dsp/gru_units.c */
+#define ksr_light_gru_units_i8 ksr_light_gru_units_i8_dsp /* dsp/gru_units.c */
 #define ksr_lstm_units_i8 ksr_lstm_units_i8_dsp     /* dsp/lstm_units.c */
 #endif
 

@@ -19,8 +19,10 @@
 #define ksr_scale_i32 ksr_scale_i32_helium         /* helium/vectors.c */
 #if !KSR_SMALL
 #undef ksr_gru_units_i8
+#undef ksr_light_gru_units_i8
 #undef ksr_lstm_units_i8
 #define ksr_gru_units_i8 ksr_gru_units_i8_helium   /* helium/gru_units.c */
+#define ksr_light_gru_units_i8 ksr_light_gru_units_i8_helium /* helium/gru_units.c */
 #define ksr_lstm_units_i8 ksr_lstm_units_i8_helium /* helium/lstm_units.c */
 #endif
 

@@ -32,6 +32,9 @@
 #ifndef ksr_gru_units_i8
 #define ksr_gru_units_i8 ksr_gru_units_i8_portable /* portable/gru_units.c */
 #endif
+#ifndef ksr_light_gru_units_i8
+#define ksr_light_gru_units_i8 ksr_light_gru_units_i8_portable /* portable/gru_units.c */
+#endif
 #ifndef ksr_lstm_units_i8
 #define ksr_lstm_units_i8 ksr_lstm_units_i8_portable /* portable/lstm_units.c */
 #endif

@@ -1,0 +1,115 @@
+"""One step of the light GRU as a Keras cell."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_sparse_rnn.layers.gru_recurrence import LightGRURecurrence
+from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class LightGRUCell(GRUWeightsCell):
+    """A GRU cell without a reset gate: two thirds of the weights and of the work, at much the same accuracy.
+
+        a = x W + h' R + b ;  z = sigma(a_z) ;  g = tanh(a_h) ;  h = z * h' + (1 - z) * g
+
+    (' = the step before.) `kernel` W (features, 2 * units), `recurrent_kernel` R (units, 2 * units) and `bias` b
+    (2 * units,) have the gates in the order z, h. As in `keras.layers.GRUCell`, z multiplies the old state.
+
+    Source: Ravanelli et al., "Light gated recurrent units for speech recognition", 2018, arXiv:1803.10225, which has
+    `activation="relu"` and batch normalisation of x W; here there is none.
+
+    Args:
+        units: Positive integer, number of units.
+        activation: Activation of the candidate g. None is linear.
+        recurrent_activation: Activation of the update gate z. None is linear.
+        use_bias: Whether there is a bias.
+        kernel_initializer: Initializer of W.
+        recurrent_initializer: Initializer of R.
+        bias_initializer: Initializer of the bias.
+        kernel_regularizer: Regularizer of W.
+        recurrent_regularizer: Regularizer of R.
+        bias_regularizer: Regularizer of the bias.
+        kernel_constraint: Constraint of W.
+        recurrent_constraint: Constraint of R.
+        bias_constraint: Constraint of the bias.
+        dropout: Share of the inputs that W does not read in training, in [0, 1), drawn once for each sequence, the same
+            at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
+        recurrent_dropout: The same for what R reads.
+        seed: Integer, seed of dropout.
+
+    Call arguments:
+        inputs: Tensor (batch, features).
+        states: List of h (batch, units).
+        training: Whether to draw for `dropout` and `recurrent_dropout`.
+
+    Returns:
+        h (batch, units), and the list of it.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Example:
+
+    >>> rnn = keras.layers.RNN([LightGRUCell(32), LightGRUCell(32)])
+    >>> rnn(np.random.random((8, 20, 4))).shape
+    (8, 32)
+    """
+
+    in_keras = None
+    gates, candidate_gate = GRUWeightsCell.gates, GRUWeightsCell.candidate_gate
+
+    def __init__(
+        self,
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            reset_gate=False,
+            seed=seed,
+            **kwargs,
+        )
+        self.state_size = [units]
+        self.recurrence = LightGRURecurrence(self.activation, self.recurrent_activation)
+
+    def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
+        weights = (*self.recurrent_weights(), *self.recurrent_masks(states[0], training))
+        h = self.recurrence.step(self.project(inputs, training), states, weights)["h"]
+        return h, [h]
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {name: value for name, value in config.items() if name not in ("reset_after", "reset_gate")}
