@@ -22,14 +22,14 @@ STACK = [
     ("KsrEventGru", 20, True, True, {"block": 16, "readout": 0, "reset": 0}),
     ("KsrEventGru", 20, False, True, {"block": 16, "readout": 0, "reset": 1, "operand_shift": 25}),
     ("KsrGru", 44, True, True, {"block": 4}),
-    ("KsrGru", 22, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
+    ("KsrGru", 24, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
     ("KsrGru", 16, False, False, {"block": 8}),
     ("KsrGru", 16, False, False, {"block": 8, "fraction": 7, "reset_gate": WITHOUT}),
     ("KsrLstm", 44, False, True, {"block": 8}),
     ("KsrLstm", 3, False, False, {"block": 4}),
-    ("KsrEventGru", 2, False, False, {"block": 4, "readout": 1, "reset": 1, "reset_gate": WITHOUT}),
-    ("KsrSimpleRnn", 3, False, False, {"block": 4}),
-    ("KsrGru", 2, False, False, {"block": 4, "reset_gate": BEFORE}),
+    ("KsrEventGru", 11, False, False, {"block": 4, "readout": 1, "reset": 1, "reset_gate": WITHOUT}),
+    ("KsrSimpleRnn", 16, False, False, {"block": 4}),
+    ("KsrGru", 3, False, False, {"block": 4, "reset_gate": BEFORE}),
 ]
 
 
@@ -39,8 +39,8 @@ def recorded_models():
     ops = {f"int8_{kind}": random_op(8, kind=kind) for kind in KINDS}
     ops |= {f"int16_{kind}": random_op(145, kind=kind, activation_bits=16) for kind in KINDS}
     ops |= {f"float32_{kind}": random_op(8, kind=kind, dtype=np.float32) for kind in KINDS}
-    ops["int8_delta"] = random_op(10, kind="KsrGru", holds=True)
-    ops["int16_delta"] = random_op(10, kind="KsrGru", holds=True, activation_bits=16)
+    ops["int8_delta"] = random_op(10, kind="KsrGru", holds=True, reset_gate=AFTER)
+    ops["int16_delta"] = random_op(10, kind="KsrGru", holds=True, activation_bits=16, reset_gate=AFTER)
     assert all(ops[name].op.hidden_threshold is not None for name in ("int8_delta", "int16_delta"))
     assert all(ops[f"int16_{kind}"].op.output_scales is not None for kind in KINDS)
     # More sources than are multiplied at once.

@@ -209,7 +209,7 @@ def small_op(kind, inputs, dtype, seed, x_zero_point):
     options["format"] = INT8.number if dtype == np.int8 else FLOAT32.number
     options |= random_words(kind.SCHEMA, rng, options)
     if "readout" in options:
-        options |= {"readout": 0, "reset": 1, "reset_gate": 1}
+        options |= {"readout": 0, "reset": 1}
     shapes = [*kernel_shapes(kind, inputs, units, options), (4, units), (units,)]
     if dtype == np.float32:
         *arrays, threshold = (rng.normal(size=shape).astype(np.float32) for shape in shapes)

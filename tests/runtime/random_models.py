@@ -8,9 +8,11 @@ from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 
 KINDS = list(OPS)
+RESET_GATES = {"KsrGru": (WITHOUT, AFTER, BEFORE), "KsrEventGru": (WITHOUT, AFTER)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,9 @@ def random_op(
         options["go_backwards"] = int(rng.integers(3))
     options["format"] = INT8.number if dtype == np.int8 else FLOAT32.number
     own = random_words(kind.SCHEMA, rng, options)
-    if "reset_gate" in own and reset_gate is not None:
-        own["reset_gate"] = reset_gate
+    if "reset_gate" in own:
+        drawn = np.random.default_rng([seed, 5]).choice(RESET_GATES[kind.SCHEMA.name])
+        own["reset_gate"] = int(drawn) if reset_gate is None else reset_gate
     density = rng.choice([0.0, 1.0, rng.random()])
     sparse = [None, True, False][rng.integers(3)]
     kernels = kernel_shapes(kind, inputs, units, own)
@@ -193,11 +196,12 @@ def _of_16_bits(rng, op, x):
 
 
 def random_words(schema, rng, words):
-    """Values for the words that an op has besides what all recurrent ops have; `words` are the others."""
+    """Values for the words that an op has besides what all recurrent ops have, with the reset gate after the product;
+    `words` are the others."""
     drawn = {}
     for word in schema.words[schema.shared_words :]:
         low, high = word.range(words["format"], words)
-        drawn[word.name] = int(rng.integers(low, high + 1))
+        drawn[word.name] = 1 if word.name == "reset_gate" else int(rng.integers(low, high + 1))
     return drawn
 
 
