@@ -22,7 +22,7 @@ STACK = [
     ("KsrEventGru", 20, True, True, {"block": 16, "readout": 0, "reset": 0}),
     ("KsrEventGru", 20, False, True, {"block": 16, "readout": 0, "reset": 1, "operand_shift": 25}),
     ("KsrGru", 44, True, True, {"block": 4}),
-    ("KsrGru", 24, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
+    ("KsrGru", 96, True, True, {"block": 8, "fraction": 7, "operand_shift": 26, "operand_multiplier": 32767}),
     ("KsrGru", 16, False, False, {"block": 8}),
     ("KsrGru", 16, False, False, {"block": 8, "fraction": 7, "reset_gate": WITHOUT}),
     ("KsrLstm", 44, False, True, {"block": 8}),
