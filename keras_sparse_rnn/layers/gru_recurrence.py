@@ -28,7 +28,7 @@ class GRURecurrence(Recurrence):
     s, `reset_gate` and `trainable_threshold`.
     """
 
-    weight_names = ("recurrent_kernel", "bias", "threshold")
+    weight_names: tuple[str, ...] = ("recurrent_kernel", "bias", "threshold")
 
     @property
     def gate_names(self):

@@ -81,7 +81,7 @@ class GRUWeightsCell(keras.layers.GRUCell):
             regularizer=self.recurrent_regularizer,
             constraint=self.recurrent_constraint,
         )
-        self.bias = None
+        self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(
                 shape=(columns,),

@@ -207,7 +207,8 @@ def _input_row(schema, given: Input, number_of):
     types = ", ".join("-1" if name is None else str(ELEMENT_TYPES[np.dtype(name)].ksr) for name in given.types)
     flags = [name for name, has in (("OPTIONAL", given.is_optional), ("STATE", given.is_state)) if has]
     flags += ["OF_UNITS"] if given.sources == "units" else []
-    where, values, choices = 0, 0, [given.slots]
+    where, values = 0, 0
+    choices: tuple[tuple[int, ...], ...] = (given.slots,)
     if given.where is not None:
         where, values = schema.word_index(given.where[0]), _bits(given.where[1])
     if given.slots_by is not None:
