@@ -1,67 +1,58 @@
 """Recurrent networks sparse in weights and in activity, from `model.fit` to a microcontroller.
 
-Importing this brings keras and numpy only (and with them the Keras backend): TensorFlow's converter and the
-interpreters load where they are used.
+Importing this brings nothing: each name loads where it is first used, TensorFlow's converter and the interpreters where
+they are needed. `__init__.pyi` says where the names live.
 """
 
+import importlib
+import importlib.util
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 
-from keras_sparse_rnn._version import __version__
+import lazy_loader
 
-# The command line answers --help and bad use at once, and silently: it does not wait for Keras. Everybody else gets the
-# whole, since importing it is what makes the layers known to `keras.saving`.
-_IS_COMMAND_LINE = Path("".join(sys.argv[:1])).stem == "keras-sparse-rnn" or sys.orig_argv[1:3] == [
-    "-m",
-    "keras_sparse_rnn",
-]
+from keras_sparse_rnn._version import __version__ as __version__
 
-if TYPE_CHECKING or not _IS_COMMAND_LINE:
-    from keras_sparse_rnn import (
-        callbacks,
-        initializers,
-        layers,
-        optimizers,
-        plot,
-        profiling,
-        regularizers,
-        runtime,
-        schedules,
-        sparsity,
-    )
-    from keras_sparse_rnn.convert import ConvertedModel, VerificationError, convert
-    from keras_sparse_rnn.from_tf_keras import from_tf_keras, from_tfmot
-    from keras_sparse_rnn.inspection import inspect
-    from keras_sparse_rnn.keras_weights import load_keras_weights
-    from keras_sparse_rnn.profiling.profile import profile, summary
-    from keras_sparse_rnn.pruner import Pruner, prune
-    from keras_sparse_rnn.report import report
-    from keras_sparse_rnn.shrink import shrink
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-__all__ = [
-    "ConvertedModel",
-    "Pruner",
-    "VerificationError",
-    "__version__",
-    "callbacks",
-    "convert",
-    "from_tf_keras",
-    "from_tfmot",
-    "initializers",
-    "inspect",
-    "layers",
-    "load_keras_weights",
-    "optimizers",
-    "plot",
-    "profile",
-    "profiling",
-    "prune",
-    "regularizers",
-    "report",
-    "runtime",
-    "schedules",
-    "shrink",
-    "sparsity",
-    "summary",
-]
+_OF_KERAS_FILES = ("initializers", "layers", "optimizers", "regularizers", "schedules")
+
+
+class _Package(ModuleType):
+    """A module whose functions stay what they are when a submodule of the same name is imported."""
+
+    def __setattr__(self, name, value):
+        if not (isinstance(value, ModuleType) and name in ("convert", "from_tf_keras", "report", "shrink")):
+            super().__setattr__(name, value)
+
+
+class _WithKeras(MetaPathFinder):
+    """Makes what a file of Keras can name known to Keras as soon as it has been imported."""
+
+    def find_spec(self, fullname, path, target=None):
+        if fullname != "keras":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_register(module):
+                execute(module)
+                _register()
+
+            spec.loader.exec_module = execute_and_register
+        return spec
+
+
+def _register():
+    for name in _OF_KERAS_FILES:
+        importlib.import_module(f"{__name__}.{name}")
+
+
+sys.modules[__name__].__class__ = _Package
+if "keras" in sys.modules:
+    _register()
+else:
+    sys.meta_path.insert(0, _WithKeras())

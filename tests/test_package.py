@@ -162,6 +162,26 @@ def test_importing_the_package_makes_our_layers_known_to_keras(fresh):
     assert fresh[2] == ["EventGRU", "Dense"]
 
 
+def test_the_package_is_imported_without_keras_and_makes_our_layers_known_when_keras_is():
+    code = """
+import sys, keras_sparse_rnn
+before = "keras" in sys.modules
+import keras
+print(before, keras.saving.get_registered_object("keras_sparse_rnn>EventGRU").__name__)
+"""
+    assert _python(code).splitlines()[-1] == "False EventGRU"
+
+
+def test_functions_keep_their_names_when_a_module_of_the_same_name_is_imported():
+    code = """
+import keras_sparse_rnn.convert.options, keras_sparse_rnn as ksr
+print(ksr.convert.__module__, ksr.shrink.__name__)
+from keras_sparse_rnn import convert
+print(convert is ksr.convert)
+"""
+    assert _python(code).splitlines()[-2:] == ["keras_sparse_rnn.convert shrink", "True"]
+
+
 def shape_of_a_converted_models_outputs():
     model = keras.Sequential([keras.Input((5, 3)), ksr.layers.EventGRU(4), keras.layers.Dense(2)])
     x = np.ones((4, 5, 3), np.float32)
