@@ -1,7 +1,7 @@
 """What is known of a recurrent cell without its arithmetic: its gates, what feeds its state, what a step skips.
 
 Keras's own cells stand in a table here. A cell of any other class says it itself, by attributes of the class that has
-its `call`:
+its `call`, or of one that inherits it:
     gates: The gates side by side in the columns of `kernel` and `recurrent_kernel`: their names in order, or only their
         number; or a dict {name of a weight: its gates} of all matrices that can be pruned. Each matrix is multiplied
         once in a step.
@@ -10,6 +10,8 @@ its `call`:
     skips: Which inputs and units a step need not multiply: "nothing", the default; "zeros", inputs and first states
         that are zero; "unchanged", those whose held value stays, where the last two states hold the hidden state and
         the input.
+    read_apart: With "unchanged" the places of the gates whose part of the recurrent kernel reads what the state before
+        these two holds, instead of the hidden state. By default none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,8 +55,9 @@ def describe(cell: keras.layers.Layer) -> CellFacts | None:
     A subclass has the gates of its base; candidate gate and skipping it has only if it says so or leaves `call` alone.
     """
     kind = type(cell)
-    arithmetic = next((base for base in kind.__mro__ if "call" in vars(base)), kind)
-    known = "gates" in vars(arithmetic)
+    place = next((n for n, base in enumerate(kind.__mro__) if "call" in vars(base)), 0)
+    arithmetic = kind.__mro__[place]
+    known = any("gates" in vars(base) for base in kind.__mro__[: place + 1])
     gates, candidate_gate = getattr(cell, "gates", None), None
     skips: Skips = getattr(cell, "skips", "nothing")
     if not isinstance(gates, (int, Sequence, Mapping)):
@@ -69,3 +72,8 @@ def describe(cell: keras.layers.Layer) -> CellFacts | None:
         gates = {"kernel": gates, "recurrent_kernel": gates}
     named = {name: tuple(map(str, range(of))) if isinstance(of, int) else tuple(of) for name, of in gates.items()}
     return CellFacts(named, candidate_gate, skips if known else None)
+
+
+def read_apart(cell: keras.layers.Layer) -> tuple[int, ...]:
+    """Places of the gates whose part of the recurrent kernel reads a held value of its own."""
+    return tuple(getattr(cell, "read_apart", ()))

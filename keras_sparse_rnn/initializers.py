@@ -4,8 +4,9 @@ import random
 from typing import Any
 
 import keras
+from keras import ops
 
-from keras_sparse_rnn.typing import Shape, Tensor, is_integer, is_number
+from keras_sparse_rnn.typing import Shape, Tensor, is_integer, is_number, not_negative
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -42,3 +43,44 @@ class Beta(keras.initializers.Initializer):
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "beta": self.beta, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class Sensitivity:
+    """Thresholds of held values by what they do: `scale` over the norm of the weights that read the value.
+
+        threshold_j = scale / ||W_j||
+
+    (W_j: the row of weights that value j feeds, in all gates.) What is held back of any value then moves the sums that
+    read it by at most `scale`, in their L2 norm: values that matter little are held longest. The thresholds follow the
+    weights, in training too. Where they are trained, there is a scale for each value, which begins at `scale`.
+
+    Args:
+        scale: Number, or a list with one for each value, at least 0; in units of the sums.
+
+    Raises:
+        ValueError: `scale` is not a number or list of numbers, or one of them is negative.
+
+    Example:
+
+    >>> layer = ksr.layers.DeltaGRU(32, Sensitivity(0.2), Sensitivity(0.1))
+    """
+
+    def __init__(self, scale: float | list[float]) -> None:
+        self.scale = not_negative("scale", scale).tolist()
+
+    @staticmethod
+    def thresholds(scale: Tensor, kernel: Tensor) -> Tensor:
+        """The thresholds (sources,) of a `scale`, a number or (sources,), for a kernel (sources, columns).
+
+        No gradient flows to the kernel.
+        """
+        norms = ops.sqrt(ops.sum(ops.square(ops.stop_gradient(ops.convert_to_tensor(kernel))), axis=1))
+        return scale / ops.maximum(norms, 1e-9)  # what nobody reads is never sent
+
+    def get_config(self) -> dict[str, Any]:
+        return {"scale": self.scale}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Sensitivity":
+        return cls(**config)

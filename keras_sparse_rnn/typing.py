@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, Union
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
@@ -56,3 +57,12 @@ def is_number(value: Any) -> bool:
 def is_integer(value: Any) -> bool:
     """Whether it is an integer, of Python or NumPy, and no bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def not_negative(name: str, value: Any) -> np.ndarray:
+    """A number or a list of numbers as an array; ValueError, with the argument's name, unless all are at least 0."""
+    given = np.asarray(value)
+    are_numbers = given.dtype.kind in "iuf" and given.ndim <= 1 and given.size
+    if not (are_numbers and np.all((given >= 0) & (given < math.inf))):
+        raise ValueError(f"`{name}` must be a number or a list of numbers, >= 0. Received: {value!r}")
+    return given.astype("float64")

@@ -46,6 +46,8 @@ class Child(Own):
         (ours.LightGRUCell(4), ("z", "h"), 1, "nothing"),
         (ours.EventGRUCell(4, reset_gate=False), ("z", "h"), 1, "zeros"),
         (ours.DeltaGRUCell(4, reset_gate=False), ("z", "h"), 1, "unchanged"),
+        (ours.DeltaLSTMCell(4), IFCO, 2, "unchanged"),
+        (ours.DeltaSimpleRNNCell(4), ("h",), 0, "unchanged"),
         (ours.RecurrentHighwayCell(4), ("h", "t"), None, "nothing"),
         (ours.RecurrentHighwayCell(4, coupled=False), ("h", "t", "c"), None, "nothing"),
         (Renamed(4), ZRH, None, "nothing"),

@@ -12,6 +12,7 @@ import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU, EventGRUCell
 
 GATES = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4, "EventGRU": 3, "DeltaGRU": 3, "LightGRU": 2}
+GATES |= {"DeltaLSTM": 4, "DeltaSimpleRNN": 1}
 
 
 def fill(model, seed=0):
@@ -69,6 +70,9 @@ CELLS = [
     ("LightGRU", {}),
     ("DeltaGRU", {"input_threshold": 0.2, "hidden_threshold": 0.1}),
     ("DeltaGRU", {"trainable_threshold": True}),
+    ("DeltaGRU", {"trainable_threshold": True, "reset_after": False}),
+    ("DeltaLSTM", {"input_threshold": 0.2, "hidden_threshold": 0.1}),
+    ("DeltaSimpleRNN", {"trainable_threshold": True}),
 ]
 
 
@@ -94,7 +98,7 @@ def test_units_that_are_always_zero(kind, options):
     """1 has no way into its candidate; 3 only from 1; 5 misses all gates but the candidate and so is alive."""
     layer = recurrent(kind, return_sequences=True, **options)
     model = fill(keras.Sequential([keras.Input((7, 3)), layer, layers.Dense(3)]))
-    cell, candidate = layer.cell, {"SimpleRNN": [0], "LightGRU": [1]}.get(kind, [2])
+    cell, candidate = layer.cell, {"SimpleRNN": [0], "DeltaSimpleRNN": [0], "LightGRU": [1]}.get(kind, [2])
     dead = columns(6, 1, 3, gates=candidate)
     mute(cell.kernel, cols=dead)
     recurrent_kernel = numpy(cell.recurrent_kernel)

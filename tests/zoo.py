@@ -11,7 +11,7 @@ from event_models import event_model, prune, sequences
 from keras.layers import GRU, LSTM, SimpleRNN
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, EventGRU, LightGRU
+from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, DeltaLSTM, DeltaSimpleRNN, EventGRU, LightGRU
 
 ENGINES = ("reference", "native", "litert") + (("tflm",) if importlib.util.find_spec("tflite_micro") else ())
 STEPS = 12
@@ -29,6 +29,11 @@ LAYERS = {
     "LSTM": LSTM,
     "SimpleRNN": SimpleRNN,
     "DeltaGRU": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, trainable_threshold=True),
+    "DeltaGRU, reset before": partial(
+        DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, reset_threshold=0.03, reset_after=False
+    ),
+    "DeltaLSTM": partial(DeltaLSTM, input_threshold=0.3, hidden_threshold=0.05),
+    "DeltaSimpleRNN": partial(DeltaSimpleRNN, input_threshold=0.3, hidden_threshold=0.05),
 }
 WITH_OTHER_ACTIVATIONS = {
     "LightGRU, relu": partial(LightGRU, activation="relu"),
@@ -48,7 +53,7 @@ HELD = {
     "held SimpleRNN": (partial(DeltaHold, 0.5), LAYERS["SimpleRNN"]),
 }
 KINDS = (*LAYERS, *HELD)
-ONE_OF_EACH = ("EventGRU", "GRU", "GRU, reset before", "LightGRU", "LSTM", "SimpleRNN", "DeltaGRU")
+ONE_OF_EACH = ("EventGRU", "GRU", "GRU, reset before", "LightGRU", "LSTM", "SimpleRNN", "DeltaGRU", "DeltaLSTM")
 
 
 def by_kind(*quick, of=KINDS):
@@ -84,7 +89,7 @@ def member(kind):
     biases_as_after_training(model)
     prune(first)
     x = sequences(steps=STEPS)
-    return Member(model, x, np.asarray(model(x)), isinstance(first, (EventGRU, DeltaGRU)))
+    return Member(model, x, np.asarray(model(x)), isinstance(first, EventGRU) or "Delta" in kind)
 
 
 @cache

@@ -15,7 +15,7 @@ from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
 from keras_sparse_rnn.convert.refused_layers import check_layer_class
-from keras_sparse_rnn.layers import DeltaGRU, DeltaHold
+from keras_sparse_rnn.layers import DeltaHold
 
 PROBE_BATCH = 32
 
@@ -499,7 +499,7 @@ class _Walk:
             if id(tensor) in self._holds:
                 raise ValueError(
                     f"layer '{self._holds[id(tensor)][0].name}' (DeltaHold) can be converted in front of "
-                    f"{', '.join(kind.LAYER.__name__ for kind in KINDS if kind.LAYER is not DeltaGRU)} alone."
+                    f"{', '.join(kind.LAYER.__name__ for kind in KINDS if not kind.HOLDS_INPUTS)} alone."
                 )
 
     def _bidirectional(self, layer, x, initial, mask):

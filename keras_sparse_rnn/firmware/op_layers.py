@@ -12,7 +12,7 @@ from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
 
 # What the structs of recurrent ops have in their member `recurrent`; the rest of an op's schema is beside it.
 _WORDS = ("units", "x_zero_point", "x_shift", "h_shift", "operand_bits", "go_backwards", "return_sequences")
-_TENSORS = ("x", "output", "bias", "output_scales", "input_threshold", "held_x", "sums")
+_TENSORS = ("x", "output", "bias", "output_scales", "input_threshold", "hidden_threshold", "held_x", "held_h", "sums")
 _MATRICES = ("kernel", "recurrent_kernel")
 _DENSE_WORDS = ("units", "x_zero_point", "output_zero_point", "output_min", "output_max", "activation")
 

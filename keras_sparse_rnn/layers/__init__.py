@@ -3,6 +3,8 @@
 from keras_sparse_rnn.layers.delta_gru import DeltaGRU
 from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell
 from keras_sparse_rnn.layers.delta_hold import DeltaHold
+from keras_sparse_rnn.layers.delta_lstm import DeltaLSTM, DeltaLSTMCell
+from keras_sparse_rnn.layers.delta_simple_rnn import DeltaSimpleRNN, DeltaSimpleRNNCell
 from keras_sparse_rnn.layers.event_gru import EventGRU
 from keras_sparse_rnn.layers.event_gru_cell import EventGRUCell
 from keras_sparse_rnn.layers.light_gru import LightGRU
@@ -15,6 +17,10 @@ __all__ = [
     "DeltaGRU",
     "DeltaGRUCell",
     "DeltaHold",
+    "DeltaLSTM",
+    "DeltaLSTMCell",
+    "DeltaSimpleRNN",
+    "DeltaSimpleRNNCell",
     "EventGRU",
     "EventGRUCell",
     "LightGRU",

@@ -1,18 +1,19 @@
 """The delta GRU as a Keras layer."""
 
-from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Literal
 
 import keras
 
 from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell
+from keras_sparse_rnn.layers.delta_hold import Threshold
+from keras_sparse_rnn.layers.delta_layer import DeltaLayer
 from keras_sparse_rnn.layers.gru_weights_layer import GRUWeightsLayer
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
-class DeltaGRU(GRUWeightsLayer):
+class DeltaGRU(DeltaLayer, GRUWeightsLayer):
     """A GRU whose kernels read inputs and states that are held until they have changed: events as changes.
 
     It is to `DeltaGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`. It has all
@@ -27,12 +28,13 @@ class DeltaGRU(GRUWeightsLayer):
         units, input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width, activation,
             recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
-            bias_constraint, dropout, recurrent_dropout, seed, reset_after, reset_gate: As in `DeltaGRUCell`.
+            bias_constraint, dropout, recurrent_dropout, seed, reset_after, reset_gate, reset_threshold: As in
+            `DeltaGRUCell`.
         activity_regularizer: An `EventPenalty` acts on the rate of changes that are sent, with its state the size of
             each change, for the hidden states and for the inputs. Any other regularizer acts on the output, as in
             Keras.
         return_sequences: Whether to return h of each step, not only of the last.
-        return_state: Whether to return the last states h, h^ and x^ too.
+        return_state: Whether to return the last states, too: h, with `reset_after=False` p^, h^ and x^.
         go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
         stateful: Whether the last states of a batch are the initial states of the next.
         zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
@@ -41,8 +43,8 @@ class DeltaGRU(GRUWeightsLayer):
 
     Call arguments:
         sequences: Tensor (batch, time, features).
-        initial_state: List of h and h^, (batch, units) each, and x^, (batch, features), before the first step. Zero by
-            default.
+        initial_state: List of the states before the first step: h, with `reset_after=False` p^, and h^, (batch, units)
+            each, and x^, (batch, features). Zero by default.
         mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
         training: Whether to draw for dropout.
 
@@ -59,13 +61,11 @@ class DeltaGRU(GRUWeightsLayer):
     (8, 20, 64)
     """
 
-    state_names = ("h", "held h", "held x")
-
     def __init__(
         self,
         units: int,
-        input_threshold: float | Sequence[float] = 0.0,
-        hidden_threshold: float | Sequence[float] = 0.0,
+        input_threshold: Threshold = 0.0,
+        hidden_threshold: Threshold = 0.0,
         trainable_threshold: bool = False,
         gradient: Literal["exact", "straight_through"] = "exact",
         surrogate_width: float = 0.25,
@@ -92,6 +92,7 @@ class DeltaGRU(GRUWeightsLayer):
         zero_output_for_mask: bool = False,
         reset_after: bool = True,
         reset_gate: bool = True,
+        reset_threshold: Threshold | None = None,
         use_cudnn: str | bool = "auto",
         **kwargs: Any,
     ) -> None:
@@ -118,6 +119,7 @@ class DeltaGRU(GRUWeightsLayer):
             recurrent_dropout=recurrent_dropout,
             reset_after=reset_after,
             reset_gate=reset_gate,
+            reset_threshold=reset_threshold,
             seed=seed,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
@@ -135,33 +137,4 @@ class DeltaGRU(GRUWeightsLayer):
             **kwargs,
         )
 
-    input_threshold = property(attrgetter("cell.input_threshold"))
-    hidden_threshold = property(attrgetter("cell.hidden_threshold"))
-    trainable_threshold = property(attrgetter("cell.trainable_threshold"))
-    gradient = property(attrgetter("cell.gradient"))
-    surrogate_width = property(attrgetter("cell.surrogate_width"))
-
-    def compute_output_shape(self, sequences_shape: Shape, initial_state_shape: Any = None) -> Any:
-        self.state_size = [self.units, self.units, sequences_shape[-1]]
-        return super().compute_output_shape(sequences_shape, initial_state_shape)
-
-    def loop(
-        self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
-    ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
-        cell, penalty = self.cell, self.event_penalty
-        h, held, held_inputs = states
-        masks = cell.recurrent_masks(h, training)
-        inputs, last_inputs, input_loss = cell.input_hold.sequence(sequences, held_inputs, mask, training, penalty)
-        asked = ["h"] * self.return_sequences + ["change"] * (penalty is not None)
-        emitted, last_states = cell.recurrence.sequence(
-            cell.project(inputs, training),
-            (h, held),
-            (*cell.recurrent_weights(), *masks),
-            mask,
-            asked,
-            by_hand=cell.recurrence.hand_written and training and not masks,
-        )
-        emitted = dict(zip(asked, emitted, strict=True))
-        if penalty is not None:
-            self.add_loss(input_loss + cell.hidden_hold.penalty(penalty, emitted["change"], mask))
-        return emitted.get("h"), last_states[0], (*last_states, last_inputs)
+    reset_threshold = property(attrgetter("cell.reset_threshold"))

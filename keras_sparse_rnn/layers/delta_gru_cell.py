@@ -1,36 +1,42 @@
 """One step of the delta GRU as a Keras cell."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
 
-from keras_sparse_rnn.layers.delta_hold import DeltaHoldCell
+from keras_sparse_rnn.layers.delta_cell import DeltaCell
+from keras_sparse_rnn.layers.delta_gru_recurrence import DeltaGRURecurrence, DeltaResetRecurrence
+from keras_sparse_rnn.layers.delta_hold import DeltaHoldCell, Threshold
 from keras_sparse_rnn.layers.delta_recurrence import DeltaRecurrence
 from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
-class DeltaGRUCell(GRUWeightsCell):
+class DeltaGRUCell(DeltaCell, GRUWeightsCell):
     """A GRU cell whose kernels read inputs and states that are held until they have changed.
 
         x^ = x where |x - x^'| > input_threshold, else x^' ;  h^ = h' where |h' - h^'| > hidden_threshold, else h^'
         a = x^ W + b_x ;  q = h^ R + b_r ;  z = sigma(a_z + q_z) ;  r = sigma(a_r + q_r) ;  g = tanh(a_h + r * q_h)
         h = z * h' + (1 - z) * g
 
-    (' = the step before.) The converted layer keeps x^ W and h^ R and adds to them for what changed: its cost follows
-    the rate of changes. Weights and their order are those of `keras.layers.GRUCell(reset_after=True)`, and fixed
+    (' = the step before.) With `reset_after=False` the candidate reads r * h, which has a hold of its own:
+
+        p^ = r * h' where |r * h' - p^'| > reset_threshold, else p^' ;  g = tanh(a_h + p^ R_h)
+
+    The converted layer keeps x^ W and h^ R and adds to them for what changed: its cost follows
+    the rate of changes. Weights and their order are those of `keras.layers.GRUCell`, and fixed
     thresholds are no weights: `set_weights` takes those of a GRU as they are. At thresholds of 0 it is that GRU.
-    Trained thresholds are two more weights at the end, of the inputs (features,) and of the states (units,).
+    Trained thresholds are further weights at the end, of the inputs (features,), of the states (units,), and of r * h.
 
     Source: Neil et al., "Delta networks for optimized recurrent network computation", ICML 2017, arXiv:1612.05571.
 
     Args:
         units: Positive integer, number of units.
-        input_threshold: Number, or a list with one for each input, at least 0, in units of the input.
-        hidden_threshold: Number, or a list with one for each unit, at least 0; with tanh the states lie in (-1, 1).
-        trainable_threshold, gradient, surrogate_width: As in `DeltaHold`, for both thresholds.
+        input_threshold: Number, or a list with one for each input, at least 0, in units of the input; or an
+            `initializers.Sensitivity`.
+        hidden_threshold: Likewise for each unit; with tanh the states lie in (-1, 1).
+        trainable_threshold, gradient, surrogate_width: As in `DeltaHold`, for all thresholds.
         activation: Activation of the candidate g. None is linear.
         recurrent_activation: Activation of the gates z and r. None is linear.
         use_bias: Whether there is a bias.
@@ -46,14 +52,16 @@ class DeltaGRUCell(GRUWeightsCell):
         dropout: Share of the inputs that W does not read in training, in [0, 1), drawn once for each sequence, the same
             at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
         recurrent_dropout: The same for what R reads.
-        reset_after: Must be True: R multiplies before the reset gate acts.
+        reset_after: Whether R multiplies before the reset gate acts.
         reset_gate: False leaves out the reset gate, as in `LightGRU`: g = tanh(a_h + q_h), kernels of 2 * units columns
             and one bias (2 * units,).
+        reset_threshold: With `reset_after=False` the threshold of r * h; None: as `hidden_threshold`.
         seed: Integer, seed of dropout.
 
     Call arguments:
         inputs: Tensor (batch, features).
-        states: List of h and h^, (batch, units) each, and x^, (batch, features).
+        states: List of h and h^, (batch, units) each, and x^, (batch, features); p^ between the first two with
+            `reset_after=False`.
         training: Whether to draw for `dropout` and `recurrent_dropout`.
 
     Returns:
@@ -70,13 +78,13 @@ class DeltaGRUCell(GRUWeightsCell):
     """
 
     gates, candidate_gate = GRUWeightsCell.gates, GRUWeightsCell.candidate_gate
-    skips = "unchanged"
+    resets_before = True
 
     def __init__(
         self,
         units: int,
-        input_threshold: float | Sequence[float] = 0.0,
-        hidden_threshold: float | Sequence[float] = 0.0,
+        input_threshold: Threshold = 0.0,
+        hidden_threshold: Threshold = 0.0,
         trainable_threshold: bool = False,
         gradient: Literal["exact", "straight_through"] = "exact",
         surrogate_width: float = 0.25,
@@ -96,11 +104,17 @@ class DeltaGRUCell(GRUWeightsCell):
         recurrent_dropout: float = 0.0,
         reset_after: bool = True,
         reset_gate: bool = True,
+        reset_threshold: Threshold | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
             units,
+            input_threshold=input_threshold,
+            hidden_threshold=hidden_threshold,
+            trainable_threshold=trainable_threshold,
+            gradient=gradient,
+            surrogate_width=surrogate_width,
             activation=activation,
             recurrent_activation=recurrent_activation,
             use_bias=use_bias,
@@ -120,51 +134,39 @@ class DeltaGRUCell(GRUWeightsCell):
             seed=seed,
             **kwargs,
         )
-        self.trainable_threshold = trainable_threshold
-        self.gradient = gradient
-        self.surrogate_width = surrogate_width
-        self.input_hold, self.hidden_hold = (
-            DeltaHoldCell(threshold, trainable_threshold, gradient, surrogate_width, dtype=self.dtype_policy, name=name)
-            for name, threshold in (("input_hold", input_threshold), ("hidden_hold", hidden_threshold))
-        )
-        self.recurrence = DeltaRecurrence(
-            self.activation, self.recurrent_activation, self.hidden_hold.recurrence, reset_gate
-        )
-        self.state_size = [units, units, None]  # the last is known when built: the number of features
+        if reset_after and reset_threshold is not None:
+            raise ValueError(
+                "`reset_threshold` must be None with reset_after=True: the candidate then reads h^. Received: "
+                f"reset_threshold={reset_threshold!r}"
+            )
+        if not reset_after:
+            given = hidden_threshold if reset_threshold is None else reset_threshold
+            self.reset_hold = self._hold("reset", given, lambda: self.recurrent_kernel[:, 2 * units :])
+            self.state_size = [units, *self.state_size]
 
-    def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        self.input_hold.build(input_shape)
-        self.hidden_hold.build((None, self.units))
-        self.state_size = [self.units, self.units, input_shape[-1]]
+    def _make_recurrence(self, hold: Any) -> DeltaRecurrence:
+        if not self.reset_after:
+            return DeltaResetRecurrence(self.activation, self.recurrent_activation, hold)
+        return DeltaGRURecurrence(self.activation, self.recurrent_activation, hold, self.reset_gate)
 
-    @property
-    def input_threshold(self) -> Any:
-        """The thresholds of x, as `DeltaHold.threshold`."""
-        return self.input_hold.threshold
+    def _read_by_state(self) -> Tensor:
+        return self.recurrent_kernel if self.reset_after else self.recurrent_kernel[:, : 2 * self.units]
 
     @property
-    def hidden_threshold(self) -> Any:
-        """The thresholds of h, as `DeltaHold.threshold`."""
-        return self.hidden_hold.threshold
+    def read_apart(self) -> tuple[int, ...]:
+        """Places of the gates that read what is held of r * h."""
+        return () if self.reset_after else (2,)
 
-    def recurrent_weights(self) -> tuple[Tensor, ...]:
-        """R, the recurrent bias of the candidate, and the thresholds of h, as tensors in the compute dtype."""
-        return (*super().recurrent_weights(), self.hidden_hold.threshold_tensor())
+    @property
+    def holds_of_states(self) -> list[DeltaHoldCell]:
+        """The holds of h and, with the reset gate before the product, of r * h."""
+        return [self.hidden_hold] if self.reset_after else [self.hidden_hold, self.reset_hold]
 
-    def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        h, held, held_inputs = states
-        held_inputs, _ = self.input_hold(inputs, [held_inputs])
-        weights = (*self.recurrent_weights(), *self.recurrent_masks(h, training))
-        values = self.recurrence.step(self.project(held_inputs, training), (h, held), weights)
-        return values["h"], [values["h"], values["held"], held_inputs]
+    @property
+    def reset_threshold(self) -> Any:
+        """The thresholds of r * h, as `DeltaHold.threshold`; None with the reset gate after the product."""
+        return None if self.reset_after else self.reset_hold.threshold
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "input_threshold": self.input_hold.get_config()["threshold"],
-            "hidden_threshold": self.hidden_hold.get_config()["threshold"],
-            "trainable_threshold": self.trainable_threshold,
-            "gradient": self.gradient,
-            "surrogate_width": self.surrogate_width,
-        }
+        given = None if self.reset_after else self.reset_hold.get_config()["threshold"]
+        return {**super().get_config(), "reset_threshold": given}

@@ -1,24 +1,29 @@
 """Inputs that are held until they have changed, as a Keras layer."""
 
-import math
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_sparse_rnn.initializers import Sensitivity
 from keras_sparse_rnn.layers.delta_recurrence import HoldRecurrence
 from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
-from keras_sparse_rnn.typing import Regularizer, Shape, Tensor, is_number
+from keras_sparse_rnn.typing import Regularizer, Shape, Tensor, is_number, not_negative
 
 GRADIENTS = ("exact", "straight_through")
+Threshold: TypeAlias = float | Sequence[float] | Sensitivity | dict[str, Any]
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaHoldCell(keras.layers.Layer):
     """One step of `DeltaHold`, which has the equation and the arguments.
+
+    Args:
+        reader: Within a cell, whose kernel reads what is held: returns that, (features, columns). A `Sensitivity` asks
+            for it.
 
     Call arguments:
         inputs: Tensor (batch, features).
@@ -31,17 +36,25 @@ class DeltaHoldCell(keras.layers.Layer):
 
     holds_features = True
 
-    def __init__(self, threshold, trainable_threshold=False, gradient="exact", surrogate_width=0.25, **kwargs):
-        given = np.asarray(threshold)
-        are_numbers = given.dtype.kind in "iuf" and given.ndim <= 1 and given.size
-        if not (are_numbers and np.all((given >= 0) & (given < math.inf))):
-            raise ValueError(f"`threshold` must be a number or a list of numbers, >= 0. Received: {threshold!r}")
+    def __init__(
+        self, threshold, trainable_threshold=False, gradient="exact", surrogate_width=0.25, reader=None, **kwargs
+    ):
+        if isinstance(threshold, dict):
+            threshold = keras.saving.deserialize_keras_object(threshold)
+        sensitivity = threshold if isinstance(threshold, Sensitivity) else None
+        given = not_negative("threshold", threshold if sensitivity is None else sensitivity.scale)
+        if sensitivity is not None and reader is None:
+            raise ValueError(
+                "`threshold` can be a Sensitivity where the layer that holds also multiplies, as in DeltaGRU and "
+                f"DeltaDense; {type(self).__name__} knows no weights. Give it numbers."
+            )
         if gradient not in GRADIENTS:
             raise ValueError(f"`gradient` must be one of {GRADIENTS}. Received: {gradient!r}")
         if not (is_number(surrogate_width) and surrogate_width > 0):
             raise ValueError(f"`surrogate_width` must be positive. Received: {surrogate_width!r}")
         super().__init__(**kwargs)
-        self._given = given.astype("float64")
+        self._given = given
+        self._sensitivity, self._reader = sensitivity, reader
         self.trainable_threshold = trainable_threshold
         self.gradient = gradient
         self.surrogate_width = surrogate_width
@@ -70,11 +83,17 @@ class DeltaHoldCell(keras.layers.Layer):
     @property
     def threshold(self):
         """The thresholds (features,): the weight if they are trained, else a NumPy array; before `build` as given."""
-        return self._given.tolist() if self._threshold is None else self._threshold
+        if self._threshold is None:
+            return self._sensitivity or self._given.tolist()
+        return self._threshold if self._sensitivity is None else ops.convert_to_numpy(self._scaled())
 
     def threshold_tensor(self):
         """The thresholds (features,) in the compute dtype."""
-        return ops.cast(ops.convert_to_tensor(self.threshold), self.compute_dtype)
+        thresholds = ops.convert_to_tensor(self._threshold) if self._sensitivity is None else self._scaled()
+        return ops.cast(thresholds, self.compute_dtype)
+
+    def _scaled(self):
+        return self._sensitivity.thresholds(ops.convert_to_tensor(self._threshold), self._reader())
 
     def call(self, inputs, states, training=False):
         held, _ = self.recurrence.hold(inputs, states[0], self.threshold_tensor())
@@ -108,7 +127,9 @@ class DeltaHoldCell(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "threshold": self._given.tolist(),
+            "threshold": keras.saving.serialize_keras_object(self._sensitivity)
+            if self._sensitivity
+            else self._given.tolist(),
             "trainable_threshold": self.trainable_threshold,
             "gradient": self.gradient,
             "surrogate_width": self.surrogate_width,

@@ -1,11 +1,10 @@
-"""Values that are held until they have changed: the recurrences of DeltaHold and DeltaGRU on arrays."""
+"""Values that are held until they have changed, on arrays: what DeltaHold does, and the base of delta recurrences."""
 
+import abc
 import dataclasses
-from collections.abc import Callable
 
 from keras import ops
 
-from keras_sparse_rnn.layers.gru_recurrence import GRURecurrence
 from keras_sparse_rnn.layers.recurrence import Recurrence, triangle
 
 
@@ -80,42 +79,61 @@ class HoldRecurrence(Recurrence):
         return d_steps[0], d_threshold
 
 
-@dataclasses.dataclass(frozen=True)
-class DeltaRecurrence(GRURecurrence):
-    """A GRU whose recurrent kernel reads h^, what is held of the state h' (Neil et al., 2017, arXiv:1612.05571)."""
+class DeltaRecurrence(Recurrence):
+    """A recurrence whose recurrent kernel reads h^, what is held of the state h' (Neil et al., 2017, arXiv:1612.05571).
 
-    activation: Callable
-    recurrent_activation: Callable
+    A subclass has the field `hidden`, a `HoldRecurrence`, and the arithmetic behind the hold:
+        state_names: its own states, h first, then "held"
+        cell(inputs, source, states, weights): values of a step, the new states of its own among them, where the
+            recurrent kernel reads `source`
+        cell_gradient(tape, d_states, weights): gradients in the source, in its states before (a list), of each step,
+            and in further thresholds (a list); `d_states` are those in its new states
+    """
+
     hidden: HoldRecurrence
-    reset_gate: bool = True
-
-    state_names = ("h", "held")
-
-    @property
-    def tape_names(self):
-        return ("h", "held", "change", *self.gate_names)
+    state_names: tuple[str, ...]
+    changes: tuple[str, ...]
 
     @property
     def trainable_threshold(self):
         return self.hidden.trainable_threshold
 
+    @abc.abstractmethod
+    def cell(self, inputs, source, states, weights, automatic):
+        """See above."""
+
+    @abc.abstractmethod
+    def cell_gradient(self, tape, d_states, d_values, weights):
+        """See above."""
+
     def step(self, inputs, states, weights, automatic=True):
-        h, held = states
-        held, change = self.hidden.hold(h, held, weights[2], automatic)
-        new_h, values = self.update(inputs, held, h, weights)
-        return {**values, "h": new_h, "held": held, "change": change}
+        *own, held = states
+        threshold = self.threshold_of(weights)
+        held, change = self.hidden.hold(own[0], held, threshold[: held.shape[-1]], automatic)
+        values = self.cell(inputs, held, own, weights, automatic)
+        return {**values, "held": held, "change": change}
 
     def step_gradient(self, tape, d_states, d_values, weights):
-        d_h, d_held = d_states
-        d_source, d_h_before, d_step = self.update_gradient(tape, tape["h"], d_h, weights)
-        d_sent, d_held_before, d_threshold = self.hidden.hold_gradient(tape["change"], d_held + d_source, weights[2])
-        d_h_before = d_h_before + d_sent
+        *d_own, d_held = d_states
+        threshold = self.threshold_of(weights)[: d_held.shape[-1]]
+        d_source, d_before, d_step, d_thresholds = self.cell_gradient(tape, d_own, d_values, weights)
+        d_sent, d_held_before, d_threshold = self.hidden.hold_gradient(tape["change"], d_held + d_source, threshold)
+        d_before[0] = d_before[0] + d_sent
         if "change" in d_values:
-            d_h_before, d_held_before = d_h_before + d_values["change"], d_held_before - d_values["change"]
-        return (d_h_before, d_held_before), d_step, d_threshold
+            d_before[0], d_held_before = d_before[0] + d_values["change"], d_held_before - d_values["change"]
+        if d_thresholds and d_threshold is not None:
+            d_threshold = ops.concatenate([d_threshold, *d_thresholds], axis=-1)
+        return (*d_before, d_held_before), d_step, d_threshold
 
-    def gradients(self, first_states, tape, d_steps, d_threshold):
-        return *self.update_gradients(tape["held"], d_steps), d_threshold
+    def threshold_of(self, weights):
+        """All thresholds side by side; recurrent dropout's masks may stand behind them."""
+        return weights[self.weight_names.index("threshold")]
+
+    def masks_of(self, weights):
+        return weights[len(self.weight_names) :]
+
+    def weights_backward(self, weights):
+        return (ops.transpose(weights[0]), *weights[1:])
 
 
 def _sent(change, threshold):

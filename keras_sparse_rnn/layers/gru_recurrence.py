@@ -6,14 +6,8 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_sparse_rnn.layers.recurrence import Recurrence
-
-# Derivatives of candidates' activations by what they give.
-_SLOPES = {
-    keras.activations.tanh: lambda g: 1 - g * g,
-    keras.activations.relu: lambda g: ops.cast(g > 0, g.dtype),
-    keras.activations.linear: ops.ones_like,
-}
+from keras_sparse_rnn.layers.recurrence import Recurrence, gate_products, kernel_gradient
+from keras_sparse_rnn.layers.slopes import slope_of
 
 
 class GRURecurrence(Recurrence):
@@ -45,7 +39,7 @@ class GRURecurrence(Recurrence):
 
     @property
     def hand_written(self):
-        return self.activation in _SLOPES and self.recurrent_activation is keras.activations.sigmoid
+        return slope_of(self.activation) is not None and self.recurrent_activation is keras.activations.sigmoid
 
     def weights_backward(self, weights):
         return (ops.transpose(weights[0]), *weights[1:])
@@ -53,11 +47,7 @@ class GRURecurrence(Recurrence):
     def update(self, inputs, source, c, weights):
         """The new state, and a dict of the values `gate_names`."""
         (recurrent_kernel, bias), masks = weights[:2], weights[len(self.weight_names) :]
-        if masks:
-            parts = ops.split(recurrent_kernel, len(inputs), axis=-1)
-            q = [(source * mask) @ part for mask, part in zip(masks, parts, strict=True)]
-        else:
-            q = ops.split(source @ recurrent_kernel, len(inputs), axis=-1)
+        q = gate_products(source, recurrent_kernel, masks, len(inputs))
         q_h = q[-1] + bias
         z = self.recurrent_activation(inputs[0] + q[0])
         if not self.reset_gate:
@@ -78,7 +68,7 @@ class GRURecurrence(Recurrence):
         """
         z, g = tape["z"], tape["g"]
         d_not_z = (1 - z) * d_state
-        d_a_z, d_a_h = (state - g) * d_not_z, _SLOPES[self.activation](g) * d_not_z  # c - g = z (c' - g)
+        d_a_z, d_a_h = (state - g) * d_not_z, slope_of(self.activation)(g) * d_not_z  # c - g = z (c' - g)
         if not self.reset_gate:
             return ops.concatenate([d_a_z, d_a_h], axis=-1) @ weights[0], z * d_state, (d_a_z, d_a_h)
         r, q_h = tape["r"], tape["q_h"]
@@ -91,10 +81,7 @@ class GRURecurrence(Recurrence):
         """Gradients in the inputs, in R, one product over all steps, and in b."""
         d_inputs = d_steps[: len(self.input_names)]
         d_q = (*d_inputs[:-1], d_steps[-1])  # those of z and r are a part of the inputs
-        units = sources.shape[-1]
-        sources = ops.transpose(ops.reshape(sources, (-1, units)))
-        d_kernel = [sources @ ops.reshape(d, (-1, units)) for d in d_q]
-        return *d_inputs, ops.concatenate(d_kernel, axis=-1), ops.sum(d_q[-1], axis=(0, 1))
+        return *d_inputs, kernel_gradient(sources, d_q), ops.sum(d_q[-1], axis=(0, 1))
 
 
 @dataclasses.dataclass(frozen=True)

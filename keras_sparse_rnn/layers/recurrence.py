@@ -125,7 +125,8 @@ class _BackwardPass:
                 )
             return (*d_before, *(total + d_threshold_here for total in d_threshold)), d_step
 
-        d_threshold = (ops.zeros_like(d_last[-1]),) if recurrence.trainable_threshold else ()
+        threshold = weights[len(recurrence.weight_names) - 1]
+        d_threshold = (ops.zeros_like(d_last[-1][:, :1] * threshold),) if recurrence.trainable_threshold else ()
         carried, d_steps = loops.scan(
             step, (*d_last, *d_threshold), (*tape, *masks, *d_outputs), recurrence.step_gradients, reverse=True
         )
@@ -139,6 +140,21 @@ class _BackwardPass:
 def triangle(distance, height, width):
     """The derivative that stands for that of a step at distance 0: a triangle of that height and half-width."""
     return ops.relu(height - height / width * ops.abs(distance))
+
+
+def gate_products(source, kernel, masks, gates):
+    """The products (batch, units) of a source (batch, sources) with the part of a kernel that belongs to each gate;
+    `masks` are what the source is multiplied by for each, none where recurrent dropout is off."""
+    if not masks:
+        return ops.split(source @ kernel, gates, axis=-1)
+    return [(source * mask) @ part for mask, part in zip(masks, ops.split(kernel, gates, axis=-1), strict=True)]
+
+
+def kernel_gradient(sources, d_gates):
+    """That in a recurrent kernel, from what it read, (time, batch, units), and the gradients in each gate's sums."""
+    units = sources.shape[-1]
+    sources = ops.transpose(ops.reshape(sources, (-1, units)))
+    return ops.concatenate([sources @ ops.reshape(d_gate, (-1, units)) for d_gate in d_gates], axis=-1)
 
 
 def _split(arrays, counts):

@@ -13,7 +13,7 @@ from keras_sparse_rnn.ops.gates import (
     rescale,
 )
 from keras_sparse_rnn.ops.recurrent import Q15_STATE, ResetGateOp, operand_scale, product, recurrent_schema
-from keras_sparse_rnn.ops.schema import LARGEST, OpSchema, Word, constant, state
+from keras_sparse_rnn.ops.schema import LARGEST, OpSchema, Word, constant, reserved, state
 
 READOUTS = ("event", "cell", "trace")
 
@@ -45,6 +45,7 @@ SCHEMA = recurrent_schema(
             int8=(2, 8),
             int8x16=(2, 15),
         ),
+        *(reserved(name, "its recurrence reads events") for name in ("hidden_threshold", "held_h")),
     ],
 )
 

@@ -6,7 +6,7 @@ from typing import ClassVar
 from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.ops.activations import MOST_BITS, TANH_TABLE, interpolate
 from keras_sparse_rnn.ops.gates import look_up, operand_int8, output_int8, pre_activation, saturate, tanh_gate_int8
-from keras_sparse_rnn.ops.recurrent import OPERAND_STATE, RecurrentOp, product, recurrent_schema
+from keras_sparse_rnn.ops.recurrent import H, RecurrentOp, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, state
 
 BOUNDED_CELL_BITS = 7  # beyond, the table of tanh has no index for a step of c
@@ -18,7 +18,7 @@ SCHEMA = recurrent_schema(
     (0, 1, 2, 3),
     words=[Word.integer("cell_bits", "c lies in [-2^cell_bits, 2^cell_bits)", 0, MOST_BITS)],
     inputs=[
-        state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE),
+        H,
         state(
             *("c", "Q(15 - cell_bits), saturating", "units", "int16"),
             lambda options, x_scale: (2.0 ** (options.cell_bits - 15), 0),
@@ -46,7 +46,7 @@ class Lstm(RecurrentOp):
         return super().are_usual(options) and options.cell_bits <= BOUNDED_CELL_BITS
 
     def _step_float32(self, x, state):
-        i, f, g, o = self._start(x, state) + product(state["h"], self.recurrent_kernel)
+        i, f, g, o = self._accumulators(x, state)
         gate, activation = self.recurrent_activation.float32, self.activation.float32
         state["c"] = gate(f) * state["c"] + gate(i) * activation(g)
         state["h"] = gate(o) * activation(state["c"])
@@ -54,8 +54,7 @@ class Lstm(RecurrentOp):
 
     def _step_int8(self, x, state):
         options, bits = self.options, self.options.cell_bits
-        from_h = self._from_operand(self._read(state["h"]), self.recurrent_kernel)
-        i, f, g, o = self._scaled(self._start(x, state) + from_h)
+        i, f, g, o = self._scaled(self._accumulators(x, state))
         i, f, o = self.gate(0, i), self.gate(1, f), self.gate(3, o)
         g = tanh_gate_int8(options, 2, g) if self.has_usual_gates else self.candidate(pre_activation(options, 2, g))
         shift = 15 - options.gate_bits

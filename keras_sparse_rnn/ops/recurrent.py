@@ -72,6 +72,26 @@ WORDS = (
 Q15_STATE = lambda options, x_scale: (2.0 ** (options.state_bits - 15), 0)  # noqa: E731
 OPERAND_STATE = lambda options, x_scale: (operand_scale(options), 0)  # noqa: E731
 
+H = state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE)
+
+
+def hold_of(value, threshold, held, **more):
+    """A state may be held: the inputs `threshold` and `held`, constant and state.
+
+    Args:
+        value: The `Input` of the state; what is held of it has its type and scale.
+        threshold, held: Names of the two.
+        more: Of the threshold: where it may be given, and what else must be then.
+    """
+    types = [{"int8": "uint8", "int16": "uint16"}.get(name, name) for name in value.types]
+    counts = "Q15" if value.scale is Q15_STATE else f"counts of {value.name}"
+    return (
+        constant(threshold, f"{counts}; absent: {value.name} is not held", "units", *types, is_optional=True, **more),
+        replace(value, name=held, doc=f"what is held of {value.name}", needs=threshold, together="held_x", where=None),
+    )
+
+
+HOLD_OF_H = hold_of(H, "hidden_threshold", "held_h", needs="input_threshold")
 FIRST_INPUTS = (
     Input("x", "(B, T, I)", ("float32", "int8", "int16")),
     *matrix("kernel", "from x to the gates", "inputs", ()),
@@ -90,7 +110,7 @@ LAST_INPUTS = (
         is_optional=True,
         where=("initial_states", (0,)),  # sums that nobody has checked could overflow
     ),
-    reserved("hidden_threshold", "absent: the state is not held"),
+    HOLD_OF_H[0],
     state(
         *("held_x", "what is held of x", "inputs", "int8"),
         lambda options, x_scale: (x_scale, options.x_zero_point),
@@ -104,7 +124,7 @@ LAST_INPUTS = (
         needs="input_threshold",
         together="held_x",
     ),
-    reserved("held_h", "what is held of the state"),
+    HOLD_OF_H[1],
     Input(
         *("mask", "false: the step is left out, the states are held", ("bool", "bool", "bool"), "steps"),
         is_optional=True,
@@ -152,6 +172,8 @@ class RecurrentOp(ABC):
         bias `(4, U)`: What the accumulators start from, slot by slot; int32 or float32.
         input_threshold `(I,)`: Counts (uint8, of int16 inputs uint16) or float32: an input is held until it differs by
             more; None where inputs are not held.
+        hidden_threshold `(U,)`: In counts of h (of the type of these, without a sign) or float32: what the recurrence
+            reads of h is held until h differs from it by more; None where it is not held.
         output_scales `(4, U)`: int16, Q16: what scales the accumulators of each output to one scale a slot; None where
             they have one. Integer ops only.
 
@@ -169,6 +191,7 @@ class RecurrentOp(ABC):
     recurrent_kernel: np.ndarray
     bias: np.ndarray
     input_threshold: np.ndarray | None = field(default=None, kw_only=True)
+    hidden_threshold: np.ndarray | None = field(default=None, kw_only=True)
     output_scales: np.ndarray | None = field(default=None, kw_only=True)
 
     SCHEMA: ClassVar[OpSchema]
@@ -291,7 +314,7 @@ class RecurrentOp(ABC):
 
     def _reads_all_units(self):
         """Whether the recurrence reads all units in every step."""
-        return True
+        return self.hidden_threshold is None
 
     @classmethod
     def is_by_outputs(cls, options, name):
@@ -373,11 +396,13 @@ class RecurrentOp(ABC):
             before, after: The states around it, as in `__call__`.
 
         Returns:
-            Booleans `(I,)` for the inputs, and `(U,)` for the units.
+            Booleans for the sources of each of `kernels`: `(I,)` for the inputs, and `(U,)` for the units.
         """
-        changed = {name: after[name] != before[name] for name in ("held_x", "held_h") if name in after}
-        inputs, units = len(self.kernel), self.options.units
-        return changed.get("held_x", np.ones(inputs, bool)), changed.get("held_h", np.ones(units, bool))
+        names = ("held_x", "held_h", "held_reset")[: len(self.kernels)]
+        return tuple(
+            after[name] != before[name] if name in after else np.ones(len(kernel), bool)
+            for name, kernel in zip(names, self.kernels, strict=True)
+        )
 
     def invoke(self, x, states, mask=None):
         """The output tensor for the tensor x, `(B, T, I)`; the states are as in `__call__`, but `(B, size)` each, and
@@ -424,6 +449,8 @@ class RecurrentOp(ABC):
         """The state `sums` computed afresh: what the states that are held feed; in integers the biases, too."""
         sums = self._with_biases(np.zeros_like(state["sums"]))
         self._add(sums, self.kernel_slots, self._from_x(state["held_x"]))
+        if self.hidden_threshold is not None:
+            self._add(sums, self._slots_from_state, self._from_state(state["held_h"]))
         return sums
 
     def _with_biases(self, sums):
@@ -440,26 +467,45 @@ class RecurrentOp(ABC):
         stride = stride_of(self.options.units, self.options.block)
         return sums[: 4 * stride].reshape(4, stride)[:, : self.options.units]
 
+    def _accumulators(self, x, state):
+        """Those `(4, U)` of a step: what the input and the state feed, and the biases."""
+        if self.hidden_threshold is None:
+            acc = self._start(x, state)
+            acc[self._slots_from_state] += self._from_state(state["h"])
+            return acc
+        self._hold(state, "held_h", state["h"], self.hidden_threshold, self._slots_from_state, self._from_state)
+        return self._start(x, state)
+
     def _start(self, x, state):
-        """The accumulators `(4, U)` of a step, from the biases and the inputs."""
+        """The accumulators `(4, U)` of a step, from the biases and the inputs; of an h that is held, too."""
         if self.is_integer:
             x = x.astype(np.int64) - self.options.x_zero_point
         if self.input_threshold is None:
             acc = self.bias.astype(x.dtype)
             acc[self.kernel_slots] += self._from_x(x)
             return acc
-        before = state["held_x"]
-        change, state["held_x"] = hold(x, before, self.input_threshold)
-        products = self._from_x(state["held_x"]) - self._from_x(before) if self.is_integer else self._from_x(change)
-        self._add_change(state, self.kernel_slots, products)
+        self._hold(state, "held_x", x, self.input_threshold, self.kernel_slots, self._from_x)
         sums = self._slots(state["sums"]).copy()
         return sums if self.is_integer else self.bias + sums
 
-    def _add_change(self, state, slots, products):
-        """Adds the products of what has changed to the sums that the state keeps."""
+    def _hold(self, state, name, value, threshold, slots, products_of):
+        """Holds a value until it has changed, and adds what it feeds then to the sums that the state keeps."""
+        before = state[name]
+        change, state[name] = hold(value, before, threshold)
         sums = self._with_biases(state["sums"])
+        products = products_of(state[name]) - products_of(before) if self.is_integer else products_of(change)
         self._add(sums, slots, products)
         state["sums"] = sums
+
+    @property
+    def _slots_from_state(self):
+        """The slots that the recurrent kernel adds to."""
+        return list(self.matrices()["recurrent_kernel"][1])
+
+    def _from_state(self, h):
+        """The product of a state, as the recurrence reads it, with the recurrent kernel: `(gates, U)`."""
+        kernel, _ = self.matrices()["recurrent_kernel"]
+        return self._from_operand(self._read(h), kernel) if self.is_integer else product(h, kernel)
 
     def _add(self, sums, slots, products):
         self._slots(sums)[slots] += products

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_sparse_rnn.cells import read_apart
 from keras_sparse_rnn.ops.macs import effective_macs
 from keras_sparse_rnn.profiling.parts import Part, find_parts
 from keras_sparse_rnn.profiling.watch import Seen, watch
@@ -56,15 +57,15 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
     that they feed. The sum is taken over the actual steps, not estimated from mean rates, because the units that fire
     often may be those that kept many weights. Which sources act:
         EventGRU: inputs and events that are not zero
-        DeltaGRU: inputs and states whose held value has changed
+        DeltaGRU, DeltaLSTM, DeltaSimpleRNN: inputs and states whose held value has changed
         any layer directly behind a DeltaHold: inputs whose held value has changed
         any other layer: all, including those that are zero; `effective` is then the number of non-zero weights
     The element-wise part (3 non-linearities per unit in a GRU) is not counted, nor are other layers; `profile` counts
     those too.
 
     Args:
-        model: Any built Keras model with EventGRU, DeltaGRU, GRU, LSTM, SimpleRNN, ONLSTM or RecurrentHighway layers,
-            or `keras.layers.RNN` over one or several of their cells, or over cells that say what they are (see
+        model: Any built Keras model with EventGRU, GRU, LSTM, SimpleRNN, ONLSTM or RecurrentHighway layers, or delta
+            layers, or `keras.layers.RNN` over one or several of their cells, or over cells that say what they are (see
             `keras_sparse_rnn.cells`), at any depth.
         x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
         valid: Boolean array `(samples, time)`, True for the steps to count; by default all. Steps that are left out,
@@ -115,7 +116,7 @@ def count_dense_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = No
 
 
 def record_events(model: keras.Model, x: Arrays) -> dict[str, np.ndarray]:
-    """Which units act on the recurrence, in each step: EventGRUs that fire, DeltaGRUs whose held state changes.
+    """Which units act on the recurrence, in each step: EventGRUs that fire, delta layers whose held state changes.
 
     Args:
         model: A model as for `count_macs`; other layers in it are left out.
@@ -137,12 +138,12 @@ def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
     """The `LayerMacs` of a cell with gates, from what `watch` saw."""
     kernels = _kernels(part)
     active = np.full(sum(map(len, kernels)), seen.counted) if seen.active is None else seen.active
-    rates = np.split(active / max(1, seen.counted), [len(kernels[0])])
+    rates = np.split(active / max(1, seen.counted), np.cumsum([len(kernel) for kernel in kernels])[:-1])
     macs = effective_macs(kernels, rates)
     return LayerMacs(
         name=part.name,
         steps=seen.counted,
-        weights=sum(weights.size for weights in kernels),
+        weights=kernels[0].size + kernels[1].size,
         nonzero_weights=sum(int(np.count_nonzero(weights)) for weights in kernels),
         effective=float(macs.sum()),
         input_rate=float(rates[0].mean()),
@@ -176,8 +177,15 @@ def check_valid(valid: ArrayLike | None, x: Arrays) -> np.ndarray | None:
 
 
 def _kernels(part):
-    """What the inputs feed and what the states feed: two arrays (sources, gates, units)."""
+    """What the inputs feed, and what the states feed: arrays (sources, gates, units), two, or three where gates read a
+    state of their own."""
     matrices: dict[bool, list] = {False: [], True: []}
     for name, weights in part.matrices.items():
         matrices["recurrent" in name].append(keras.ops.convert_to_numpy(weights))
-    return [np.concatenate(same, axis=1).reshape(len(same[0]), -1, part.layer.units) for same in matrices.values()]
+    of_inputs, of_states = (
+        np.concatenate(same, axis=1).reshape(len(same[0]), -1, part.layer.units) for same in matrices.values()
+    )
+    if not read_apart(part.layer):
+        return [of_inputs, of_states]
+    is_apart = np.isin(np.arange(of_states.shape[1]), read_apart(part.layer))[:, None]
+    return [of_inputs, np.where(is_apart, 0, of_states), np.where(is_apart, of_states, 0)]

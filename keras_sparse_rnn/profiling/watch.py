@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_sparse_rnn.cells import read_apart
 from keras_sparse_rnn.layers import DeltaHold
 from keras_sparse_rnn.profiling import costs
 from keras_sparse_rnn.profiling.parts import Part, cells_in
@@ -290,10 +291,15 @@ def _sources(rnn, parts, sequences, initial_state, mask):
     found, start = {}, 0
     for inner in cells_in(rnn.cell):
         if id(inner) in skips:
-            widths = np.cumsum([0, inner.kernel.shape[0], inner.units, inner.units]) + start
+            widths = np.cumsum([0, inner.kernel.shape[0], _state_sources(inner), inner.units]) + start
             found[id(inner)] = [flags[..., a:b] for a, b in itertools.pairwise(widths)]
             start = widths[-1]
     return found
+
+
+def _state_sources(cell):
+    """Number of sources that a cell's recurrent kernel reads."""
+    return cell.units * (2 if read_apart(cell) else 1)
 
 
 class _Sources(keras.layers.Layer):
@@ -303,7 +309,9 @@ class _Sources(keras.layers.Layer):
         super().__init__(dtype=cell.dtype_policy)
         self.cell, self.skips = cell, skips
         self.state_size = cell.state_size
-        self.output_size = sum(c.kernel.shape[0] + 2 * c.units for c in cells_in(cell) if id(c) in skips)
+        self.output_size = sum(
+            c.kernel.shape[0] + _state_sources(c) + c.units for c in cells_in(cell) if id(c) in skips
+        )
 
     def build(self, input_shape):
         """The cell is built."""
@@ -327,8 +335,10 @@ class _Sources(keras.layers.Layer):
         if skips == "zeros":
             flags += [keras.ops.not_equal(values, 0) for values in (inputs, states[0], new_states[0])]
         elif skips == "unchanged":
-            held, inputs_held = (keras.ops.not_equal(new_states[n], states[n]) for n in (-2, -1))
-            flags += [inputs_held, held, held]
+            apart, held, inputs_held = (
+                keras.ops.not_equal(new_states[n], states[n]) if len(states) >= -n else None for n in (-3, -2, -1)
+            )
+            flags += [inputs_held, held, *([apart] if read_apart(cell) else []), held]
         return output, new_states
 
     def get_initial_state(self, batch_size=None):

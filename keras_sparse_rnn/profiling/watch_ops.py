@@ -60,7 +60,8 @@ class WatchingEngine(ReferenceEngine):
             before = {name: values.copy() for name, values in state.items()}
             op(step[None], state)
             acting = op.acting(step, before, state)
-            seen.macs.append(effective_macs(op.kernels, acting).sum())
+            macs = [effective_macs([kernel], [acts]).sum() for kernel, acts in zip(op.kernels, acting, strict=True)]
+            seen.macs.append(sum(macs))
             if "y" in state or "held_h" in state:
                 seen.active.append(state["y"] != 0 if "y" in state else acting[1])
         if self._samples <= 1:

@@ -301,10 +301,8 @@ class Wiring:
         for cell in cells:
             inputs, x = x, self._cell(cell, x)
             self._holders[id(cell)] = layer
-            if hasattr(cell, "input_hold"):
-                states += [x, x, inputs]
-            else:
-                states += [x] * len(keras.tree.flatten(cell.state_size))
+            count = len(keras.tree.flatten(cell.state_size))
+            states += [x] * (count - 1) + [inputs if hasattr(cell, "input_hold") else x]
         for state, given in zip(states, initial_state, strict=False):
             self._tie(state, given)
         return [x, *states] if layer.return_state else [x]
@@ -315,7 +313,7 @@ class Wiring:
         wakes = np.arange(columns.size) // y.size == _candidate_gate(cell)
         thresholds = set()
         if hasattr(cell, "input_hold"):
-            for hold, channels in ((cell.input_hold, x), (cell.hidden_hold, y)):
+            for hold, channels in ((cell.input_hold, x), *((hold, y) for hold in cell.holds_of_states)):
                 self._hold(hold, channels)
                 thresholds.update(id(variable) for variable in hold.weights)
         for variable in (weight for weight in cell.weights if id(weight) not in thresholds):
@@ -335,8 +333,11 @@ class Wiring:
 
     def _hold(self, hold, channels):
         """What is held, by itself, until it has changed by a threshold."""
-        if isinstance(hold.get_config()["threshold"], list):
+        given = hold.get_config()["threshold"]
+        if isinstance(given, list):
             raise _CannotFollowError(f"{hold.name!r} was given a threshold for each channel")
+        if isinstance(given, dict):
+            raise _CannotFollowError(f"{hold.name!r} has thresholds by sensitivity, which change with the weights")
         for variable in hold.weights:
             self._place(variable, channels)
 

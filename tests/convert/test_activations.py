@@ -7,18 +7,22 @@ from zoo import ENGINES
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert.recurrent import recurrent_layer
-from keras_sparse_rnn.layers import DeltaGRU, EventGRU
+from keras_sparse_rnn.layers import DeltaGRU, DeltaLSTM, DeltaSimpleRNN, EventGRU
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS, NUMBERS
 from keras_sparse_rnn.runtime.native import NativeOp
 
 STEPS, SAMPLES, INPUTS, UNITS = 8, 24, 4, 5
+HELD = {"input_threshold": 0.05, "hidden_threshold": 0.01}
 LAYERS = {
     "GRU": lambda **options: keras.layers.GRU(UNITS, **options),
     "GRU, reset before": lambda **options: keras.layers.GRU(UNITS, reset_after=False, **options),
     "LSTM": lambda **options: keras.layers.LSTM(UNITS, **options),
     "SimpleRNN": lambda recurrent_activation, **options: keras.layers.SimpleRNN(UNITS, **options),
     "EventGRU": lambda **options: EventGRU(UNITS, readout="cell", **options),
-    "DeltaGRU": lambda **options: DeltaGRU(UNITS, input_threshold=0.05, hidden_threshold=0.01, **options),
+    "DeltaGRU": lambda **options: DeltaGRU(UNITS, **HELD, **options),
+    "DeltaGRU, reset before": lambda **options: DeltaGRU(UNITS, reset_after=False, **HELD, **options),
+    "DeltaLSTM": lambda **options: DeltaLSTM(UNITS, **HELD, **options),
+    "DeltaSimpleRNN": lambda recurrent_activation, **options: DeltaSimpleRNN(UNITS, **HELD, **options),
 }
 # Each is once that of the candidate and once that of the gates.
 PAIRS = {name: list(NUMBERS)[(number + 4) % len(NUMBERS)] for name, number in NUMBERS.items()}

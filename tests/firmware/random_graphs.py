@@ -19,7 +19,9 @@ KINDS = {
     "GRU": ("KsrGru", False),
     "DeltaGRU": ("KsrGru", True),
     "LSTM": ("KsrLstm", False),
+    "DeltaLSTM": ("KsrLstm", True),
     "SimpleRNN": ("KsrSimpleRnn", False),
+    "DeltaSimpleRNN": ("KsrSimpleRnn", True),
 }
 
 

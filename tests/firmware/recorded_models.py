@@ -41,7 +41,14 @@ def recorded_models():
     ops |= {f"float32_{kind}": random_op(8, kind=kind, dtype=np.float32) for kind in KINDS}
     ops["int8_delta"] = random_op(10, kind="KsrGru", holds=True, reset_gate=AFTER)
     ops["int16_delta"] = random_op(10, kind="KsrGru", holds=True, activation_bits=16, reset_gate=AFTER)
-    assert all(ops[name].op.hidden_threshold is not None for name in ("int8_delta", "int16_delta"))
+    for bits in (8, 16):  # with the reset gate before the product; the others
+        ops[f"int{bits}_delta_reset"] = random_op(
+            101, kind="KsrGru", holds=True, activation_bits=bits, reset_gate=BEFORE
+        )
+        ops[f"int{bits}_delta_lstm"] = random_op(44, kind="KsrLstm", holds=True, activation_bits=bits)
+    ops["int8_delta_rnn"] = random_op(44, kind="KsrSimpleRnn", holds=True)
+    assert all(ops[name].op.hidden_threshold is not None for name in ops if "delta" in name)
+    assert all(ops[name].op.reset_threshold is not None for name in ops if "reset" in name)
     assert all(ops[f"int16_{kind}"].op.output_scales is not None for kind in KINDS)
     # More sources than are multiplied at once.
     ops["int8_wide"] = random_op(3, kind="KsrLstm", holds=False, inputs=150)
@@ -85,7 +92,10 @@ def _stack():
     for i, (kind, seed, holds, sparse, options) in enumerate(STACK):
         reset_gate = options.get("reset_gate", AFTER)
         op = random_op(seed, kind=kind, holds=holds, inputs=expected.shape[1], reset_gate=reset_gate).op
-        masks = [rng.random(kernel.shape) < rng.choice([0.05, 0.3], (len(kernel), 1, 1)) for kernel in op.kernels]
+        masks = [
+            rng.random(kernel.shape) < rng.choice([0.05, 0.3], (len(kernel), 1, 1))
+            for kernel in (op.kernel, op.recurrent_kernel)
+        ]
         op = replace(
             op,
             kernel=op.kernel * masks[0],

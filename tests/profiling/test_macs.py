@@ -178,6 +178,26 @@ def test_delta_gru_counts_what_changed(backwards):
     assert 0 < macs.input_rate < 1
 
 
+def test_a_candidate_that_reads_what_is_held_of_the_reset_state():
+    layer = DeltaGRU(7, 0.8, 0.1, reset_after=False, reset_threshold=0.3, return_sequences=True)
+    model, x, _ = model_of(layer)
+    [macs] = count_macs(model, x)
+    h = keras.ops.convert_to_numpy(layer(x))
+    kernel, recurrent, _ = layer.get_weights()
+    total = 0
+    for sample, states in zip(x, h, strict=True):
+        before = np.vstack([np.zeros((1, 7), "float32"), states[:-1]])
+        held, resets, changed_x = np.zeros(7), [], changes(sample, 0.8)
+        held_x = np.zeros_like(sample[0])
+        for x_t, sent, state in zip(sample, changed_x, before, strict=True):
+            held_x, held = np.where(sent, x_t, held_x), np.where(abs(state - held) > 0.1, state, held)
+            resets.append(state / (1 + np.exp(-held_x @ kernel[:, 7:14] - held @ recurrent[:, 7:14])))
+        total += nonzeros_fed(kernel, changed_x) + nonzeros_fed(recurrent[:, :14], changes(before, 0.1))
+        total += nonzeros_fed(recurrent[:, 14:], changes(np.array(resets), 0.3))
+    assert macs.effective == pytest.approx(total / macs.steps, abs=1e-9)
+    assert macs.dense == 3 * 7 * (5 + 7)
+
+
 @pytest.mark.parametrize("layer", [DeltaGRU(7, 0.8, 0.2), EventGRU(7)], ids=["DeltaGRU", "EventGRU"])
 def test_masked_steps_change_nothing(layer):
     model = keras.Sequential([keras.Input((None, 5)), keras.layers.Masking(), layer])

@@ -5,7 +5,7 @@ from dataclasses import replace
 import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-from random_models import RandomOp, kernel_shapes, may_hold_units, random_words
+from random_models import RandomOp, kernel_shapes, random_words
 
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.pack import ModelWriter
@@ -82,7 +82,7 @@ def with_state(kind, dtype, holds=False, batch=1):
     is_integer = dtype == np.int8
     if holds:
         thresholds = {"input_threshold": np.full(6, 20, np.uint8) if is_integer else np.full(6, 0.3, np.float32)}
-        if may_hold_units(op.op):
+        if kind == "KsrGru":
             thresholds["hidden_threshold"] = (
                 np.full(12, 900, np.uint16) if is_integer else np.full(12, 0.03, np.float32)
             )

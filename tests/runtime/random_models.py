@@ -149,21 +149,20 @@ def _with_activations(rng, op):
 
 def _thresholds_of_holds(rng, op):
     """From every change to none."""
-    thresholds = {"input_threshold": (len(op.kernel), 255, np.uint8, 2.0)}
-    if may_hold_units(op) and rng.random() < 0.7:
-        thresholds["hidden_threshold"] = (op.options.units, 2**16 - 1, np.uint16, 0.5)
+    words, by_name, chosen = vars(op.options), {given.name: given for given in op.SCHEMA.constants}, []
+    for name in ("input_threshold", "hidden_threshold", "reset_threshold"):
+        may_be = name in by_name and op.SCHEMA.allows(by_name[name], words, {"x", *chosen})
+        if may_be and (name == "input_threshold" or rng.random() < 0.7):
+            chosen.append(name)
     drawn = {}
-    for name, (size, most, dtype, largest) in thresholds.items():
+    for name in chosen:
+        size, largest = (len(op.kernel), 2.0) if name == "input_threshold" else (op.options.units, 0.5)
+        dtype = np.dtype(by_name[name].types[op.options.format])
+        most = np.iinfo(dtype).max if op.is_integer else largest
         share = rng.random(size) ** 2 * rng.integers(2) * rng.random()
-        drawn[name] = np.rint(share * most).astype(dtype) if op.is_integer else (share * largest).astype(np.float32)
+        drawn[name] = np.rint(share * most).astype(dtype) if op.is_integer else (share * most).astype(np.float32)
         drawn[name][rng.random(size) < 0.1] = most
     return drawn
-
-
-def may_hold_units(op):
-    """Whether the recurrence may read states that are held."""
-    given = op.SCHEMA.inputs[op.SCHEMA.index("hidden_threshold")]
-    return op.SCHEMA.allows(given, vars(op.options), {"x", "input_threshold"})
 
 
 def _of_16_bits(rng, op, x):
@@ -188,8 +187,10 @@ def _of_16_bits(rng, op, x):
         },
     )
     op = replace(op, options=options)
-    if op.input_threshold is not None:
-        op = replace(op, input_threshold=op.input_threshold.astype(np.uint16) * np.uint16(rng.integers(1, 257)))
+    for name in ("input_threshold", "hidden_threshold"):
+        threshold = getattr(op, name)
+        if threshold is not None and threshold.dtype == np.uint8:
+            op = replace(op, **{name: threshold.astype(np.uint16) * np.uint16(rng.integers(1, 257))})
     silent = (x == o.x_zero_point).all()
     x = rng.integers(-(2**15), 2**15, x.shape).astype(np.int16)
     return op, np.zeros_like(x) if silent else x

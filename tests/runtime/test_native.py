@@ -81,7 +81,10 @@ def test_float32_agrees_with_the_reference_at_each_step(kind):
         # Later steps may part after a state within rounding of its threshold, or where weights are so large that they
         # amplify rounding from step to step; most must not.
         may_part = kind == "KsrEventGru" or op.activity == "saturating"
-        assert (np.median(error) if may_part else error.max()) <= (1e-6 if op.op.has_usual_gates else 2e-6), op.label
+        most = 1e-6 if op.op.has_usual_gates else 2e-6
+        if op.op.hidden_threshold is not None:
+            most *= 2  # sums gather the rounding of every change
+        assert (np.median(error) if may_part else error.max()) <= most, op.label
 
 
 @by_kind

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_models import KINDS, may_hold_units, random_op
+from random_models import KINDS, random_op
 
 from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import ALL_OPS
@@ -21,6 +21,9 @@ CASES += [("KsrSparseDense", FLOAT32), ("KsrSparseDense", INT8)]
 by_case = pytest.mark.parametrize(("kind", "number_format"), CASES, ids=lambda part: getattr(part, "name", part))
 
 
+HIDDEN = ("hidden_threshold", "reset_threshold")
+
+
 class Node:
     """An op with all of its tensors, every matrix in blocks and more than one block a row."""
 
@@ -32,8 +35,7 @@ class Node:
             dtype, bits = number_format.weights, 16 if number_format is INT8X16 else 8
             random = random_op(*(SEED, dtype.type, kind, True, bits), reset_gate=words.get("reset_gate", AFTER))
             op = replace(random.op, options=replace(random.op.options, return_sequences=1, **words))
-            if not may_hold_units(op) and kind == "KsrGru":
-                op = replace(op, hidden_threshold=None)
+            op = replace(op, **{name: None for name in HIDDEN if hasattr(op, name)})
             if number_format.is_integer:
                 op = replace(op, output_scales=np.full((4, op.options.units), 2**14, np.int16))
             x, y = random.x[None], (1, len(random.x), op.options.units)
@@ -274,8 +276,7 @@ class DenseNode(Node):
 
     def __init__(self, kind, number_format, **words):
         super().__init__(kind, number_format, **words)
-        held = {"input_threshold": None} | ({"hidden_threshold": None} if kind == "KsrGru" else {})
-        self.op = replace(self.op, **held).laid_out()
+        self.op = replace(self.op, input_threshold=None).laid_out()
         states = {name: tensor.zeros() for name, tensor in self.op.states().items()}
         self.tensors = {"x": self.tensors["x"], **self.op.constants(sparse=False), **states}
 
@@ -308,13 +309,15 @@ def test_matrices_by_outputs(kind, number_format):
 def test_what_is_held_is_stored_by_sources(kind):
     node = Node(kind, INT8)
     assert node.status(words={"layout": 1}) is None  # of matrices in blocks it says nothing
-    if kind == "KsrGru":
-        node.op = replace(node.op, hidden_threshold=np.zeros(node.op.options.units, np.uint16))
+    holds_h = kind != "KsrEventGru"
+    if holds_h:
+        dtype = np.uint16 if kind == "KsrGru" else np.uint8
+        node.op = replace(node.op, hidden_threshold=np.zeros(node.op.options.units, dtype))
         node.tensors |= {name: tensor.zeros() for name, tensor in node.op.states().items()}
     node.tensors |= node.op.constants(sparse=False)
     for name in ("kernel", "recurrent_kernel"):
         node.tensors |= {f"{name}_index": None, f"{name}_rows": None}
-    for layout in (1, 2) if kind == "KsrGru" else (1,):
+    for layout in (1, 2) if holds_h else (1,):
         node.op = replace(node.op, options=replace(node.op.options, layout=0))
         by_outputs = replace(node.op, options=replace(node.op.options, layout=layout)).constants(sparse=False)
         matrices = {name: by_outputs[name] for name in ("kernel", "recurrent_kernel")}
@@ -335,7 +338,12 @@ def test_what_depends_on_the_reset():
     assert before.status(candidate_kernel=None) == ("MISSING", at("candidate_kernel"))
     assert after.status(candidate_kernel=before.tensors["candidate_kernel"]) == ("UNEXPECTED", at("candidate_kernel"))
     thresholds = np.zeros(before.op.options.units, np.uint16)
-    assert before.status(hidden_threshold=thresholds) == ("UNEXPECTED", at("hidden_threshold"))
+    assert before.status(reset_threshold=thresholds) == ("UNEXPECTED", at("reset_threshold"))  # h is not held
+    held = {"hidden_threshold": thresholds, "held_h": thresholds.astype(np.int16)[None]}
+    assert before.status(**held) is None
+    held |= {"reset_threshold": thresholds, "held_reset": held["held_h"]}
+    assert before.status(**held) is None
+    assert after.status(**held) == ("UNEXPECTED", at("reset_threshold"))
     without = Node("KsrGru", INT8, reset_gate=WITHOUT)
     assert without.status() is None
     assert without.status(candidate_kernel=before.tensors["candidate_kernel"]) == ("UNEXPECTED", at("candidate_kernel"))

@@ -11,7 +11,7 @@
 typedef struct ksr_names {
   const ksr_schema *schema;
   const char *words[31];
-  const char *inputs[21];
+  const char *inputs[23];
 } ksr_names;
 
 static const ksr_names all_names[] = {
@@ -32,8 +32,8 @@ static const ksr_names all_names[] = {
       "output_zero_point", "operand_bits", "reset_gate"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "candidate_kernel", "candidate_kernel_index",
-      "candidate_kernel_rows", "h", "output_scales", "input_threshold", "hidden_threshold", "held_x",
-      "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+      "candidate_kernel_rows", "h", "reset_threshold", "held_reset", "output_scales", "input_threshold",
+      "hidden_threshold", "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
     {&ksr_lstm_schema,
      {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
       "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",

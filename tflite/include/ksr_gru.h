@@ -10,8 +10,8 @@
  *
  * The recurrence reads h as int8, h * operand scale; reset before, r * h' likewise.
  *
- * With a hidden threshold this is DeltaGRU: R reads h^, which is h' where |h' - h^'| > threshold, else h^', and the
- * sums hold h^ R as well. It needs an input threshold, and no reset before the product. */
+ * With the reset before the product, r * h' may be held as h is (ksr_recurrent.h), where h is: the candidate's sums are
+ * those of what is held of it. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
 /* Sources: gru_op.c */

@@ -23,9 +23,10 @@ typedef struct ksr_gru_layer {
   ksr_gru_units *units; /* integer layers only */
   ksr_gru_reset *reset; /* integer layers with the reset before the product only */
   int32_t reset_gate; /* KSR_NO_RESET_GATE, .. */
-  const void *hidden_threshold; /* NULL: h is not held */
-  void *h, *held_h; /* states; NULL: zero at the start, kept in scratch */
+  void *h; /* state; NULL: zero at the start, kept in scratch */
   ksr_matrix candidate_kernel; /* with the reset before the product only */
+  const void *reset_threshold; /* likewise; NULL: r * h is not held */
+  void *held_reset;            /* state of an r * h that is held */
 } ksr_gru_layer;
 
 /* Bytes of scratch memory that its functions need, aligned to 16. */

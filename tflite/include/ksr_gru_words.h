@@ -14,10 +14,12 @@ enum {
   KSR_GRU_CANDIDATE_KERNEL = 8,
   KSR_GRU_CANDIDATE_KERNEL_INDEX,
   KSR_GRU_CANDIDATE_KERNEL_ROWS,
-  KSR_GRU_H
+  KSR_GRU_H,
+  KSR_GRU_RESET_THRESHOLD,
+  KSR_GRU_HELD_RESET
 };
 
-enum { KSR_GRU_SHARED_INPUTS = 12 }; /* the first that any recurrent op may have */
+enum { KSR_GRU_SHARED_INPUTS = 14 }; /* the first that any recurrent op may have */
 
 /* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
 #define KSR_GRU_KERNEL_SLOTS {{2, 2}, {3, 2}, {3, 2}}

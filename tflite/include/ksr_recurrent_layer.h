@@ -24,7 +24,8 @@ typedef struct ksr_recurrent {
   ksr_matrix kernel, recurrent_kernel;
   const int16_t *output_scales; /* NULL: one scale a slot */
   const void *input_threshold;  /* NULL: x is not held */
-  void *held_x, *sums;          /* states of an x that is held */
+  const void *hidden_threshold; /* NULL: h is not held */
+  void *held_x, *held_h, *sums; /* states of what is held */
 } ksr_recurrent;
 
 #endif /* KSR_RECURRENT_LAYER_H_ */

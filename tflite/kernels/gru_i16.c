@@ -2,6 +2,7 @@
 
 #include "add_events.h"
 #include "gates_i16.h"
+#include "gru_accumulators.h"
 #include "holds.h"
 #include "ksr_gru_layer.h"
 #include "multiply.h"
@@ -30,42 +31,50 @@ static void add_states(const ksr_gru_layer *gru, const ksr_gates *gates, const k
   for (int32_t j = 0; j < count; ++j) add(gru, matrix, first + j, operand_of(gru, gates, states[j]), acc);
 }
 
-/* Takes over those of h that have changed, and adds what they changed by to the sums. */
-static void send_state_changes(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int16_t *held) {
-  const ksr_matrix *kernel = &gru->recurrent.recurrent_kernel;
-  const uint16_t *threshold = gru->hidden_threshold;
-  for (int32_t j = 0; j < kernel->sources; ++j) {
-    if (ksr_is_held(h[j] - held[j], threshold[j])) continue;
-    add(gru, kernel, j, operand_of(gru, gates, h[j]) - operand_of(gru, gates, held[j]), gru->recurrent.sums);
-    held[j] = h[j];
+/* Takes over those of `count` states from number `first` on that have changed, and adds what they changed by to sums. */
+static void send_changes(const ksr_gru_layer *gru, const ksr_gates *gates, const ksr_matrix *matrix,
+                         const int16_t *states, const uint16_t *threshold, int16_t *held, int32_t first, int32_t count,
+                         int32_t *sums) {
+  for (int32_t j = 0; j < count; ++j) {
+    if (ksr_is_held(states[j] - held[j], threshold[j])) continue;
+    add(gru, matrix, first + j, operand_of(gru, gates, states[j]) - operand_of(gru, gates, held[j]), sums);
+    held[j] = states[j];
   }
 }
 
 /* Reset before the product: the candidate reads r * h. */
 static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const ksr_recurrent *r = &gru->recurrent;
+  const int holds_reset = KSR_WITH_HOLDS && gru->reset_threshold != 0;
+  const int32_t last = 3 * r->stride;
+  const size_t slot = (size_t)r->stride * sizeof(*acc);
   for (int32_t j = 0; j < r->units; j += KSR_SOURCES_AT_ONCE) {
     int16_t reset[KSR_SOURCES_AT_ONCE];
     const int32_t count = r->units - j < KSR_SOURCES_AT_ONCE ? r->units - j : KSR_SOURCES_AT_ONCE;
     gru->reset(gates, acc + r->stride + j, h + j, count, reset);
-    add_states(gru, gates, &gru->candidate_kernel, reset, j, count, acc + 3 * r->stride);
+    if (holds_reset) {
+      send_changes(gru, gates, &gru->candidate_kernel, reset, (const uint16_t *)gru->reset_threshold + j,
+                   (int16_t *)gru->held_reset + j, j, count, (int32_t *)r->sums + last);
+    } else {
+      add_states(gru, gates, &gru->candidate_kernel, reset, j, count, acc + last);
+    }
   }
+  if (holds_reset && acc != r->sums) memcpy(acc + last, (const int32_t *)r->sums + last, slot);
   ksr_recurrent_scale_outputs(r, 3, 1, acc);
 }
 
 void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
-  const int holds_h = KSR_WITH_HOLDS && gru->hidden_threshold != 0;
+  const int holds_h = KSR_WITH_HOLDS && r->hidden_threshold != 0;
   const ksr_gates gates = gru->gates;
-  int32_t *acc = scratch;
-  int16_t *states = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
-  int16_t *h = gru->h ? gru->h : states, *held = gru->held_h ? gru->held_h : states + r->units;
-  const uint32_t state_size = (uint32_t)r->units * (uint32_t)sizeof(int16_t);
-  if (!gru->h) memset(h, 0, state_size);
-  if (holds_h && !gru->held_h) memset(held, 0, state_size);
+  int32_t *acc = ksr_gru_accumulators(gru, scratch);
+  int16_t *h = gru->h;
+  if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, (uint32_t)r->units * sizeof(int16_t));
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
-    if (KSR_WITH_HOLDS && holds_h) send_state_changes(gru, &gates, h, held);
+    if (holds_h) {
+      send_changes(gru, &gates, &r->recurrent_kernel, h, r->hidden_threshold, r->held_h, 0, r->units, r->sums);
+    }
     ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
     if (!holds_h) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
     ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);

@@ -2,6 +2,7 @@
 
 #include "add_events.h"
 #include "gates_i8.h"
+#include "gru_accumulators.h"
 #include "gru_units.h"
 #include "holds.h"
 #include "ksr_gru_layer.h"
@@ -36,16 +37,15 @@ static void add_states(const ksr_gru_layer *gru, const ksr_matrix *matrix, const
 }
 
 #if KSR_WITH_HOLDS
-/* Takes over those of h that have changed, and adds what they changed by to the sums. */
-static void send_state_changes(const ksr_gru_layer *gru, const int16_t *h, int16_t *held) {
-  const ksr_recurrent *r = &gru->recurrent;
-  const int32_t units = r->units;
-  for (int32_t j = 0; j < units; j += UNITS_AT_ONCE) {
+/* Takes over those of `count` states from number `first` on that have changed, and adds what they changed by to sums. */
+static void send_changes(const ksr_gru_layer *gru, const ksr_matrix *matrix, const int16_t *states,
+                         const uint16_t *threshold, int16_t *held, int32_t first, int32_t count, int32_t *sums) {
+  for (int32_t j = 0; j < count; j += UNITS_AT_ONCE) {
     ksr_event events[UNITS_AT_ONCE];
-    const int32_t count = units - j < UNITS_AT_ONCE ? units - j : UNITS_AT_ONCE;
-    const ksr_event *end =
-        ksr_hold_states(&gru->gates, h, gru->hidden_threshold, held, j, count, r->h_shift, events);
-    ksr_add_events_i8(&gru->recurrent.recurrent_kernel, events, end, gru->recurrent.sums);
+    const int32_t part = count - j < UNITS_AT_ONCE ? count - j : UNITS_AT_ONCE;
+    const ksr_event *end = ksr_hold_states(&gru->gates, states + j, threshold + j, held + j, first + j, part,
+                                           gru->recurrent.h_shift, events);
+    ksr_add_events_i8(matrix, events, end, sums);
   }
 }
 #endif
@@ -53,31 +53,36 @@ static void send_state_changes(const ksr_gru_layer *gru, const int16_t *h, int16
 /* Reset before the product: the candidate reads r * h. */
 static void add_reset_state(const ksr_gru_layer *gru, const int16_t *h, int32_t *acc) {
   const ksr_recurrent *r = &gru->recurrent;
+  const int32_t last = 3 * r->stride;
+  const size_t slot = (size_t)r->stride * sizeof(*acc);
   for (int32_t j = 0; j < r->units; j += KSR_SOURCES_AT_ONCE) {
     int16_t reset[KSR_SOURCES_AT_ONCE];
     const int32_t count = r->units - j < KSR_SOURCES_AT_ONCE ? r->units - j : KSR_SOURCES_AT_ONCE;
     gru->reset(&gru->gates, acc + r->stride + j, h + j, count, reset);
-    add_states(gru, &gru->candidate_kernel, reset, j, count, acc + 3 * r->stride);
+#if KSR_WITH_HOLDS
+    if (gru->reset_threshold) {
+      send_changes(gru, &gru->candidate_kernel, reset, (const uint16_t *)gru->reset_threshold + j,
+                   (int16_t *)gru->held_reset + j, j, count, (int32_t *)r->sums + last);
+      continue;
+    }
+#endif
+    add_states(gru, &gru->candidate_kernel, reset, j, count, acc + last);
   }
+  if (gru->reset_threshold && acc != r->sums) memcpy(acc + last, (const int32_t *)r->sums + last, slot);
   ksr_recurrent_scale_outputs(r, 3, 1, acc);
 }
 
 void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
-  const int holds_h = KSR_WITH_HOLDS && gru->hidden_threshold != 0;
   const ksr_gates *gates = &gru->gates;
-  /* Where x and h are held, a step needs nothing but the sums. */
-  const int32_t on_sums = holds_h && !r->output_scales;
-  int32_t *acc = on_sums ? r->sums : scratch;
-  int16_t *states = (int16_t *)(void *)((uint8_t *)scratch + ksr_recurrent_scratch(r));
-  int16_t *h = gru->h ? gru->h : states, *held = gru->held_h ? gru->held_h : states + r->units;
-  const uint32_t state_size = (uint32_t)r->units * sizeof(int16_t);
-  if (!gru->h) memset(h, 0, state_size);
-  if (holds_h && !gru->held_h) memset(held, 0, state_size);
+  const int holds_h = KSR_WITH_HOLDS && r->hidden_threshold != 0;
+  int32_t *acc = ksr_gru_accumulators(gru, scratch);
+  int16_t *h = gru->h;
+  if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, (uint32_t)r->units * sizeof(int16_t));
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
 #if KSR_WITH_HOLDS
-    if (holds_h) send_state_changes(gru, h, held);
+    if (holds_h) send_changes(gru, &r->recurrent_kernel, h, r->hidden_threshold, r->held_h, 0, r->units, r->sums);
 #endif
     ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
     if (!holds_h) add_states(gru, &r->recurrent_kernel, h, 0, r->units, acc);

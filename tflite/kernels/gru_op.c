@@ -15,7 +15,7 @@ static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
   if (gru->reset_gate == KSR_RESET_BEFORE) {
     gru->candidate_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_CANDIDATE_KERNEL, candidate);
   }
-  gru->hidden_threshold = ksr_data_of(node, KSR_GRU_SHARED_INPUTS + KSR_HIDDEN_THRESHOLD);
+  gru->reset_threshold = ksr_data_of(node, KSR_GRU_RESET_THRESHOLD);
 }
 
 static void run(const void *layer, void *scratch) {
@@ -31,9 +31,10 @@ static void run(const void *layer, void *scratch) {
 
 static const ksr_state_place states[] = {
     {offsetof(ksr_gru_layer, h), KSR_FROM_0},
+    {offsetof(ksr_gru_layer, held_reset), KSR_FROM_0},
     {offsetof(ksr_gru_layer, recurrent.held_x), KSR_FROM_X_ZERO_POINT},
     {offsetof(ksr_gru_layer, recurrent.sums), KSR_FROM_0},
-    {offsetof(ksr_gru_layer, held_h), KSR_FROM_0},
+    {offsetof(ksr_gru_layer, recurrent.held_h), KSR_FROM_0},
 };
 
 static const ksr_recurrent_kind kind = {&ksr_gru_schema, states, KSR_GRU_SHARED_INPUTS, run};
@@ -84,9 +85,6 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   const ksr_status status = ksr_check(&ksr_gru_schema, node);
   if (status != KSR_OK) return status;
   set_up(&d->layer, node);
-  if (d->layer.hidden_threshold && d->layer.recurrent.recurrent_kernel.by_outputs) {
-    return KSR_STATUS(KSR_WORD, KSR_LAYOUT_WORD);
-  }
   *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_gru_scratch(&d->layer));
   const ksr_status chosen = choose_units(&d->layer, node);
   if (chosen != KSR_OK) return chosen;

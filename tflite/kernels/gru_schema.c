@@ -55,15 +55,17 @@ static const ksr_input inputs[] = {
     /* candidate_kernel_rows */
     {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 28, 4, 0, 0},
     {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 0, 0}, /* h */
+    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, {0}, 28, 4, 16, 0}, /* reset_threshold */
+    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 12, 17}, /* held_reset */
     {{-1, KSR_INT16, KSR_INT16}, KSR_SLOTS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* output_scales */
     {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, {0}, 11, 1, 0, 0}, /* input_threshold */
-    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, {0}, 28, 3, 13, 0}, /* hidden_threshold */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 13, 16}, /* held_x */
-    {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 13, 15}, /* sums */
-    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 14, 15}, /* held_h */
+    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, {0}, 0, 0, 15, 0}, /* hidden_threshold */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 15, 18}, /* held_x */
+    {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 15, 17}, /* sums */
+    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 16, 17}, /* held_h */
     {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* mask */
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* threshold_scale */
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* diagonal */
 };
 
-const ksr_schema ksr_gru_schema = {ranges, words, inputs, 28, 21, 7, 9, 1};
+const ksr_schema ksr_gru_schema = {ranges, words, inputs, 28, 23, 7, 9, 1};

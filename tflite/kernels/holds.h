@@ -10,18 +10,18 @@ static inline int ksr_is_held(int32_t change, int32_t threshold) {
   return (uint32_t)(change + threshold) <= 2u * (uint32_t)threshold;
 }
 
-/* Inputs `first` to `first + count - 1` of x: takes over those that changed, and lists them with what they changed by,
- * times 2^x_shift. Returns the end of the list. */
+/* `count` values x, of sources from number `first` on: takes over those that changed, and lists them with what they
+ * changed by, times 2^shift. Returns the end of the list. */
 ksr_event *ksr_hold_inputs(const int8_t *x, const uint8_t *threshold, int8_t *held, int32_t first, int32_t count,
-                           int32_t x_shift, ksr_event *event);
+                           int32_t shift, ksr_event *event);
 
-/* Likewise for states, with what changed in them as the recurrence reads it, times 2^h_shift. */
+/* Likewise for states in 16 bits, with what changed in them as the recurrence reads it. */
 ksr_event *ksr_hold_states(const ksr_gates *gates, const int16_t *h, const uint16_t *threshold, int16_t *held,
                            int32_t first, int32_t count, int32_t h_shift, ksr_event *event);
 
 /* In plain C. */
 ksr_event *ksr_hold_inputs_portable(const int8_t *x, const uint8_t *threshold, int8_t *held, int32_t first,
-                                    int32_t count, int32_t x_shift, ksr_event *event);
+                                    int32_t count, int32_t shift, ksr_event *event);
 ksr_event *ksr_hold_states_portable(const ksr_gates *gates, const int16_t *h, const uint16_t *threshold, int16_t *held,
                                     int32_t first, int32_t count, int32_t h_shift, ksr_event *event);
 

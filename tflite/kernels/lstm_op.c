@@ -29,6 +29,7 @@ static const ksr_state_place states[] = {
     {offsetof(ksr_lstm_layer, c), KSR_FROM_0},
     {offsetof(ksr_lstm_layer, recurrent.held_x), KSR_FROM_X_ZERO_POINT},
     {offsetof(ksr_lstm_layer, recurrent.sums), KSR_FROM_0},
+    {offsetof(ksr_lstm_layer, recurrent.held_h), KSR_FROM_0},
 };
 
 static const ksr_recurrent_kind kind = {&ksr_lstm_schema, states, KSR_LSTM_SHARED_INPUTS, run};

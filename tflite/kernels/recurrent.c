@@ -21,10 +21,7 @@ void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step) {
 }
 
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {
-  const uint32_t accumulators = ksr_accumulators_size(recurrent);
-  if (!recurrent->input_threshold) return accumulators;
-  return accumulators + (uint32_t)ksr_sums_of(recurrent) * (uint32_t)sizeof(int32_t) +
-         ksr_aligned((uint32_t)ksr_bytes_of(recurrent, (size_t)recurrent->inputs));
+  return (uint32_t)(KSR_SLOTS * recurrent->stride) * (uint32_t)sizeof(int32_t);
 }
 
 void ksr_recurrent_start_sums(const ksr_recurrent *recurrent) {
@@ -39,15 +36,15 @@ void ksr_recurrent_start_sums(const ksr_recurrent *recurrent) {
 enum { CHANGES_AT_ONCE = 64 };
 
 #if KSR_WITH_HOLDS
-/* Takes over those of x that have changed, and adds what they changed by to the sums. */
-static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
-  const int32_t inputs = recurrent->inputs;
-  for (int32_t j = 0; j < inputs; j += CHANGES_AT_ONCE) {
+/* Takes over those of a matrix' sources that have changed, and adds what they changed by to the sums. */
+static void send_changes(const ksr_matrix *matrix, const int8_t *x, const uint8_t *threshold, int8_t *held,
+                         int32_t shift, int32_t *sums) {
+  const int32_t sources = matrix->sources;
+  for (int32_t j = 0; j < sources; j += CHANGES_AT_ONCE) {
     ksr_event events[CHANGES_AT_ONCE];
-    const int32_t count = inputs - j < CHANGES_AT_ONCE ? inputs - j : CHANGES_AT_ONCE;
-    const ksr_event *end = ksr_hold_inputs(x, recurrent->input_threshold, recurrent->held_x, j, count,
-                                           recurrent->x_shift, events);
-    ksr_add_events_i8(&recurrent->kernel, events, end, recurrent->sums);
+    const int32_t count = sources - j < CHANGES_AT_ONCE ? sources - j : CHANGES_AT_ONCE;
+    const ksr_event *end = ksr_hold_inputs(x + j, threshold + j, held + j, j, count, shift, events);
+    ksr_add_events_i8(matrix, events, end, sums);
   }
 }
 #endif
@@ -55,7 +52,8 @@ static void send_changes(const ksr_recurrent *recurrent, const int8_t *x) {
 void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int32_t *acc) {
 #if KSR_WITH_HOLDS
   if (recurrent->input_threshold) {
-    send_changes(recurrent, x);
+    send_changes(&recurrent->kernel, x, recurrent->input_threshold, recurrent->held_x, recurrent->x_shift,
+                 recurrent->sums);
     if (acc != recurrent->sums) ksr_copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
   }
@@ -65,70 +63,84 @@ void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int
 }
 
 #if KSR_WITH_INT16
-static int32_t operand_of_x(int32_t x, int32_t shift) { return (x + ((1 << shift) >> 1)) >> shift; }
+/* A value of 16 bits as a matrix is multiplied with it: rounded to `shift` fewer bits and saturated to `bits`, times
+ * 2^left. */
+typedef struct operand_of {
+  int32_t shift, bits, left;
+} operand_of;
 
-static void send_changes_i16(const ksr_recurrent *recurrent, const int16_t *x) {
-  const int32_t shift = recurrent->x_shift;
-  const uint16_t *threshold = recurrent->input_threshold;
-  int16_t *held = recurrent->held_x;
-  for (int32_t j = 0; j < recurrent->inputs; ++j) {
+static int32_t operand_i16(operand_of to, int32_t x) {
+  const int32_t most = (1 << (to.bits - 1)) - 1;
+  return ksr_saturate((x + ((1 << to.shift) >> 1)) >> to.shift, -most - 1, most);
+}
+
+static void send_changes_i16(const ksr_matrix *matrix, const int16_t *x, const uint16_t *threshold, int16_t *held,
+                             operand_of to, int32_t *sums) {
+  for (int32_t j = 0; j < matrix->sources; ++j) {
     if (ksr_is_held(x[j] - held[j], threshold[j])) continue;
-    const int32_t change = operand_of_x(x[j], shift) - operand_of_x(held[j], shift);
+    const int32_t change = operand_i16(to, x[j]) - operand_i16(to, held[j]);
     held[j] = x[j];
-    if (change) ksr_add_event_i8(&recurrent->kernel, j, change, recurrent->sums);
+    if (change) ksr_add_event_i8(matrix, j, change * (1 << to.left), sums);
   }
 }
 
-/* Likewise of a matrix by outputs. */
-static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, int32_t shift, int32_t bits, int32_t h_shift,
-                         int32_t *acc) {
+static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, operand_of to, int32_t *acc) {
   int16_t operands[KSR_SOURCES_AT_ONCE];
-  const int32_t most = (1 << (bits - 1)) - 1, sources = matrix->sources;
+  const int32_t sources = matrix->sources;
   for (int32_t j = 0; j < sources; j += KSR_SOURCES_AT_ONCE) {
     const int32_t count = sources - j < KSR_SOURCES_AT_ONCE ? sources - j : KSR_SOURCES_AT_ONCE;
-    for (int32_t i = 0; i < count; ++i) {
-      operands[i] = (int16_t)ksr_saturate(operand_of_x(x[j + i], shift), -most - 1, most);
-    }
-    ksr_multiply_i16(matrix, operands, j, count, h_shift, acc);
+    for (int32_t i = 0; i < count; ++i) operands[i] = (int16_t)operand_i16(to, x[j + i]);
+    ksr_multiply_i16(matrix, operands, j, count, to.left, acc);
   }
 }
 
-/* acc += matrix of a vector of 16 bits, each value rounded to `shift` fewer bits and saturated to `bits`. */
-static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, int32_t shift, int32_t bits, int32_t h_shift,
-                           int32_t *acc) {
-  const int32_t most = (1 << (bits - 1)) - 1;
+/* acc += matrix of a vector of 16 bits. */
+static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, operand_of to, int32_t *acc) {
   if (ksr_is_by_outputs(matrix)) {
-    multiply_i16(matrix, x, shift, bits, h_shift, acc);
+    multiply_i16(matrix, x, to, acc);
     return;
   }
   for (int32_t j = 0; j < matrix->sources;) {
     ksr_event events[CHANGES_AT_ONCE];
     ksr_event *end = events;
     for (; j < matrix->sources && end < events + CHANGES_AT_ONCE; ++j) {
-      const int32_t value = ksr_saturate(operand_of_x(x[j], shift), -most - 1, most);
-      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * (1 << h_shift))};
+      const int32_t value = operand_i16(to, x[j]);
+      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * (1 << to.left))};
     }
     ksr_add_events_i8(matrix, events, end, acc);
   }
 }
 
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc) {
+  const operand_of of_x = {recurrent->x_shift, 16, 0};
   if (KSR_WITH_HOLDS && recurrent->input_threshold) {
-    send_changes_i16(recurrent, x);
+    send_changes_i16(&recurrent->kernel, x, recurrent->input_threshold, recurrent->held_x, of_x, recurrent->sums);
     if (acc != recurrent->sums) ksr_copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
   }
   ksr_copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
-  add_vector_i16(&recurrent->kernel, x, recurrent->x_shift, 16, 0, acc);
+  add_vector_i16(&recurrent->kernel, x, of_x, acc);
 }
 
-void ksr_recurrent_add_i16(const ksr_recurrent *recurrent, const int16_t *h, int32_t *acc) {
-  add_vector_i16(&recurrent->recurrent_kernel, h, 0, recurrent->operand_bits, recurrent->h_shift, acc);
+void ksr_recurrent_accumulate_i16(const ksr_recurrent *recurrent, const int16_t *x, const int16_t *h, int32_t *acc) {
+  const ksr_matrix *matrix = &recurrent->recurrent_kernel;
+  const operand_of of_h = {0, recurrent->operand_bits, recurrent->h_shift};
+  const int holds_h = KSR_WITH_HOLDS && recurrent->hidden_threshold != 0;
+  if (holds_h) send_changes_i16(matrix, h, recurrent->hidden_threshold, recurrent->held_h, of_h, recurrent->sums);
+  ksr_recurrent_start_i16(recurrent, x, acc);
+  if (!holds_h) add_vector_i16(matrix, h, of_h, acc);
 }
 #endif
 
-void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc) {
-  ksr_multiply_all_i8(&recurrent->recurrent_kernel, h, 0, recurrent->h_shift, acc);
+void ksr_recurrent_accumulate_i8(const ksr_recurrent *recurrent, const int8_t *x, const int8_t *h, int32_t *acc) {
+  const ksr_matrix *matrix = &recurrent->recurrent_kernel;
+#if KSR_WITH_HOLDS
+  if (recurrent->hidden_threshold) {
+    send_changes(matrix, h, recurrent->hidden_threshold, recurrent->held_h, recurrent->h_shift, recurrent->sums);
+  }
+#endif
+  ksr_recurrent_start_i8(recurrent, x, acc);
+  if (!recurrent->hidden_threshold) ksr_multiply_all_i8(matrix, h, 0, recurrent->h_shift, acc);
 }
 
 void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc) {
@@ -140,25 +152,31 @@ void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, 
 }
 
 #if KSR_WITH_FLOAT32
-static void send_changes_f32(const ksr_recurrent *recurrent, const float *x) {
-  const float *threshold = recurrent->input_threshold;
-  float *held = recurrent->held_x;
-  for (int32_t j = 0; j < recurrent->inputs; ++j) {
+void ksr_send_changes_f32(const ksr_matrix *matrix, const float *x, const float *threshold, float *held, float *sums) {
+  for (int32_t j = 0; j < matrix->sources; ++j) {
     const float change = x[j] - held[j];
     if (!(change > threshold[j] || -change > threshold[j])) continue;
     held[j] = x[j];
-    ksr_matrix_add_f32(&recurrent->kernel, j, change, recurrent->sums);
+    ksr_matrix_add_f32(matrix, j, change, sums);
   }
 }
 
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc) {
   if (recurrent->input_threshold) {
-    send_changes_f32(recurrent, x);
+    ksr_send_changes_f32(&recurrent->kernel, x, recurrent->input_threshold, recurrent->held_x, recurrent->sums);
     const float *bias = recurrent->bias, *sums = recurrent->sums;
     for (int32_t i = 0; i < KSR_SLOTS * recurrent->stride; ++i) acc[i] = bias[i] + sums[i];
     return;
   }
   memcpy(acc, recurrent->bias, KSR_SLOTS * (uint32_t)recurrent->stride * sizeof(float));
   ksr_matrix_add_vector_f32(&recurrent->kernel, x, acc);
+}
+
+void ksr_recurrent_accumulate_f32(const ksr_recurrent *recurrent, const float *x, const float *h, float *acc) {
+  const ksr_matrix *matrix = &recurrent->recurrent_kernel;
+  const float *threshold = recurrent->hidden_threshold;
+  if (threshold) ksr_send_changes_f32(matrix, h, threshold, recurrent->held_h, recurrent->sums);
+  ksr_recurrent_start_f32(recurrent, x, acc);
+  if (!threshold) ksr_matrix_add_vector_f32(matrix, h, acc);
 }
 #endif

@@ -14,7 +14,7 @@ enum { KSR_BACKWARDS_IN_ORDER = 2 }; /* go_backwards: outputs where their inputs
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step);
 void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step);
 
-/* Bytes with which scratch memory begins: accumulators, and the states of a held x in case they have no tensors. */
+/* Bytes with which scratch memory begins: the accumulators. */
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent);
 
 /* Once at the start of an integer layer: where x is held, the biases belong to its sums. They are cleared without them;
@@ -27,9 +27,14 @@ void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc);
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc);
 
-/* acc += h R, for a state of int8 with zero point 0 */
-void ksr_recurrent_add_i8(const ksr_recurrent *recurrent, const int8_t *h, int32_t *acc);
-void ksr_recurrent_add_i16(const ksr_recurrent *recurrent, const int16_t *h, int32_t *acc);
+/* acc = bias + x W + h R, for a state that holds what the recurrence reads; where that is held, the sums, after adding
+ * what changed to them. */
+void ksr_recurrent_accumulate_i8(const ksr_recurrent *recurrent, const int8_t *x, const int8_t *h, int32_t *acc);
+void ksr_recurrent_accumulate_i16(const ksr_recurrent *recurrent, const int16_t *x, const int16_t *h, int32_t *acc);
+void ksr_recurrent_accumulate_f32(const ksr_recurrent *recurrent, const float *x, const float *h, float *acc);
+
+/* Takes over those of a matrix' sources that have changed, and adds what they changed by to the sums. */
+void ksr_send_changes_f32(const ksr_matrix *matrix, const float *x, const float *threshold, float *held, float *sums);
 
 /* Brings the accumulators of `slots` slots, from number `first`, to one scale a slot, where outputs have scales. */
 void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc);
@@ -42,10 +47,6 @@ static inline size_t ksr_bytes_of(const ksr_recurrent *recurrent, size_t count) 
 /* Values of the state `sums`. */
 static inline int32_t ksr_sums_of(const ksr_recurrent *recurrent) {
   return KSR_SLOTS * recurrent->stride + (recurrent->is_integer ? 1 : 0);
-}
-
-static inline uint32_t ksr_accumulators_size(const ksr_recurrent *recurrent) {
-  return (uint32_t)(KSR_SLOTS * recurrent->stride) * (uint32_t)sizeof(int32_t);
 }
 
 /* Rounded up, so that what follows in scratch memory is aligned. */

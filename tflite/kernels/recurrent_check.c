@@ -65,7 +65,10 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix 
     return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
   if (!KSR_WITH_HOLDS && recurrent->is_integer && recurrent->input_threshold) return KSR_NOT_BUILT;
-  if (recurrent->input_threshold && recurrent->kernel.by_outputs) return KSR_STATUS(KSR_WORD, KSR_LAYOUT_WORD);
+  if ((recurrent->input_threshold && recurrent->kernel.by_outputs) ||
+      (recurrent->hidden_threshold && recurrent->recurrent_kernel.by_outputs)) {
+    return KSR_STATUS(KSR_WORD, KSR_LAYOUT_WORD);
+  }
   if (recurrent->is_integer &&
       (!columns_fit(recurrent, &recurrent->kernel, &recurrent->recurrent_kernel, 0, KSR_SLOTS * stride) ||
        (candidate && !columns_fit(recurrent, 0, candidate, 3 * stride, 4 * stride)))) {

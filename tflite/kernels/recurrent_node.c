@@ -52,6 +52,7 @@ void ksr_recurrent_set_up(ksr_recurrent *layer, ksr_gates *gates, const ksr_node
   layer->bias = ksr_data_of(node, KSR_BIAS);
   layer->output_scales = ksr_data_of(node, shared + KSR_OUTPUT_SCALES);
   layer->input_threshold = ksr_data_of(node, shared + KSR_INPUT_THRESHOLD);
+  layer->hidden_threshold = ksr_data_of(node, shared + KSR_HIDDEN_THRESHOLD);
   memset(gates, 0, sizeof(*gates));
   if (layer->is_integer) *gates = gates_of(o);
 }
@@ -97,9 +98,11 @@ static void *of_sample(const ksr_tensor *tensor, int32_t sample) {
   return (uint8_t *)tensor->data + (size_t)sample * bytes;
 }
 
-/* Whether the states need memory even where they have no tensors: they are copied, or outlast a run of the layer. */
+/* Whether the states need memory even where they have no tensors: they are copied, outlast a run of the layer, or belong
+ * to what is held. */
 static int keeps_states(const ksr_recurrent_calls *calls, const ksr_recurrent_kind *kind, const ksr_node *node) {
-  return calls->initial_states || node->output_count > 1 || !ksr_is_absent(node, kind->shared + KSR_MASK);
+  return calls->initial_states || node->output_count > 1 || !ksr_is_absent(node, kind->shared + KSR_MASK) ||
+         !ksr_is_absent(node, kind->shared + KSR_INPUT_THRESHOLD);
 }
 
 uint32_t ksr_recurrent_set_calls(ksr_recurrent_calls *calls, const ksr_recurrent_kind *kind, const ksr_node *node,
@@ -118,7 +121,8 @@ uint32_t ksr_recurrent_set_calls(ksr_recurrent_calls *calls, const ksr_recurrent
   for (int32_t i = 0; i < kind->schema->input_count; ++i) {
     if (!(kind->schema->inputs[i].flags & KSR_STATE)) continue;
     calls->state_bytes[state] = ksr_state_bytes(kind->schema, node, i);
-    scratch += ksr_aligned(calls->state_bytes[state++]);
+    if (calls->initial_states || ksr_is_absent(node, i)) scratch += ksr_aligned(calls->state_bytes[state]);
+    ++state;
   }
   return keeps_states(calls, kind, node) ? scratch : calls->scratch;
 }
@@ -146,18 +150,6 @@ static void begin_states(const ksr_recurrent_kind *kind, const ksr_recurrent_cal
   }
 }
 
-/* Where a held x has no memory: in scratch memory, cleared. */
-static void begin_held_x(ksr_recurrent *layer, uint8_t *scratch) {
-  if (!layer->input_threshold) return;
-  const uint32_t sums_size = (uint32_t)ksr_sums_of(layer) * (uint32_t)sizeof(int32_t);
-  uint8_t *sums = scratch + ksr_accumulators_size(layer), *held_x = sums + sums_size;
-  if (!layer->sums) layer->sums = memset(sums, 0, sums_size);
-  if (!layer->held_x) {
-    const int zero = layer->is_integer ? layer->x_zero_point : 0;
-    layer->held_x = memset(held_x, zero, ksr_bytes_of(layer, (size_t)layer->inputs));
-  }
-}
-
 /* The states after the last step, to those outputs that have memory: a tensor that nothing reads may have none. */
 static void write_states(const ksr_recurrent_kind *kind, const ksr_recurrent_calls *calls, const ksr_node *node,
                          int32_t sample, const ksr_recurrent *layer) {
@@ -178,7 +170,6 @@ void ksr_recurrent_invoke(const ksr_recurrent_kind *kind, const ksr_recurrent_ca
     r->x = of_sample(&node->inputs[KSR_X], sample);
     r->output = of_sample(&node->outputs[0], sample);
     begin_states(kind, calls, node, sample, r, scratch);
-    begin_held_x(r, scratch);
     if (ksr_is_absent(node, mask)) {
       kind->run(layer, scratch);
     } else {

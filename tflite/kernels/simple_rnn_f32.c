@@ -11,8 +11,7 @@ void ksr_simple_rnn_run_f32(const ksr_simple_rnn_layer *rnn, void *scratch) {
   float *acc = scratch, *h = rnn->h;
   if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
-    ksr_matrix_add_vector_f32(&r->recurrent_kernel, h, acc);
+    ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
     if (activation) {
       activation(acc, r->units, 0, 0);
       memcpy(h, acc, state_size);

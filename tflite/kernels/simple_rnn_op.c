@@ -28,6 +28,7 @@ static const ksr_state_place states[] = {
     {offsetof(ksr_simple_rnn_layer, h), KSR_FROM_0},
     {offsetof(ksr_simple_rnn_layer, recurrent.held_x), KSR_FROM_X_ZERO_POINT},
     {offsetof(ksr_simple_rnn_layer, recurrent.sums), KSR_FROM_0},
+    {offsetof(ksr_simple_rnn_layer, recurrent.held_h), KSR_FROM_0},
 };
 
 static const ksr_recurrent_kind kind = {&ksr_simple_rnn_schema, states, KSR_SIMPLE_RNN_SHARED_INPUTS, run};

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_sparse_rnn.convert.recurrent.delta_gru import DeltaGRUConverter
+from keras_sparse_rnn.convert.recurrent.delta import DeltaGRUConverter, DeltaLSTMConverter, DeltaSimpleRNNConverter
 from keras_sparse_rnn.convert.recurrent.event_gru import EventGRUConverter
 from keras_sparse_rnn.convert.recurrent.gru import GRUConverter, LightGRUConverter
 from keras_sparse_rnn.convert.recurrent.held import HeldConverter
@@ -11,6 +11,8 @@ from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
 
 KINDS = (
     DeltaGRUConverter,
+    DeltaLSTMConverter,
+    DeltaSimpleRNNConverter,
     EventGRUConverter,
     GRUConverter,
     LightGRUConverter,

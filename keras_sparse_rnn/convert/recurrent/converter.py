@@ -20,6 +20,7 @@ class LayerConverter(ABC):
         STATES: What the op calls the states of the cell, in their order.
         ACTIVATIONS: Names of the arguments that are activations.
         SENDS_EVENTS: Whether it sends events.
+        HOLDS_INPUTS: Whether it holds its inputs itself.
 
     Attributes:
         layer: The Keras layer.
@@ -33,6 +34,7 @@ class LayerConverter(ABC):
     ACTIVATIONS: ClassVar[tuple] = ("activation", "recurrent_activation")
 
     SENDS_EVENTS: ClassVar[bool] = False
+    HOLDS_INPUTS: ClassVar[bool] = False
 
     def __init__(self, layer, in_order=False):
         self.layer = layer

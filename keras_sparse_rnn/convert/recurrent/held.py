@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, check_layer, to_float32
 from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rate, compare_held, counts
-from keras_sparse_rnn.layers import DeltaGRU
 
 
 class HeldConverter(LayerConverter):
@@ -23,10 +22,10 @@ class HeldConverter(LayerConverter):
 
     def check(self, stateful):
         self.reader.check(stateful)
-        if isinstance(self.layer, DeltaGRU):
+        if self.reader.HOLDS_INPUTS:
             raise ValueError(
-                f"layer '{self.name}' (DeltaGRU) holds its inputs itself: take the DeltaHold '{self.hold.name}' in "
-                "front of it out of the model to convert it."
+                f"layer '{self.name}' ({type(self.layer).__name__}) holds its inputs itself: take the DeltaHold "
+                f"'{self.hold.name}' in front of it out of the model to convert it."
             )
         check_layer(self.hold, {"return_state": False, "return_sequences": True}, stateful)
         if self.hold.go_backwards or self.layer.go_backwards:

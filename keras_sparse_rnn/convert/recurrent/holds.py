@@ -25,7 +25,8 @@ def compare_held(op, compared, held):
     Args:
         op: The `RecurrentOp`.
         compared: `(error, flips, margin)` of the other states.
-        held: For each state that is held `(ours, keras, scale)`, with the worth of one count in int8 models.
+        held: For each state that is held `(ours, keras, near)`: how far apart rounding may bring them in integers, such
+            as the worth of one count.
 
     Returns:
         `(error, flips, margin)`.
@@ -34,6 +35,6 @@ def compare_held(op, compared, held):
     distances = [np.abs(ours - keras) for ours, keras, _ in held]
     if not op.is_integer:
         return np.concatenate([error, *distances]), flips, margin
-    further = [distance > scale for distance, (_, _, scale) in zip(distances, held, strict=True)]
+    further = [distance > near for distance, (_, _, near) in zip(distances, held, strict=True)]
     parts = [*([] if flips is None else [flips]), *further]
     return error, np.concatenate(parts), np.zeros(sum(map(len, parts)))

@@ -105,27 +105,29 @@ static int are_words(const void *new_values, const void *threshold, const void *
 }
 
 ksr_event *ksr_hold_inputs_dsp(const int8_t *x, const uint8_t *threshold, int8_t *held, int32_t first, int32_t count,
-                               int32_t x_shift, ksr_event *event) {
-  const int32_t fours = are_words(x + first, threshold + first, held + first) ? count & ~3 : 0;
+                               int32_t shift, ksr_event *event) {
+  const int32_t fours = are_words(x, threshold, held) ? count & ~3 : 0;
   if (fours) {
-    const hold_arguments arguments = {x + first + fours, first, 16 + x_shift, event, 0};
-    event = hold_inputs(x + first, threshold + first, held + first, &arguments);
+    const hold_arguments arguments = {x + fours, first, 16 + shift, event, 0};
+    event = hold_inputs(x, threshold, held, &arguments);
   }
   if (fours == count) return event;
-  return ksr_hold_inputs_portable(x, threshold, held, first + fours, count - fours, x_shift, event);
+  return ksr_hold_inputs_portable(x + fours, threshold + fours, held + fours, first + fours, count - fours, shift,
+                                  event);
 }
 
 ksr_event *ksr_hold_states_dsp(const ksr_gates *gates, const int16_t *h, const uint16_t *threshold, int16_t *held,
                                int32_t first, int32_t count, int32_t h_shift, ksr_event *event) {
   const int32_t shift = gates->operand.shift, is_fast = shift >= 8 && shift <= 24;
-  const int32_t pairs = is_fast && are_words(h + first, threshold + first, held + first) ? count & ~1 : 0;
+  const int32_t pairs = is_fast && are_words(h, threshold, held) ? count & ~1 : 0;
   if (pairs) {
-    const hold_arguments arguments = {h + first + pairs, first, 16 + h_shift, event,
+    const hold_arguments arguments = {h + pairs, first, 16 + h_shift, event,
                                       gates->operand.multiplier << (24 - shift)};
-    event = hold_states(h + first, threshold + first, held + first, &arguments);
+    event = hold_states(h, threshold, held, &arguments);
   }
   if (pairs == count) return event;
-  return ksr_hold_states_portable(gates, h, threshold, held, first + pairs, count - pairs, h_shift, event);
+  return ksr_hold_states_portable(gates, h + pairs, threshold + pairs, held + pairs, first + pairs, count - pairs,
+                                  h_shift, event);
 }
 
 #endif /* KSR_DSP && KSR_WITH_HOLDS */

@@ -1,0 +1,96 @@
+"""Layers that hold inputs and states until they have changed become the ops of the layers that hold nothing."""
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32, unit_of
+from keras_sparse_rnn.convert.recurrent.gru import GRUConverter
+from keras_sparse_rnn.convert.recurrent.holds import change_rate, compare_held, counts
+from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
+from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
+from keras_sparse_rnn.layers import (
+    DeltaGRU,
+    DeltaGRUCell,
+    DeltaLSTM,
+    DeltaLSTMCell,
+    DeltaSimpleRNN,
+    DeltaSimpleRNNCell,
+)
+
+_THRESHOLDS = {"held_x": "input_threshold", "held_h": "hidden_threshold", "held_reset": "reset_threshold"}
+
+
+class DeltaConverter(LayerConverter):
+    """A base in front of the converter of the layer that holds nothing."""
+
+    HOLDS_INPUTS: ClassVar[bool] = True
+
+    def check_initial(self):
+        kind = type(self.layer).__name__
+        raise ValueError(
+            f"layer '{self.name}' ({kind}) is called with an initial state, which cannot be converted: sums of what "
+            f"was held belong to it. Let it begin at zero, or take a {kind.removeprefix('Delta')}."
+        )
+
+    def float32_op(self, block):
+        thresholds = {_THRESHOLDS[name]: to_float32(getattr(self.layer, _THRESHOLDS[name])) for name in self._held}
+        return replace(super().float32_op(block), **thresholds)
+
+    def integer_op(self, block, x, output, seen, options):
+        op = super().integer_op(block, x, output, seen, options)
+        return replace(op, **{_THRESHOLDS[name]: self._counts(op, name, x.scale) for name in self._held})
+
+    def event_rate(self, states):
+        return change_rate(states["held_h"])
+
+    def input_rate(self, states):
+        return change_rate(states["held_x"])
+
+    def compare(self, op, ours, keras, x_scale):
+        own = super().compare(op, ours, keras, x_scale)
+        # r * h is made in the step, with the rounding of a gate; the others are what was given.
+        near = {name: _scale(op, name, x_scale) for name in self._held} | {"held_reset": unit_of(op) / 64}
+        return compare_held(op, own, [(ours[name], keras[name], near[name]) for name in self._held])
+
+    @property
+    def _held(self):
+        return [name for name in self.STATES if name in _THRESHOLDS]
+
+    def _counts(self, op, name, x_scale):
+        schema = op.SCHEMA
+        dtype = np.dtype(schema.inputs[schema.index(_THRESHOLDS[name])].types[op.options.format])
+        return counts(getattr(op, _THRESHOLDS[name]), _scale(op, name, x_scale), dtype)
+
+
+def _scale(op, name, x_scale):
+    """What one count of what is held is worth; None in float32."""
+    return op.states(x_scale)[name].scale
+
+
+class DeltaGRUConverter(DeltaConverter, GRUConverter):
+    """A DeltaGRU layer, with `reset_after` either way."""
+
+    LAYER: ClassVar[type] = DeltaGRU
+    CELL: ClassVar[type] = DeltaGRUCell
+
+    def __init__(self, layer, in_order=False):
+        super().__init__(layer, in_order)
+        self.STATES = ("h", "held_h", "held_x") if layer.reset_after else ("h", "held_reset", "held_h", "held_x")
+
+
+class DeltaLSTMConverter(DeltaConverter, LSTMConverter):
+    """A DeltaLSTM layer."""
+
+    LAYER: ClassVar[type] = DeltaLSTM
+    CELL: ClassVar[type] = DeltaLSTMCell
+    STATES: ClassVar[tuple] = ("h", "c", "held_h", "held_x")
+
+
+class DeltaSimpleRNNConverter(DeltaConverter, SimpleRNNConverter):
+    """A DeltaSimpleRNN layer."""
+
+    LAYER: ClassVar[type] = DeltaSimpleRNN
+    CELL: ClassVar[type] = DeltaSimpleRNNCell
+    STATES: ClassVar[tuple] = ("h", "held_h", "held_x")

@@ -1,0 +1,80 @@
+"""What the layers have in common that take the place of one of Keras's."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
+from keras_sparse_rnn.typing import Regularizer
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class KerasPlaceLayer(TimeMajorLayer):
+    """A layer over a `WeightsCell`: takes the arguments and the weights of the Keras layer `in_keras`."""
+
+    in_keras: Any
+
+    def __init__(
+        self,
+        cell: keras.layers.Layer,
+        activity_regularizer: Regularizer = None,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Any,
+    ) -> None:
+        if use_cudnn not in ("auto", False):
+            raise ValueError(
+                f"`use_cudnn` must be 'auto' or False: cuDNN has no {type(self).__name__}. Received: "
+                f"use_cudnn={use_cudnn!r}"
+            )
+        super().__init__(cell, activity_regularizer=activity_regularizer, **kwargs)
+
+    @classmethod
+    def in_place_of(cls, layer: keras.layers.RNN, **arguments: Any) -> "Self":
+        """This layer with the configuration and, if it is built, the weights of one of Keras's.
+
+        Args:
+            layer: A layer of the class `in_keras`. It is not changed.
+            **arguments: Arguments of this layer, which win over those of `layer`.
+
+        Returns:
+            The new layer, of the same name unless `arguments` give it another.
+
+        Raises:
+            ValueError: It is of another class, or has an argument that this layer does not take.
+        """
+        if not isinstance(layer, cls.in_keras):
+            raise ValueError(
+                f"`layer` must be a keras.layers.{cls.in_keras.__name__}. Received: {type(layer).__name__}"
+            )
+        config = {**layer.get_config(), "unroll": False, "seed": layer.cell.seed}  # SimpleRNN leaves out its seed
+        new = cls.from_config({**config, **arguments})
+        if layer.built:
+            batch = layer.states[0].shape[0] if layer.stateful else None
+            new.build((batch, None, layer.cell.kernel.shape[0]))
+            new.set_weights(layer.get_weights())
+        return new
+
+    def set_weights(self, weights: Sequence[np.ndarray]) -> None:
+        """Sets all weights, or with those of the Keras layer alone all but the thresholds."""
+        self.cell.set_weights(weights)
+
+    units = property(attrgetter("cell.units"))
+    activation = property(attrgetter("cell.activation"))
+    use_bias = property(attrgetter("cell.use_bias"))
+    kernel_initializer = property(attrgetter("cell.kernel_initializer"))
+    recurrent_initializer = property(attrgetter("cell.recurrent_initializer"))
+    bias_initializer = property(attrgetter("cell.bias_initializer"))
+    kernel_regularizer = property(attrgetter("cell.kernel_regularizer"))
+    recurrent_regularizer = property(attrgetter("cell.recurrent_regularizer"))
+    bias_regularizer = property(attrgetter("cell.bias_regularizer"))
+    kernel_constraint = property(attrgetter("cell.kernel_constraint"))
+    recurrent_constraint = property(attrgetter("cell.recurrent_constraint"))
+    bias_constraint = property(attrgetter("cell.bias_constraint"))
+    dropout = property(attrgetter("cell.dropout"))
+    recurrent_dropout = property(attrgetter("cell.recurrent_dropout"))
+    seed = property(attrgetter("cell.seed"))
