@@ -46,7 +46,7 @@ INT8 = NumberFormat("int8", 1, np.dtype(np.int8), np.dtype(np.int8), "i8", None)
 INT8X16 = NumberFormat("int8x16", 2, np.dtype(np.int8), np.dtype(np.int16), "i16", "KSR_WITH_INT16")
 INT4 = replace(INT8, name="int4", weight_bits=4)
 INT4X16 = replace(INT8X16, name="int4x16", weight_bits=4)
-NUMBER_FORMATS = {number_format.name: number_format for number_format in (INT8, INT8X16, FLOAT32)}
+NUMBER_FORMATS = {number_format.name: number_format for number_format in (INT8, INT8X16, INT4, INT4X16, FLOAT32)}
 
 
 @dataclass(frozen=True)

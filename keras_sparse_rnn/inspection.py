@@ -64,6 +64,7 @@ class OpInspection:
         dense_bytes: Bytes of the same tensors with every weight stored, without indices.
         zeros: Share of its weights that are zero; None where it has none.
         block: Width of the blocks in which they are stored; None where they are not.
+        weight_bits: Bits of a weight of ours that are packed, 4; None for whole elements.
         macs: Multiply-accumulates of one inference that skips nothing; None where they are not counted.
         effective_macs: Those of weights that are not zero, where the op skips the others; events, and changes of what
             is held, save more than that.
@@ -77,6 +78,7 @@ class OpInspection:
     dense_bytes: int
     zeros: float | None
     block: int | None
+    weight_bits: int | None
     macs: int | None
     effective_macs: int | None
     tensors: tuple
@@ -126,7 +128,7 @@ class Inspection:
         for op in self.ops:
             zeros = "" if op.zeros is None else f"{op.zeros:.1%}"
             macs = ["?" if count is None else f"{count:,}" if count else "" for count in (op.macs, op.effective_macs)]
-            block = f"1x{op.block}" if op.block else ""
+            block = ", ".join([f"1x{op.block}"] * bool(op.block) + [f"{op.weight_bits} bits"] * bool(op.weight_bits))
             rows.append((op.name, str(op.output), f"{op.bytes:,}", f"{op.dense_bytes:,}", zeros, block, *macs))
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         for i, row in enumerate(rows):
@@ -278,7 +280,7 @@ def _op(op, tensors, weights, nonzeros):
     stored = sum(tensor.data.nbytes for tensor in constants)
     if op.is_custom and op.name in ALL_OPS:
         outputs = [tensors[i] for i in op.outputs if i >= 0]
-        values, zeros, block, *macs = _ours(ALL_OPS[op.name], op.options, inputs, outputs, weights)
+        values, zeros, block, bits, *macs = _ours(ALL_OPS[op.name], op.options, inputs, outputs, weights)
         dense = len(values)
         weights.add_matrices(constants[0].data, stored, values)
     else:
@@ -288,12 +290,12 @@ def _op(op, tensors, weights, nonzeros):
         matrices = [tensor for tensor in constants if len(tensor.shape) > 1]
         size = sum(tensor.size for tensor in matrices)
         zeros = 1 - sum(nonzeros.of(tensor.data) for tensor in matrices) / size if size else None
-        block = None
+        block = bits = None
         macs = [None if op.is_custom else _builtin_macs(op.name, inputs, output)] * 2
         if macs[0] and any(tensor.sparsity is not None for tensor in matrices):
             macs[1] = round(macs[0] * (1 - zeros))
     shown = tuple(_tensor(t, nonzeros) for t in inputs if t is not None and (t.data is not None or t.is_variable))
-    return OpInspection(op.name, op.is_custom, output, stored, dense, zeros, block, *macs, shown)
+    return OpInspection(op.name, op.is_custom, output, stored, dense, zeros, block, bits, *macs, shown)
 
 
 def _decoded(tensor):
@@ -304,7 +306,7 @@ def _decoded(tensor):
 
 
 def _ours(kind, options, inputs, outputs, weights):
-    """Dense constants, share of zeros, block width, MACs and effective MACs of an op of ours."""
+    """Dense constants, share of zeros, block width, bits of packed weights, MACs and effective MACs of our op."""
     from keras_sparse_rnn.ops.check import check
     from keras_sparse_rnn.ops.macs import macs_as_stored
 
@@ -317,7 +319,7 @@ def _ours(kind, options, inputs, outputs, weights):
     steps, in_blocks = math.prod(inputs[0].shape[:-1]), [name for name in parts if f"{name}_index" in parts]
     macs, effective = macs_as_stored(op, in_blocks)
     nonzero = sum(np.count_nonzero(kernel) for kernel in op.kernels)
-    return dense, 1 - nonzero / macs, block, macs * steps, effective * steps
+    return dense, 1 - nonzero / macs, block, op.options.weight_bits or None, macs * steps, effective * steps
 
 
 def _builtin_macs(name, inputs, output):

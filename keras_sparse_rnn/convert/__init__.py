@@ -22,7 +22,7 @@ def convert(
     model: "keras.Model",
     representative_data: Arrays | None = None,
     *,
-    weights: Literal["int8", "int8x16", "float32"] = "int8",
+    weights: Literal["int8", "int8x16", "int4", "int4x16", "float32"] = "int8",
     scales: Literal["gate", "output"] = "gate",
     target: Literal["tflm", "litert"] = "tflm",
     batch_size: int = 1,
@@ -55,8 +55,10 @@ def convert(
             activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
             inputs' names. With `weights="float32"` it is optional and serves to verify.
         weights: `"int8"` (int8 weights and activations, int16 states), `"int8x16"` (int8 weights, int16 activations and
-            gates interpolated, for an error as small as the weights allow, at twice the memory for activations) or
-            `"float32"`.
+            gates interpolated, for an error as small as the weights allow, at twice the memory for activations),
+            `"int4"` or `"int4x16"` (likewise with weights of 4 bits, two in a byte, and a scale for each output, in
+            recurrent layers; in dense layers with int8 activations and `target="tflm"`, too; without training for it
+            the error is large: a warning says how large), or `"float32"`.
         scales: In an integer model, which weights share a scale: all of a `"gate"` of a layer, or those of each
             `"output"` of each gate, which is more exact where outputs differ in range, for two bytes and about two
             instructions an output.

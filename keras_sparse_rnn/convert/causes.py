@@ -48,7 +48,7 @@ def _narrow_channels(name, values, options):
         f" and {len(narrow) - _MOST_NAMED} more" if len(narrow) > _MOST_NAMED else ""
     )
     advice = "standardise the channels"
-    advice += "" if options.weights == "int8x16" else ", or take weights='int8x16'"
+    advice += "" if options.number_format.activation_bits == 16 else ", or take weights='int8x16'"
     return [
         f"channels {named} of input '{name}' span less than 1/{ratio} of the range that its one scale covers "
         f"(channel {own.argmax()} spans {own.max():.3g}, channel {narrow[0]} {own[narrow[0]]:.3g}): {advice}"

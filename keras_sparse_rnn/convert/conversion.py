@@ -376,7 +376,8 @@ def _pack(cut, rest, calls, scales, options):
         )
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
-    dense = pack_sparse_dense(writer) if options.target == "tflm" else pack_litert_sparse(writer)
+    is_tflm, bits = options.target == "tflm", options.number_format.weight_bits
+    dense = pack_sparse_dense(writer, bits) if is_tflm else pack_litert_sparse(writer)
     kernels = [kernel for packed in calls for kernel in packed.op.kernels]
     metadata = {
         "version": __version__,

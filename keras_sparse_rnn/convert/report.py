@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from keras_sparse_rnn import runtime
-from keras_sparse_rnn.formats import INT8X16
+from keras_sparse_rnn.formats import INT8X16, NUMBER_FORMATS
 from keras_sparse_rnn.inspection import Inspection
 from keras_sparse_rnn.ops.recurrent import operand_scale
 
@@ -21,7 +21,9 @@ class LayerReport:
         sparsity: Share of zeros in both kernels as stored (for int8 after rounding).
         storage: For the kernel and the recurrent kernel, "blocks" or "dense"; a GRU whose reset comes before the
             product has a third matrix, its candidate's.
-        bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of the same type.
+        bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of float32 or int8.
+        weight_error: Root mean square of what rounding has changed in its weights, over that of the weights; None in
+            float32.
         operand_bits: Of the input and of the state, or of an event, as the weights are multiplied with them; None in
             float32.
         saturation: Share of its states on the representative data that lie beyond the integers that hold them, or with
@@ -50,6 +52,7 @@ class LayerReport:
     output_scales: bool
     event_rate: float | None
     input_rate: float | None
+    weight_error: float | None = None
     step_error: float | None = None
     largest_step_error: float | None = None
     event_agreement: float | None = None
@@ -75,6 +78,7 @@ class LayerReport:
             output_scales=op.output_scales is not None,
             event_rate=call.layer.event_rate(seen.states),
             input_rate=call.layer.input_rate(seen.states),
+            weight_error=_weight_error(op, call.layer.float32_op(op.options.block)) if op.is_integer else None,
         )
 
 
@@ -133,7 +137,8 @@ class Report:
 
     def __str__(self):
         state = f", {self.inspection.state_bytes:,} bytes of state" if self.inspection.state_bytes else ""
-        scales = ", a scale for each output" if self.scales == "output" else ""
+        bits = NUMBER_FORMATS[self.weights].weight_bits
+        scales = ", a scale for each output" if self.scales == "output" or bits else ""
         lines = [f"{self.weights} model{scales} for {self.target}, {self.file_bytes:,} bytes{state}"]
         for layer in self.layers:
             events = "" if layer.event_rate is None else f", {layer.event_rate:.1%} events"
@@ -142,12 +147,14 @@ class Report:
                 f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros{events}; "
                 f"{' and '.join(layer.storage)} of 1x{layer.block}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
             )
-            if layer.operand_bits is not None and self.weights == "int8x16":
+            if layer.operand_bits is not None and self.weights in ("int8x16", "int4x16"):
                 of_x, of_state = layer.operand_bits
                 lines.append(
                     f"    weights are multiplied with {of_x} bits of the input and {of_state} of "
                     f"{'an event' if layer.sends_events else 'the state'}"
                 )
+            if bits:
+                lines.append(f"    weights of {bits} bits: rounding changed them by {layer.weight_error:.2%}")
             if layer.saturation:
                 lines.append(f"    {layer.saturation:.2%} of the states on the representative data saturate")
             if layer.step_error is not None:
@@ -172,6 +179,17 @@ class Report:
             lines.append(f"  TensorFlow Lite Micro arena: {self.arena_bytes:,} bytes")
         lines.append(f"  ops to register: {', '.join(self.inspection.register)}")
         return "\n".join(lines)
+
+
+def _weight_error(op, exact):
+    """Each output's counts at the scale that fits its weights best."""
+    changed = total = 0.0
+    for counts, weights in zip(op.kernels, exact.kernels, strict=True):
+        counts, weights = counts.astype(np.float64), weights.astype(np.float64)
+        fit = (counts * weights).sum(axis=0) / np.maximum((counts * counts).sum(axis=0), 1)
+        changed += float(np.square(counts * fit - weights).sum())
+        total += float(np.square(weights).sum())
+    return float(np.sqrt(changed / total)) if total else 0.0
 
 
 def _saturation(call, seen):

@@ -1,11 +1,12 @@
-"""Dense layers of the converted rest, packed in blocks where that is smaller."""
+"""Dense layers of the converted rest, packed in blocks, or with weights of 4 bits, where that is smaller."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_sparse_rnn.formats import INT8
+from keras_sparse_rnn.convert.quantize import to_counts, weight_scales
+from keras_sparse_rnn.formats import INT4, INT8
 from keras_sparse_rnn.ops.schema import BLOCKS
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 
@@ -26,7 +27,7 @@ class DenseReport:
     Attributes:
         name: Of its weights in the file.
         zeros: Share of its weights that are zero, as stored.
-        stored: "dense", or "blocks of 1x4" and the like.
+        stored: "dense", or "blocks of 1x4" and the like; with weights of 4 bits "4 bits, dense" and so on.
         bytes: For each way to store it what it takes in the file, by the names of `stored`.
     """
 
@@ -36,11 +37,12 @@ class DenseReport:
     bytes: dict
 
 
-def pack_sparse_dense(writer):
+def pack_sparse_dense(writer, weight_bits=0):
     """Replaces each FULLY_CONNECTED op of constant weights by KsrSparseDense where the file becomes smaller.
 
     Args:
         writer: A `ModelWriter`; it is changed.
+        weight_bits: 4 rounds int8 weights to 4 bits; 0 leaves them as they are.
 
     Returns:
         A `DenseReport` for each such op.
@@ -57,17 +59,24 @@ def pack_sparse_dense(writer):
         # The op takes no int16 activations: there is one way to store such a layer.
         blocks = BLOCKS if x.dtype == weights.dtype else ()
         y = writer.tensors[op.outputs[0]]
-        candidates = [_sparse_dense(op.options.fusedActivationFunction, x, weights, bias, y, block) for block in blocks]
-        packed = [(candidate, candidate.constants(sparse=True)) for candidate in candidates]
+        bits = weight_bits if weights.dtype == np.int8 else 0
+        made = _of_4_bits(x, weights, bias) if bits else (weights, bias)
+        candidates = [_sparse_dense(op.options.fusedActivationFunction, x, *made, y, block, bits) for block in blocks]
+        prefix = "4 bits, " if bits else ""
+        packed = {
+            f"{prefix}blocks of 1x{candidate.options.block}": (candidate, candidate.constants(sparse=True))
+            for candidate in candidates
+        }
+        if bits:
+            packed |= {f"{prefix}dense": (whole := candidates[0].laid_out(), whole.constants(sparse=False))}
         parts = [weights] if bias is None else [weights, bias]
         scales = sum(np.size(part.scale) for part in parts if part.scale is not None)
         sizes = {"dense": sum(p.nbytes for p in parts) + scales * _SCALE_BYTES + len(parts) * _TENSOR_BYTES}
-        for candidate, constants in packed:
-            name = f"blocks of 1x{candidate.options.block}"
+        for name, (_, constants) in packed.items():
             sizes[name] = sum(part.nbytes + _TENSOR_BYTES for part in constants.values())
         stored = min(sizes, key=sizes.get)
         if stored != "dense":
-            candidate, constants = packed[list(sizes).index(stored) - 1]
+            candidate, constants = packed[stored]
             writer.replace(number, weights.name, candidate, constants)
         reports.append(DenseReport(weights.name, float(np.mean(weights.data == 0)), stored, sizes))
     return reports
@@ -78,7 +87,18 @@ def is_dense_constant(tensor):
     return tensor.data is not None and tensor.sparsity is None
 
 
-def _sparse_dense(activation, x, weights, bias, y, block):
+def _of_4_bits(x, weights, bias):
+    """Weights of int8 as those of 4 bits, with a scale for each output, and the biases in their counts."""
+    before = np.broadcast_to(weights.scale, len(weights.data)).astype(np.float64)
+    scales = weight_scales(weights.data.T * before, INT4.most_counts)
+    scales = np.where(scales > 0, scales, before)
+    counts = to_counts(weights.data.T * before, scales, INT4.most_counts).T
+    if bias is not None:
+        bias = replace(bias, data=np.rint(bias.data * (before / scales)).astype(np.int32), scale=scales * x.scale)
+    return replace(weights, data=counts, scale=scales), bias
+
+
+def _sparse_dense(activation, x, weights, bias, y, block, weight_bits):
     """The op of a FULLY_CONNECTED with these tensors; `activation` is that of the schema."""
     kernel, units = weights.data.T[:, None, :], len(weights.data)
     activation = _ACTIVATIONS[activation]
@@ -91,6 +111,7 @@ def _sparse_dense(activation, x, weights, bias, y, block):
     six = 127 if activation < 2 else min(127, round(6 / y.scale) + y.zero_point)
     options = SparseDense.SCHEMA.options(
         format=INT8.number,
+        weight_bits=weight_bits,
         units=units,
         block=block,
         activation=activation,

@@ -18,6 +18,7 @@ FLOAT_TOLERANCE = 1e-5
 INT8_STEP_ERROR = 0.03  # mean distance of a state in [-1, 1]
 INT8_EVENT_AGREEMENT = 0.9
 REMARKABLE_ERROR = 0.1  # root mean square of an output's error, in standard deviations of Keras's output: a warning
+ROUNDED = 0.01  # change of the weights by rounding to 4 bits from which on the model was not trained for them
 REMARKABLE_ERROR_OF_A_CHANNEL = 0.25  # in standard deviations of its own
 FEWEST_STEPS, SMALLEST_SHARE = 4, 0.04  # of an output's scale, of its largest value: what varies less hardly varies
 # Of a model with event or delta layers: its inputs are moved by this share of their standard deviation, as rounding
@@ -293,7 +294,15 @@ def _judge(report, ratings, sensitivity, causes, options):
     report.relative_error = max((rating.relative_error for rating in ratings if rating.varies), default=None)
     worst = max(ratings, key=lambda rating: rating.relative_error)
     error, allowed = worst.relative_error, options.max_relative_error
-    if error <= min(REMARKABLE_ERROR, allowed):
+    is_rounded = options.number_format.weight_bits and any(
+        layer.weight_error > ROUNDED for layer in report.layers if layer.weight_error is not None
+    )
+    if is_rounded:
+        causes = [
+            "weights of 4 bits, which the model was not trained for (weights='int8' takes twice as many)",
+            *causes,
+        ]
+    if error <= min(REMARKABLE_ERROR, allowed) and not is_rounded:
         report.warnings += _of_channels(ratings)
         return
     if any(layer.event_rate is not None or layer.input_rate is not None for layer in report.layers):

@@ -151,6 +151,7 @@ def _matrix(schema, words, name, operands, stride):
         "block": words["block"],
         "stride": stride,
         "slots": [len(slots), slots[-1]],
+        "weight_bits": words["weight_bits"],
         "by_outputs": int(bool(words["layout"] & BY_OUTPUTS[given.sources]) and f"{name}_rows" not in operands),
     }
 

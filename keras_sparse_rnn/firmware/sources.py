@@ -31,11 +31,11 @@ def source_folder():
 
 # What a build may leave away, with the switches of `tflite/include/ksr_build.h`: number formats besides int8, by the
 # endings of their kernels; gates of recurrent layers, and the files of their activations; in integers, ways to store a
-# matrix, and values that are held.
+# matrix, bits of a weight, and values that are held.
 FEATURES = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in ("usual_gates", "other_gates", *GROUPS)}
 _MATRICES = (*(f"blocks_{width}" for width in BLOCKS), "by_sources", "by_outputs")
-FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, "holds")}
+FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, "weights_8", "weights_4", "holds")}
 
 
 def features_of(ops, tensors):
@@ -57,6 +57,8 @@ def _matrices_of(kind, op):
     given = set(schema.named([None if i < 0 else i for i in op.inputs]))
     needed = {"holds"} if "input_threshold" in given else set()
     for matrix in schema.matrices:
+        if matrix.name in given:
+            needed.add(f"weights_{options.weight_bits or 8}")
         if f"{matrix.name}_rows" in given:
             needed.add(f"blocks_{options.block}")
         elif matrix.name in given:

@@ -1,12 +1,13 @@
 """Weight matrices as the kernels read them: source-major and block-sparse (`tflite/include/ksr_matrix.h`)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-_TILE, _SMALLEST_TILE = 16, 8  # sources of a matrix by outputs
+_TILE, _SMALLEST_TILE = 16, 8  # sources of a matrix by outputs; with 4 bits a weight the smallest alone
 _OFFSET = np.int8(-128)  # takes an int8 to the unsigned byte that is 128 larger
+_OFFSET_4 = np.int8(8)  # likewise four bits
 LARGEST_MATRIX = 2**28  # bytes that a matrix may have with all its zeros: a few bytes may stand for very many
 
 
@@ -16,7 +17,7 @@ class BlockSparseMatrix:
 
     Attributes:
         values: 1-D, the blocks one after the other; for a dense matrix all rows, gates * stride values each, or tiles
-            (`encode`).
+            (`encode`). With 4 bits a weight, two in each int8.
         index: uint8, for each block its distance from the one before in its row (the first: its column), counted in
             blocks; None for a dense matrix.
         rows: uint16 or uint32 `(sources + 1,)`, where the blocks of each row begin; None for a dense matrix.
@@ -37,7 +38,12 @@ def stride_of(units: int, block: int) -> int:
 
 
 def encode(
-    kernel: np.ndarray, block: int, slots: Sequence[int], sparse: bool | None = None, by_outputs: bool = False
+    kernel: np.ndarray,
+    block: int,
+    slots: Sequence[int],
+    sparse: bool | None = None,
+    by_outputs: bool = False,
+    bits: int = 0,
 ) -> BlockSparseMatrix:
     """Packs a kernel.
 
@@ -48,6 +54,7 @@ def encode(
         sparse: True or False to choose the storage; None takes the smaller one.
         by_outputs: Whether a dense matrix, int8, is stored for sources that all act in every step, as
             `tflite/include/ksr_matrix.h` says: in tiles of four outputs and sixteen sources.
+        bits: 4 packs two weights, from -8 to 7, into a byte; 0: one.
 
     Returns:
         A `BlockSparseMatrix`.
@@ -56,11 +63,24 @@ def encode(
     stride = stride_of(units, block)
     padded = np.zeros((sources, gates, stride), kernel.dtype)
     padded[:, :, :units] = kernel
-    dense = BlockSparseMatrix(_tiles(padded.reshape(sources, -1)) if by_outputs else padded.reshape(-1))
+    values = _tiles(padded.reshape(sources, -1), bits) if by_outputs else padded.reshape(-1)
+    dense = BlockSparseMatrix(_packed(values) if bits else values)
     if sparse is False:
         return dense
-    packed = _encode_blocks(padded.reshape(sources, gates, -1, block), slots)
-    return packed if sparse or packed.nbytes < padded.nbytes else dense
+    blocks = _encode_blocks(padded.reshape(sources, gates, -1, block), slots)
+    blocks = replace(blocks, values=_packed(blocks.values)) if bits else blocks
+    return blocks if sparse or blocks.nbytes < (padded.nbytes // 2 if bits else padded.nbytes) else dense
+
+
+def _packed(values):
+    """Two values in each int8, the first in the lower half."""
+    low, high = values.reshape(-1, 2).T
+    return (low & 15 | high << 4).astype(np.int8)
+
+
+def unpacked(values: np.ndarray) -> np.ndarray:
+    """The weights of 4 bits in stored values, int8."""
+    return np.stack([(values << 4).astype(np.int8) >> 4, values >> 4], axis=1).reshape(-1)
 
 
 def padded_sources(sources: int) -> int:
@@ -68,27 +88,35 @@ def padded_sources(sources: int) -> int:
     return stride_of(sources, _SMALLEST_TILE)
 
 
-def _tiles(weights):
+def _offset(weights, bits):
+    """Weights `(sources, outputs)` of a matrix by outputs, or back: some of them are stored without a sign."""
+    weights = weights.copy()
+    if bits:
+        weights[np.arange(len(weights)) % 4 != 3] ^= _OFFSET_4
+        return (weights << 4).astype(np.int8) >> 4
+    weights[::2] ^= _OFFSET
+    return weights
+
+
+def _tiles(weights, bits):
     """`(sources, outputs)` as stored by outputs, and back by `_from_tiles`."""
     sources, outputs = weights.shape
     padded = np.zeros((padded_sources(sources), outputs), np.int8)
     padded[:sources] = weights
-    padded[::2] ^= _OFFSET
+    padded = _offset(padded, bits)
     groups = padded.T.reshape(outputs // 4, 4, -1)
-    tiles = [groups[:, :, i : i + _TILE].reshape(outputs // 4, -1) for i in range(0, len(padded), _TILE)]
+    tile = _SMALLEST_TILE if bits else _TILE
+    tiles = [groups[:, :, i : i + tile].reshape(outputs // 4, -1) for i in range(0, len(padded), tile)]
     return np.concatenate(tiles, axis=1).reshape(-1)
 
 
-def _from_tiles(values, sources):
-    width = padded_sources(sources)
+def _from_tiles(values, sources, bits):
+    width, tile = padded_sources(sources), _SMALLEST_TILE if bits else _TILE
     groups = values.reshape(-1, 4 * width)
     tiles = [
-        groups[:, 4 * i : 4 * (i + _TILE)].reshape(len(groups), 4, min(_TILE, width - i))
-        for i in range(0, width, _TILE)
+        groups[:, 4 * i : 4 * (i + tile)].reshape(len(groups), 4, min(tile, width - i)) for i in range(0, width, tile)
     ]
-    weights = np.concatenate(tiles, axis=2).reshape(-1, width).T.copy()
-    weights[::2] ^= _OFFSET
-    return weights[:sources]
+    return _offset(np.concatenate(tiles, axis=2).reshape(-1, width).T, bits)[:sources]
 
 
 def _encode_blocks(blocks, slots):
@@ -112,7 +140,13 @@ def _encode_blocks(blocks, slots):
 
 
 def decode(
-    matrix: BlockSparseMatrix, sources: int, units: int, block: int, slots: Sequence[int], by_outputs: bool = False
+    matrix: BlockSparseMatrix,
+    sources: int,
+    units: int,
+    block: int,
+    slots: Sequence[int],
+    by_outputs: bool = False,
+    bits: int = 0,
 ) -> np.ndarray:
     """The kernel `(sources, gates, units)` that `encode` was given.
 
@@ -122,9 +156,11 @@ def decode(
     stride = stride_of(units, block)
     if sources * (slots[-1] + 1) * stride * matrix.values.itemsize > LARGEST_MATRIX:
         raise ValueError(f"a matrix from {sources} sources to {units} units would take over {LARGEST_MATRIX:,} bytes")
+    if bits:
+        matrix = replace(matrix, values=unpacked(matrix.values))
     if matrix.index is None or matrix.rows is None:
         if by_outputs:
-            return _from_tiles(matrix.values, sources).reshape(sources, len(slots), stride)[:, :, :units]
+            return _from_tiles(matrix.values, sources, bits).reshape(sources, len(slots), stride)[:, :, :units]
         return matrix.values.reshape(sources, len(slots), stride)[:, :, :units]
     if matrix.rows[0] != 0 or matrix.rows[-1] != len(matrix.index):
         raise ValueError(f"the rows of a matrix must hold its {len(matrix.index)} blocks")

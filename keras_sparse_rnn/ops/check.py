@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, padded_sources, stride_of
+from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, padded_sources, stride_of, unpacked
 from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
 from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, RefusedOpError
 from keras_sparse_rnn.ops.tensor import TensorInfo
@@ -153,9 +153,8 @@ class _Check:
             self._check_matrix(i - 2, self._schema.inputs[i - 2])
         elif given.size == "values" and not {f"{given.name}_index", f"{given.name}_rows"} & self._present:
             gates, sources = len(given.slots_of(self._words)), self._sizes[given.sources]
-            expected = (
-                gates * self._sizes["stride"] * (padded_sources(sources) if self._is_by_outputs(given) else sources)
-            )
+            sources = padded_sources(sources) if self._is_by_outputs(given) else sources
+            expected = self._bytes_of(gates * self._sizes["stride"] * sources)
             if tensor.shape[0] != expected:
                 self._refuse("SHAPE", i, f"has {tensor.shape[0]} values; allowed, without an index: {expected}")
         if given.values is not None and self._format.is_integer:
@@ -171,9 +170,9 @@ class _Check:
         blocks, columns = index.shape[0], (given.slots_of(self._words)[-1] + 1) * self._sizes["stride"] // block
         if rows.shape[0] != sources + 1:
             self._refuse("SHAPE", i + 2, f"has {rows.shape[0]} values; allowed: {sources + 1}, a row for each source")
-        if values.shape[0] != blocks * block:
-            self._refuse("SHAPE", i, f"has {values.shape[0]} values; allowed: {blocks * block}, {block} for each block "
-                         "in its index")  # fmt: skip
+        if values.shape[0] != self._bytes_of(blocks * block):
+            self._refuse("SHAPE", i, f"has {values.shape[0]} values; allowed: {self._bytes_of(blocks * block)}, "
+                         f"{self._bytes_of(block)} for each block in its index")  # fmt: skip
         begins = rows.data.astype(np.int64)
         if begins[0] != 0 or begins[-1] != blocks or (np.diff(begins) < 0).any():
             self._refuse("VALUES", i + 2, f"must rise from 0 to the {blocks} blocks that are stored")
@@ -185,6 +184,10 @@ class _Check:
         place -= np.repeat(place[starts] - steps[starts], np.diff(np.append(starts, blocks)))
         if (follows & (steps == 0)).any() or (place >= columns).any():
             self._refuse("VALUES", i + 1, f"leads past the {columns} blocks of a row, or to the same block twice")
+
+    def _bytes_of(self, weights):
+        """The values that as many weights take."""
+        return weights // 2 if self._options.weight_bits else weights
 
     def _is_by_outputs(self, given):
         """Whether a matrix is stored by outputs."""
@@ -241,7 +244,8 @@ class _Check:
         if index is None:
             sources = self._sizes[given.sources]
             by_outputs = bool(self._is_by_outputs(given))
-            kernel = decode(BlockSparseMatrix(values), sources, stride, block, slots, by_outputs)
+            bits = self._options.weight_bits
+            kernel = decode(BlockSparseMatrix(values), sources, stride, block, slots, by_outputs, bits)
             by_gate = np.abs(kernel.astype(np.int64)).sum(axis=0)
             sums.reshape(SLOTS, stride)[list(slots)] = by_gate
             return sums
@@ -249,5 +253,6 @@ class _Check:
         starts = begins[:-1][np.diff(begins) > 0]
         place = np.cumsum(steps)
         place -= np.repeat(place[starts] - steps[starts], np.diff(np.append(starts, len(steps))))
+        values = unpacked(values) if self._options.weight_bits else values
         np.add.at(sums.reshape(-1, block), place, np.abs(values.astype(np.int64)).reshape(-1, block))
         return sums

@@ -187,14 +187,15 @@ def _op_tables(schema):
             "};",
             "",
             f"const ksr_schema {name}_schema = {{ranges, words, inputs, {len(words)}, {len(inputs)}, "
-            f"{schema.index('bias')}, {schema.word_index('layout')}, {int(schema.takes_sequences)}}};",
+            f"{schema.index('bias')}, {schema.word_index('weight_bits')}, "
+            f"{schema.word_index('layout')}, {int(schema.takes_sequences)}}};",
             "",
         ]
     )
 
 
 def _word_row(schema, word, number_of):
-    forms = {"": "KSR_ANY_VALUE", "power of two": "KSR_POWER_OF_TWO", "15 bits": "KSR_15_BITS"}
+    forms = {"": "KSR_ANY_VALUE", "power of two": "KSR_POWER_OF_TWO", "0 or 4": "KSR_0_OR_4", "15 bits": "KSR_15_BITS"}
     constant, limit = 0, 0
     if word.limit is not None:
         constant, sign, other = word.limit
@@ -342,6 +343,8 @@ def _described(word):
     if word.is_reserved:
         return f"{word.float32[0]} until a later version"
     texts = {number_format.name: _bounds(*word.ranges[number_format.number]) for number_format in FORMATS}
+    if word.form == "0 or 4":
+        texts = {name: text.replace("0 to 4", word.form) for name, text in texts.items()}
     if len(set(texts.values())) == 1:
         return texts["int8"]
     return "; ".join(f"{name}: {text}" for name, text in texts.items())

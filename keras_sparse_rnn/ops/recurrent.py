@@ -10,7 +10,18 @@ from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS, SIGMOID, TANH
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
 from keras_sparse_rnn.ops.gates import pre_activation, saturate, sigmoid_int8, tanh_int8
-from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, Word, constant, matrix, reserved, state
+from keras_sparse_rnn.ops.schema import (
+    LARGEST,
+    SLOTS,
+    WEIGHT_BITS,
+    Input,
+    OpSchema,
+    Word,
+    constant,
+    matrix,
+    reserved,
+    state,
+)
 
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
 BY_OUTPUTS = {"inputs": 1, "units": 2}  # bits of `layout` by the sources of a matrix
@@ -30,7 +41,7 @@ WORDS = (
     Word.every("return_sequences", "0: the last output only", 0, 1),
     Word.every("activation", "of the candidate and of an LSTM's cell state", 0, _LAST, usual=TANH),
     Word.every("recurrent_activation", "of the gates", 0, _LAST, usual=SIGMOID),
-    Word.reserved("weight_bits", "0: as the number format says"),
+    WEIGHT_BITS,
     Word.integer("layout", "what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state", 0, 3),
     Word.every(
         "zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0", 0, 1
@@ -264,7 +275,8 @@ class RecurrentOp(ABC):
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         arrays = {name: getattr(self, name) for name in self._vectors()}
         for name, (kernel, slots) in self.matrices().items():
-            matrix = encode(kernel, self.options.block, slots, sparse, self.is_by_outputs(self.options, name))
+            by_outputs = self.is_by_outputs(self.options, name)
+            matrix = encode(kernel, self.options.block, slots, sparse, by_outputs, self.options.weight_bits)
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
         vectors = {"bias": self.bias, "output_scales": self.output_scales}
         if arrays["kernel_index"] is None and self.is_by_outputs(self.options, "kernel"):
@@ -283,7 +295,8 @@ class RecurrentOp(ABC):
             given = cls.SCHEMA.inputs[cls.SCHEMA.index(name)]
             stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
             slots, sources = given.slots_of(vars(options)), inputs if given.sources == "inputs" else options.units
-            return decode(stored, sources, options.units, options.block, slots, cls.is_by_outputs(options, name))
+            by_outputs = cls.is_by_outputs(options, name)
+            return decode(stored, sources, options.units, options.block, slots, by_outputs, options.weight_bits)
 
         by_output = {
             name: None if arrays.get(name) is None else arrays[name].reshape(SLOTS, stride)[:, : options.units]

@@ -59,7 +59,7 @@ class Word:
     Attributes:
         name, doc: What it is called and what it says.
         float32, int8, int8x16: The smallest and the largest value that it may have in each number format.
-        form: "power of two", or "15 bits": at most as many significant bits; "" for any value.
+        form: "power of two", "0 or 4", or "15 bits": at most as many significant bits; "" for any value.
         limit: `(constant, sign, name)`: it is at most constant + sign * the word of that name.
         is_reserved: Whether no kernel supports another value yet.
         usual: What it is where it is not given, as far as its range allows that.
@@ -106,6 +106,7 @@ class Word:
         return low <= value <= high and (
             not self.form
             or (self.form == "power of two" and value & (value - 1) == 0)
+            or (self.form == "0 or 4" and value & 3 == 0)
             or (self.form == "15 bits" and value.bit_length() - (value & -value).bit_length() < 15)
         )
 
@@ -119,10 +120,15 @@ class Word:
     def described(self, number: int, words: dict[str, int]) -> str:
         """What it may be, in English."""
         low, high = self.range(number, words)
+        if self.form == "0 or 4" and high:
+            return self.form
         if low >= high:
             return f"{low}" + (" (reserved for later versions)" if self.is_reserved else "")
         form = {"power of two": ", a power of two", "15 bits": ", of at most 15 significant bits"}.get(self.form, "")
         return f"from {low} to {high}{form}"
+
+
+WEIGHT_BITS = Word.integer("weight_bits", "4: two weights in a byte; 0: one", 0, 4, form="0 or 4")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
-from keras_sparse_rnn.ops.schema import LARGEST, Input, OpSchema, Word, constant, matrix
+from keras_sparse_rnn.ops.schema import LARGEST, WEIGHT_BITS, Input, OpSchema, Word, constant, matrix
 
 ACTIVATIONS = ("linear", "relu", "relu6")
 
@@ -18,7 +18,7 @@ SCHEMA = OpSchema(
         Word.every("units", "U", 1, 65535),
         Word.every("block", "width of a block: 4, 8 or 16", 4, 16, form="power of two"),
         Word.every("activation", "0 linear, 1 relu, 2 relu6; in integers it is in the output's range", 0, 2),
-        Word.reserved("weight_bits", "0: as the number format says"),
+        WEIGHT_BITS,
         Word.integer("layout", "1: the kernel is stored by outputs where it is dense", 0, 1),
         Word.integer("x_zero_point", "zero point of x", -128, 127),
         Word.integer("output_zero_point", "zero point of the output", -128, 127),
@@ -70,7 +70,8 @@ class SparseDense:
 
     def constants(self, sparse=None):
         """The constant tensors that it has, by the names of its inputs."""
-        matrix = encode(self.kernel, self.options.block, (0,), sparse, bool(self.options.layout))
+        o = self.options
+        matrix = encode(self.kernel, o.block, (0,), sparse, bool(o.layout), o.weight_bits)
         is_by_outputs = self.options.layout and matrix.index is None
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         arrays = {"kernel": matrix.values, "kernel_index": matrix.index, "kernel_rows": matrix.rows}
@@ -84,7 +85,7 @@ class SparseDense:
     def from_constants(cls, options, arrays, inputs):
         """The op from its options, its constant tensors, a dict by their names, and the size of its input."""
         matrix = BlockSparseMatrix(*(arrays.get(name) for name in ("kernel", "kernel_index", "kernel_rows")))
-        kernel = decode(matrix, inputs, options.units, options.block, (0,), bool(options.layout))
+        kernel = decode(matrix, inputs, options.units, options.block, (0,), bool(options.layout), options.weight_bits)
         vectors = {name: arrays[name][: options.units] for name in ("bias", "multiplier", "shift") if name in arrays}
         op = cls(options, kernel, **vectors)
         return replace(op, bias=op.bias + op._from_zero_point()) if options.layout and matrix.index is None else op

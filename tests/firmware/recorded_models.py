@@ -36,26 +36,32 @@ STACK = [
 @cache
 def recorded_models():
     """A list of `Recording`."""
-    ops = {f"int8_{kind}": random_op(8, kind=kind) for kind in KINDS}
-    ops |= {f"int16_{kind}": random_op(145, kind=kind, activation_bits=16) for kind in KINDS}
-    ops |= {f"float32_{kind}": random_op(8, kind=kind, dtype=np.float32) for kind in KINDS}
-    ops["int8_delta"] = random_op(10, kind="KsrGru", holds=True, reset_gate=AFTER)
-    ops["int16_delta"] = random_op(10, kind="KsrGru", holds=True, activation_bits=16, reset_gate=AFTER)
+    ops = {f"int8_{kind}": random_op(8, kind=kind, weight_bits=0) for kind in KINDS}
+    ops |= {f"int16_{kind}": random_op(145, kind=kind, activation_bits=16, weight_bits=0) for kind in KINDS}
+    ops |= {f"float32_{kind}": random_op(24, kind=kind, dtype=np.float32) for kind in KINDS}
+    ops["int8_delta"] = random_op(10, kind="KsrGru", holds=True, weight_bits=0, reset_gate=AFTER)
+    ops["int16_delta"] = random_op(10, kind="KsrGru", holds=True, weight_bits=0, activation_bits=16, reset_gate=AFTER)
     for bits in (8, 16):  # with the reset gate before the product; the others
         ops[f"int{bits}_delta_reset"] = random_op(
-            101, kind="KsrGru", holds=True, activation_bits=bits, reset_gate=BEFORE
+            101, kind="KsrGru", holds=True, weight_bits=0, activation_bits=bits, reset_gate=BEFORE
         )
-        ops[f"int{bits}_delta_lstm"] = random_op(44, kind="KsrLstm", holds=True, activation_bits=bits)
-    ops["int8_delta_rnn"] = random_op(44, kind="KsrSimpleRnn", holds=True)
+        ops[f"int{bits}_delta_lstm"] = random_op(44, kind="KsrLstm", holds=True, weight_bits=0, activation_bits=bits)
+    ops["int8_delta_rnn"] = random_op(44, kind="KsrSimpleRnn", holds=True, weight_bits=0)
     assert all(ops[name].op.hidden_threshold is not None for name in ops if "delta" in name)
     assert all(ops[name].op.reset_threshold is not None for name in ops if "reset" in name)
     assert all(ops[f"int16_{kind}"].op.output_scales is not None for kind in KINDS)
     # More sources than are multiplied at once.
-    ops["int8_wide"] = random_op(3, kind="KsrLstm", holds=False, inputs=150)
-    ops["int16_wide"] = random_op(3, kind="KsrGru", holds=False, inputs=150, activation_bits=16)
-    ops |= {name: _by_outputs(ops[name]) for name in ("int8_wide", "int16_wide")}
+    for bits, name in ((0, "int8"), (4, "int4")):
+        wide = {"holds": False, "inputs": 150, "weight_bits": bits}
+        ops[f"{name}_wide"] = _by_outputs(random_op(24, kind="KsrLstm", **wide))
+        ops[f"{name}x16_wide"] = _by_outputs(random_op(24, kind="KsrGru", activation_bits=16, **wide))
     models = {name: (op.to_model(), op.x, _outputs(op)) for name, op in ops.items()}
-    models |= {"stack": _stack(), "dense": _sparse_dense(12, True), "by_outputs": _sparse_dense(150, False)}
+    models |= {
+        "stack": _stack(0),
+        "stack_of_4_bits": _stack(4),
+        "dense": _sparse_dense(12, True),
+        "by_outputs": _sparse_dense(150, False),
+    }
     return [_recording(name, *model) for name, model in models.items()]
 
 
@@ -83,7 +89,7 @@ def _recording(name, model, x, outputs):
     return Recording(code, [x], [outputs.astype(x.dtype)], len(x))
 
 
-def _stack():
+def _stack(weight_bits):
     rng = np.random.default_rng(0)
     x = rng.integers(-128, 128, (12, 19)).astype(np.int8)
     writer = ModelWriter()
@@ -91,7 +97,9 @@ def _stack():
     expected = x
     for i, (kind, seed, holds, sparse, options) in enumerate(STACK):
         reset_gate = options.get("reset_gate", AFTER)
-        op = random_op(seed, kind=kind, holds=holds, inputs=expected.shape[1], reset_gate=reset_gate).op
+        op = random_op(
+            seed, kind=kind, holds=holds, inputs=expected.shape[1], reset_gate=reset_gate, weight_bits=weight_bits
+        ).op
         masks = [
             rng.random(kernel.shape) < rng.choice([0.05, 0.3], (len(kernel), 1, 1))
             for kernel in (op.kernel, op.recurrent_kernel)

@@ -61,6 +61,7 @@ def random_op(
     inputs=None,
     usual_gates=None,
     reset_gate=None,
+    weight_bits=None,
 ):
     """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated.
 
@@ -71,6 +72,7 @@ def random_op(
         inputs: Their number; None: drawn.
         usual_gates: Whether it has tanh and sigmoid; None: perhaps.
         reset_gate: That word, of an op that has it; None: drawn.
+        weight_bits: Of integer ops, as the word of that name; None: drawn.
     """
     rng = np.random.default_rng(seed)
     kind = OPS[kind]
@@ -106,6 +108,8 @@ def random_op(
     gates = np.random.default_rng([seed, 4])
     if gates.random() < 0.4 if usual_gates is None else not usual_gates:
         op = _with_activations(gates, op)
+    if op.is_integer and (np.random.default_rng([seed, 5]).random() < 0.3 if weight_bits is None else weight_bits):
+        op = _of_4_bits(op)
     if activation_bits == 16:
         op, x = _of_16_bits(np.random.default_rng([seed, 3]), op, x)
     layout = op.laid_out().options.layout & int(np.random.default_rng([seed, 4]).choice([0, 1, 2, 3, 3, 3]))
@@ -145,6 +149,13 @@ def _with_activations(rng, op):
         if word.name in drawn and word.ranges[op.options.format] == (0, 0):
             drawn[word.name] = 0
     return replace(op, options=replace(op.options, **drawn))
+
+
+def _of_4_bits(op):
+    """With the upper halves of its weights, and operands of as many more bits."""
+    kernels = {name: getattr(op, name) >> 4 for name in ("kernel", "recurrent_kernel")}
+    shifts = {name: getattr(op.options, name) + 4 for name in ("x_shift", "h_shift")}
+    return replace(op, **kernels, options=replace(op.options, weight_bits=4, **shifts))
 
 
 def _thresholds_of_holds(rng, op):

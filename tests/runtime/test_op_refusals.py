@@ -104,7 +104,7 @@ def test_words(kind, number_format):
             if -(2**31) <= value < 2**31:
                 assert node.status(words={word.name: value}) in found, (word.name, value)
         if word.form:
-            value = {"power of two": 6, "15 bits": 2**16 + 1}[word.form]
+            value = {"power of two": 6, "0 or 4": 2, "15 bits": 2**16 + 1}[word.form]
             if value <= high:
                 assert node.status(words={word.name: value}) == ("WORD", index), word.name
     for value in (-1, 3):

@@ -44,7 +44,7 @@
 #define KSR_WITH_GELU 1
 #endif
 
-/* Matrices in blocks of each width, dense ones stored by sources and by outputs, and values that are held. */
+/* In integers: matrices in blocks of each width, dense ones stored by sources and by outputs. */
 #ifndef KSR_WITH_BLOCKS_4
 #define KSR_WITH_BLOCKS_4 1
 #endif
@@ -65,6 +65,16 @@
 #define KSR_WITH_BY_OUTPUTS 1
 #endif
 
+/* Weights of 8 and of 4 bits. */
+#ifndef KSR_WITH_WEIGHTS_8
+#define KSR_WITH_WEIGHTS_8 1
+#endif
+
+#ifndef KSR_WITH_WEIGHTS_4
+#define KSR_WITH_WEIGHTS_4 1
+#endif
+
+/* Values that are held. */
 #ifndef KSR_WITH_HOLDS
 #define KSR_WITH_HOLDS 1
 #endif

@@ -8,7 +8,10 @@
  *
  * A dense matrix stored by outputs, for sources that all act in every step: gates * stride outputs in groups of four. A
  * group's weights lie in tiles of sixteen sources, the last one of eight where that is enough: in a tile, the weights of
- * the first output, then those of the second, and so on. Weights of even sources are unsigned, 128 too large. */
+ * the first output, then those of the second, and so on. Weights of even sources are unsigned, 128 too large.
+ *
+ * Weights of 4 bits lie two in a byte, the first in the lower half. By outputs all tiles are of eight sources; the weights of
+ * three sources of four are unsigned, 8 too large, and that of the fourth has a sign. */
 #ifndef KSR_MATRIX_H_
 #define KSR_MATRIX_H_
 /* Sources: KSR_WITH_FLOAT32:matrix_f32.c */
@@ -27,7 +30,7 @@ typedef struct ksr_slots {
 } ksr_slots;
 
 typedef struct ksr_matrix {
-  const void *values;    /* int8 or float32 */
+  const void *values;    /* int8, two weights of 4 bits in a byte, or float32 */
   const uint8_t *index;  /* NULL: dense */
   const uint16_t *rows16; /* one of the two row pointers, unless dense */
   const uint32_t *rows32;
@@ -36,6 +39,7 @@ typedef struct ksr_matrix {
   int32_t stride; /* units padded to whole blocks */
   ksr_slots slots;
   int32_t by_outputs; /* dense ones: how they are stored */
+  int32_t weight_bits; /* 4; or 0: as many as an element has */
 } ksr_matrix;
 
 /* Sources of a matrix by outputs, padded to whole tiles. */
@@ -58,6 +62,10 @@ static inline int ksr_has_blocks_of_4(const ksr_matrix *matrix) {
 
 static inline int ksr_has_blocks_of_8(const ksr_matrix *matrix) {
   return KSR_WITH_BLOCKS_8 && (!(KSR_WITH_BLOCKS_4 || KSR_WITH_BLOCKS_16) || matrix->block == 8);
+}
+
+static inline int ksr_has_weights_of_4_bits(const ksr_matrix *matrix) {
+  return KSR_WITH_WEIGHTS_4 && (!KSR_WITH_WEIGHTS_8 || matrix->weight_bits == 4);
 }
 
 /* A source that is not zero: what it is worth to all that it feeds. Some processors move it as a word. */

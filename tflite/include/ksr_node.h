@@ -25,7 +25,7 @@ void ksr_read_words(const ksr_node *node, int32_t first, int32_t count, int32_t 
 
 /* The matrix of which input number `i` holds the values; `by_outputs`: where it is dense. */
 ksr_matrix ksr_matrix_of(const ksr_node *node, int32_t i, int32_t sources, int32_t block, int32_t stride,
-                         ksr_slots slots, int32_t by_outputs);
+                         ksr_slots slots, int32_t by_outputs, int32_t weight_bits);
 
 #ifdef __cplusplus
 }

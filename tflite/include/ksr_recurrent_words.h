@@ -14,7 +14,7 @@ typedef struct ksr_recurrent_options {
   int32_t return_sequences;     /* 0: the last output only */
   int32_t activation;           /* of the candidate and of an LSTM's cell state */
   int32_t recurrent_activation; /* of the gates */
-  int32_t weight_bits;          /* 0: as the number format says */
+  int32_t weight_bits;          /* 4: two weights in a byte; 0: one */
   int32_t layout;               /* what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state */
   int32_t zero_output_for_mask; /* 1: the output of a masked step is 0; 0: that of the step before, at the start 0 */
   int32_t initial_states;       /* 1: states that are given are those to begin with, and only read; 0: kept */

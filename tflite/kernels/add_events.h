@@ -20,10 +20,32 @@ void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32
 void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
+/* Weights of 4 bits. */
+void ksr_add_events_4(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
+void ksr_add_events_4_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
+
+/* Weights of either size. */
+static inline void ksr_add_events(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
+  if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
+    ksr_add_events_4(matrix, event, end, acc);
+  } else {
+    ksr_add_events_i8(matrix, event, end, acc);
+  }
+}
+
+static inline void ksr_add_vector(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
+                                  int32_t *acc) {
+  if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
+    ksr_add_vector_i8_portable(matrix, x, zero_point, factor, acc);
+  } else {
+    ksr_add_vector_i8(matrix, x, zero_point, factor, acc);
+  }
+}
+
 /* One source; `value` fits into int16. */
-static inline void ksr_add_event_i8(const ksr_matrix *matrix, int32_t source, int32_t value, int32_t *acc) {
+static inline void ksr_add_event(const ksr_matrix *matrix, int32_t source, int32_t value, int32_t *acc) {
   const ksr_event event = {(uint16_t)source, (int16_t)value};
-  ksr_add_events_i8(matrix, &event, &event + 1, acc);
+  ksr_add_events(matrix, &event, &event + 1, acc);
 }
 
 #endif /* KSR_ADD_EVENTS_H_ */

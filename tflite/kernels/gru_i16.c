@@ -13,7 +13,7 @@ static int32_t operand_of(const ksr_gru_layer *gru, const ksr_gates *gates, int3
 }
 
 static void add(const ksr_gru_layer *gru, const ksr_matrix *matrix, int32_t j, int32_t operand, int32_t *acc) {
-  if (operand) ksr_add_event_i8(matrix, j, operand * (1 << gru->recurrent.h_shift), acc);
+  if (operand) ksr_add_event(matrix, j, operand * (1 << gru->recurrent.h_shift), acc);
 }
 
 /* Adds what a matrix makes of the states of `count` units from number `first` on, a multiple of KSR_SOURCES_AT_ONCE. */
@@ -24,7 +24,7 @@ static void add_states(const ksr_gru_layer *gru, const ksr_gates *gates, const k
       int16_t operands[KSR_SOURCES_AT_ONCE];
       const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;
       for (int32_t i = 0; i < part; ++i) operands[i] = (int16_t)operand_of(gru, gates, states[j + i]);
-      ksr_multiply_i16(matrix, operands, first + j, part, gru->recurrent.h_shift, acc);
+      ksr_multiply_by_i16(matrix, operands, first + j, part, gru->recurrent.h_shift, acc);
     }
     return;
   }

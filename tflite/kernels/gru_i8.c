@@ -21,7 +21,7 @@ static void add_states(const ksr_gru_layer *gru, const ksr_matrix *matrix, const
       int8_t operands[KSR_SOURCES_AT_ONCE];
       const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;
       ksr_write_states_i8(gates->operand, 0, states + j, part, operands);
-      ksr_multiply_i8(matrix, operands, first + j, part, h_shift, acc);
+      ksr_multiply_by_i8(matrix, operands, first + j, part, h_shift, acc);
     }
     return;
   }
@@ -32,7 +32,7 @@ static void add_states(const ksr_gru_layer *gru, const ksr_matrix *matrix, const
       const int32_t operand = ksr_operand_i8(gates, states[j]);
       if (operand) *end++ = (ksr_event){(uint16_t)(first + j), (int16_t)(operand * factor)};
     }
-    ksr_add_events_i8(matrix, events, end, acc);
+    ksr_add_events(matrix, events, end, acc);
   }
 }
 
@@ -45,7 +45,7 @@ static void send_changes(const ksr_gru_layer *gru, const ksr_matrix *matrix, con
     const int32_t part = count - j < UNITS_AT_ONCE ? count - j : UNITS_AT_ONCE;
     const ksr_event *end = ksr_hold_states(&gru->gates, states + j, threshold + j, held + j, first + j, part,
                                            gru->recurrent.h_shift, events);
-    ksr_add_events_i8(matrix, events, end, sums);
+    ksr_add_events(matrix, events, end, sums);
   }
 }
 #endif

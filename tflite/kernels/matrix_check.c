@@ -1,10 +1,21 @@
 #include "matrix_check.h"
 
+/* Weight number `at` of those of 4 bits, with its sign. */
+static int32_t four_bits(const ksr_matrix *matrix, int32_t at) {
+  const int8_t two = ((const int8_t *)matrix->values)[at / 2];
+  return at & 1 ? two >> 4 : (int8_t)((uint32_t)two << 4) >> 4;
+}
+
 /* The weight from a source to output number `row` of a matrix by outputs. */
 static int32_t weight_of(const ksr_matrix *matrix, int32_t row, int32_t source) {
-  const int32_t sources = ksr_padded_sources(matrix->sources), tile = source & ~15;
-  const int32_t width = sources - tile < 16 ? 8 : 16;
-  const uint8_t weight = ((const uint8_t *)matrix->values)[(row & ~3) * sources + tile * 4 + (row & 3) * width + (source & 15)];
+  const int32_t sources = ksr_padded_sources(matrix->sources), most = matrix->weight_bits ? 8 : 16;
+  const int32_t tile = source & -most, width = sources - tile < most ? 8 : most;
+  const int32_t at = (row & ~3) * sources + tile * 4 + (row & 3) * width + source - tile;
+  if (matrix->weight_bits) {
+    const int32_t four = four_bits(matrix, at);
+    return (source & 3) == 3 ? four : (four & 15) - 8;
+  }
+  const uint8_t weight = ((const uint8_t *)matrix->values)[at];
   return source & 1 ? (int8_t)weight : weight - 128;
 }
 
@@ -12,10 +23,10 @@ static uint32_t row_start(const ksr_matrix *matrix, int32_t j) {
   return matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];
 }
 
-int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count) {
+int ksr_matrix_check(const ksr_matrix *matrix, int32_t block_count) {
   enum { SOUND = 0, INDEX, ROWS };
   if (!matrix->index) return SOUND;
-  const uint32_t blocks = (uint32_t)(value_count / matrix->block);
+  const uint32_t blocks = (uint32_t)block_count;
   const uint32_t columns = (uint32_t)((matrix->slots.last + 1) * (matrix->stride / matrix->block));
   if (row_start(matrix, 0) != 0 || row_start(matrix, matrix->sources) != blocks) return ROWS;
   for (int32_t j = 0; j < matrix->sources; ++j) {
@@ -32,13 +43,13 @@ int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count) {
   return SOUND;
 }
 
-/* Of `width` weights, of which the first is of column `column`, those of the columns from `first` on. */
-static void add_magnitudes(const int8_t *values, int32_t column, int32_t width, int32_t first, int32_t count,
+/* Of `width` weights from number `at` on, of which the first is of column `column`, those of the columns from `first` on. */
+static void add_magnitudes(const ksr_matrix *matrix, int32_t at, int32_t column, int32_t width, int32_t first, int32_t count,
                            uint32_t *sums) {
   const int32_t begin = first > column ? first - column : 0;
   const int32_t end = first + count < column + width ? first + count - column : width;
   for (int32_t i = begin; i < end; ++i) {
-    const int32_t value = values[i];
+    const int32_t value = matrix->weight_bits ? four_bits(matrix, at + i) : ((const int8_t *)matrix->values)[at + i];
     sums[column + i - first] += (uint32_t)(value < 0 ? -value : value);
   }
 }
@@ -61,13 +72,12 @@ void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32
     add_magnitudes_by_outputs(matrix, first, count, sums);
     return;
   }
-  const int8_t *values = matrix->values;
   const int32_t stride = matrix->stride, block = matrix->block, gates = matrix->slots.gates;
-  for (int32_t j = 0; j < matrix->sources; ++j) {
+  for (int32_t j = 0, at = 0; j < matrix->sources; ++j) {
     if (!matrix->index) {
-      for (int32_t gate = 0; gate < gates; ++gate, values += stride) {
+      for (int32_t gate = 0; gate < gates; ++gate, at += stride) {
         const int32_t slot = gate == gates - 1 ? matrix->slots.last : gate;
-        add_magnitudes(values, slot * stride, stride, first, count, sums);
+        add_magnitudes(matrix, at, slot * stride, stride, first, count, sums);
       }
       continue;
     }
@@ -76,7 +86,7 @@ void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32
     for (uint32_t k = row_start(matrix, j); k < end; ++k) {
       column += matrix->index[k] * block;
       if (column >= first + count) break;
-      add_magnitudes(values + k * (uint32_t)block, column, block, first, count, sums);
+      add_magnitudes(matrix, (int32_t)k * block, column, block, first, count, sums);
     }
   }
 }

@@ -7,7 +7,7 @@
 
 /* Whether no row pointer and no block index leads past the values or past the last slot: 0, or 1 if an index does, 2
  * if a row pointer does. Call once, before any accumulation. */
-int ksr_matrix_check(const ksr_matrix *matrix, int32_t value_count);
+int ksr_matrix_check(const ksr_matrix *matrix, int32_t block_count);
 
 /* sums[i] += |weight| for every weight of column `first` + i, i below `count`. */
 void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums);

@@ -15,20 +15,50 @@ void ksr_multiply_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, i
 void ksr_multiply_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                       int32_t *acc);
 
+/* Weights of 4 bits. */
+void ksr_multiply_4_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
+                       int32_t *acc);
+void ksr_multiply_4_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
+                        int32_t *acc);
+
 /* In plain C. */
 void ksr_multiply_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                               int32_t *acc);
 void ksr_multiply_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                                int32_t *acc);
 
+void ksr_multiply_4_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
+                                int32_t *acc);
+void ksr_multiply_4_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count,
+                                 int32_t shift, int32_t *acc);
+
+/* Weights of either size. */
+static inline void ksr_multiply_by_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
+                                      int32_t shift, int32_t *acc) {
+  if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
+    ksr_multiply_4_i8(matrix, x, first, count, shift, acc);
+  } else {
+    ksr_multiply_i8(matrix, x, first, count, shift, acc);
+  }
+}
+
+static inline void ksr_multiply_by_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count,
+                                       int32_t shift, int32_t *acc) {
+  if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
+    ksr_multiply_4_i16(matrix, x, first, count, shift, acc);
+  } else {
+    ksr_multiply_i16(matrix, x, first, count, shift, acc);
+  }
+}
+
 /* acc += (x - zero_point) * 2^shift * matrix, for a vector x of all sources; in matrices by outputs the biases have what
  * the zero point adds. */
 static inline void ksr_multiply_all_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t shift,
                                        int32_t *acc) {
   if (ksr_is_by_outputs(matrix)) {
-    ksr_multiply_i8(matrix, x, 0, matrix->sources, shift, acc);
+    ksr_multiply_by_i8(matrix, x, 0, matrix->sources, shift, acc);
   } else {
-    ksr_add_vector_i8(matrix, x, zero_point, 1 << shift, acc);
+    ksr_add_vector(matrix, x, zero_point, 1 << shift, acc);
   }
 }
 
@@ -44,9 +74,10 @@ typedef struct ksr_part {
 
 static inline ksr_part ksr_part_of(const ksr_matrix *matrix, int32_t first, int32_t count) {
   const int32_t sources = ksr_padded_sources(count), others = (matrix->slots.gates - 1) * matrix->stride;
-  const ksr_part part = {(const uint8_t *)matrix->values + 4 * first, others, others + matrix->stride,
+  const int32_t bytes = ksr_has_weights_of_4_bits(matrix) ? 2 : 4; /* of a source's weights */
+  const ksr_part part = {(const uint8_t *)matrix->values + bytes * first, others, others + matrix->stride,
                          matrix->slots.last * matrix->stride, sources,
-                         4 * (ksr_padded_sources(matrix->sources) - sources)};
+                         bytes * (ksr_padded_sources(matrix->sources) - sources)};
   return part;
 }
 

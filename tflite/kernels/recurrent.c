@@ -44,7 +44,7 @@ static void send_changes(const ksr_matrix *matrix, const int8_t *x, const uint8_
     ksr_event events[CHANGES_AT_ONCE];
     const int32_t count = sources - j < CHANGES_AT_ONCE ? sources - j : CHANGES_AT_ONCE;
     const ksr_event *end = ksr_hold_inputs(x + j, threshold + j, held + j, j, count, shift, events);
-    ksr_add_events_i8(matrix, events, end, sums);
+    ksr_add_events(matrix, events, end, sums);
   }
 }
 #endif
@@ -80,7 +80,7 @@ static void send_changes_i16(const ksr_matrix *matrix, const int16_t *x, const u
     if (ksr_is_held(x[j] - held[j], threshold[j])) continue;
     const int32_t change = operand_i16(to, x[j]) - operand_i16(to, held[j]);
     held[j] = x[j];
-    if (change) ksr_add_event_i8(matrix, j, change * (1 << to.left), sums);
+    if (change) ksr_add_event(matrix, j, change * (1 << to.left), sums);
   }
 }
 
@@ -90,7 +90,7 @@ static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, operand_of 
   for (int32_t j = 0; j < sources; j += KSR_SOURCES_AT_ONCE) {
     const int32_t count = sources - j < KSR_SOURCES_AT_ONCE ? sources - j : KSR_SOURCES_AT_ONCE;
     for (int32_t i = 0; i < count; ++i) operands[i] = (int16_t)operand_i16(to, x[j + i]);
-    ksr_multiply_i16(matrix, operands, j, count, to.left, acc);
+    ksr_multiply_by_i16(matrix, operands, j, count, to.left, acc);
   }
 }
 
@@ -107,7 +107,7 @@ static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, operand_o
       const int32_t value = operand_i16(to, x[j]);
       if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * (1 << to.left))};
     }
-    ksr_add_events_i8(matrix, events, end, acc);
+    ksr_add_events(matrix, events, end, acc);
   }
 }
 

@@ -85,9 +85,9 @@ ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t h
 
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node, int32_t i, ksr_slots slots) {
   const int32_t sources = i == KSR_KERNEL ? layer->inputs : layer->units;
-  int32_t layout;
-  ksr_read_words(node, offsetof(ksr_recurrent_options, layout) / sizeof(int32_t), 1, &layout);
-  return ksr_matrix_of(node, i, sources, layer->kernel.block, layer->stride, slots, layout >> (i != KSR_KERNEL) & 1);
+  const int32_t by_outputs = WORD_OF(node, layout) >> (i != KSR_KERNEL) & 1;
+  return ksr_matrix_of(node, i, sources, layer->kernel.block, layer->stride, slots, by_outputs,
+                       WORD_OF(node, weight_bits));
 }
 
 /* A tensor's part that belongs to one sample of the batch, its first dimension. */

@@ -29,6 +29,7 @@ static int word_fits(const ksr_schema *schema, const int32_t *words, int32_t num
   int32_t value = words[number];
   if (value < range.low || value > range.high) return 0;
   if (form == KSR_POWER_OF_TWO) return (value & (value - 1)) == 0;
+  if (form == KSR_0_OR_4) return (value & 3) == 0;
   if (form == KSR_15_BITS) {
     while (value > INT16_MAX && !(value & 1)) value >>= 1;
     return value <= INT16_MAX;
@@ -144,7 +145,8 @@ static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, cons
     ++slots.last;
   }
   const int32_t by_outputs = words[schema->layout] & (input->flags & KSR_OF_UNITS ? 2 : 1);
-  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots, by_outputs);
+  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots, by_outputs,
+                       words[schema->weight_bits]);
 }
 
 /* One in blocks, of which input number `i` holds the values. */
@@ -153,15 +155,17 @@ static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, c
   const ksr_matrix matrix = matrix_of(schema, node, words, sizes, i);
   const ksr_tensor *tensors = &node->inputs[i];
   if (tensors[2].dims[0] != matrix.sources + 1) return KSR_STATUS(KSR_SHAPE, i + 2);
-  if (tensors[0].dims[0] % sizes->block != 0 || tensors[0].dims[0] / sizes->block != tensors[1].dims[0]) {
+  const int32_t block_values = matrix.weight_bits ? sizes->block / 2 : sizes->block;
+  if (tensors[0].dims[0] % block_values != 0 || tensors[0].dims[0] / block_values != tensors[1].dims[0]) {
     return KSR_STATUS(KSR_SHAPE, i);
   }
-  const int32_t part = ksr_matrix_check(&matrix, tensors[0].dims[0]);
+  const int32_t part = ksr_matrix_check(&matrix, tensors[1].dims[0]);
   return part ? KSR_STATUS(KSR_VALUES, i + part) : KSR_OK;
 }
 
 /* Whether this build has kernels for how a matrix is stored. */
 static int is_built(const ksr_matrix *matrix) {
+  if (!(matrix->weight_bits ? KSR_WITH_WEIGHTS_4 : KSR_WITH_WEIGHTS_8)) return 0;
   if (!matrix->index) return matrix->by_outputs ? KSR_WITH_BY_OUTPUTS : KSR_WITH_BY_SOURCES;
   return matrix->block == 4 ? KSR_WITH_BLOCKS_4 : matrix->block == 8 ? KSR_WITH_BLOCKS_8 : KSR_WITH_BLOCKS_16;
 }
@@ -186,7 +190,7 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   if (input->size == KSR_ROWS_SIZE) return check_matrix(schema, node, words, sizes, i - 2);
   if (input->size == KSR_VALUES_SIZE) {
     const ksr_matrix matrix = matrix_of(schema, node, words, sizes, i);
-    const int32_t row = matrix.slots.gates * matrix.stride;
+    const int32_t row = matrix.slots.gates * (matrix.weight_bits ? matrix.stride / 2 : matrix.stride);
     const int32_t sources = matrix.by_outputs ? ksr_padded_sources(matrix.sources) : matrix.sources;
     const int is_dense = ksr_is_absent(node, i + 1) && ksr_is_absent(node, i + 2);
     if (is_dense && (tensor->dims[0] % row != 0 || tensor->dims[0] / row != sources)) return KSR_STATUS(KSR_SHAPE, i);

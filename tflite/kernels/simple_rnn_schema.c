@@ -2,8 +2,8 @@
 #include "ksr_simple_rnn_schema.h"
 
 static const ksr_range ranges[] = {
-    {0, 0}, {0, 2}, {1, 65535}, {4, 16}, {0, 1}, {0, 13}, {0, 0}, {0, 3}, {0, 14}, {-128, 127}, {0, 7},
-    {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}
+    {0, 0}, {0, 2}, {1, 65535}, {4, 16}, {0, 1}, {0, 13}, {0, 0}, {0, 4}, {0, 3}, {0, 14}, {-128, 127},
+    {0, 7}, {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}
 };
 
 static const ksr_word words[] = {
@@ -14,26 +14,26 @@ static const ksr_word words[] = {
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* return_sequences */
     {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* activation */
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* recurrent_activation */
-    {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* weight_bits */
-    {{6, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* layout */
+    {{6, 7, 7}, KSR_0_OR_4, 0, 0}, /* weight_bits */
+    {{6, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* layout */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* initial_states */
-    {{6, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* state_bits */
+    {{6, 9, 9}, KSR_ANY_VALUE, 0, 0}, /* state_bits */
     {{6, 6, 6}, KSR_ANY_VALUE, 0, 0}, /* gate_bits */
-    {{6, 9, 6}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
-    {{6, 10, 10}, KSR_ANY_VALUE, 0, 0}, /* x_shift */
-    {{6, 10, 5}, KSR_ANY_VALUE, -27, 15}, /* h_shift */
-    {{6, 11, 12}, KSR_ANY_VALUE, 0, 0}, /* fraction */
-    {{6, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_0 */
-    {{6, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_1 */
-    {{6, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_2 */
-    {{6, 13, 13}, KSR_15_BITS, 0, 0}, /* multiplier_3 */
-    {{6, 14, 14}, KSR_ANY_VALUE, 0, 0}, /* operand_multiplier */
-    {{6, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* operand_shift */
-    {{6, 14, 14}, KSR_ANY_VALUE, 0, 0}, /* output_multiplier */
-    {{6, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* output_shift */
-    {{6, 9, 6}, KSR_ANY_VALUE, 0, 0}, /* output_zero_point */
-    {{6, 16, 17}, KSR_ANY_VALUE, 0, 0}, /* operand_bits */
+    {{6, 10, 6}, KSR_ANY_VALUE, 0, 0}, /* x_zero_point */
+    {{6, 11, 11}, KSR_ANY_VALUE, 0, 0}, /* x_shift */
+    {{6, 11, 5}, KSR_ANY_VALUE, -27, 15}, /* h_shift */
+    {{6, 12, 13}, KSR_ANY_VALUE, 0, 0}, /* fraction */
+    {{6, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_0 */
+    {{6, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_1 */
+    {{6, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_2 */
+    {{6, 14, 14}, KSR_15_BITS, 0, 0}, /* multiplier_3 */
+    {{6, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* operand_multiplier */
+    {{6, 16, 16}, KSR_ANY_VALUE, 0, 0}, /* operand_shift */
+    {{6, 15, 15}, KSR_ANY_VALUE, 0, 0}, /* output_multiplier */
+    {{6, 16, 16}, KSR_ANY_VALUE, 0, 0}, /* output_shift */
+    {{6, 10, 6}, KSR_ANY_VALUE, 0, 0}, /* output_zero_point */
+    {{6, 17, 18}, KSR_ANY_VALUE, 0, 0}, /* operand_bits */
 };
 
 static const ksr_input inputs[] = {
@@ -59,4 +59,4 @@ static const ksr_input inputs[] = {
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* diagonal */
 };
 
-const ksr_schema ksr_simple_rnn_schema = {ranges, words, inputs, 27, 18, 7, 9, 1};
+const ksr_schema ksr_simple_rnn_schema = {ranges, words, inputs, 27, 18, 7, 8, 9, 1};

@@ -32,7 +32,7 @@ static void set_up(dense_data *dense, const ksr_node *node) {
   layer->output_max = o->output_max;
   layer->activation = o->activation;
   layer->kernel = ksr_matrix_of(node, KSR_SPARSE_DENSE_KERNEL, layer->inputs, o->block, layer->stride, slots,
-                                o->layout);
+                                o->layout, o->weight_bits);
   layer->bias = ksr_data_of(node, KSR_SPARSE_DENSE_BIAS);
   layer->multiplier = ksr_data_of(node, KSR_SPARSE_DENSE_MULTIPLIER);
   layer->shift = ksr_data_of(node, KSR_SPARSE_DENSE_SHIFT);

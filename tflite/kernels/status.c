@@ -55,6 +55,12 @@ const unsigned char ksr_core_with_by_sources = 1;
 #if KSR_WITH_BY_OUTPUTS
 const unsigned char ksr_core_with_by_outputs = 1;
 #endif
+#if KSR_WITH_WEIGHTS_8
+const unsigned char ksr_core_with_weights_8 = 1;
+#endif
+#if KSR_WITH_WEIGHTS_4
+const unsigned char ksr_core_with_weights_4 = 1;
+#endif
 #if KSR_WITH_HOLDS
 const unsigned char ksr_core_with_holds = 1;
 #endif
