@@ -49,7 +49,7 @@ RATES = {
     "delta_gru": ["input_rate", "activity"],
     "light_delta_gru": ["input_rate", "activity"],
 }
-RATES |= {"gru": [], "light_gru": [], "lstm": [], "sparse_dense": []}
+RATES |= {"gru": [], "light_gru": [], "hard_light_gru": [], "lstm": [], "sparse_dense": []}
 # What C functions serve, by their names; the first that fits.
 PARTS = {
     "accumulate": r"(ksr_)?(matrix_)?add_",
@@ -65,6 +65,7 @@ TABLE = {
     "GRU dense 24/12": ("gru", 24, 12, 0, {}),
     "LightGRU dense 128/40": ("light_gru", 128, 40, 0, {}),
     "LightGRU dense 24/12": ("light_gru", 24, 12, 0, {}),
+    "LightGRU dense 24/12, hard gates": ("hard_light_gru", 24, 12, 0, {}),
     "LSTM dense 128/40": ("lstm", 128, 40, 0, {}),
     "LSTM dense 24/12": ("lstm", 24, 12, 0, {}),
     "GRU 90 % 128/40": ("gru", 128, 40, 0.9, {}),

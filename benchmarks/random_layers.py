@@ -7,6 +7,7 @@ import numpy as np
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.quantize import Scale, quantize
 from keras_sparse_rnn.formats import INT8
+from keras_sparse_rnn.ops.activations import NUMBERS
 from keras_sparse_rnn.ops.event_gru import EventGru
 from keras_sparse_rnn.ops.gru import AFTER, WITHOUT, Gru
 from keras_sparse_rnn.ops.lstm import Lstm
@@ -60,22 +61,30 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
     return with_shift(high), x
 
 
-def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8, reset_gate=AFTER):
-    """A GRU and an input, likewise; all of its units are active."""
+def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8, reset_gate=AFTER, **words):
+    """A GRU and an input, likewise; all of its units are active. `words`: more of the op's options."""
     rng = np.random.default_rng(seed)
-    options = Gru.SCHEMA.options(units=units, block=block, go_backwards=0, return_sequences=1, reset_gate=reset_gate)
+    options = Gru.SCHEMA.options(
+        units=units, block=block, go_backwards=0, return_sequences=1, reset_gate=reset_gate, **words
+    )
     gates = 3 if reset_gate else 2
     kernels = [_kernel(rng, sources, gates, units, (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     op, x = Gru(options, *kernels, bias), _input(rng, steps, inputs)
     if dtype == np.float32:
         return op, x.astype(np.float32) * np.float32(X_SCALE.scale)
-    return quantize(op, "random", X_SCALE, 1.0, Scale.of_range(-1, 1), INT8), x
+    return quantize(op, "random", X_SCALE, 1.0, Scale.of_range(-1, 1), INT8, gates=1.0, states=1.0), x
 
 
 def light_gru(units, inputs, block, sparsity, **more):
     """A LightGRU and an input, likewise."""
     return gru(units, inputs, block, sparsity, reset_gate=WITHOUT, **more)
+
+
+def hard_light_gru(units, inputs, block, sparsity, **more):
+    """Likewise, with piecewise-linear functions for tanh and sigmoid."""
+    functions = {"activation": NUMBERS["hard_tanh"], "recurrent_activation": NUMBERS["hard_sigmoid"]}
+    return light_gru(units, inputs, block, sparsity, **functions, **more)
 
 
 def light_delta_gru(units, inputs, block, sparsity, input_rate, activity, **more):

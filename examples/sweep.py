@@ -46,7 +46,7 @@ class Net:
     """A recurrent layer and what it is trained with.
 
     Attributes:
-        cell: "GRU", "EventGRU" or "DeltaGRU".
+        cell: "GRU", "LightGRU", "EventGRU" or "DeltaGRU".
         units: Its units.
         hop: Milliseconds between two frames.
         sparsity, block: Share of the weights that are pruned, in blocks of 1 x `block`.
@@ -55,6 +55,7 @@ class Net:
         layers: How many of the layer stand one behind the other.
         penalty: Strength of an `EventPenalty`.
         input_threshold, hidden_threshold: Of a DeltaGRU, in deviations of a feature, and in units of the state.
+        reset_gate: Whether an EventGRU or a DeltaGRU has one.
     """
 
     cell: str
@@ -67,6 +68,7 @@ class Net:
     penalty: float = 0.0
     input_threshold: float = 0.0
     hidden_threshold: float = 0.0
+    reset_gate: bool = True
 
     def __str__(self):
         method = f" by {self.method}" if self.method != "magnitude" else ""
@@ -74,11 +76,17 @@ class Net:
         holds = f", holds {self.input_threshold:g} and {self.hidden_threshold:g}" if self.cell == "DeltaGRU" else ""
         penalty = f", penalty {self.penalty:g}" if self.penalty else ""
         units = " + ".join([str(self.units)] * self.layers)
-        return f"{self.cell} {units}, {self.hop} ms{pruned}{holds}{penalty}"
+        light = "" if self.reset_gate else ", no reset gate"
+        return f"{self.cell} {units}, {self.hop} ms{pruned}{holds}{penalty}{light}"
 
     @property
     def kind(self):
-        return f"{'pruned ' if self.cell == 'GRU' and self.sparsity else ''}{self.cell}"
+        light = "" if self.reset_gate else ", no reset gate"
+        return f"{'pruned ' if self.cell in ('GRU', 'LightGRU') and self.sparsity else ''}{self.cell}{light}"
+
+    @property
+    def is_light(self):
+        return self.cell == "LightGRU" or not self.reset_gate
 
     def stack(self):
         """Its recurrent layers."""
@@ -91,17 +99,17 @@ class Net:
             options["activity_regularizer"] = ksr.regularizers.EventPenalty(self.penalty)
         if self.sparsity and self.method == "group lasso":
             strength = LASSO * (self.block / 8) ** 0.5
-            lasso = ksr.regularizers.BlockGroupLasso(strength, (1, self.block), gates=3)
+            lasso = ksr.regularizers.BlockGroupLasso(strength, (1, self.block), gates=2 if self.is_light else 3)
             options |= {"kernel_regularizer": lasso, "recurrent_regularizer": lasso}
         if self.cell == "EventGRU":
             # A layer hears the events of the one before; what is read off the last one is its state.
             readout = "cell" if last else "event"
-            return ksr.layers.EventGRU(self.units, readout=readout, **options)
+            return ksr.layers.EventGRU(self.units, readout=readout, reset_gate=self.reset_gate, **options)
         if self.cell == "DeltaGRU":
             input_threshold = self.hidden_threshold if place else self.input_threshold
             holds = {"input_threshold": input_threshold, "hidden_threshold": self.hidden_threshold}
-            return ksr.layers.DeltaGRU(self.units, **holds, **options)
-        return keras.layers.GRU(self.units, **options)
+            return ksr.layers.DeltaGRU(self.units, reset_gate=self.reset_gate, **holds, **options)
+        return (ksr.layers.LightGRU if self.is_light else keras.layers.GRU)(self.units, **options)
 
 
 DENSE = [Net("GRU", units, hop) for hop in HOPS for units in (12, 16, 24, 32)]
@@ -126,6 +134,10 @@ KNOWN = [
     Net("DeltaGRU", 24, 20, 0.7, layers=2, **HOLDS),
     *(Net("EventGRU", 64, hop, 0.9, method="group lasso", penalty=2.0) for hop in HOPS),
     Net("EventGRU", 48, 20, 0.8, layers=2, penalty=2.0),
+    *(Net("LightGRU", units, hop) for hop in HOPS for units in (12, 16, 24, 32)),
+    *(Net("LightGRU", 32, hop, 0.7) for hop in HOPS),
+    *(Net("DeltaGRU", 32, hop, 0.7, reset_gate=False, **HOLDS) for hop in HOPS[:2]),
+    Net("EventGRU", 64, 20, 0.8, penalty=2.0, reset_gate=False),
 ]
 GOALS = (0.035, 0.055)  # NLL on the validation set: about what dense GRUs of 24 and 16 units reach
 WORST = 0.1  # NLL of a net that may still be of use: what is worse only tells the search where not to look
@@ -159,7 +171,7 @@ def open_study(folder):
     from optuna.storages.journal import JournalFileBackend
 
     return optuna.create_study(
-        study_name="spoken digits",
+        study_name="spoken digits, with and without a reset gate",
         storage=JournalStorage(JournalFileBackend(str(folder / "study.journal"))),
         sampler=optuna.samplers.TPESampler(
             multivariate=True,
@@ -175,7 +187,7 @@ def open_study(folder):
 def suggest(trial):
     """A net of the search space."""
     net = Net(
-        cell=trial.suggest_categorical("cell", ["DeltaGRU", "EventGRU", "GRU"]),
+        cell=trial.suggest_categorical("cell", ["DeltaGRU", "EventGRU", "GRU", "LightGRU"]),
         units=trial.suggest_categorical("units", [12, 16, 24, 32, 48, 64, 96, 128]),
         hop=trial.suggest_categorical("hop", HOPS),
         sparsity=trial.suggest_categorical("sparsity", [0.0, 0.5, 0.7, 0.8, 0.9]),
@@ -183,6 +195,8 @@ def suggest(trial):
         method=trial.suggest_categorical("method", ["magnitude", "group lasso", "RigL"]),
         layers=trial.suggest_categorical("layers", [1, 2]),
     )
+    if net.cell in ("EventGRU", "DeltaGRU"):
+        net = replace(net, reset_gate=trial.suggest_categorical("reset gate", [True, False]))
     if net.cell == "EventGRU":
         return replace(net, penalty=trial.suggest_float("event penalty", 0.5, 4.0, step=0.5))
     if net.cell == "DeltaGRU":
@@ -199,6 +213,8 @@ def suggested(net):
     """The parameters by which `suggest` gives this net."""
     common = ("cell", "units", "hop", "sparsity", "block", "method", "layers")
     parameters = {name: getattr(net, name) for name in common}
+    if net.cell in ("EventGRU", "DeltaGRU"):
+        parameters["reset gate"] = net.reset_gate
     if net.cell == "EventGRU":
         parameters["event penalty"] = net.penalty
     if net.cell == "DeltaGRU":
@@ -368,7 +384,7 @@ def markdown(titles, rows):
 
 def draw(rows, study, path):
     """Loss against MACs on the test set, and small and pale what the search tried, on the validation set."""
-    points = {kind: {} for kind in ("GRU", "pruned GRU", "EventGRU", "DeltaGRU")}
+    points = {row.net.kind: {} for row in sorted(rows, key=lambda row: row.net.kind != "GRU")}
     for row in rows:
         if row.nll > WORST:
             continue

@@ -7,6 +7,7 @@ from keras_sparse_rnn.layers.delta_lstm import DeltaLSTM, DeltaLSTMCell
 from keras_sparse_rnn.layers.delta_simple_rnn import DeltaSimpleRNN, DeltaSimpleRNNCell
 from keras_sparse_rnn.layers.event_gru import EventGRU
 from keras_sparse_rnn.layers.event_gru_cell import EventGRUCell
+from keras_sparse_rnn.layers.frame_gate import FrameGate
 from keras_sparse_rnn.layers.light_gru import LightGRU
 from keras_sparse_rnn.layers.light_gru_cell import LightGRUCell
 from keras_sparse_rnn.layers.on_lstm import ONLSTM, ONLSTMCell
@@ -23,6 +24,7 @@ __all__ = [
     "DeltaSimpleRNNCell",
     "EventGRU",
     "EventGRUCell",
+    "FrameGate",
     "LightGRU",
     "LightGRUCell",
     "ONLSTMCell",

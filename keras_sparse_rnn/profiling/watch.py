@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.cells import read_apart
-from keras_sparse_rnn.layers import DeltaHold
+from keras_sparse_rnn.layers import DeltaHold, FrameGate
 from keras_sparse_rnn.profiling import costs
 from keras_sparse_rnn.profiling.parts import Part, cells_in
 from keras_sparse_rnn.typing import Arrays
@@ -137,7 +137,7 @@ class _Watch:
 
     def begin(self, size, samples, valid):
         """Begins a batch of a size, of which the first `samples` are to be counted."""
-        self._size, self._samples, self._valid, self._held = size, samples, valid, []
+        self._size, self._samples, self._valid, self._held, self._gated = size, samples, valid, [], []
 
     def finish(self, samples):
         """The `Seen` of each part, averaged over this number of samples, by the id of its layer."""
@@ -153,6 +153,8 @@ class _Watch:
                 if isinstance(layer, keras.layers.RNN):
                     parts = [part for part in self._parts if part.rnn is layer]
                     stack.enter_context(_replaced(layer, "inner_loop", self._loop(layer, parts)))
+                elif isinstance(layer, FrameGate):
+                    stack.enter_context(_replaced(layer, "compute_mask", self._gate(layer)))
                 elif isinstance(layer, keras.layers.TimeDistributed):
                     stack.enter_context(_replaced(layer, "call", self._time_distributed(layer)))
             for part in self._parts:
@@ -171,6 +173,19 @@ class _Watch:
                 self._in_time.pop()
 
         return hook
+
+    def _gate(self, layer):
+        compute_mask = layer.compute_mask
+
+        def hook(*args, **kwargs):
+            self._gated.append(compute_mask(*args, **kwargs))
+            return self._gated[-1]
+
+        return hook
+
+    def _made(self, mask):
+        """The steps that are made, booleans `(rows, steps)`; None where no FrameGate decides about them."""
+        return keras.ops.convert_to_numpy(mask) if any(mask is gated for gated in self._gated) else None
 
     def _call(self, part):
         call, seen = part.layer.call, self._seen[id(part.layer)]
@@ -217,7 +232,8 @@ class _Watch:
                     self._seen[id(part.layer)].unknown = reason
                 return result
             for part in parts:
-                positions = sequences.shape[1]
+                made = self._made(mask) if mask is not None else None
+                positions = sequences.shape[1] if made is None else made[: round(self._of(rows))].sum(axis=1).mean()
                 if costs.is_conv_rnn(rnn):
                     positions *= costs.conv_rnn_positions(rnn, tuple(result[0].shape))
                 self._seen[id(part.layer)].calls += self._of(rows) * positions
@@ -232,7 +248,10 @@ class _Watch:
             self._held.append(keras.ops.convert_to_numpy(result[1]))
             return
         order = slice(None, None, -1 if rnn.go_backwards else 1)  # as the layer reads
-        counted = self._counted(tuple(sequences.shape[:2]))[:, order]
+        counted = self._counted(tuple(sequences.shape[:2]))
+        if mask is not None and (made := self._made(mask)) is not None:
+            counted &= made
+        counted = counted[:, order]
         sources = _sources(rnn, parts, sequences, initial_state, mask)
         if self._held and parts and parts[0].skips in ("nothing", "zeros"):
             values = keras.ops.convert_to_numpy(sequences)[:, order]

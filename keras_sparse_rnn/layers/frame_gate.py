@@ -1,0 +1,120 @@
+"""A gate in front of recurrent layers: a step is made only when enough features have moved."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_sparse_rnn.layers import loops
+from keras_sparse_rnn.typing import Shape, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class FrameGate(keras.layers.Layer):
+    """Masks the steps at which too few features have moved since the last step that was made.
+
+        made = [sum over features of [|x - x'| > threshold] >= count] ;  x' = x where a step is made, else it stays
+
+    The output is the input, with `made` as its Keras mask: recurrent layers behind it hold their states and repeat
+    their outputs at the other steps, and whatever passes masks on hands it to the next. x' is zero before the first
+    step. Steps that are masked already are not made. The gate has no weights, so it may also be put in front of a
+    network that is trained already.
+
+    `profile` counts the steps that are made. The gate decides in the order of time; a layer behind it that goes
+    backwards reads the same steps in reverse, which no stream can. As with every mask, Keras leaves masked steps out of
+    a loss of each step. The gate itself does not convert: convert what stands behind it, and step that for the frames
+    that have moved (documentation, "Stream").
+
+    Source: the delta network of Neil et al., "Delta networks for optimized recurrent network computation", ICML 2017,
+    arXiv:1612.05571, for whole frames.
+
+    Args:
+        threshold: Number, or a list with one for each feature, at least 0, in units of the input.
+        count: Positive integer, at most the number of features: how many of them must have moved.
+        stateful: Whether x' goes on from batch to batch, whose size is then fixed; `reset_state` clears it.
+
+    Call arguments:
+        inputs: Tensor (batch, time, features).
+        mask: Boolean tensor (batch, time), False where a step is left out already.
+
+    Output shape:
+        That of the input.
+
+    Raises:
+        ValueError: an argument is out of its range, the number of thresholds is not that of the features, `count` is
+            larger than it, or a stateful gate has no fixed batch size.
+
+    Example:
+
+    >>> layers = [FrameGate(0.5, count=2), LightGRU(24, return_sequences=True), keras.layers.LSTM(8)]
+    """
+
+    def __init__(
+        self, threshold: float | Sequence[float], count: int = 1, stateful: bool = False, **kwargs: Any
+    ) -> None:
+        given = np.asarray(threshold, "float64")
+        if given.ndim > 1 or not given.size or not np.all((given >= 0) & (given < math.inf)):
+            raise ValueError(f"`threshold` must be a number or a list of numbers, >= 0. Received: {threshold!r}")
+        if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+            raise ValueError(f"`count` must be a positive integer. Received: {count!r}")
+        super().__init__(**kwargs)
+        self.threshold, self.count, self.stateful = given.tolist(), int(count), stateful
+        self.supports_masking = True
+        self.input_spec = keras.layers.InputSpec(ndim=3)
+        self._states: tuple[keras.Variable, ...] = ()
+
+    def build(self, input_shape: Shape) -> None:
+        batch, _, features = input_shape
+        if isinstance(self.threshold, list) and len(self.threshold) != features:
+            raise ValueError(f"`threshold` has {len(self.threshold)} values for {features} features.")
+        if self.count > features:
+            raise ValueError(f"`count` is {self.count}, more than the {features} features that could move.")
+        if self.stateful:
+            if batch is None:
+                raise ValueError(
+                    f"layer '{self.name}' has stateful=True and needs a fixed batch size: keras.Input(batch_shape=...)."
+                )
+            state = keras.Variable(np.zeros((batch, features)), dtype=self.variable_dtype, trainable=False, name="last")
+            # No weight of the model: it is what a stream has left.
+            object.__setattr__(self, "_states", (state,))
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [*super().variables, *self._states]
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        return ops.copy(inputs)  # a tensor of its own, for a mask of its own
+
+    def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:
+        """The steps that are made, (batch, time); None for a symbolic input: each call computes its own."""
+        if isinstance(inputs, keras.KerasTensor):
+            return None
+        x = ops.stop_gradient(ops.transpose(ops.convert_to_tensor(inputs, self.compute_dtype), (1, 0, 2)))
+        masks = () if previous_mask is None else (ops.transpose(ops.cast(previous_mask, "bool"))[..., None],)
+        first = ops.cast(self._states[0], x.dtype) if self._states else ops.zeros_like(x[0])
+        (last,), (made,) = loops.scan(self._step, (first,), (x, *masks), 1)
+        for state in self._states:
+            state.assign(ops.cast(last, state.dtype))
+        return ops.transpose(made[..., 0] > 0)
+
+    def _step(self, states, inputs):
+        (last,), (x, *masks) = states, inputs
+        threshold = ops.convert_to_tensor(np.asarray(self.threshold, "float32"), x.dtype)
+        moved = ops.sum(ops.cast(ops.abs(x - last) > threshold, "int32"), axis=-1, keepdims=True) >= self.count
+        for valid in masks:
+            moved = ops.logical_and(moved, valid)
+        return (ops.where(moved, x, last),), (ops.where(moved, ops.ones_like(x), ops.zeros_like(x)),)
+
+    def reset_state(self) -> None:
+        """Clears what a stateful gate compares with."""
+        for state in self._states:
+            state.assign(ops.zeros_like(state))
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "threshold": self.threshold, "count": self.count, "stateful": self.stateful}
