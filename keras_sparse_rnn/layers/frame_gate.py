@@ -67,7 +67,7 @@ class FrameGate(keras.layers.Layer):
         self._states: tuple[keras.Variable, ...] = ()
 
     def build(self, input_shape: Shape) -> None:
-        batch, _, features = input_shape
+        batch, features = input_shape[0], int(input_shape[-1] or 0)
         if isinstance(self.threshold, list) and len(self.threshold) != features:
             raise ValueError(f"`threshold` has {len(self.threshold)} values for {features} features.")
         if self.count > features:
