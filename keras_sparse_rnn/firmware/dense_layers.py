@@ -3,6 +3,8 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_sparse_rnn.ops.block_sparse import encode
+
 ENDINGS = {np.dtype(np.int8): "i8", np.dtype(np.int16): "i16", np.dtype(np.float32): "f32"}  # of kernels
 LARGEST = "3.4e38f"
 
@@ -40,9 +42,15 @@ def dense_arguments(op, buffers):
     # The sums of products with int16 take more of the 64 bits.
     digits = 31 if x.dtype == np.int8 else 24
     scalings = [scaling(scale, digits) for scale in np.atleast_1d(x.scale * weights.scale / y.scale)]
-    parts = [buffers.constant("weights", weights.data), buffers.constant("bias", bias.astype(np.int32))]
+    values, sums, stride = weights.data, 0, -(-outputs // 4) * 4
+    if x.dtype == np.int8 and not is_depthwise:
+        rows = values.reshape(outputs, 1, inputs).T
+        values, bias = encode(rows, 4, (0,), sparse=False, by_outputs=True).values, np.pad(bias, (0, stride - outputs))
+        sums = buffers.buffer("sums", stride, np.dtype(np.int32))
+    kernel = f"{{{buffers.constant('weights', values)}, 0, 0, 0, {inputs}, 4, {stride}, {{1, 0}}, 1, 0}}"
+    parts = [kernel, buffers.constant("bias", bias.astype(np.int32)), sums]
     parts.append(buffers.struct("ksr_scaling", f"scaling[{len(scalings)}]", scalings).split("[")[0])
-    members = [*parts, len(scalings), inputs, outputs, y.zero_point, *fused_limits(op, y)]
+    members = [*parts, len(scalings), outputs, y.zero_point, *fused_limits(op, y)]
     return f"&{buffers.struct('ksr_dense', 'dense', members)}"
 
 

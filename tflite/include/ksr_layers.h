@@ -6,7 +6,7 @@
 #define KSR_LAYERS_H_
 /* Sources: layers_i8.c KSR_WITH_INT16:layers_i16.c KSR_WITH_FLOAT32:layers_f32.c */
 
-#include <stdint.h>
+#include "ksr_matrix.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -20,11 +20,12 @@ typedef struct ksr_scaling {
 
 /* y = x W' + b, for rows of x. */
 typedef struct ksr_dense {
-  const int8_t *weights; /* (outputs, inputs) */
-  const int32_t *bias;   /* of what the zero point of x adds, too */
+  ksr_matrix kernel; /* of int8 x by outputs, which are padded to fours; else its values are (outputs, inputs) */
+  const int32_t *bias; /* of what the zero point of x adds, too; padded likewise */
+  int32_t *sums;       /* of int8 x: room for the outputs, padded likewise */
   const ksr_scaling *scaling;
   int32_t scalings; /* 1 for all outputs, or one each */
-  int32_t inputs, outputs;
+  int32_t outputs;
   int32_t zero_point, low, high; /* of y, and its range: a ReLU is in it */
 } ksr_dense;
 
@@ -34,8 +35,8 @@ void ksr_dense_i16(const ksr_dense *dense, const int16_t *x, int32_t rows, int16
 void ksr_dense_f32(const float *weights, const float *bias, int32_t inputs, int32_t outputs, float low, float high,
                    const float *x, int32_t rows, float *y);
 
-/* y = x w + b, channel by channel, for the `inputs` places (inputs, outputs / multiplier) of a patch; weights (inputs,
- * outputs). */
+/* y = x w + b, channel by channel, for the places (sources, outputs / multiplier) of a patch; values of the kernel
+ * (sources, outputs). */
 void ksr_depthwise_i8(const ksr_dense *dense, int32_t multiplier, const int8_t *x, int8_t *y);
 void ksr_depthwise_i16(const ksr_dense *dense, int32_t multiplier, const int16_t *x, int16_t *y);
 void ksr_depthwise_f32(const float *weights, const float *bias, int32_t inputs, int32_t outputs, float low, float high,

@@ -1,11 +1,10 @@
 #include <string.h>
 
-#include "add_events.h"
 #include "gates_i16.h"
 #include "gru_accumulators.h"
 #include "holds.h"
 #include "ksr_gru_layer.h"
-#include "multiply.h"
+#include "multiply_any.h"
 #include "recurrent.h"
 
 static int32_t operand_of(const ksr_gru_layer *gru, const ksr_gates *gates, int32_t state) {

@@ -1,12 +1,11 @@
 #include <string.h>
 
-#include "add_events.h"
 #include "gates_i8.h"
 #include "gru_accumulators.h"
 #include "gru_units.h"
 #include "holds.h"
 #include "ksr_gru_layer.h"
-#include "multiply.h"
+#include "multiply_any.h"
 #include "recurrent.h"
 
 enum { UNITS_AT_ONCE = 64 };

@@ -2,11 +2,12 @@
 #include "scaled.h"
 
 void ksr_dense_i16(const ksr_dense *dense, const int16_t *x, int32_t rows, int16_t *y) {
-  for (int32_t row = 0; row < rows; ++row, x += dense->inputs) {
-    const int8_t *weights = dense->weights;
+  const int32_t inputs = dense->kernel.sources;
+  for (int32_t row = 0; row < rows; ++row, x += inputs) {
+    const int8_t *weights = dense->kernel.values;
     for (int32_t i = 0; i < dense->outputs; ++i) {
       int64_t sum = dense->bias[i];
-      for (int32_t j = 0; j < dense->inputs; ++j) sum += x[j] * *weights++;
+      for (int32_t j = 0; j < inputs; ++j) sum += x[j] * *weights++;
       const ksr_scaling scaling = dense->scaling[dense->scalings > 1 ? i : 0];
       *y++ = (int16_t)scaled(sum, scaling, 0, dense->low, dense->high);
     }
@@ -14,12 +15,12 @@ void ksr_dense_i16(const ksr_dense *dense, const int16_t *x, int32_t rows, int16
 }
 
 void ksr_depthwise_i16(const ksr_dense *dense, int32_t multiplier, const int16_t *x, int16_t *y) {
-  const int32_t channels = dense->outputs / multiplier;
+  const int32_t inputs = dense->kernel.sources, channels = dense->outputs / multiplier;
   for (int32_t i = 0; i < dense->outputs; ++i) {
     const int16_t *value = x + i / multiplier;
-    const int8_t *weight = dense->weights + i;
+    const int8_t *weight = (const int8_t *)dense->kernel.values + i;
     int64_t sum = dense->bias[i];
-    for (int32_t j = 0; j < dense->inputs; ++j, value += channels, weight += dense->outputs) sum += *value * *weight;
+    for (int32_t j = 0; j < inputs; ++j, value += channels, weight += dense->outputs) sum += *value * *weight;
     y[i] = (int16_t)scaled(sum, dense->scaling[dense->scalings > 1 ? i : 0], 0, dense->low, dense->high);
   }
 }

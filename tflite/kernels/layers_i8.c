@@ -1,26 +1,34 @@
 #include "ksr_layers.h"
-#include "scaled.h"
+
+#include <string.h>
+
+#include "multiply.h"
+#include "scaling.h"
+
+static inline int8_t scaled(int32_t value, ksr_scaling by, int32_t zero_point, int32_t low, int32_t high) {
+  return (int8_t)ksr_scaled(value, by.multiplier, by.shift, zero_point, low, high);
+}
 
 void ksr_dense_i8(const ksr_dense *dense, const int8_t *x, int32_t rows, int8_t *y) {
-  for (int32_t row = 0; row < rows; ++row, x += dense->inputs) {
-    const int8_t *weights = dense->weights;
-    for (int32_t i = 0; i < dense->outputs; ++i) {
-      int32_t sum = dense->bias[i];
-      for (int32_t j = 0; j < dense->inputs; ++j) sum += x[j] * *weights++;
-      const ksr_scaling scaling = dense->scaling[dense->scalings > 1 ? i : 0];
-      *y++ = (int8_t)scaled(sum, scaling, dense->zero_point, dense->low, dense->high);
-    }
+  const int32_t inputs = dense->kernel.sources, outputs = dense->outputs, stride = dense->kernel.stride;
+  const int32_t zero_point = dense->zero_point, low = dense->low, high = dense->high, step = dense->scalings > 1;
+  int32_t *sums = dense->sums;
+  for (; rows > 0; --rows, x += inputs, y += outputs) {
+    const ksr_scaling *by = dense->scaling;
+    memcpy(sums, dense->bias, (uint32_t)stride * sizeof(int32_t));
+    ksr_multiply_i8(&dense->kernel, x, 0, inputs, 0, sums);
+    for (int32_t i = 0; i < outputs; ++i, by += step) y[i] = scaled(sums[i], *by, zero_point, low, high);
   }
 }
 
 void ksr_depthwise_i8(const ksr_dense *dense, int32_t multiplier, const int8_t *x, int8_t *y) {
   const int32_t channels = dense->outputs / multiplier;
   for (int32_t i = 0; i < dense->outputs; ++i) {
-    const int8_t *value = x + i / multiplier, *weight = dense->weights + i;
+    const int8_t *value = x + i / multiplier, *weight = (const int8_t *)dense->kernel.values + i;
     int32_t sum = dense->bias[i];
-    for (int32_t j = 0; j < dense->inputs; ++j, value += channels, weight += dense->outputs) sum += *value * *weight;
+    for (int32_t j = 0; j < dense->kernel.sources; ++j, value += channels, weight += dense->outputs) sum += *value * *weight;
     const ksr_scaling scaling = dense->scaling[dense->scalings > 1 ? i : 0];
-    y[i] = (int8_t)scaled(sum, scaling, dense->zero_point, dense->low, dense->high);
+    y[i] = scaled(sum, scaling, dense->zero_point, dense->low, dense->high);
   }
 }
 
@@ -33,7 +41,7 @@ void ksr_matmul_i8(const ksr_matmul *matmul, const int8_t *a, const int8_t *b, i
         for (int32_t k = 0; k < matmul->inner; ++k, left += matmul->a_column, right += matmul->b_row) {
           sum += (*left - matmul->a_zero_point) * (*right - matmul->b_zero_point);
         }
-        *y++ = (int8_t)scaled(sum, matmul->scaling, matmul->zero_point, INT8_MIN, INT8_MAX);
+        *y++ = scaled(sum, matmul->scaling, matmul->zero_point, INT8_MIN, INT8_MAX);
       }
     }
   }
@@ -62,7 +70,7 @@ void ksr_mean_i8(ksr_scaling scaling, int32_t x_zero_point, int32_t y_zero_point
     for (int32_t i = 0; i < inner; ++i) {
       int32_t sum = -count * x_zero_point;
       for (int32_t k = 0; k < count; ++k) sum += x[k * inner + i];
-      *y++ = (int8_t)scaled(sum, scaling, y_zero_point, INT8_MIN, INT8_MAX);
+      *y++ = scaled(sum, scaling, y_zero_point, INT8_MIN, INT8_MAX);
     }
   }
 }

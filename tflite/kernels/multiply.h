@@ -2,7 +2,6 @@
 #ifndef KSR_MULTIPLY_H_
 #define KSR_MULTIPLY_H_
 
-#include "add_events.h"
 #include "ksr_matrix.h"
 #include "target.h"
 
@@ -31,36 +30,6 @@ void ksr_multiply_4_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32
                                 int32_t *acc);
 void ksr_multiply_4_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count,
                                  int32_t shift, int32_t *acc);
-
-/* Weights of either size. */
-static inline void ksr_multiply_by_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
-                                      int32_t shift, int32_t *acc) {
-  if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
-    ksr_multiply_4_i8(matrix, x, first, count, shift, acc);
-  } else {
-    ksr_multiply_i8(matrix, x, first, count, shift, acc);
-  }
-}
-
-static inline void ksr_multiply_by_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count,
-                                       int32_t shift, int32_t *acc) {
-  if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
-    ksr_multiply_4_i16(matrix, x, first, count, shift, acc);
-  } else {
-    ksr_multiply_i16(matrix, x, first, count, shift, acc);
-  }
-}
-
-/* acc += (x - zero_point) * 2^shift * matrix, for a vector x of all sources; in matrices by outputs the biases have what
- * the zero point adds. */
-static inline void ksr_multiply_all_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t shift,
-                                       int32_t *acc) {
-  if (ksr_is_by_outputs(matrix)) {
-    ksr_multiply_by_i8(matrix, x, 0, matrix->sources, shift, acc);
-  } else {
-    ksr_add_vector(matrix, x, zero_point, 1 << shift, acc);
-  }
-}
 
 /* Some of the sources of a matrix by outputs, at most KSR_SOURCES_AT_ONCE. */
 typedef struct ksr_part {

@@ -2,10 +2,9 @@
 
 #include <string.h>
 
-#include "add_events.h"
 #include "gates_i8.h"
 #include "holds.h"
-#include "multiply.h"
+#include "multiply_any.h"
 #include "vectors.h"
 
 const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step) {
