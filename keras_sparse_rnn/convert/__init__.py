@@ -47,10 +47,10 @@ def convert(
     trained in mixed precision, whose weights are float32, is converted as one that computes in float32. A conversion
     of more than two seconds shows what it is at, where stderr is a terminal.
 
-    A GRU may have `reset_after` either way; activations must be the standard tanh and sigmoid.
+    A GRU may have `reset_after` either way. Of a subclassed model the layers that its `call` calls are converted.
 
     Args:
-        model: A built Sequential or Functional model.
+        model: A built Keras model.
         representative_data: Inputs as in use, `(samples, ...)`, for an integer model: they set the ranges of the
             activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
             inputs' names. With `weights="float32"` it is optional and serves to verify.

@@ -13,7 +13,7 @@ from keras_sparse_rnn.convert.child_process import convert_in_child
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.float32_model import in_float32
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
-from keras_sparse_rnn.convert.lower import lower
+from keras_sparse_rnn.convert.lower import lower, lower_float32
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
 from keras_sparse_rnn.convert.quantize import Scale, within_percentile
@@ -21,6 +21,7 @@ from keras_sparse_rnn.convert.recurrent.converter import LayerConverter
 from keras_sparse_rnn.convert.report import LayerReport, Report
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
 from keras_sparse_rnn.convert.tflm_rewrites import rewrite_for_tflm
+from keras_sparse_rnn.convert.traced import as_functional
 from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_outputs
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
@@ -110,6 +111,7 @@ class PackedCall:
 
 def run(model, representative_data, representative_labels, options, progress):
     """`ksr.convert` with its `ConvertOptions`."""
+    model = as_functional(model, representative_data)
     if keras.backend.backend() != "tensorflow":
         return convert_in_child(model, representative_data, representative_labels, options)
     load_library()
@@ -202,9 +204,11 @@ def _run_keras(cut, data):
 
 def observe(cut, data, percentile):
     """The `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)`, as `_check_data` gives them."""
-    calls, masks, rows, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    calls, masks, rows, floats, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
     tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
     tensors += [(call.y, values) for call, values in zip(cut.lookups, rows, strict=True)]
+    for call, seen in zip(cut.floats, floats, strict=True):
+        tensors += zip((*call.read, call.y), seen, strict=True)
     for call, seen in zip(cut.masks, masks, strict=True):
         tensors += zip((call.x, call.y), seen, strict=True)
     observed = []
@@ -258,6 +262,7 @@ def _scales(cut, rest, values, number_format):
     scales = {}
     ends = [part for call in cut.calls for part in (call.x, call.y)]
     ends += [mask.x for mask in cut.masks] + [lookup.y for lookup in cut.lookups]
+    ends += [part for call in cut.floats for part in (*call.read, call.y)]
     for tensor in [*cut.inputs, *cut.outputs, *ends]:
         if "float" not in tensor.dtype:
             continue  # numbers of words, masks
@@ -355,6 +360,12 @@ def _pack(cut, rest, calls, scales, options):
         name = lookup.layer.embedding.name
         x, y = number_of(lookup.x, f"{name}/input"), number_of(lookup.y, f"{name}/output")
         writer.add_lookup(name, lookup.layer.table, x, y)
+    for call in cut.floats:
+        inner = ModelFile(lower_float32(call))
+        if options.target == "tflm":
+            rewrite_for_tflm(inner, [call.layer])
+        read = [number_of(tensor, f"{call.layer.name}/input") for tensor in call.read]
+        writer.add_float32(inner, read, number_of(call.y, f"{call.layer.name}/output"))
     for mask in cut.masks:
         x = number_of(mask.x, "masked")
         numbers[id(mask.y)] = writer.add_mask(x, mask.value, numbers.get(id(mask.y)))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_sparse_rnn.formats import FLOAT32
+
 
 @dataclass(frozen=True, eq=False)
 class Rest:
@@ -57,6 +59,15 @@ def lower(plan, calibration, number_format):
     model = keras.Model(inputs, outputs)
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     return Rest(_to_tflite(model, inputs, calibration, number_format), inputs, outputs, layers)
+
+
+def lower_float32(call):
+    """The `.tflite` bytes of a `FloatCall` alone; its inputs and its output are in their order.
+
+    Raises:
+        ValueError: TensorFlow Lite has no builtin op for the layer.
+    """
+    return _to_tflite(call.model, call.read, {}, FLOAT32)
 
 
 def _to_tflite(model, inputs, calibration, number_format):

@@ -1,6 +1,7 @@
 """Assembles the `.tflite`: our ops and their constants, wired to the converted rest."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -61,6 +62,31 @@ class ModelWriter(ModelFile):
         self.add_operator("GATHER", [numbers, x], [made], schema.GatherOptionsT())
         if made != y:
             self.add_operator("QUANTIZE", [made], [y], schema.QuantizeOptionsT())
+
+    def add_float32(self, file, read, y):
+        """Adds the ops of a float32 model between tensors of this one, by way of DEQUANTIZE and QUANTIZE.
+
+        Args:
+            file: Its `ModelFile`, with one output.
+            read: Numbers of the tensors here that its inputs are, in their order.
+            y: Number of the tensor here that its output is.
+        """
+        graph = file.graphs[0]
+        numbers = {-1: -1}
+        for inner, number in zip(graph.inputs, read, strict=True):
+            tensor = self.tensors[number]
+            numbers[inner] = number
+            if tensor.scale is not None:
+                numbers[inner] = self.add_tensor(f"{tensor.name}/float32", tensor.shape, np.float32)
+                self.add_operator("DEQUANTIZE", [number], [numbers[inner]], schema.DequantizeOptionsT())
+        for inner, tensor in enumerate(graph.tensors):
+            if inner not in numbers:
+                numbers[inner] = len(self.tensors)
+                self.tensors.append(replace(tensor, source=None))
+        for op in graph.operators:
+            inputs, outputs = (tuple(numbers[i] for i in part) for part in (op.inputs, op.outputs))
+            self.operators.append(replace(op, inputs=inputs, outputs=outputs, source=None))
+        self.add_operator("QUANTIZE", [numbers[graph.outputs[0]]], [y], schema.QuantizeOptionsT())
 
     def add_mask(self, x, value, y=None):
         """Adds ops for a mask: where an int32 tensor is not a value, or not all features of a step are.

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_sparse_rnn.convert.float_layers import FloatCall, FloatLayers
 from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
 from keras_sparse_rnn.convert.refused_layers import check_layer_class
+from keras_sparse_rnn.convert.traced import holds_recurrent, is_functional, trace
 from keras_sparse_rnn.layers import DeltaHold
 
 PROBE_BATCH = 32
@@ -98,12 +100,13 @@ class Plan:
         calls: The `RecurrentCall`s in the order of execution.
         masks: The `MaskCall`s.
         lookups: The `LookupCall`s.
+        floats: The `FloatCall`s.
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
         probe: A Keras model from the inputs (any batch; `PROBE_BATCH` with `stateful`, when it goes on from call to
             call) to the tensors of `observed` in one flat list.
-        observed: `[calls, masks, lookups, outputs]`: of each call a dict of `x`, `y`, the `states` that its `observe`
-            gives, `initial`, `last`, and `masks`, a list of at most one; `[x, y]` of each mask; what each lookup gives;
-            and the model's outputs.
+        observed: `[calls, masks, lookups, floats, outputs]`: of each call a dict of `x`, `y`, the `states` that its
+            `observe` gives, `initial`, `last`, and `masks`, a list of at most one; `[x, y]` of each mask; what each
+            lookup gives; what each float call reads and gives; and the model's outputs.
         has_time: For each input, whether its first axis is time.
         time_steps: Steps of one inference.
     """
@@ -115,6 +118,7 @@ class Plan:
     calls: list
     masks: list
     lookups: list
+    floats: list
     sources: dict
     probe: keras.Model
     observed: list
@@ -124,14 +128,15 @@ class Plan:
     @property
     def given(self):
         """The tensors that the rest may take."""
-        apart = [*self.masks, *self.lookups]
+        apart = [*self.masks, *self.lookups, *self.floats]
         return [*self.inputs, *(part for call in self.calls for part in call.given), *(call.y for call in apart)]
 
     @property
     def read(self):
         """Those that are wanted of it, where nothing gives them already."""
         apart = [*self.masks, *self.lookups]
-        return [*(part for call in self.calls for part in call.read), *(call.x for call in apart), *self.outputs]
+        read = [part for call in (*self.calls, *self.floats) for part in call.read]
+        return [*read, *(call.x for call in apart), *self.outputs]
 
 
 def plan(model, options):
@@ -146,7 +151,7 @@ def plan(model, options):
 
     Raises:
         TypeError: `model` is no Keras model.
-        ValueError: It is not built, subclassed, has NaN or infinite weights, an open time axis without `time_steps`, or
+        ValueError: It is not built, has NaN or infinite weights, an open time axis without `time_steps`, or
             a layer that cannot be converted; the message names it.
     """
     _check_model(model)
@@ -175,7 +180,7 @@ def plan(model, options):
                 "one of them."
             )
 
-    walk = _Walk(stateful)
+    walk = _Walk(stateful, FloatLayers(options))
     sizes = [(options.batch_size, *shape) for shape in shapes]
     inputs = [keras.Input(batch_shape=size, dtype=dtype) for size, dtype in zip(sizes, dtypes, strict=True)]
     outputs = walk(model, inputs)
@@ -183,7 +188,7 @@ def plan(model, options):
     if not walk.calls:
         raise ValueError(f"model '{model.name}' has no recurrent layer that can be converted; {_SUPPORTED}.")
 
-    probe_walk = _Walk(stateful, keeps_states=stateful)
+    probe_walk = _Walk(stateful, FloatLayers(options), keeps_states=stateful)
     batch = PROBE_BATCH if stateful else None
     probe_inputs = [
         keras.Input(batch_shape=(batch, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
@@ -194,6 +199,7 @@ def plan(model, options):
         calls,
         [[mask.x, mask.y] for mask in probe_walk.masks],
         [call.y for call in probe_walk.lookups],
+        [[*call.read, call.y] for call in probe_walk.floats],
         probe_outputs,
     ]
     return Plan(
@@ -204,6 +210,7 @@ def plan(model, options):
         calls=walk.calls,
         masks=walk.masks,
         lookups=walk.lookups,
+        floats=walk.floats,
         sources=walk.sources,
         probe=keras.Model(probe_inputs, keras.tree.flatten(observed)),
         observed=observed,
@@ -231,18 +238,12 @@ def _check_model(model):
         raise TypeError(f"model must be a keras.Model; given: {given}.{advice}")
     if not model.built:
         raise ValueError(f"model '{model.name}' is not built: call it on data or model.build(input_shape) first.")
-    if not isinstance(model, keras.Sequential) and not _is_functional(model):
-        raise ValueError(f"model '{model.name}' is subclassed; only Sequential and Functional models can be converted.")
     for variable in model.variables:
         values = np.asarray(keras.ops.convert_to_numpy(variable))
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
             raise ValueError(
                 f"weight '{variable.path}' holds NaN or infinite values; train the model without them first."
             )
-
-
-def _is_functional(model):
-    return type(model) is keras.Model or model.__class__.__name__ == "Functional"
 
 
 def _has_time_axis(tensor):
@@ -259,7 +260,8 @@ def _given_shape(tensor, time_steps):
     if shape and shape[0] is None:
         if time_steps is None:
             raise ValueError(
-                f"input '{name}' has an open time axis, {tuple(tensor.shape)}: give time_steps, the length of an input."
+                f"input '{name}' has an open time axis, {tuple(tensor.shape)}: give time_steps, the length of an "
+                "input, or take stateful=True, for one step an inference of a stream without end."
             )
         shape[0] = int(time_steps)
     elif time_steps is not None and len(shape) > 1 and shape[0] != time_steps:
@@ -272,19 +274,21 @@ class _Walk:
 
     Args:
         stateful: Whether the recurrent layers are to go on from one inference to the next.
+        float_layers: The `FloatLayers`.
         keeps_states: Whether the new calls do so themselves.
 
     Attributes:
         calls: The `RecurrentCall`s met, in the order of execution.
-        masks, lookups: The `MaskCall`s and `LookupCall`s met.
+        masks, lookups, floats: The `MaskCall`s, `LookupCall`s and `FloatCall`s met.
         sources: For each symbolic tensor's id, which inputs and recurrent outputs it is computed from, without passing
             through a recurrent layer: a dict from their ids to them.
     """
 
-    def __init__(self, stateful, keeps_states=False):
+    def __init__(self, stateful, float_layers, keeps_states=False):
         self._stateful = stateful
+        self._float_layers = float_layers
         self._keeps_states = keeps_states
-        self.calls, self.masks, self.lookups = [], [], []
+        self.calls, self.masks, self.lookups, self.floats = [], [], [], []
         self.sources = {}
         self._inputs = []
         self._differs = {}  # id of what an operation makes of x -> x, and the value that it is compared with
@@ -302,8 +306,6 @@ class _Walk:
             for layer in model.layers:
                 x = self._call(layer, x)
             return keras.tree.flatten(x)
-        if not _is_functional(model):
-            raise ValueError(f"layer '{model.name}' is a subclassed model and cannot be converted; {_SUPPORTED}.")
         structure = keras.tree.pack_sequence_as(model.input, inputs)
         cloned = keras.models.clone_model(
             model, input_tensors=structure, clone_function=lambda layer: layer, call_function=self._call
@@ -402,10 +404,15 @@ class _Walk:
             return self._cell(layer, *args, **kwargs)
         if isinstance(layer, keras.layers.TimeDistributed):
             return self._time_distributed(layer.layer, args[0])
+        if (isinstance(layer, keras.Model) and not is_functional(layer)) or holds_recurrent(layer):
+            layer = _traced(layer, args, kwargs)
+            args, kwargs = keras.tree.flatten((args, kwargs)), {}
         if isinstance(layer, keras.Model):
             results = self(layer, keras.tree.flatten(args))
             return results[0] if len(results) == 1 else results
         if isinstance(layer, _TRAINING_ONLY):
+            return args[0]
+        if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear:
             return args[0]
         if isinstance(layer, keras.layers.Masking):
             return args[0]  # where it would put zeros, layers behind it leave the step out
@@ -413,7 +420,16 @@ class _Walk:
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
         if isinstance(layer, keras.layers.Embedding):
             return self._lookup(Lookup(layer), args[0])
-        return self._apply(self._named_alone(layer), *args, **(kwargs | self._mask_arguments(layer, masks, args)))
+        behind = self._float_layers.activation_behind(layer)
+        if behind is not None:
+            return self._call(behind, self._call(copy_layer(layer, activation="linear"), *args, **kwargs))
+        kwargs = kwargs | self._mask_arguments(layer, masks, args)
+        y = self._apply(self._named_alone(layer), *args, **kwargs)
+        if self._float_layers.has(layer, masked=_has_any(masks)):
+            read = [part for part in keras.tree.flatten((args, kwargs)) if isinstance(part, keras.KerasTensor)]
+            self.floats.append(FloatCall(layer, read, y))
+            self.sources[id(y)] = {id(y): y}
+        return y
 
     def _mask_arguments(self, layer, masks, args):
         """What Keras would hand on to a layer that takes masks."""
@@ -555,6 +571,14 @@ class _Walk:
             name = f"{layer.name}_{len(self._names)}"
             self._names[key] = copy_layer(layer, name=name)
         return self._names[key]
+
+
+def _traced(layer, args, kwargs):
+    """A user's own layer or model as a Functional model of the tensors that it is called on."""
+    given = (args, {name: value for name, value in kwargs.items() if isinstance(value, keras.KerasTensor)})
+    inputs = keras.tree.map_structure(lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype), given)
+    outputs = trace(layer, *inputs[0], **inputs[1])
+    return keras.Model(keras.tree.flatten(inputs), outputs, name=layer.name)
 
 
 def _has_any(masks):

@@ -20,11 +20,6 @@ def model():
     return event_model([EventGRU(6, name="events"), keras.layers.Dense(2)])
 
 
-class Subclassed(keras.Model):
-    def call(self, x):
-        return x
-
-
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -53,13 +48,6 @@ class Subclassed(keras.Model):
 def test_models(make, message):
     with pytest.raises(ValueError, match=message):
         ksr.convert(make(), sequences())
-
-
-def test_subclassed_model():
-    model = Subclassed()
-    model(sequences())
-    with pytest.raises(ValueError, match="subclassed"):
-        ksr.convert(model, sequences())
 
 
 def test_stateful_layer():

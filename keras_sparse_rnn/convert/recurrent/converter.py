@@ -136,7 +136,7 @@ class LayerConverter(ABC):
 
 def activation_number(layer, argument):
     """The number of an activation of a layer; ValueError for one that the ops do not have."""
-    function = getattr(layer, argument)
+    function = _of_layer(getattr(layer, argument))
     name = getattr(function, "__name__", type(function).__name__)
     is_of_keras = function is getattr(keras.activations, name, None)
     if not is_of_keras or name not in NUMBERS:
@@ -146,6 +146,25 @@ def activation_number(layer, argument):
             "keras.activations has it. Take one of them and train again."
         )
     return NUMBERS[name]
+
+
+def _of_layer(activation):
+    """The function of a layer that is an activation, such as `ReLU()`; another activation as it is."""
+    config = activation.get_config() if isinstance(activation, keras.Layer) else {}
+    settings = {name: config[name] for name in ("max_value", "negative_slope", "threshold", "alpha") if name in config}
+    for kind, of_it, name in _LAYERS_OF_ACTIVATIONS:
+        if type(activation) is kind and settings == of_it:
+            return getattr(keras.activations, name)
+    return activation
+
+
+_LAYERS_OF_ACTIVATIONS = (
+    (keras.layers.ReLU, {"max_value": None, "negative_slope": 0.0, "threshold": 0.0}, "relu"),
+    (keras.layers.ReLU, {"max_value": 6.0, "negative_slope": 0.0, "threshold": 0.0}, "relu6"),
+    (keras.layers.ReLU, {"max_value": None, "negative_slope": 0.2, "threshold": 0.0}, "leaky_relu"),
+    (keras.layers.LeakyReLU, {"negative_slope": 0.2}, "leaky_relu"),
+    (keras.layers.ELU, {"alpha": 1.0}, "elu"),
+)
 
 
 def state_scale(op):

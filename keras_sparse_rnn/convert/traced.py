@@ -1,0 +1,78 @@
+"""A subclassed model or layer as the graph of the Keras layers that it calls."""
+
+import keras
+import numpy as np
+
+_WAY_OUT = (
+    "Write its call with layers and keras.ops alone, without a choice by values, or build a Functional model of its "
+    "layers."
+)
+
+
+def is_functional(model):
+    """Whether it is a graph of layers already, or a chain of them."""
+    if isinstance(model, keras.Sequential):
+        return True
+    return type(model) is keras.Model or model.__class__.__name__ == "Functional"
+
+
+def as_functional(model, data):
+    """A subclassed model that has been built, as a Functional one of the same layers; another model as it is.
+
+    Args:
+        model: A `keras.Model`.
+        data: Its inputs, as `ksr.convert` takes them, which tell words from other numbers; None: there are no words.
+
+    Raises:
+        ValueError: Its `call` does more than to call layers and `keras.ops`, or it does not say what it was built on.
+    """
+    if not isinstance(model, keras.Model) or is_functional(model) or not model.built:
+        return model
+    config = model.get_build_config() or {}
+    shapes = config.get("input_shape") or list((config.get("shapes_dict") or {}).values())
+    if not shapes:
+        raise ValueError(
+            f"model '{model.name}' is subclassed, and Keras has not traced it: call it on data first. {_WAY_OUT}"
+        )
+    given = list(data.values()) if isinstance(data, dict) else data if isinstance(data, (list, tuple)) else [data]
+    kinds = iter(["float32" if array is None else _kind(array) for array in given])
+
+    def placeholder(shape, name=None):
+        return keras.Input(shape[1:], dtype=next(kinds, "float32"), name=name)
+
+    if isinstance(shapes, dict):
+        inputs = {name: placeholder(shape, name) for name, shape in shapes.items()}
+    elif isinstance(shapes[0], (list, tuple)):
+        inputs = [placeholder(shape) for shape in shapes]
+    else:
+        inputs = placeholder(shapes)
+    outputs = trace(model, inputs)
+    return keras.Model(inputs, outputs, name=model.name)
+
+
+def trace(layer, *args, **kwargs):
+    """What the `call` of a layer makes of symbolic tensors, with each layer that it calls in the graph.
+
+    Raises:
+        ValueError: It does more than to call layers and `keras.ops`.
+    """
+    try:
+        return layer.call(*args, **kwargs)
+    except Exception as error:
+        raise ValueError(
+            f"'{layer.name}' is subclassed, and its call is no graph of Keras layers: {error} {_WAY_OUT}"
+        ) from error
+
+
+def holds_recurrent(layer):
+    """Whether a layer of a user's own holds recurrent ones, which only its `call` shows."""
+    is_own = isinstance(layer, keras.Layer) and type(layer).__module__.split(".")[0] != "keras"
+    if not is_own or isinstance(layer, (keras.layers.RNN, keras.Model)):
+        return False
+    parts = [part for part in layer._flatten_layers(include_self=False) if isinstance(part, keras.layers.RNN)]
+    return bool(parts)
+
+
+def _kind(array):
+    kind = np.asarray(array).dtype
+    return "int32" if np.issubdtype(kind, np.integer) else "bool" if kind == np.bool_ else "float32"
