@@ -4,6 +4,7 @@ from . import layers as layers
 from . import optimizers as optimizers
 from . import plot as plot
 from . import profiling as profiling
+from . import quantization as quantization
 from . import regularizers as regularizers
 from . import runtime as runtime
 from . import schedules as schedules

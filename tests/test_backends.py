@@ -15,7 +15,7 @@ from event_models import sequences
 import keras_sparse_rnn as ksr
 
 TESTS = Path(__file__).parent
-TRAINING_SIDE = ("layers", "sparsity", "callbacks")
+TRAINING_SIDE = ("layers", "sparsity", "callbacks", "quantization")
 TRAINING_SIDE += tuple(
     f"test_{name}.py" for name in ("initializers", "optimizers", "pruner", "regularizers", "schedules")
 )

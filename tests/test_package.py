@@ -25,11 +25,12 @@ ROOT = Path(__file__).parents[1]
 
 # The data go layers -> fit with callbacks -> convert -> runtime, firmware; imports do not go back.
 NEVER_IMPORTS = {
-    "layers": {"callbacks", "profiling", "convert", "runtime", "firmware"},
+    "layers": {"callbacks", "profiling", "convert", "quantization", "runtime", "firmware"},
     "sparsity": {"layers", "callbacks", "profiling", "convert", "runtime", "firmware"},
-    "callbacks": {"convert", "firmware"},
+    "callbacks": {"convert", "firmware", "quantization"},
     "profiling": {"callbacks", "convert", "firmware"},
-    "convert": {"callbacks"},
+    "convert": {"callbacks", "quantization"},
+    "quantization": {"callbacks", "firmware"},
     "ops": {"layers", "sparsity", "callbacks", "profiling", "convert", "runtime", "firmware"},
     "runtime": {"layers", "sparsity", "callbacks", "profiling", "convert", "firmware"},
     "firmware": {"layers", "sparsity", "callbacks", "profiling", "convert"},

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel, VerificationError
 from keras_sparse_rnn.convert.options import MAX_RELATIVE_ERROR, ConvertOptions
+from keras_sparse_rnn.convert.ranges import Ranges
 from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.progress import Progress
 from keras_sparse_rnn.typing import Arrays
@@ -22,6 +23,7 @@ def convert(
     model: "keras.Model",
     representative_data: Arrays | None = None,
     *,
+    ranges: Ranges | None = None,
     weights: Literal["int8", "int8x16", "int4", "int4x16", "float32"] = "int8",
     scales: Literal["gate", "output"] = "gate",
     target: Literal["tflm", "litert"] = "tflm",
@@ -54,6 +56,8 @@ def convert(
         representative_data: Inputs as in use, `(samples, ...)`, for an integer model: they set the ranges of the
             activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
             inputs' names. With `weights="float32"` it is optional and serves to verify.
+        ranges: Of a model that was trained for integers, what `ksr.quantization.QuantizationAware` has learned: they
+            take the place of representative data, which then serve to verify alone.
         weights: `"int8"` (int8 weights and activations, int16 states), `"int8x16"` (int8 weights, int16 activations and
             gates interpolated, for an error as small as the weights allow, at twice the memory for activations),
             `"int4"` or `"int4x16"` (likewise with weights of 4 bits, two in a byte, and a scale for each output, in
@@ -121,7 +125,7 @@ def convert(
         from keras_sparse_rnn.convert.conversion import run
 
     with Progress("convert") as progress:
-        converted = run(model, representative_data, representative_labels, options, progress)
+        converted = run(model, representative_data, representative_labels, ranges, options, progress)
     for warning in converted.report.warnings:
         warnings.warn(warning, stacklevel=2)
     return converted

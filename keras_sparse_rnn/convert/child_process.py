@@ -13,14 +13,14 @@ import keras
 from keras_sparse_rnn.extras import check_installed
 
 
-def convert_in_child(model, representative_data, representative_labels, options):
+def convert_in_child(model, representative_data, representative_labels, ranges, options):
     """`conversion.run` of a model of another Keras backend.
 
     The model goes there as a `.keras` file; the modules of its layers' classes are imported there first.
 
     Args:
         model: A built Keras model.
-        representative_data, representative_labels: As `ksr.convert` takes them.
+        representative_data, representative_labels, ranges: As `ksr.convert` takes them.
         options: A `ConvertOptions`.
 
     Returns:
@@ -34,7 +34,7 @@ def convert_in_child(model, representative_data, representative_labels, options)
     check_installed("ksr.convert", "convert", "tensorflow")
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder, "model.keras"))
-        given = representative_data, representative_labels, options
+        given = representative_data, representative_labels, ranges, options
         Path(folder, "arguments").write_bytes(pickle.dumps((given, _modules_of(model))))
         path = os.pathsep.join(part for part in sys.path if part)
         environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "PYTHONPATH": path}
@@ -61,14 +61,14 @@ def main(folder):
     from keras_sparse_rnn.convert.conversion import run
     from keras_sparse_rnn.progress import Progress
 
-    (data, labels, options), modules = pickle.loads(Path(folder, "arguments").read_bytes())
+    (data, labels, ranges, options), modules = pickle.loads(Path(folder, "arguments").read_bytes())
     value = error = None
     try:
         for name in modules:
             importlib.import_module(name)
         model = keras.models.load_model(Path(folder, "model.keras"), compile=False)
         with Progress("convert") as progress:
-            value = run(model, data, labels, options, progress)
+            value = run(model, data, labels, ranges, options, progress)
     except Exception as raised:
         error = raised
     Path(folder, "result").write_bytes(pickle.dumps((value, error)))

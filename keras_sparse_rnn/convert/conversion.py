@@ -17,8 +17,10 @@ from keras_sparse_rnn.convert.lower import lower, lower_float32
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
 from keras_sparse_rnn.convert.quantize import Scale, within_percentile
+from keras_sparse_rnn.convert.ranges import Ranges
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter
 from keras_sparse_rnn.convert.report import LayerReport, Report
+from keras_sparse_rnn.convert.sites import LearnedScales
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
 from keras_sparse_rnn.convert.tflm_rewrites import rewrite_for_tflm
 from keras_sparse_rnn.convert.traced import as_functional
@@ -109,34 +111,35 @@ class PackedCall:
     x_scale: Scale | None
 
 
-def run(model, representative_data, representative_labels, options, progress):
+def run(model, representative_data, representative_labels, ranges, options, progress):
     """`ksr.convert` with its `ConvertOptions`."""
     model = as_functional(model, representative_data)
     if keras.backend.backend() != "tensorflow":
-        return convert_in_child(model, representative_data, representative_labels, options)
+        return convert_in_child(model, representative_data, representative_labels, ranges, options)
     load_library()
     if representative_labels is not None and (representative_data is None or not options.verify):
         raise ValueError("representative_labels need the representative_data that they belong to, and verify=True.")
     model = in_float32(model)
     cut = plan(model, options)
-    if options.is_integer and representative_data is None:
+    learned = None if ranges is None else LearnedScales(cut, _check_ranges(ranges, options))
+    if options.is_integer and representative_data is None and learned is None:
         raise ValueError(
             "an integer model needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
-            "activations. Without them take weights='float32'."
+            "activations. Without them take weights='float32', or ranges that training has learned."
         )
-    data = _check_data(cut, representative_data, options.stateful)
+    data = _check_data(cut, representative_data, options.stateful, learned)
     progress.show(f"running the Keras model on {len(data[0])} samples")
     seen = observe(cut, data, options.percentile)
     if any(call.mask is not None for call in cut.calls) and not options.stateful:
         _check_masks(model, cut, data, seen.outputs)
     labels = None if representative_labels is None else check_labels(representative_labels, seen.outputs)
     progress.show("TensorFlow Lite's converter, for the layers around the recurrent ones")
-    rest = lower(cut, seen.values, options.number_format)
-    scales = _scales(cut, rest, seen.values, options.number_format) if options.is_integer else {}
+    rest = lower(cut, seen.values, options.number_format, learned)
+    scales = _scales(cut, rest, seen.values, options.number_format, learned) if options.is_integer else {}
     calls = []
     for call, observed in zip(cut.calls, seen.calls, strict=True):
         progress.show(f"packing {call.layer.name}")
-        quantized = _quantize(call, observed, scales, options)
+        quantized = _quantize(call, observed, scales, options, learned)
         quantized = replace(quantized, op=_laid_out(quantized, observed))
         calls.append(_pack_call(call, quantized, options.blocks))
     file, dense = _pack(cut, rest, calls, scales, options)
@@ -156,7 +159,8 @@ def run(model, representative_data, representative_labels, options, progress):
         causes = _likely_causes(cut, seen, options) if options.is_integer else []
         verify_layers(calls, seen.calls, layers, causes, progress)
         keras_model = partial(_run_keras, cut)
-        verify_outputs(converted, data, seen.outputs, labels, keras_model, causes, options, progress)
+        rates = representative_data is not None or not options.is_integer
+        verify_outputs(converted, data, seen.outputs, labels, keras_model, causes, options, progress, rates)
     return converted
 
 
@@ -256,7 +260,7 @@ def _each(chunks):
     return chunks.reshape(-1, *chunks.shape[2:])
 
 
-def _scales(cut, rest, values, number_format):
+def _scales(cut, rest, values, number_format, learned):
     """The `Scale` of each tensor where the rest and the recurrent calls meet, by the id of the symbolic one; the rest's
     own where it has the tensor."""
     scales = {}
@@ -267,7 +271,8 @@ def _scales(cut, rest, values, number_format):
         if "float" not in tensor.dtype:
             continue  # numbers of words, masks
         seen = values[id(tensor)]
-        scales[id(tensor)] = Scale.of_range(seen.min(), seen.max(), number_format.activation_bits)
+        by_data = Scale.of_range(seen.min(), seen.max(), number_format.activation_bits)
+        scales[id(tensor)] = by_data if learned is None else learned.of(tensor)
     if rest.data is not None:
         file = ModelFile(rest.data)
         for key, number in rest.numbers(file).items():
@@ -277,13 +282,16 @@ def _scales(cut, rest, values, number_format):
     return scales
 
 
-def _quantize(call, seen, scales, options):
+def _quantize(call, seen, scales, options, learned):
     """A call as a `PackedCall` without constants."""
     layer = call.layer
     if not options.is_integer:
         return PackedCall(layer, layer.float32_op(options.blocks[0]), {}, None)
     x, output = scales[id(call.x)], scales[id(call.y)]
-    states = {name: within_percentile(seen.all_states(name), options.percentile) for name in seen.states}
+    if learned is None:
+        states = {name: within_percentile(seen.all_states(name), options.percentile) for name in seen.states}
+    else:
+        states = learned.states(call)
     op = layer.integer_op(options.blocks[0], x, output, replace(seen, states=states), options)
     _check_initial(layer.name, op, seen.initial, states)
     return PackedCall(layer, op, {}, x)
@@ -404,13 +412,26 @@ def _pack(cut, rest, calls, scales, options):
     return writer.finish(inputs, outputs, metadata), dense
 
 
-def _check_data(cut, data, stateful):
+def _check_ranges(ranges, options):
+    if not isinstance(ranges, Ranges):
+        raise ValueError(f"ranges must be ksr.quantization.Ranges; given: {type(ranges).__name__}.")
+    for name in ("weights", "scales"):
+        if getattr(ranges, name) != getattr(options, name):
+            raise ValueError(
+                f"{name} must be that of the training, {getattr(ranges, name)!r}; given: {getattr(options, name)!r}."
+            )
+    return ranges
+
+
+def _check_data(cut, data, stateful, learned=None):
     """The representative data as a list of arrays `(samples, chunks, *shape)`, one for each input; random where none
-    were given."""
+    were given, within the ranges that were learned."""
     shapes = [tuple(tensor.shape[1:]) for tensor in cut.inputs]
     if data is None:
         generator = np.random.default_rng(0)
         lead = (_UNGIVEN_SAMPLES, _UNGIVEN_CHUNKS if stateful else 1)
+        if learned is not None:
+            return [learned.sample(tensor, lead, generator) for tensor in cut.inputs]
         return [
             generator.standard_normal((*lead, *shape)).astype(np.float32)
             if "float" in tensor.dtype

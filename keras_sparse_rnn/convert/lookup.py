@@ -21,6 +21,9 @@ class Lookup(keras.layers.Layer):
         """Its rows in NumPy, float32."""
         return keras.ops.convert_to_numpy(self.embedding.embeddings).astype("float32")
 
+    def compute_output_spec(self, numbers):
+        return keras.KerasTensor((*numbers.shape, self.embedding.output_dim), "float32")  # without TensorFlow
+
     def call(self, numbers):
         import tensorflow as tf
 

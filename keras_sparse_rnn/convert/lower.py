@@ -35,7 +35,7 @@ class Rest:
         return {id(tensor): number for tensor, number in zip([*self.inputs, *self.outputs], ends, strict=True)}
 
 
-def lower(plan, calibration, number_format):
+def lower(plan, calibration, number_format, learned=None):
     """Converts what the recurrent layers leave of the model.
 
     Args:
@@ -43,6 +43,7 @@ def lower(plan, calibration, number_format):
         calibration: For the id of each symbolic tensor that the rest may take as input its values on the representative
             data; it counts in integers alone.
         number_format: A `NumberFormat`.
+        learned: A `LearnedScales`: these are then the scales, and there is no calibration.
 
     Returns:
         A `Rest`.
@@ -58,7 +59,7 @@ def lower(plan, calibration, number_format):
     inputs = [tensor for key, tensor in given.items() if key in used]
     model = keras.Model(inputs, outputs)
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
-    return Rest(_to_tflite(model, inputs, calibration, number_format), inputs, outputs, layers)
+    return Rest(_to_tflite(model, inputs, calibration, number_format, learned), inputs, outputs, layers)
 
 
 def lower_float32(call):
@@ -70,18 +71,28 @@ def lower_float32(call):
     return _to_tflite(call.model, call.read, {}, FLOAT32)
 
 
-def _to_tflite(model, inputs, calibration, number_format):
+def _to_tflite(model, inputs, calibration, number_format, learned=None):
     import tensorflow as tf
 
     specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
-    function = tf.function(lambda *tensors: model(list(tensors), training=False), autograph=False)
+
+    def call(*tensors):
+        if learned is None:
+            return model(list(tensors), training=False)
+        with learned.in_the_graph(model):
+            return model([learned.fake(x, learned.of(s)) for s, x in zip(inputs, tensors, strict=True)], training=False)
+
+    function = tf.function(call, autograph=False)
     with _quiet():
         # Of a function, not of the model, which would be written to disk as a SavedModel and read again.
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function(*specs)])
         if number_format.is_integer:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: _batches(inputs, calibration)
-            ops, dtype = tf.lite.OpsSet.TFLITE_BUILTINS_INT8, tf.int8
+            if learned is None:
+                converter.representative_dataset = lambda: _batches(inputs, calibration)
+            # With scales in the graph this set would ask for data all the same.
+            sets = tf.lite.OpsSet
+            ops, dtype = sets.TFLITE_BUILTINS_INT8 if learned is None else sets.TFLITE_BUILTINS, tf.int8
             if number_format.activation_bits == 16:
                 ops, dtype = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8, tf.int16
             converter.target_spec.supported_ops = [ops]

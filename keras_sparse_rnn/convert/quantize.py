@@ -12,6 +12,22 @@ _LARGEST_SHIFT = 7
 _FEWEST_BITS = 9  # of what the recurrence reads, with int16 activations
 
 
+@dataclass(frozen=True, eq=False)
+class WeightScales:
+    """What the floats of an op were divided by.
+
+    Attributes:
+        kernel, recurrent_kernel: `(gates, units)`.
+        bias: `(slots, units)`.
+        half_step: `(slots,)`, added to the bias before.
+    """
+
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
+    bias: np.ndarray
+    half_step: np.ndarray
+
+
 @dataclass(frozen=True)
 class Scale:
     """`real = (int8 - zero_point) * scale`; with 16 bits int16, and the zero point 0. An input may be held until it has
@@ -131,6 +147,7 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         recurrent_kernel=weights.recurrent_kernel,
         bias=np.rint((op.bias + half_step[:, None]) / weights.scales).astype(np.int32),
         output_scales=weights.factors,
+        made_with=WeightScales(*weights.of_kernels(op, operands), weights.scales, half_step),
     )
 
 
@@ -238,6 +255,10 @@ class _Weights:
             accumulators,
             factors,
         )
+
+    def of_kernels(self, op, operands):
+        """What the weights of the kernel, and of the recurrent kernel, were divided by, `(gates, units)` each."""
+        return self.scales[op.kernel_slots] / operands.x_unit, self.scales[op.recurrent_slots] / operands.h_unit
 
 
 def _fits(op, weights, operands):

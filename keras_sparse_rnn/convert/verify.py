@@ -152,7 +152,7 @@ def check_labels(labels, outputs):
     return labels
 
 
-def verify_outputs(converted, data, expected, labels, run_keras, causes, options, progress):
+def verify_outputs(converted, data, expected, labels, run_keras, causes, options, progress, rates=True):
     """Runs the whole model in the interpreters, compares its outputs with Keras's and fills `converted.report`.
 
     Args:
@@ -163,6 +163,7 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
         causes: What `likely_causes` gives.
         options: The `ConvertOptions`.
         progress: A `Progress`.
+        rates: Whether the data are such as in use, so that an error on them says something.
 
     Raises:
         VerificationError: The outputs have little to do with Keras's.
@@ -191,7 +192,7 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
         report.engines.append(name)
     converted.reset()
     report.warnings += _alike(engine.inputs, everything) if options.is_integer else []
-    if ratings:
+    if ratings and rates:
         _judge(report, ratings, partial(_sensitivity, data, expected, run_keras), causes, options)
 
 

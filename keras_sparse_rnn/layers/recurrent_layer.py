@@ -1,6 +1,6 @@
 """What the layers of this package add to keras.layers.RNN."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -86,22 +86,7 @@ class TimeMajorLayer(RecurrentLayer):
         if len(initial_state) != len(self.state_names):
             names = list(self.state_names)
             raise ValueError(f"`initial_state` must be the list of {names}. Received: {len(initial_state)} tensors")
-        initial_state = [ops.convert_to_tensor(state, self.compute_dtype) for state in initial_state]
-        if self.stateful:
-            # Keras overwrites its variables in place at the end of the call; on PyTorch the gradient would notice.
-            initial_state = [ops.copy(state) for state in initial_state]
-        sequences = ops.transpose(sequences, (1, 0, 2))
-        if mask is not None:
-            mask = ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1)
-        if self.go_backwards:
-            sequences = ops.flip(sequences, axis=0)
-            mask = None if mask is None else ops.flip(mask, axis=0)
-        outputs, last_output, states = self.loop(sequences, initial_state, mask, bool(training))
-        if mask is not None and self.zero_output_for_mask:
-            last_output = ops.where(mask[-1], last_output, ops.zeros_like(last_output))
-            outputs = None if outputs is None else ops.where(mask, outputs, ops.zeros_like(outputs))
-        outputs = ops.transpose(outputs, (1, 0, 2)) if self.return_sequences else ops.expand_dims(last_output, 1)
-        return last_output, outputs, list(states)
+        return over_time(self, self.loop, sequences, initial_state, mask, training)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -109,3 +94,30 @@ class TimeMajorLayer(RecurrentLayer):
         if self.event_penalty is not None:
             config["activity_regularizer"] = keras.regularizers.serialize(self.event_penalty)
         return config
+
+
+def over_time(
+    layer: keras.layers.RNN,
+    loop: Callable[..., Any],
+    sequences: Tensor,
+    initial_state: Sequence[Tensor],
+    mask: Tensor | None,
+    training: bool,
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """What the `inner_loop` of a layer is to return, by a `loop` as that of `TimeMajorLayer`."""
+    initial_state = [ops.convert_to_tensor(state, layer.compute_dtype) for state in initial_state]
+    if layer.stateful:
+        # Keras overwrites its variables in place at the end of the call; on PyTorch the gradient would notice.
+        initial_state = [ops.copy(state) for state in initial_state]
+    sequences = ops.transpose(sequences, (1, 0, 2))
+    if mask is not None:
+        mask = ops.expand_dims(ops.transpose(ops.cast(mask, "bool")), -1)
+    if layer.go_backwards:
+        sequences = ops.flip(sequences, axis=0)
+        mask = None if mask is None else ops.flip(mask, axis=0)
+    outputs, last_output, states = loop(sequences, initial_state, mask, bool(training))
+    if mask is not None and layer.zero_output_for_mask:
+        last_output = ops.where(mask[-1], last_output, ops.zeros_like(last_output))
+        outputs = None if outputs is None else ops.where(mask, outputs, ops.zeros_like(outputs))
+    outputs = ops.transpose(outputs, (1, 0, 2)) if layer.return_sequences else ops.expand_dims(last_output, 1)
+    return last_output, outputs, list(states)

@@ -187,6 +187,7 @@ class RecurrentOp(ABC):
             reads of h is held until h differs from it by more; None where it is not held.
         output_scales `(4, U)`: int16, Q16: what scales the accumulators of each output to one scale a slot; None where
             they have one. Integer ops only.
+        made_with: The `WeightScales` of convert; None in float32, and where it was read from a file.
 
     Class attributes:
         SCHEMA: Its `OpSchema`.
@@ -204,6 +205,7 @@ class RecurrentOp(ABC):
     input_threshold: np.ndarray | None = field(default=None, kw_only=True)
     hidden_threshold: np.ndarray | None = field(default=None, kw_only=True)
     output_scales: np.ndarray | None = field(default=None, kw_only=True)
+    made_with: Any = field(default=None, kw_only=True)
 
     SCHEMA: ClassVar[OpSchema]
     GATES: ClassVar[tuple]

@@ -1,0 +1,72 @@
+"""The ranges of a model's activations, as training for integers has learned them."""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from keras_sparse_rnn.files import write_file
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """What a model that was trained for integers has learned of its activations.
+
+    `ksr.convert(model, ranges=ranges)` makes the integer model that was trained; it needs no representative data. They
+    lie beside the model, which is a plain Keras model: `ranges.save("model.ranges.json")`.
+
+    Attributes:
+        of: Dict from a name to `(low, high)`: `"inputs/0"` and so on for the inputs of the model, the name of a layer
+            for its output, `"LAYER/STATE"` for a state of a recurrent layer, and `"LAYER/logits"` for what a softmax,
+            sigmoid or tanh of another layer reads.
+        weights, scales: As `ksr.convert` takes them.
+
+    Raises:
+        ValueError: A range is empty or not finite.
+    """
+
+    of: dict[str, tuple[float, float]]
+    weights: str = "int8"
+    scales: str = "gate"
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in self.of.items():
+            if not (np.isfinite(low) and np.isfinite(high) and low <= high):
+                raise ValueError(
+                    f"the range of '{name}' is {low:.3g} to {high:.3g}; it must be finite, and not empty. Train for at "
+                    "least one step, on finite data."
+                )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes them to a file, as JSON.
+
+        Args:
+            path: Of the file.
+        """
+        write_file(path, json.dumps(asdict(self), indent=1).encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Ranges":
+        """Reads what `save` has written.
+
+        Args:
+            path: Of the file.
+
+        Raises:
+            ValueError: The file holds something else.
+        """
+        with open(path, encoding="utf-8") as file:
+            try:
+                stored = json.load(file)
+                return cls({name: (float(a), float(b)) for name, (a, b) in stored.pop("of").items()}, **stored)
+            except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+                raise ValueError(f"{os.fspath(path)} does not hold ranges as Ranges.save writes them.") from error
+
+    def __getitem__(self, name: str) -> tuple[float, float]:
+        if name not in self.of:
+            raise ValueError(
+                f"the ranges have none of '{name}'; they are of {', '.join(self.of)}. Take those that were learned "
+                "with this model."
+            )
+        return self.of[name]

@@ -1,0 +1,241 @@
+"""Which tensors of a model share one scale in integers, and what determines it: for models trained for integers."""
+
+import contextlib
+from dataclasses import dataclass, field
+from functools import partial
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.convert.quantize import Scale
+
+_L = keras.layers
+_PASSES_ON = (  # what they give are values that they read: one scale for both
+    _L.Flatten,
+    _L.Reshape,
+    _L.Permute,
+    _L.RepeatVector,
+    _L.Concatenate,
+    *(_L.MaxPooling1D, _L.MaxPooling2D, _L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D),
+    *(_L.ZeroPadding1D, _L.ZeroPadding2D, _L.Cropping1D, _L.Cropping2D),
+)
+_OPERATIONS = ("Concatenate", "ExpandDims", "Flip", "GetItem", "Reshape", "Squeeze", "Transpose")  # of keras.ops
+# TensorFlow Lite has one scale for the outputs of these.
+_FIXED = {"softmax": Scale(1 / 256, -128), "sigmoid": Scale(1 / 256, -128), "tanh": Scale(1 / 128, 0)}
+_FUSED = ("linear", "relu", "relu6")
+# For each layer with a kernel, the axes of which each place is an output with a scale of its own.
+KERNELS = {
+    _L.Dense: (-1,),
+    _L.Conv1D: (-1,),
+    _L.Conv2D: (-1,),
+    _L.Conv1DTranspose: (-2,),
+    _L.Conv2DTranspose: (-2,),
+    _L.DepthwiseConv1D: (-2, -1),
+    _L.DepthwiseConv2D: (-2, -1),
+}
+
+
+class LearnedScales:
+    """The scales of a `Plan` by `Ranges`."""
+
+    def __init__(self, cut, ranges):
+        self._sites, self._ranges = Sites(cut), ranges
+
+    def of(self, tensor):
+        """The `Scale` of a symbolic tensor; None where it holds no floats."""
+        site = self._sites.of(tensor)
+        return None if site is None else site.scale(self._ranges)
+
+    def sample(self, tensor, lead, generator):
+        """Values for an input, random and within its range, `(*lead, *shape)`; of what is no float 0 and 1."""
+        shape = (*lead, *tensor.shape[1:])
+        if "float" not in tensor.dtype:
+            return generator.integers(0, 2, shape).astype(tensor.dtype)
+        scale = self.of(tensor)
+        low, high = ((limit - scale.zero_point) * scale.scale for limit in (-128, 127))
+        middle, spread = (low + high) / 2, (high - low) / 6
+        return np.clip(generator.normal(middle, spread, shape), low, high).astype(np.float32)
+
+    def states(self, call):
+        """For each state of a `RecurrentCall` the ends of its range, as an array."""
+        kept = [name for name in call.layer.STATES if f"{call.layer.name}/{name}" in self._ranges.of]
+        return {name: np.array(self._ranges[f"{call.layer.name}/{name}"]) for name in kept}
+
+    def fake(self, values, scale):
+        """TensorFlow's op that tells its converter the scale of a tensor."""
+        import tensorflow as tf
+
+        if scale is None:
+            return values
+        ends = [(limit - scale.zero_point) * scale.scale for limit in (-128, 127)]
+        return tf.quantization.fake_quant_with_min_max_args(values, *ends)
+
+    @contextlib.contextmanager
+    def in_the_graph(self, model):
+        """A context in which layers with a kernel tell the scales of what they give."""
+        layers = [layer for layer in model.layers if isinstance(layer, tuple(KERNELS))]
+        for layer in layers:
+            layer.call = self._told(layer)
+        try:
+            yield
+        finally:
+            for layer in layers:
+                del layer.call
+
+    def _told(self, layer):
+        logits = Site([f"{layer.name}/logits"])
+
+        def give(site):
+            return lambda values: self.fake(values, site.scale(self._ranges))
+
+        def call(*args, **kwargs):
+            own = partial(type(layer).call, layer, *args, **kwargs)
+            return call_in_parts(layer, own, give(logits), give(self._sites.gives[layer.name]))
+
+        return call
+
+
+@dataclass(eq=False)
+class Site:
+    """Tensors that share a scale.
+
+    Attributes:
+        names: The names whose ranges it covers, as `Ranges` has them.
+        fixed: Its `Scale`, where that is known without them.
+        is_input: Whether an input of the model is among them.
+    """
+
+    names: list = field(default_factory=list)
+    fixed: Scale | None = None
+    is_input: bool = False
+
+    def scale(self, ranges):
+        """Its `Scale`, from `Ranges`."""
+        if self.fixed is not None:
+            return self.fixed
+        return Scale.of_range(min(ranges[name][0] for name in self.names), max(ranges[name][1] for name in self.names))
+
+
+class Sites:
+    """The sites of a `Plan`.
+
+    Attributes:
+        reads, gives: For the name of each recurrent layer, and of each layer around with a kernel, the `Site` of what
+            it reads and of what it gives.
+        around: The layers with a kernel.
+
+    Raises:
+        ValueError: Training for integers does not know a layer.
+    """
+
+    def __init__(self, cut):
+        self._sites, self._kept = {}, []
+        self.reads, self.gives, self.around = {}, {}, {}
+        for name, tensor in zip(input_names(cut), cut.inputs, strict=True):
+            self._put(tensor, Site([name], is_input=True))
+        for call in cut.calls:
+            self._name(call.layer.name, call.layer.layer)
+            if call.initial or call.last:
+                raise ValueError(
+                    f"layer '{call.layer.name}' takes or gives states, which training for integers does not know: let "
+                    "it begin at zero, without return_state."
+                )
+            self._put(call.y, Site([call.layer.name]))
+            self.gives[call.layer.name] = call.y
+        for lookup in cut.lookups:
+            self._put(lookup.y, Site([lookup.layer.embedding.name]))
+            self.gives[lookup.layer.embedding.name] = lookup.y
+        for call in cut.calls:
+            self._visit(call.x)
+            self.reads[call.layer.name] = call.x
+        for tensor in [*cut.outputs, *(mask.x for mask in cut.masks)]:
+            self._visit(tensor)
+        self.reads, self.gives = (
+            {name: self.of(tensor) for name, tensor in part.items()} for part in (self.reads, self.gives)
+        )
+
+    def of(self, tensor):
+        """The `Site` of a symbolic tensor; None where it holds no floats."""
+        return self._sites.get(id(tensor))
+
+    def _put(self, tensor, site):
+        if "float" in tensor.dtype:
+            self._sites[id(tensor)] = site
+            self._kept.append(tensor)
+
+    def _name(self, name, layer):
+        if self.around.setdefault(name, layer) is not layer:
+            raise ValueError(f"two layers are called '{name}': training for integers needs a name for each.")
+
+    def _visit(self, tensor):
+        if id(tensor) in self._sites or "float" not in tensor.dtype:
+            return
+        operation, index, _ = tensor._keras_history
+        read = [t for t in operation._inbound_nodes[index].input_tensors if "float" in t.dtype]
+        for one in read:
+            self._visit(one)
+        if isinstance(operation, tuple(KERNELS)):
+            self._name(operation.name, operation)
+            activation = activation_of(operation)
+            self._put(tensor, Site([operation.name], _FIXED.get(activation)))
+            self.reads[operation.name], self.gives[operation.name] = read[0], tensor
+        elif isinstance(operation, _PASSES_ON) or type(operation).__name__ in _OPERATIONS:
+            self._put(tensor, self.of(read[0]))
+            for other in read[1:]:
+                self._join(self.of(read[0]), self.of(other))
+        else:
+            known = sorted({kind.__name__ for kind in (*KERNELS, *_PASSES_ON, keras.layers.Embedding)})
+            raise ValueError(
+                f"layer '{operation.name}' ({type(operation).__name__}) cannot be trained for integers. Around the "
+                f"recurrent layers can: {', '.join(known)}, and layers that act in training alone, such as Dropout."
+            )
+
+    def _join(self, one, other):
+        if one is other:
+            return
+        if one.fixed or other.fixed:
+            names = ", ".join(one.names + other.names)
+            raise ValueError(f"{names} are concatenated, which training for integers does not know of a softmax.")
+        one.names += other.names
+        one.is_input |= other.is_input
+        for key in [key for key, site in self._sites.items() if site is other]:
+            self._sites[key] = one
+
+
+def input_names(cut):
+    """What `Ranges` call the inputs of a model, by their places: Keras may give an input another name where it loads
+    the model."""
+    return [f"inputs/{place}" for place in range(len(cut.inputs))]
+
+
+def activation_of(layer):
+    """The name of the activation of a layer with a kernel.
+
+    Raises:
+        ValueError: Training for integers does not know it.
+    """
+    name = getattr(layer.activation, "__name__", str(layer.activation))
+    if layer.activation is not getattr(keras.activations, name, None) or name not in (*_FUSED, *_FIXED):
+        raise ValueError(
+            f"layer '{layer.name}' has activation={name}; training for integers knows {', '.join((*_FUSED, *_FIXED))}."
+        )
+    return name
+
+
+def call_in_parts(layer, call, quantize_logits, quantize_output):
+    """What a layer with a kernel gives, with its activation's input rounded where that is a tensor of its own.
+
+    Args:
+        layer: The layer.
+        call: A function of nothing that calls it.
+        quantize_logits, quantize_output: Functions of tensors.
+    """
+    activation, name = layer.activation, activation_of(layer)
+    if name in _FUSED:
+        return quantize_output(call())
+    layer.activation = keras.activations.linear
+    try:
+        logits = call()
+    finally:
+        layer.activation = activation
+    return quantize_output(activation(quantize_logits(logits)))

@@ -1,0 +1,232 @@
+"""A Keras model that computes as its integer model will, while it is asked to."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+import keras
+from keras import ops
+
+from keras_sparse_rnn.convert.options import ConvertOptions
+from keras_sparse_rnn.convert.plan import plan
+from keras_sparse_rnn.convert.ranges import Ranges
+from keras_sparse_rnn.convert.sites import KERNELS, Site, Sites, call_in_parts, input_names
+from keras_sparse_rnn.quantization.recurrent import INTEGER_LAYERS, check_integer_layer
+from keras_sparse_rnn.quantization.rounding import Grid, Recorder, kernel_in_int8
+
+MOMENTUM = 0.95
+_HELD_BY_MODEL = "__ksr_integers"  # Keras saves no attribute whose name begins with two underscores
+
+
+@contextlib.contextmanager
+def fake_quantized(model: keras.Model, ranges: Ranges) -> Iterator[None]:
+    """A context in which a Keras model computes what `ksr.convert(model, ranges=ranges)` makes of it.
+
+    Outputs equal those of the integer model to one step of their scale.
+
+    Args:
+        model: A Keras model that can be converted.
+        ranges: The `Ranges` that training has learned.
+
+    Raises:
+        ValueError: A layer cannot be trained for integers; ranges are missing.
+    """
+    integers = IntegerModel(model, ranges.scales)
+    integers.set(ranges)
+    try:
+        integers.round_all()
+        yield
+    finally:
+        integers.release()
+
+
+class IntegerModel:
+    """The calls of a model's layers, replaced for as long as it is to compute in integers.
+
+    Args:
+        model: The model.
+        scales: As `ksr.convert` takes it.
+    """
+
+    def __init__(self, model, scales, momentum=MOMENTUM):
+        self.model = model
+        stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
+        self._options = ConvertOptions(scales=scales, stateful=stateful, time_steps=_steps(model))
+        cut = plan(model, self._options)
+        self._sites = Sites(cut)
+        self._inputs = {name: Recorder(name, momentum) for name in input_names(cut)}
+        self._recorders = dict(self._inputs)
+        self._grids, self._recurrent, self._logits = {}, {}, {}
+        self._layers = self._own_layers(cut)
+        for name, layer in self._layers.items():
+            site = self._sites.reads.get(name)
+            if site is not None:
+                self._grid(site)
+            kind = INTEGER_LAYERS.get(type(layer))
+            if kind is not None:
+                twin = self._recurrent[name] = kind(layer, self._grid(site), momentum, self._options)
+                self._recorders[name] = twin.output
+                self._recorders |= {f"{name}/{state}": recorder for state, recorder in twin.states.items()}
+            else:
+                rounded = [self._sites.gives[name]]
+                if rounded[0].fixed:
+                    self._logits[name] = Site([f"{name}/logits"])
+                    rounded.append(self._logits[name])
+                for site in rounded:
+                    self._grid(site)
+                name = rounded[-1].names[0]
+                self._recorders[name] = Recorder(name, momentum)
+        held = [recorder.held for recorder in self._recorders.values()]
+        held += [grid.held for _, grid in self._grids.values()]
+        held += [part for twin in self._recurrent.values() for part in twin.held]
+        setattr(model, _HELD_BY_MODEL, list({id(part): part for part in held}.values()))
+        self.recording = False
+
+    def set(self, ranges):
+        """Takes the ranges, a `Ranges` or a dict, and the weights as they are, as the converter will."""
+        of = getattr(ranges, "of", ranges)
+        for site, grid in self._grids.values():
+            grid.set(self._scale(site, of))
+        for name, twin in self._recurrent.items():
+            reads, gives = (self._scale(part[name], of) for part in (self._sites.reads, self._sites.gives))
+            twin.refresh(reads, gives, of.get)
+
+    def ranges(self):
+        """What has been recorded: a dict from names to `(low, high)`, without what has not been met."""
+        found = {name: recorder.read() for name, recorder in self._recorders.items()}
+        return {name: pair for name, pair in found.items() if pair is not None}
+
+    def record_all(self):
+        """From now on layers record what they give, and compute in floats."""
+        self._replace(lambda name, layer: self._recording(name, layer))
+
+    def round_all(self):
+        """From now on layers compute in integers."""
+        self._replace(lambda name, layer: self._rounding(name, layer))
+
+    def release(self):
+        """Gives the layers their own calls back."""
+        for layer in self._layers.values():
+            for method in ("call", "inner_loop"):
+                if method in vars(layer):
+                    delattr(layer, method)
+        getattr(self.model, _HELD_BY_MODEL).clear()
+        delattr(self.model, _HELD_BY_MODEL)
+        self._forget_traces()
+
+    def _replace(self, made):
+        for name, layer in self._layers.items():
+            is_recurrent = name in self._recurrent
+            setattr(layer, "inner_loop" if is_recurrent else "call", made(name, layer))
+        self._forget_traces()
+
+    def _forget_traces(self):
+        """Functions that were compiled of other calls."""
+        self.model.train_function = self.model.test_function = self.model.predict_function = None
+
+    def _recording(self, name, layer):
+        if name in self._recurrent:
+            own, output = type(layer).inner_loop, self._recorders[name]
+
+            def inner_loop(sequences, *args, **kwargs):
+                self._read(name, sequences)
+                last, outputs, states = own(layer, sequences, *args, **kwargs)
+                self._record(output, outputs)
+                return last, outputs, states
+
+            return inner_loop
+
+        def call(*args, **kwargs):
+            self._read(name, args[0])
+            return self._in_parts(name, layer, lambda: type(layer).call(layer, *args, **kwargs), rounds=False)
+
+        return call
+
+    def _rounding(self, name, layer):
+        if name in self._recurrent:
+            twin = self._recurrent[name]
+
+            def inner_loop(sequences, initial_state, mask, training=False):
+                twin.recording = self.recording
+                return twin.inner_loop(self._read(name, sequences, rounds=True), initial_state, mask, training)
+
+            return inner_loop
+
+        def call(x, *args, **kwargs):
+            x = self._read(name, x, rounds=True)
+            replaced = {}
+            if isinstance(layer, tuple(KERNELS)):
+                axes = next(axes for kind, axes in KERNELS.items() if isinstance(layer, kind))
+                replaced[id(layer.kernel)] = kernel_in_int8(ops.convert_to_tensor(layer.kernel), axes)
+            # The only way to other weights that every layer and every backend takes.
+            scope = keras.StatelessScope([(v, replaced.get(id(v), v.value)) for v in layer.variables])
+
+            def own():
+                with scope:
+                    return type(layer).call(layer, x, *args, **kwargs)
+
+            return self._in_parts(name, layer, own, rounds=True)
+
+        return call
+
+    def _in_parts(self, name, layer, call, rounds):
+        def give(part, site):
+            def quantize(values):
+                if part in self._recorders:
+                    self._record(self._recorders[part], values)
+                return self._grid(site).quantize(values) if rounds else values
+
+            return quantize
+
+        gives = self._sites.gives[name]
+        if not isinstance(layer, tuple(KERNELS)):
+            return give(name, gives)(call())
+        return call_in_parts(layer, call, give(f"{name}/logits", self._logits.get(name)), give(name, gives))
+
+    def _read(self, name, values, rounds=False):
+        """What a layer reads, rounded where nothing has done so: an input of the model."""
+        site = self._sites.reads.get(name)
+        if site is None or not site.is_input:
+            return values
+        self._record(self._inputs[next(part for part in site.names if part in self._inputs)], values)
+        return self._grid(site).quantize(values) if rounds else values
+
+    def _record(self, recorder, values):
+        if self.recording:
+            recorder.record(values)
+
+    def _grid(self, site):
+        if id(site) not in self._grids:
+            self._grids[id(site)] = site, Grid(site.names[0])
+        return self._grids[id(site)][1]
+
+    def _scale(self, site, of):
+        met = {name: of[name] for name in site.names if name in of}
+        if not met and site.fixed is None:
+            raise ValueError(
+                f"nothing has been learned of the range of '{site.names[0]}': take the ranges of this model, and train "
+                "for at least one step."
+            )
+        return replace(site, names=list(met)).scale(met)
+
+    def _own_layers(self, cut):
+        """The layers whose calls are replaced, by their names."""
+        layers = {
+            **self._sites.around,
+            **{lookup.layer.embedding.name: lookup.layer.embedding for lookup in cut.lookups},
+        }
+        own = {id(layer) for layer in self.model._flatten_layers()}
+        for call in cut.calls:
+            check_integer_layer(call.layer)
+        for name, layer in layers.items():
+            if id(layer) not in own:
+                raise ValueError(
+                    f"layer '{name}' cannot be trained for integers: it stands for a cell, or for another layer of the "
+                    "same name. Take a recurrent layer instead of RNN over a cell, and a name for each layer."
+                )
+        return layers
+
+
+def _steps(model):
+    """Steps to plan with where the model leaves them open; the plan's sites are the same for any number."""
+    return None if all(None not in tensor.shape[1:2] for tensor in model.inputs) else 64

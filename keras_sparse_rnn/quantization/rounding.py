@@ -1,0 +1,89 @@
+"""Rounding with a gradient, and the variables that a rounded model carries while it trains."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def straight_through(value, rounded):
+    """What is rounded, with the gradient of the value before."""
+    return value + ops.stop_gradient(rounded - value)
+
+
+def rounded(value):
+    """To the nearest integer; the gradient is that of the value."""
+    return straight_through(value, ops.round(value))
+
+
+def kernel_in_int8(kernel, axes):
+    """A kernel whose weights are integers of 8 bits times a scale for each place along `axes`."""
+    others = [axis for axis in range(len(kernel.shape)) if axis - len(kernel.shape) not in axes]
+    scale = ops.stop_gradient(ops.maximum(ops.max(ops.abs(kernel), axis=others, keepdims=True) / 127, 1e-30))
+    return rounded(kernel / scale) * scale
+
+
+class Held(keras.random.SeedGenerator):
+    """A variable that a compiled train step of a model may read and change, and that is none of its weights.
+
+    Keras hands the state of a model's seed generators through each step, on every backend, and neither saves nor counts
+    it with the weights. It is the only public place for such a variable.
+    """
+
+    def __init__(self, size, name):
+        super().__init__(0, name=name)
+        self.state = keras.Variable(np.full(size, np.nan), dtype="float32", trainable=False, name=name)
+
+    @property
+    def value(self):
+        return ops.convert_to_tensor(self.state)
+
+    def read(self):
+        return np.array(ops.convert_to_numpy(self.state), np.float64)
+
+    def write(self, values):
+        self.state.assign(np.asarray(values, np.float32))
+
+
+class Recorder:
+    """The range of a tensor, by moving averages of the smallest and the largest value of each batch.
+
+    The first batches count alike, until each of them has the weight of one in the moving average.
+    """
+
+    def __init__(self, name, momentum):
+        self.held = Held(3, f"range_{name.replace('/', '_')}")
+        self._weight = 1 - momentum
+
+    def record(self, values):
+        now = ops.stop_gradient(ops.stack([ops.min(values), ops.max(values)]))
+        held = self.held.value
+        is_first = ops.isnan(held[2])
+        count = ops.where(is_first, 1.0, held[2] + 1)
+        before = ops.where(is_first, now, held[:2])
+        after = before + (now - before) * ops.maximum(1 / count, self._weight)
+        self.held.state.assign(ops.concatenate([after, ops.reshape(count, (1,))]))
+
+    def read(self):
+        """`(low, high)`; None where nothing has been recorded."""
+        low, high, count = self.held.read().tolist()
+        return None if np.isnan(count) else (low, high)
+
+
+class Grid:
+    """The integers of a site: scale and zero point, written by the host."""
+
+    def __init__(self, name):
+        self.held = Held(2, f"grid_{name.replace('/', '_')}")
+
+    def set(self, scale):
+        self.held.write([scale.scale, scale.zero_point])
+
+    def quantize(self, values):
+        """Values rounded to 8 bits; those beyond the range are brought to it, without a gradient."""
+        scale, zero_point = ops.unstack(self.held.value)
+        values = ops.clip(values, (-128 - zero_point) * scale, (127 - zero_point) * scale)
+        return rounded(values / scale) * scale
+
+    def counts(self, values):
+        """Values on the grid, in counts from its zero point."""
+        return values / self.held.value[0]
