@@ -81,7 +81,8 @@ def op_layer(op, name, operands):
         recurrent = {word: words[word] for word in _WORDS} | sizes | kinds
         recurrent |= pointers(_TENSORS) | matrices(_MATRICES)
         kind, members = ALL_OPS[op.name], {"recurrent": recurrent}
-        activations = {} if kind.are_usual(options) else {"activations": _activations(kind, options)}
+        are_inline = kind.are_usual(options) or (is_integer and _has_hard_units(kind, options))
+        activations = {} if are_inline else {"activations": _activations(kind, options)}
         gates = (_gates(words) if is_integer else {}) | activations
         members |= ({"gates": gates} if gates else {}) | (_units(kind, options) if is_integer else {})
         members |= {word: words[word] for word in own_words} | pointers(own_tensors) | matrices(own_matrices)
@@ -106,6 +107,11 @@ def _activations(kind, options):
     return functions | {"state_bits": options.state_bits, "gate_bits": options.gate_bits}
 
 
+def _has_hard_units(kind, options):
+    """Whether its units are those of hard gates, and nothing calls a function of an activation."""
+    return "reset" in kind.SLOTS and options.reset_gate != BEFORE and kind.are_hard(options)
+
+
 def _units(kind, options):
     """The functions of its element-wise part."""
     kernel, is_usual = options.number_format.kernel, kind.are_usual(options)
@@ -115,6 +121,8 @@ def _units(kind, options):
         return {"units": f"{symbol}_units_{variant}"}
     units = {WITHOUT: "light_gru_units", AFTER: "gru_units", BEFORE: "gru_units_after_reset"}[options.reset_gate]
     reset = {"reset": f"ksr_gru_reset_{variant}"} if options.reset_gate == BEFORE else {}
+    if _has_hard_units(kind, options):
+        return {"units": f"ksr_{units}_hard"} | reset
     return {"units": f"ksr_{units}_{'i16' if is_usual and kernel == 'i16' else variant}"} | reset
 
 

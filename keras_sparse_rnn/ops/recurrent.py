@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keras_sparse_rnn.formats import INT8X16
-from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS, SIGMOID, TANH
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS, NUMBERS, SIGMOID, TANH
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
 from keras_sparse_rnn.ops.gates import pre_activation, saturate, sigmoid_int8, tanh_int8
 from keras_sparse_rnn.ops.schema import (
@@ -243,6 +243,14 @@ class RecurrentOp(ABC):
             and not o.state_bits
             and not o.gate_bits
         )
+
+    @classmethod
+    def are_hard(cls, options):
+        """Whether it has hard_tanh, its gates hard_sigmoid, and states and gates lie in [-1, 1): GRUs of such have
+        kernels of their own."""
+        o = options
+        numbers = o.activation, o.recurrent_activation, o.state_bits, o.gate_bits
+        return numbers == (NUMBERS["hard_tanh"], NUMBERS["hard_sigmoid"], 0, 0)
 
     @property
     def has_usual_gates(self):

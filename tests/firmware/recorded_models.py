@@ -9,11 +9,14 @@ from random_models import KINDS, random_op
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware.image import Recording
 from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.ops.activations import NUMBERS
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime import native
 from keras_sparse_rnn.runtime.model import Model
 
+HARD = {"activation": NUMBERS["hard_tanh"], "recurrent_activation": NUMBERS["hard_sigmoid"]}
+HARD |= {"state_bits": 0, "gate_bits": 0}
 # Kind, seed, whether what changes is sent, whether blocks are stored, and options: with and without what is left over
 # from unrolled loops.
 STACK = [
@@ -30,6 +33,8 @@ STACK = [
     ("KsrEventGru", 11, False, False, {"block": 4, "readout": 1, "reset": 1, "reset_gate": WITHOUT}),
     ("KsrSimpleRnn", 16, False, False, {"block": 4}),
     ("KsrGru", 3, False, False, {"block": 4, "reset_gate": BEFORE}),
+    ("KsrGru", 3, False, False, {"block": 4, "reset_gate": WITHOUT, **HARD}),
+    ("KsrEventGru", 2, False, True, {"block": 4, "readout": 1, "reset": 1, **HARD}),
 ]
 
 

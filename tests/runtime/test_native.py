@@ -1,13 +1,14 @@
 """The C core against its definition in NumPy."""
 
 import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from random_models import KINDS, random_op
+from random_models import KINDS, RESET_GATES, random_op
 
 from keras_sparse_rnn import runtime
-from keras_sparse_rnn.ops.activations import SIGMOID_TABLE, TANH_TABLE
+from keras_sparse_rnn.ops.activations import NUMBERS, SIGMOID_TABLE, TANH_TABLE
 from keras_sparse_rnn.runtime.native import NativeOp, load_library
 
 by_kind = pytest.mark.parametrize("kind", KINDS)
@@ -26,6 +27,21 @@ def test_integers_equal_the_reference_bit_for_bit(kind, bits, first):
     for seed in range(first, first + 100):
         op = random_op(seed, kind=kind, activation_bits=bits)
         np.testing.assert_array_equal(_native(op), op.expected(), err_msg=op.label)
+
+
+@pytest.mark.parametrize("kind", RESET_GATES)
+@by_bits
+def test_hard_gates_equal_the_reference_bit_for_bit(kind, bits):
+    hard = {"activation": NUMBERS["hard_tanh"], "recurrent_activation": NUMBERS["hard_sigmoid"]}
+    for reset_gate in RESET_GATES[kind]:
+        seen = set()
+        for seed in range(40):
+            random = random_op(seed, kind=kind, activation_bits=bits, usual_gates=True, reset_gate=reset_gate)
+            random = replace(random, op=replace(random.op, options=replace(random.op.options, **hard)))
+            expected = random.expected()
+            np.testing.assert_array_equal(_native(random), expected, err_msg=random.label)
+            seen |= set(np.unique(expected).tolist())
+        assert len(seen) > 100
 
 
 @by_kind

@@ -7,7 +7,7 @@
 #ifndef KSR_GRU_UNITS_PUBLIC_H_
 #define KSR_GRU_UNITS_PUBLIC_H_
 /* Sources: KSR_WITH_USUAL_GATES:gru_units_usual_i8.c KSR_WITH_USUAL_GATES+KSR_WITH_INT16:gru_units_i16.c
- *          KSR_WITH_OTHER_GATES:gru_units_other.c */
+ *          KSR_WITH_OTHER_GATES:gru_units_other.c KSR_WITH_OTHER_GATES+KSR_WITH_PIECEWISE:gru_units_hard.c */
 
 #include "ksr_gates.h"
 
@@ -25,8 +25,12 @@ ksr_gru_units ksr_gru_units_usual_i8, ksr_gru_units_i16, ksr_gru_units_other;
 /* With a reset gate that is open: it came before the product. */
 ksr_gru_units ksr_gru_units_after_reset_usual_i8, ksr_gru_units_after_reset_i16, ksr_gru_units_after_reset_other;
 
+/* Of hard_sigmoid and hard_tanh, states and gates in Q15; `_other` give the same. */
+ksr_gru_units ksr_gru_units_hard, ksr_gru_units_after_reset_hard;
+
 /* Without a reset gate: g = f(acc[2]). */
 ksr_gru_units ksr_light_gru_units_usual_i8, ksr_light_gru_units_i16, ksr_light_gru_units_other;
+ksr_gru_units ksr_light_gru_units_hard;
 
 #ifdef __cplusplus
 }

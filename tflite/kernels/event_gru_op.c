@@ -59,6 +59,9 @@ static ksr_status choose_units(ksr_event_gru_layer *gru, const ksr_node *node) {
   } else {
 #if KSR_WITH_OTHER_GATES
     gru->units = gru->reset_gate ? ksr_gru_units_other : ksr_light_gru_units_other;
+#if KSR_WITH_PIECEWISE
+    if (ksr_has_hard_gates(node)) gru->units = gru->reset_gate ? ksr_gru_units_hard : ksr_light_gru_units_hard;
+#endif
     return ksr_set_activations(&gru->gates, node, 1);
 #endif
   }

@@ -55,6 +55,10 @@ static ksr_gru_units *const usual_units_i16[] = {ksr_light_gru_units_i16, ksr_gr
 #if KSR_WITH_OTHER_GATES
 static ksr_gru_units *const other_units[] = {ksr_light_gru_units_other, ksr_gru_units_other,
                                              ksr_gru_units_after_reset_other};
+#if KSR_WITH_PIECEWISE
+static ksr_gru_units *const hard_units[] = {ksr_light_gru_units_hard, ksr_gru_units_hard,
+                                            ksr_gru_units_after_reset_hard};
+#endif
 #endif
 
 static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
@@ -73,6 +77,9 @@ static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
   } else {
 #if KSR_WITH_OTHER_GATES
     gru->units = other_units[gru->reset_gate];
+#if KSR_WITH_PIECEWISE
+    if (ksr_has_hard_gates(node)) gru->units = hard_units[gru->reset_gate];
+#endif
     gru->reset = ksr_gru_reset_other;
     return ksr_set_activations(&gru->gates, node, 1);
 #endif

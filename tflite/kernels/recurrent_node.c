@@ -72,6 +72,12 @@ int32_t ksr_has_usual_gates(const ksr_node *node, int32_t has_gates) {
 }
 
 #if KSR_WITH_OTHER_GATES
+int32_t ksr_has_hard_gates(const ksr_node *node) {
+  return WORD_OF(node, activation) == KSR_ACTIVATION_HARD_TANH &&
+         WORD_OF(node, recurrent_activation) == KSR_ACTIVATION_HARD_SIGMOID && !WORD_OF(node, state_bits) &&
+         !WORD_OF(node, gate_bits);
+}
+
 ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t has_gates) {
   const int32_t is_float = WORD_OF(node, format) == KSR_FLOAT32_FORMAT;
   ksr_activations *a = &gates->activations;

@@ -39,11 +39,6 @@ void ksr_activate_leaky_relu(void *values, int32_t count, int32_t more, int32_t 
 }
 
 void ksr_activate_hard_sigmoid(void *values, int32_t count, int32_t more, int32_t bits) {
-  enum { SIXTH = 10922 }; /* Q16, rounded down so that the product fits */
-  const int32_t one = 1 << (7 + more);
   int32_t *x = values;
-  for (int32_t i = 0; i < count; ++i) {
-    const int32_t value = ksr_saturate(x[i] + 3 * one, 0, 6 * one);
-    x[i] = ksr_of_q15((value * SIXTH + one) >> (8 + more), bits);
-  }
+  for (int32_t i = 0; i < count; ++i) x[i] = ksr_of_q15(ksr_hard_sigmoid(x[i], more), bits);
 }
