@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from keras_sparse_rnn.convert.dilated import DilatedConvolution, is_dilated
 from keras_sparse_rnn.convert.float_layers import FloatCall, FloatLayers
 from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
@@ -423,6 +424,8 @@ class _Walk:
         behind = self._float_layers.activation_behind(layer)
         if behind is not None:
             return self._call(behind, self._call(copy_layer(layer, activation="linear"), *args, **kwargs))
+        if is_dilated(layer):
+            layer = DilatedConvolution(layer)
         kwargs = kwargs | self._mask_arguments(layer, masks, args)
         y = self._apply(self._named_alone(layer), *args, **kwargs)
         if self._float_layers.has(layer, masked=_has_any(masks)):

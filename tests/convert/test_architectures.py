@@ -9,6 +9,7 @@ from keras.layers import GRU, LSTM, RNN, Dense, GRUCell, LSTMCell, SimpleRNN, Si
 from zoo import ENGINES
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.layers import DeltaGRUCell, EventGRU, EventGRUCell
 from keras_sparse_rnn.runtime.model import Model
 
@@ -48,6 +49,15 @@ STACKS = {
         layers.MaxPooling1D(2),
         GRU(6, return_sequences=True),
         layers.GlobalMaxPooling1D(),
+        Dense(3),
+    ],
+    "Conv1D, dilated": lambda: [
+        layers.Conv1D(8, 3, padding="causal", dilation_rate=2, activation="tanh"),
+        layers.Conv1D(8, 2, padding="same", dilation_rate=3, use_bias=False),
+        layers.Reshape((12, 8, 1)),
+        layers.Conv2D(3, 3, dilation_rate=(1, 2), activation="relu"),
+        layers.Reshape((10, 12)),
+        GRU(6),
         Dense(3),
     ],
     "Conv2D, DepthwiseConv2D, BatchNormalization": lambda: [
@@ -127,7 +137,22 @@ def _embedding():
     return keras.Model(words, Dense(3, name="classes")(GRU(6)(vectors)))
 
 
-GRAPHS = {"residual and branches": (_residual, "x"), "nested": (_nested, "a b"), "embedding": (_embedding, "words")}
+def _gated():
+    """A step of WaveNet in front of a GRU: two dilated convolutions of one tensor."""
+    frames = keras.Input((12, 7), name="x")
+    hidden = layers.Conv1D(6, 1)(frames)
+    options = {"padding": "causal", "dilation_rate": 2}
+    gated = [layers.Conv1D(6, 2, activation=name, **options)(hidden) for name in ("tanh", "sigmoid")]
+    hidden = layers.Add()([hidden, layers.Multiply()(gated)])
+    return keras.Model(frames, Dense(3, name="classes")(GRU(6, return_sequences=True)(hidden)))
+
+
+GRAPHS = {
+    "residual and branches": (_residual, "x"),
+    "nested": (_nested, "a b"),
+    "embedding": (_embedding, "words"),
+    "gated": (_gated, "x"),
+}
 
 
 def _check(model, x, weights):
@@ -172,6 +197,8 @@ def test_graphs(build, inputs, weights):
     if inputs == "words":
         data = {"words": np.random.default_rng(0).integers(0, 20, (24, 12), np.int32)}
     converted = _check(model, data, weights)
+    if build is _gated:
+        assert PlainC(Model(converted.data)).time.obstacle is None
     assert [tensor.name for tensor in Model(converted.data).outputs] == model.output_names
 
 
