@@ -53,7 +53,12 @@ def _passed(backend, marked, folder):
             marked,
             *(TESTS / m for m in TRAINING_SIDE),
         ],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": os.pathsep.join(path)},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "PYTHONPATH": os.pathsep.join(path),
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # nets this small take longer to compile than to train
+        },
         cwd=TESTS.parent,
         capture_output=True,
         text=True,

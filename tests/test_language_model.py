@@ -64,6 +64,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(text, tmp_pa
     assert abs(result(whole)["sparsity"] - 0.67) < 0.01
 
 
+@pytest.mark.slow
 def test_pruning_starts_from_a_dense_net(text, tmp_path):
     loaded = corpus.load(text)
     preset = dataclasses.replace(PRESETS["small"], units=(20, 20), embedding=20, epochs=2, batch=4)

@@ -106,7 +106,7 @@ def test_is_taken_up_by_a_model_that_is_compiled_and_lost_with_its_object(tmp_pa
 @pytest.mark.parametrize(
     ("kind", "optimizer", "threshold", "epochs"),
     [
-        (EventGRU, lambda: keras.optimizers.Adam(0.01), 0.02, 60),
+        pytest.param(EventGRU, lambda: keras.optimizers.Adam(0.01), 0.02, 60, marks=pytest.mark.slow),
         (layers.GRU, lambda: keras.optimizers.SGD(0.3, momentum=0.9), 4e-3, 50),
     ],
 )

@@ -189,6 +189,8 @@ def prepare_ops(model: Model) -> dict[Operator, NativeOp]:
         outputs = [model.tensors[i] for i in op.outputs]
         if any(len(t.shape) > MAX_RANK or t.dtype not in _TYPES for t in (*outputs, *tensors) if t is not None):
             raise ValueError(f"{op.name} refused: a tensor has more than {MAX_RANK} dimensions or a foreign type.")
+        if max(len(tensors), len(outputs)) > 2 * len(ALL_OPS[op.name].SCHEMA.inputs):  # a million take their time
+            check(ALL_OPS[op.name].SCHEMA, op.options, tensors, outputs)
         try:
             ops[op] = NativeOp(op.name, op.options, arrays, [(t.shape, t.dtype) for t in outputs])
         except RefusedOpError:

@@ -101,6 +101,8 @@ def _fault(name, role, tensor, inputs):
     if role == "weights":
         return _fault_of_weights(tensor, 3 if name == "DEPTHWISE_CONV_2D" else 0)
     weights = inputs[1]
+    if weights is None or weights.scale is None:
+        return "its op has no weights with a scale"
     if tensor.data is not None and not tensor.data.any():
         return None  # zeros, which several ops may share
     if tensor.scale is not None and not np.allclose(tensor.scale, x.scale * weights.scale, rtol=0.01, atol=0):

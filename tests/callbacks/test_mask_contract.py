@@ -148,7 +148,8 @@ def every_kind():
     return keras.Model([words, signal], layers.Dense(4)(together))
 
 
-@pytest.mark.backend
+# Of the methods RigL asks most of a backend: the gradient of each kernel.
+@pytest.mark.backend(method=["rigl"])
 @pytest.mark.parametrize(
     "method", [pytest.param(m, marks=[] if m in ("magnitude", "rigl") else pytest.mark.slow) for m in METHODS]
 )

@@ -31,7 +31,7 @@ def test_engines_agree(**case):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(**ANY)
 def test_engines_agree_on_many(**case):
     _check(**case)

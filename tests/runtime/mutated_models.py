@@ -164,20 +164,21 @@ def build_sanitized_core(folder):
     return core
 
 
-def _run_sanitized(arguments):
+def run_sanitized(arguments, core):
+    """Runs this command on the core that `build_sanitized_core` made: its `subprocess.CompletedProcess`."""
     # Also the C++ library, whose exceptions the sanitizer has to know from the start.
     names = ("libasan.so", "libstdc++.so")
     found = [
         subprocess.run(["gcc", f"-print-file-name={n}"], capture_output=True, text=True, check=True) for n in names
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            **os.environ,
-            "LD_PRELOAD": ":".join(os.path.realpath(run.stdout.strip()) for run in found),
-            "ASAN_OPTIONS": "detect_leaks=0",
-            SANITIZED_CORE: str(build_sanitized_core(folder)),
-        }
-        return subprocess.run([sys.executable, __file__, *arguments], env=environment, check=False).returncode
+    environment = {
+        **os.environ,
+        "LD_PRELOAD": ":".join(os.path.realpath(run.stdout.strip()) for run in found),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        SANITIZED_CORE: str(core),
+    }
+    command = [sys.executable, __file__, *arguments, "--entries", "native"]
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
 
 
 def main():
@@ -188,9 +189,12 @@ def main():
     parser.add_argument("--sanitize", action="store_true", help="build and run the C core with sanitizers, in `native`")
     arguments = parser.parse_args()
     if arguments.sanitize:
-        raise SystemExit(
-            _run_sanitized(["--count", str(arguments.count), "--first", str(arguments.first), "--entries", "native"])
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            done = run_sanitized(
+                ["--count", str(arguments.count), "--first", str(arguments.first)], build_sanitized_core(folder)
+            )
+        print(done.stdout, end="")
+        raise SystemExit(done.returncode)
     failed = False
     for entry in arguments.entries:
         counts, faults = run_all(entry, arguments.count, arguments.first)

@@ -4,7 +4,7 @@ import importlib.util
 
 import numpy as np
 import pytest
-from adapter_models import edited
+from adapter_models import between_dense_layers, edited
 from hostile_files import (
     NOT_READ,
     NOT_RUN,
@@ -128,6 +128,16 @@ def test_constants_stay_and_states_can_be_written_to():
     for name, other, kind in (("kernel", "x", "constant"), ("bias", "c", "constant"), ("c", "kernel", "variable")):
         with pytest.raises(ValueError, match=f"as its {name}: it is no {kind}"):
             Model(exchanged(name, other))
+
+
+@pytest.mark.parametrize("engine", ["native", "reference"])
+def test_a_bias_needs_weights(engine):
+    def edit(file):
+        op = file.subgraphs[0].operators[0]  # FULLY_CONNECTED
+        op.inputs = np.array([op.inputs[0], -1, op.inputs[2]], np.int32)
+
+    with pytest.raises(ValueError, match="FULLY_CONNECTED cannot take tensor '.*': its op has no weights with a scale"):
+        runtime.load(edited(between_dense_layers(False), edit), engine)
 
 
 def test_one_input_as_many():

@@ -30,7 +30,10 @@ def _sequence(seed=0):
 
 
 @by_kind
-@pytest.mark.parametrize(("bits", "first"), [*((8, first) for first in range(0, 200, 50)), (16, 0)])
+@pytest.mark.parametrize(
+    ("bits", "first"),
+    [(8, 0), (16, 0), *(pytest.param(8, first, marks=pytest.mark.slow) for first in range(50, 200, 50))],
+)
 def test_integers_equal_the_reference_bit_for_bit(kind, bits, first):
     for seed in range(first, first + 50):
         op = random_op(seed, kind=kind, activation_bits=bits)

@@ -8,44 +8,46 @@ from pathlib import Path
 
 import mutated_models
 import pytest
-from mutated_models import build_sanitized_core
+from mutated_models import build_sanitized_core, run_sanitized
 from mutations import CHANGES, base_models, mutant
 
 from keras_sparse_rnn import runtime
 
 TOOL = Path(mutated_models.__file__)
 HAS_TFLM = importlib.util.find_spec("tflite_micro") is not None
-COUNT = 170
+MANY = 400  # with `-m slow`
 
 
-def _run(*arguments):
-    run = subprocess.run(
-        [sys.executable, TOOL, "--count", str(COUNT), *arguments], capture_output=True, text=True, timeout=300
-    )
-    return run.returncode, re.findall(r"(\w+): (\d+) refused, (\d+) ran, (\d+) faults", run.stdout), run.stdout
-
-
+@pytest.mark.parametrize("count", [60, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "entries",
     [["native", "reference", "inspect", "firmware"], ["litert", *(["tflm"] if HAS_TFLM else [])]],
     ids=" ".join,
 )
-def test_everything_that_takes_a_file_refuses_or_runs_it(entries):
-    status, results, text = _run("--entries", *entries)
-    assert status == 0, text
+def test_everything_that_takes_a_file_refuses_or_runs_it(entries, count):
+    command = [sys.executable, TOOL, "--count", str(count), "--entries", *entries]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=900)
+    assert run.returncode == 0, run.stdout
+    _check(run.stdout, entries, count)
+
+
+def _check(text, entries, count):
+    results = re.findall(r"(\w+): (\d+) refused, (\d+) ran, (\d+) faults", text)
     assert [result[0] for result in results] == entries
     for _, refused, ran, faults in results:
-        assert (int(refused) + int(ran), int(faults)) == (COUNT, 0)
-        assert int(refused) > COUNT // 3 and int(ran) > COUNT // 10
+        assert (int(refused) + int(ran), int(faults)) == (count, 0), text
+        assert int(refused) > count // 3 and int(ran) > count // 10
 
 
+@pytest.mark.slow
 def test_the_core_under_sanitizers(tmp_path):
     try:
-        build_sanitized_core(tmp_path)
+        core = build_sanitized_core(tmp_path)
     except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"no gcc with sanitizers: {error}")
-    status, results, text = _run("--sanitize")
-    assert status == 0 and results[0][3] == "0", text
+    run = run_sanitized(["--count", str(MANY)], core)
+    assert run.returncode == 0, run.stdout
+    _check(run.stdout, ["native"], MANY)
 
 
 def test_a_fault_is_seen(monkeypatch):
