@@ -1,4 +1,4 @@
-"""Pruning without `fit`: in a training loop of one's own, and at once."""
+"""Pruning without `fit`: in a custom training loop, or in one shot."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -15,33 +15,33 @@ from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
 
 
 class Pruner:
-    """Prunes a model in a training loop of one's own, on any backend: call `step()` after each update of the weights.
+    """Prunes a model in a custom training loop, on any backend: call `step()` after each update of the weights.
 
-    The loop may be one of `GradientTape`, of `train_on_batch`, of torch's optimizers, or of JAX functions without
-    state. `step` does what `MagnitudePruning` does after each batch of `fit`: when the schedule says so it masks the
-    smallest weights, and it sets masked weights to zero. It counts its calls.
+    The loop may use `GradientTape`, `train_on_batch`, PyTorch optimizers, or stateless JAX functions. `step` does what
+    `MagnitudePruning` does after each batch of `fit`: it masks the smallest weights whenever the schedule is due, and
+    sets all masked weights to zero. Each call counts as one step.
 
-    Where a loop keeps the weights outside of the model, as JAX does, `step` takes and returns them:
+    If the loop keeps the weights outside the model, as in JAX, `step` takes and returns them:
 
     >>> trainable, state = train_step(trainable, state, x, y)  # a function under jax.jit
     >>> trainable = pruner.step(trainable)
 
-    and, where what the optimizer holds must follow the masks (moving averages, methods that grow weights), its state:
+    If the optimizer's state must follow the masks (moving averages, methods that grow weights), it takes that as well:
 
     >>> trainable, state = pruner.step(trainable, state)
 
-    Within such a function, as a `lax.scan` over many updates, `Pruner.apply` masks: a pure function of weights and
-    masks.
+    Inside a compiled function, such as a `lax.scan` over many updates, use `Pruner.apply`, a pure function of weights
+    and masks.
 
     Args:
         model: Built `keras.Model`. It need not be compiled.
-        schedule: As for `MagnitudePruning`, in optimizer steps (`schedule.resolve(steps)` turns shares of a training
-            into them). Or a mask callback for its method, such as `callbacks.RigL(0.1)`; it has the arguments from
-            `block_shape` to `keep_diagonal`, then.
+        schedule: A schedule in optimizer steps, as for `MagnitudePruning` (`schedule.resolve(steps)` converts fractions
+            of the training to steps). Or a mask callback that defines the method, such as `callbacks.RigL(0.1)`; pass
+            the arguments from `block_shape` to `keep_diagonal` to that callback then.
         block_shape, scope, layers, score, pattern, gate_density, keep_diagonal: See `MagnitudePruning`.
-        optimizer: The Keras or torch optimizer, if the model is not compiled with it: masked too is what it holds of
-            masked weights (moving averages; for methods that grow weights, their moments).
-        initial_step: The step at which training begins or goes on, >= 0. Masks are read from the weights' zeros.
+        optimizer: The Keras or PyTorch optimizer, if the model is not compiled with it. Its moving averages of masked
+            weights are masked too; for methods that grow weights, so are their moments.
+        initial_step: The step at which training starts or resumes, >= 0. Masks are read from the zeros in the weights.
 
     Raises:
         ValueError: As `MagnitudePruning` in `fit`.
@@ -88,8 +88,8 @@ class Pruner:
         asked = self._method.schedule
         if isinstance(asked, Schedule) and asked.begin is not None:
             raise ValueError(
-                f"The schedule begins at begin={asked.begin} in unit={asked.unit!r}, and a loop of one's own has no "
-                "known length: give schedule.resolve(steps, epochs)."
+                f"The schedule begins at begin={asked.begin} in unit={asked.unit!r}, but the length of a custom "
+                "training loop is not known: pass schedule.resolve(steps, epochs)."
             )
         if not (is_integer(initial_step) and initial_step >= 0):
             raise ValueError(f"initial_step={initial_step!r}: must be an integer >= 0.")
@@ -109,12 +109,12 @@ class Pruner:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """For each layer or weight that is not pruned, why."""
+        """Maps the path of each layer or weight that is not pruned to the reason."""
         return self._method.skipped
 
     @property
     def sparsity(self) -> float:
-        """Share of the pruned kernels' weights that is masked, in [0, 1]."""
+        """Fraction of the weights of the pruned kernels that are masked, in [0, 1]."""
         return self.masks.sparsity
 
     def step(
@@ -123,22 +123,23 @@ class Pruner:
         optimizer_variables: Sequence[Tensor] | None = None,
         gradients: Sequence[Tensor] | None = None,
     ) -> Any:
-        """Does what is due after one update of the weights.
+        """Updates and applies the masks after one update of the weights.
 
         Args:
-            trainable_variables: The weights after the update, in the order of `model.trainable_variables`, where they
-                are not in the model. The pruned ones among them are put there.
-            optimizer_variables: With them, the state of the Keras optimizer, in the order of `optimizer.variables`.
-            gradients: For a method that grows weights where the gradient is largest: the gradients of this update in
-                the order of `model.trainable_variables`; they are read when the schedule acts.
+            trainable_variables: The weights after the update, in the order of `model.trainable_variables`, if they are
+                kept outside the model. The pruned ones are assigned to the model.
+            optimizer_variables: The state of the Keras optimizer, in the order of `optimizer.variables`, if it is kept
+                outside the optimizer.
+            gradients: The gradients of this update, in the order of `model.trainable_variables`, for a method that
+                grows weights where the gradient is largest. They are read when the schedule is due.
 
         Returns:
-            `trainable_variables` as a list, masked, and if `optimizer_variables` are given a pair with these; None if
-            the weights are in the model.
+            None if the weights are kept in the model. Otherwise the masked `trainable_variables` as a list, or the pair
+            of that list and the list of `optimizer_variables`, if those are passed.
 
         Raises:
-            ValueError: If it is called where a function is traced, since it would act once and never again, or
-                `optimizer_variables` are needed and not given.
+            ValueError: If it is called while a function is traced, where it would take effect only once, or if
+                `optimizer_variables` are needed and missing.
         """
         _refuse_tracing(trainable_variables)
         self._take(trainable_variables, optimizer_variables)
@@ -151,9 +152,9 @@ class Pruner:
     def finish(
         self, trainable_variables: Sequence[Tensor] | None = None, optimizer_variables: Sequence[Tensor] | None = None
     ) -> Any:
-        """Masks the weights that training has left, and warns if they are less sparse than the schedule has asked for.
+        """Masks the weights at the end of training, and warns if they are less sparse than the schedule asked for.
 
-        Arguments and result are those of `step`.
+        Arguments and return value are those of `step`.
         """
         self._take(trainable_variables, optimizer_variables)
         self._method.apply()
@@ -161,20 +162,23 @@ class Pruner:
         return self._hand_back(trainable_variables, optimizer_variables)
 
     def variable_masks(self) -> list[Tensor | None]:
-        """For each of `model.trainable_variables` its mask, a tensor of bools, True for what is kept; else None."""
+        """Returns a mask for each of `model.trainable_variables`: a boolean tensor, True for weights that are kept.
+
+        The mask of a variable that is not pruned is None.
+        """
         masks = {id(k.variable): mask for k, mask in zip(self.masks.kernels, self.masks.tensors(), strict=True)}
         return [masks.get(id(variable)) for variable in self._method.model.trainable_variables]
 
     @staticmethod
     def apply(trainable_variables: Sequence[Tensor], masks: Sequence[Tensor | None]) -> list[Tensor]:
-        """Sets masked weights to zero: a pure function, to be called in functions under `jax.jit` too.
+        """Sets masked weights to zero. A pure function, which works under `jax.jit` too.
 
         Args:
             trainable_variables: Weights in the order of `model.trainable_variables`.
-            masks: What `variable_masks()` gives. Hand it to the function as an argument: masks change.
+            masks: The result of `variable_masks()`. Pass it to a compiled function as an argument, as masks change.
 
         Returns:
-            A list of the weights, masked.
+            List of the masked weights.
         """
         pairs = zip(trainable_variables, masks, strict=True)
         return [w if mask is None else keras.ops.where(mask, w, keras.ops.zeros_like(w)) for w, mask in pairs]
@@ -219,20 +223,20 @@ def prune(
     gate_density: Mapping[str, float] | None = None,
     keep_diagonal: bool = False,
 ) -> float:
-    """Sets the smallest weights of a model to zero, at once and without training.
+    """Sets the smallest weights of a model to zero in one shot, without training.
 
-    To train on with these zeros give `fit` a `callbacks.KeepSparsity`. Zeros that are there already stay.
+    Existing zeros stay. To fine-tune the model and keep its zeros, pass a `callbacks.KeepSparsity` to `fit`.
 
     Args:
-        model: Built `keras.Model`; it is changed.
-        sparsity: Share of the weights to be zero, in [0, 1).
+        model: Built `keras.Model`; it is changed in place.
+        sparsity: Fraction of the weights to set to zero, in [0, 1).
         block_shape, scope, layers, score, pattern, gate_density, keep_diagonal: See `callbacks.MagnitudePruning`.
 
     Returns:
-        The share of the weights of the pruned kernels that is zero now, in [0, 1].
+        The fraction of the weights of the pruned kernels that are zero now, in [0, 1].
 
     Raises:
-        ValueError: If an argument is outside what is allowed, or the model has nothing to prune.
+        ValueError: If an argument is outside its range, or the model has nothing to prune.
 
     Example:
 

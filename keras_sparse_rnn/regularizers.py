@@ -1,4 +1,4 @@
-"""Regularizers that make activity sparse, or weights."""
+"""Regularizers for sparse activity and sparse weights."""
 
 from typing import Any, Literal
 
@@ -13,30 +13,31 @@ from keras_sparse_rnn.typing import BlockShape, LayerSelection, Tensor, is_integ
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class EventPenalty(keras.regularizers.Regularizer):
-    """Makes the units of an event layer fire less often.
+    """Penalty on the events of a layer, which makes its units fire less often.
 
         on="state":                strength * mean(relu(c~))
         on="rate":                 strength * mean(e)
         on="rate" with a target:   strength * (mean(e) - target)^2
 
-    c~ is the state before the threshold and before the reset, e the event (0 or 1), differentiated by the layer's
-    surrogate. The means are over all units and all valid (unmasked) positions of the batch, so that neither the batch
-    size nor padding changes the scale. Pass it to the layer, which alone knows c~ and e:
+    c~ is the state before the threshold and before the reset, and e the event (0 or 1), differentiated by the layer's
+    surrogate gradient. The means are taken over all units and all valid (unmasked) positions of the batch, so that
+    neither the batch size nor padding changes the scale. Pass it to the layer, which computes c~ and e:
 
     >>> layer = EventGRU(128, activity_regularizer=EventPenalty(2.0))
 
-    For `DeltaHold` and `DeltaGRU` e is whether a value is sent, and c~ the size of its change since the last time.
+    In `DeltaHold` and `DeltaGRU`, e is 1 if a value is sent, and c~ is the magnitude of its change since the last one
+    that was sent.
 
     The rate with a target is the activity loss of Subramoney et al., ICLR 2023, arXiv:2206.06178.
 
     Args:
-        strength: Factor of the penalty, which is added to the model's loss. At least 0; on "state" start with about 2.
+        strength: Factor of the penalty, which is added to the loss, >= 0. With on="state", 2 is a good start.
         on: "state" or "rate".
-        target: Event rate to aim at, in [0, 1]; only with on="rate". None aims at no events at all.
+        target: Target event rate, in [0, 1]; only with on="rate". None stands for 0, without the square.
 
     Raises:
-        ValueError: an argument is out of its range, `target` is given with on="state", or the penalty is called on a
-            tensor, as a layer that has no events would do.
+        ValueError: If an argument is outside its range, `target` is given with on="state", or the penalty is called on
+            a tensor, as it is by a layer without events.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class EventPenalty(keras.regularizers.Regularizer):
         self.target = target
 
     def penalty(self, state: Tensor, events: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The penalty of one sequence batch.
+        """Computes the penalty of one batch of sequences.
 
         Args:
             state: Tensor (..., units): c~, the state before the threshold.
@@ -84,28 +85,28 @@ class EventPenalty(keras.regularizers.Regularizer):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class BlockGroupLasso(keras.regularizers.Regularizer):
-    """Draws whole blocks of a kernel to zero (group lasso; Narang et al. 2017, arXiv:1711.02782).
+    """Group lasso on the blocks of a kernel (Narang et al. 2017, arXiv:1711.02782).
 
         strength * sum over blocks of sqrt(sum of w^2 in the block)
 
-    A plain L2 norm for each block, without a factor for its size. The gradient of a block of zeros is zero. It makes
-    blocks small, not zero: with `callbacks.ThresholdPruning` of the same blocks it is the paper's GLP, which prunes
-    them and switches the lasso off when pruning ends.
+    The L2 norm of each block, without a factor for its size. The gradient at a block of zeros is zero. The penalty
+    makes blocks small, but not zero: combined with `callbacks.ThresholdPruning` of the same blocks it is the paper's
+    GLP, which prunes them and switches the lasso off when pruning ends.
 
     Args:
-        strength: Factor of the penalty, which is added to the model's loss, >= 0. The paper tells no value: try 1e-5 to
-            1e-3 where the loss is a mean.
+        strength: Factor of the penalty, which is added to the loss, >= 0. The paper gives no value; try 1e-5 to 1e-3 if
+            the loss is a mean.
         block_shape: Pair (rows, cols) of the blocks that tile a kernel (inputs, gates * units). Ragged edges count
             their real weights only. A kernel of more dimensions is seen as (all others, last axis), which fits
             Conv1D, Conv2D, Conv3D and ConvLSTM.
         gates: Number of gates side by side in the kernel's columns, which no block crosses: 3 for GRU and EventGRU,
-            4 for LSTM, 1 for SimpleRNN, Dense and Embedding. A regularizer sees a matrix and cannot find out.
-        active: Whether it is switched on; off, the penalty is 0. A saved model remembers it. What has been compiled
-            does not follow a change: call `model.make_train_function(force=True)` after it.
+            4 for LSTM, 1 for SimpleRNN, Dense and Embedding. A regularizer sees the matrix only and cannot infer it.
+        active: Whether the penalty is applied; if False, it is 0. It is saved with the model. A compiled model does not
+            see a change: call `model.make_train_function(force=True)` afterwards.
 
     Raises:
-        ValueError: If an argument is outside its range; when called, if the kernel has less than 2 dimensions, its
-            columns are no multiple of `gates`, or a block is larger than a gate.
+        ValueError: If an argument is outside its range; when called, if the kernel has fewer than 2 dimensions, its
+            columns are not a multiple of `gates`, or a block is larger than a gate.
 
     Example:
 
@@ -151,33 +152,33 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class UnitGroupLasso(keras.regularizers.Regularizer):
-    """Draws whole hidden units to zero, so that a smaller network is left (ISS; Wen et al. 2018, arXiv:1709.05027).
+    """Group lasso on hidden units, which leads to a smaller network (ISS; Wen et al. 2018, arXiv:1709.05027).
 
         strength * sum over units k of sqrt(sum of w^2 over all weights of unit k)
 
     The weights of a unit are its column of each gate in the kernel and in the recurrent kernel, its row of the
-    recurrent kernel, and its row in the kernel of whatever reads it: the next layer, a Dense, both directions of a
-    Bidirectional. Biases do not count; w_kk of a recurrent kernel counts twice, in row and column, as in the authors'
-    code. Units that an Add or a Bidirectional of merge mode "sum" puts on top of one another are one group. The
-    gradient of a unit of zeros is zero.
+    recurrent kernel, and its row in the kernel of each layer that reads it: the next layer, a Dense, both directions of
+    a Bidirectional. Biases do not count; w_kk of a recurrent kernel counts twice, in row and column, as in the authors'
+    code. Units that an Add or a Bidirectional with merge mode "sum" adds up form one group. The gradient at a unit of
+    zeros is zero.
 
-    A regularizer of one weight does not see the others, so this one is given the model, once that is built:
+    The regularizer of a single weight does not see the others, so this one is added to a built model:
 
     >>> ksr.regularizers.UnitGroupLasso(1e-3).add_to(model)
 
-    It makes units small, not zero. The paper sets weights below 1e-4 to zero after each step; in `fit` this is
+    It makes units small, but not zero. The paper sets weights below 1e-4 to zero after each step; in `fit` this is
 
     >>> zeroing = ksr.callbacks.ThresholdPruning(lambda step: (True, 1e-4), layers=lambda layer: True)
 
-    where Adam, whose steps are as large for small gradients, needs a threshold above its learning rate. Afterwards
-    `ksr.shrink(model)` takes the dead units out.
+    Adam, whose steps do not shrink with the gradient, needs a threshold above its learning rate. Afterwards
+    `ksr.shrink(model)` removes the dead units.
 
     Args:
-        strength: Factor of the penalty, which is added to the model's loss, >= 0. The paper has 0.003 where the loss is
-            a sum over 35 steps: where it is a mean, try 1e-4 to 1e-3.
+        strength: Factor of the penalty, which is added to the loss, >= 0. The paper uses 0.003 for a loss that is a sum
+            over 35 steps; for a mean, try 1e-4 to 1e-3.
 
     Raises:
-        ValueError: If `strength` is outside its range, or it is passed to a layer as a regularizer.
+        ValueError: If `strength` is outside its range, or the regularizer is passed to a layer.
     """
 
     def __init__(self, strength: float) -> None:
@@ -186,18 +187,18 @@ class UnitGroupLasso(keras.regularizers.Regularizer):
         self.strength = float(strength)
 
     def add_to(self, model: keras.Model, layers: LayerSelection = None) -> None:
-        """Adds the penalty to the losses of a model, in place of one that was added before.
+        """Adds the penalty to the losses of a model, replacing one that was added before.
 
-        It acts in `fit` and `evaluate`, whether the model is compiled before or after. It stays with the model object
-        and is in no file: after `load_model`, add it again.
+        It is applied in `fit` and `evaluate`, whether the model is compiled before or after. It belongs to the model
+        object and is not saved: add it again after `load_model`.
 
         Args:
             model: Built Sequential or Functional model.
-            layers: The layers whose units are drawn to zero; None for all recurrent ones. See `sparsity.find_kernels`.
+            layers: The layers whose units are penalized; None for all recurrent ones. See `sparsity.find_kernels`.
 
         Raises:
-            ValueError: If the model is not built, neither Sequential nor Functional, a layer is not found, or none has
-                a unit that could be taken out; `sparsity.Wiring` tells what those are.
+            ValueError: If the model is not built, is neither Sequential nor Functional, a layer is not found, or none
+                has a unit that could be removed; see `sparsity.Wiring`.
         """
         wiring = Wiring(model)
         chosen = {id(kernel.layer) for kernel in find_kernels(model, layers)[0]}

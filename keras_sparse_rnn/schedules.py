@@ -1,13 +1,13 @@
-"""How a callback's sparsity, or its threshold, moves with the training step.
+"""Schedules: the sparsity, or the threshold, at each training step.
 
-A schedule is called with the number of optimizer steps taken so far and returns `(due, value)`: whether masks are to
-be computed anew at this step, and with what: the share of weights to be zero, or for `RampThreshold` the magnitude
-below which weights go. Names, arguments and values of the sparsities are those of
-`tensorflow_model_optimization.sparsity.keras`, whose own schedule objects work in the same places, as does any
+A schedule is called with the number of optimizer steps taken so far and returns `(due, value)`. `due` tells whether the
+masks are updated at this step. `value` is the share of weights to set to zero or, for `RampThreshold`, the magnitude
+below which weights are set to zero. The sparsity schedules have the names, arguments and values of those in
+`tensorflow_model_optimization.sparsity.keras`. The schedule objects of that package work here too, and so does any
 function of a step that returns such a pair.
 
-A schedule is laid out in optimizer steps, or in shares of the fit or epochs, which a callback turns into steps when
-`fit` knows its length.
+A schedule is defined in optimizer steps, in fractions of the fit, or in epochs. A callback converts fractions and
+epochs to steps once `fit` knows its length.
 """
 
 import abc
@@ -28,26 +28,28 @@ UNITS = ("fit", "epochs")
 
 
 class Schedule(abc.ABC):
-    """Base of the schedules: acts every `frequency` steps from its beginning to its end, both included.
+    """Base class of the schedules: acts every `frequency` steps from its beginning to its end, both included.
 
-    Its beginning and end are optimizer steps (`begin_step`, `end_step`), or else shares of the fit or epochs (`begin`,
-    `end`, `unit`), which a callback turns into steps when `fit` knows its length, and `resolve` for any other loop.
+    Beginning and end are given in optimizer steps (`begin_step`, `end_step`), or in fractions of the fit or epochs
+    (`begin`, `end`, `unit`). A callback converts the latter to steps once `fit` knows its length; in a custom training
+    loop, `resolve` does.
 
-    Subclasses give the value in `value(step)` and their arguments in `get_config`.
+    Subclasses implement `value(step)`, and add their arguments to `get_config`.
 
     Args:
         begin_step: Optimizer step from which the schedule acts, >= 0. Step 0 is before the first update.
-        end_step: Last optimizer step at which it acts, >= begin_step; -1 for never ending. A callback acts at this step
-            even where it is not a multiple of `frequency` away from `begin_step`, so that the final value is reached.
+        end_step: Last optimizer step at which it acts, >= begin_step; -1 for a schedule without an end. A callback acts
+            at this step even if it is not a multiple of `frequency` after `begin_step`, so that the final value is
+            reached.
         frequency: Number of steps between two actions, >= 1. None for 100; with `begin`, for a twentieth of the
             schedule if that is less.
         begin: Instead of `begin_step`, the beginning in `unit`, >= 0.
-        end: Instead of `end_step`, the end in `unit`, >= begin; None for never ending.
-        unit: `"fit"`: `begin` and `end` are shares of all steps of the fit, in [0, 1]. `"epochs"`: they are numbers of
-            epochs, whole or not.
+        end: Instead of `end_step`, the end in `unit`, >= begin; None for a schedule without an end.
+        unit: `"fit"`: `begin` and `end` are fractions of all steps of the fit, in [0, 1]. `"epochs"`: they are numbers
+            of epochs, which need not be integers.
 
     Raises:
-        ValueError: If a step or the frequency is no integer, anything is outside its range, or not exactly one of
+        ValueError: If a step or the frequency is not an integer, a value is outside its range, or not exactly one of
             `begin_step` and `begin` is given.
     """
 
@@ -106,20 +108,20 @@ class Schedule(abc.ABC):
 
     @abc.abstractmethod
     def value(self, step: int) -> float:
-        """The schedule's value at the optimizer step `step`, whether it acts there or not."""
+        """Returns the value at the optimizer step `step`, whether the schedule acts there or not."""
 
     def resolve(self, steps: int, epochs: float = 1) -> "Schedule":
-        """This schedule in optimizer steps.
+        """Returns this schedule in optimizer steps.
 
         Args:
-            steps: All optimizer steps of the training, >= 1.
-            epochs: How many epochs these are, for a schedule in epochs.
+            steps: Number of optimizer steps of the whole training, >= 1.
+            epochs: Number of epochs of the whole training, > 0, for a schedule in epochs.
 
         Returns:
             A schedule of the same class; this one if it is in optimizer steps already.
 
         Raises:
-            ValueError: If `steps` is no integer >= 1, or `epochs` no number > 0.
+            ValueError: If `steps` is not an integer >= 1, or `epochs` is not a number > 0.
 
         Example:
 
@@ -159,12 +161,11 @@ class Schedule(abc.ABC):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class ConstantSparsity(Schedule):
-    """The same sparsity at every action.
+    """Constant sparsity.
 
     Args:
         target_sparsity: Share of weights to be zero, in [0, 1).
-        begin_step, end_step, frequency, begin, end, unit: See `Schedule`; without an end it goes on for as long as
-            training does.
+        begin_step, end_step, frequency, begin, end, unit: See `Schedule`. Without an end it acts until training ends.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -198,7 +199,7 @@ class ConstantSparsity(Schedule):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class PolynomialDecay(Schedule):
-    """Sparsity that grows fast at first and ever slower to its final value (Zhu & Gupta 2017, arXiv:1710.01878).
+    """Sparsity that rises quickly at first and then more and more slowly (Zhu & Gupta 2017, arXiv:1710.01878).
 
     With t = (step - begin_step) / (end_step - begin_step), clipped to [0, 1]:
 
@@ -256,7 +257,7 @@ class PolynomialDecay(Schedule):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class CosineDecay(Schedule):
-    """Share of the weights that `DynamicSparseTraining` replaces, falling along half a cosine.
+    """Fraction of the weights that `DynamicSparseTraining` replaces, which decays along half a cosine.
 
     With t = (step - begin_step) / (end_step - begin_step), clipped to [0, 1]:
 
@@ -266,10 +267,10 @@ class CosineDecay(Schedule):
     from 0.5, for stacked LSTMs 0.8, to 0.005 over all of training, at the end of each epoch).
 
     Args:
-        initial_fraction: Share at the beginning, in [0, 1).
-        final_fraction: Share at the end, in [0, 1).
+        initial_fraction: Fraction at the beginning, in [0, 1).
+        final_fraction: Fraction at the end, in [0, 1).
         begin_step, end_step, frequency, begin, end, unit: See `Schedule`; it must have an end. RigL ends at 3/4 of
-            training, so that what has grown last is trained too.
+            training, so that the weights that were grown last are trained too.
 
     Raises:
         ValueError: If an argument is outside its range.
@@ -312,29 +313,29 @@ class CosineDecay(Schedule):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class RampThreshold(Schedule):
-    """A threshold on |w| that rises slowly, then faster (Narang et al. 2017, arXiv:1704.05119, Table 1, Algorithm 1).
+    """Threshold on |w| that rises slowly, then faster (Narang et al. 2017, arXiv:1704.05119, Table 1, Algorithm 1).
 
         threshold = theta * (step - begin_step + 1) / frequency                                  step < ramp_step
         threshold = (theta * (ramp_step - begin_step + 1) + phi * (step - ramp_step + 1)) / frequency   otherwise
 
-    It is 0 before `begin_step` and stays what it is at `end_step` afterwards. The paper finds theta from q, the
-    magnitude below which 90 % of the weights of the same type of layer lie in a dense model that is trained already:
+    It is 0 before `begin_step` and constant after `end_step`. The paper derives theta from q, the magnitude below which
+    90 % of the weights of the same type of layer lie in a trained dense model:
 
         theta = 2 * q * frequency / (2 * (ramp_step - begin_step) + 3 * (end_step - ramp_step)),  phi = 1.5 * theta
 
-    so that it ends at q. What sparsity that gives is not known beforehand: about 0.9 if weights stay distributed as in
-    the dense model. The paper has it begin with the second epoch, ramp from a quarter of all epochs and end at half of
-    them. Recurrent and dense layers have each a schedule, and a `ThresholdPruning`, of their own.
+    so that it ends at q. The resulting sparsity is not known beforehand; it is about 0.9 if the weights are distributed
+    as in the dense model. In the paper the schedule begins with the second epoch, ramps from a quarter of all epochs
+    and ends at half of them. Recurrent and dense layers each have a schedule, and a `ThresholdPruning`, of their own.
 
-    It acts at `begin_step` and `end_step` too, where the paper prunes strictly between them.
+    This schedule also acts at `begin_step` and `end_step`; the paper prunes strictly between them.
 
     Args:
         begin_step, end_step, frequency, begin, end, unit: See `Schedule`; it must end, and later than it begins.
         ramp_step: Optimizer step from which the threshold rises by phi, in [begin_step, end_step].
         ramp: Instead of `ramp_step`, the same in `unit`, in [begin, end].
-        q: Magnitude to end at, > 0. `RampThreshold.from_model` takes it from a dense model.
-        theta: Instead of `q`: rise of the threshold in `frequency` steps up to `ramp_step`, > 0.
-        phi: Rise in `frequency` steps from `ramp_step` on, >= 0; None for 1.5 * theta. The papers use 1.2 to 2 theta.
+        q: Magnitude at which the threshold ends, > 0. `RampThreshold.from_model` measures it in a dense model.
+        theta: Instead of `q`, the rise of the threshold per `frequency` steps before `ramp_step`, > 0.
+        phi: Rise per `frequency` steps from `ramp_step` on, >= 0; None for 1.5 * theta. The papers use 1.2 to 2 theta.
 
     Raises:
         ValueError: If an argument is outside its range, or not exactly one of `q` and `theta` is given.
@@ -394,15 +395,15 @@ class RampThreshold(Schedule):
         frequency: int | None = None,
         **times: Any,
     ) -> "Self":
-        """The schedule whose q is a quantile of |w| in a dense model that is trained already.
+        """Creates a schedule whose q is a quantile of |w| in a trained dense model.
 
         Args:
-            model: Built `keras.Model`, of the same kind as the one to be pruned.
-            quantile: Share of the weights that lie below q, in (0, 1); 0.9 in the paper.
-            layers: Which layers' kernels to count, all together; None for all recurrent layers. Choose here what
-                `ThresholdPruning` is to prune. See `sparsity.find_kernels`.
+            model: Built `keras.Model` of the same architecture as the one to prune.
+            quantile: Fraction of the weights below q, in (0, 1); 0.9 in the paper.
+            layers: The layers whose kernels are counted together; None for all recurrent layers. Select the layers that
+                `ThresholdPruning` will prune. See `sparsity.find_kernels`.
             begin_step, ramp_step, end_step, phi, frequency: See `RampThreshold`.
-            **times: `begin`, `ramp`, `end` and `unit` in place of the steps.
+            **times: `begin`, `ramp`, `end` and `unit` instead of the steps.
 
         Raises:
             ValueError: If an argument is outside its range, the model is not built, or it has no such kernel.

@@ -1,4 +1,4 @@
-"""Callbacks that begin to count when pruning has ended."""
+"""Callbacks that start once pruning has ended."""
 
 from typing import Any
 
@@ -8,18 +8,19 @@ from keras_sparse_rnn.callbacks.fit_outcome import mask_callbacks
 
 
 class AfterPruning(keras.callbacks.CallbackList):
-    """Keeps the ends of epochs and batches from other callbacks until the model is as sparse as it is to be.
+    """Hides the ends of epochs and batches from other callbacks until the model has reached its final sparsity.
 
-    Around a callback that chooses an epoch: `EarlyStopping`, `ModelCheckpoint(save_best_only=True)`,
-    `ReduceLROnPlateau`. By its loss the best epoch often is one before the weights are pruned. So wrapped, they see the
-    epochs only at whose end the schedules of all mask callbacks of the fit have ended (or have acted, if they have no
-    end; a fixed density, as that of `RigL`, is there from the beginning). Everything else they get as ever.
+    Wrap it around callbacks that choose an epoch: `EarlyStopping`, `ModelCheckpoint(save_best_only=True)`,
+    `ReduceLROnPlateau`. The epoch with the best loss is often one before the weights are pruned. Wrapped callbacks see
+    only the epochs at whose end the schedules of all mask callbacks of the fit have ended. A schedule without an end
+    counts as ended once it has acted; a method with a fixed density, such as `RigL`, has its final sparsity from the
+    start. All other calls are passed on unchanged.
 
     Args:
         *callbacks: Keras callbacks.
 
     Raises:
-        ValueError: In `fit`, if no callback there keeps masks.
+        ValueError: In `fit`, if no other callback of the fit prunes.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Training that goes on with a pruned model and leaves its zeros where they are."""
+"""Fine-tuning of a pruned model that keeps its zeros."""
 
 import warnings
 
@@ -7,25 +7,25 @@ from keras_sparse_rnn.typing import BlockShape, LayerSelection
 
 
 class KeepSparsity(MaskCallback):
-    """Keeps the zeros of a model that has been pruned already while it is trained on.
+    """Keeps the zeros of a pruned model during further training.
 
-    A pruned model is a plain Keras model: `fit` alone trains all of its weights, zeros included. With this callback
-    the weights that are zero when `fit` begins stay zero, whoever has pruned them: `MagnitudePruning`, `ksr.prune`,
-    tensorflow-model-optimization.
+    A pruned model is a plain Keras model, so `fit` alone trains all of its weights, zeros included. With this callback
+    the weights that are zero when `fit` starts stay zero, whether `MagnitudePruning`, `ksr.prune` or
+    tensorflow-model-optimization set them to zero.
 
-    A kernel that is all zeros, as some are initialized, is trained; so is one with a zero in 10,000 weights or fewer,
-    as chance brings them.
+    A kernel of zeros only, as some are initialized, is trained as usual; so is one with at most one zero in 10,000
+    weights, which may be there by chance.
 
     Args:
-        layers: Which layers; by default all that can be pruned. See `sparsity.find_kernels`.
-        block_shape: Pair (rows, cols): what stays zero are blocks of this shape that are zero as a whole.
+        layers: The layers whose zeros are kept; by default all that can be pruned. See `sparsity.find_kernels`.
+        block_shape: Pair (rows, cols). Blocks of this shape stay zero if all of their weights are zero.
 
     Attributes:
         masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
-        skipped: Dict, from the beginning of `fit`: for each layer or weight that is not kept, why.
+        skipped: Dict, from the beginning of `fit`: maps each layer or weight whose zeros are not kept to the reason.
 
-    The logs carry `sparsity` at the end of each epoch. Put it first in the list of callbacks. If there is nothing to
-    keep, a warning says so.
+    The logs contain `sparsity` at the end of each epoch. Put this callback first in the list of callbacks. It warns if
+    it finds no zeros.
 
     Raises:
         ValueError: As `MagnitudePruning`.

@@ -1,4 +1,4 @@
-"""What all callbacks share that keep masks on a model while it trains."""
+"""Base class of the callbacks that mask weights during training."""
 
 import abc
 import warnings
@@ -15,38 +15,39 @@ from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
 
 
 class MaskCallback(keras.callbacks.Callback, abc.ABC):
-    """Base of the callbacks that keep masks: finds the kernels, asks the schedule, keeps masked weights at zero.
+    """Base class of the callbacks that mask weights: finds the kernels, follows the schedule, applies the masks.
 
-    A method is a subclass with two short functions: `start(step)` makes the masks when training begins,
-    `update(step, value)` changes them whenever the schedule acts. Masked weights, and their moving averages if the
+    A method is a subclass with two short functions: `start(step)` creates the masks when training starts, and
+    `update(step, value)` changes them whenever the schedule is due. Masked weights, and their moving averages if the
     optimizer has `use_ema=True`, are set to zero after every call of the train function (every `steps_per_execution`
-    steps), and the weights once more when `fit` has finished, where optimizers and other callbacks may have replaced
-    them. So the model always is a plain Keras model with zeros in it. In any other loop `ksr.Pruner` drives it.
+    steps). The weights are set to zero once more at the end of `fit`, where optimizers and other callbacks may have
+    replaced them. So the model is a plain Keras model with zeros in its weights. In a custom training loop, use
+    `ksr.Pruner`.
 
     Steps are updates of the optimizer that trains the kernels. They are counted from the beginning of epoch 0, so that
-    a fit with an `initial_epoch`, or one that `BackupAndRestore` resumes, goes on where it was.
+    a fit with an `initial_epoch`, or one that `BackupAndRestore` resumes, continues where it stopped.
 
-    When `fit` has finished, after all other callbacks, the model is compared with what the schedule has asked for. If
-    it is less sparse, whatever the cause, a warning has the numbers.
+    At the end of `fit`, after all other callbacks, the sparsity of the model is compared with that of the schedule. If
+    the model is less sparse, for whatever reason, a warning states both numbers.
 
-    Put it first in the list of callbacks: those behind it see, save and log the masked model and its sparsity.
+    Put it first in the list of callbacks, so that the others see, save and log the masked model and its sparsity.
 
     Args:
         schedule: Function of the step that returns `(due, value)`; see `keras_sparse_rnn.schedules`.
         block_shape: Pair (rows, cols): weights are masked in blocks of this shape, which never cross a gate.
-        layers: Which layers; None for all recurrent ones. See `keras_sparse_rnn.sparsity.find_kernels`.
+        layers: The layers to mask; None for all recurrent ones. See `keras_sparse_rnn.sparsity.find_kernels`.
         count_from: `"fit"`: step 0 is the beginning of this training. `"optimizer"`: step 0 is that of the optimizer,
             whose count goes on in a second `fit`, and in a model that is loaded with its optimizer.
 
     Attributes:
         masks: The `keras_sparse_rnn.sparsity.Masks`, from the beginning of `fit`.
-        skipped: From the beginning of `fit`, a dict: for each layer or weight left out, why.
-        step: The step that training has reached.
+        skipped: Dict, from the beginning of `fit`: maps each layer or weight that is left out to the reason.
+        step: The current step of training.
 
     Raises:
-        ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
-            prune, a layer is not found or cannot be pruned, a block is larger than a gate, another callback masks the
-            same kernel, or the length of the fit is unknown to a schedule that is laid out in shares of it.
+        ValueError: If an argument is outside its range; in `fit`, if the model is not compiled, has nothing to prune, a
+            layer is not found or cannot be pruned, a block is larger than a gate, another callback masks the same
+            kernel, or the schedule is in fractions of a fit whose length is not known.
     """
 
     keeps_frozen = False  # whether it masks weights, too, that are not trainable
@@ -82,20 +83,20 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self._last_action: tuple[int, float] | None = None
 
     def start(self, step: int) -> None:
-        """Makes the masks for a training that begins, or goes on, at `step`."""
+        """Creates the masks for a training that starts or resumes at `step`."""
         self.masks.recover()
 
     @abc.abstractmethod
     def update(self, step: int, value: float) -> None:
-        """Changes the masks at a `step` at which the schedule acts with `value`."""
+        """Updates the masks at a `step` at which the schedule is due with `value`."""
 
     def asked(self) -> float | None:
-        """The sparsity that the model is to have in the end, in [0, 1]; None for whatever the masks come to."""
+        """Returns the final sparsity that the method asks for, in [0, 1]; None if it asks for none in particular."""
         return None
 
     @property
     def complete(self) -> bool:
-        """Whether the model is as sparse as it is to be: the schedule has ended or, without an end, has acted."""
+        """Whether the model has its final sparsity: the schedule has ended or, if it has no end, has acted."""
         if self._in_steps is None or self._end_step < 0:
             return self._last_action is not None
         return self.step >= self._end_step
@@ -105,7 +106,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         return Masks(kernels, self.block_shape)
 
     def find(self) -> None:
-        """Finds the kernels of the model; warns of those that `layers` selects and that cannot be pruned."""
+        """Finds the kernels of the model; warns of selected layers that cannot be pruned."""
         kernels, self.skipped, left_out = select_kernels(self.model, self.layers, self.keeps_frozen)
         if not kernels:
             raise ValueError(f"The model {self.model.name!r} has nothing to prune. Skipped: {self.skipped}.")
@@ -116,12 +117,12 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self.step = self._in_steps = self._last_action = None
 
     def begin(self, step: int, schedule: ScheduleFunction | None, optimizer: Any = None) -> None:
-        """Begins training at `step`.
+        """Starts or resumes training at `step`.
 
         Args:
             step: The step.
-            schedule: The schedule in steps, or None where that is not known yet.
-            optimizer: The optimizer of Keras or torch, where the model does not hold it.
+            schedule: The schedule in steps, or None if it is not known in steps yet.
+            optimizer: The Keras or PyTorch optimizer, if the model is not compiled with it.
         """
         self._given_optimizer = optimizer
         self.step = self._first_step = step
@@ -131,7 +132,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self.apply()
 
     def advance(self, step: int) -> None:
-        """Does what is due up to `step`, and sets masked weights to zero."""
+        """Updates the masks for all steps up to `step`, and sets masked weights to zero."""
         last, self.step = self.step, step
         acted = [(at, value) for at in range(last + 1, step + 1) for due, value in [self.ask(at)] if due]
         # Before masked weights are set to zero again: a method may let those return that their gradient has revived.
@@ -146,7 +147,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
 
     @property
     def optimizer(self) -> Any:
-        """The optimizer that trains the kernels: in a model with several, such as a GAN, the one that knows them."""
+        """The optimizer that trains the kernels; in a model with several, such as a GAN, the one that holds them."""
         # `self.model`, not a reference kept: on JAX this property brings the state of training back into the model.
         model, kernels = self.model, [kernel.variable for kernel in self.masks.kernels]
         return self._given_optimizer or optimizer_of(model, kernels, self._clock.bases)
@@ -209,7 +210,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             warn_if_less_sparse(self)
 
     def ask(self, step: int) -> tuple[bool, float]:
-        """`(due, value)` of the schedule at `step`, as bool and float. Its last step is always due."""
+        """Returns `(due, value)` of the schedule at `step`, a bool and a float. Its last step is always due."""
         if self._in_steps is None:
             return False, 0.0
         given = self._in_steps(step)
@@ -222,7 +223,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             ) from error
 
     def last_acted(self, step: int) -> tuple[int, float] | None:
-        """`(step, value)` of the schedule's last action at or before `step`, or None."""
+        """Returns `(step, value)` of the schedule's last action at or before `step`, or None."""
         newest = step if self._end_step < 0 else min(step, self._end_step)
         for candidate in range(newest, self._begin_step - 1, -1):
             due, value = self.ask(candidate)
@@ -231,9 +232,10 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         return None
 
     def last_value(self) -> float | None:
-        """The schedule's value at its end; without an end, that of its last action or, before it began, of its first.
+        """Returns the schedule's final value.
 
-        None if the schedule is not known in steps.
+        If the schedule has no end, this is the value of its last action or, before it has begun, of its first. None if
+        the schedule is not known in steps yet.
         """
         if self._in_steps is None:
             return None
@@ -244,7 +246,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         return self.ask(max(self.step, self._begin_step))[1]
 
     def warn_of_empty_kernels(self) -> None:
-        """Warns of kernels that are masked as a whole: nothing passes there any more."""
+        """Warns of kernels of which all weights are masked."""
         for kernel, kept in zip(self.masks.kernels, self.masks.kept, strict=True):
             if not kept.any():
                 warnings.warn(
@@ -254,7 +256,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
                 )
 
     def course(self, step: int) -> str:
-        """What is still to come of the schedule after `step`, or what it has done, in words."""
+        """Describes when the schedule begins or ends, or when it acted last, as seen from `step`."""
         if step < self._begin_step:
             return f"begins at step {self._begin_step}"
         if step < self._end_step:
@@ -263,7 +265,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
 
     @property
     def idle_batches(self) -> int:
-        """How many batches this fit has trained on, if its optimizer has made no update; else 0."""
+        """Number of batches of this fit if its optimizer has made no update in them; else 0."""
         return self._batches if self.step == self._first_step else 0
 
     @property

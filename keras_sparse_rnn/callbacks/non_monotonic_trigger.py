@@ -11,19 +11,19 @@ from keras_sparse_rnn.optimizers import SNTASGD
 class NonMonotonicTrigger(keras.callbacks.Callback):
     """Starts the averaging of `optimizers.SNTASGD`, evaluates and saves its averages (arXiv:2101.09048).
 
-    At the end of each epoch it shows the optimizer the validation loss; the optimizer decides (see there). From then on
-    the averages are in the model from the validation of an epoch to the beginning of the next one, and when `fit` has
-    finished; training goes on with the weights. So validation, `ModelCheckpoint`, `EarlyStopping`, `BackupAndRestore`
-    and the model that `fit` leaves have the averages, with zeros where a weight is masked. The weights are in the
-    optimizer meanwhile and are saved with it: a further `fit` with this callback goes on with them.
+    At the end of each epoch it passes the validation loss to the optimizer, which decides when averaging starts. From
+    then on the model holds the averages from the validation of an epoch until the next epoch begins, and after `fit`;
+    training continues with the weights. So validation, `ModelCheckpoint`, `EarlyStopping`, `BackupAndRestore` and the
+    model that `fit` leaves have the averages, with zeros where a weight is masked. Meanwhile the optimizer holds the
+    weights and is saved with them: another `fit` with this callback continues with them.
 
-    Put it before all callbacks that save or evaluate. To train a model on with another optimizer, compile it anew: it
-    then begins with the averages.
+    Put it before all callbacks that save or evaluate. To continue with another optimizer, compile the model again; it
+    then starts from the averages.
 
-    The logs carry `averaging`, 0.0 or 1.0, at the end of each epoch: whether it has started.
+    The logs contain `averaging` at the end of each epoch: 1.0 if averaging has started, else 0.0.
 
     Args:
-        monitor: Which entry of the logs is the loss, smaller is better.
+        monitor: Name of the loss in the logs; smaller is better.
 
     Raises:
         ValueError: In `fit`, if the optimizer is not `SNTASGD`.

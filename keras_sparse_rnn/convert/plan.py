@@ -4,8 +4,6 @@ The model is walked once: each recurrent layer is cut out, so that its input bec
 output an input. The rest is then an ordinary Keras model of builtin layers.
 """
 
-import inspect
-import numbers
 from dataclasses import dataclass
 
 import keras
@@ -14,6 +12,7 @@ import numpy as np
 from keras_sparse_rnn.convert.dilated import DilatedConvolution, is_dilated
 from keras_sparse_rnn.convert.float_layers import FloatCall, FloatLayers
 from keras_sparse_rnn.convert.lookup import Lookup
+from keras_sparse_rnn.convert.masks import Masks, has_any
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
 from keras_sparse_rnn.convert.refused_layers import check_layer_class
@@ -70,16 +69,6 @@ class RecurrentCall:
     def given(self):
         """Those that it gives."""
         return [self.y, *self.last.values()]
-
-
-@dataclass(frozen=True, eq=False)
-class MaskCall:
-    """Where a mask begins, between symbolic tensors: `y`, (batch, steps), is False where `x` is `value`: a number of a
-    word, or all features of a step."""
-
-    x: object
-    y: object
-    value: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,8 +281,7 @@ class _Walk:
         self.calls, self.masks, self.lookups, self.floats = [], [], [], []
         self.sources = {}
         self._inputs = []
-        self._differs = {}  # id of what an operation makes of x -> x, and the value that it is compared with
-        self._masks = {}  # id of a tensor -> which of its steps are not left out
+        self._masked = Masks(self.masks, self._apply, self._begin)
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
         self._names = {}  # layer names in use -> the layer
         self._kept = []  # an id names a tensor only while the tensor lives
@@ -315,83 +303,22 @@ class _Walk:
 
     def _call(self, layer, *args, **kwargs):
         """Calls a layer, and notes which steps of what it puts out are masked."""
-        begun = self._begun_mask(layer, args)
+        begun = self._masked.begun(layer, args)
         if begun is not None:
             return begun
-        masks = keras.tree.map_structure(self._mask_of, args[0]) if args else None
-        if kwargs.get("mask") is not None and not (_has_any(masks) and self._is_keras_own(kwargs["mask"])):
-            masks = kwargs["mask"]
+        masks = self._masked.given(args, kwargs, self._inputs)
         results = self._call_masked(layer, masks, *args, **kwargs)
-        if isinstance(layer, keras.Model):
-            return results  # its layers have done so
-        if isinstance(layer, keras.layers.Embedding) and layer.mask_zero:
-            self._mask(results, self._mask_call(args[0], 0))
-        elif isinstance(layer, keras.layers.Masking):
-            self._mask(results, self._mask_call(args[0], layer.mask_value))
-        elif _has_any(masks) and getattr(layer, "supports_masking", False):
-            passed = masks
-            if isinstance(masks, (list, tuple)) and hasattr(layer, "_merge_function"):
-                passed = self._merged_mask(layer, masks)
-            elif not isinstance(layer, keras.layers.TimeDistributed):
-                passed = self._apply(layer.compute_mask, args[0], masks)
-            for result, mask in zip(_listed(results), _listed(passed), strict=False):
-                self._mask(result, mask)
+        if not isinstance(layer, keras.Model):  # whose layers have done so
+            self._masked.note(layer, args, masks, results)
         return results
-
-    def _is_keras_own(self, mask):
-        """Whether Keras made a mask of others, as behind a Concatenate, rather than a user."""
-        return not any(mask is other for other in [call.y for call in self.masks] + self._inputs)
-
-    def _merged_mask(self, layer, masks):
-        """Of a layer that merges its inputs: Concatenate makes a step that any of them makes, others that all make."""
-        given = list({id(mask): mask for mask in masks if mask is not None}.values())
-        is_any = isinstance(layer, keras.layers.Concatenate)
-        if is_any and any(mask is None for mask in masks):
-            return None
-        merge = keras.ops.logical_or if is_any else keras.ops.logical_and
-        merged = given[0]
-        for mask in given[1:]:
-            merged = self._apply(merge, merged, mask)
-        return merged
 
     def _lookup(self, layer, x):
         if x.dtype != "int32":  # the rest makes integers of it first
             return self._apply(layer, x)
         call = LookupCall(layer, x, layer(x))
         self.lookups.append(call)
-        self.sources[id(call.y)] = {id(call.y): call.y}
+        self._begin(call.y)
         return call.y
-
-    def _begun_mask(self, operation, args):
-        """The mask that Keras itself begins in a graph, behind an Embedding or a Masking; None for all else."""
-        kind = type(operation).__name__
-        if kind == "Any" and id(args[0]) in self._differs and operation.axis in (-1, (-1,), [-1]):
-            return self._mask_call(*self._differs[id(args[0])])
-        if kind != "NotEqual" or len(args) != 2 or not isinstance(args[1], numbers.Real):
-            return None
-        if args[0].dtype == "int32":
-            return self._mask_call(*args)
-        differs = self._apply(operation, *args)
-        self._differs[id(differs)] = args
-        return differs
-
-    def _mask_call(self, x, value):
-        for call in self.masks:
-            if call.x is x and call.value == value:
-                return call.y
-        differs = keras.ops.not_equal(x, value)
-        call = MaskCall(x, differs if x.dtype == "int32" else keras.ops.any(differs, axis=-1), value)
-        self.masks.append(call)
-        self.sources[id(call.y)] = {id(call.y): call.y}
-        return call.y
-
-    def _mask_of(self, tensor):
-        return self._masks.get(id(tensor))
-
-    def _mask(self, tensor, mask):
-        if mask is not None:
-            self._masks[id(tensor)] = mask
-            self._kept += [tensor, mask]
 
     def _call_masked(self, layer, masks, *args, **kwargs):
         check_layer_class(layer)
@@ -426,25 +353,13 @@ class _Walk:
             return self._call(behind, self._call(copy_layer(layer, activation="linear"), *args, **kwargs))
         if is_dilated(layer):
             layer = DilatedConvolution(layer)
-        kwargs = kwargs | self._mask_arguments(layer, masks, args)
+        kwargs = kwargs | self._masked.arguments(layer, masks, args)
         y = self._apply(self._named_alone(layer), *args, **kwargs)
-        if self._float_layers.has(layer, masked=_has_any(masks)):
+        if self._float_layers.has(layer, masked=has_any(masks)):
             read = [part for part in keras.tree.flatten((args, kwargs)) if isinstance(part, keras.KerasTensor)]
             self.floats.append(FloatCall(layer, read, y))
-            self.sources[id(y)] = {id(y): y}
+            self._begin(y)
         return y
-
-    def _mask_arguments(self, layer, masks, args):
-        """What Keras would hand on to a layer that takes masks."""
-        if not isinstance(layer, keras.Layer):
-            return {}
-        names = list(inspect.signature(layer.call).parameters)
-        given = {"mask": masks} if "mask" in names and _has_any(masks) else {}
-        for name, value in zip(names, args, strict=False):
-            mask = keras.tree.map_structure(self._mask_of, value)
-            if f"{name}_mask" in names and _has_any(mask):
-                given[f"{name}_mask"] = mask
-        return given
 
     def _recurrent(self, layer, x, in_order=False, initial=None, mask=None):
         """Puts a call of each layer in a recurrent one in place; what that puts out, as Keras gives it."""
@@ -485,7 +400,7 @@ class _Walk:
         )
         self.calls.append(call)
         for tensor in call.given:
-            self.sources[id(tensor)] = {id(tensor): tensor}
+            self._begin(tensor)
 
     def _cell(self, cell, x, states, **_):
         """A cell called on one step: its layer on a sequence of one."""
@@ -554,6 +469,10 @@ class _Walk:
         y = self._call(layer, self._apply(lambda x: keras.ops.reshape(x, (-1, *x.shape[2:])), x))
         return self._apply(lambda y: keras.ops.reshape(y, (-1, steps, *y.shape[1:])), y)
 
+    def _begin(self, tensor):
+        """Notes a tensor that the rest takes: what is computed from it goes back to it, and no further."""
+        self.sources[id(tensor)] = {id(tensor): tensor}
+
     def _apply(self, function, *args, **kwargs):
         """Calls a layer or an operation of the rest."""
         self.check_read(keras.tree.flatten((args, kwargs)))
@@ -582,14 +501,6 @@ def _traced(layer, args, kwargs):
     inputs = keras.tree.map_structure(lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype), given)
     outputs = trace(layer, *inputs[0], **inputs[1])
     return keras.Model(keras.tree.flatten(inputs), outputs, name=layer.name)
-
-
-def _has_any(masks):
-    return any(mask is not None for mask in keras.tree.flatten(masks))
-
-
-def _listed(values):
-    return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
 def _initial_state(args, kwargs):

@@ -1,0 +1,126 @@
+"""Which steps of each tensor are left out, while a model is walked: Keras's masks, as tensors of the graph."""
+
+import inspect
+import numbers
+from dataclasses import dataclass
+
+import keras
+
+
+@dataclass(frozen=True, eq=False)
+class MaskCall:
+    """Where a mask begins, between symbolic tensors: `y`, (batch, steps), is False where `x` is `value`: a number of a
+    word, or all features of a step."""
+
+    x: object
+    y: object
+    value: float
+
+
+class Masks:
+    """The masks of the tensors that a walk has met.
+
+    Args:
+        calls: A list, to which each `MaskCall` is added.
+        apply: `apply(function, *args)` calls an operation of the rest.
+        begin: `begin(tensor)` notes a tensor that the rest takes.
+    """
+
+    def __init__(self, calls, apply, begin):
+        self._calls, self._apply, self._begin = calls, apply, begin
+        self._differs = {}  # id of what an operation makes of x -> x, and the value that it is compared with
+        self._masks = {}  # id of a tensor -> which of its steps are not left out
+        self._kept = []  # an id names a tensor only while the tensor lives
+
+    def begun(self, operation, args):
+        """The mask that Keras itself begins in a graph, behind an Embedding or a Masking; None for all else."""
+        kind = type(operation).__name__
+        if kind == "Any" and id(args[0]) in self._differs and operation.axis in (-1, (-1,), [-1]):
+            return self._mask_call(*self._differs[id(args[0])])
+        if kind != "NotEqual" or len(args) != 2 or not isinstance(args[1], numbers.Real):
+            return None
+        if args[0].dtype == "int32":
+            return self._mask_call(*args)
+        differs = self._apply(operation, *args)
+        self._differs[id(differs)] = args
+        return differs
+
+    def given(self, args, kwargs, inputs):
+        """The masks that a layer is called with: those of its first argument, or what a user gives as `mask`.
+
+        Args:
+            args, kwargs: Of the call.
+            inputs: Those of the model, which a user's mask may be one of.
+        """
+        masks = keras.tree.map_structure(self._of, args[0]) if args else None
+        mask = kwargs.get("mask")
+        if mask is None:
+            return masks
+        is_users = any(mask is other for other in [call.y for call in self._calls] + inputs)
+        return masks if has_any(masks) and not is_users else mask
+
+    def note(self, layer, args, masks, results):
+        """Notes which steps of what a layer puts out are masked."""
+        if isinstance(layer, keras.layers.Embedding) and layer.mask_zero:
+            self._put(results, self._mask_call(args[0], 0))
+        elif isinstance(layer, keras.layers.Masking):
+            self._put(results, self._mask_call(args[0], layer.mask_value))
+        elif has_any(masks) and getattr(layer, "supports_masking", False):
+            passed = masks
+            if isinstance(masks, (list, tuple)) and hasattr(layer, "_merge_function"):
+                passed = self._merged(layer, masks)
+            elif not isinstance(layer, keras.layers.TimeDistributed):
+                passed = self._apply(layer.compute_mask, args[0], masks)
+            for result, mask in zip(_listed(results), _listed(passed), strict=False):
+                self._put(result, mask)
+
+    def arguments(self, layer, masks, args):
+        """What Keras would hand on to a layer that takes masks."""
+        if not isinstance(layer, keras.Layer):
+            return {}
+        names = list(inspect.signature(layer.call).parameters)
+        given = {"mask": masks} if "mask" in names and has_any(masks) else {}
+        for name, value in zip(names, args, strict=False):
+            mask = keras.tree.map_structure(self._of, value)
+            if f"{name}_mask" in names and has_any(mask):
+                given[f"{name}_mask"] = mask
+        return given
+
+    def _mask_call(self, x, value):
+        for call in self._calls:
+            if call.x is x and call.value == value:
+                return call.y
+        differs = keras.ops.not_equal(x, value)
+        call = MaskCall(x, differs if x.dtype == "int32" else keras.ops.any(differs, axis=-1), value)
+        self._calls.append(call)
+        self._begin(call.y)
+        return call.y
+
+    def _merged(self, layer, masks):
+        """Of a layer that merges its inputs: Concatenate makes a step that any of them makes, others that all make."""
+        given = list({id(mask): mask for mask in masks if mask is not None}.values())
+        is_any = isinstance(layer, keras.layers.Concatenate)
+        if is_any and any(mask is None for mask in masks):
+            return None
+        merge = keras.ops.logical_or if is_any else keras.ops.logical_and
+        merged = given[0]
+        for mask in given[1:]:
+            merged = self._apply(merge, merged, mask)
+        return merged
+
+    def _of(self, tensor):
+        return self._masks.get(id(tensor))
+
+    def _put(self, tensor, mask):
+        if mask is not None:
+            self._masks[id(tensor)] = mask
+            self._kept += [tensor, mask]
+
+
+def has_any(masks):
+    """Whether one of some masks, in a structure of their tensors, is not None."""
+    return any(mask is not None for mask in keras.tree.flatten(masks))
+
+
+def _listed(values):
+    return list(values) if isinstance(values, (list, tuple)) else [values]
