@@ -199,7 +199,7 @@ def test_refuses():
     for make, message in [
         (lambda: ksr.prune(model, 1.0), r"sparsity=1.0: must be a number in \[0, 1\)"),
         (lambda: ksr.prune(model, 0.5, layers="lstm"), "'lstm' matches no layer"),
-        (lambda: ksr.Pruner(model, PolynomialDecay(0, 0.9, begin=0, end=1)), "give schedule.resolve"),
+        (lambda: ksr.Pruner(model, PolynomialDecay(0, 0.9, begin=0, end=1)), "pass schedule.resolve"),
         (
             lambda: ksr.Pruner(model, SelfishRNN(0.1), (1, 4), score="l2"),
             "block_shape, score: give it to the SelfishRNN",
