@@ -35,6 +35,7 @@ import random_layers
 
 from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.formats import INT4
 
 CORES = {"M0+": ("cortex-m0plus", False), "M3": ("cortex-m3", False), "M4 in C": ("cortex-m4", True)}
 CORES |= {
@@ -59,7 +60,7 @@ PARTS = {
     r"ksr_(event_gru|gru|lstm)_run|ksr_sparse_dense|run_i8|__aeabi_lmul",
     "call": "",
 }
-# Layers of the table: kind, units, inputs, sparsity and rates.
+# Layers of the table: kind, units, inputs, sparsity, and rates and number format.
 TABLE = {
     "GRU dense 128/40": ("gru", 128, 40, 0, {}),
     "GRU dense 24/12": ("gru", 24, 12, 0, {}),
@@ -72,6 +73,9 @@ TABLE = {
     "EventGRU 90 % x 20 % 128/40": ("event_gru", 128, 40, 0.9, {"activity": 0.2}),
     "DeltaGRU 70 % 32/32, 24 % and 22 % change": ("delta_gru", 32, 32, 0.7, {"input_rate": 0.24, "activity": 0.22}),
     "DeltaGRU without a reset gate, likewise": ("light_delta_gru", 32, 32, 0.7, {"input_rate": 0.24, "activity": 0.22}),
+    "GRU dense 128/40, 4 bits": ("gru", 128, 40, 0, {"number_format": INT4}),
+    "GRU 90 % 128/40, 4 bits": ("gru", 128, 40, 0.9, {"number_format": INT4}),
+    "EventGRU 90 % x 20 % 128/40, 4 bits": ("event_gru", 128, 40, 0.9, {"activity": 0.2, "number_format": INT4}),
     "Dense 128 x 64": ("sparse_dense", 64, 128, 0, {}),
 }
 TABLE_CORES = ("M0+", "M3", "M4", "M55", "RV32")

@@ -17,7 +17,9 @@ from keras_sparse_rnn.runtime.model import Model
 X_SCALE = Scale(1 / 32, 0)
 
 
-def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=np.int8, pruned=None):
+def event_gru(
+    units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=np.int8, pruned=None, number_format=INT8
+):
     """An EventGRU, all of its inputs active, of whose units a given share fires.
 
     Args:
@@ -27,6 +29,7 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
         steps: Length of that sequence.
         seed: Of the random weights and inputs.
         dtype: `np.int8` or `np.float32`.
+        number_format: That of an integer op.
         pruned: Pair (rows, cols) of the blocks that are zero or not; by default those that are stored, (1, block).
 
     Returns:
@@ -50,7 +53,7 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
         op = EventGru(options, *kernels, shifted, threshold / np.float32(2**15))
         if dtype == np.float32:
             return op
-        op = quantize(op, "random", X_SCALE, 1.0, Scale.of_range(0, 1), INT8, sends_events=True)
+        op = quantize(op, "random", X_SCALE, 1.0, Scale.of_range(0, 1), number_format, sends_events=True)
         return replace(op, threshold=threshold)
 
     x = x if dtype == np.int8 else real_x
@@ -61,7 +64,7 @@ def event_gru(units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=
     return with_shift(high), x
 
 
-def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8, reset_gate=AFTER, **words):
+def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8, reset_gate=AFTER, number_format=INT8, **words):
     """A GRU and an input, likewise; all of its units are active. `words`: more of the op's options."""
     rng = np.random.default_rng(seed)
     options = Gru.SCHEMA.options(
@@ -73,7 +76,7 @@ def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8, reset_g
     op, x = Gru(options, *kernels, bias), _input(rng, steps, inputs)
     if dtype == np.float32:
         return op, x.astype(np.float32) * np.float32(X_SCALE.scale)
-    return quantize(op, "random", X_SCALE, 1.0, Scale.of_range(-1, 1), INT8, gates=1.0, states=1.0), x
+    return quantize(op, "random", X_SCALE, 1.0, Scale.of_range(-1, 1), number_format, gates=1.0, states=1.0), x
 
 
 def light_gru(units, inputs, block, sparsity, **more):
@@ -114,13 +117,13 @@ def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, se
     return op, x
 
 
-def lstm(units, inputs, block, sparsity, steps=40, seed=0):
+def lstm(units, inputs, block, sparsity, steps=40, seed=0, number_format=INT8):
     """An int8 LSTM and an input, likewise."""
     rng = np.random.default_rng(seed)
     kernels = [_kernel(rng, sources, 4, units, (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = Lstm.SCHEMA.options(units=units, block=block, go_backwards=0, return_sequences=1)
-    op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), INT8)
+    op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), number_format)
     return replace(op, options=replace(op.options, cell_bits=2)), _input(rng, steps, inputs)
 
 

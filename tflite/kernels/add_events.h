@@ -22,6 +22,7 @@ void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *event, cons
 
 /* Weights of 4 bits. */
 void ksr_add_events_4(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
+void ksr_add_vector_4(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc);
 void ksr_add_events_4_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
 /* Weights of either size. */
@@ -36,7 +37,7 @@ static inline void ksr_add_events(const ksr_matrix *matrix, const ksr_event *eve
 static inline void ksr_add_vector(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
                                   int32_t *acc) {
   if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
-    ksr_add_vector_i8_portable(matrix, x, zero_point, factor, acc);
+    ksr_add_vector_4(matrix, x, zero_point, factor, acc);
   } else {
     ksr_add_vector_i8(matrix, x, zero_point, factor, acc);
   }

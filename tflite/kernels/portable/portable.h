@@ -11,6 +11,9 @@
 #ifndef ksr_add_events_4
 #define ksr_add_events_4 ksr_add_events_4_portable /* portable/add_events_4.c */
 #endif
+#ifndef ksr_add_vector_4
+#define ksr_add_vector_4 ksr_add_vector_i8_portable /* portable/add_events.c */
+#endif
 #ifndef ksr_multiply_4_i8
 #define ksr_multiply_4_i8 ksr_multiply_4_i8_portable /* portable/multiply_4.c */
 #endif
