@@ -1,7 +1,6 @@
 """Writes models as a project for a microcontroller."""
 
 import os
-import platform
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -21,7 +20,7 @@ from keras_sparse_rnn.firmware.objects import call, compile_sources
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.firmware.rendering import columns, render_folder
 from keras_sparse_rnn.firmware.single_file import join
-from keras_sparse_rnn.firmware.targets import LEVELS, PROCESSORS, TARGETS
+from keras_sparse_rnn.firmware.targets import LEVELS, PROCESSORS, TARGETS, host
 from keras_sparse_rnn.firmware.tflm_project import TFLMModel
 from keras_sparse_rnn.runtime.engine import arrays_of, quantized
 from keras_sparse_rnn.runtime.model import Model
@@ -106,7 +105,7 @@ def save_firmware(
             `firmware.h` and `firmware.c`), which hold the kernels for `cpu` and no others; without a `main`.
         cpu: The processor that a single file is for: `"cortex-m0"`, `"cortex-m0plus"`, `"cortex-m3"`, `"cortex-m4"`,
             `"cortex-m7"`, `"cortex-m23"`, `"cortex-m33"` (with its DSP extension), `"cortex-m55"`, `"cortex-m85"`,
-            `"rv32imc"`, `"x86-64"`, or `"any"`: plain C alone, for whatever has a C compiler.
+            `"rv32imc"`, `"x86-64"`, `"arm64"`, or `"any"`: plain C alone, for whatever has a C compiler.
         small: Whether the kernels are those that take less flash and more instructions: for a GRU of 24 units on a
             Cortex-M4 40 % less and 15 % more. The outputs are the same bits.
 
@@ -182,7 +181,7 @@ def _verify(codes, sequences, single_file, small):
     """
     if host_check.compiler() is None:
         return None
-    here = PROCESSORS["x86-64" if platform.machine() in ("x86_64", "AMD64") else "any"]
+    here = PROCESSORS[host()]
     outputs = []
     for code, given in zip(codes, sequences, strict=True):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,5 +1,6 @@
 """The cores that firmware is built for here, and the boards on which QEMU emulates them."""
 
+import platform
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,6 +140,12 @@ class Processor:
         return " && ".join(f"{n} == {value}" if n in numbers else f"defined({n})" for n, value in asked.items())
 
 
+def host() -> str:
+    """The name of this computer's in `PROCESSORS`."""
+    names = {"x86_64": "x86-64", "AMD64": "x86-64", "aarch64": "arm64", "arm64": "arm64"}
+    return names.get(platform.machine(), "any")
+
+
 def _cortex_m(instruction_set, *features):
     macros = {"__GNUC__": "1", "__thumb__": "1", "__ARM_ARCH_PROFILE": "77", "__ARM_ARCH_ISA_THUMB": instruction_set}
     return macros | {f"__ARM_FEATURE_{feature}": "1" for feature in features}
@@ -153,6 +160,7 @@ PROCESSORS = {
         (("cortex-m55", "cortex-m85"), _cortex_m("2", "SAT", "DSP", "MVE")),
         (("rv32imc",), {"__GNUC__": "1", "__riscv": "1", "__riscv_xlen": "32", "__riscv_mul": "1"}),
         (("x86-64",), {"__GNUC__": "1", "__x86_64__": "1"}),
+        (("arm64",), {"__GNUC__": "1", "__aarch64__": "1", "__ARM_NEON": "1"}),
         (("any",), {"KSR_PORTABLE": "1"}),
     )
     for name in names

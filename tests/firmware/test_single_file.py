@@ -1,7 +1,6 @@
 """Plain C as one header and one source for a processor."""
 
 import json
-import platform
 import re
 import subprocess
 from functools import partial
@@ -16,12 +15,11 @@ from keras_sparse_rnn.firmware import host_check, qemu, save_firmware
 from keras_sparse_rnn.firmware.conditionals import Conditionals
 from keras_sparse_rnn.firmware.image import STRICT, build_for_host
 from keras_sparse_rnn.firmware.project import write_single_file
-from keras_sparse_rnn.firmware.targets import PROCESSORS, TARGETS
+from keras_sparse_rnn.firmware.targets import PROCESSORS, TARGETS, host
 
 needs_tools = pytest.mark.skipif(bool(qemu.missing_tools()), reason="no compiler or emulator for boards")
 needs_riscv = pytest.mark.skipif(bool(qemu.missing_tools("rv32imc")), reason="no compiler or emulator for RISC-V")
 needs_compiler = pytest.mark.skipif(host_check.compiler() is None, reason="no C compiler")
-HERE = "x86-64" if platform.machine() in ("x86_64", "AMD64") else "any"
 # Which processors' bodies a file for int8 may hold; those of the DSP extension fall back on plain C.
 BODIES = {
     "any": {"portable"},
@@ -31,11 +29,12 @@ BODIES = {
     "cortex-m4": {"portable", "thumb", "dsp"},
     "cortex-m55": {"portable", "thumb", "dsp", "helium"},
     "rv32imc": {"portable", "rv32"},
+    "arm64": {"portable", "neon"},
 }
 
 
 @needs_compiler
-@pytest.mark.parametrize(("cpu", "small"), dict.fromkeys([("any", True), (HERE, False)]))
+@pytest.mark.parametrize(("cpu", "small"), dict.fromkeys([("any", True), (host(), False)]))
 def test_all_models_in_one_file_run_here(cpu, small, tmp_path):
     """Each op in each number format, every bit of their outputs."""
     compiler = (*host_check.compiler(), "-O1")
@@ -64,10 +63,13 @@ def test_a_file_holds_the_kernels_of_its_processor_alone(cpu, tmp_path):
     codes = [recording.code for recording in recorded_models()]
     write_single_file(codes, tmp_path, PROCESSORS[cpu])
     text = re.sub(r"/\*.*?\*/", "", (tmp_path / "firmware.c").read_text(), flags=re.DOTALL)
-    found = set(re.findall(r"\bksr_\w+_(portable|thumb|dsp|helium|rv32|x86)\b", text))
+    found = set(re.findall(r"\bksr_\w+_(portable|thumb|dsp|helium|rv32|x86|neon)\b", text))
     assert found == BODIES[cpu]
     assert re.findall(r'#include "(.*)"', text) == ["firmware.h"]
-    asked = set(re.findall(r"\b(?:__ARM\w+|__thumb__|__x86_64__|__riscv\w*|KSR_PORTABLE|KSR_WITH_\w+)\b", text))
+    asked = set(
+        re.findall(r"\b(?:__ARM\w+|__thumb__|__x86_64__|__aarch64__|__riscv\w*|KSR_PORTABLE|KSR_WITH_\w+)\b", text)
+    )
+    asked -= {"__ARM_FEATURE_DOTPROD"} if cpu == "arm64" else set()  # which some of them have
     assert asked == {name for name in PROCESSORS[cpu].macros if name.startswith("__")} - {"__GNUC__"}
 
 

@@ -25,7 +25,7 @@ def test_every_source_is_listed_by_a_header():
     assert needed == {path.resolve() for path in KERNELS.rglob("*.c")} - {(KERNELS / "ops.c").resolve()}
 
 
-@pytest.mark.parametrize("target", ["portable", "dsp", "helium", "rv32", "thumb", "x86"])
+@pytest.mark.parametrize("target", ["portable", "dsp", "helium", "neon", "rv32", "thumb", "x86"])
 def test_a_target_says_which_bodies_its_folder_brings(target):
     header = (KERNELS / target / f"{target}.h").read_text()
     listed = {file for files in re.findall(r"/\* (\w+/.*\.c) \*/", header) for file in files.split()}

@@ -20,6 +20,8 @@
 #include "rv32/rv32.h"
 #elif defined(__x86_64__)
 #include "x86/x86.h"
+#elif defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
+#include "neon/neon.h"
 #endif
 #include "portable/portable.h"
 

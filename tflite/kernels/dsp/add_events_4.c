@@ -124,17 +124,17 @@ typedef struct vector_rows {
   }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DEFINE(add_1x4, "1", 8, BLOCK_4)
-DEFINE(add_1x8, "2", 4, BLOCK_8)
-DEFINE(add_1x16, "3", 2, BLOCK_16)
+DEFINE(add_1x4_of_4_bits, "1", 8, BLOCK_4)
+DEFINE(add_1x8_of_4_bits, "2", 4, BLOCK_8)
+DEFINE(add_1x16_of_4_bits, "3", 2, BLOCK_16)
 
 static void add(const ksr_matrix *matrix, const void *rows, const void *from, const void *other, int is_vector) {
   if (ksr_has_blocks_of_4(matrix)) {
-    add_1x4(rows, from, other, is_vector);
+    add_1x4_of_4_bits(rows, from, other, is_vector);
   } else if (ksr_has_blocks_of_8(matrix)) {
-    add_1x8(rows, from, other, is_vector);
+    add_1x8_of_4_bits(rows, from, other, is_vector);
   } else if (KSR_WITH_BLOCKS_16) {
-    add_1x16(rows, from, other, is_vector);
+    add_1x16_of_4_bits(rows, from, other, is_vector);
   }
 }
 
