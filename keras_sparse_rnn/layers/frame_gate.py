@@ -32,7 +32,8 @@ class FrameGate(keras.layers.Layer):
     arXiv:1612.05571, for whole frames.
 
     Args:
-        threshold: Number, or a list with one for each feature, at least 0, in units of the input.
+        threshold: Number, or a list with one for each feature, at least 0, in units of the input. By sensitivity, for a
+            kernel that is trained: `Sensitivity.thresholds(scale, kernel)`.
         count: Positive integer, at most the number of features: how many of them must have moved.
         stateful: Whether x' goes on from batch to batch, whose size is then fixed; `reset_state` clears it.
 
@@ -55,7 +56,7 @@ class FrameGate(keras.layers.Layer):
     def __init__(
         self, threshold: float | Sequence[float], count: int = 1, stateful: bool = False, **kwargs: Any
     ) -> None:
-        given = np.asarray(threshold, "float64")
+        given = ops.convert_to_numpy(threshold).astype("float64")
         if given.ndim > 1 or not given.size or not np.all((given >= 0) & (given < math.inf)):
             raise ValueError(f"`threshold` must be a number or a list of numbers, >= 0. Received: {threshold!r}")
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:

@@ -51,6 +51,11 @@ class KerasPlaceLayer(TimeMajorLayer):
             raise ValueError(
                 f"`layer` must be a keras.layers.{cls.in_keras.__name__}. Received: {type(layer).__name__}"
             )
+        return cls._like(layer, **arguments)
+
+    @classmethod
+    def _like(cls, layer, **arguments):
+        """A new layer with the configuration and, if it is built, the weights of another, which fit."""
         config = {**layer.get_config(), "unroll": False, "seed": layer.cell.seed}  # SimpleRNN leaves out its seed
         new = cls.from_config({**config, **arguments})
         if layer.built:

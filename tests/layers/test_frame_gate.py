@@ -6,6 +6,7 @@ import pytest
 from keras import layers, ops
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.initializers import Sensitivity
 from keras_sparse_rnn.layers import DeltaGRU, EventGRU, FrameGate, LightGRU
 
 BATCH, TIME, FEATURES = 3, 12, 4
@@ -110,6 +111,13 @@ def test_profile_counts_the_steps_that_are_made():
     assert calls == [pytest.approx(made.sum(axis=1).mean()), TIME]
     [macs] = ksr.profiling.count_macs(gated, x)
     assert macs.steps == made.sum() and macs.effective == 2 * 5 * (FEATURES + 5)
+
+
+def test_thresholds_by_sensitivity():
+    kernel = np.random.default_rng(2).normal(size=(FEATURES, 6)).astype("float32")
+    gate = FrameGate(Sensitivity.thresholds(0.4, kernel), COUNT)
+    expected = steps_made(walk(), 0.4 / np.linalg.norm(kernel, axis=1), COUNT)
+    np.testing.assert_array_equal(numpy(gate.compute_mask(ops.convert_to_tensor(walk()))), expected)
 
 
 def test_what_does_not_fit_is_refused_by_name():

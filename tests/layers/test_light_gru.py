@@ -97,6 +97,15 @@ def test_dropout_draws_a_mask_for_each_gate(rates):
         assert len(layer.cell.recurrent_masks(np.zeros((BATCH, UNITS), "float32"), True)) == 2
 
 
+@pytest.mark.parametrize(("kind", "arguments"), [(EventGRU, EVERY_UNIT_FIRES), (DeltaGRU, {})], ids=["event", "delta"])
+def test_a_light_gru_becomes_an_event_or_a_delta_layer(kind, arguments):
+    light = LightGRU(UNITS, return_sequences=True, bias_initializer="glorot_normal", name="light")
+    expected = light(sequences())
+    layer = kind.from_gru(light, **arguments)
+    assert layer.name == "light" and not layer.reset_gate
+    np.testing.assert_allclose(layer(sequences()), expected, atol=1e-6)
+
+
 def test_what_has_no_reset_gate_is_refused_by_name():
     gru = layers.GRU(UNITS)
     for kind, arguments in ((LightGRU, {}), (EventGRU, {"reset_gate": False}), (DeltaGRU, {"reset_gate": False})):
