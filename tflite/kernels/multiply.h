@@ -34,18 +34,19 @@ void ksr_multiply_4_i16_portable(const ksr_matrix *matrix, const int16_t *x, int
 /* Some of the sources of a matrix by outputs, at most KSR_SOURCES_AT_ONCE. */
 typedef struct ksr_part {
   const uint8_t *weights; /* of the first group of four outputs */
-  int32_t others;         /* outputs of all gates but the last */
+  int32_t others;         /* outputs before a gap: of all gates but the last, or none where there is no gap */
   int32_t outputs;
-  int32_t last; /* column of the last gate */
+  int32_t last; /* column of the outputs behind them */
   int32_t sources; /* padded to whole tiles */
   int32_t skipped; /* bytes of a group's weights that belong to other sources */
 } ksr_part;
 
 static inline ksr_part ksr_part_of(const ksr_matrix *matrix, int32_t first, int32_t count) {
-  const int32_t sources = ksr_padded_sources(count), others = (matrix->slots.gates - 1) * matrix->stride;
+  const int32_t sources = ksr_padded_sources(count), gates = matrix->slots.gates, last = matrix->slots.last;
+  const int32_t before = last == gates - 1 ? 0 : gates - 1;
   const int32_t bytes = ksr_has_weights_of_4_bits(matrix) ? 2 : 4; /* of a source's weights */
-  const ksr_part part = {(const uint8_t *)matrix->values + bytes * first, others, others + matrix->stride,
-                         matrix->slots.last * matrix->stride, sources,
+  const ksr_part part = {(const uint8_t *)matrix->values + bytes * first, before * matrix->stride,
+                         gates * matrix->stride, before ? last * matrix->stride : 0, sources,
                          bytes * (ksr_padded_sources(matrix->sources) - sources)};
   return part;
 }

@@ -128,29 +128,40 @@ static inline int32_t plus_both(int32_t sum, uint32_t pair) {
   return sum;
 }
 
-static uint32_t four_of(const int8_t *x, int32_t left) {
+static uint32_t word_at(const int8_t *x) {
+  uint32_t four;
+  memcpy(&four, x, 4);
+  return four;
+}
+
+/* Fewer than four sources, with zeros behind them. */
+static uint32_t rest_of(const int8_t *x, int32_t count) {
   uint32_t four = 0;
-  if (left >= 4) {
-    memcpy(&four, x, 4);
-  } else {
-    for (int32_t i = 0; i < left; ++i) four |= (uint32_t)(uint8_t)x[i] << 8 * i;
-  }
+  for (int32_t i = 0; i < count; ++i) four |= (uint32_t)(uint8_t)x[i] << 8 * i;
   return four;
 }
 
 enum { ALL = -1, EVEN = 0x00ff00ff, ODD = ~EVEN }; /* sources of four, as masks */
 
-/* Sources as they are packed, the others as 0. Returns 0 where one of them does not fit: -128 before one above zero. */
+/* Four sources as they are packed; `sum` is that of the even ones, `lost` not zero where one of them does not fit: -128
+ * before one above zero. */
+KSR_INLINE void pack_four(uint32_t four, uint32_t *to, int32_t *sum, uint32_t *lost) {
+  const uint32_t odd = odd_bytes(four), even = four << 8 & 0xff00ff00u, rest = difference(even, odd);
+  *lost |= rest ^ saturated_difference(even, odd);
+  *sum = plus_both(*sum, even_bytes(four));
+  to[0] = odd;
+  to[1] = rest;
+}
+
+/* Sources under a mask, the others as 0. Returns 0 where one of them does not fit. */
 static int pack(const int8_t *x, int32_t count, uint32_t mask, uint32_t *to, int32_t *even_sum) {
+  const int8_t *end = x + (count & ~3);
   uint32_t lost = 0;
   int32_t sum = 0;
-  for (const int8_t *end = x + count; x < end; x += 4) {
-    const uint32_t four = four_of(x, (int32_t)(end - x)) & mask, odd = odd_bytes(four), even = four << 8 & 0xff00ff00u;
-    const uint32_t rest = difference(even, odd);
-    lost |= rest ^ saturated_difference(even, odd);
-    sum = plus_both(sum, even_bytes(four));
-    *to++ = odd;
-    *to++ = rest;
+  for (; x < end; x += 4, to += 2) pack_four(word_at(x) & mask, to, &sum, &lost);
+  if (count & 3) {
+    pack_four(rest_of(x, count & 3) & mask, to, &sum, &lost);
+    to += 2;
   }
   to[0] = to[1] = 0; /* up to a whole tile */
   *even_sum = sum;
@@ -161,8 +172,8 @@ static int pack(const int8_t *x, int32_t count, uint32_t mask, uint32_t *to, int
 /* Returns the sum of the even sources. */
 static int32_t widen(const int8_t *x, int32_t count, uint32_t *to) {
   int32_t sum = 0;
-  for (const int8_t *end = x + count; x < end; x += 4) {
-    const uint32_t four = four_of(x, (int32_t)(end - x)), even = even_bytes(four);
+  for (; count > 0; x += 4, count -= 4) {
+    const uint32_t four = count < 4 ? rest_of(x, count) : word_at(x), even = even_bytes(four);
     sum = plus_both(sum, even);
     *to++ = odd_bytes(four);
     *to++ = even;
