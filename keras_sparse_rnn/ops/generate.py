@@ -6,6 +6,7 @@ What it writes is committed: nothing of it is needed to build. A test holds it t
 """
 
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from keras_sparse_rnn.formats import ELEMENT_TYPES
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GELU_TABLE, GROUPS, HALF_TABLE, RISE_TABLE
+from keras_sparse_rnn.ops.lstm import BOUNDED_CELL_BITS
 from keras_sparse_rnn.ops.recurrent import FIRST_INPUTS, LAST_INPUTS, WORDS
 from keras_sparse_rnn.ops.schema import FORMATS, OF_INPUT, OF_WORD, STATUSES, VERSION, Input, OpSchema
 
@@ -21,6 +23,9 @@ MADE = "made by keras_sparse_rnn/ops/generate.py"
 DOCS = ROOT / "docs" / "format.md"
 _SIZES = {"any": "KSR_ANY", "inputs": "KSR_INPUTS", "units": "KSR_UNITS", "stride": "KSR_STRIDE"}
 _SIZES |= {name: f"KSR_{name.upper()}_SIZE" for name in ("slots", "sums", "values", "index", "rows", "steps")}
+# Numbers that C must know beside the schemas, by the op's symbol: name, value, what it is.
+_NUMBERS = {"ksr_lstm": ("KSR_LSTM_BOUNDED_CELL_BITS", BOUNDED_CELL_BITS, "most `cell_bits` with usual gates")}
+COLUMNS = 120
 _SCHEMAS = [op.SCHEMA for op in ALL_OPS.values()]
 
 
@@ -78,7 +83,14 @@ def _ops_header():
 
 def _struct(name, fields):
     width = max(len(declaration) for declaration, _ in fields)
-    lines = [f"  {declaration:{width}} {f'/* {doc} */' if doc else ''}".rstrip() for declaration, doc in fields]
+    lines = []
+    for declaration, doc in fields:
+        line = f"  {declaration:{width}} {f'/* {doc} */' if doc else ''}".rstrip()
+        if len(line) > COLUMNS:
+            above = textwrap.wrap(f"/* {doc}", COLUMNS - len("   * ") - len(" */"))
+            lines += ["\n   * ".join(f"  {part}" if part is above[0] else part for part in above) + " */"]
+            line = f"  {declaration}"
+        lines.append(line)
     return "\n".join([f"typedef struct {name} {{", *lines, f"}} {name};"])
 
 
@@ -118,6 +130,9 @@ def _op_header(schema):
     if schema.shared_words:
         last = len(schema.inputs) - len(LAST_INPUTS)
         enum += f"\n\nenum {{ {name.upper()}_SHARED_INPUTS = {last} }}; /* the first that any recurrent op may have */"
+    if name in _NUMBERS:
+        number, value, what = _NUMBERS[name]
+        enum += f"\n\nenum {{ {number} = {value} }}; /* {what} */"
     fields += _word_fields(own)
     which = "behind those that it shares" if schema.shared_words else "little-endian int32"
     body = "\n\n".join(

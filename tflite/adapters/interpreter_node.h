@@ -57,12 +57,14 @@ static inline void view_absent_tensor(ksr_tensor *view) {
   view->rank = 0;
 }
 
-/* Whether every tensor that is not absent has its memory, as it must before an invocation; of several outputs those that
- * nothing reads may have none. */
+/* Whether every tensor that is not absent has its memory, as it must before an invocation; of several outputs those
+ * that nothing reads may have none. */
 static inline int tensors_are_placed(const node_view *view) {
   int placed = 1;
   for (int32_t i = 0; i < view->node.input_count; ++i) placed &= view->inputs[i].data || view->inputs[i].type < 0;
-  for (int32_t i = 0; i < view->node.output_count; ++i) placed &= view->outputs[i].data != 0 || view->node.output_count > 1;
+  for (int32_t i = 0; i < view->node.output_count; ++i) {
+    placed &= view->outputs[i].data != 0 || view->node.output_count > 1;
+  }
   return placed;
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "interpreter_node.h"
+#include "ksr_ops.h"
 
 typedef struct tflm_context tflm_context;
 
@@ -121,17 +122,21 @@ static void *init(tflm_context *context, const ksr_op *op) {
   return data->data ? data : 0;
 }
 
-/* An op's functions are not told which op they are called for: each place in ksr_ops has an init of its own. */
-#define INIT(place)                                                                        \
-  static void *init_##place(tflm_context *context, const char *options, size_t size) {     \
-    (void)options, (void)size;                                                             \
-    return init(context, ksr_ops[place]);                                                  \
+/* An op's functions are not told which op they are called for: each has an init of its own. */
+#define INIT(op)                                                                       \
+  static void *init_##op(tflm_context *context, const char *options, size_t size) {    \
+    (void)options, (void)size;                                                         \
+    return init(context, &op);                                                         \
   }
-INIT(0) INIT(1) INIT(2) INIT(3) INIT(4) INIT(5) INIT(6) INIT(7)
+KSR_OPS(INIT)
 #undef INIT
 
-static void *(*const inits[])(tflm_context *, const char *, size_t) = {init_0, init_1, init_2, init_3,
-                                                                        init_4, init_5, init_6, init_7};
+#define ENTRY(op) {&op, init_##op},
+static const struct {
+  const ksr_op *op;
+  void *(*init)(tflm_context *, const char *, size_t);
+} entries[] = {KSR_OPS(ENTRY)};
+#undef ENTRY
 
 /* The package's functions: MicroContextAllocatePersistentBuffer, -RequestScratchBufferInArena, -GetScratchBuffer and
  * -GetEvalTensor. */
@@ -150,10 +155,15 @@ static int layout_is_known(const tflm_resolver *resolver) {
 
 _Bool KsrRegisterOps(tflm_resolver *resolver) {
   if (!tflm.get_tensor || !layout_is_known(resolver)) return 0;
-  for (uint32_t i = 0; ksr_ops[i]; ++i) {
-    if (i == sizeof(inits) / sizeof(inits[0]) || resolver->count == RESOLVER_CAPACITY) return 0;
+  for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); ++i) {
+    if (resolver->count == RESOLVER_CAPACITY) return 0;
     resolver->registrations[resolver->count++] = (tflm_registration){
-        .init = inits[i], .prepare = prepare, .invoke = invoke, .builtin_code = CUSTOM, .custom_name = ksr_ops[i]->name};
+        .init = entries[i].init,
+        .prepare = prepare,
+        .invoke = invoke,
+        .builtin_code = CUSTOM,
+        .custom_name = entries[i].op->name,
+    };
   }
   return 1;
 }

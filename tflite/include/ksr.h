@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-/* A status has its kind in the lowest 8 bits and above them the number of the word of the custom options or of the input
- * that is at fault. */
+/* A status has its kind in the lowest 8 bits and above them the number of the word of the custom options or of the
+ * input that is at fault. */
 #define KSR_STATUS_NAME(name, text) name,
 enum { KSR_STATUS_LIST(KSR_STATUS_NAME) KSR_STATUS_COUNT };
 #undef KSR_STATUS_NAME
@@ -30,8 +30,8 @@ typedef int32_t ksr_status;
 /* What the kind of a status means, in English; never NULL. */
 const char *ksr_status_text(ksr_status status);
 
-/* What this core is: its release, and what it has of ksr_build.h (the others are not defined). A model's source refers to
- * what it needs, so that a program does not link with a core that lacks it, or with two cores. */
+/* What this core is: its release, and what it has of ksr_build.h (the others are not defined). A model's source refers
+ * to what it needs, so that a program does not link with a core that lacks it, or with two cores. */
 extern const unsigned char KSR_CORE, ksr_core_with_float32, ksr_core_with_int16;
 extern const unsigned char ksr_core_with_usual_gates, ksr_core_with_other_gates;
 extern const unsigned char ksr_core_with_piecewise, ksr_core_with_softsign, ksr_core_with_sigmoid;
@@ -63,7 +63,8 @@ typedef struct ksr_tensor {
 
 /* Bytes of a value. */
 static inline int32_t ksr_size_of(int32_t type) {
-  return type == KSR_INT8 || type == KSR_UINT8 || type == KSR_BOOL ? 1 : type == KSR_INT16 || type == KSR_UINT16 ? 2 : 4;
+  if (type == KSR_INT8 || type == KSR_UINT8 || type == KSR_BOOL) return 1;
+  return type == KSR_INT16 || type == KSR_UINT16 ? 2 : 4;
 }
 
 /* One op in a model. `options` are the bytes of its custom options. */
@@ -83,12 +84,12 @@ typedef struct ksr_op {
   uint32_t data_size; /* bytes of a node's `data`, aligned as a pointer is */
   const struct ksr_schema *schema;
   /* Checks everything that the kernel relies on: options, types, shapes, every pointer and index in the constant
-   * tensors. Keeps in `data` what an invocation needs of them; constant tensors must stay where they are. Sets the bytes
-   * of scratch memory (16-byte aligned) that an invocation needs. */
+   * tensors. Keeps in `data` what an invocation needs of them; constant tensors must stay where they are. Sets the
+   * bytes of scratch memory (16-byte aligned) that an invocation needs. */
   ksr_status (*prepare)(const ksr_node *node, void *data, uint32_t *scratch_size);
-  /* Runs a node that `prepare` has accepted: of `node` it reads where x, the outputs, the mask and the states lie. State
-   * tensors are updated, or those to begin with only read (word initial_states). An output that has no data is not
-   * written. Between invocations neither `scratch` nor x and output need to be kept. */
+  /* Runs a node that `prepare` has accepted: of `node` it reads where x, the outputs, the mask and the states lie.
+   * State tensors are updated, or those to begin with only read (word initial_states). An output that has no data is
+   * not written. Between invocations neither `scratch` nor x and output need to be kept. */
   void (*invoke)(const ksr_node *node, void *data, void *scratch);
 } ksr_op;
 

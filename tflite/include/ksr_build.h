@@ -11,7 +11,8 @@
 #define KSR_WITH_INT16 1
 #endif
 
-/* Recurrent layers with tanh, their gates sigmoid, and those with other activations, of which each file has a switch. */
+/* Recurrent layers with tanh, their gates sigmoid, and those with other activations, of which each file has a
+ * switch. */
 #ifndef KSR_WITH_USUAL_GATES
 #define KSR_WITH_USUAL_GATES 1
 #endif
@@ -79,8 +80,8 @@
 #define KSR_WITH_HOLDS 1
 #endif
 
-/* 1: less flash, more instructions. sigmoid and tanh have one table of half the entries, and kernels that are written for
- * a processor but larger than those in plain C are left away. */
+/* 1: less flash, more instructions. sigmoid and tanh have one table of half the entries, and kernels that are written
+ * for a processor but larger than those in plain C are left away. */
 #ifndef KSR_SMALL
 #define KSR_SMALL 0
 #endif

@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/* Of integers: y = (a * A + b * B + 2^(shift - 1)) >> shift, or for products a * b * A; a, b and y counted from their zero
- * points, y from `low` to `high`: a ReLU is in it. The factors are below 2^30. */
+/* Of integers: y = (a * A + b * B + 2^(shift - 1)) >> shift, or for products a * b * A; a, b and y counted from their
+ * zero points, y from `low` to `high`: a ReLU is in it. The factors are below 2^30. */
 typedef struct ksr_pair {
   int32_t a_factor, b_factor, shift;
   int32_t a_zero_point, b_zero_point, y_zero_point;

@@ -16,7 +16,10 @@ typedef struct ksr_event_gru_layer {
   ksr_recurrent recurrent;
   ksr_gates gates;      /* of float layers the activations only */
   ksr_gru_units *units; /* integer layers only */
-  int32_t readout, reset, trace_rate, reset_gate; /* reset: of the state; reset_gate: KSR_NO_RESET_GATE or KSR_RESET_AFTER */
+  int32_t readout;
+  int32_t reset; /* of the state */
+  int32_t trace_rate;
+  int32_t reset_gate; /* KSR_NO_RESET_GATE or KSR_RESET_AFTER */
   const void *threshold;
   void *y, *c, *trace; /* states; NULL: zero at the start, kept in scratch */
 } ksr_event_gru_layer;

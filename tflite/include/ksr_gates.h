@@ -17,8 +17,8 @@ typedef struct ksr_rescaling {
 #define KSR_SHORT_PRODUCT 1
 #endif
 
-/* A multiplier, 0 to 2^31 - 1 with at most 15 significant bits, made ready: `value`, which is `factor` * 2^(16 - shift) with
- * a factor below 2^15. */
+/* A multiplier, 0 to 2^31 - 1 with at most 15 significant bits, made ready: `value`, which is `factor` * 2^(16 - shift)
+ * with a factor below 2^15. */
 #ifdef KSR_SHORT_PRODUCT
 typedef struct ksr_multiplier {
   int32_t factor, shift;

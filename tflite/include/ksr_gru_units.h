@@ -2,8 +2,8 @@
  *
  *   z = s(acc[0])    r = s(acc[1])    g = f(acc[2] + r * acc[3])    state = z * state + (1 - z) * g,
  *
- * where acc[k] lies k * stride behind the unit's first accumulator. Usual gates: s is sigmoid, f is tanh, and states are
- * in Q15. */
+ * where acc[k] lies k * stride behind the unit's first accumulator. Usual gates: s is sigmoid, f is tanh, and states
+ * are in Q15. */
 #ifndef KSR_GRU_UNITS_PUBLIC_H_
 #define KSR_GRU_UNITS_PUBLIC_H_
 /* Sources: KSR_WITH_USUAL_GATES:gru_units_usual_i8.c KSR_WITH_USUAL_GATES+KSR_WITH_INT16:gru_units_i16.c

@@ -63,7 +63,8 @@ void ksr_scale_i16(ksr_scaling scaling, int32_t low, int32_t high, const int16_t
 
 /* coarse[k]: 2^30 exp(-256 k * scale of x), fine[k]: 2^30 exp(-k * scale of x); for tanh of twice the scale. y has the
  * scale 2^-15. */
-void ksr_logistic_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count, int16_t *y);
+void ksr_logistic_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count,
+                      int16_t *y);
 void ksr_tanh_layer_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count,
                         int16_t *y);
 

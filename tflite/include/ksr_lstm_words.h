@@ -17,6 +17,8 @@ enum {
 
 enum { KSR_LSTM_SHARED_INPUTS = 10 }; /* the first that any recurrent op may have */
 
+enum { KSR_LSTM_BOUNDED_CELL_BITS = 7 }; /* most `cell_bits` with usual gates */
+
 /* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
 #define KSR_LSTM_KERNEL_SLOTS {4, 3}
 #define KSR_LSTM_RECURRENT_KERNEL_SLOTS {4, 3}

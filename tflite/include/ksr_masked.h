@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* Runs a layer, a struct that begins with a ksr_recurrent and of which each state has its memory, by its function `run`.
- * `mask` has a value for each step, 0 where the step is left out. The struct is changed on the way. */
+/* Runs a layer, a struct that begins with a ksr_recurrent and of which each state has its memory, by its function
+ * `run`. `mask` has a value for each step, 0 where the step is left out. The struct is changed on the way. */
 void ksr_run_masked(void *layer, void (*run)(const void *layer, void *scratch), const void *mask, int32_t zero_output,
                     int32_t output_zero_point, void *scratch);
 

@@ -7,11 +7,11 @@
  * a block of zeros). A dense matrix has neither index nor rows: gates * stride values a row.
  *
  * A dense matrix stored by outputs, for sources that all act in every step: gates * stride outputs in groups of four. A
- * group's weights lie in tiles of sixteen sources, the last one of eight where that is enough: in a tile, the weights of
- * the first output, then those of the second, and so on. Weights of even sources are unsigned, 128 too large.
+ * group's weights lie in tiles of sixteen sources, the last one of eight where that is enough: in a tile, the weights
+ * of the first output, then those of the second, and so on. Weights of even sources are unsigned, 128 too large.
  *
- * Weights of 4 bits lie two in a byte, the first in the lower half. By outputs all tiles are of eight sources; the weights of
- * three sources of four are unsigned, 8 too large, and that of the fourth has a sign. */
+ * Weights of 4 bits lie two in a byte, the first in the lower half. By outputs all tiles are of eight sources; the
+ * weights of three sources of four are unsigned, 8 too large, and that of the fourth has a sign. */
 #ifndef KSR_MATRIX_H_
 #define KSR_MATRIX_H_
 /* Sources: KSR_WITH_FLOAT32:matrix_f32.c */

@@ -10,8 +10,8 @@
  * without the biases and gather rounding until a reset. They start at zero, as x^ does (at its zero point): the states
  * are to be cleared together, and are not to be written otherwise. An int8 model compares counts of x.
  *
- * Where x is held, h may be, too: R reads h^, which is h' where |h' - h^'| > threshold, else h^', and the sums hold h^ R as
- * well. Compared are values of the state h as it is stored.
+ * Where x is held, h may be, too: R reads h^, which is h' where |h' - h^'| > threshold, else h^', and the sums hold h^
+ * R as well. Compared are values of the state h as it is stored.
  *
  * Integers. A source's value is its distance from its zero point, shifted left by its operand shift, so that x and h
  * can add into the same accumulators. Where outputs have scales, each accumulator is multiplied by its own, in Q16,

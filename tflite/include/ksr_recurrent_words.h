@@ -23,11 +23,16 @@ typedef struct ksr_recurrent_options {
   int32_t x_zero_point;         /* zero point of x */
   int32_t x_shift;              /* operand shift of x; int8x16: to the right, and 2 at least where x is held */
   int32_t h_shift;              /* operand shift of what the recurrence reads; with operand_bits at most 15 */
-  int32_t fraction;             /* fractional bits of a GRU's candidate; with int16 activations of every tanh; with other activations of all */
-  int32_t multiplier_0;         /* of slot 0: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
-  int32_t multiplier_1;         /* of slot 1: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
-  int32_t multiplier_2;         /* of slot 2: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
-  int32_t multiplier_3;         /* of slot 3: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  /* fractional bits of a GRU's candidate; with int16 activations of every tanh; with other activations of all */
+  int32_t fraction;
+  /* of slot 0: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  int32_t multiplier_0;
+  /* of slot 1: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  int32_t multiplier_1;
+  /* of slot 2: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  int32_t multiplier_2;
+  /* of slot 3: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  int32_t multiplier_3;
   int32_t operand_multiplier;   /* from Q(15 - state_bits) to what the recurrence reads */
   int32_t operand_shift;        /* to the right, behind it */
   int32_t output_multiplier;    /* from Q(15 - state_bits) to the output tensor */

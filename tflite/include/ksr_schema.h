@@ -1,5 +1,5 @@
-/* What an op's custom options and inputs may be, as tables, and the loop that checks a node by them. The tables are made
- * of the op's declaration in keras_sparse_rnn/ops. */
+/* What an op's custom options and inputs may be, as tables, and the loop that checks a node by them. The tables are
+ * made of the op's declaration in keras_sparse_rnn/ops. */
 #ifndef KSR_SCHEMA_H_
 #define KSR_SCHEMA_H_
 /* Sources: schema.c */
@@ -14,8 +14,8 @@ typedef struct ksr_range {
   int32_t low, high;
 } ksr_range;
 
-/* What a word may be besides within its range. KSR_15_BITS: of at most 15 significant bits, so that processors without a
- * product of 64 bits can take it apart. */
+/* What a word may be besides within its range. KSR_15_BITS: of at most 15 significant bits, so that processors without
+ * a product of 64 bits can take it apart. */
 enum { KSR_ANY_VALUE = 0, KSR_POWER_OF_TWO, KSR_0_OR_4, KSR_15_BITS };
 
 typedef struct ksr_word {
@@ -42,7 +42,7 @@ enum {
 
 enum { KSR_MOST_WORDS = 32 }; /* of an op, with the version */
 
-enum { KSR_OPTIONAL = 1, KSR_STATE = 2, KSR_SLOTS_BY_WORD = 4, KSR_OF_UNITS = 8 }; /* OF_UNITS: the sources of a matrix */
+enum { KSR_OPTIONAL = 1, KSR_STATE = 2, KSR_SLOTS_BY_WORD = 4, KSR_OF_UNITS = 8 /* the sources of a matrix */ };
 
 typedef struct ksr_input {
   int8_t type[KSR_FORMATS]; /* a ksr_type in each number format; -1: absent */

@@ -26,7 +26,8 @@ void ksr_add_vector_4(const ksr_matrix *matrix, const int8_t *x, int32_t zero_po
 void ksr_add_events_4_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
 /* Weights of either size. */
-static inline void ksr_add_events(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
+static inline void ksr_add_events(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end,
+                                  int32_t *acc) {
   if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
     ksr_add_events_4(matrix, event, end, acc);
   } else {

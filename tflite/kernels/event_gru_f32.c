@@ -25,7 +25,8 @@ static buffers place(const ksr_event_gru_layer *gru, float *scratch) {
 static void update(const ksr_event_gru_layer *gru, const buffers *b, float *output) {
   const float *threshold = gru->threshold;
   const float trace_rate = (float)(gru->trace_rate / 2147483648.0);
-  ksr_gru_units_f32(&gru->gates.activations, b->acc, gru->recurrent.stride, gru->reset_gate, b->c, gru->recurrent.units);
+  ksr_gru_units_f32(&gru->gates.activations, b->acc, gru->recurrent.stride, gru->reset_gate, b->c,
+                    gru->recurrent.units);
   for (int32_t i = 0; i < gru->recurrent.units; ++i) {
     float c = b->c[i], y = 0.0f;
     if (c > threshold[i]) {

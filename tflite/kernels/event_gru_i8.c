@@ -64,7 +64,8 @@ static void saturate(const ksr_recurrent *r, ksr_event *event, const ksr_event *
   }
 }
 
-/* One step from the accumulators: states, events, and what is read out and kept, where `output` and `y` are not NULL. */
+/* One step from the accumulators: states, events, and what is read out and kept, where `output` and `y` are not
+ * NULL. */
 static void update(const ksr_event_gru_layer *gru, buffers *b, int8_t *output, int8_t *y) {
   const ksr_gates *gates = &gru->gates;
   const int32_t units = gru->recurrent.units;

@@ -8,8 +8,8 @@
 /* The activations are NULL for sigmoid gates with tanh; acc is overwritten where they are not.
  *
  * acc holds rows of `stride` accumulators: update gate z, reset gate r, and what the candidate has of the input and of
- * the state. h becomes z h + (1 - z) tanh(x + r y); with KSR_RESET_BEFORE the state has been reset, and r is 1; without a
- * reset gate it becomes z h + (1 - z) tanh(x). */
+ * the state. h becomes z h + (1 - z) tanh(x + r y); with KSR_RESET_BEFORE the state has been reset, and r is 1; without
+ * a reset gate it becomes z h + (1 - z) tanh(x). */
 void ksr_gru_units_f32(const ksr_activations *activations, float *acc, int32_t stride, int32_t reset_gate, float *h,
                        int32_t units);
 

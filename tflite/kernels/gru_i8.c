@@ -36,7 +36,8 @@ static void add_states(const ksr_gru_layer *gru, const ksr_matrix *matrix, const
 }
 
 #if KSR_WITH_HOLDS
-/* Takes over those of `count` states from number `first` on that have changed, and adds what they changed by to sums. */
+/* Takes over those of `count` states from number `first` on that have changed, and adds what they changed by to
+ * sums. */
 static void send_changes(const ksr_gru_layer *gru, const ksr_matrix *matrix, const int16_t *states,
                          const uint16_t *threshold, int16_t *held, int32_t first, int32_t count, int32_t *sums) {
   for (int32_t j = 0; j < count; j += UNITS_AT_ONCE) {

@@ -95,7 +95,8 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_gru_scratch(&d->layer));
   const ksr_status chosen = choose_units(&d->layer, node);
   if (chosen != KSR_OK) return chosen;
-  return ksr_recurrent_check(&d->layer.recurrent, d->layer.reset_gate == KSR_RESET_BEFORE ? &d->layer.candidate_kernel : 0);
+  const ksr_matrix *candidate = d->layer.reset_gate == KSR_RESET_BEFORE ? &d->layer.candidate_kernel : 0;
+  return ksr_recurrent_check(&d->layer.recurrent, candidate);
 }
 
 static void invoke(const ksr_node *node, void *data, void *scratch) {

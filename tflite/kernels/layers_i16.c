@@ -58,7 +58,8 @@ static int32_t q15_of(uint32_t numerator, uint32_t exponential) {
 
 static int16_t at_most_one(int32_t q15) { return (int16_t)(q15 > INT16_MAX ? INT16_MAX : q15); }
 
-void ksr_logistic_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count, int16_t *y) {
+void ksr_logistic_i16(const uint32_t coarse[129], const uint32_t fine[256], const int16_t *x, int32_t count,
+                      int16_t *y) {
   for (int32_t i = 0; i < count; ++i) {
     const int32_t above = q15_of(1u << 16, exponential_of(coarse, fine, x[i]));
     y[i] = at_most_one(x[i] < 0 ? (1 << 15) - above : above);

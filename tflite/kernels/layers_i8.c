@@ -26,7 +26,9 @@ void ksr_depthwise_i8(const ksr_dense *dense, int32_t multiplier, const int8_t *
   for (int32_t i = 0; i < dense->outputs; ++i) {
     const int8_t *value = x + i / multiplier, *weight = (const int8_t *)dense->kernel.values + i;
     int32_t sum = dense->bias[i];
-    for (int32_t j = 0; j < dense->kernel.sources; ++j, value += channels, weight += dense->outputs) sum += *value * *weight;
+    for (int32_t j = 0; j < dense->kernel.sources; ++j, value += channels, weight += dense->outputs) {
+      sum += *value * *weight;
+    }
     const ksr_scaling scaling = dense->scaling[dense->scalings > 1 ? i : 0];
     y[i] = scaled(sum, scaling, dense->zero_point, dense->low, dense->high);
   }

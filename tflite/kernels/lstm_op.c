@@ -39,10 +39,8 @@ typedef struct node_data {
   ksr_recurrent_calls calls;
 } node_data;
 
-enum { MOST_CELL_BITS = 7 }; /* of a layer with usual gates */
-
 static ksr_status choose_units(ksr_lstm_layer *lstm, const ksr_node *node) {
-  if (ksr_has_usual_gates(node, 1) && lstm->cell_bits <= MOST_CELL_BITS) {
+  if (ksr_has_usual_gates(node, 1) && lstm->cell_bits <= KSR_LSTM_BOUNDED_CELL_BITS) {
 #if KSR_WITH_USUAL_GATES
     lstm->units = ksr_lstm_units_usual_i8;
 #if KSR_WITH_INT16

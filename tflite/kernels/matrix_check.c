@@ -43,9 +43,10 @@ int ksr_matrix_check(const ksr_matrix *matrix, int32_t block_count) {
   return SOUND;
 }
 
-/* Of `width` weights from number `at` on, of which the first is of column `column`, those of the columns from `first` on. */
-static void add_magnitudes(const ksr_matrix *matrix, int32_t at, int32_t column, int32_t width, int32_t first, int32_t count,
-                           uint32_t *sums) {
+/* Of `width` weights from number `at` on, of which the first is of column `column`, those of the columns from `first`
+ * on. */
+static void add_magnitudes(const ksr_matrix *matrix, int32_t at, int32_t column, int32_t width, int32_t first,
+                           int32_t count, uint32_t *sums) {
   const int32_t begin = first > column ? first - column : 0;
   const int32_t end = first + count < column + width ? first + count - column : width;
   for (int32_t i = begin; i < end; ++i) {

@@ -7,8 +7,8 @@
 
 enum { KSR_SOURCES_AT_ONCE = 128 };
 
-/* acc += x * 2^shift * matrix for the sources `first` to `first + count - 1`, the first of which x points at; `first` is a
- * multiple of KSR_SOURCES_AT_ONCE. */
+/* acc += x * 2^shift * matrix for the sources `first` to `first + count - 1`, the first of which x points at; `first`
+ * is a multiple of KSR_SOURCES_AT_ONCE. */
 void ksr_multiply_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                      int32_t *acc);
 void ksr_multiply_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,

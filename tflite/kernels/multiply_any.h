@@ -24,8 +24,8 @@ static inline void ksr_multiply_by_i16(const ksr_matrix *matrix, const int16_t *
   }
 }
 
-/* acc += (x - zero_point) * 2^shift * matrix, for a vector x of all sources; in matrices by outputs the biases have what
- * the zero point adds. */
+/* acc += (x - zero_point) * 2^shift * matrix, for a vector x of all sources; in matrices by outputs the biases have
+ * what the zero point adds. */
 static inline void ksr_multiply_all_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t shift,
                                        int32_t *acc) {
   if (ksr_is_by_outputs(matrix)) {

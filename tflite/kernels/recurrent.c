@@ -15,7 +15,9 @@ const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step) {
 void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step) {
   if (!recurrent->output) return 0;
   const int32_t place = recurrent->go_backwards == KSR_BACKWARDS_IN_ORDER ? recurrent->steps - 1 - step : step;
-  if (recurrent->return_sequences) return (uint8_t *)recurrent->output + ksr_bytes_of(recurrent, (size_t)place * (size_t)recurrent->units);
+  if (recurrent->return_sequences) {
+    return (uint8_t *)recurrent->output + ksr_bytes_of(recurrent, (size_t)place * (size_t)recurrent->units);
+  }
   return step == recurrent->steps - 1 ? recurrent->output : 0;
 }
 

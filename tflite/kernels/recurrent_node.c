@@ -104,8 +104,8 @@ static void *of_sample(const ksr_tensor *tensor, int32_t sample) {
   return (uint8_t *)tensor->data + (size_t)sample * bytes;
 }
 
-/* Whether the states need memory even where they have no tensors: they are copied, outlast a run of the layer, or belong
- * to what is held. */
+/* Whether the states need memory even where they have no tensors: they are copied, outlast a run of the layer, or
+ * belong to what is held. */
 static int keeps_states(const ksr_recurrent_calls *calls, const ksr_recurrent_kind *kind, const ksr_node *node) {
   return calls->initial_states || node->output_count > 1 || !ksr_is_absent(node, kind->shared + KSR_MASK) ||
          !ksr_is_absent(node, kind->shared + KSR_INPUT_THRESHOLD);
@@ -148,7 +148,8 @@ static void begin_states(const ksr_recurrent_kind *kind, const ksr_recurrent_cal
     void *lies = given;
     if (has_memory && bytes && (!given || calls->initial_states)) {
       const int is_int8 = layer->is_integer && !layer->is_int16;
-      const int zero = place.zero == KSR_FROM_X_ZERO_POINT ? layer->x_zero_point : place.zero == KSR_FROM_LOWEST ? INT8_MIN : 0;
+      const int lowest = place.zero == KSR_FROM_LOWEST ? INT8_MIN : 0;
+      const int zero = place.zero == KSR_FROM_X_ZERO_POINT ? layer->x_zero_point : lowest;
       lies = given ? memcpy(scratch, given, bytes) : memset(scratch, is_int8 ? zero : 0, bytes);
       scratch += ksr_aligned(bytes);
     }

@@ -36,8 +36,8 @@ typedef struct ksr_recurrent_calls {
   uint32_t state_bytes[KSR_MOST_STATES]; /* of one sample; 0: the op has no such state */
 } ksr_recurrent_calls;
 
-/* Reads what a node says to all recurrent ops: `layer`, and in integers `gates`. The op's own words, `own_count` of them,
- * go to `own`; `shared` is the number of the first of the inputs that any recurrent op may have. */
+/* Reads what a node says to all recurrent ops: `layer`, and in integers `gates`. The op's own words, `own_count` of
+ * them, go to `own`; `shared` is the number of the first of the inputs that any recurrent op may have. */
 void ksr_recurrent_set_up(ksr_recurrent *layer, ksr_gates *gates, const ksr_node *node, int32_t *own,
                           int32_t own_count, int32_t shared);
 

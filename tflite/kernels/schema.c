@@ -54,7 +54,8 @@ static ksr_status read_words(const ksr_schema *schema, const ksr_node *node, int
   return KSR_OK;
 }
 
-/* The number of elements of a tensor's first `rank` dimensions; 0 where one is below 1, or for more than int32 holds. */
+/* The number of elements of a tensor's first `rank` dimensions; 0 where one is below 1, or for more than int32
+ * holds. */
 static int32_t elements_of(const ksr_tensor *tensor, int32_t rank) {
   int32_t elements = 1;
   for (int32_t i = 0; i < rank; ++i) {

@@ -30,7 +30,8 @@ void* InitOf(TfLiteContext* context, const char*, size_t) {
 
 /* The type of a registration, from what AddCustom takes. */
 template <class Resolver, class Registration>
-typename std::remove_const<Registration>::type EmptyRegistration(TfLiteStatus (Resolver::*)(const char*, Registration*)) {
+typename std::remove_const<Registration>::type EmptyRegistration(
+    TfLiteStatus (Resolver::*)(const char*, Registration*)) {
   return {};
 }
 

@@ -138,8 +138,8 @@ __attribute__((naked)) static void send(ksr_event *event, const ksr_event *end, 
 
 static int is_for_24_bits(ksr_rescaling r) { return 8 <= r.shift && r.shift <= 24; }
 
-void ksr_events_send_dsp(ksr_event *event, const ksr_event *end, const ksr_gates *gates, int32_t h_shift, int8_t *output,
-                         int8_t *y) {
+void ksr_events_send_dsp(ksr_event *event, const ksr_event *end, const ksr_gates *gates, int32_t h_shift,
+                         int8_t *output, int8_t *y) {
   const ksr_rescaling operand = gates->operand, to_output = gates->output;
   if (!is_for_24_bits(operand) || !is_for_24_bits(to_output)) {
     ksr_events_send_portable(event, end, gates, h_shift, output, y);

@@ -1,5 +1,5 @@
-/* 20 instructions a unit, 13 without a reset gate, for Armv7E-M and Armv8-M with the DSP extension: the saturation of a table index takes its
- * shift along, and the reset gate's product is added in one instruction. */
+/* 20 instructions a unit, 13 without a reset gate, for Armv7E-M and Armv8-M with the DSP extension: the saturation of a
+ * table index takes its shift along, and the reset gate's product is added in one instruction. */
 #include "gru_units.h"
 
 #if defined(KSR_DSP) && !KSR_SMALL

@@ -1,8 +1,8 @@
 /* Products with dense matrices for Armv7E-M and Armv8-M with the DSP extension, four outputs at a time.
  *
- * A half-word h of weights holds that of an odd source, a, above that of an even one, u. int8 sources, .92 instructions a
- * product: of x_odd * h + (256 * x_even - x_odd) * u = 256 * (x_odd * a + x_even * u) both products are by one SMLAD for
- * two half-words, and only u has to be taken out, by one UXTB16. int16 sources, 1.17: a is taken out, too. */
+ * A half-word h of weights holds that of an odd source, a, above that of an even one, u. int8 sources, .92 instructions
+ * a product: of x_odd * h + (256 * x_even - x_odd) * u = 256 * (x_odd * a + x_even * u) both products are by one SMLAD
+ * for two half-words, and only u has to be taken out, by one UXTB16. int16 sources, 1.17: a is taken out, too. */
 #include "multiply.h"
 
 #ifdef KSR_DSP

@@ -1,5 +1,5 @@
-/* Four units at a time by the M-profile vector extension, 27 instructions, 16 without a reset gate; sigmoid and tanh are gathered from their
- * tables. */
+/* Four units at a time by the M-profile vector extension, 27 instructions, 16 without a reset gate; sigmoid and tanh
+ * are gathered from their tables. */
 #include "gru_units.h"
 
 #if defined(KSR_HELIUM) && !KSR_SMALL
@@ -76,7 +76,8 @@ __attribute__((naked)) static void units_in_fours(const units_arguments *argumen
       "pop {r4-r11, pc}\n");
 }
 
-void ksr_gru_units_i8_helium(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units) {
+void ksr_gru_units_i8_helium(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state,
+                             int32_t units) {
   const int32_t *m = gates->multiplier;
   if ((m[0] | m[1] | m[2] | m[3]) & 1) {
     units_of_any(gates, acc, stride, state, units);

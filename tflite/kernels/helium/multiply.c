@@ -22,11 +22,11 @@ typedef struct groups {
   "vldrb.8 " weights ", [r0], #16\n"  \
   "veor " weights ", " weights ", q3\n"
 
-/* Two outputs' weights of eight sources a vector: one half is predicated, then the other. Each VPSTE leaves the predicate
- * inverted.
+/* Two outputs' weights of eight sources a vector: one half is predicated, then the other. Each VPSTE leaves the
+ * predicate inverted.
  *
- * r0 weights, r1 x, r2 accumulators, r3 their end, r5 tiles, r7 whether eight follow, r9 shift, r11 skipped, r12 begin of
- * x; r4, r6, r8 and r10 sums */
+ * r0 weights, r1 x, r2 accumulators, r3 their end, r5 tiles, r7 whether eight follow, r9 shift, r11 skipped, r12 begin
+ * of x; r4, r6, r8 and r10 sums */
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 __attribute__((naked)) static void add_groups(const groups *g) {
   __asm__ volatile(

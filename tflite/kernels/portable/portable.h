@@ -63,9 +63,9 @@
 #define ksr_scale_i32 ksr_scale_i32_portable /* portable/vectors.c */
 #endif
 
-/* KSR_CLONED(void name, body, parameters, arguments) defines `name` as a call of `body`, which is KSR_INLINE: where there
- * are sets of vector instructions, once for each, of which the processor's best is taken when it runs. Without fused
- * multiply-add, all give the same bits. */
+/* KSR_CLONED(void name, body, parameters, arguments) defines `name` as a call of `body`, which is KSR_INLINE: where
+ * there are sets of vector instructions, once for each, of which the processor's best is taken when it runs. Without
+ * fused multiply-add, all give the same bits. */
 #ifndef KSR_CLONED
 #define KSR_CLONED(function, body, parameters, arguments) function parameters { body arguments; }
 #endif

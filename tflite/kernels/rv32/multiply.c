@@ -1,5 +1,5 @@
-/* Products with dense matrices for RV32: four outputs at a time, 3.3 instructions a product. Compilers move all loads of a
- * tile to its begin, and then run out of registers. */
+/* Products with dense matrices for RV32: four outputs at a time, 3.3 instructions a product. Compilers move all loads
+ * of a tile to its begin, and then run out of registers. */
 #include "multiply.h"
 
 #ifdef KSR_RV32

@@ -1,5 +1,5 @@
-/* Products with dense matrices for Thumb: without products that accumulate (Armv6-M and Armv8-M Baseline) two outputs at a
- * time, 3.8 instructions a product; with them (Armv7-M) four, 2.2. */
+/* Products with dense matrices for Thumb: without products that accumulate (Armv6-M and Armv8-M Baseline) two outputs
+ * at a time, 3.8 instructions a product; with them (Armv7-M) four, 2.2. */
 #include "multiply.h"
 
 #if defined(KSR_THUMB) && !defined(KSR_DSP)
@@ -77,8 +77,8 @@ enum { OUTPUTS = 4 };
 #endif
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-/* sums += the products of OUTPUTS outputs: of tiles of sixteen sources as far as `tiles_end`, and of the one of eight at
- * `eight` unless that is NULL. */
+/* sums += the products of OUTPUTS outputs: of tiles of sixteen sources as far as `tiles_end`, and of the one of eight
+ * at `eight` unless that is NULL. */
 __attribute__((naked)) static void add_outputs(const uint8_t *weights, const int32_t *x, const int32_t *tiles_end,
                                                const uint8_t *eight, int32_t *sums) {
   __asm__ volatile(".syntax unified\n" LOOP);

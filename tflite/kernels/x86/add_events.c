@@ -64,7 +64,8 @@ AVX2 static void add_four_rows(const int8_t *const row[4], const int32_t value[4
   int32_t i = 0;
   for (; i + 8 <= count; i += 8) {
     __m256i *at = (__m256i *)(void *)(acc + i);
-    const __m256i sum = _mm256_add_epi32(two_rows(row[0] + i, row[1] + i, first), two_rows(row[2] + i, row[3] + i, second));
+    const __m256i above = two_rows(row[0] + i, row[1] + i, first);
+    const __m256i sum = _mm256_add_epi32(above, two_rows(row[2] + i, row[3] + i, second));
     _mm256_storeu_si256(at, _mm256_add_epi32(_mm256_loadu_si256(at), sum));
   }
   for (; i < count; ++i) {

@@ -1,5 +1,5 @@
-/* Products with dense matrices for x86-64: a tile of weights at a time by one VPDPBUSD of AVX-512, or an output of it by one
- * VPMADDWD of AVX2, as the processor says when it runs. */
+/* Products with dense matrices for x86-64: a tile of weights at a time by one VPDPBUSD of AVX-512, or an output of it
+ * by one VPMADDWD of AVX2, as the processor says when it runs. */
 #include "multiply.h"
 
 #ifdef KSR_X86
