@@ -23,7 +23,7 @@ class _Package(ModuleType):
     """A module whose functions stay what they are when a submodule of the same name is imported."""
 
     def __setattr__(self, name, value):
-        if not (isinstance(value, ModuleType) and name in ("convert", "from_tf_keras", "report", "shrink")):
+        if not (isinstance(value, ModuleType) and name in ("convert", "from_tf_keras", "report", "shrink", "to_delta")):
             super().__setattr__(name, value)
 
 

@@ -23,3 +23,5 @@ from .pruner import Pruner as Pruner
 from .pruner import prune as prune
 from .report import report as report
 from .shrink import shrink as shrink
+from .to_delta import delta_curve as delta_curve
+from .to_delta import to_delta as to_delta

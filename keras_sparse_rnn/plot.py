@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import keras
     from matplotlib.axes import Axes
 
+    from keras_sparse_rnn.to_delta import DeltaPoint
+
 BLUE, ORANGE, GREEN, PINK, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 GREY = "#888888"
 _SERIES = tuple(zip((BLUE, ORANGE, GREEN, PINK, SKY, YELLOW), "os^Dvp", strict=True))
@@ -277,6 +279,43 @@ def pareto(
     _logarithmic(ax.xaxis)
     ax.grid(alpha=0.25)
     ax.legend(frameon=False, loc="lower right")
+    return ax
+
+
+def delta_curve(points: "Sequence[DeltaPoint]", *, error: str = "error", ax: "Axes | None" = None) -> "Axes":
+    """What a delta network saves, and what that costs: error against MACs over scales of its thresholds.
+
+    Args:
+        points: What `ksr.delta_curve` returns.
+        error: What the vertical axis shows, with its unit.
+        ax: Matplotlib axes to draw into.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: There are no points.
+        ImportError: Matplotlib is not installed.
+
+    Example:
+
+    >>> ksr.plot.delta_curve(ksr.delta_curve(model, x), error="standard deviations")
+    """
+    if not points:
+        raise ValueError("points must hold at least one `DeltaPoint`.")
+    points = sorted(points, key=lambda point: point.macs)
+    ax = _axes(ax, (8, 5))
+    macs, errors = [point.macs for point in points], [point.error for point in points]
+    ax.plot(macs, errors, "-o", color=BLUE, markersize=6, label="delta network, by scale")
+    for point in points:
+        ax.annotate(f"{point.scale:g}", (point.macs, point.error), (5, 5), textcoords="offset points", fontsize="small")
+    dense = points[0].dense
+    ax.axvline(dense, color=GREY, linestyle="--", label="every weight in every step")
+    ax.set_title(f"Delta network: up to {dense / max(macs[0], 1):.1f} times fewer MACs", loc="left")
+    ax.set(xlabel="MACs per step of the recurrent layers", ylabel=error)
+    ax.set_ylim(bottom=0)
+    ax.grid(alpha=0.25)
+    ax.legend(frameon=False)
     return ax
 
 

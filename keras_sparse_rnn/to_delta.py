@@ -1,0 +1,293 @@
+"""A trained model as a delta network, whose thresholds are chosen on data."""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.cells import read_apart
+from keras_sparse_rnn.initializers import Sensitivity
+from keras_sparse_rnn.keras_weights import load_keras_weights
+from keras_sparse_rnn.layers import DeltaGRU, DeltaLSTM, DeltaSimpleRNN
+from keras_sparse_rnn.layers.delta_layer import DeltaLayer
+from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs
+from keras_sparse_rnn.sparsity.wiring import is_graph
+from keras_sparse_rnn.typing import Arrays
+
+_TWINS = {keras.layers.GRU: DeltaGRU, keras.layers.LSTM: DeltaLSTM, keras.layers.SimpleRNN: DeltaSimpleRNN}
+_HOLDS = ("input_threshold", "hidden_threshold", "reset_threshold")
+_OCTAVES = 12  # of scales that are looked at, below the largest
+_LARGEST_SCALE = 8.0
+
+Error = Callable[[list[np.ndarray], list[np.ndarray]], float]
+
+
+@dataclass(frozen=True)
+class DeltaPoint:
+    """What a delta network does at one scale of its thresholds.
+
+    Attributes:
+        scale: What `Sensitivity` has in every layer.
+        error: How far its outputs are from the model's.
+        macs: MACs a step of its recurrent layers, with what is held skipped.
+        dense: Those of the model, with every weight.
+    """
+
+    scale: float
+    error: float
+    macs: float
+    dense: float
+
+
+def to_delta(
+    model: keras.Model, data: Arrays, tolerance: float = 0.05, error: Error | None = None, verbose: bool = True
+) -> keras.Model:
+    """Makes a delta network of a trained model: the same weights, with thresholds that are chosen on data.
+
+    Each `keras.layers.GRU`, LSTM and SimpleRNN, at any depth and in Bidirectional, becomes a DeltaGRU, DeltaLSTM or
+    DeltaSimpleRNN with thresholds by `initializers.Sensitivity`. Their scale is found by bisection: first one for all
+    of them; then one for each hold of each layer, so that each has a share of the error that grows with the weights
+    that read it. What needs fewer MACs is taken. Nothing is trained; the new model can be, by `fit`.
+
+    Args:
+        model: Built Sequential or Functional model. It is not changed.
+        data: Its inputs, (samples, time, ...), as for `model.predict`: what it reads in use. The model runs on them
+            some ten times for each layer, from zero states.
+        tolerance: How far the outputs may be from the model's, above 0.
+        error: What measures that, a function of two lists of arrays: what the model puts out, and the delta network. By
+            default the root mean square of their difference in standard deviations of the model's output, of several
+            outputs the largest.
+        verbose: Whether to print what each layer does.
+
+    Returns:
+        The delta network, of the same name, not compiled.
+
+    Raises:
+        ValueError: The model is not built, subclassed or has no layer that can become a delta layer, or `tolerance` is
+            not positive; the message names the layers and why they cannot.
+
+    Example:
+
+    >>> delta = ksr.to_delta(model, x_train[:200], tolerance=0.1)
+    >>> ksr.summary(delta, x_test)
+    """
+    if not tolerance > 0:
+        raise ValueError(f"`tolerance` must be above 0. Received: tolerance={tolerance!r}")
+    search = _Search(model, data, error or _deviations)
+    alike = search.largest_scale(lambda scale: [scale] * len(search.holds), tolerance)
+    by_hold = search.shared(alike, tolerance)
+    found = min(([alike] * len(search.holds), by_hold), key=search.macs)
+    made = search.made(found)
+    if verbose:
+        _show(search, made, found)
+    return made
+
+
+def delta_curve(
+    model: keras.Model,
+    data: Arrays,
+    scales: Sequence[float] = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+    error: Error | None = None,
+) -> list[DeltaPoint]:
+    """Error against MACs of a trained model as a delta network, with one scale of thresholds for all layers.
+
+    Args:
+        model, data, error: As in `to_delta`.
+        scales: Of `initializers.Sensitivity`.
+
+    Returns:
+        A `DeltaPoint` for each scale; `ksr.plot.delta_curve` draws them.
+
+    Raises:
+        ValueError: As `to_delta`.
+
+    Example:
+
+    >>> ksr.plot.delta_curve(ksr.delta_curve(model, x))
+    """
+    search = _Search(model, data, error or _deviations)
+    points = []
+    for scale in scales:
+        given = [float(scale)] * len(search.holds)
+        macs = search.counted(given)
+        totals = sum(layer.effective for layer in macs), sum(layer.dense for layer in macs)
+        points.append(DeltaPoint(float(scale), search.error(given), *map(float, totals)))
+    return points
+
+
+class _Search:
+    """A model, and its delta network with scales that can be set.
+
+    Attributes:
+        holds: `(layer name, threshold name)` of each hold.
+    """
+
+    def __init__(self, model, data, error):
+        if not (isinstance(model, keras.Model) and model.built):
+            raise ValueError(f"`model` must be a built Keras model. Received: {model!r}")
+        if not is_graph(model):
+            raise ValueError(f"model '{model.name}' is subclassed: its layers cannot be replaced.")
+        self._model, self._data, self._error = model, data, error
+        self.left = _reasons(model)
+        self._twin = self._clone(lambda name: {"trainable_threshold": True, "stateful": False, **_ONES})
+        self._layers = _delta_layers(self._twin)
+        if not self._layers:
+            why = "; ".join(f"'{name}': {reason}" for name, reason in self.left.items())
+            raise ValueError(
+                f"model '{model.name}' has no GRU, LSTM or SimpleRNN that can become a delta layer"
+                f"{f' ({why})' if why else ''}."
+            )
+        self.holds = [(layer.name, name) for layer in self._layers for name in _holds_of(layer)]
+        twice = sorted({layer for layer, name in self.holds if self.holds.count((layer, name)) > 1})
+        if twice:
+            raise ValueError(f"model '{model.name}' has several layers of the same name: {', '.join(twice)}.")
+        self._variables = [hold._threshold for layer in self._layers for hold in _hold_cells(layer)]
+        self._expected = self._outputs([0.0] * len(self.holds))
+        self._macs = {}
+
+    def _clone(self, arguments):
+        def clone(layer):
+            twin = next((twin for kind, twin in _TWINS.items() if isinstance(layer, kind)), None)
+            if isinstance(layer, keras.layers.Bidirectional):
+                config = layer.get_config()
+                parts = {name: clone(getattr(layer, f"{name}_layer")) for name in ("forward", "backward")}
+                config |= {"layer": keras.saving.serialize_keras_object(parts["forward"])}
+                config |= {"backward_layer": keras.saving.serialize_keras_object(parts["backward"])}
+                return type(layer).from_config(config)
+            if twin is None or layer.name in self.left:
+                return type(layer).from_config(layer.get_config())
+            given = arguments(layer.name)
+            if isinstance(layer, keras.layers.GRU) and not layer.reset_after:
+                given = {**given, "reset_threshold": given.get("reset_threshold", given["hidden_threshold"])}
+            else:
+                given = {name: value for name, value in given.items() if name != "reset_threshold"}
+            config = {**layer.get_config(), "unroll": False, "seed": layer.cell.seed, **given}
+            return twin.from_config(config)
+
+        made = keras.models.clone_model(self._model, clone_function=clone, recursive=True)
+        load_keras_weights(made, self._model)
+        return made
+
+    def _outputs(self, scales):
+        for variable, scale in zip(self._variables, scales, strict=True):
+            variable.assign(np.full(variable.shape, scale, "float32"))
+        outputs = self._twin.predict(self._data, verbose=0, batch_size=_batch_size(self._twin))
+        return [np.asarray(part, np.float32) for part in keras.tree.flatten(outputs)]
+
+    def error(self, scales):
+        return self._error(self._expected, self._outputs(scales))
+
+    def largest_scale(self, scales_at, tolerance, evaluations=7):
+        """The largest x, to a few percent, at which the error of `scales_at(x)` is within a tolerance."""
+        if self.error(scales_at(_LARGEST_SCALE)) <= tolerance:
+            return _LARGEST_SCALE
+        low, high = math.log2(_LARGEST_SCALE) - _OCTAVES, math.log2(_LARGEST_SCALE)
+        for _ in range(evaluations):
+            middle = (low + high) / 2
+            if self.error(scales_at(2**middle)) <= tolerance:
+                low = middle
+            else:
+                high = middle
+        return 2**low
+
+    def shared(self, start, tolerance):
+        """A scale for each hold: alone each makes an error of its share, by the MACs that it can save."""
+        sizes = [self._reads(layer, name) for layer, name in self.holds]
+        ratios = []
+        for i, size in enumerate(sizes):
+            share = tolerance * math.sqrt(size / sum(sizes))
+            only = lambda scale, i=i: [scale if n == i else 0.0 for n in range(len(sizes))]  # noqa: E731
+            ratios.append(self.largest_scale(only, share, evaluations=5) / start)
+        factor = self.largest_scale(lambda x: [x * ratio for ratio in ratios], tolerance)
+        return [factor * ratio for ratio in ratios]
+
+    def _reads(self, layer, name):
+        """Number of weights that read what a hold holds."""
+        cell = next(found for found in self._layers if found.name == layer).cell
+        if name == "input_threshold":
+            return np.prod(cell.kernel.shape)
+        apart = len(read_apart(cell)) / len(cell.gates)
+        return np.prod(cell.recurrent_kernel.shape) * (apart if name == "reset_threshold" else 1 - apart)
+
+    def macs(self, scales):
+        return sum(layer.effective for layer in self.counted(scales))
+
+    def counted(self, scales) -> list[LayerMacs]:
+        """The MACs of the recurrent layers at these scales."""
+        key = tuple(scales)
+        if key not in self._macs:
+            self._macs[key] = count_macs(self.made(scales), self._data, partial=True)
+        return self._macs[key]
+
+    def made(self, scales):
+        """The delta network at these scales."""
+        by_layer: dict[str, dict[str, Any]] = {}
+        for (layer, name), scale in zip(self.holds, scales, strict=True):
+            by_layer.setdefault(layer, {})[name] = Sensitivity(scale)
+        return self._clone(by_layer.__getitem__)
+
+
+_ONES = {name: Sensitivity(1.0) for name in _HOLDS}
+
+
+def _deviations(expected, outputs):
+    """The root mean square of a difference in standard deviations, the largest of several outputs."""
+    return max(
+        float(np.sqrt(np.mean((y - other) ** 2)) / max(y.std(), 1e-12))
+        for y, other in zip(expected, outputs, strict=True)
+    )
+
+
+def _reasons(model):
+    """Why layers that have a twin are left as they are, by their names."""
+    left = {}
+    for layer in model._flatten_layers():
+        if not isinstance(layer, tuple(_TWINS)):
+            continue
+        if layer.return_state:
+            left[layer.name] = "return_state=True: a delta layer has other states"
+        elif any(len(node.arguments.args) > 1 or "initial_state" in node.arguments.kwargs for node in _nodes(layer)):
+            left[layer.name] = "it is called with an initial state"
+    return left
+
+
+def _nodes(layer):
+    return getattr(layer, "_inbound_nodes", [])
+
+
+def _delta_layers(model):
+    return [layer for layer in model._flatten_layers() if isinstance(layer, DeltaLayer)]
+
+
+def _hold_cells(layer):
+    return [layer.cell.input_hold, *layer.cell.holds_of_states]
+
+
+def _holds_of(layer):
+    return _HOLDS[: len(_hold_cells(layer))]
+
+
+def _batch_size(model):
+    return model.inputs[0].shape[0] or 32
+
+
+def _show(search, made, found):
+    by_name: dict[str, dict[str, float]] = {}
+    for (layer, name), scale in zip(search.holds, found, strict=True):
+        by_name.setdefault(layer, {})[name.removesuffix("_threshold")] = scale
+    macs = search.counted(found)
+    lines = [f"{made.name} as a delta network: error {search.error(found):.3g}"]
+    lines.append(f"{'':20}{'scales of sensitivity':34}{'inputs':>8}{'states':>8}{'MACs':>9}{'dense':>9}")
+    for layer in macs:
+        scales = by_name.get(layer.name.split("/")[-1])
+        text = "not a delta layer" if scales is None else ", ".join(f"{n} {s:.3g}" for n, s in scales.items())
+        rates = f"{layer.input_rate:8.0%}{layer.activity:8.0%}"
+        lines.append(f"{layer.name:20}{text:34}{rates}{layer.effective:9,.0f}{layer.dense:9,}")
+    dense, effective = sum(layer.dense for layer in macs), sum(layer.effective for layer in macs)
+    lines.append(f"{'all':20}{'':50}{effective:9,.0f}{dense:9,}  {dense / max(effective, 1):.2f} times fewer")
+    lines += [f"left as it is: '{name}', {reason}" for name, reason in search.left.items()]
+    sys.stdout.write("\n".join(lines) + "\n")

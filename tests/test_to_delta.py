@@ -1,0 +1,112 @@
+"""Trained models as delta networks: within the tolerance, with the same weights, and what is left as it is."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn import layers as ours
+
+FEATURES = 5
+
+
+def walks(samples=4, steps=8):
+    """Sequences that change little from step to step."""
+    changes = np.random.default_rng(0).normal(size=(samples, steps, FEATURES))
+    return np.cumsum(0.3 * changes, axis=1, dtype=np.float32)
+
+
+def nested_model(**options):
+    """A GRU, and in a model within it a SimpleRNN in both directions."""
+    keras.utils.set_random_seed(0)
+    inner = keras.Sequential(
+        [
+            keras.Input((None, 8)),
+            layers.Bidirectional(layers.SimpleRNN(4, return_sequences=True, name="both"), name="directions"),
+        ],
+        name="inner",
+    )
+    x = keras.Input((None, FEATURES))
+    y = inner(layers.GRU(8, return_sequences=True, reset_after=False, name="gru", **options)(x))
+    return keras.Model(x, layers.Dense(2)(y), name="nested")
+
+
+def deviation(model, delta, x):
+    expected = model.predict(x, verbose=0)
+    return np.sqrt(np.mean((delta.predict(x, verbose=0) - expected) ** 2)) / expected.std()
+
+
+@pytest.fixture(scope="module")
+def made():
+    """A model, its delta network at 0.1 standard deviations, and what was printed."""
+    return nested_model(), ksr.to_delta(nested_model(), walks(), 0.1, verbose=False)
+
+
+def test_the_error_is_within_the_tolerance_and_most_is_held(made):
+    model, delta = made
+    assert 0.05 < deviation(model, delta, walks()) <= 0.1
+    macs = ksr.profiling.count_macs(delta, walks())
+    assert [layer.name for layer in macs] == ["gru", "inner/directions/forward_both", "inner/directions/backward_both"]
+    assert sum(layer.effective for layer in macs) < 0.7 * sum(layer.dense for layer in macs)
+
+
+def test_it_has_the_weights_of_the_model_and_trains(made):
+    model, delta = made
+    assert type(delta.get_layer("gru")) is ours.DeltaGRU
+    assert type(delta.get_layer("inner").layers[0].forward_layer) is ours.DeltaSimpleRNN
+    for one, other in zip(delta.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    delta = keras.models.clone_model(delta)
+    delta.compile("sgd", "mse", run_eagerly=True)
+    before = delta.get_weights()
+    delta.train_on_batch(walks(2, 4), np.ones((2, 4, 2)))
+    assert all(np.any(now != then) for now, then in zip(delta.get_weights(), before, strict=True))
+
+
+def test_an_error_of_ones_own_and_what_is_printed(capsys):
+    model = keras.Sequential([keras.Input((None, FEATURES)), layers.LSTM(6, return_sequences=True, name="lstm")])
+    largest = lambda expected, outputs: float(np.abs(expected[0] - outputs[0]).max())  # noqa: E731
+    delta = ksr.to_delta(model, walks(), 0.05, error=largest)
+    assert np.abs(delta.predict(walks(), verbose=0) - model.predict(walks(), verbose=0)).max() <= 0.05
+    title, _, lstm, whole = capsys.readouterr().out.splitlines()
+    assert title.startswith("sequential as a delta network: error 0.0") or "error 0.0" in title
+    [macs] = ksr.profiling.count_macs(delta, walks())
+    assert lstm.split()[0] == "lstm" and lstm.split()[-2:] == [f"{macs.effective:,.0f}", "264"]
+    assert whole.split()[1:3] == [f"{macs.effective:,.0f}", "264"]
+
+
+def test_a_stateful_model_and_its_curve():
+    layer = layers.SimpleRNN(6, return_sequences=True, stateful=True, name="rnn")
+    model = keras.Sequential([keras.Input(batch_shape=(2, None, FEATURES)), layer])
+    points = ksr.delta_curve(model, walks(4), (0.05, 0.4))
+    assert points[0].error < points[1].error and points[0].macs > points[1].macs > 0
+    assert {point.dense for point in points} == {6 * (FEATURES + 6)}
+    assert all(not np.any(keras.ops.convert_to_numpy(state)) for state in layer.states)
+    pytest.importorskip("matplotlib").use("Agg")
+    axes = ksr.plot.delta_curve(points)
+    assert sorted(map(tuple, axes.lines[0].get_xydata())) == sorted((point.macs, point.error) for point in points)
+
+
+def test_layers_that_cannot_hold_are_left_or_refused_by_name(capsys):
+    x = keras.Input((None, FEATURES))
+    y, state = layers.GRU(4, return_sequences=True, return_state=True, name="encoder")(x)
+    y = layers.GRU(4, return_sequences=True, name="decoder")(y, initial_state=state)
+    outputs = layers.LSTM(3, return_sequences=True, name="last")(y)
+    delta = ksr.to_delta(keras.Model(x, outputs), walks(2, 5), 0.2)
+    assert [type(delta.get_layer(name)) for name in ("encoder", "decoder", "last")] == [
+        layers.GRU,
+        layers.GRU,
+        ours.DeltaLSTM,
+    ]
+    left = capsys.readouterr().out.splitlines()[-2:]
+    assert left == [
+        "left as it is: 'encoder', return_state=True: a delta layer has other states",
+        "left as it is: 'decoder', it is called with an initial state",
+    ]
+    with pytest.raises(ValueError, match="has no GRU, LSTM or SimpleRNN .*'encoder': return_state=True"):
+        ksr.to_delta(keras.Model(x, state), walks())
+    with pytest.raises(ValueError, match="`tolerance` must be above 0. Received: tolerance=0"):
+        ksr.to_delta(keras.Model(x, outputs), walks(), 0)
+    with pytest.raises(ValueError, match="must be a built Keras model"):
+        ksr.to_delta(keras.Sequential([layers.GRU(3)]), walks())
