@@ -1,6 +1,6 @@
 """RNNoise, a net that removes noise from speech, on a microcontroller: its own trained weights, as int8 and int8x16.
 
-    python examples/rnnoise.py [--quick] [--data DIR]
+    python examples/rnnoise.py [--quick] [--data DIR] [--delta DB ...]
 
 DIR, or KSR_DATA, names the folder that holds rnnoise.npz: the weights of RNNoise v0.1 (github.com/xiph/rnnoise, BSD) as
 `w_NAME`, int8 times 1/256, and as `f_NAME` a row for each frame of 10 ms of a noisy recording: 42 features, and the 22
@@ -10,6 +10,9 @@ relu, between dense layers. Nothing is trained and nothing is pruned.
 Four recordings set the ranges of the integers; the error is of the others. It is the mean distance of the gains from
 those of RNNoise's C in dB, where gains below -40 dB count as -40 dB. "Scaled": each feature is divided by its standard
 deviation, so that one scale of int8 serves all, and the weights that read it are multiplied by as much.
+
+--delta makes delta networks of the scaled net, without training: inputs and states are held until they have changed, by
+thresholds that change its gains by DB on the four recordings. MACs are those of a frame of the others.
 """
 
 import argparse
@@ -79,7 +82,20 @@ def on_board(converted, frames):
     return cells
 
 
-def main(folder, frames, counted):
+def as_delta(net, samples, tolerance):
+    """The net as a delta network whose gains are off by at most so many dB on these samples."""
+    in_db = lambda expected, outputs: error_in_db(outputs[0], expected[0])  # noqa: E731
+    return ksr.to_delta(net, samples, tolerance, error=in_db, verbose=False)
+
+
+def macs_of(net, samples):
+    """MACs of a frame, in the mean: those made, and those of every weight."""
+    recurrent = ksr.profiling.count_macs(net, samples)
+    others = sum(layer.kernel.shape[0] * layer.units for layer in net.layers if isinstance(layer, keras.layers.Dense))
+    return (sum(getattr(layer, kind) for layer in recurrent) + others for kind in ("effective", "dense"))
+
+
+def main(folder, frames, counted, tolerances):
     data = dict(np.load(folder / "rnnoise.npz"))
     recordings = {name: rows[:frames] for name, rows in data.items() if name.startswith("f_")}
     features = {name: rows[None, :, :FEATURES] for name, rows in recordings.items()}
@@ -106,6 +122,23 @@ def main(folder, frames, counted):
         arena = "-" if arena is None else f"{arena:,}"
         name = weights if np.isscalar(scale) else f"{weights}, scaled"
         print(f"{name:14}{error:10.2f}{len(converted.data):9,}{arena:>8}" + "".join(f"{cost:>20}" for cost in costs))
+    for tolerance in tolerances:
+        delta = as_delta(build(data, spread), samples / spread, tolerance)
+        frames = np.concatenate([pieces(features[name][0]) for name in tested]) / spread
+        macs, dense = macs_of(delta, frames)
+        print(
+            f"delta network, {tolerance:g} dB: {macs:,.0f} MACs a frame, {dense / macs:.2f} times fewer than {dense:,}"
+        )
+        outputs = [delta.predict(features[name] / spread, verbose=0)[0] for name in tested]
+        print(f"{'  Keras':14}{error_in_db(outputs, [theirs[name] for name in tested]):10.2f}")
+        for weights in ("int8", "int8x16"):
+            converted = ksr.convert(delta, samples / spread, weights=weights, stateful=True, verify=False)
+            outputs = [stream(converted, features[name][0] / spread) for name in tested]
+            error = error_in_db(outputs, [theirs[name] for name in tested])
+            costs = on_board(converted, features[tested[0]][0, :counted] / spread)
+            print(
+                f"{'  ' + weights:14}{error:10.2f}{len(converted.data):9,}{'':8}" + "".join(f"{c:>20}" for c in costs)
+            )
     own = "".join(f"{f'- / {count:,}':>20}" for count in OWN_C.values())
     print(f"{'float32 in C':14}{0:10.2f}{'':17}{own}   RNNoise v0.1 compiled with GCC 12.2 -O2")
 
@@ -126,7 +159,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("KSR_DATA"), help="folder that holds rnnoise.npz")
     parser.add_argument("--quick", action="store_true", help="150 frames of each recording, 3 of them on the board")
+    parser.add_argument(
+        "--delta", type=float, nargs="*", default=[], metavar="DB", help="delta networks, by their error"
+    )
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("--data, or KSR_DATA, must name the folder that holds rnnoise.npz")
-    main(Path(arguments.data), *((150, 3) if arguments.quick else (None, 100)))
+    main(Path(arguments.data), *((150, 3) if arguments.quick else (None, 100)), arguments.delta)
