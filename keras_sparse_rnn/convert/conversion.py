@@ -142,7 +142,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
         quantized = _quantize(call, observed, scales, options, learned)
         quantized = replace(quantized, op=_laid_out(quantized, observed))
         calls.append(_pack_call(call, quantized, options.blocks))
-    file, dense = _pack(cut, rest, calls, scales, options)
+    file, dense = _pack(cut, rest, calls, scales, options, learned)
     layers = [LayerReport.of(call, observed) for call, observed in zip(calls, seen.calls, strict=True)]
     report = Report(
         weights=options.weights,
@@ -160,7 +160,9 @@ def run(model, representative_data, representative_labels, ranges, options, prog
         verify_layers(calls, seen.calls, layers, causes, progress)
         keras_model = partial(_run_keras, cut)
         rates = representative_data is not None or not options.is_integer
-        verify_outputs(converted, data, seen.outputs, labels, keras_model, causes, options, progress, rates)
+        verify_outputs(
+            converted, data, seen.outputs, labels, keras_model, causes, options, progress, rates, learned is not None
+        )
     return converted
 
 
@@ -326,7 +328,7 @@ def _pack_call(call, packed, blocks):
     return min(packed, key=lambda call: sum(part.nbytes for part in call.constants.values()))
 
 
-def _pack(cut, rest, calls, scales, options):
+def _pack(cut, rest, calls, scales, options, learned):
     """The file's bytes, and a `DenseReport` for each dense layer."""
     writer = ModelWriter(rest.data)
     if options.target == "tflm":
@@ -396,6 +398,8 @@ def _pack(cut, rest, calls, scales, options):
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
     is_tflm, bits = options.target == "tflm", options.number_format.weight_bits
+    if learned is not None:
+        bits = 0  # training for integers knows 8 bits of them alone
     dense = pack_sparse_dense(writer, bits) if is_tflm else pack_litert_sparse(writer)
     kernels = [kernel for packed in calls for kernel in packed.op.kernels]
     metadata = {

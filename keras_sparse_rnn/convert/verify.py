@@ -152,7 +152,7 @@ def check_labels(labels, outputs):
     return labels
 
 
-def verify_outputs(converted, data, expected, labels, run_keras, causes, options, progress, rates=True):
+def verify_outputs(converted, data, expected, labels, run_keras, causes, options, progress, rates=True, trained=False):
     """Runs the whole model in the interpreters, compares its outputs with Keras's and fills `converted.report`.
 
     Args:
@@ -164,6 +164,7 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
         options: The `ConvertOptions`.
         progress: A `Progress`.
         rates: Whether the data are such as in use, so that an error on them says something.
+        trained: Whether the model was trained for its integers, though its weights are not rounded.
 
     Raises:
         VerificationError: The outputs have little to do with Keras's.
@@ -193,7 +194,7 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
     converted.reset()
     report.warnings += _alike(engine.inputs, everything) if options.is_integer else []
     if ratings and rates:
-        _judge(report, ratings, partial(_sensitivity, data, expected, run_keras), causes, options)
+        _judge(report, ratings, partial(_sensitivity, data, expected, run_keras), causes, options, trained)
 
 
 @dataclass(frozen=True)
@@ -290,13 +291,15 @@ def _alike(inputs, data):
     ]
 
 
-def _judge(report, ratings, sensitivity, causes, options):
+def _judge(report, ratings, sensitivity, causes, options, trained):
     """Warns of a large error, or refuses it."""
     report.relative_error = max((rating.relative_error for rating in ratings if rating.varies), default=None)
     worst = max(ratings, key=lambda rating: rating.relative_error)
     error, allowed = worst.relative_error, options.max_relative_error
-    is_rounded = options.number_format.weight_bits and any(
-        layer.weight_error > ROUNDED for layer in report.layers if layer.weight_error is not None
+    is_rounded = (
+        options.number_format.weight_bits
+        and not trained
+        and any(layer.weight_error > ROUNDED for layer in report.layers if layer.weight_error is not None)
     )
     if is_rounded:
         causes = [

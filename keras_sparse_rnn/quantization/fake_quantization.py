@@ -31,7 +31,7 @@ def fake_quantized(model: keras.Model, ranges: Ranges) -> Iterator[None]:
     Raises:
         ValueError: A layer cannot be trained for integers; ranges are missing.
     """
-    integers = IntegerModel(model, ranges.scales)
+    integers = IntegerModel(model, ranges.weights, ranges.scales)
     integers.set(ranges)
     try:
         integers.round_all()
@@ -45,13 +45,14 @@ class IntegerModel:
 
     Args:
         model: The model.
-        scales: As `ksr.convert` takes it.
+        weights, scales: As `ksr.convert` takes them.
+        momentum: Of the moving averages of ranges.
     """
 
-    def __init__(self, model, scales, momentum=MOMENTUM):
+    def __init__(self, model, weights, scales, momentum=MOMENTUM):
         self.model = model
         stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
-        self._options = ConvertOptions(scales=scales, stateful=stateful, time_steps=_steps(model))
+        self._options = ConvertOptions(weights=weights, scales=scales, stateful=stateful, time_steps=_steps(model))
         cut = plan(model, self._options)
         self._sites = Sites(cut)
         self._inputs = {name: Recorder(name, momentum) for name in input_names(cut)}

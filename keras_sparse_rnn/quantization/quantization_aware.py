@@ -30,7 +30,7 @@ class QuantizationAware(keras.callbacks.Callback):
     the validation of a training, which neither a wrapper of layers nor an optimizer does.
 
     Args:
-        weights: `"int8"`.
+        weights: `"int8"`, or `"int4"`: those of recurrent layers have 4 bits, those of the layers around them 8.
         activations: `"int8"`.
         scales: Which weights share a scale, as `ksr.convert` takes it.
         begin: The step of this fit from which on the model computes in integers, at least 0. The step before it, at
@@ -47,7 +47,7 @@ class QuantizationAware(keras.callbacks.Callback):
 
     def __init__(
         self,
-        weights: Literal["int8"] = "int8",
+        weights: Literal["int8", "int4"] = "int8",
         activations: Literal["int8"] = "int8",
         scales: Literal["gate", "output"] = "gate",
         begin: int = 0,
@@ -55,7 +55,7 @@ class QuantizationAware(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         for name, value, allowed in (
-            ("weights", weights, ("int8",)),
+            ("weights", weights, ("int8", "int4")),
             ("activations", activations, ("int8",)),
             ("scales", scales, SCALES),
         ):
@@ -65,7 +65,7 @@ class QuantizationAware(keras.callbacks.Callback):
             raise ValueError(f"begin must be an integer of at least 0, a step; given: {begin!r}.")
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1); given: {momentum!r}.")
-        self.scales, self.begin, self.momentum = scales, begin, momentum
+        self.weights, self.scales, self.begin, self.momentum = weights, scales, begin, momentum
         self.ranges: Ranges | None = None
         self._integers: Any = None
         self._step = 0
@@ -73,7 +73,7 @@ class QuantizationAware(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._step, self._rounds, self.ranges = 0, False, None
-        self._integers = IntegerModel(self.model, self.scales, self.momentum)
+        self._integers = IntegerModel(self.model, self.weights, self.scales, self.momentum)
         self._integers.record_all()
         self.model.make_train_function(force=True)
 
@@ -99,7 +99,7 @@ class QuantizationAware(keras.callbacks.Callback):
         self.model  # noqa: B018
         learned = self._integers.ranges()
         self._integers.release()
-        self.ranges = Ranges(learned, scales=self.scales)
+        self.ranges = Ranges(learned, self.weights, self.scales)
 
     def _refresh(self):
         # On JAX the property `self.model` brings the state of training back into the model.

@@ -92,18 +92,18 @@ class IntegerLayer(ABC):
         return numbers
 
     def _loop(self, sequences, states, mask, training):
-        numbers = self._unpacked()
+        numbers, most = self._unpacked(), float(self._options.number_format.most_counts)
         cell = self.layer.cell
         counts = self._grid.counts(sequences)
         if not training:  # dropout leaves what is none
             counts = ops.round(counts)
         if training and cell.dropout:
             counts = counts * cell.get_dropout_mask(sequences[0])
-        kernel = _in_counts(cell.kernel, numbers["kernel"])
+        kernel = _in_counts(cell.kernel, numbers["kernel"], most)
         bias = rounded((self._bias() + numbers["half_step"]) / numbers["bias"])
         gates = ops.split((counts * numbers["x_shift"]) @ kernel, kernel.shape[-1] // self.layer.units, axis=-1)
         inputs = [gate + bias[slot] for slot, gate in enumerate(gates)]
-        recurrent_kernel = _in_counts(cell.recurrent_kernel, numbers["recurrent_kernel"]) * numbers["h_shift"]
+        recurrent_kernel = _in_counts(cell.recurrent_kernel, numbers["recurrent_kernel"], most) * numbers["h_shift"]
         states = [*states]
         output, last = self._steps(inputs, recurrent_kernel, bias, numbers, states, mask)
         if self.recording:
@@ -246,5 +246,5 @@ def _index_bits(kind, fraction, has_reset):
     return {"gate": 6, "candidate": fraction if has_reset else 7, "reset": fraction + 1}.get(kind, 0)
 
 
-def _in_counts(kernel, scales):
-    return rounded(ops.clip(ops.convert_to_tensor(kernel) / scales, -127.0, 127.0))
+def _in_counts(kernel, scales, most):
+    return rounded(ops.clip(ops.convert_to_tensor(kernel) / scales, -most, most))

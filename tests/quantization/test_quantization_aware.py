@@ -39,13 +39,20 @@ def in_steps(difference, scale):
 
 
 @pytest.mark.parametrize(
-    ("scales", "convolution", "engines"),
+    ("weights", "scales", "convolution", "engines"),
     [
-        ("gate", [], ("reference", "native", "litert", "tflm")),
-        ("output", [keras.layers.Conv1D(6, 3, activation="relu"), keras.layers.MaxPooling1D(2)], ("litert", "tflm")),
+        ("int4", "gate", [], ("reference", "native", "litert", "tflm")),
+        (
+            "int8",
+            "output",
+            [keras.layers.Conv1D(6, 3, activation="relu"), keras.layers.MaxPooling1D(2)],
+            ("litert", "tflm"),
+        ),
     ],
 )
-def test_outputs_of_the_integer_model_are_those_of_the_trained_one_in_every_engine(scales, convolution, engines):
+def test_outputs_of_the_integer_model_are_those_of_the_trained_one_in_every_engine(
+    weights, scales, convolution, engines
+):
     model = built(
         keras.layers.GRU(UNITS, return_sequences=True, dropout=0.1),
         keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True)),
@@ -56,11 +63,11 @@ def test_outputs_of_the_integer_model_are_those_of_the_trained_one_in_every_engi
         keras.layers.Dense(2, activation="softmax"),
     )
     pruning = ksr.callbacks.MagnitudePruning(ksr.schedules.ConstantSparsity(0.5, 0), (1, 4))
-    ranges = trained(model, pruning, scales=scales)
+    ranges = trained(model, pruning, weights=weights, scales=scales)
     x = data(16, seed=1)[0]
     with fake_quantized(model, ranges):
         expected = model.predict(x, verbose=0)
-    converted = ksr.convert(model, ranges=ranges, scales=scales)
+    converted = ksr.convert(model, ranges=ranges, weights=weights, scales=scales)
     assert all(layer.sparsity >= 0.45 for layer in converted.report.layers)
     for engine in engines:
         assert in_steps(converted.predict(x, engine) - expected, 1 / 256) <= 1.01, engine
@@ -68,12 +75,12 @@ def test_outputs_of_the_integer_model_are_those_of_the_trained_one_in_every_engi
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("scales", ["gate", "output"])
+@pytest.mark.parametrize(("weights", "scales"), [("int8", "gate"), ("int8", "output"), ("int4", "gate")])
 @pytest.mark.parametrize("kind", RECURRENT)
-def test_a_layer_computes_what_the_definition_of_its_op_does(kind, scales):
+def test_a_layer_computes_what_the_definition_of_its_op_does(kind, weights, scales):
     model = built(RECURRENT[kind](UNITS, return_sequences=True), loss="mse", optimizer=keras.optimizers.SGD(0.5))
     x = data()[0]
-    training = QuantizationAware(scales=scales)
+    training = QuantizationAware(weights, scales=scales)
     model.fit(x, np.zeros((len(x), STEPS, UNITS)), batch_size=16, epochs=2, verbose=0, callbacks=[training])
     ranges, name = training.ranges, model.layers[0].name
     with fake_quantized(model, ranges):
@@ -82,7 +89,7 @@ def test_a_layer_computes_what_the_definition_of_its_op_does(kind, scales):
     converter = recurrent_layer(model.layers[0])
     scale, output = Scale.of_range(*ranges["inputs/0"]), Scale.of_range(*ranges[name])
     seen = _Seen({state: np.array(ranges[f"{name}/{state}"]) for state in converter.STATES})
-    op = converter.integer_op(4, scale, output, seen, ConvertOptions(scales=scales))
+    op = converter.integer_op(4, scale, output, seen, ConvertOptions(weights=weights, scales=scales))
     defined = np.stack([op(scale.quantize(sample)) for sample in x])
     difference = np.abs(ours / output.scale + output.zero_point - defined)
     assert difference.max() < 1.01 and np.mean(difference > 0.5) < 0.005
@@ -146,7 +153,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         "arguments",
         [
-            {"weights": "int4"},
+            {"weights": "int2"},
             {"activations": "int4"},
             {"scales": "layer"},
             {"begin": -1},
@@ -163,7 +170,7 @@ class TestRefused:
         [
             (ksr.layers.RecurrentHighway(4, return_sequences=True, name="bad"), "layer 'bad' .* cannot be converted"),
             (keras.layers.BatchNormalization(name="bad"), "layer 'bad' .* cannot be trained for integers"),
-            (keras.layers.Dense(4, "gelu", name="bad"), "layer 'bad' has activation=gelu"),
+            (keras.layers.Dense(4, "elu", name="bad"), "layer 'bad' has activation=elu"),
             (keras.layers.GRU(4, "relu", return_sequences=True, name="bad"), "layer 'bad' has activation='relu'"),
             (keras.layers.RNN(keras.layers.GRUCell(4), return_sequences=True, name="bad"), "layer 'bad' cannot be"),
         ],
