@@ -24,16 +24,22 @@ seeds = st.integers(0, 2**32 - 1)
     block=st.sampled_from(BLOCKS),
     density=st.sampled_from([0.0, 0.01, 0.1, 0.5, 1.0]),
     sparse=st.sampled_from([None, True, False]),
-    dtype=st.sampled_from([np.int8, np.float32]),
+    stored=st.sampled_from(
+        [(np.int8, 0, False), (np.int8, 0, True), (np.int8, 4, False), (np.int8, 4, True), (np.float32, 0, False)]
+    ),
     seed=seeds,
 )
-def test_matrices_survive_encoding(sources, units, slots, block, density, sparse, dtype, seed):
+def test_matrices_survive_encoding(sources, units, slots, block, density, sparse, stored, seed):
+    dtype, weight_bits, by_outputs = stored
     rng = np.random.default_rng(seed)
     shape = (sources, len(slots), units)
-    kernel = (rng.integers(-128, 128, shape) * (rng.random(shape) < density)).astype(dtype)
-    matrix = encode(kernel, block, slots, sparse)
-    np.testing.assert_array_equal(decode(matrix, sources, units, block, slots), kernel)
-    assert matrix.nbytes <= encode(kernel, block, slots, False).nbytes or sparse
+    most = 8 if weight_bits else 128
+    kernel = (rng.integers(-most, most, shape) * (rng.random(shape) < density)).astype(dtype)
+    matrix = encode(kernel, block, slots, sparse, by_outputs, weight_bits)
+    np.testing.assert_array_equal(decode(matrix, sources, units, block, slots, by_outputs, weight_bits), kernel)
+    assert matrix.nbytes <= encode(kernel, block, slots, False, by_outputs, weight_bits).nbytes or sparse
+    if weight_bits:
+        assert 2 * len(matrix.values) == len(encode(kernel, block, slots, matrix.index is not None, by_outputs).values)
 
 
 @few

@@ -1,0 +1,80 @@
+/* Products with dense matrices by outputs of weights of 4 bits for RV32: 3.9 instructions a product. */
+#include "multiply.h"
+
+#if defined(KSR_RV32) && KSR_WITH_WEIGHTS_4
+
+/* Two sources' products with four outputs, whose weights lie two in a byte and four bytes apart; `upper` takes the second one
+ * out of it. */
+#define BYTE(w, upper, sum)               \
+  "andi %[p], %[" w "], 15\n"             \
+  upper " %[" w "], %[" w "], 4\n"        \
+  "mul %[p], %[p], %[even]\n"             \
+  "mul %[" w "], %[" w "], %[odd]\n"      \
+  "add %[" sum "], %[" sum "], %[p]\n"    \
+  "add %[" sum "], %[" sum "], %[" w "]\n"
+
+#define PAIR(load, upper, at)                        \
+  "lh %[even], 4 * (" at ")(%[x])\n"                 \
+  "lh %[odd], 4 * (" at ") + 2(%[x])\n"              \
+  load " %[q], " at "(%[weights])\n"                 \
+  load " %[r], " at " + 4(%[weights])\n"             \
+  load " %[s], " at " + 8(%[weights])\n"             \
+  load " %[t], " at " + 12(%[weights])\n"            \
+  BYTE("q", upper, "a") BYTE("r", upper, "b") BYTE("s", upper, "c") BYTE("t", upper, "d")
+
+/* Of four sources the last one's weights have a sign. */
+#define EIGHT                                              \
+  PAIR("lbu", "srli", "0") PAIR("lb", "srai", "1")         \
+  PAIR("lbu", "srli", "2") PAIR("lb", "srai", "3")
+
+/* `x` has zeros behind its sources, up to whole tiles. */
+static void add_products(const ksr_part *part, const int16_t *x_first, int32_t shift, int32_t *acc) {
+  const int16_t *x_end = x_first + part->sources;
+  const uint8_t *weights = part->weights;
+  int32_t start = 0; /* weights of three sources of four are 8 too large */
+  for (const int16_t *x = x_first; x < x_end; x += 4) start -= (x[0] + x[1] + x[2]) * 8;
+  for (int32_t row = 0; row < part->outputs; row += 4, weights += part->skipped) {
+    int32_t *at = acc + (row < part->others ? row : row - part->others + part->last);
+    int32_t a = start, b = start, c = start, d = start;
+    for (const int16_t *x = x_first; x < x_end; x += 8, weights += 16) {
+      int32_t p, q, r, s, t, even, odd;
+      __asm__(EIGHT
+              : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [p] "=&r"(p), [q] "=&r"(q), [r] "=&r"(r),
+                [s] "=&r"(s), [t] "=&r"(t), [even] "=&r"(even), [odd] "=&r"(odd)
+              : [weights] "r"(weights), [x] "r"(x)
+              : "memory");
+    }
+    at[0] += a * (1 << shift);
+    at[1] += b * (1 << shift);
+    at[2] += c * (1 << shift);
+    at[3] += d * (1 << shift);
+  }
+}
+
+void ksr_multiply_4_i8_rv32(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
+                          int32_t *acc) {
+  int16_t wide[KSR_SOURCES_AT_ONCE];
+  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
+    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
+    const ksr_part part = ksr_part_of(matrix, first + done, now);
+    for (int32_t i = 0; i < now; ++i) wide[i] = x[done + i];
+    for (int32_t i = now; i < part.sources; ++i) wide[i] = 0;
+    add_products(&part, wide, shift, acc);
+  }
+}
+
+#if KSR_WITH_INT16
+void ksr_multiply_4_i16_rv32(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
+                           int32_t *acc) {
+  int16_t padded[KSR_SOURCES_AT_ONCE];
+  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
+    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
+    const ksr_part part = ksr_part_of(matrix, first + done, now);
+    for (int32_t i = 0; i < now; ++i) padded[i] = x[done + i];
+    for (int32_t i = now; i < part.sources; ++i) padded[i] = 0;
+    add_products(&part, padded, shift, acc);
+  }
+}
+#endif
+
+#endif /* KSR_RV32 && KSR_WITH_WEIGHTS_4 */
