@@ -132,7 +132,7 @@ def main(folder, frames, counted, tolerances):
         outputs = [delta.predict(features[name] / spread, verbose=0)[0] for name in tested]
         print(f"{'  Keras':14}{error_in_db(outputs, [theirs[name] for name in tested]):10.2f}")
         for weights in ("int8", "int8x16"):
-            converted = ksr.convert(delta, samples / spread, weights=weights, stateful=True, verify=False)
+            converted = ksr.convert(delta, samples / spread, weights=weights, stateful=True)
             outputs = [stream(converted, features[name][0] / spread) for name in tested]
             error = error_in_db(outputs, [theirs[name] for name in tested])
             costs = on_board(converted, features[tested[0]][0, :counted] / spread)

@@ -12,13 +12,18 @@ import numpy as np
 from keras_sparse_rnn.cells import read_apart
 from keras_sparse_rnn.initializers import Sensitivity
 from keras_sparse_rnn.keras_weights import load_keras_weights
-from keras_sparse_rnn.layers import DeltaGRU, DeltaLSTM, DeltaSimpleRNN
+from keras_sparse_rnn.layers import DeltaGRU, DeltaLSTM, DeltaSimpleRNN, LightGRU
 from keras_sparse_rnn.layers.delta_layer import DeltaLayer
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs
 from keras_sparse_rnn.sparsity.wiring import is_graph
 from keras_sparse_rnn.typing import Arrays
 
-_TWINS = {keras.layers.GRU: DeltaGRU, keras.layers.LSTM: DeltaLSTM, keras.layers.SimpleRNN: DeltaSimpleRNN}
+_TWINS = {
+    keras.layers.GRU: DeltaGRU,
+    keras.layers.LSTM: DeltaLSTM,
+    keras.layers.SimpleRNN: DeltaSimpleRNN,
+    LightGRU: DeltaGRU,
+}
 _HOLDS = ("input_threshold", "hidden_threshold", "reset_threshold")
 _OCTAVES = 12  # of scales that are looked at, below the largest
 _LARGEST_SCALE = 8.0
@@ -48,10 +53,10 @@ def to_delta(
 ) -> keras.Model:
     """Makes a delta network of a trained model: the same weights, with thresholds that are chosen on data.
 
-    Each `keras.layers.GRU`, LSTM and SimpleRNN, at any depth and in Bidirectional, becomes a DeltaGRU, DeltaLSTM or
-    DeltaSimpleRNN with thresholds by `initializers.Sensitivity`. Their scale is found by bisection: first one for all
-    of them; then one for each hold of each layer, so that each has a share of the error that grows with the weights
-    that read it. What needs fewer MACs is taken. Nothing is trained; the new model can be, by `fit`.
+    Each `keras.layers.GRU`, LSTM, SimpleRNN and LightGRU, at any depth and in Bidirectional, becomes a delta layer with
+    thresholds by `initializers.Sensitivity`. Their scale is found by bisection: first one for all of them; then one for
+    each hold of each layer, so that each has a share of the error that grows with the weights that read it. What needs
+    fewer MACs is taken. Nothing is trained; the new model can be, by `fit`.
 
     Args:
         model: Built Sequential or Functional model. It is not changed.
@@ -138,7 +143,7 @@ class _Search:
         if not self._layers:
             why = "; ".join(f"'{name}': {reason}" for name, reason in self.left.items())
             raise ValueError(
-                f"model '{model.name}' has no GRU, LSTM or SimpleRNN that can become a delta layer"
+                f"model '{model.name}' has no GRU, LSTM, SimpleRNN or LightGRU that can become a delta layer"
                 f"{f' ({why})' if why else ''}."
             )
         self.holds = [(layer.name, name) for layer in self._layers for name in _holds_of(layer)]
@@ -165,6 +170,8 @@ class _Search:
                 given = {**given, "reset_threshold": given.get("reset_threshold", given["hidden_threshold"])}
             else:
                 given = {name: value for name, value in given.items() if name != "reset_threshold"}
+            if isinstance(layer, LightGRU):
+                given = {**given, "reset_gate": False}
             config = {**layer.get_config(), "unroll": False, "seed": layer.cell.seed, **given}
             return twin.from_config(config)
 

@@ -77,11 +77,11 @@ def test_an_error_of_ones_own_and_what_is_printed(capsys):
 
 
 def test_a_stateful_model_and_its_curve():
-    layer = layers.SimpleRNN(6, return_sequences=True, stateful=True, name="rnn")
+    layer = ours.LightGRU(6, return_sequences=True, stateful=True, name="rnn")
     model = keras.Sequential([keras.Input(batch_shape=(2, None, FEATURES)), layer])
     points = ksr.delta_curve(model, walks(4), (0.05, 0.4))
     assert points[0].error < points[1].error and points[0].macs > points[1].macs > 0
-    assert {point.dense for point in points} == {6 * (FEATURES + 6)}
+    assert {point.dense for point in points} == {2 * 6 * (FEATURES + 6)}
     assert all(not np.any(keras.ops.convert_to_numpy(state)) for state in layer.states)
     pytest.importorskip("matplotlib").use("Agg")
     axes = ksr.plot.delta_curve(points)
@@ -104,7 +104,7 @@ def test_layers_that_cannot_hold_are_left_or_refused_by_name(capsys):
         "left as it is: 'encoder', return_state=True: a delta layer has other states",
         "left as it is: 'decoder', it is called with an initial state",
     ]
-    with pytest.raises(ValueError, match="has no GRU, LSTM or SimpleRNN .*'encoder': return_state=True"):
+    with pytest.raises(ValueError, match="has no GRU, LSTM, SimpleRNN or LightGRU .*'encoder': return_state=True"):
         ksr.to_delta(keras.Model(x, state), walks())
     with pytest.raises(ValueError, match="`tolerance` must be above 0. Received: tolerance=0"):
         ksr.to_delta(keras.Model(x, outputs), walks(), 0)
