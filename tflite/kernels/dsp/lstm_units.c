@@ -1,4 +1,5 @@
-/* 32 instructions a unit, and four each for what is read and put out, for Armv7E-M and Armv8-M with the DSP extension. */
+/* 32 instructions a unit, and four each for what is read and put out, for Armv7E-M and Armv8-M with the DSP
+ * extension. */
 #include "lstm_units.h"
 
 #if defined(KSR_DSP) && !KSR_SMALL
@@ -18,8 +19,8 @@ typedef struct units_arguments {
   const int16_t *end; /* of c */
 } units_arguments;
 
-/* r0 i and f, r1 g and o, r2 to the second of each once the first is read, r3 to r6 multipliers, r7 sigmoid, r8 tanh, r9
- * cells, r10 hidden states, which take the place of accumulators that are used up */
+/* r0 i and f, r1 g and o, r2 to the second of each once the first is read, r3 to r6 multipliers, r7 sigmoid, r8 tanh,
+ * r9 cells, r10 hidden states, which take the place of accumulators that are used up */
 #define UNIT                             \
   "ldr r12, [r0], #4\n"                  \
   "smmul r12, r12, r3\n"                 \

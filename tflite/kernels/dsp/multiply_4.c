@@ -1,9 +1,9 @@
-/* Products with dense matrices by outputs of weights of 4 bits for Armv7E-M and Armv8-M with the DSP extension, four outputs
- * at a time: 1.0 instructions a product.
+/* Products with dense matrices by outputs of weights of 4 bits for Armv7E-M and Armv8-M with the DSP extension, four
+ * outputs at a time: 1.0 instructions a product.
  *
- * A half-word of weights is 4096 d + 256 c + 16 b + a, of four sources one after the other; d has a sign, the others are 8
- * too large. SMLAD takes it as it is, times x_d; then 256 c, times 16 x_c - x_d; 16 b + a, times 256 x_b - x_d; and 32 a, times
- * 128 x_a - 8 x_b: in all 4096 (x_a a + x_b b + x_c c + x_d d), for two half-words. */
+ * A half-word of weights is 4096 d + 256 c + 16 b + a, of four sources one after the other; d has a sign, the others
+ * are 8 too large. SMLAD takes it as it is, times x_d; then 256 c, times 16 x_c - x_d; 16 b + a, times 256 x_b - x_d;
+ * and 32 a, times 128 x_a - 8 x_b: in all 4096 (x_a a + x_b b + x_c c + x_d d), for two half-words. */
 #include "multiply.h"
 
 #if defined(KSR_DSP) && KSR_WITH_WEIGHTS_4
@@ -73,7 +73,8 @@ __attribute__((naked)) static void add_groups(const groups *g, const uint8_t *we
 
 static inline uint32_t pair(int32_t low, int32_t high) { return (uint16_t)low | (uint32_t)high << 16; }
 
-/* Sources as they are packed, up to a whole tile. Returns 0 where one of them does not fit: -128 before one above zero. */
+/* Sources as they are packed, up to a whole tile. Returns 0 where one of them does not fit: -128 before one above
+ * zero. */
 static int pack(const int8_t *x, int32_t count, uint32_t *to, int32_t *unsigned_ones) {
   int32_t sum = 0;
   for (int32_t first = 0; first < count; first += 8, to += 4) {
@@ -107,7 +108,8 @@ void ksr_multiply_4_i8_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t fi
       ksr_multiply_4_i8_portable(matrix, x + done, first + done, now, shift, acc);
       continue;
     }
-    groups g = {words, words + part.sources / 2, -8 * 4096 * unsigned_ones, 12 - shift, part.skipped, acc, acc + part.others};
+    groups g = {words, words + part.sources / 2, -8 * 4096 * unsigned_ones, 12 - shift, part.skipped,
+                acc, acc + part.others};
     if (part.others) add_groups(&g, part.weights);
     g.acc = acc + part.last;
     g.end = g.acc + part.outputs - part.others;

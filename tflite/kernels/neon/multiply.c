@@ -7,7 +7,8 @@
 
 /* Of sixteen weights. */
 static inline int8x16_t weights_of(const uint8_t *at) {
-  const uint8x16_t even = vreinterpretq_u8_u16(vdupq_n_u16(0x80)); /* those of even sources are 128 too large: a flipped bit */
+  /* Those of even sources are 128 too large: a flipped bit. */
+  const uint8x16_t even = vreinterpretq_u8_u16(vdupq_n_u16(0x80));
   return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(at), even));
 }
 

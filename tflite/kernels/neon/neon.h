@@ -1,4 +1,5 @@
-/* arm64: NEON, which each of them has; where the compiler is told of it (-march=armv8.2-a+dotprod; Apple's always is), SDOT. */
+/* arm64: NEON, which each of them has; where the compiler is told of it (-march=armv8.2-a+dotprod; Apple's always is),
+ * SDOT. */
 #ifndef KSR_NEON_H_
 #define KSR_NEON_H_
 
