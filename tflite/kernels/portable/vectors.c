@@ -18,7 +18,8 @@ void ksr_scale_i32_portable(int32_t *acc, const int16_t *scale, int32_t count) {
 #ifdef KSR_SHORT_PRODUCT
     acc[i] = ksr_product_over_16(acc[i], scale[i]);
 #else
-    acc[i] = (int32_t)(((int64_t)acc[i] * (scale[i] * 65536)) >> 32); /* the upper half of a product, no shift of both */
+    /* The upper half of a product, no shift of both. */
+    acc[i] = (int32_t)(((int64_t)acc[i] * (scale[i] * 65536)) >> 32);
 #endif
   }
 }

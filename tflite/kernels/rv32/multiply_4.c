@@ -3,8 +3,8 @@
 
 #if defined(KSR_RV32) && KSR_WITH_WEIGHTS_4
 
-/* Two sources' products with four outputs, whose weights lie two in a byte and four bytes apart; `upper` takes the second one
- * out of it. */
+/* Two sources' products with four outputs, whose weights lie two in a byte and four bytes apart; `upper` takes the
+ * second one out of it. */
 #define BYTE(w, upper, sum)               \
   "andi %[p], %[" w "], 15\n"             \
   upper " %[" w "], %[" w "], 4\n"        \
