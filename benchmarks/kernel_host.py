@@ -60,17 +60,18 @@ def main():
         _plot(arguments.plot, arguments.rounds)
 
 
-def print_unrolled(sizes, rounds):
+def print_unrolled(all_units, rounds):
     """Prints the table of `--unrolled`."""
-    print("| layer | units | unrolled Keras layer in LiteRT, int8, us | ours, int8 |")
-    print("|---|---|---|---|")
-    for units in sizes:
+    print("| layer | units | unrolled Keras layer in LiteRT, int8, us | ours, int8 | bytes | ours |")
+    print("|---|---|---|---|---|---|")
+    for units in all_units:
         for name, make in (("GRU", random_layers.gru), ("LSTM", random_layers.lstm)):
-            rivals = [_unrolled(name, units), _ours(*make(units, INPUTS, 4, 0.0, UNROLLED_STEPS))]
-            times = seconds(rivals, rounds)
+            unrolled, (op, x) = _unrolled(name, units), make(units, INPUTS, 4, 0.0, UNROLLED_STEPS)
+            times = seconds([_keras_runs(unrolled), _ours(op, x)], rounds)
             litert, ours = np.median(times, axis=0) * 1e6
             ratio = np.median(times[:, 0] / times[:, 1])
-            print(f"| {name} | {units} | {litert:,.0f} | {ours:,.0f} ({ratio:.1f}x) |", flush=True)
+            sizes = f"{len(unrolled):,} | {len(random_layers.to_model(op, x).data):,}"
+            print(f"| {name} | {units} | {litert:,.0f} | {ours:,.0f} ({ratio:.1f}x) | {sizes} |", flush=True)
 
 
 def seconds(runs, rounds):
@@ -102,9 +103,9 @@ def _keras_gru(units):
 
 
 def _unrolled(name, units):
+    """TensorFlow's int8 model of a Keras layer, its bytes."""
     import keras
     import tensorflow as tf
-    from ai_edge_litert.interpreter import Interpreter
 
     layer = getattr(keras.layers, name)(units, unroll=True, return_sequences=True)
     model = keras.Sequential([keras.Input((UNROLLED_STEPS, INPUTS), batch_size=1), layer])
@@ -115,10 +116,16 @@ def _unrolled(name, units):
         converter.representative_dataset = lambda: ([sample] for sample in samples)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
-        data = converter.convert()
+        return converter.convert()
+
+
+def _keras_runs(data):
+    from ai_edge_litert.interpreter import Interpreter
+
     interpreter = Interpreter(model_content=data, num_threads=1)
     interpreter.allocate_tensors()
-    x = np.rint(samples[0] * 32).clip(-128, 127).astype(np.int8)
+    x = np.random.default_rng(0).normal(size=(1, UNROLLED_STEPS, INPUTS))
+    x = np.rint(x * 32).clip(-128, 127).astype(np.int8)
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
     return interpreter.invoke
 
