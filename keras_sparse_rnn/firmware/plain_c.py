@@ -1,6 +1,7 @@
 """A converted model as C99 with static buffers, without an interpreter."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -115,7 +116,8 @@ class PlainC:
         self.model = model
         self.has_marks = has_marks
         _check(model)
-        self.time = follow_time(model)
+        with _of_sound_files("time axis"):
+            self.time = follow_time(model)
         self.is_streaming = allow_streaming and self.time.obstacle is None
         self.steps = self.time.steps if self.is_streaming else 1
         self.shapes = {
@@ -133,10 +135,8 @@ class PlainC:
             if tensor.is_variable:
                 self._add_state(f"tensor_{i}", tensor)
         for number, op in enumerate(model.operators):
-            if op.is_custom:
-                self._add_custom(f"op_{number}", op)
-            else:
-                self._add_layer(f"op_{number}", op)
+            with _of_sound_files(op.name):
+                (self._add_custom if op.is_custom else self._add_layer)(f"op_{number}", op)
         values = {"model": self, "version": __version__, "core_include": core_include, "core_symbols": core_symbols}
         self.header, self.source = (render(f"model-plain-c/MODEL.{suffix}", **values) for suffix in "hc")
 
@@ -267,6 +267,15 @@ class PlainC:
     def obstacle(self):
         """Why the model takes no single steps, fit for a comment."""
         return comment(self.time.obstacle or "not asked for")
+
+
+@contextmanager
+def _of_sound_files(part):
+    """Raises ValueError where a damaged file has a part that cannot be read."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
+        raise ValueError(f"plain C cannot read the model's {part}: {error}") from error
 
 
 # Names of builtin ops, with what makes C of them and the headers that it needs.

@@ -1,5 +1,7 @@
 """Element-wise ops, reductions and embeddings in plain C, held to LiteRT and to NumPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
@@ -120,3 +122,16 @@ def test_a_word_that_the_table_lacks_takes_the_nearest_row(kernels, tmp_path):
     kernels.write_beside(code, tmp_path)
     odd = np.array([-(2**31), -1, 9, 2**31 - 1, 4], np.int32).reshape(-1, 1)
     kernels.check(code, tmp_path, [[odd]], engine=_Nearest)
+
+
+def test_an_op_that_lacks_an_input_is_refused():
+    writer = GraphWriter(np.int8, np.random.default_rng(0))
+    x = writer.input((1, 4, 3))
+    y = writer.transpose(x, [0, 2, 1])
+    (op,) = writer.operators
+    writer.operators[:] = [replace(op, inputs=op.inputs[:1])]
+    model = Model(writer.finish({"x": x}, {"y": y}))
+    with pytest.raises(ValueError, match="TRANSPOSE"):
+        PlainC(model)
+    with pytest.raises(ValueError, match="TRANSPOSE has inputs that it cannot use"):
+        ReferenceEngine(model).invoke([np.zeros((1, 4, 3), np.int8)])
