@@ -95,7 +95,7 @@ class FrameGate(keras.layers.Layer):
             return None
         x = ops.stop_gradient(ops.transpose(ops.convert_to_tensor(inputs, self.compute_dtype), (1, 0, 2)))
         masks = () if previous_mask is None else (ops.transpose(ops.cast(previous_mask, "bool"))[..., None],)
-        first = ops.cast(self._states[0], x.dtype) if self._states else ops.zeros_like(x[0])
+        first = ops.cast(ops.convert_to_tensor(self._states[0]), x.dtype) if self._states else ops.zeros_like(x[0])
         (last,), (made,) = loops.scan(self._step, (first,), (x, *masks), 1)
         for state in self._states:
             state.assign(ops.cast(last, state.dtype))
@@ -112,7 +112,7 @@ class FrameGate(keras.layers.Layer):
     def reset_state(self) -> None:
         """Clears what a stateful gate compares with."""
         for state in self._states:
-            state.assign(ops.zeros_like(state))
+            state.assign(ops.zeros(state.shape, state.dtype))
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
