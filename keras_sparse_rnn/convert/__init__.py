@@ -40,14 +40,14 @@ def convert(
     """Converts a Keras model with recurrent layers to a `.tflite` model.
 
     Each recurrent layer becomes one custom op: an EventGRU KsrEventGru, a `keras.layers.GRU`, a LightGRU or a
-    DeltaGRU KsrGru, a `keras.layers.LSTM` KsrLstm, a `SimpleRNN` KsrSimpleRnn; a Bidirectional layer two, and an RNN
-    over such cells one for each. A DeltaHold right in front of one that goes forwards becomes a part of its op, which
-    keeps the sums of what is held times its weights, and adds what changed. Its weights are stored in blocks where
-    that is smaller, and as they are where it is not: dense layers convert as well. The cost falls with the sparsity
-    of the weights and of the events or changes. All other layers are left to TensorFlow Lite's converter. In a
-    process that runs Keras on another backend than TensorFlow the conversion goes on in a process of its own. A model
-    trained in mixed precision, whose weights are float32, is converted as one that computes in float32. A conversion
-    of more than two seconds shows what it is at, where stderr is a terminal.
+    DeltaGRU KsrGru, a `keras.layers.LSTM` KsrLstm, a `SimpleRNN` KsrSimpleRnn. A Bidirectional layer becomes two ops,
+    and an RNN over several such cells one op for each. A DeltaHold directly in front of a layer that runs forwards
+    becomes a part of its op, which keeps the sums of the held values times its weights and adds the changes. Weights
+    are stored in blocks if that is smaller, and dense otherwise, so dense layers convert as well. The cost falls with
+    the sparsity of the weights and of the events or changes. All other layers are left to TensorFlow Lite's converter.
+    If Keras runs on another backend than TensorFlow, the conversion runs in a separate process. A model trained in
+    mixed precision, whose weights are float32, is converted as one that computes in float32. A conversion of more than
+    two seconds shows its progress if stderr is a terminal.
 
     A GRU may have `reset_after` either way. Of a subclassed model the layers that its `call` calls are converted.
 

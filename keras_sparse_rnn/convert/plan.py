@@ -251,7 +251,7 @@ def _given_shape(tensor, time_steps):
         if time_steps is None:
             raise ValueError(
                 f"input '{name}' has an open time axis, {tuple(tensor.shape)}: give time_steps, the length of an "
-                "input, or take stateful=True, for one step an inference of a stream without end."
+                "input, or stateful=True, for one step per inference of an endless stream."
             )
         shape[0] = int(time_steps)
     elif time_steps is not None and len(shape) > 1 and shape[0] != time_steps:

@@ -21,7 +21,7 @@ def add(verbs):
         "a whole, writes the file, and prints what was done. Nothing is written where they do not agree.",
         examples=[
             "keras-sparse-rnn convert model.keras --data x.npy -o model.tflite",
-            "keras-sparse-rnn convert model.keras --data x.npy --stateful -o stream.tflite   # a step an inference",
+            "keras-sparse-rnn convert model.keras --data x.npy --stateful -o stream.tflite   # one step per inference",
         ],
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras file")

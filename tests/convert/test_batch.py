@@ -1,4 +1,4 @@
-"""Several samples an inference, with states of their own."""
+"""Several samples per inference, with states of their own."""
 
 import keras
 import numpy as np
