@@ -215,6 +215,9 @@ def test_a_core_built_from_other_sources_is_refused(tmp_path, monkeypatch):
     native._refuse_stale.cache_clear()
     with pytest.raises(RuntimeError, match="Rebuild it: python setup.py build_ext --inplace"):
         native.library_path()
+    shutil.rmtree(root / "tflite")
+    (root / "tflite").mkdir()  # somebody else's package, beside an installed wheel
+    assert native.library_path().parents[2] == root
 
 
 def test_what_is_exported_for_windows_is_in_the_core(monkeypatch):

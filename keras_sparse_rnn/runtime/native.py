@@ -76,7 +76,8 @@ def library_path() -> Path:
 @cache
 def _refuse_stale(core):
     sources = core.parents[2] / "tflite"
-    if not sources.is_dir():  # a wheel was built of the sources that it carries
+    # A wheel was built of the sources that it carries; beside it may lie another package of the name tflite.
+    if not (sources / "include" / "ksr.h").exists():
         return
     try:
         built_from = (ctypes.c_char * 64).in_dll(ctypes.CDLL(str(core)), "ksr_sources").value.decode()
