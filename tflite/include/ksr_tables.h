@@ -18,22 +18,11 @@ typedef enum ksr_table { ksr_sigmoid_table, ksr_tanh_table } ksr_table;
 
 /* Of magnitudes k: the sigmoid's distance from 1/2 is an entry >> 2, tanh's from 0 is (entry - 1) >> 1. */
 extern const uint16_t ksr_half_table[513];
-
-static inline int32_t ksr_entry(ksr_table table, int32_t k) {
-  const int32_t entry = ksr_half_table[k < 0 ? -k : k];
-  const int32_t distance = table == ksr_sigmoid_table ? entry >> 2 : (entry - 1) >> 1;
-  return (table == ksr_sigmoid_table ? 1 << 14 : 0) + (k < 0 ? -distance : distance);
-}
-
-static inline int32_t ksr_entry_behind(ksr_table table, int32_t k) { return ksr_entry(table, k < 511 ? k + 1 : 511); }
 #else
 typedef const int16_t *ksr_table;
 
 extern const int16_t ksr_sigmoid_table[1025];
 extern const int16_t ksr_tanh_table[1025];
-
-static inline int32_t ksr_entry(ksr_table table, int32_t k) { return table[512 + k]; }
-static inline int32_t ksr_entry_behind(ksr_table table, int32_t k) { return table[513 + k]; }
 #endif
 
 #ifdef __cplusplus

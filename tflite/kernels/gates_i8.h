@@ -44,11 +44,25 @@ static inline int32_t ksr_product_over_16(int32_t a, int32_t b) {
 }
 
 #ifdef KSR_SHORT_PRODUCT
-static inline int32_t ksr_multiply(int32_t acc, ksr_multiplier by) {
+KSR_INLINE int32_t ksr_multiply(int32_t acc, ksr_multiplier by) {
   return ksr_product_over_16(acc, by.factor) >> by.shift;
 }
 #else
-static inline int32_t ksr_multiply(int32_t acc, ksr_multiplier by) { return (int32_t)(((int64_t)acc * by) >> 32); }
+KSR_INLINE int32_t ksr_multiply(int32_t acc, ksr_multiplier by) { return (int32_t)(((int64_t)acc * by) >> 32); }
+#endif
+
+/* Entry 512 + k, and the one behind it. */
+#if KSR_SMALL
+KSR_INLINE int32_t ksr_entry(ksr_table table, int32_t k) {
+  const int32_t entry = ksr_half_table[k < 0 ? -k : k];
+  const int32_t distance = table == ksr_sigmoid_table ? entry >> 2 : (entry - 1) >> 1;
+  return (table == ksr_sigmoid_table ? 1 << 14 : 0) + (k < 0 ? -distance : distance);
+}
+
+KSR_INLINE int32_t ksr_entry_behind(ksr_table table, int32_t k) { return ksr_entry(table, k < 511 ? k + 1 : 511); }
+#else
+KSR_INLINE int32_t ksr_entry(ksr_table table, int32_t k) { return table[512 + k]; }
+KSR_INLINE int32_t ksr_entry_behind(ksr_table table, int32_t k) { return table[513 + k]; }
 #endif
 
 KSR_INLINE int32_t ksr_look_up(ksr_table table, int32_t k) {
@@ -60,17 +74,17 @@ KSR_INLINE int32_t ksr_look_up(ksr_table table, int32_t k) {
   return ksr_entry(table, k);
 }
 
-static inline int32_t ksr_sigmoid_i8(const ksr_gates *gates, int32_t slot, int32_t acc) {
+KSR_INLINE int32_t ksr_sigmoid_i8(const ksr_gates *gates, int32_t slot, int32_t acc) {
   return ksr_look_up(ksr_sigmoid_table, ksr_multiply(acc, gates->multiplier[slot]));
 }
 
 /* z * before + (1 - z) * g */
-static inline int32_t ksr_mix(int32_t z, int32_t before, int32_t g) {
+KSR_INLINE int32_t ksr_mix(int32_t z, int32_t before, int32_t g) {
   return g + ((z * (before - g) + (1 << 14)) >> 15);
 }
 
 /* That with g = tanh(x + r * y), of one unit's accumulators x and y. */
-static inline int32_t ksr_gru_unit_i8(const ksr_gates *gates, int32_t z, int32_t r, int32_t x_acc, int32_t y_acc,
+KSR_INLINE int32_t ksr_gru_unit_i8(const ksr_gates *gates, int32_t z, int32_t r, int32_t x_acc, int32_t y_acc,
                                       int32_t before) {
   const int32_t x = ksr_multiply(x_acc, gates->multiplier[2]), y = ksr_multiply(y_acc, gates->multiplier[3]);
   return ksr_mix(z, before, ksr_look_up(ksr_tanh_table, (x + ksr_product_over_16(y, r)) >> gates->to_tanh));
