@@ -85,6 +85,7 @@ def callbacks():
         made[f"ThresholdPruning, {label}"] = ksr.callbacks.ThresholdPruning(thresholds)
         for preset in (ksr.callbacks.SelfishRNN, ksr.callbacks.RigL):
             made[f"{preset.__name__}, {label}"] = preset(0.1, 0.3, frequency)
+    made["QuantizationAware"] = ksr.quantization.QuantizationAware()
     return made
 
 

@@ -19,6 +19,7 @@ _PASSES_ON = (  # what they give are values that they read: one scale for both
     *(_L.MaxPooling1D, _L.MaxPooling2D, _L.GlobalMaxPooling1D, _L.GlobalMaxPooling2D),
     *(_L.ZeroPadding1D, _L.ZeroPadding2D, _L.Cropping1D, _L.Cropping2D),
 )
+AVERAGES = (_L.GlobalAveragePooling1D, _L.GlobalAveragePooling2D)
 _OPERATIONS = ("Concatenate", "ExpandDims", "Flip", "GetItem", "Reshape", "Squeeze", "Transpose")  # of keras.ops
 # TensorFlow Lite has one scale for the outputs of these.
 _FIXED = {"softmax": Scale(1 / 256, -128), "sigmoid": Scale(1 / 256, -128), "tanh": Scale(1 / 128, 0)}
@@ -72,8 +73,8 @@ class LearnedScales:
 
     @contextlib.contextmanager
     def in_the_graph(self, model):
-        """A context in which layers with a kernel tell the scales of what they give."""
-        layers = [layer for layer in model.layers if isinstance(layer, tuple(KERNELS))]
+        """A context in which layers that compute tell the scales of what they give."""
+        layers = [layer for layer in model.layers if isinstance(layer, (*KERNELS, *AVERAGES))]
         for layer in layers:
             layer.call = self._told(layer)
         try:
@@ -174,9 +175,11 @@ class Sites:
         read = [t for t in operation._inbound_nodes[index].input_tensors if "float" in t.dtype]
         for one in read:
             self._visit(one)
-        if isinstance(operation, tuple(KERNELS)):
+        if isinstance(operation, (*KERNELS, *AVERAGES)):
             self._name(operation.name, operation)
-            activation = activation_of(operation)
+            if operation._inbound_nodes[index].arguments.kwargs.get("mask") is not None:
+                raise ValueError(f"layer '{operation.name}' has a mask, with which it cannot be trained for integers.")
+            activation = activation_of(operation) if isinstance(operation, tuple(KERNELS)) else None
             self._put(tensor, Site([operation.name], _FIXED.get(activation)))
             self.reads[operation.name], self.gives[operation.name] = read[0], tensor
         elif isinstance(operation, _PASSES_ON) or type(operation).__name__ in _OPERATIONS:
@@ -184,7 +187,7 @@ class Sites:
             for other in read[1:]:
                 self._join(self.of(read[0]), self.of(other))
         else:
-            known = sorted({kind.__name__ for kind in (*KERNELS, *_PASSES_ON, keras.layers.Embedding)})
+            known = sorted({kind.__name__ for kind in (*KERNELS, *AVERAGES, *_PASSES_ON, _L.Embedding)})
             raise ValueError(
                 f"layer '{operation.name}' ({type(operation).__name__}) cannot be trained for integers. Around the "
                 f"recurrent layers can: {', '.join(known)}, and layers that act in training alone, such as Dropout."
@@ -223,16 +226,17 @@ def activation_of(layer):
 
 
 def call_in_parts(layer, call, quantize_logits, quantize_output):
-    """What a layer with a kernel gives, with its activation's input rounded where that is a tensor of its own.
+    """What a layer around the recurrent ones gives, with what its activation reads rounded where that is a tensor.
 
     Args:
         layer: The layer.
         call: A function of nothing that calls it.
         quantize_logits, quantize_output: Functions of tensors.
     """
-    activation, name = layer.activation, activation_of(layer)
+    name = activation_of(layer) if isinstance(layer, tuple(KERNELS)) else "linear"
     if name in _FUSED:
         return quantize_output(call())
+    activation = layer.activation
     layer.activation = keras.activations.linear
     try:
         logits = call()
