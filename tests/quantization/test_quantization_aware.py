@@ -75,6 +75,20 @@ def test_outputs_of_the_integer_model_are_those_of_the_trained_one_in_every_engi
     assert np.abs(expected - model.predict(x, verbose=0)).max() > 0  # floats again
 
 
+def test_rows_of_an_embedding_are_rounded_too():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Embedding(7, FEATURES), keras.layers.GRU(UNITS), keras.layers.Dense(2)]
+    model = keras.Sequential([keras.Input((STEPS,), dtype="int32"), *layers])
+    model.compile("adam", "mse")
+    words, training = np.random.default_rng(0).integers(0, 7, (32, STEPS)), QuantizationAware()
+    model.fit(words, np.eye(2)[words[:, 0] % 2], batch_size=16, epochs=2, verbose=0, callbacks=[training])
+    with fake_quantized(model, training.ranges):
+        expected = model.predict(words, verbose=0)
+    scale = Scale.of_range(*training.ranges[layers[2].name]).scale
+    converted = ksr.convert(model, ranges=training.ranges)
+    assert in_steps(converted.predict(words.astype("int32")) - expected, scale) <= 1.01
+
+
 @pytest.mark.backend
 @pytest.mark.parametrize(("weights", "scales"), [("int8", "gate"), ("int8", "output"), ("int4", "gate")])
 @pytest.mark.parametrize("kind", RECURRENT)
