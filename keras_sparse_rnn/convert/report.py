@@ -9,7 +9,7 @@ import numpy as np
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.formats import INT8X16, NUMBER_FORMATS
 from keras_sparse_rnn.inspection import Inspection
-from keras_sparse_rnn.ops.recurrent import operand_scale
+from keras_sparse_rnn.ops.recurrent_schema import operand_scale
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_sparse_rnn.formats import FLOAT32, INT8X16
 from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GROUPS
-from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS
 from keras_sparse_rnn.ops.schema import BLOCKS
 
 _INCLUDE = re.compile(r'^ *#include "([^"]+)"', re.MULTILINE)

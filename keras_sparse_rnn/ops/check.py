@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, padded_sources, stride_of, unpacked
-from keras_sparse_rnn.ops.recurrent import BY_OUTPUTS
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS
 from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, RefusedOpError
 from keras_sparse_rnn.ops.tensor import TensorInfo
 

@@ -12,7 +12,8 @@ from keras_sparse_rnn.ops.gates import (
     output_int8,
     rescale,
 )
-from keras_sparse_rnn.ops.recurrent import Q15_STATE, ResetGateOp, operand_scale, product, recurrent_schema
+from keras_sparse_rnn.ops.recurrent import ResetGateOp, product
+from keras_sparse_rnn.ops.recurrent_schema import Q15_STATE, operand_scale, recurrent_schema
 from keras_sparse_rnn.ops.schema import LARGEST, OpSchema, Word, constant, reserved, state
 
 READOUTS = ("event", "cell", "trace")

@@ -15,7 +15,7 @@ from keras_sparse_rnn.formats import ELEMENT_TYPES
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GELU_TABLE, GROUPS, HALF_TABLE, RISE_TABLE
 from keras_sparse_rnn.ops.lstm import BOUNDED_CELL_BITS
-from keras_sparse_rnn.ops.recurrent import FIRST_INPUTS, LAST_INPUTS, WORDS
+from keras_sparse_rnn.ops.recurrent_schema import FIRST_INPUTS, LAST_INPUTS, WORDS
 from keras_sparse_rnn.ops.schema import FORMATS, OF_INPUT, OF_WORD, STATUSES, VERSION, Input, OpSchema
 
 ROOT = Path(__file__).parents[2]

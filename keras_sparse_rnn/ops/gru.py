@@ -7,7 +7,8 @@ import numpy as np
 
 from keras_sparse_rnn.ops.activations import ONE
 from keras_sparse_rnn.ops.gates import gru_unit_float32, gru_unit_int8, operand_int8, output_int8
-from keras_sparse_rnn.ops.recurrent import Q15_STATE, ResetGateOp, hold_of, product, recurrent_schema
+from keras_sparse_rnn.ops.recurrent import ResetGateOp, product
+from keras_sparse_rnn.ops.recurrent_schema import Q15_STATE, hold_of, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, matrix, state
 
 WITHOUT, AFTER, BEFORE = range(3)  # as `reset_gate`

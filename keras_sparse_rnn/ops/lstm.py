@@ -6,7 +6,8 @@ from typing import ClassVar
 from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.ops.activations import MOST_BITS, TANH_TABLE, interpolate
 from keras_sparse_rnn.ops.gates import look_up, operand_int8, output_int8, pre_activation, saturate, tanh_gate_int8
-from keras_sparse_rnn.ops.recurrent import H, RecurrentOp, recurrent_schema
+from keras_sparse_rnn.ops.recurrent import RecurrentOp
+from keras_sparse_rnn.ops.recurrent_schema import H, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, state
 
 BOUNDED_CELL_BITS = 7  # beyond, the table of tanh has no index for a step of c

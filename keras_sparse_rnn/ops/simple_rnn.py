@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from keras_sparse_rnn.ops.gates import operand_int8, output_int8, pre_activation, tanh_gate_int8
-from keras_sparse_rnn.ops.recurrent import H, RecurrentOp, recurrent_schema
+from keras_sparse_rnn.ops.recurrent import RecurrentOp
+from keras_sparse_rnn.ops.recurrent_schema import H, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word
 
 SCHEMA = recurrent_schema(

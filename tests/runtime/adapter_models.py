@@ -11,7 +11,7 @@ from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.formats import FLOAT32, INT8
 from keras_sparse_rnn.ops import OPS
-from keras_sparse_rnn.ops.recurrent import BACKWARDS_IN_ORDER
+from keras_sparse_rnn.ops.recurrent_schema import BACKWARDS_IN_ORDER
 from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.reference import ReferenceEngine

@@ -12,7 +12,7 @@ from zoo import ENGINES
 
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.ops.check import check
-from keras_sparse_rnn.ops.recurrent import BACKWARDS_IN_ORDER
+from keras_sparse_rnn.ops.recurrent_schema import BACKWARDS_IN_ORDER
 from keras_sparse_rnn.ops.schema import RefusedOpError
 from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.native import NativeOp

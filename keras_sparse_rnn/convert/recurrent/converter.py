@@ -9,7 +9,7 @@ import numpy as np
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.layers.states import states_of
 from keras_sparse_rnn.ops.activations import NUMBERS
-from keras_sparse_rnn.ops.recurrent import BACKWARDS_IN_ORDER
+from keras_sparse_rnn.ops.recurrent_schema import BACKWARDS_IN_ORDER
 
 
 class LayerConverter(ABC):

@@ -1,0 +1,166 @@
+"""What the schemas of the recurrent ops share: words, and inputs that are tensors, constants or states."""
+
+from dataclasses import replace
+
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS, SIGMOID, TANH
+from keras_sparse_rnn.ops.schema import (
+    LARGEST,
+    SLOTS,
+    WEIGHT_BITS,
+    Input,
+    OpSchema,
+    Word,
+    constant,
+    matrix,
+    reserved,
+    state,
+)
+
+BACKWARDS_IN_ORDER = 2  # as `go_backwards`
+BY_OUTPUTS = {"inputs": 1, "units": 2}  # bits of `layout` by the sources of a matrix
+
+_LAST = len(ALL_ACTIVATIONS) - 1
+_X_SHIFT = "operand shift of x; int8x16: to the right, and 2 at least where x is held"
+WORDS = (
+    Word.every("format", "number format: 0 float32, 1 int8, 2 int8x16", 0, 2),
+    Word.every("units", "U", 1, 65535),
+    Word.every("block", "width of a block: 4, 8 or 16", 4, 16, form="power of two"),
+    Word.every(
+        "go_backwards",
+        "1: the last step comes first; 2: that, with each output where its input is",
+        *(0, 2),
+        limit=(1, 1, "return_sequences"),
+    ),
+    Word.every("return_sequences", "0: the last output only", 0, 1),
+    Word.every("activation", "of the candidate and of an LSTM's cell state", 0, _LAST, usual=TANH),
+    Word.every("recurrent_activation", "of the gates", 0, _LAST, usual=SIGMOID),
+    WEIGHT_BITS,
+    Word.integer("layout", "what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state", 0, 3),
+    Word.every(
+        "zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0", 0, 1
+    ),
+    Word.every("initial_states", "1: states that are given are those to begin with, and only read; 0: kept", 0, 1),
+    Word.integer("state_bits", "states and candidates lie in [-2^state_bits, 2^state_bits)", 0, MOST_BITS),
+    Word.integer("gate_bits", "gates lie in [-2^gate_bits, 2^gate_bits)", 0, MOST_BITS),
+    Word("x_zero_point", "zero point of x", int8=(-128, 127)),
+    Word.integer("x_shift", _X_SHIFT, 0, 7),
+    Word(
+        "h_shift",
+        "operand shift of what the recurrence reads; with `operand_bits` at most 15",
+        int8=(0, 7),
+        int8x16=(0, 13),
+        limit=(15, -1, "operand_bits"),
+    ),
+    Word(
+        "fraction",
+        "fractional bits of a GRU's candidate; with int16 activations of every tanh; with other activations of all",
+        int8=(7, 10),
+        int8x16=(7, 15),
+    ),
+    *(
+        Word.integer(
+            f"multiplier_{slot}",
+            f"of slot {slot}: scale of its accumulators · 2^(bits + 32), of at most 15 significant bits",
+            *(0, LARGEST),
+            form="15 bits",
+        )
+        for slot in range(SLOTS)
+    ),
+    Word.integer("operand_multiplier", "from Q(15 - state_bits) to what the recurrence reads", 0, 2**15 - 1),
+    Word.integer("operand_shift", "to the right, behind it", 1, 30),
+    Word.integer("output_multiplier", "from Q(15 - state_bits) to the output tensor", 0, 2**15 - 1),
+    Word.integer("output_shift", "to the right, behind it", 1, 30),
+    Word("output_zero_point", "zero point of the output", int8=(-128, 127)),
+    Word("operand_bits", "what the recurrence reads is saturated to them", int8=(8, 8), int8x16=(2, 15)),
+)
+Q15_STATE = lambda options, x_scale: (2.0 ** (options.state_bits - 15), 0)  # noqa: E731
+OPERAND_STATE = lambda options, x_scale: (operand_scale(options), 0)  # noqa: E731
+
+H = state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE)
+
+
+def hold_of(value, threshold, held, **more):
+    """A state may be held: the inputs `threshold` and `held`, constant and state.
+
+    Args:
+        value: The `Input` of the state; what is held of it has its type and scale.
+        threshold, held: Names of the two.
+        more: Of the threshold: where it may be given, and what else must be then.
+    """
+    types = [{"int8": "uint8", "int16": "uint16"}.get(name, name) for name in value.types]
+    counts = "Q15" if value.scale is Q15_STATE else f"counts of {value.name}"
+    return (
+        constant(threshold, f"{counts}; absent: {value.name} is not held", "units", *types, is_optional=True, **more),
+        replace(value, name=held, doc=f"what is held of {value.name}", needs=threshold, together="held_x", where=None),
+    )
+
+
+HOLD_OF_H = hold_of(H, "hidden_threshold", "held_h", needs="input_threshold")
+FIRST_INPUTS = (
+    Input("x", "(B, T, I)", ("float32", "int8", "int16")),
+    *matrix("kernel", "from x to the gates", "inputs", ()),
+    *matrix("recurrent_kernel", "from the state to the gates", "units", ()),
+    constant("bias", "what the accumulators start from", "slots", "float32", "int32", "int32"),
+)
+# Where an op has none of these, they are left out at the end of its inputs.
+LAST_INPUTS = (
+    constant(
+        *("output_scales", "Q16: brings the accumulators of each output to one scale a slot; absent: they have one"),
+        *("slots", None, "int16", "int16"),
+        is_optional=True,
+    ),
+    constant(
+        *("input_threshold", "counts of x; absent: x is not held", "inputs", "float32", "uint8", "uint16"),
+        is_optional=True,
+        where=("initial_states", (0,)),  # sums that nobody has checked could overflow
+    ),
+    HOLD_OF_H[0],
+    state(
+        *("held_x", "what is held of x", "inputs", "int8"),
+        lambda options, x_scale: (x_scale, options.x_zero_point),
+        needs="input_threshold",
+        together="sums",
+    ),
+    state(
+        *("sums", "of the products of what is held; in integers with the biases, and a 1 behind them says so"),
+        *("sums", "int32"),
+        lambda options, x_scale: (None, None),
+        needs="input_threshold",
+        together="held_x",
+    ),
+    HOLD_OF_H[1],
+    Input(
+        *("mask", "false: the step is left out, the states are held", ("bool", "bool", "bool"), "steps"),
+        is_optional=True,
+    ),
+    reserved("threshold_scale", "scales the thresholds at run time"),
+    reserved("diagonal", "of the recurrent kernel, stored apart"),
+)
+
+
+def recurrent_schema(name, doc, kernel_slots, recurrent_slots, *, words=(), inputs=(), changes=()):
+    """The schema of a recurrent op.
+
+    Args:
+        name, doc: Of the op.
+        kernel_slots, recurrent_slots: The slot of accumulators that each gate adds to; or `slots_by` of `Input`.
+        words, inputs: What it has besides what all recurrent ops have.
+        changes: `Word`s and `Input`s that differ in it from those of the same names.
+    """
+    by_name = {change.name: change for change in changes}
+    slots = {"kernel": kernel_slots, "recurrent_kernel": recurrent_slots}
+    first = [_with_slots(given, slots.get(given.name, ())) for given in FIRST_INPUTS]
+    shared = [by_name.get(word.name, word) for word in WORDS]
+    every = [by_name.get(given.name, given) for given in (*first, *inputs, *LAST_INPUTS)]
+    return OpSchema(name, doc, (*shared, *words), tuple(every), len(WORDS))
+
+
+def _with_slots(given, slots):
+    if slots and isinstance(slots[0], str):
+        return replace(given, slots=max(slots[1], key=len), slots_by=slots)
+    return replace(given, slots=slots)
+
+
+def operand_scale(options):
+    """What one count of a state is worth as the recurrence reads it (integer models)."""
+    return 2.0 ** (options.operand_shift + options.state_bits - 15) / max(options.operand_multiplier, 1)
