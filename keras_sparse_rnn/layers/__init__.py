@@ -1,4 +1,4 @@
-"""Recurrent layers: those whose units send events, and the other recurrences that are trained sparse."""
+"""Recurrent layers: layers whose units send events, and other recurrences for sparse training."""
 
 from keras_sparse_rnn.layers.delta_gru import DeltaGRU
 from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell

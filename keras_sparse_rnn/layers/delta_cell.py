@@ -1,4 +1,4 @@
-"""What the cells have in common whose kernels read inputs and states that are held."""
+"""Base class of the cells whose kernels read held inputs and states."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,10 +12,10 @@ from keras_sparse_rnn.typing import Shape, Tensor
 
 
 class DeltaCell(WeightsCell):
-    """A base in front of one of Keras's cells: the kernel reads held inputs x^, the recurrent kernel a held state h^.
+    """Base class that precedes a Keras cell: the kernel reads held inputs x^, the recurrent kernel a held state h^.
 
-    A subclass has `_make_recurrence`, and may have more holds of states. Its states are those of the Keras cell, what
-    further holds hold, h^ and x^.
+    A subclass defines `_make_recurrence` and may hold further values. Its states are the states of the Keras cell,
+    the further held values, h^ and x^.
     """
 
     skips = "unchanged"
@@ -43,7 +43,7 @@ class DeltaCell(WeightsCell):
         self.state_size = [*own, units, None]  # the last is known when built: the number of features
 
     def _make_recurrence(self, hold: Any) -> DeltaRecurrence:
-        """The recurrence on arrays, with a `HoldRecurrence` for the states."""
+        """Returns the recurrence on arrays, with a `HoldRecurrence` for the states."""
         raise NotImplementedError
 
     def _read_by_state(self) -> Tensor:
@@ -75,16 +75,16 @@ class DeltaCell(WeightsCell):
 
     @property
     def input_threshold(self) -> Any:
-        """The thresholds of x, as `DeltaHold.threshold`."""
+        """The thresholds of x (features,); see `DeltaHold.threshold`."""
         return self.input_hold.threshold
 
     @property
     def hidden_threshold(self) -> Any:
-        """The thresholds of h, as `DeltaHold.threshold`."""
+        """The thresholds of h (units,); see `DeltaHold.threshold`."""
         return self.hidden_hold.threshold
 
     def recurrent_weights(self) -> tuple[Tensor, ...]:
-        """R, what else a step needs, and the thresholds of states side by side, as tensors in the compute dtype."""
+        """Returns tensors in the compute dtype: R, other weights of a step, and the concatenated state thresholds."""
         thresholds = [hold.threshold_tensor() for hold in self.holds_of_states]
         return (*super().recurrent_weights(), ops.concatenate(thresholds) if thresholds[1:] else thresholds[0])
 

@@ -14,15 +14,14 @@ from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regular
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaGRU(DeltaLayer, GRUWeightsLayer):
-    """A GRU whose kernels read inputs and states that are held until they have changed: events as changes.
+    """A GRU whose kernels read held inputs and states: a value is held until it changes by more than a threshold.
 
-    It is to `DeltaGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`. It has all
-    arguments of `keras.layers.GRU` and, with fixed thresholds, its weights. A trained GRU becomes a DeltaGRU, which is
-    then fine-tuned, by
+    `DeltaGRUCell` computes one step and documents the equations. The layer has all arguments of `keras.layers.GRU`
+    and, with fixed thresholds, the same weights. To convert a trained GRU, which is then fine-tuned:
 
         delta = DeltaGRU.from_gru(gru, input_threshold=0.5, hidden_threshold=0.2)
 
-    A whole model gets the weights of one with GRUs, or of its file, by `load_keras_weights`.
+    `load_keras_weights` copies the weights of a whole model with GRUs, or of its file, into a model with this layer.
 
     Args:
         units, input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width, activation,
@@ -30,29 +29,29 @@ class DeltaGRU(DeltaLayer, GRUWeightsLayer):
             kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
             bias_constraint, dropout, recurrent_dropout, seed, reset_after, reset_gate, reset_threshold: As in
             `DeltaGRUCell`.
-        activity_regularizer: An `EventPenalty` acts on the rate of changes that are sent, with its state the size of
-            each change, for the hidden states and for the inputs. Any other regularizer acts on the output, as in
-            Keras.
-        return_sequences: Whether to return h of each step, not only of the last.
-        return_state: Whether to return the last states, too: h, with `reset_after=False` p^, h^ and x^.
+        activity_regularizer: An `EventPenalty` acts on the rate of sent changes of the hidden states and of the inputs;
+            its state is the size of each change. Any other regularizer acts on the output, as in Keras.
+        return_sequences: Whether to return h for every step instead of the last step only.
+        return_state: Whether to also return the last states: h, p^ (with `reset_after=False`), h^ and x^.
         go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
-        stateful: Whether the last states of a batch are the initial states of the next.
-        zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
-        use_cudnn: Must be "auto" or False: cuDNN has no kernel for this layer. `unroll`, which `keras.layers.GRU` has
-            too, must be False.
+        stateful: Whether the last states of a batch are the initial states of the next batch.
+        zero_output_for_mask: Whether the output is zero at masked steps. By default, masked steps repeat the previous
+            output.
+        use_cudnn: Must be "auto" or False, as cuDNN has no kernel for this layer. `unroll`, another argument of
+            `keras.layers.GRU`, must be False.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
-        initial_state: List of the states before the first step: h, with `reset_after=False` p^, and h^, (batch, units)
-            each, and x^, (batch, features). Zero by default.
-        mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
-        training: Whether to draw for dropout.
+        initial_state: List of the states before the first step: h, p^ (with `reset_after=False`) and h^, each
+            (batch, units), and x^ (batch, features). Zero by default.
+        mask: Boolean tensor (batch, time), False at steps to skip: the states do not change there.
+        training: Whether to apply dropout.
 
     Output shape:
-        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the states.
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state`, followed by the states.
 
     Raises:
-        ValueError: an argument is out of its range, or `initial_state` has another number of states.
+        ValueError: If an argument is out of range, or `initial_state` has the wrong number of states.
 
     Example:
 

@@ -14,32 +14,33 @@ from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regular
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaGRUCell(DeltaCell, GRUWeightsCell):
-    """A GRU cell whose kernels read inputs and states that are held until they have changed.
+    """A GRU cell whose kernels read held inputs and states: a value is held until it changes by more than a threshold.
 
         x^ = x where |x - x^'| > input_threshold, else x^' ;  h^ = h' where |h' - h^'| > hidden_threshold, else h^'
         a = x^ W + b_x ;  q = h^ R + b_r ;  z = sigma(a_z + q_z) ;  r = sigma(a_r + q_r) ;  g = tanh(a_h + r * q_h)
         h = z * h' + (1 - z) * g
 
-    (' = the step before.) With `reset_after=False` the candidate reads r * h, which has a hold of its own:
+    (' marks values of the previous step.) With `reset_after=False`, the candidate reads r * h, which is held too:
 
         p^ = r * h' where |r * h' - p^'| > reset_threshold, else p^' ;  g = tanh(a_h + p^ R_h)
 
-    The converted layer keeps x^ W and h^ R and adds to them for what changed: its cost follows
-    the rate of changes. Weights and their order are those of `keras.layers.GRUCell`, and fixed
-    thresholds are no weights: `set_weights` takes those of a GRU as they are. At thresholds of 0 it is that GRU.
-    Trained thresholds are further weights at the end, of the inputs (features,), of the states (units,), and of r * h.
+    The converted layer keeps x^ W and h^ R and updates them for changed values only, so its cost is proportional to
+    the rate of changes. The weights are those of `keras.layers.GRUCell`, in the same order. Fixed thresholds are not
+    weights, so `set_weights` accepts the weights of a GRU. With thresholds of 0 the cell computes the same as the GRU.
+    Trained thresholds are further weights at the end: of the inputs (features,), of the states (units,), and of r * h
+    (units,).
 
     Source: Neil et al., "Delta networks for optimized recurrent network computation", ICML 2017, arXiv:1612.05571.
 
     Args:
         units: Positive integer, number of units.
-        input_threshold: Number, or a list with one for each input, at least 0, in units of the input; or an
+        input_threshold: Number, or a list with one number for each input, at least 0, in units of the input; or an
             `initializers.Sensitivity`.
-        hidden_threshold: Likewise for each unit; with tanh the states lie in (-1, 1).
+        hidden_threshold: Likewise for the units. With tanh, the states lie in (-1, 1).
         trainable_threshold, gradient, surrogate_width: As in `DeltaHold`, for all thresholds.
         activation: Activation of the candidate g. None is linear.
         recurrent_activation: Activation of the gates z and r. None is linear.
-        use_bias: Whether there is a bias.
+        use_bias: Whether to use a bias.
         kernel_initializer: Initializer of W.
         recurrent_initializer: Initializer of R.
         bias_initializer: Initializer of both biases.
@@ -49,26 +50,25 @@ class DeltaGRUCell(DeltaCell, GRUWeightsCell):
         kernel_constraint: Constraint of W.
         recurrent_constraint: Constraint of R.
         bias_constraint: Constraint of the biases.
-        dropout: Share of the inputs that W does not read in training, in [0, 1), drawn once for each sequence, the same
-            at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
-        recurrent_dropout: The same for what R reads.
-        reset_after: Whether R multiplies before the reset gate acts.
-        reset_gate: False leaves out the reset gate, as in `LightGRU`: g = tanh(a_h + q_h), kernels of 2 * units columns
-            and one bias (2 * units,).
-        reset_threshold: With `reset_after=False` the threshold of r * h; None: as `hidden_threshold`.
+        dropout: Fraction of the inputs of W to drop in training, in [0, 1). One mask per sequence is used at all steps;
+            the remaining inputs are divided by 1 - dropout. As in `keras.layers.GRUCell`.
+        recurrent_dropout: Likewise for the inputs of R.
+        reset_after: Whether the reset gate is applied after the multiplication by R.
+        reset_gate: False omits the reset gate, as in `LightGRU`: g = tanh(a_h + q_h). The kernels then have 2 * units
+            columns, and there is one bias (2 * units,).
+        reset_threshold: With `reset_after=False`, the threshold of r * h. None uses `hidden_threshold`.
         seed: Integer, seed of dropout.
 
     Call arguments:
         inputs: Tensor (batch, features).
-        states: List of h and h^, (batch, units) each, and x^, (batch, features); p^ between the first two with
-            `reset_after=False`.
-        training: Whether to draw for `dropout` and `recurrent_dropout`.
+        states: List of h, p^ (with `reset_after=False`) and h^, each (batch, units), and x^ (batch, features).
+        training: Whether to apply `dropout` and `recurrent_dropout`.
 
     Returns:
-        h (batch, units), and the list of the new states.
+        h, a tensor (batch, units), and the list of the new states.
 
     Raises:
-        ValueError: an argument is out of its range, or the number of thresholds is not that of inputs or units.
+        ValueError: If an argument is out of range, or the number of thresholds differs from that of inputs or units.
 
     Example:
 
@@ -154,17 +154,17 @@ class DeltaGRUCell(DeltaCell, GRUWeightsCell):
 
     @property
     def read_apart(self) -> tuple[int, ...]:
-        """Places of the gates that read what is held of r * h."""
+        """Indices of the gates that read the held r * h."""
         return () if self.reset_after else (2,)
 
     @property
     def holds_of_states(self) -> list[DeltaHoldCell]:
-        """The holds of h and, with the reset gate before the product, of r * h."""
+        """The holds of h and, if the reset gate is applied before the product, of r * h."""
         return [self.hidden_hold] if self.reset_after else [self.hidden_hold, self.reset_hold]
 
     @property
     def reset_threshold(self) -> Any:
-        """The thresholds of r * h, as `DeltaHold.threshold`; None with the reset gate after the product."""
+        """The thresholds of r * h (units,), see `DeltaHold.threshold`; None with `reset_after=True`."""
         return None if self.reset_after else self.reset_hold.threshold
 
     def get_config(self) -> dict[str, Any]:

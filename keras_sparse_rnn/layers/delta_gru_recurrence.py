@@ -1,4 +1,4 @@
-"""The recurrences of the delta GRU on arrays: with the reset gate behind the recurrent product, and in front of it."""
+"""The recurrences of the delta GRU on arrays, with the reset gate applied after or before the recurrent product."""
 
 import dataclasses
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from keras_sparse_rnn.layers.slopes import slope_of
 class DeltaGRURecurrence(DeltaRecurrence, GRURecurrence):
     """A GRU whose recurrent kernel reads h^.
 
-    With s' and f' the derivatives of the gates' activation and of the candidate's:
+    s' and f' are the derivatives of the activations of the gates and of the candidate:
 
         d_a_z = (h' - g) s'(z) d_h ;  d_a_h = (1 - z) f'(g) d_h ;  d_q_h = r d_a_h ;  d_a_r = q_h s'(r) d_a_h
     """
@@ -58,7 +58,7 @@ class DeltaGRURecurrence(DeltaRecurrence, GRURecurrence):
 
 @dataclasses.dataclass(frozen=True)
 class DeltaResetRecurrence(DeltaRecurrence):
-    """A GRU with the reset gate before the recurrent product: z and r read h^, the candidate what is held of r * h.
+    """A GRU with the reset gate before the recurrent product: z and r read h^, the candidate reads the held r * h.
 
     z = s(a_z + h^ R_z) ;  r = s(a_r + h^ R_r) ;  p^ = hold(r * h') ;  g = f(a_h + p^ R_h) ;  h = g + z * (h' - g)
     """
@@ -68,7 +68,7 @@ class DeltaResetRecurrence(DeltaRecurrence):
     hidden: HoldRecurrence
 
     input_names = ("a_z", "a_r", "a_h")
-    weight_names = ("recurrent_kernel", "threshold")  # those of h, then those of r * h
+    weight_names = ("recurrent_kernel", "threshold")  # the thresholds of h, then of r * h
     state_names = ("h", "held_reset", "held")
     tape_names = ("before", "held", "change", "held_reset", "reset_change", "z", "r", "g")
     step_gradients = 3

@@ -1,4 +1,4 @@
-"""Inputs that are held until they have changed, as a Keras layer."""
+"""A Keras layer that holds each input until it changes."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -19,19 +19,19 @@ Threshold: TypeAlias = float | Sequence[float] | Sensitivity | dict[str, Any]
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaHoldCell(keras.layers.Layer):
-    """One step of `DeltaHold`, which has the equation and the arguments.
+    """One step of `DeltaHold`, which documents the equation and the other arguments.
 
     Args:
-        reader: Within a cell, whose kernel reads what is held: returns that, (features, columns). A `Sensitivity` asks
-            for it.
+        reader: Function that returns the kernel (features, columns) that reads the held values. A `Sensitivity` needs
+            it; only cells have one.
 
     Call arguments:
         inputs: Tensor (batch, features).
-        states: List of one tensor (batch, features): what was held at the step before.
-        training: Not used; cells have it.
+        states: List of one tensor (batch, features): the values held at the previous step.
+        training: Not used; present because cells have this argument.
 
     Returns:
-        What is held now (batch, features), and the list of it.
+        The values held now, a tensor (batch, features), and a list of that tensor.
     """
 
     holds_features = True
@@ -82,13 +82,13 @@ class DeltaHoldCell(keras.layers.Layer):
 
     @property
     def threshold(self):
-        """The thresholds (features,): the weight if they are trained, else a NumPy array; before `build` as given."""
+        """The thresholds (features,): the weight if they are trained, else a NumPy array. Before `build`: as given."""
         if self._threshold is None:
             return self._sensitivity or self._given.tolist()
         return self._threshold if self._sensitivity is None else ops.convert_to_numpy(self._scaled())
 
     def threshold_tensor(self):
-        """The thresholds (features,) in the compute dtype."""
+        """Returns the thresholds (features,) in the compute dtype."""
         thresholds = ops.convert_to_tensor(self._threshold) if self._sensitivity is None else self._scaled()
         return ops.cast(thresholds, self.compute_dtype)
 
@@ -100,14 +100,18 @@ class DeltaHoldCell(keras.layers.Layer):
         return held, [held]
 
     def sequence(self, inputs, held, mask=None, training=False, event_penalty=None):
-        """All steps: what is held at each (time, batch, features), the last of it, and the loss of the penalty or None.
+        """Computes all steps of a sequence.
 
         Args:
             inputs: Tensor (time, batch, features).
-            held: What is held before the first step, (batch, features).
+            held: Tensor (batch, features), the values held before the first step.
             mask: Boolean tensor (time, batch, 1), or None.
-            training: Whether a gradient will be asked for.
+            training: Whether gradients will be computed.
             event_penalty: An `EventPenalty`, or None.
+
+        Returns:
+            The values held at each step (time, batch, features), those of the last step (batch, features), and the
+            loss of the penalty or None.
         """
         asked = ("held",) if event_penalty is None else ("held", "change")
         (outputs, *changes), (last,) = self.recurrence.sequence(
@@ -117,7 +121,7 @@ class DeltaHoldCell(keras.layers.Layer):
         return outputs, last, losses[0] if losses else None
 
     def penalty(self, event_penalty, change, mask=None):
-        """The loss of an `EventPenalty` for the changes (time, batch, features) that were sent or not."""
+        """Returns the loss of an `EventPenalty` for changes (time, batch, features), sent or not."""
         events = self.recurrence.event(change, self.threshold_tensor())
         return event_penalty.penalty(ops.abs(change), events, mask)
 
@@ -138,40 +142,41 @@ class DeltaHoldCell(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaHold(TimeMajorLayer):
-    """Holds each channel of a sequence until it has changed by more than a threshold.
+    """Holds each channel of a sequence until it changes by more than a threshold.
 
-        x^ = x where |x - x^'| > threshold, else x^'          (' = the step before; x^ is zero before the first step)
+        x^ = x where |x - x^'| > threshold, else x^'     (' marks the previous step; x^ is zero before the first step)
 
-    Put before a recurrent layer, it lets the converted layer add what changed to a sum that it keeps, instead of
-    multiplying all inputs: its cost follows the rate of changes. Source: the delta network of Neil et al., "Delta
-    networks for optimized recurrent network computation", ICML 2017, arXiv:1612.05571.
+    In front of a recurrent layer, it lets the converted layer keep the sum x^ W and update it for changed inputs only,
+    so its cost is proportional to the rate of changes. Source: Neil et al., "Delta networks for optimized recurrent
+    network computation", ICML 2017, arXiv:1612.05571.
 
     Args:
-        threshold: Number, or a list with one for each channel, at least 0, in units of the input. At 0 the layer is the
-            identity.
-        trainable_threshold: Whether the thresholds are weights (features,), from `threshold` on and kept at 0 or more.
-            Their gradient alone makes them small: add `activity_regularizer`.
-        gradient: "exact": that in x^ goes to x where x was sent, else to the step when it was. "straight_through": it
-            goes to x always.
-        surrogate_width: Trained thresholds: half-width, in units of the input and positive, of the triangle of area 1
-            that stands for the derivative of sending. A change of that step moves x^ by the jump x - x^', so the
-            gradient in a threshold is the jump times the density of changes at it, which the triangle estimates.
-        activity_regularizer: An `EventPenalty` acts on the rate of changes that are sent, with its state the size
-            |x - x^'| of each change. Any other regularizer acts on the output, as in Keras.
-        return_sequences: Whether to return all steps, not only the last; True by default.
+        threshold: Number, or a list with one number for each channel, at least 0, in units of the input. At 0 the layer
+            is the identity.
+        trainable_threshold: Whether the thresholds are weights (features,), initialized to `threshold` and constrained
+            to be at least 0. Without a penalty they become small, so add an `activity_regularizer`.
+        gradient: "exact": the gradient in x^ goes to x at steps that send x, else to the step that sent the held value.
+            "straight_through": it always goes to x.
+        surrogate_width: For trained thresholds: half-width, positive and in units of the input, of a triangle of area 1
+            that replaces the derivative of the decision to send. Sending moves x^ by the jump x - x^', so the gradient
+            in a threshold is the jump times the density of changes at the threshold, which the triangle estimates.
+        activity_regularizer: An `EventPenalty` acts on the rate of sent changes; its state is the size |x - x^'| of
+            each change. Any other regularizer acts on the output, as in Keras.
+        return_sequences: Whether to return all steps instead of the last step only. True by default.
         return_state, go_backwards, stateful, zero_output_for_mask: As in `keras.layers.RNN`.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
-        initial_state: List of one tensor (batch, features), what is held before the first step. Zero by default.
-        mask: Boolean tensor (batch, time), False where a step is to be skipped: what was held stays.
-        training: Not used; recurrent layers have it.
+        initial_state: List of one tensor (batch, features), the values held before the first step. Zero by default.
+        mask: Boolean tensor (batch, time), False at steps to skip: the held values do not change there.
+        training: Not used; present because recurrent layers have this argument.
 
     Output shape:
-        (batch, time, features); with `return_state` followed by (batch, features).
+        (batch, time, features), or (batch, features) with `return_sequences=False`; with `return_state`, followed by
+        (batch, features).
 
     Raises:
-        ValueError: an argument is out of its range, or the number of thresholds is not that of the channels.
+        ValueError: If an argument is out of range, or the number of thresholds differs from the number of channels.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What the layers have in common whose kernels read inputs and states that are held."""
+"""Base classes of the layers whose kernels read held inputs and states."""
 
 import inspect
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from keras_sparse_rnn.typing import Shape, Tensor
 
 
 class DeltaLayer(KerasPlaceLayer):
-    """A layer over a `DeltaCell`: what is held of the inputs is found before the loop over the states."""
+    """A layer over a `DeltaCell`. It computes the held inputs of all steps before the loop over the states."""
 
     input_threshold = property(attrgetter("cell.input_threshold"))
     hidden_threshold = property(attrgetter("cell.hidden_threshold"))
@@ -54,7 +54,7 @@ class DeltaLayer(KerasPlaceLayer):
 
 
 class DeltaLayerOfKeras(DeltaLayer):
-    """One that takes the arguments of its cell, `cell_class`, which has those of a cell of Keras, and of an RNN."""
+    """A delta layer with the arguments of `cell_class`, a delta cell based on a Keras cell, and those of an RNN."""
 
     cell_class: Any
 

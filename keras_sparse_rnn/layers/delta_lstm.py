@@ -1,4 +1,4 @@
-"""The delta LSTM: its recurrence on arrays, its cell and its layer."""
+"""The delta LSTM: the recurrence on arrays, the cell and the layer."""
 
 import dataclasses
 from collections.abc import Callable
@@ -64,29 +64,30 @@ class DeltaLSTMRecurrence(DeltaRecurrence):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaLSTMCell(DeltaCell, keras.layers.LSTMCell):
-    """An LSTM cell whose kernels read inputs and states that are held until they have changed.
+    """An LSTM cell whose kernels read held inputs and states.
 
         x^ = x where |x - x^'| > input_threshold, else x^' ;  h^ = h' where |h' - h^'| > hidden_threshold, else h^'
         i, f, o = sigma(x^ W + h^ R + b) ;  g = tanh(x^ W_c + h^ R_c + b_c) ;  c = f * c' + i * g ;  h = o * tanh(c)
 
-    (' = the step before.) The cell state c, which no kernel reads, is not held. Thresholds, their training and their
-    source are as in `DeltaGRUCell`.
+    (' marks values of the previous step.) A value is held until it changes by more than a threshold. No kernel
+    reads the cell state c, so it is not held. The thresholds, their training and the source are documented in
+    `DeltaGRUCell`.
 
     Args:
         units: Positive integer, number of units.
         input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width: As in `DeltaGRUCell`.
-        **kwargs: All other arguments of `keras.layers.LSTMCell`, whose weights it has.
+        **kwargs: All other arguments of `keras.layers.LSTMCell`. The weights are the same.
 
     Call arguments:
         inputs: Tensor (batch, features).
-        states: List of h, c and h^, (batch, units) each, and x^, (batch, features).
-        training: Whether to draw for `dropout` and `recurrent_dropout`.
+        states: List of h, c and h^, each (batch, units), and x^ (batch, features).
+        training: Whether to apply `dropout` and `recurrent_dropout`.
 
     Returns:
-        h (batch, units), and the list of the new states.
+        h, a tensor (batch, units), and the list of the new states.
 
     Raises:
-        ValueError: an argument is out of its range, or the number of thresholds is not that of inputs or units.
+        ValueError: If an argument is out of range, or the number of thresholds differs from that of inputs or units.
     """
 
     gates = ("i", "f", "c", "o")
@@ -99,23 +100,22 @@ class DeltaLSTMCell(DeltaCell, keras.layers.LSTMCell):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaLSTM(DeltaLayerOfKeras):
-    """An LSTM whose kernels read inputs and states that are held until they have changed.
+    """An LSTM whose kernels read held inputs and states: a value is held until it changes by more than a threshold.
 
-    It is to `DeltaLSTMCell`, which has the equations, what `keras.layers.LSTM` is to its cell. A trained layer becomes
-    one by
+    `DeltaLSTMCell` computes one step and documents the equations. To convert a trained LSTM:
 
         delta = DeltaLSTM.from_lstm(lstm, input_threshold=0.5, hidden_threshold=0.2)
 
     Args:
         units, input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width: As in `DeltaLSTMCell`.
-        **kwargs: All other arguments of `keras.layers.LSTM` but `unroll`; `activity_regularizer` may be an
+        **kwargs: All other arguments of `keras.layers.LSTM` except `unroll`. `activity_regularizer` may be an
             `EventPenalty`, as in `DeltaGRU`.
 
     Call arguments and output shape:
         As in `DeltaGRU`, with the states h, c, h^ and x^.
 
     Raises:
-        ValueError: an argument is out of its range, or `initial_state` has another number of states.
+        ValueError: If an argument is out of range, or `initial_state` has the wrong number of states.
 
     Example:
 
@@ -131,5 +131,5 @@ class DeltaLSTM(DeltaLayerOfKeras):
 
     @classmethod
     def from_lstm(cls, layer: keras.layers.LSTM, **arguments: Any) -> "Self":
-        """This layer in the place of an LSTM; its arguments are used as in `DeltaGRU.from_gru`."""
+        """Returns a DeltaLSTM with the configuration and weights of an LSTM; arguments as in `DeltaGRU.from_gru`."""
         return cls.in_place_of(layer, **arguments)

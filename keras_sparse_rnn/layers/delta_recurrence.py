@@ -1,4 +1,4 @@
-"""Values that are held until they have changed, on arrays: what DeltaHold does, and the base of delta recurrences."""
+"""Values that are held until they change, on arrays: the recurrence of DeltaHold and the base of delta recurrences."""
 
 import abc
 import dataclasses
@@ -10,17 +10,17 @@ from keras_sparse_rnn.layers.recurrence import Recurrence, triangle
 
 @dataclasses.dataclass(frozen=True)
 class HoldRecurrence(Recurrence):
-    """Send a value where it differs from the one sent last by more than a threshold, else hold that.
+    """Sends a value if it differs from the last sent value by more than a threshold, else holds the last sent value.
 
         d = x - x^' ;  s = [|d| > theta] ;  x^ = s * x + (1 - s) * x^'
 
-    The gradient in x^ goes to x where it was sent and to x^' where that was held ("exact"), or always to x
-    ("straight_through"). The threshold moves x^ by a jump of -d where |d| passes it: its gradient is that of the mean
-    over a triangular density of |d| around theta, of area 1,
+    The gradient in x^ goes to x where x is sent and to x^' where x^' is held ("exact"), or always to x
+    ("straight_through"). A threshold that passes |d| moves x^ by a jump of -d. The gradient in the threshold is that
+    of the mean over a triangular density of |d| around theta, of area 1:
 
         d_theta = -sum(psi d d_x^) ;  psi = max(0, 1 - ||d| - theta| / width) / width
 
-    Neither gradient knows that another x^' may decide otherwise about what is sent later.
+    Both gradients ignore that a different x^' may change which values are sent later.
     """
 
     gradient: str
@@ -34,18 +34,18 @@ class HoldRecurrence(Recurrence):
     step_gradients = 1
 
     def surrogate(self, change, threshold):
-        """The derivative that stands for that of s by |d|."""
+        """Returns the surrogate of the derivative of s with respect to |d|."""
         return triangle(ops.abs(change) - threshold, 1 / self.surrogate_width, self.surrogate_width)
 
     def event(self, change, threshold):
-        """1 where a change d is sent, else 0, in its dtype, with the surrogate gradient."""
+        """Returns 1 where a change d is sent, else 0, in the dtype of d, with the surrogate gradient."""
         distance = ops.abs(change) - threshold
         slope = ops.stop_gradient(self.surrogate(change, threshold))
         # The second term is exactly zero and carries the gradient.
         return _sent(change, threshold) + slope * (distance - ops.stop_gradient(distance))
 
     def hold(self, x, held, threshold, automatic=True):
-        """The value held now, x^, and the change d."""
+        """Returns the value held now, x^, and the change d."""
         change = x - held
         new = ops.where(ops.abs(change) > threshold, x, held)
         if automatic:
@@ -58,7 +58,7 @@ class HoldRecurrence(Recurrence):
         return new, change
 
     def hold_gradient(self, change, d_held, threshold):
-        """Gradients in x, in the value held before, and in theta before it is summed (or None)."""
+        """Returns the gradients in x, in the previously held value, and in theta before summation (or None)."""
         d_threshold = -self.surrogate(change, threshold) * change * d_held if self.trainable_threshold else None
         if self.gradient == "straight_through":
             return d_held, ops.zeros_like(d_held), d_threshold
@@ -80,14 +80,15 @@ class HoldRecurrence(Recurrence):
 
 
 class DeltaRecurrence(Recurrence):
-    """A recurrence whose recurrent kernel reads h^, what is held of the state h' (Neil et al., 2017, arXiv:1612.05571).
+    """A recurrence whose recurrent kernel reads h^, the held state h' (Neil et al., 2017, arXiv:1612.05571).
 
-    A subclass has the field `hidden`, a `HoldRecurrence`, and the arithmetic behind the hold:
+    A subclass has the field `hidden`, a `HoldRecurrence`, and defines the arithmetic after the hold:
         state_names: its own states, h first, then "held"
-        cell(inputs, source, states, weights): values of a step, the new states of its own among them, where the
-            recurrent kernel reads `source`
-        cell_gradient(tape, d_states, weights): gradients in the source, in its states before (a list), of each step,
-            and in further thresholds (a list); `d_states` are those in its new states
+        cell(inputs, source, states, weights, automatic): returns the values of a step, including its own new states;
+            the recurrent kernel reads `source`
+        cell_gradient(tape, d_states, d_values, weights): returns the gradients in the source, in its own previous
+            states (a list), of each step, and in further thresholds (a list); `d_states` are the gradients in its own
+            new states
     """
 
     hidden: HoldRecurrence
@@ -126,7 +127,7 @@ class DeltaRecurrence(Recurrence):
         return (*d_before, d_held_before), d_step, d_threshold
 
     def threshold_of(self, weights):
-        """All thresholds side by side; recurrent dropout's masks may stand behind them."""
+        """Returns all thresholds, concatenated; masks of recurrent dropout may follow them in `weights`."""
         return weights[self.weight_names.index("threshold")]
 
     def masks_of(self, weights):

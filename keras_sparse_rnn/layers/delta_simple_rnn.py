@@ -1,4 +1,4 @@
-"""The delta SimpleRNN: its recurrence on arrays, its cell and its layer."""
+"""The delta SimpleRNN: the recurrence on arrays, the cell and the layer."""
 
 import dataclasses
 from collections.abc import Callable
@@ -49,28 +49,29 @@ class DeltaSimpleRecurrence(DeltaRecurrence):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaSimpleRNNCell(DeltaCell, keras.layers.SimpleRNNCell):
-    """A SimpleRNN cell whose kernels read inputs and states that are held until they have changed.
+    """A SimpleRNN cell whose kernels read held inputs and states.
 
         x^ = x where |x - x^'| > input_threshold, else x^' ;  h^ = h' where |h' - h^'| > hidden_threshold, else h^'
         h = tanh(x^ W + h^ R + b)
 
-    (' = the step before.) Thresholds, their training and their source are as in `DeltaGRUCell`.
+    (' marks values of the previous step.) A value is held until it changes by more than a threshold. The
+    thresholds, their training and the source are documented in `DeltaGRUCell`.
 
     Args:
         units: Positive integer, number of units.
         input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width: As in `DeltaGRUCell`.
-        **kwargs: All other arguments of `keras.layers.SimpleRNNCell`, whose weights it has.
+        **kwargs: All other arguments of `keras.layers.SimpleRNNCell`. The weights are the same.
 
     Call arguments:
         inputs: Tensor (batch, features).
-        states: List of h and h^, (batch, units) each, and x^, (batch, features).
-        training: Whether to draw for `dropout` and `recurrent_dropout`.
+        states: List of h and h^, each (batch, units), and x^ (batch, features).
+        training: Whether to apply `dropout` and `recurrent_dropout`.
 
     Returns:
-        h (batch, units), and the list of the new states.
+        h, a tensor (batch, units), and the list of the new states.
 
     Raises:
-        ValueError: an argument is out of its range, or the number of thresholds is not that of inputs or units.
+        ValueError: If an argument is out of range, or the number of thresholds differs from that of inputs or units.
     """
 
     gates = ("h",)
@@ -83,24 +84,23 @@ class DeltaSimpleRNNCell(DeltaCell, keras.layers.SimpleRNNCell):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaSimpleRNN(DeltaLayerOfKeras):
-    """A SimpleRNN whose kernels read inputs and states that are held until they have changed.
+    """A SimpleRNN whose kernels read held inputs and states: a value is held until it changes by more than a threshold.
 
-    It is to `DeltaSimpleRNNCell`, which has the equations, what `keras.layers.SimpleRNN` is to its cell. A trained
-    layer becomes one by
+    `DeltaSimpleRNNCell` computes one step and documents the equations. To convert a trained SimpleRNN:
 
         delta = DeltaSimpleRNN.from_simple_rnn(layer, input_threshold=0.5, hidden_threshold=0.2)
 
     Args:
         units, input_threshold, hidden_threshold, trainable_threshold, gradient, surrogate_width: As in
             `DeltaSimpleRNNCell`.
-        **kwargs: All other arguments of `keras.layers.SimpleRNN` but `unroll`; `activity_regularizer` may be an
+        **kwargs: All other arguments of `keras.layers.SimpleRNN` except `unroll`. `activity_regularizer` may be an
             `EventPenalty`, as in `DeltaGRU`.
 
     Call arguments and output shape:
         As in `DeltaGRU`, with the states h, h^ and x^.
 
     Raises:
-        ValueError: an argument is out of its range, or `initial_state` has another number of states.
+        ValueError: If an argument is out of range, or `initial_state` has the wrong number of states.
 
     Example:
 
@@ -114,5 +114,8 @@ class DeltaSimpleRNN(DeltaLayerOfKeras):
 
     @classmethod
     def from_simple_rnn(cls, layer: keras.layers.SimpleRNN, **arguments: Any) -> "Self":
-        """This layer in the place of a SimpleRNN; its arguments are used as in `DeltaGRU.from_gru`."""
+        """Returns a DeltaSimpleRNN with the configuration and weights of a SimpleRNN.
+
+        The arguments are used as in `DeltaGRU.from_gru`.
+        """
         return cls.in_place_of(layer, **arguments)

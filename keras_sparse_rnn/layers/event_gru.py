@@ -16,11 +16,11 @@ from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regular
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class EventGRU(GRUWeightsLayer):
-    """A GRU whose units send their state only when it exceeds a threshold: sparse in activity.
+    """A GRU with sparse activity: its units send their state only when it exceeds a threshold.
 
-    It is to `EventGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`. It has all
-    arguments of `keras.layers.GRU`, and takes the weights of one: `EventGRU.from_gru(layer)` makes it of a layer,
-    `set_weights` of a list, `load_keras_weights` of a model or a file. The thresholds then stay as they are.
+    `EventGRUCell` computes one step and documents the equations. The layer has all arguments of `keras.layers.GRU` and
+    accepts the weights of a GRU: from a layer with `EventGRU.from_gru(layer)`, from a list with `set_weights`, from a
+    model or a file with `load_keras_weights`. All three leave the thresholds unchanged.
 
     Args:
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
@@ -28,33 +28,34 @@ class EventGRU(GRUWeightsLayer):
             readout, trace_decay, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
             recurrent_constraint, bias_constraint, dropout, recurrent_dropout, reset_after,
             reset_gate: As in `EventGRUCell`.
-        recurrent_dropconnect: Share of R that is zero in training, in [0, 1), drawn once for a batch of sequences; what
-            is left is divided by 1 - recurrent_dropconnect.
-        seed: Integer, seed of all that is drawn and of the default `threshold_initializer`.
+        recurrent_dropconnect: Fraction of the weights R to drop in training, in [0, 1), drawn once for a batch of
+            sequences; the remaining weights are divided by 1 - recurrent_dropconnect.
+        seed: Integer, seed of dropout, of `recurrent_dropconnect` and of the default `threshold_initializer`.
         activity_regularizer: An `EventPenalty` acts on the states before the threshold or on the events. Any other
             regularizer acts on the output, as in Keras.
-        return_sequences: Whether to return the readout of each step, not only of the last.
-        return_state: Whether to return the last states y and c too, and the trace if that is the readout.
+        return_sequences: Whether to return the readout for every step instead of the last step only.
+        return_state: Whether to also return the last states y and c and, with `readout="trace"`, the trace.
         go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
-        stateful: Whether the last states of a batch are the initial states of the next.
-        carry_cell: False starts each call with c = 0, whatever the initial state, and so carries y alone from batch to
-            batch, as EvNN does.
-        zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
-        use_cudnn: Must be "auto" or False: cuDNN has no kernel for this layer. `unroll`, which `keras.layers.GRU` has
-            too, must be False.
+        stateful: Whether the last states of a batch are the initial states of the next batch.
+        carry_cell: False starts each call with c = 0, whatever the initial state, so that only y is carried from batch
+            to batch, as in EvNN.
+        zero_output_for_mask: Whether the output is zero at masked steps. By default, masked steps repeat the previous
+            output.
+        use_cudnn: Must be "auto" or False, as cuDNN has no kernel for this layer. `unroll`, another argument of
+            `keras.layers.GRU`, must be False.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
-        initial_state: List of the states before the first step, (batch, units) each: y and c, and the trace if that is
-            the readout. Zero by default.
-        mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
-        training: Whether to draw for dropout and `recurrent_dropconnect`.
+        initial_state: List of the states before the first step, each (batch, units): y, c and, with `readout="trace"`,
+            the trace. Zero by default.
+        mask: Boolean tensor (batch, time), False at steps to skip: the states do not change there.
+        training: Whether to apply dropout and `recurrent_dropconnect`.
 
     Output shape:
-        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the states.
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state`, followed by the states.
 
     Raises:
-        ValueError: an argument is out of its range, or `initial_state` has another number of states.
+        ValueError: If an argument is out of range, or `initial_state` has the wrong number of states.
 
     Example:
 

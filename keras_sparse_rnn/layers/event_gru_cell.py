@@ -22,35 +22,37 @@ class EventGRUCell(GRUWeightsCell):
         a = x W + b_x ;  q = y' R + b_r ;  z = sigma(a_z + q_z) ;  r = sigma(a_r + q_r) ;  g = tanh(a_h + r * q_h)
         c~ = z * c' + (1 - z) * g ;  e = [c~ > theta] ;  y = e * c~ ;  c = c~ - e * theta
 
-    (' = the step before.) Gates, weights and their order are those of `keras.layers.GRUCell(reset_after=True)`, whose
-    weights load unchanged: `kernel` W (features, 3 * units), `recurrent_kernel` R (units, 3 * units) and `bias` b_x and
-    b_r (2, 3 * units). Each unit has a threshold theta: the weight `threshold_logit` or `threshold` (units,) gives it.
+    (' marks values of the previous step.) The gates, the weights and their order are those of
+    `keras.layers.GRUCell(reset_after=True)`, whose weights load unchanged: `kernel` W (features, 3 * units),
+    `recurrent_kernel` R (units, 3 * units) and `bias` b_x and b_r (2, 3 * units). Each unit has a threshold theta,
+    given by the weight `threshold_logit` or `threshold` (units,).
 
-    The derivative of e is replaced by the surrogate height * max(0, 1 - |c~ - theta| / width). Gradients flow
-    everywhere, through the reset and into the thresholds too.
+    The surrogate height * max(0, 1 - |c~ - theta| / width) replaces the derivative of e. Gradients also flow through
+    the reset and into the thresholds.
 
     Source: Subramoney et al., "Efficient recurrent architectures through activity sparsity and sparse back-propagation
-    through time", ICLR 2023, arXiv:2206.06178, in the form of its authors' code (EvNN).
+    through time", ICLR 2023, arXiv:2206.06178, as implemented by the authors (EvNN).
 
     Args:
         units: Positive integer, number of units.
         activation: Activation of the candidate g. None is linear.
         recurrent_activation: Activation of the gates z and r. None is linear.
-        use_bias: Whether there is a bias.
+        use_bias: Whether to use a bias.
         kernel_initializer: Initializer of W.
         recurrent_initializer: Initializer of R.
         bias_initializer: Initializer of both biases.
-        threshold_mode: "sigmoid" trains rho with theta = sigmoid(rho), in (0, 1). "clipped" trains theta itself, put
-            back into [0, 1] after each update of the optimizer.
-        threshold_initializer: Initializer of rho or theta. By default rho ~ Normal(-3, 0.5), most thresholds between
-            0.02 and 0.12, or theta ~ Beta of mean 0.3. Small thresholds learn better: for fewer events use
-            `EventPenalty` on `EventGRU`.
+        threshold_mode: "sigmoid" trains rho with theta = sigmoid(rho), in (0, 1). "clipped" trains theta itself,
+            clipped to [0, 1] after each optimizer update.
+        threshold_initializer: Initializer of rho or theta. By default rho ~ Normal(-3, 0.5), which puts most
+            thresholds between 0.02 and 0.12, or theta ~ Beta with mean 0.3. Small thresholds learn better; for fewer
+            events, use `EventPenalty` on `EventGRU`.
         trainable_threshold: False freezes the thresholds.
         surrogate_height: Height of the surrogate, at least 0.
         surrogate_width: Half-width of the surrogate in units of the state, positive (1 / epsilon in the paper).
         reset: Whether an event subtracts the threshold from the state.
-        readout: What the cell returns: "event" the events y, "cell" the state c after the reset, "trace" a decaying
-            trace of the events, trace = trace_decay * trace' + (1 - trace_decay) * y. The recurrence reads y always.
+        readout: What the cell returns: the events y ("event"), the state c after the reset ("cell"), or a decaying
+            trace of the events, trace = trace_decay * trace' + (1 - trace_decay) * y ("trace"). The recurrence always
+            reads y.
         trace_decay: Decay of the trace, in [0, 1).
         kernel_regularizer: Regularizer of W.
         recurrent_regularizer: Regularizer of R.
@@ -58,27 +60,27 @@ class EventGRUCell(GRUWeightsCell):
         kernel_constraint: Constraint of W.
         recurrent_constraint: Constraint of R.
         bias_constraint: Constraint of the biases.
-        dropout: Share of the inputs that W does not read in training, in [0, 1), drawn once for each sequence, the same
-            at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
-        recurrent_dropout: The same for what R reads.
-        reset_after: Must be True: R multiplies before the reset gate acts.
-        reset_gate: False leaves out the reset gate, as in `LightGRU`: g = tanh(a_h + q_h), kernels of 2 * units columns
-            and one bias (2 * units,).
+        dropout: Fraction of the inputs of W to drop in training, in [0, 1). One mask per sequence is used at all steps;
+            the remaining inputs are divided by 1 - dropout. As in `keras.layers.GRUCell`.
+        recurrent_dropout: Likewise for the inputs of R.
+        reset_after: Must be True: the reset gate is applied after the multiplication by R.
+        reset_gate: False omits the reset gate, as in `LightGRU`: g = tanh(a_h + q_h). The kernels then have 2 * units
+            columns, and there is one bias (2 * units,).
         seed: Integer, seed of dropout and of the default `threshold_initializer`.
 
     Call arguments:
         inputs: Tensor (batch, features).
-        states: List of y and c, (batch, units) each, and of the trace if that is the readout.
-        training: Whether to draw for `dropout` and `recurrent_dropout`.
+        states: List of y, c and, with `readout="trace"`, the trace, each (batch, units).
+        training: Whether to apply `dropout` and `recurrent_dropout`.
 
     Returns:
-        The readout (batch, units), and the list of the new states.
+        The readout, a tensor (batch, units), and the list of the new states.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: If an argument is out of range.
 
-    Under a mask, `keras.layers.RNN` on JAX repeats the first state, y, at masked steps, whatever the readout. For the
-    other readouts use `EventGRU`, which repeats the readout on every backend.
+    On JAX, `keras.layers.RNN` repeats the first state, y, at masked steps, whatever the readout. For the other readouts
+    use `EventGRU`, which repeats the readout on every backend.
 
     Example:
 
@@ -193,13 +195,13 @@ class EventGRUCell(GRUWeightsCell):
 
     @property
     def threshold_logit(self) -> keras.Variable:
-        """The weight rho (units,), theta = sigmoid(rho); in "clipped" mode there is none: AttributeError."""
+        """The weight rho (units,), with theta = sigmoid(rho). Raises AttributeError in "clipped" mode."""
         if self.threshold_mode != "sigmoid":
             raise AttributeError("`threshold_logit` exists with threshold_mode='sigmoid' only.")
         return self._threshold
 
     def recurrent_weights(self) -> tuple[Tensor, ...]:
-        """R, the recurrent bias of the candidate, and theta, as tensors in the compute dtype."""
+        """Returns R, the recurrent bias of the candidate, and theta, as tensors in the compute dtype."""
         return (*super().recurrent_weights(), ops.cast(ops.convert_to_tensor(self.threshold), self.compute_dtype))
 
     def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:

@@ -16,7 +16,7 @@ class EventRecurrence(GRURecurrence):
 
         c~ = z * c' + (1 - z) * g ;  e = [c~ > theta] ;  y = e * c~ ;  c = c~ - e * theta
 
-    The recurrent kernel reads y'. With psi the surrogate, and d_v the gradient in v:
+    The recurrent kernel reads y'. psi is the surrogate, and d_v the gradient in v:
 
         d_e = c~ d_y - theta d_c ;  d_c~ = e d_y + d_c + psi d_e ;  d_theta = -sum(psi d_e + e d_c)
     """
@@ -36,11 +36,11 @@ class EventRecurrence(GRURecurrence):
         return ("y", "candidate", *self.gate_names)
 
     def surrogate(self, distance):
-        """The derivative that stands for that of the event: a triangle over c~ - theta."""
+        """Returns the surrogate of the derivative of the event: a triangle over c~ - theta."""
         return triangle(distance, self.surrogate_height, self.surrogate_width)
 
     def event(self, candidate, threshold):
-        """1 where the state exceeds its threshold, else 0, in the dtype of the state, with the surrogate gradient."""
+        """Returns 1 where the state exceeds its threshold, else 0, in the state's dtype, with a surrogate gradient."""
         distance = candidate - threshold
         slope = ops.stop_gradient(self.surrogate(distance))
         # The second term is exactly zero and carries the gradient.
@@ -81,7 +81,7 @@ def trace_step(y, trace, decay):
 
 
 def trace(sequence, initial, decay, mask=None):
-    """The decaying trace of a sequence: tr = decay * tr' + (1 - decay) * y, held where masked.
+    """Returns the decaying trace of a sequence: tr = decay * tr' + (1 - decay) * y, unchanged at masked steps.
 
     Args:
         sequence: Array (time, batch, units).

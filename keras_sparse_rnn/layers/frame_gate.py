@@ -1,4 +1,4 @@
-"""A gate in front of recurrent layers: a step is made only when enough features have moved."""
+"""A gate in front of recurrent layers: a step is computed only when enough features have changed."""
 
 import math
 from collections.abc import Sequence
@@ -14,39 +14,39 @@ from keras_sparse_rnn.typing import Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class FrameGate(keras.layers.Layer):
-    """Masks the steps at which too few features have moved since the last step that was made.
+    """Masks the steps at which too few features have changed since the last computed step.
 
-        made = [sum over features of [|x - x'| > threshold] >= count] ;  x' = x where a step is made, else it stays
+        made = [sum over features of [|x - x'| > threshold] >= count] ;  x' = x where `made`, else unchanged
 
-    The output is the input, with `made` as its Keras mask: recurrent layers behind it hold their states and repeat
-    their outputs at the other steps, and whatever passes masks on hands it to the next. x' is zero before the first
-    step. Steps that are masked already are not made. The gate has no weights, so it may also be put in front of a
-    network that is trained already.
+    The output is the input, with `made` as its Keras mask. At masked steps, the recurrent layers that follow keep their
+    states and repeat their outputs. Layers that support masking pass the mask on. x' is zero before the first step.
+    Steps that are already masked stay masked. The gate has no weights, so it can also be put in front of a trained
+    network.
 
-    `profile` counts the steps that are made. The gate decides in the order of time; a layer behind it that goes
-    backwards reads the same steps in reverse, which no stream can. As with every mask, Keras leaves masked steps out of
-    a loss of each step. The gate itself does not convert: convert what stands behind it, and step that for the frames
-    that have moved (documentation, "Stream").
+    `profile` counts the computed steps. The gate always decides in forward order: a following layer with
+    `go_backwards=True` reads the same steps in reverse, which is not possible in a stream. As with every mask, Keras
+    excludes masked steps from a loss per step. The gate itself is not converted: convert the layers after it, and call
+    them for changed frames only (documentation, "Stream").
 
     Source: the delta network of Neil et al., "Delta networks for optimized recurrent network computation", ICML 2017,
-    arXiv:1612.05571, for whole frames.
+    arXiv:1612.05571, applied to whole frames.
 
     Args:
-        threshold: Number, or a list with one for each feature, at least 0, in units of the input. By sensitivity, for a
-            kernel that is trained: `Sensitivity.thresholds(scale, kernel)`.
-        count: Positive integer, at most the number of features: how many of them must have moved.
-        stateful: Whether x' goes on from batch to batch, whose size is then fixed; `reset_state` clears it.
+        threshold: Number, or a list with one number for each feature, at least 0, in units of the input. To derive it
+            from a trained kernel, use `Sensitivity.thresholds(scale, kernel)`.
+        count: Positive integer, at most the number of features: how many of them must have changed.
+        stateful: Whether x' is carried from batch to batch. The batch size must then be fixed; `reset_state` clears x'.
 
     Call arguments:
         inputs: Tensor (batch, time, features).
-        mask: Boolean tensor (batch, time), False where a step is left out already.
+        mask: Boolean tensor (batch, time), False at steps that are already masked.
 
     Output shape:
-        That of the input.
+        Same as the input.
 
     Raises:
-        ValueError: an argument is out of its range, the number of thresholds is not that of the features, `count` is
-            larger than it, or a stateful gate has no fixed batch size.
+        ValueError: If an argument is out of range, the number of thresholds differs from the number of features,
+            `count` exceeds the number of features, or a stateful gate has no fixed batch size.
 
     Example:
 
@@ -79,7 +79,7 @@ class FrameGate(keras.layers.Layer):
                     f"layer '{self.name}' has stateful=True and needs a fixed batch size: keras.Input(batch_shape=...)."
                 )
             state = keras.Variable(np.zeros((batch, features)), dtype=self.variable_dtype, trainable=False, name="last")
-            # No weight of the model: it is what a stream has left.
+            # Not tracked as a weight of the model: it is the state that a stream leaves behind.
             object.__setattr__(self, "_states", (state,))
 
     @property
@@ -90,7 +90,7 @@ class FrameGate(keras.layers.Layer):
         return ops.copy(inputs)  # a tensor of its own, for a mask of its own
 
     def compute_mask(self, inputs: Tensor, previous_mask: Tensor | None = None) -> Tensor | None:
-        """The steps that are made, (batch, time); None for a symbolic input: each call computes its own."""
+        """Returns the computed steps, a boolean tensor (batch, time); None for a symbolic input."""
         if isinstance(inputs, keras.KerasTensor):
             return None
         x = ops.stop_gradient(ops.transpose(ops.convert_to_tensor(inputs, self.compute_dtype), (1, 0, 2)))
@@ -110,7 +110,7 @@ class FrameGate(keras.layers.Layer):
         return (ops.where(moved, x, last),), (ops.where(moved, ops.ones_like(x), ops.zeros_like(x)),)
 
     def reset_state(self) -> None:
-        """Clears what a stateful gate compares with."""
+        """Sets x' of a stateful gate to zero."""
         for state in self._states:
             state.assign(ops.zeros(state.shape, state.dtype))
 

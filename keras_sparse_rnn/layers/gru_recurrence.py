@@ -1,4 +1,4 @@
-"""What all recurrences with the gates of keras.layers.GRU(reset_after=True) share, and the light GRU, on arrays."""
+"""The base of recurrences with the gates of keras.layers.GRU(reset_after=True), and the light GRU, on arrays."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,22 +11,22 @@ from keras_sparse_rnn.layers.slopes import slope_of
 
 
 class GRURecurrence(Recurrence):
-    """The gates of a GRU whose recurrent kernel reads what the subclass gives it, the source u.
+    """The gates of a GRU whose recurrent kernel reads a source u that the subclass provides.
 
         z = s(a_z + q_z) ;  r = s(a_r + q_r) ;  g = f(a_h + r * q_h) ;  q = u R + b ;  c = g + z * (c' - g)
 
-    Inputs are the gates (a_z, a_r, a_h) = x W + b_x; weights are (R, b, threshold), where b is the recurrent bias of
-    the candidate g alone: those of z and r belong to the inputs. Behind them may stand masks (batch, units) that u is
-    multiplied by for z, r and g: recurrent dropout, which the gradient written by hand does not know. Without
-    `reset_gate` there is no r, and g = f(a_h + q_h). A subclass has the fields `activation` f, `recurrent_activation`
-    s, `reset_gate` and `trainable_threshold`.
+    The inputs are the gates (a_z, a_r, a_h) = x W + b_x. The weights are (R, b, threshold), where b is the recurrent
+    bias of the candidate g only; the inputs include the recurrent biases of z and r. Masks (batch, units) of recurrent
+    dropout may follow the weights: they multiply u for z, r and g. The hand-written gradient does not support them.
+    Without `reset_gate` there is no r, and g = f(a_h + q_h). A subclass has the fields `activation` f,
+    `recurrent_activation` s, `reset_gate` and `trainable_threshold`.
     """
 
     weight_names: tuple[str, ...] = ("recurrent_kernel", "bias", "threshold")
 
     @property
     def gate_names(self):
-        """Of the values that `update_gradient` reads."""
+        """Names of the values that `update_gradient` reads."""
         return ("z", "r", "g", "q_h") if self.reset_gate else ("z", "g")
 
     @property
@@ -45,7 +45,7 @@ class GRURecurrence(Recurrence):
         return (ops.transpose(weights[0]), *weights[1:])
 
     def update(self, inputs, source, c, weights):
-        """The new state, and a dict of the values `gate_names`."""
+        """Returns the new state (batch, units), and a dict of the values `gate_names`."""
         (recurrent_kernel, bias), masks = weights[:2], weights[len(self.weight_names) :]
         q = gate_products(source, recurrent_kernel, masks, len(inputs))
         q_h = q[-1] + bias
@@ -58,13 +58,13 @@ class GRURecurrence(Recurrence):
         return g + z * (c - g), {"z": z, "r": r, "g": g, "q_h": q_h}
 
     def update_gradient(self, tape, state, d_state, weights):
-        """Gradients in the source, in the state before, and in (a_z, a_r, a_h, q_h), from that in the new state.
+        """Returns the gradients in the source, in the previous state, and in (a_z, a_r, a_h, q_h).
 
         d_a_z = (c' - g) z (1 - z) d_c ;  d_a_h = (1 - z) f'(g) d_c ;  d_c' = z d_c
         d_q_h = r d_a_h ;  d_a_r = q_h (1 - r) d_q_h ;  d_u = (d_a_z, d_a_r, d_q_h) R^T
 
-        f' is that of tanh, 1 - g^2, or of another activation. Without a reset gate the gradients are those in
-        (a_z, a_h), and d_u = (d_a_z, d_a_h) R^T.
+        d_c is the gradient in the new state, and f' the derivative of the activation, 1 - g^2 for tanh. Without a
+        reset gate, the gradients are in (a_z, a_h), and d_u = (d_a_z, d_a_h) R^T.
         """
         z, g = tape["z"], tape["g"]
         d_not_z = (1 - z) * d_state
@@ -78,7 +78,7 @@ class GRURecurrence(Recurrence):
         return d_source, z * d_state, (d_a_z, d_a_r, d_a_h, d_q_h)
 
     def update_gradients(self, sources, d_steps):
-        """Gradients in the inputs, in R, one product over all steps, and in b."""
+        """Returns the gradients in the inputs, in R (one product over all steps) and in b."""
         d_inputs = d_steps[: len(self.input_names)]
         d_q = (*d_inputs[:-1], d_steps[-1])  # those of z and r are a part of the inputs
         return *d_inputs, kernel_gradient(sources, d_q), ops.sum(d_q[-1], axis=(0, 1))

@@ -10,15 +10,15 @@ from keras_sparse_rnn.typing import Shape, Tensor
 
 
 class GRUWeightsCell(WeightsCell, keras.layers.GRUCell):
-    """The weights of `keras.layers.GRUCell(reset_after=True)` and what they give: a base for cells that add to it.
+    """Base class of cells with the weights of `keras.layers.GRUCell(reset_after=True)`.
 
-    `kernel` W (features, 3 * units), `recurrent_kernel` R (units, 3 * units) and `bias` b_x and b_r (2, 3 * units),
-    gates in the order z, r, h. The arguments are those of the Keras cell. `reset_after` must be True unless the class
-    says that it `resets_before`, too; the bias is then (3 * units,), and there is no b_r. Without `reset_gate` there
-    are the gates z and h alone, 2 * units columns, and one bias (2 * units,).
+    The weights are `kernel` W (features, 3 * units), `recurrent_kernel` R (units, 3 * units) and `bias` b_x and b_r
+    (2, 3 * units), with the gates in the order z, r, h. The arguments are those of the Keras cell. `reset_after` must
+    be True unless the class sets `resets_before`; with `reset_after=False` the bias is (3 * units,), without b_r.
+    Without `reset_gate` there are only the gates z and h, with 2 * units columns and one bias (2 * units,).
     """
 
-    in_keras = keras.layers.GRUCell  # what it takes the place of
+    in_keras = keras.layers.GRUCell  # the Keras cell that it replaces
     resets_before = False
 
     def __init__(self, units: int, reset_after: bool = True, reset_gate: bool = True, **kwargs: Any) -> None:
@@ -34,12 +34,12 @@ class GRUWeightsCell(WeightsCell, keras.layers.GRUCell):
 
     @property
     def gates(self) -> tuple[str, ...]:
-        """Names of the gates side by side in the columns of the kernels."""
+        """Names of the gates, in the order of the kernels' columns."""
         return ("z", "r", "h") if self.reset_gate else ("z", "h")
 
     @property
     def candidate_gate(self) -> int:
-        """The place of the candidate among them."""
+        """Index of the candidate in `gates`."""
         return len(self.gates) - 1
 
     def build(self, input_shape: Shape) -> None:
@@ -78,14 +78,14 @@ class GRUWeightsCell(WeightsCell, keras.layers.GRUCell):
         return self.reset_gate and self.reset_after
 
     def input_biases(self) -> list[Tensor]:
-        """What is added to the inputs' part of each gate: the recurrent biases of z and r, too."""
+        """Returns the biases to add to the projected inputs, (units,) per gate; for z and r with the recurrent bias."""
         if not self.has_recurrent_bias:
             return super().input_biases()
         (b_z, b_r, b_h), (recurrent_b_z, recurrent_b_r, _) = (ops.split(self.bias[i], 3) for i in range(2))
         return [b_z + recurrent_b_z, b_r + recurrent_b_r, b_h]
 
     def recurrent_weights(self) -> tuple[Tensor, ...]:
-        """R and, unless the reset comes before the product, the candidate's recurrent bias, in the compute dtype."""
+        """Returns R and, with `reset_after`, the candidate's recurrent bias (units,), in the compute dtype."""
         if not self.reset_after:
             return super().recurrent_weights()
         bias = self.bias[1, 2 * self.units :] if self.use_bias and self.reset_gate else ops.zeros((self.units,))

@@ -1,4 +1,4 @@
-"""What the layers with the weights of a GRU have in common."""
+"""Base class of the layers with the weights of a GRU."""
 
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -12,24 +12,25 @@ if TYPE_CHECKING:
 
 
 class GRUWeightsLayer(KerasPlaceLayer):
-    """A layer over a `GRUWeightsCell`: takes the arguments and the weights of `keras.layers.GRU`."""
+    """A layer over a `GRUWeightsCell`, with the arguments and the weights of `keras.layers.GRU`."""
 
-    in_keras = keras.layers.GRU  # what it takes the place of
+    in_keras = keras.layers.GRU  # the Keras layer that it replaces
 
     @classmethod
     def from_gru(cls, layer: keras.layers.RNN, **arguments: Any) -> "Self":
-        """This layer in the place of a GRU or a LightGRU: with its configuration and, if it is built, its weights.
+        """Creates this layer with the configuration and, if built, the weights of a GRU or a LightGRU.
 
         Args:
-            layer: A `keras.layers.GRU`, with `reset_after=True` unless this layer has it either way; or a `LightGRU`,
-                which gives a layer with `reset_gate=False`. It is not changed.
-            **arguments: Arguments of this layer, which win over those of the GRU.
+            layer: A `keras.layers.GRU` with `reset_after=True`, or with False if this layer supports it; or a
+                `LightGRU`, which results in a layer with `reset_gate=False`. It is not changed.
+            **arguments: Arguments of this layer. They override those of the GRU.
 
         Returns:
-            The new layer, of the same name unless `arguments` give it another.
+            The new layer. It has the same name unless `arguments` contain another.
 
         Raises:
-            ValueError: It is neither, its `reset_after` is False, or a GRU is given for a layer without a reset gate.
+            ValueError: If `layer` is neither, its `reset_after` is not supported, or it is a GRU and this layer has no
+                reset gate.
 
         Example:
 

@@ -1,4 +1,4 @@
-"""What the layers have in common that take the place of one of Keras's."""
+"""Base class of the layers that replace a Keras layer."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KerasPlaceLayer(TimeMajorLayer):
-    """A layer over a `WeightsCell`: takes the arguments and the weights of the Keras layer `in_keras`."""
+    """A layer over a `WeightsCell`, with the arguments and the weights of the Keras layer `in_keras`."""
 
     in_keras: Any
 
@@ -35,17 +35,17 @@ class KerasPlaceLayer(TimeMajorLayer):
 
     @classmethod
     def in_place_of(cls, layer: keras.layers.RNN, **arguments: Any) -> "Self":
-        """This layer with the configuration and, if it is built, the weights of one of Keras's.
+        """Creates this layer with the configuration and, if built, the weights of a Keras layer.
 
         Args:
             layer: A layer of the class `in_keras`. It is not changed.
-            **arguments: Arguments of this layer, which win over those of `layer`.
+            **arguments: Arguments of this layer. They override those of `layer`.
 
         Returns:
-            The new layer, of the same name unless `arguments` give it another.
+            The new layer. It has the same name unless `arguments` contain another.
 
         Raises:
-            ValueError: It is of another class, or has an argument that this layer does not take.
+            ValueError: If `layer` is of another class, or has an argument that this layer does not support.
         """
         if not isinstance(layer, cls.in_keras):
             raise ValueError(
@@ -55,7 +55,7 @@ class KerasPlaceLayer(TimeMajorLayer):
 
     @classmethod
     def _like(cls, layer, **arguments):
-        """A new layer with the configuration and, if it is built, the weights of another, which fit."""
+        """Creates a layer with the configuration and, if built, the weights of a layer with the same weights."""
         config = {**layer.get_config(), "unroll": False, "seed": layer.cell.seed}  # SimpleRNN leaves out its seed
         new = cls.from_config({**config, **arguments})
         if layer.built:
@@ -65,7 +65,7 @@ class KerasPlaceLayer(TimeMajorLayer):
         return new
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Sets all weights, or with those of the Keras layer alone all but the thresholds."""
+        """Sets all weights. A list with the weights of the Keras layer only leaves the thresholds unchanged."""
         self.cell.set_weights(weights)
 
     units = property(attrgetter("cell.units"))

@@ -12,35 +12,36 @@ from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regular
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class LightGRU(GRUWeightsLayer):
-    """A GRU without a reset gate: two thirds of the weights and of the work, at much the same accuracy.
+    """A GRU without a reset gate: two thirds of the weights and of the work, at about the same accuracy.
 
-    It is to `LightGRUCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`, and has all
-    of its arguments but `reset_after`. The paper's has `activation="relu"`.
+    `LightGRUCell` computes one step and documents the equations. The layer has all arguments of `keras.layers.GRU`
+    except `reset_after`. The paper uses `activation="relu"`.
 
     Args:
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
             bias_constraint, dropout, recurrent_dropout, seed: As in `LightGRUCell`.
         activity_regularizer: Regularizer of the output.
-        return_sequences: Whether to return h of each step, not only of the last.
-        return_state: Whether to return the last state too.
+        return_sequences: Whether to return h for every step instead of the last step only.
+        return_state: Whether to also return the last state.
         go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
-        stateful: Whether the last state of a batch is the initial state of the next.
-        zero_output_for_mask: Whether the output is zero at masked steps. By default it is that of the step before.
-        use_cudnn: Must be "auto" or False: cuDNN has no kernel for this layer. `unroll`, which `keras.layers.GRU` has
-            too, must be False.
+        stateful: Whether the last state of a batch is the initial state of the next batch.
+        zero_output_for_mask: Whether the output is zero at masked steps. By default, masked steps repeat the previous
+            output.
+        use_cudnn: Must be "auto" or False, as cuDNN has no kernel for this layer. `unroll`, another argument of
+            `keras.layers.GRU`, must be False.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
-        initial_state: List of h (batch, units) before the first step. Zero by default.
-        mask: Boolean tensor (batch, time), False where a step is to be skipped: the state is held.
-        training: Whether to draw for dropout.
+        initial_state: List of one tensor, h (batch, units) before the first step. Zero by default.
+        mask: Boolean tensor (batch, time), False at steps to skip: the state does not change there.
+        training: Whether to apply dropout.
 
     Output shape:
-        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the state.
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state`, followed by the state.
 
     Raises:
-        ValueError: an argument is out of its range, or `initial_state` has another number of states.
+        ValueError: If an argument is out of range, or `initial_state` has the wrong number of states.
 
     Example:
 

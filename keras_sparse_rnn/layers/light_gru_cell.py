@@ -12,21 +12,22 @@ from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regular
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class LightGRUCell(GRUWeightsCell):
-    """A GRU cell without a reset gate: two thirds of the weights and of the work, at much the same accuracy.
+    """A GRU cell without a reset gate: two thirds of the weights and of the work, at about the same accuracy.
 
         a = x W + h' R + b ;  z = sigma(a_z) ;  g = tanh(a_h) ;  h = z * h' + (1 - z) * g
 
-    (' = the step before.) `kernel` W (features, 2 * units), `recurrent_kernel` R (units, 2 * units) and `bias` b
-    (2 * units,) have the gates in the order z, h. As in `keras.layers.GRUCell`, z multiplies the old state.
+    (' marks values of the previous step.) `kernel` W (features, 2 * units), `recurrent_kernel` R (units, 2 * units)
+    and `bias` b (2 * units,) have the gates in the order z, h. As in `keras.layers.GRUCell`, z multiplies the previous
+    state.
 
-    Source: Ravanelli et al., "Light gated recurrent units for speech recognition", 2018, arXiv:1803.10225, which has
-    `activation="relu"` and batch normalisation of x W; here there is none.
+    Source: Ravanelli et al., "Light gated recurrent units for speech recognition", 2018, arXiv:1803.10225. The paper
+    uses `activation="relu"` and batch normalization of x W; this cell has no batch normalization.
 
     Args:
         units: Positive integer, number of units.
         activation: Activation of the candidate g. None is linear.
         recurrent_activation: Activation of the update gate z. None is linear.
-        use_bias: Whether there is a bias.
+        use_bias: Whether to use a bias.
         kernel_initializer: Initializer of W.
         recurrent_initializer: Initializer of R.
         bias_initializer: Initializer of the bias.
@@ -36,21 +37,21 @@ class LightGRUCell(GRUWeightsCell):
         kernel_constraint: Constraint of W.
         recurrent_constraint: Constraint of R.
         bias_constraint: Constraint of the bias.
-        dropout: Share of the inputs that W does not read in training, in [0, 1), drawn once for each sequence, the same
-            at all steps; the others are divided by 1 - dropout. As in `keras.layers.GRUCell`.
-        recurrent_dropout: The same for what R reads.
+        dropout: Fraction of the inputs of W to drop in training, in [0, 1). One mask per sequence is used at all steps;
+            the remaining inputs are divided by 1 - dropout. As in `keras.layers.GRUCell`.
+        recurrent_dropout: Likewise for the inputs of R.
         seed: Integer, seed of dropout.
 
     Call arguments:
         inputs: Tensor (batch, features).
-        states: List of h (batch, units).
-        training: Whether to draw for `dropout` and `recurrent_dropout`.
+        states: List of one tensor, h (batch, units).
+        training: Whether to apply `dropout` and `recurrent_dropout`.
 
     Returns:
-        h (batch, units), and the list of it.
+        h, a tensor (batch, units), and the list [h].
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: If an argument is out of range.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Ordered-neurons LSTM: master gates that open and close its chunks of units in order."""
+"""Ordered-neurons LSTM: master gates open and close chunks of units in order."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -13,40 +13,42 @@ from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regular
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class ONLSTMCell(keras.layers.Layer):
-    """An LSTM cell whose units are ordered: what the last chunks remember is what lasts.
+    """An LSTM cell with ordered units: the later the chunk of a unit, the longer it remembers.
 
         i, f, o = sigma(x W + h' R + b)      g = tanh(x W_g + h' R_g + b_g)
         f~ = cumax(x V_f + h' U_f + d_f)     i~ = 1 - cumax(x V_i + h' U_i + d_i)          cumax = cumsum of softmax
         w = f~ * i~ ;   f^ = f * w + (f~ - w) ;   i^ = i * w + (i~ - w)
         c = f^ * c' + i^ * g ;   h = o * tanh(c)
 
-    (' = the step before.) The master gates f~ and i~ have one entry for each chunk of `chunk_size` units: unit u reads
-    entry u // chunk_size. f~ rises and i~ falls along the chunks. As a cumax ends at 1, the last chunk has f~ = 1 and
-    i~ = 0: it is never written and keeps its initial state, zero unless one is given (in the authors' code too).
+    (' marks values of the previous step.) The master gates f~ and i~ have one entry per chunk of `chunk_size` units:
+    unit u reads entry u // chunk_size. f~ rises and i~ falls along the chunks. As a cumax ends at 1, the last chunk has
+    f~ = 1 and i~ = 0: it is never written and keeps its initial state, which is zero by default. This also holds for
+    the authors' code.
 
-    Weights, those of an LSTM and those of the master gates apart:
-        `kernel` W (features, 4 * units), `recurrent_kernel` R (units, 4 * units) and `bias` b (4 * units,), gates in
-        the order i, f, g, o of `keras.layers.LSTMCell`, whose weights load unchanged;
+    The weights of the LSTM and of the master gates are separate:
+        `kernel` W (features, 4 * units), `recurrent_kernel` R (units, 4 * units) and `bias` b (4 * units,), with the
+        gates in the order i, f, g, o of `keras.layers.LSTMCell`, whose weights load unchanged;
         `master_kernel` V (features, 2 * chunks), `master_recurrent_kernel` U (units, 2 * chunks) and `master_bias` d
-        (2 * chunks,), gates in the order f~, i~, with chunks = units / chunk_size.
+        (2 * chunks,), with the gates in the order f~, i~ and chunks = units / chunk_size.
 
-    The pruning callbacks prune all four matrices, as Selfish-RNN does; blocks must not be wider than `chunks`.
+    The pruning callbacks prune all four matrices, as Selfish-RNN does. Blocks must not be wider than `chunks`.
 
     Source: Shen et al., "Ordered neurons: integrating tree structures into recurrent neural networks", ICLR 2019,
-    arXiv:1810.09536, equations 9 to 14; one of the networks that Selfish-RNN trains (Liu et al., ICML 2021,
+    arXiv:1810.09536, equations 9 to 14. Selfish-RNN trains this network, among others (Liu et al., ICML 2021,
     arXiv:2101.09048).
 
     Args:
         units: Positive integer, number of units.
-        chunk_size: Positive integer, units for each entry of a master gate. It divides `units` at least twice.
+        chunk_size: Positive integer, number of units per entry of a master gate. `units` must be a multiple of it, at
+            least twice as large.
         activation: Activation of g and of c in the output. None is linear.
         recurrent_activation: Activation of the gates i, f and o. None is linear.
-        use_bias: Whether there are biases.
+        use_bias: Whether to use biases.
         kernel_initializer: Initializer of W and V.
         recurrent_initializer: Initializer of R and U.
         bias_initializer: Initializer of b and d.
-        unit_forget_bias: Whether the bias of f starts at 1, whatever `bias_initializer` is, as in Keras. The authors
-            start it near 0.
+        unit_forget_bias: Whether to initialize the bias of f to 1 regardless of `bias_initializer`, as in Keras. The
+            authors initialize it near 0.
         kernel_regularizer: Regularizer of W and V.
         recurrent_regularizer: Regularizer of R and U.
         bias_regularizer: Regularizer of b and d.
@@ -56,15 +58,15 @@ class ONLSTMCell(keras.layers.Layer):
 
     Call arguments:
         inputs: Tensor (batch, features).
-        states: List of h and c, (batch, units) each.
-        training: Not used; cells have it.
+        states: List of h and c, each (batch, units).
+        training: Not used; present because cells have this argument.
 
     Returns:
-        The new h (batch, units), and the list of the new h and c.
+        The new h, a tensor (batch, units), and the list of the new h and c.
 
     Raises:
-        ValueError: `units` or `chunk_size` is no positive integer, or `units` is no multiple of `chunk_size`, at least
-            two of them.
+        ValueError: If `units` or `chunk_size` is not a positive integer, or `units` is not a multiple of `chunk_size`
+            with at least two chunks.
 
     Example:
 
@@ -124,7 +126,7 @@ class ONLSTMCell(keras.layers.Layer):
         self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.chunks = units // chunk_size
-        self.drawn = None  # R and U with weights left out, while an ONLSTM trains
+        self.drawn = None  # R and U after dropconnect, while an ONLSTM trains
         self.state_size = [units, units]
         self.output_size = units
 
@@ -167,16 +169,16 @@ class ONLSTMCell(keras.layers.Layer):
         return ops.concatenate([i, ops.ones((self.units,), dtype), g_and_o])
 
     def master_gates(self, inputs: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """The master gates f~ and i~, (batch, units / chunk_size) each, for inputs x and the output h' before.
+        """Returns the master gates f~ and i~, each (batch, units / chunk_size), for inputs x and previous output h'.
 
-        units / chunk_size - sum(f~) estimates how many chunks a step erases: the higher in the tree a phrase ends, the
-        more. Section 5.2 of the paper parses sentences by it.
+        units / chunk_size - sum(f~) estimates how many chunks a step erases. It is larger at the end of phrases that
+        are higher in the syntax tree; section 5.2 of the paper uses it to parse sentences.
         """
         recurrent_kernel = self.master_recurrent_kernel if self.drawn is None else self.drawn[1]
         a = ops.matmul(inputs, self.master_kernel) + ops.matmul(h, recurrent_kernel)
         if self.use_bias:
             a = a + self.master_bias
-        # Sums of many small shares in half precision would end well below 1, and the last chunk forget.
+        # In half precision, sums of many small terms end well below 1, and the last chunk would forget.
         a = ops.cast(a, keras.backend.result_type(a.dtype, "float32"))
         f, i = (ops.cumsum(ops.softmax(gate, axis=-1), axis=-1) for gate in ops.split(a, 2, axis=-1))
         return ops.cast(f, self.compute_dtype), ops.cast(1 - i, self.compute_dtype)
@@ -225,30 +227,30 @@ class ONLSTMCell(keras.layers.Layer):
 class ONLSTM(RecurrentLayer):
     """Ordered-neurons LSTM.
 
-    It is to `ONLSTMCell`, which has the equations, what `keras.layers.LSTM` is to `keras.layers.LSTMCell`.
+    `ONLSTMCell` computes one step and documents the equations.
 
     Args:
         units, chunk_size, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer,
             bias_initializer, unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer,
             kernel_constraint, recurrent_constraint, bias_constraint: As in `ONLSTMCell`.
-        recurrent_dropconnect: Share of R and of U that is zero in training, in [0, 1), drawn once for a batch of
-            sequences; what is left is divided by 1 - recurrent_dropconnect.
+        recurrent_dropconnect: Fraction of the weights R and U to drop in training, in [0, 1), drawn once for a batch of
+            sequences; the remaining weights are divided by 1 - recurrent_dropconnect.
         activity_regularizer: Regularizer of the output.
         seed: Integer, seed of `recurrent_dropconnect`.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: As in `keras.layers.RNN`.
 
     Call arguments:
         sequences: Tensor (batch, time, features).
-        initial_state: List of h and c before the first step, (batch, units) each. Zero by default.
-        mask: Boolean tensor (batch, time), False where a step is to be skipped: the states are held.
-        training: Whether to draw for `recurrent_dropconnect`.
+        initial_state: List of h and c before the first step, each (batch, units). Zero by default.
+        mask: Boolean tensor (batch, time), False at steps to skip: the states do not change there.
+        training: Whether to apply `recurrent_dropconnect`.
 
     Output shape:
-        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by h and c.
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state`, followed by h and c.
 
     Raises:
-        ValueError: `units` or `chunk_size` is no positive integer, or `units` is no multiple of `chunk_size`, at least
-            two of them, or `recurrent_dropconnect` is not in [0, 1).
+        ValueError: If `units` or `chunk_size` is not a positive integer, `units` is not a multiple of `chunk_size` with
+            at least two chunks, or `recurrent_dropconnect` is not in [0, 1).
 
     Example:
 

@@ -1,4 +1,4 @@
-"""A recurrence on arrays: all steps of a sequence, and its backward pass through time."""
+"""A recurrence on arrays: all steps of a sequence, and the backward pass through time."""
 
 import abc
 import dataclasses
@@ -9,14 +9,14 @@ from keras_sparse_rnn.layers import loops
 
 
 class Recurrence(abc.ABC):
-    """One step forward and one backward, from a subclass, make a sequence that trains fast.
+    """Turns one forward step and one backward step of a subclass into a sequence that trains fast.
 
-    A subclass names its arrays and works on tuples of them in this order:
+    A subclass names its arrays and works on tuples of arrays in this order:
         input_names: time-major sequences that have a gradient
-        weight_names: what is the same at each step; the last of them is the threshold
-        state_names: what a step hands to the next
+        weight_names: arrays that are the same at each step; the last one is the threshold
+        state_names: arrays that a step passes to the next step
         tape_names: values of a step, or its new states, that `step_gradient` and `gradients` read
-        step_gradients: number of the gradients for each step that `step_gradient` hands to `gradients`
+        step_gradients: number of gradients per step that `step_gradient` passes to `gradients`
         trainable_threshold: whether the threshold has a gradient
     """
 
@@ -24,42 +24,49 @@ class Recurrence(abc.ABC):
 
     @abc.abstractmethod
     def step(self, inputs, states, weights, automatic=True):
-        """One step: a dict of its values, the new states among them.
+        """Computes one step and returns a dict of its values, including the new states.
 
-        With `automatic` the backend's gradient of this is the right one; without, surrogates may be left out.
+        With `automatic`, the backend's gradient of the step must be correct; otherwise surrogates may be left out.
         """
 
     @abc.abstractmethod
     def step_gradient(self, tape, d_states, d_values, weights):
-        """Gradients of one step, from those in its new states, d_states, and in other values, the dict d_values.
+        """Computes the gradients of one step.
 
-        The weights are those of `weights_backward`. Returns the gradients in the states before, the arrays that
-        `gradients` needs of each step, and the gradient in the threshold before it is summed over the batch, or None.
+        Args:
+            tape: Dict of the values `tape_names` of this step.
+            d_states: Gradients in the new states.
+            d_values: Dict of the gradients in other values of the step.
+            weights: The weights that `weights_backward` returns.
+
+        Returns:
+            The gradients in the previous states, the arrays per step that `gradients` needs, and the gradient in the
+            threshold before it is summed over the batch, or None.
         """
 
     @abc.abstractmethod
     def gradients(self, first_states, tape, d_steps, d_threshold):
-        """Gradients in the inputs and in the weights, from what all steps of `step_gradient` returned."""
+        """Returns the gradients in the inputs and in the weights, from the results of `step_gradient` at all steps."""
 
     def weights_backward(self, weights):
-        """The weights as `step_gradient` wants them, made once for all steps."""
+        """Returns the weights as `step_gradient` reads them, prepared once for all steps."""
         return weights
 
     def sequence(self, inputs, states, weights, mask=None, outputs=(), by_hand=False):
-        """All steps of a sequence.
+        """Computes all steps of a sequence.
 
         Args:
             inputs: Arrays (time, batch, channels).
-            states: What the step before the first left, (batch, channels) each.
+            states: Initial states, arrays (batch, channels).
             weights: Arrays.
-            mask: Boolean array (time, batch, 1): where it is False the states are held.
-            outputs: Names of the values of each step to return; states are held where masked, other values are without
-                meaning there.
-            by_hand: Whether the gradient is the backward pass written by hand, the faster way to train, rather than
-                the backend's own. Only if `hand_written`.
+            mask: Boolean array (time, batch, 1). The states do not change where it is False.
+            outputs: Names of the values to return for each step. Where masked, states repeat and other values have no
+                meaning.
+            by_hand: Whether to use the hand-written backward pass, which trains faster, instead of the backend's
+                gradient. Only if `hand_written`.
 
         Returns:
-            A tuple of the asked arrays (time, batch, channels), and the states after the last step.
+            A tuple of the requested arrays (time, batch, channels), and the states after the last step.
         """
         masks = () if mask is None else (mask,)
         if by_hand:
@@ -84,7 +91,7 @@ class Recurrence(abc.ABC):
 
 @dataclasses.dataclass(frozen=True)
 class _BackwardPass:
-    """Backpropagation through time; products with the weights' gradients wait until the loop is over."""
+    """Backpropagation through time. The gradients of the weights are computed after the loop, in one product."""
 
     recurrence: Recurrence
     outputs: tuple
@@ -138,27 +145,29 @@ class _BackwardPass:
 
 
 def triangle(distance, height, width):
-    """The derivative that stands for that of a step at distance 0: a triangle of that height and half-width."""
+    """Returns the surrogate derivative of a step at distance 0: a triangle with this height and half-width."""
     return ops.relu(height - height / width * ops.abs(distance))
 
 
 def gate_products(source, kernel, masks, gates):
-    """The products (batch, units) of a source (batch, sources) with the part of a kernel that belongs to each gate;
-    `masks` are what the source is multiplied by for each, none where recurrent dropout is off."""
+    """Returns the products (batch, units) of a source (batch, sources) with each gate's part of a kernel.
+
+    `masks` multiply the source, one per gate; the tuple is empty without recurrent dropout.
+    """
     if not masks:
         return ops.split(source @ kernel, gates, axis=-1)
     return [(source * mask) @ part for mask, part in zip(masks, ops.split(kernel, gates, axis=-1), strict=True)]
 
 
 def kernel_gradient(sources, d_gates):
-    """That in a recurrent kernel, from what it read, (time, batch, units), and the gradients in each gate's sums."""
+    """Returns the gradient in a recurrent kernel, from its sources (time, batch, units) and the gates' gradients."""
     units = sources.shape[-1]
     sources = ops.transpose(ops.reshape(sources, (-1, units)))
     return ops.concatenate([sources @ ops.reshape(d_gate, (-1, units)) for d_gate in d_gates], axis=-1)
 
 
 def _split(arrays, counts):
-    """The arrays in groups of these sizes, and the rest of them as a last group."""
+    """Splits arrays into groups of these sizes, and a last group with the rest."""
     groups = []
     for count in counts:
         groups.append(tuple(arrays[:count]))

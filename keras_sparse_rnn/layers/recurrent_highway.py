@@ -13,56 +13,57 @@ from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regular
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class RecurrentHighwayCell(keras.layers.Layer):
-    """A step of `depth` highway micro-layers, through which the state s passes one after the other.
+    """A cell with `depth` highway micro-layers: in each step, the state s passes through all of them in order.
 
         h = tanh([n = 1] x W_h + s R_h,n + b_h,n) ;  t = sigma([n = 1] x W_t + s R_t,n + b_t,n)
         c = 1 - t  (coupled)   or   sigma([n = 1] x W_c + s R_c,n + b_c,n)
         s <- h * t + s * c                                                       for n = 1 .. depth
 
-    The input enters the first micro-layer only. The state after the last one is the output and enters the next step.
+    Only the first micro-layer reads the input. The state after the last micro-layer is the output, and the state of the
+    next step.
 
-    Weights, with gates in the order h, t and, if not coupled, c:
+    Weights, with the gates in the order h, t and, if not coupled, c:
         `kernel` W (features, gates * units);
-        `recurrent_kernel` (depth * units, gates * units): R_1 to R_depth below each other, so that each row is one
-        source, a unit of the state before one micro-layer;
+        `recurrent_kernel` (depth * units, gates * units): R_1 to R_depth, stacked vertically, so that each row belongs
+        to one source: a unit of the state before one micro-layer;
         `bias` (depth, gates * units).
 
-    Source: Zilly et al., "Recurrent highway networks", ICML 2017, arXiv:1607.03474, section 4. The coupled form is one
-    of the networks that Selfish-RNN trains (Liu et al., ICML 2021, arXiv:2101.09048).
+    Source: Zilly et al., "Recurrent highway networks", ICML 2017, arXiv:1607.03474, section 4. Selfish-RNN
+    trains the coupled form, among others (Liu et al., ICML 2021, arXiv:2101.09048).
 
     Args:
         units: Positive integer, number of units.
         depth: Positive integer, number of micro-layers within a step (the paper's recurrence depth). With 1 there is
-            one gated update a step, like a GRU's without reset gate.
-        coupled: Whether the carry gate is c = 1 - t. False gives it weights of its own.
+            one gated update per step, as in a GRU without a reset gate.
+        coupled: Whether the carry gate is c = 1 - t. With False it has its own weights.
         activation: Activation of h. None is linear.
         recurrent_activation: Activation of the gates t and c. None is linear.
-        use_bias: Whether there is a bias.
-        transform_bias: Added to the initial bias of t, and subtracted from that of c. Negative, it lets the state pass
-            through a deep cell nearly unchanged at first; the paper's authors use -2 (PTB) and -4 (enwik8).
+        use_bias: Whether to use a bias.
+        transform_bias: Added to the initial bias of t, and subtracted from the initial bias of c. If it is negative,
+            the state at first passes through a deep cell nearly unchanged. The authors use -2 (PTB) and -4 (enwik8).
         kernel_initializer: Initializer of W.
-        recurrent_initializer: Initializer of each R_n, with a seed of its own for each.
+        recurrent_initializer: Initializer of each R_n, with a different seed for each.
         bias_initializer: Initializer of the biases.
         kernel_regularizer: Regularizer of W.
         recurrent_regularizer: Regularizer of `recurrent_kernel`.
         bias_regularizer: Regularizer of the biases.
         kernel_constraint: Constraint of W.
-        recurrent_constraint: Constraint of `recurrent_kernel`, as one matrix.
+        recurrent_constraint: Constraint of `recurrent_kernel`, applied to the whole matrix.
         bias_constraint: Constraint of the biases.
 
     Call arguments:
         inputs: Tensor (batch, features).
         states: List of one tensor, s, (batch, units).
-        training: Not used; cells have it.
+        training: Not used; present because cells have this argument.
 
     Returns:
-        The new s (batch, units), and the list of it.
+        The new s, a tensor (batch, units), and the list [s].
 
     Attributes:
-        gates: Names of the gates side by side in the columns of the kernels.
+        gates: Names of the gates, in the order of the kernels' columns.
 
     Raises:
-        ValueError: `units` or `depth` is no positive integer.
+        ValueError: If `units` or `depth` is not a positive integer.
 
     Example:
 
@@ -111,13 +112,13 @@ class RecurrentHighwayCell(keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.recurrent_constraint = keras.constraints.get(recurrent_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
-        self.drawn = None  # what a RecurrentHighway that trains multiplies the state by before each R_n
+        self.drawn = None  # the dropout mask on the state before each R_n, while a RecurrentHighway trains
         self.state_size = units
         self.output_size = units
 
     @property
     def gates(self) -> tuple[str, ...]:
-        """Names of the gates side by side in the columns of the kernels."""
+        """Names of the gates, in the order of the kernels' columns."""
         return ("h", "t") if self.coupled else ("h", "t", "c")
 
     def build(self, input_shape: Shape) -> None:
@@ -200,14 +201,14 @@ class RecurrentHighwayCell(keras.layers.Layer):
 class RecurrentHighway(RecurrentLayer):
     """Recurrent highway network: `depth` highway micro-layers within each time step.
 
-    It is to `RecurrentHighwayCell`, which has the equations, what `keras.layers.GRU` is to `keras.layers.GRUCell`.
+    `RecurrentHighwayCell` computes one step and documents the equations.
 
     Args:
         units, depth, coupled, activation, recurrent_activation, use_bias, transform_bias, kernel_initializer,
             recurrent_initializer, bias_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer,
             kernel_constraint, recurrent_constraint, bias_constraint: As in `RecurrentHighwayCell`.
-        recurrent_dropout: Share of units that no R_n reads in training, in [0, 1), drawn once for each sequence, the
-            same at all steps and micro-layers; what the others give is divided by 1 - recurrent_dropout.
+        recurrent_dropout: Fraction of the units to drop in training for all R_n, in [0, 1). One mask per sequence is
+            used at all steps and micro-layers; the remaining units are divided by 1 - recurrent_dropout.
         activity_regularizer: Regularizer of the output.
         seed: Integer, seed of `recurrent_dropout`.
         return_sequences, return_state, go_backwards, stateful, unroll, zero_output_for_mask: As in `keras.layers.RNN`.
@@ -215,14 +216,14 @@ class RecurrentHighway(RecurrentLayer):
     Call arguments:
         sequences: Tensor (batch, time, features).
         initial_state: List of one tensor (batch, units), the state before the first step. Zero by default.
-        mask: Boolean tensor (batch, time), False where a step is to be skipped: the state is held.
-        training: Whether to draw for `recurrent_dropout`.
+        mask: Boolean tensor (batch, time), False at steps to skip: the state does not change there.
+        training: Whether to apply `recurrent_dropout`.
 
     Output shape:
-        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state` followed by the state.
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state`, followed by the state.
 
     Raises:
-        ValueError: `units` or `depth` is no positive integer, or `recurrent_dropout` is not in [0, 1).
+        ValueError: If `units` or `depth` is not a positive integer, or `recurrent_dropout` is not in [0, 1).
 
     Example:
 
@@ -327,7 +328,7 @@ class RecurrentHighway(RecurrentLayer):
 
 
 def _reseeded(initializer, n):
-    """The initializer with its seed moved on by n: the same one would give each micro-layer the same matrix."""
+    """Returns the initializer with its seed plus n; with the same seed, all micro-layers would get the same matrix."""
     seed = getattr(initializer, "seed", None)
     if not isinstance(seed, int):
         return initializer

@@ -1,4 +1,4 @@
-"""What the layers of this package add to keras.layers.RNN."""
+"""Base classes of the recurrent layers: what they add to keras.layers.RNN."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class RecurrentLayer(keras.layers.RNN):
-    """An RNN over a cell of its own, whose configuration is that of the layer and of the cell in one."""
+    """An RNN over a fixed class of cell. Its configuration contains both that of the layer and that of the cell."""
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -32,14 +32,14 @@ class RecurrentLayer(keras.layers.RNN):
             self.cell.drawn = None
 
     def draw(self, batch: int) -> Tensor | tuple[Tensor, ...] | None:
-        """What a subclass draws once for all steps of a batch in training; its cell finds it as `drawn`."""
+        """Draws the random tensors that all steps of a training batch share; the cell reads them as `drawn`."""
         return None
 
     def get_config(self) -> dict[str, Any]:
         config, of_cell = super().get_config(), self.cell.get_config()
         del config["cell"]
         activity_regularizer = keras.regularizers.serialize(self.activity_regularizer)
-        # The layer's name, dtype and trainable win over the cell's.
+        # The layer's name, dtype and trainable override the cell's.
         return {**of_cell, **config, "activity_regularizer": activity_regularizer}
 
     @classmethod
@@ -54,18 +54,18 @@ def check_rate(name: str, rate: float) -> None:
 
 
 class TimeMajorLayer(RecurrentLayer):
-    """A recurrent layer with a loop of its own, on arrays (time, batch, channels), and with events to penalise.
+    """A recurrent layer with its own loop over arrays (time, batch, channels), and with events to penalize.
 
-    A subclass names its states in `state_names` and has
+    A subclass names its states in `state_names` and defines
 
         loop(sequences, states, mask, training) -> (outputs, last output, last states)
 
-    for a tensor (time, batch, features) in the order to be read, a list of the states before the first step, a boolean
-    tensor (time, batch, 1) or None, and whether a gradient will be asked for. `outputs` may be None if the layer is to
-    return the last only.
+    It takes a tensor (time, batch, features) in the order of computation, a list of the initial states, a boolean
+    tensor (time, batch, 1) or None, and whether gradients will be computed. `outputs` may be None if the layer returns
+    the last output only.
     """
 
-    has_events = True  # for an `EventPenalty`, which `loop` applies; where there are none, it refuses to be called
+    has_events = True  # `loop` applies an `EventPenalty`; in layers without events, the penalty refuses to be called
 
     def __init__(self, cell: keras.layers.Layer, activity_regularizer: Regularizer = None, **kwargs: Any) -> None:
         if kwargs.pop("unroll", False):
@@ -104,10 +104,10 @@ def over_time(
     mask: Tensor | None,
     training: bool,
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """What the `inner_loop` of a layer is to return, by a `loop` as that of `TimeMajorLayer`."""
+    """Implements the `inner_loop` of a layer with a `loop` like that of `TimeMajorLayer`."""
     initial_state = [ops.convert_to_tensor(state, layer.compute_dtype) for state in initial_state]
     if layer.stateful:
-        # Keras overwrites its variables in place at the end of the call; on PyTorch the gradient would notice.
+        # Keras overwrites its variables in place at the end of the call, which breaks the gradient on PyTorch.
         initial_state = [ops.copy(state) for state in initial_state]
     sequences = ops.transpose(sequences, (1, 0, 2))
     if mask is not None:

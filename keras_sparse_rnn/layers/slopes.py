@@ -1,4 +1,4 @@
-"""Derivatives of activations, computed from what the activation gives."""
+"""Derivatives of activations, computed from the activation's output."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ def _where(condition, y, otherwise=0.0, value=1.0):
     return ops.where(condition, ops.cast(value, y.dtype), ops.cast(otherwise, y.dtype))
 
 
-# Of those of Keras whose value tells the derivative; silu and gelu are not among them.
+# Keras activations whose output determines the derivative. silu and gelu are not among them.
 _SLOPES = {
     "linear": ops.ones_like,
     "relu": lambda y: _where(y > 0, y),
@@ -32,6 +32,6 @@ _SLOPES = {
 
 
 def slope_of(activation: Callable) -> Callable[[Tensor], Tensor] | None:
-    """The derivative of an activation of Keras as a function of its value; None where that does not tell it."""
+    """Returns the derivative of a Keras activation as a function of its output; None if the output is not enough."""
     name = getattr(activation, "__name__", "")
     return _SLOPES.get(name) if activation is getattr(keras.activations, name, None) else None

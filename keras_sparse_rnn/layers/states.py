@@ -13,19 +13,20 @@ def states_of(
     initial_state: list[Tensor] | None = None,
     mask: Tensor | None = None,
 ) -> list[Tensor]:
-    """What the states of a recurrent layer are after each step.
+    """Returns the states of a recurrent layer after each step.
 
     Args:
         layer: A built `keras.layers.RNN` over one cell; its variables are copied.
-        x: What it reads, a (symbolic) tensor (batch, time, features).
-        name: Of the layer that computes the states.
-        stateful: Whether that goes on from call to call.
-        initial_state: What they are before the first step; None: 0.
-        mask: (batch, time): False where a step is left out, at which the states are those of the step before, or 0
-            where none came before.
+        x: The input of the layer, a (symbolic) tensor (batch, time, features).
+        name: Name of the layer that computes the states.
+        stateful: Whether that layer carries its states from call to call.
+        initial_state: List of the states before the first step; None for zeros.
+        mask: Boolean tensor (batch, time), False at steps to skip. The states of the previous step repeat there, or 0
+            before the first computed step.
 
     Returns:
-        A list of tensors (batch, time, size), in the order of the cell's states and of the steps' computation.
+        A list of tensors (batch, time, size), in the order of the cell's states. The steps are in the order of
+        computation.
     """
     cell = type(layer.cell).from_config(layer.cell.get_config())
     arguments = {"go_backwards": layer.go_backwards, "stateful": stateful, "name": name}
@@ -48,7 +49,7 @@ class _ShowsStates(keras.layers.Layer):
     def build(self, input_shape):
         if not self.cell.built:
             self.cell.build(input_shape)
-        self.state_size = self.cell.state_size  # that of an input is known now
+        self.state_size = self.cell.state_size  # sizes that depend on the input are known now
         self.output_size = sum(keras.tree.flatten(self.state_size))
 
     def call(self, inputs, states, training=False):

@@ -1,4 +1,4 @@
-"""What the cells with the weights of one of Keras's have in common."""
+"""Base class of the cells with the weights of a Keras cell."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from keras_sparse_rnn.typing import Tensor, is_integer
 
 
 class WeightsCell(keras.layers.Layer):
-    """A base in front of one of Keras's cells: its arguments and weights, for an arithmetic of one's own.
+    """Base class that precedes a Keras cell: it has the arguments and weights of that cell, with different arithmetic.
 
-    A subclass names its `gates`, and the Keras cell in `in_keras`. Thresholds are further weights, behind those of the
-    Keras cell: whoever gives this cell the weights of that alone, by `set_weights` or from a file, leaves them as they
-    are.
+    A subclass names its `gates`, and the Keras cell in `in_keras`. Thresholds are further weights after those of the
+    Keras cell. `set_weights` and files may contain the weights of the Keras cell only; the thresholds are then left
+    unchanged.
     """
 
     gates: Any
@@ -28,26 +28,26 @@ class WeightsCell(keras.layers.Layer):
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
         check_rate("dropout", dropout)
         check_rate("recurrent_dropout", recurrent_dropout)
-        # Keras draws a seed of its own for None, which would move all later random numbers.
+        # For None, Keras draws a seed, which would change all later random numbers.
         of_dropout = seed if dropout or recurrent_dropout else 0
         super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, seed=of_dropout, **kwargs)
         self.seed = seed
 
     def input_biases(self) -> list[Tensor]:
-        """What is added to the inputs' part of each gate, (units,) each."""
+        """Returns the biases to add to the projected inputs, a tensor (units,) per gate."""
         return list(ops.split(ops.convert_to_tensor(self.bias), len(self.gates)))
 
     def project(self, inputs: Tensor, training: bool = False) -> tuple[Tensor, ...]:
-        """What the inputs give to each gate: tensors (..., units) for inputs (..., features).
+        """Projects inputs (..., features) to each gate and returns tensors (..., units).
 
-        The biases are added here, once for a whole sequence. In training `dropout` acts on the inputs, alike at all
-        steps.
+        The biases are added here, once for a whole sequence. In training, `dropout` is applied to the inputs, with the
+        same mask at all steps.
         """
         kernel, count = ops.convert_to_tensor(self.kernel), len(self.gates)
         masks = _as_list(self.get_dropout_mask(inputs if len(inputs.shape) == 2 else inputs[0]) if training else None)
         if len(masks) == 1:
             inputs = inputs * masks.pop()
-        # A split copies: of the product for one step, of the smaller kernel for a sequence.
+        # A split copies. For one step the product is split, for a sequence the kernel, which is smaller.
         if len(inputs.shape) == 2 and not masks:
             gates = ops.split(ops.matmul(inputs, kernel), count, axis=-1)
         else:
@@ -58,32 +58,32 @@ class WeightsCell(keras.layers.Layer):
         return tuple(gates)
 
     def recurrent_weights(self) -> tuple[Tensor, ...]:
-        """R as a tensor in the compute dtype, and what else a step needs."""
+        """Returns R as a tensor in the compute dtype, and the other weights that a step needs."""
         return (ops.cast(ops.convert_to_tensor(self.recurrent_kernel), self.compute_dtype),)
 
     def recurrent_masks(self, state: Tensor, training: bool) -> tuple[Tensor, ...]:
-        """In training with `recurrent_dropout` what R's sources are multiplied by, for each gate; else nothing.
+        """Returns the masks of `recurrent_dropout`, one per gate; an empty tuple outside training or without dropout.
 
         Args:
-            state: Tensor (batch, units), for its shape.
-            training: Whether to drop.
+            state: Tensor (batch, units), which gives the shape.
+            training: Whether to apply dropout.
         """
         return tuple(_as_list(self.get_recurrent_dropout_mask(state) if training else None))
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
-        """Sets all weights, or with those of the Keras cell alone all but the thresholds."""
+        """Sets all weights. A list with the weights of the Keras cell only leaves the thresholds unchanged."""
         super().set_weights(
             [*weights, *self.get_weights()[self._of_keras :]] if len(weights) == self._of_keras else weights
         )
 
     def load_own_variables(self, store: Any) -> None:
-        """The hook of Keras for reading a file: all weights, or those of the Keras cell, which leave the thresholds.
+        """Keras's hook for reading a file with all weights, or with those of the Keras cell only.
 
         Args:
-            store: What the file holds for this cell: arrays by "0", "1", ...
+            store: Maps "0", "1", ... to the arrays that the file holds for this cell.
 
         Raises:
-            ValueError: It holds nothing, or another number of arrays.
+            ValueError: If the store is empty or has the wrong number of arrays.
         """
         if not store.keys():
             layer = self.in_keras.__name__.removesuffix("Cell")
@@ -98,7 +98,7 @@ class WeightsCell(keras.layers.Layer):
 
     @property
     def _of_keras(self):
-        """Number of the weights that the Keras cell has too; they come first."""
+        """Number of weights that this cell shares with the Keras cell; they come first."""
         return 2 + self.use_bias
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
