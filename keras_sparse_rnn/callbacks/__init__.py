@@ -1,4 +1,4 @@
-"""What acts during `fit`."""
+"""Callbacks for pruning, sparse training and logging in `fit`."""
 
 from keras_sparse_rnn.callbacks.after_pruning import AfterPruning
 from keras_sparse_rnn.callbacks.dynamic_sparse_training import SET, DynamicSparseTraining, RigL, SelfishRNN

@@ -1,4 +1,4 @@
-"""Training that is sparse from its beginning: weights are dropped and grown, their number stays the same."""
+"""Sparse-to-sparse training: weights are dropped and grown, and their number stays constant."""
 
 from typing import Any, Literal
 
@@ -23,59 +23,59 @@ from keras_sparse_rnn.sparsity import (
 from keras_sparse_rnn.sparsity.masks import beside
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, is_integer, is_number
 
-# What a new weight starts at: nothing, in effect, and yet not the exact zero by which masked weights are known in the
-# weights alone, in a file and in the optimizer. An optimizer's first step leaves it behind.
+# The initial value of a new weight. It is zero in effect, but not exactly zero: exact zeros mark masked weights, in the
+# model, in files and in the optimizer. The first optimizer step replaces it.
 NEW_WEIGHT = 1e-30
 
 
 class DynamicSparseTraining(MaskCallback):
-    """Trains a model with a fixed number of weights, whose places change while it trains.
+    """Trains a model with a fixed number of weights whose positions change during training.
 
-    A share `density` of the weights, in places drawn at random, is there from the beginning. Now and then a fraction
-    of them, those worth least, is dropped and as many grow in other places. The number of weights is, after each
-    update, exactly what it was before, in each kernel, where Selfish-RNN's code draws its growth with the right number
-    on average. The presets `SET`, `SelfishRNN` and `RigL` are arguments of this class.
+    Initially, a fraction `density` of the weights exists, in random positions. At each update, a fraction of them, the
+    least important, is dropped, and as many grow in other positions. Each update leaves the number of weights in each
+    kernel exactly the same. (The code of Selfish-RNN does so on average only.) The presets `SET`, `SelfishRNN` and
+    `RigL` are this class with other default arguments.
 
-    A weight that is dropped and grown again in the same update keeps its value (RigL, Selfish-RNN). The others start
-    at zero: at 1e-30, so that an exact zero always is a masked weight and training that goes on later, from a file or
-    a checkpoint, finds its masks in the weights. What the optimizer holds for a new weight (momentum, moments, average)
-    is set to zero.
+    A weight that is dropped and regrown in the same update keeps its value (RigL, Selfish-RNN). Other new weights start
+    at 1e-30, which is zero in effect. Exact zeros thus always mark masked weights, and training that resumes from a
+    file or a checkpoint finds its masks in the weights. The optimizer's slots of a new weight (momentum, moments,
+    average) are set to zero.
 
     Args:
-        density: Share of the weights of all selected kernels together that exist, in (0, 1].
-        drop_fraction: Share of a kernel's weights to drop and grow at an update: a number in [0, 1), or a schedule
-            such as `schedules.CosineDecay`, any function step -> (due, share).
-        frequency: Optimizer steps between two updates, if `drop_fraction` is a number; None for 100. The first update
-            is after as many steps. A schedule has its own.
-        drop: `"magnitude"`: the smallest |w|. `"signed"`: half of them the smallest positive, half the largest
-            negative weights (SET).
-        grow: `"random"`: in free places drawn at random. `"gradient"`: where the gradient of the last minibatch, at
-            the weights before its update, is largest (RigL). This records gradients in each step, and compiles the
-            train function once more.
-        redistribute: What happens between the gates in a kernel. `"gates"`: weights are ranked over all gates
-            together, which exchange them (cell-gate redistribution of Selfish-RNN). `"equal"`: dropped in this way,
-            grown in equal shares for each gate. `"none"`: each gate keeps as many weights as it has.
-        init: Density of each kernel: `"uniform"`: the same for all. `"er"`, `"erk"`: Erdos-Renyi, larger kernels
-            sparser; see `sparsity.kernel_densities`.
+        density: Fraction of the weights of all selected kernels together that exist, in (0, 1].
+        drop_fraction: Fraction of a kernel's weights to drop and grow at an update: a number in [0, 1), or a schedule
+            such as `schedules.CosineDecay`, or any function step -> (due, fraction).
+        frequency: Number of optimizer steps between two updates, and before the first, if `drop_fraction` is a number.
+            None for 100. Must be None if `drop_fraction` is a schedule.
+        drop: `"magnitude"` drops the weights with the smallest |w|. `"signed"` drops the smallest positive weights for
+            one half, and the largest negative weights for the other (SET).
+        grow: `"random"` grows weights in random free positions. `"gradient"` grows them where the gradient of the last
+            minibatch, at the weights before its update, is largest (RigL). This records gradients in each step, and
+            compiles the train function once more.
+        redistribute: How weights move between the gates of a kernel. `"gates"`: weights are ranked over all gates
+            together, so that gates exchange them (cell-gate redistribution of Selfish-RNN). `"equal"`: they are dropped
+            in the same way, and grown in equal numbers for each gate. `"none"`: each gate keeps its number of weights.
+        init: Initial density of each kernel. `"uniform"`: the same for all. `"er"`, `"erk"`: Erdos-Renyi, which makes
+            larger kernels sparser; see `sparsity.kernel_densities`.
         block_shape: Pair (rows, cols): whole blocks are dropped and grown, by their scores. A block never crosses a
             gate.
-        layers: None for the kernels and recurrent kernels of all recurrent layers; otherwise see
-            `sparsity.find_kernels`.
-        score: Worth of a block by its weights, or by its gradients: `"l1"`, `"l2"` or `"max"`.
-        seed: Integer >= 0. The same seed draws the same places at the same steps, also in a run that was interrupted.
+        layers: The layers to mask. None selects the kernels and recurrent kernels of all recurrent layers; for other
+            values see `sparsity.find_kernels`.
+        score: Score of a block, computed from its weights or its gradients: `"l1"`, `"l2"` or `"max"`.
+        seed: Integer >= 0. The same seed draws the same positions at the same steps, also in a resumed run.
         count_from: `"fit"`, or `"optimizer"` to count steps as `optimizer.iterations` does; see `MagnitudePruning`.
 
     Attributes:
-        masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
-        skipped: Dict, from the beginning of `fit`: for each layer or weight that is not masked, why.
+        masks: The masks, a `sparsity.Masks`. Available once `fit` has started.
+        skipped: Dict that maps each layer or weight that is not masked to the reason. Available once `fit` has started.
 
-    The logs carry `sparsity` at the end of each epoch. Put it first in the list of callbacks. A model that has zeros
-    already, from a file or another method, goes on with these.
+    The logs contain `sparsity` at the end of each epoch. Put this callback first in the list. If the model already has
+    zeros, from a file or another method, training continues with these.
 
     Raises:
-        ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
-            mask, a layer is not found, a block is larger than a gate, another callback masks the same kernel, the
-            model has been trained dense, or is sparse already to another density.
+        ValueError: If an argument is out of range. In `fit`, if the model is not compiled or has nothing to mask, a
+            layer is not found, a block is larger than a gate, another callback masks the same kernel, or the model has
+            been trained dense or is already sparse with another density.
 
     Example:
 
@@ -120,7 +120,7 @@ class DynamicSparseTraining(MaskCallback):
         self.init = init
         self.score = score
         self.seed = seed
-        self.gradients: Any = None  # of Pruner, where it drives this method
+        self.gradients: Any = None  # set by Pruner if it drives this method
 
     def start(self, step: int) -> None:
         masks = self.masks
@@ -141,7 +141,7 @@ class DynamicSparseTraining(MaskCallback):
     def update(self, step: int, value: float) -> None:
         if not 0 <= value < 1:
             raise ValueError(f"schedule({step}) gave the drop fraction {value}: must be in [0, 1).")
-        # First what the last step moved is masked: a weight that grows starts anew, not from that step.
+        # First mask what the last step moved, so that a growing weight does not start from that step's update.
         self.apply()
         masks = self.masks
         promises = self._promises()
@@ -157,7 +157,7 @@ class DynamicSparseTraining(MaskCallback):
 
     @property
     def complete(self) -> bool:
-        """True: the model is as sparse as it will be from the beginning."""
+        """Always True: the model has its final sparsity from the start."""
         return True
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -177,7 +177,7 @@ class DynamicSparseTraining(MaskCallback):
                 "far, compile it anew, or use MagnitudePruning, which chooses the weights to keep."
             )
         masks = self.masks
-        # The rule with the dimensions of a convolution is erk's; er's counts inputs and outputs.
+        # erk uses the dimensions of a convolution, er the numbers of inputs and outputs.
         shapes = [kernel.variable.shape if self.init == "erk" else kernel.shape for kernel in masks.kernels]
         densities = kernel_densities(shapes, self.density, self.init)
         drawn = []
@@ -195,7 +195,7 @@ class DynamicSparseTraining(MaskCallback):
         return [blocks.score(kernel.matrix(gradient), self.score) for kernel, blocks, gradient in found]
 
     def _keep(self, kept):
-        """Sets the masks; weights that are new to them start at nothing, with nothing in the optimizer."""
+        """Sets the masks. Newly kept weights start at NEW_WEIGHT, and their optimizer slots at zero."""
         masks, optimizer = self.masks, self.optimizer
         averages = moving_averages(optimizer)
         for i, (kernel, old, new) in enumerate(zip(masks.kernels, masks.kept, kept, strict=True)):
@@ -204,7 +204,7 @@ class DynamicSparseTraining(MaskCallback):
                 where = beside(kernel.variable, masks.expand(i, grown))
                 _set(kernel.variable, where, NEW_WEIGHT)
                 for slot in slots(optimizer, kernel.variable):
-                    # A moving average becomes the weight when fit ends: there, too, zero would mean masked.
+                    # A moving average becomes the weight when fit ends, where zero would also mean masked.
                     _set(slot, where, NEW_WEIGHT if slot is averages.get(id(kernel.variable)) else 0)
         masks.keep(kept)
 
@@ -212,9 +212,10 @@ class DynamicSparseTraining(MaskCallback):
 class SET(DynamicSparseTraining):
     """Sparse evolutionary training (Mocanu et al. 2018, arXiv:1707.04780).
 
-    `DynamicSparseTraining` that drops the smallest positive and the largest negative weights and grows at random, each
-    gate for itself, from an Erdos-Renyi density; in the paper 0.3 of the weights at the end of each epoch. All
-    arguments, and errors, are those of `DynamicSparseTraining`.
+    `DynamicSparseTraining` with `drop="signed"`, `grow="random"`, `redistribute="none"` and `init="er"`: it drops the
+    smallest positive and the largest negative weights and grows at random, separately in each gate, from an Erdos-Renyi
+    density. The paper replaces 0.3 of the weights at the end of each epoch. Arguments and errors are those of
+    `DynamicSparseTraining`.
     """
 
     def __init__(
@@ -231,10 +232,11 @@ class SET(DynamicSparseTraining):
 class SelfishRNN(DynamicSparseTraining):
     """Selfish sparse RNN training (Liu et al. 2021, arXiv:2101.09048).
 
-    `DynamicSparseTraining` that drops by magnitude over all gates of a kernel together and grows at random in any of
-    them, so that important gates come to more weights, from a uniform density. The paper updates at the end of each
-    epoch, has a `schedules.CosineDecay` from 0.5 (stacked LSTMs 0.8) to 0.005 over all of training, and trains with
-    `optimizers.SNTASGD`. Arguments and errors are those of `DynamicSparseTraining`.
+    `DynamicSparseTraining` with `drop="magnitude"`, `grow="random"`, `redistribute="gates"` and `init="uniform"`: it
+    drops by magnitude over all gates of a kernel together and grows at random in any of them, so that important gates
+    gain weights. The paper updates at the end of each epoch, with a `schedules.CosineDecay` from 0.5 (0.8 for stacked
+    LSTMs) to 0.005 over the whole training, and trains with `optimizers.SNTASGD`. Arguments and errors are those of
+    `DynamicSparseTraining`.
     """
 
     def __init__(
@@ -251,10 +253,11 @@ class SelfishRNN(DynamicSparseTraining):
 class RigL(DynamicSparseTraining):
     """The rigged lottery (Evci et al. 2020, arXiv:1911.11134).
 
-    `DynamicSparseTraining` that drops by magnitude and grows where the dense gradient is largest, each gate for itself,
-    from an Erdos-Renyi density. The paper updates every 100 steps, with a `schedules.CosineDecay` from 0.3 to 0 that
-    ends at 3/4 of training. There an update takes the place of an optimizer step; here it comes after one, with that
-    step's gradient. Arguments and errors are those of `DynamicSparseTraining`.
+    `DynamicSparseTraining` with `drop="magnitude"`, `grow="gradient"`, `redistribute="none"` and `init="erk"`: it drops
+    by magnitude and grows where the dense gradient is largest, separately in each gate, from an Erdos-Renyi density.
+    The paper updates every 100 steps, with a `schedules.CosineDecay` from 0.3 to 0 that ends at 3/4 of the training. In
+    the paper an update replaces an optimizer step; here it follows one, and uses that step's gradient. Arguments and
+    errors are those of `DynamicSparseTraining`.
     """
 
     def __init__(
@@ -284,7 +287,7 @@ def _schedule(drop_fraction, frequency):
 
 
 def _set(variable, where, value):
-    """Sets the weights at `where`, a bool tensor, to `value`, on the device, in a variable or a tensor of torch."""
+    """Sets a Keras variable or a torch tensor to `value`, on the device, where the bool tensor `where` is True."""
     present = keras.ops.convert_to_tensor(variable)
     changed = keras.ops.where(where, keras.ops.full_like(present, value), present)
     if isinstance(variable, keras.Variable):

@@ -1,4 +1,4 @@
-"""At which step a fit is, and how many it makes."""
+"""Counts the steps of a fit, and predicts how many it will make."""
 
 from keras_sparse_rnn.callbacks.optimizer_state import optimizers_of, updates
 
@@ -20,17 +20,17 @@ class FitClock:
         self._epochs = self._per_epoch = None
 
     def wind(self, model):
-        """Notes what the optimizers have counted before this fit, before BackupAndRestore brings in another count."""
+        """Notes the optimizers' counts at the start of this fit, before BackupAndRestore changes them."""
         if self._of_fit:
             self.bases = {id(optimizer): updates(optimizer) for optimizer in optimizers_of(model)}
 
     def start(self, optimizer, epoch, params):
-        """The step at which a fit begins whose first epoch is `epoch`."""
+        """Returns the first step of a fit whose first epoch is `epoch`."""
         steps, self._epochs = params.get("steps"), params.get("epochs")
         self._per_epoch = steps / (getattr(optimizer, "gradient_accumulation_steps", None) or 1) if steps else None
         step = self.step(optimizer)
         if self._of_fit and epoch and step == 0:
-            # fit(initial_epoch=...) of a model that an earlier fit has left. Its optimizer may be new.
+            # fit(initial_epoch=...) of a model that an earlier fit has trained. The optimizer may be new.
             step = updates(optimizer) if self._per_epoch is None else int(epoch * self._per_epoch)
             self.bases[id(optimizer)] = updates(optimizer) - step
         if self._per_epoch is None and epoch and step:
@@ -41,16 +41,16 @@ class FitClock:
         return updates(optimizer) - self.bases.get(id(optimizer), 0)
 
     def learn(self, step, epoch):
-        """Takes from an epoch that has ended at `step` how many steps one has, if `fit` did not know."""
+        """Learns the number of steps per epoch from an epoch that ended at `step`, if `fit` did not know it."""
         self._per_epoch = self._per_epoch or step / (epoch + 1)
 
     def last(self, step, epoch):
-        """The step that a fit reaches that is at `step` when `epoch` begins, or None if that is unknown."""
+        """Returns the last step of a fit that is at `step` when `epoch` begins, or None if it is not known."""
         known = self._per_epoch is not None and self._epochs is not None
         return step + int((self._epochs - epoch) * self._per_epoch) if known else None
 
     def in_steps(self, schedule):
-        """`schedule` in steps, or None if that is known when an epoch has ended only."""
+        """Returns `schedule` in steps, or None if the steps are only known after the first epoch."""
         if getattr(schedule, "begin", None) is None:
             return schedule
         if self._per_epoch is not None and self._epochs is not None:

@@ -1,4 +1,4 @@
-"""What a fit leaves, in the model and in files, against what its schedules have asked for."""
+"""Compares the sparsity after a fit, in the model and in saved files, with what the schedules asked for."""
 
 import sys
 import warnings
@@ -7,16 +7,16 @@ import keras
 
 
 def mask_callbacks(params):
-    """The callbacks that keep masks in a fit, each once.
+    """Returns the mask callbacks of a fit, each once.
 
     Args:
-        params: What Keras hands as `params` to all callbacks of one fit, and only to them.
+        params: The dict that Keras passes as `params` to all callbacks of one fit, and only to them.
     """
     return list({id(callback): callback for callback in _claims(params).values()}.values())
 
 
 def claim_kernels(callback):
-    """Enters a mask callback with its kernels among those of its fit, so that its outcome is looked at in the end.
+    """Registers a mask callback and its kernels for its fit, so that its outcome is checked at the end.
 
     Raises:
         ValueError: If another callback of this fit masks one of the kernels.
@@ -29,22 +29,22 @@ def claim_kernels(callback):
             )
     history = _history(callback)
     if history is not None and "on_train_end" not in vars(history):
-        # Keras lists the History behind all callbacks that fit is given: what these restore at the end is there then.
+        # Keras calls the History after all callbacks given to fit, so it sees the weights that they restore at the end.
         history.on_train_end = lambda logs=None: _look_at_all(history)
         _watch_files(callback.model, callback.params)
 
 
 def is_looked_at(callback):
-    """Whether the outcome of a callback will be looked at when all callbacks of its fit have ended."""
+    """Whether the outcome of a callback will be checked after all callbacks of its fit have ended."""
     history = _history(callback)
     return history is not None and "on_train_end" in vars(history)
 
 
 def warn_if_less_sparse(callback):
-    """Warns, with the likely cause, if the kernels of a mask callback are less sparse than its schedule has asked.
+    """Warns, with the likely cause, if the kernels of a mask callback are less sparse than its schedule asks for.
 
     Returns:
-        Whether they are.
+        Whether it warned.
     """
     masks, asked = callback.masks, _asked(callback)
     tolerance = masks.largest_blocks
@@ -61,7 +61,7 @@ def warn_if_less_sparse(callback):
 
 
 def _asked(callback):
-    """The sparsity that a callback's kernels are to have; None for whatever they come to, and they have not yet."""
+    """Returns the sparsity that a callback's kernels should have; None if it follows from training still to come."""
     asked = callback.asked()
     return callback.masks.sparsity if asked is None and callback.complete else asked
 
@@ -95,9 +95,9 @@ _SAVING = ("save", "save_weights")
 
 
 def _watch_files(model, params):
-    """Notes how sparse the model is in the file that each callback of a fit saves last."""
+    """Notes the sparsity of the model in the last file that each callback of a fit saves."""
     for name in _SAVING:
-        # In the instance's dict: an attribute that Keras sets would be tracked, and saved with the model.
+        # In the instance's dict, because Keras would track an attribute and save it with the model.
         model.__dict__[name] = _noting(getattr(type(model), name).__get__(model), params)
 
 
@@ -127,12 +127,12 @@ def _warn_of_less_sparse_files(callback):
 
 
 def _history(callback):
-    """The History of the callback's fit, or None in another loop."""
+    """Returns the History of the callback's fit, or None in a custom loop."""
     history = getattr(callback.model, "history", None)
     same_fit = isinstance(history, keras.callbacks.History) and history.params is callback.params
     return history if same_fit else None
 
 
 def _claims(params):
-    """Which callback masks which kernel: a dict from `id(variable)`."""
+    """Returns a dict that maps `id(variable)` of each kernel to the callback that masks it."""
     return {} if params is None else params.setdefault("masked_kernels", {})

@@ -1,4 +1,4 @@
-"""The gradients of the last minibatch, for callbacks: Keras shows them to its optimizer only."""
+"""The gradients of the last minibatch, for callbacks; Keras itself passes them to the optimizer only."""
 
 import contextlib
 import functools
@@ -9,7 +9,7 @@ from keras_sparse_rnn.sparsity.kernels import whole
 
 
 class GivenGradients:
-    """The gradients that a training loop has handed over itself, in place of a `GradientRecord`."""
+    """Gradients that a training loop provides itself, in place of a `GradientRecord`."""
 
     def __init__(self):
         self._given = None
@@ -18,7 +18,7 @@ class GivenGradients:
         self._given = gradients
 
     def values(self):
-        """The gradients, NumPy arrays in the order of the kernels, of the last update only."""
+        """Returns the gradients of the last update, NumPy arrays in the order of the kernels."""
         if self._given is None:
             raise ValueError(
                 "This method grows weights where the gradient is largest: hand the gradients of the update to "
@@ -29,37 +29,37 @@ class GivenGradients:
 
 
 class GradientRecord:
-    """Keeps, from `attach` to `detach`, the gradients that reach the optimizer's `apply`.
+    """Records the gradients that reach the optimizer's `apply`, from `attach` to `detach`.
 
-    They are the loss's own, dense even where a mask sets the weight to zero after each update, and as they are before
-    clipping, weight decay, momentum and accumulation; of the last step where several make one execution.
+    These are the gradients of the loss, dense even where a mask sets the weight to zero after each update, and before
+    clipping, weight decay, momentum and accumulation. If several steps make one execution, those of the last step.
 
-    While it is attached it holds one array for each variable among the optimizer's variables, which is where JAX
-    lets a compiled train step leave anything. They do not go into files: a model saved meanwhile is as without them.
+    While attached, it keeps one array per variable among the optimizer's variables, because a compiled train step can
+    change only these on JAX. They are not saved: a model saved in the meantime is the same as without them.
 
     Args:
-        model: Compiled and built `keras.Model`. Its train function is compiled anew after `attach` and `detach`.
-        variables: List of its trainable variables.
+        model: Compiled and built `keras.Model`. Its train function is compiled again after `attach` and `detach`.
+        variables: List of trainable variables of the model.
     """
 
     def __init__(self, model, variables):
         self._model = model
         self._variables = variables
         self._outer = model.optimizer
-        # A LossScaleOptimizer hands the true gradients on, once it has found them finite.
+        # A LossScaleOptimizer passes on the unscaled gradients, once it has found them finite.
         self._optimizer = getattr(self._outer, "inner_optimizer", self._outer)
         self._records = []
 
     def attach(self):
         model, optimizer = self._model, self._optimizer
         left_over = getattr(vars(optimizer).get("apply"), "__self__", None)
-        if isinstance(left_over, GradientRecord):  # of a fit that was interrupted
+        if isinstance(left_over, GradientRecord):  # from an interrupted fit
             left_over.detach()
         if not self._outer.built:
             self._outer.build(model.trainable_variables)
         strategy = getattr(model, "distribute_strategy", None)  # TensorFlow
         with strategy.scope() if strategy else contextlib.nullcontext():
-            # On several replicas, where each has the gradient of its share of the batch, they are added up.
+            # Each replica has the gradient of its part of the batch; the sum is recorded.
             self._records = [
                 optimizer.add_variable(v.shape, dtype=v.dtype, aggregation="sum", name="gradient")
                 for v in self._variables
@@ -74,12 +74,12 @@ class GradientRecord:
         for saved in {self._outer, self._optimizer}:
             del saved.save_own_variables
         for record in self._records:
-            # Private: Keras has no public way to take back what `add_variable` has added.
+            # Private: Keras has no public way to undo `add_variable`.
             self._optimizer._untrack_variable(record)
         self._model.make_train_function(force=True)
 
     def values(self):
-        """The gradients, NumPy arrays in the order of `variables`; zeros before the first step."""
+        """Returns the gradients, NumPy arrays in the order of `variables`; zeros before the first step."""
         return [whole(record.value) for record in self._records]
 
     def _apply(self, grads, trainable_variables=None):

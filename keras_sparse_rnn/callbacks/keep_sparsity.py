@@ -1,4 +1,4 @@
-"""Fine-tuning of a pruned model that keeps its zeros."""
+"""Keeps the zeros of a pruned model during fine-tuning."""
 
 import warnings
 
@@ -13,8 +13,8 @@ class KeepSparsity(MaskCallback):
     the weights that are zero when `fit` starts stay zero, whether `MagnitudePruning`, `ksr.prune` or
     tensorflow-model-optimization set them to zero.
 
-    A kernel of zeros only, as some are initialized, is trained as usual; so is one with at most one zero in 10,000
-    weights, which may be there by chance.
+    A kernel that contains only zeros, as after initialization with zeros, is trained as usual. So is a kernel with at
+    most one zero in 10,000 weights, which may be there by chance.
 
     Args:
         layers: The layers whose zeros are kept; by default all that can be pruned. See `sparsity.find_kernels`.
@@ -54,7 +54,7 @@ class KeepSparsity(MaskCallback):
 
     @property
     def complete(self) -> bool:
-        """True: the model is as sparse as it will be from the beginning."""
+        """Always True: the model has its final sparsity from the start."""
         return True
 
 

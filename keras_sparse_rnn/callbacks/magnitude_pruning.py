@@ -1,4 +1,4 @@
-"""Pruning by magnitude: the smallest weights, or blocks of weights, become zero."""
+"""Magnitude pruning: the smallest weights, or blocks of weights, are set to zero."""
 
 import warnings
 from collections.abc import Mapping
@@ -16,73 +16,75 @@ SCOPES = ("layer", "global")
 
 
 class MagnitudePruning(MaskCallback):
-    """Sets the smallest weights to zero while the model trains, ever more of them as the schedule asks.
+    """Gradually sets the smallest weights to zero during training, following a sparsity schedule.
 
-    Gradual magnitude pruning (Zhu & Gupta 2017, arXiv:1710.01878), by blocks (Narang et al. 2017, arXiv:1711.02782) if
-    `block_shape` is larger than (1, 1). At each step that the schedule names, the blocks are ranked by `score` and the
-    lowest are masked, so that the sparsity is within one block of what was asked. A masked block ranks lowest and
-    stays masked for as long as the schedule does not fall. `schedule(0)` acts before the first update of the fit,
-    `schedule(n)` after n updates.
+    This is gradual magnitude pruning (Zhu & Gupta 2017, arXiv:1710.01878), applied to blocks (Narang et al. 2017,
+    arXiv:1711.02782) if `block_shape` is larger than (1, 1). Whenever the schedule is due, the blocks are ranked by
+    `score` and those with the lowest score are masked, so that the sparsity matches the schedule to within one block.
+    Masked blocks rank lowest: they stay masked as long as the schedule does not decrease. `schedule(0)` acts before
+    the first update of the fit, `schedule(n)` after n updates.
 
-    The pruned model is a plain Keras model: nothing to strip, and a saved file of Keras's own layers opens without this
-    package. In a model that has been pruned already the zeros that are there are a floor: a schedule that asks for less
-    begins to act when it asks for more.
+    The pruned model is a plain Keras model. There is nothing to strip, and a saved model with only Keras layers loads
+    without this package. If the model is already pruned, its zeros are a lower bound: the schedule takes effect once
+    it asks for a higher sparsity.
 
     Args:
         schedule: `schedules.PolynomialDecay`, `schedules.ConstantSparsity`, tfmot's schedules of the same names, or any
             function step -> (due, sparsity in [0, 1)).
         block_shape: Pair (rows, cols) of the blocks that tile a kernel (inputs, gates * units). A block never crosses
-            a gate; ragged edges count their real weights only. (1, 1) prunes single weights; (1, 4) is what the
-            kernels on a microcontroller like best.
-        scope: `"layer"`: each kernel and recurrent kernel reaches the sparsity on its own. `"global"`: all of them
-            together, ranked in one list, so that kernels of small weights lose more, up to all of them, of which a
-            warning tells.
-        layers: None for the kernels and recurrent kernels of all recurrent layers; otherwise names, compiled regular
-            expressions, layers or functions of a layer (see `sparsity.find_kernels`), by which Dense and Embedding
-            layers can be pruned too. For another sparsity or other blocks in some layers, give `fit` a callback for
-            each kind; no two may prune the same kernel.
-        score: Worth of a block: `"l1"` (mean |w|, the default, as in tfmot), `"l2"` (root mean square) or `"max"`.
-        count_from: `"fit"`: steps are counted from the beginning of epoch 0 of `fit`, also where a fit with an
-            `initial_epoch`, or by `BackupAndRestore`, goes on with another. `"optimizer"`: they are
-            `optimizer.iterations`, which go on in a second `fit`.
-        keep_zeros: Whether the zeros of a model that is pruned already are a floor. If False, weights that were zero
-            are trained again wherever the schedule asks for less.
-        pattern: Pair (zeros, of), such as (2, 4): two zeros in every four weights that follow each other along the
-            inputs of an output, as the sparse tensor cores of GPUs want them and as tfmot's `sparsity_m_by_n` makes
-            them. The schedule's sparsity ends at zeros / of, 0.5 here; on the way there the smallest go first of those
-            that the pattern lets go. The inputs of each kernel must be a multiple of `of`.
+            a gate. At ragged edges only real weights count. (1, 1) prunes single weights; (1, 4) is fastest with the
+            kernels for microcontrollers.
+        scope: `"layer"`: each kernel and recurrent kernel reaches the sparsity on its own. `"global"`: the blocks of
+            all kernels are ranked together, so kernels with small weights lose more. If a kernel loses all of its
+            weights, a warning says so.
+        layers: The layers to prune. None selects the kernels and recurrent kernels of all recurrent layers. Otherwise
+            names, compiled regular expressions, layers or functions of a layer (see `sparsity.find_kernels`); these can
+            also select Dense and Embedding layers. To use another sparsity or block shape for some layers, pass several
+            callbacks to `fit`. No two of them may prune the same kernel.
+        score: Score of a block: `"l1"` (mean |w|, the default, as in tfmot), `"l2"` (root mean square) or `"max"`.
+        count_from: `"fit"`: steps are counted from the beginning of epoch 0 of `fit`. A fit that continues another one,
+            with `initial_epoch` or `BackupAndRestore`, continues its count. `"optimizer"`: steps are
+            `optimizer.iterations`, which also continue in a second `fit`.
+        keep_zeros: Whether the zeros of an already pruned model are a lower bound. If False, weights that were zero
+            are trained again wherever the schedule asks for a lower sparsity.
+        pattern: Pair (zeros, of), such as (2, 4): two zeros in every four consecutive weights along the inputs of an
+            output. The sparse tensor cores of GPUs need such a pattern, and tfmot's `sparsity_m_by_n` produces it. The
+            schedule must end at the sparsity zeros / of, here 0.5. Until then, the smallest weights that the pattern
+            allows to prune are pruned first. The number of inputs of each kernel must be a multiple of `of`.
         gate_density: Maps the name of each gate of the pruned cells (`"z"`, `"r"`, `"h"` in a GRU; `"i"`, `"f"`, `"c"`,
-            `"o"` in an LSTM) to the share of its weights that stays in the end, in (0, 1]. The gates share in these
-            proportions what the schedule prunes of a kernel, which ends at one minus the mean of the densities. LPCNet
-            has {"z": 0.2, "r": 0.3, "h": 0.5}, with a schedule that ends at 0.667.
-        keep_diagonal: Whether the diagonals of recurrent kernels, by which a unit remembers itself, are never pruned,
-            as in LPCNet and RNNoise: not in a masked block either. It counts as weights, but not in a block's worth.
+            `"o"` in an LSTM) to the fraction of its weights that finally remains, in (0, 1]. The weights that the
+            schedule prunes are distributed over the gates in proportion to one minus these densities. The schedule must
+            end at one minus the mean of the densities. LPCNet uses {"z": 0.2, "r": 0.3, "h": 0.5}, with a schedule that
+            ends at 0.667.
+        keep_diagonal: Whether to keep the diagonals of recurrent kernels, through which each unit reads its own state,
+            even in masked blocks, as in LPCNet and RNNoise. Diagonal weights count as weights, but not in the score of
+            a block.
 
     Attributes:
-        masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
-        skipped: Dict, from the beginning of `fit`: for each layer or weight that is not pruned, why.
+        masks: The masks, a `sparsity.Masks`. Available once `fit` has started.
+        skipped: Dict that maps each layer or weight that is not pruned to the reason. Available once `fit` has started.
 
-    The logs carry `sparsity` at the end of each epoch: the masked share of the pruned kernels' weights.
+    The logs contain `sparsity` at the end of each epoch: the fraction of the pruned kernels' weights that is masked.
 
-    Put it first in the list of callbacks, before all that save, log or evaluate. Callbacks that choose an epoch, such
-    as `EarlyStopping` with `restore_best_weights=True` and `ModelCheckpoint` with `save_best_only=True`, choose a dense
-    one unless they are wrapped in `callbacks.AfterPruning`. If `fit` leaves the model less sparse than the schedule has
-    asked for, whatever the cause, a warning has the numbers.
+    Put this callback first in the list, before callbacks that save, log or evaluate. Callbacks that select an epoch,
+    such as `EarlyStopping` with `restore_best_weights=True` and `ModelCheckpoint` with `save_best_only=True`, tend to
+    select a dense one unless they are wrapped in `callbacks.AfterPruning`. If the model is less sparse at the end of
+    `fit` than the schedule asks for, for whatever reason, a warning states both numbers.
 
     Raises:
-        ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
-            prune, a layer is not found or cannot be pruned, a block is larger than a gate, another callback prunes the
-            same kernel, the length of the fit is unknown to a schedule in shares of it, or pruning should have begun
-            already and the weights have no zeros; if `pattern` does not divide a kernel, `gate_density` names other
-            gates than a cell has, no kernel has a diagonal, the schedule does not end where these do, or the model has
-            been pruned already to other places.
+        ValueError: If an argument is out of range. In `fit`, if the model is not compiled or has nothing to prune, a
+            layer is not found or cannot be pruned, a block is larger than a gate, another callback prunes the same
+            kernel, the schedule is in fractions of a fit whose length is not known, or pruning should have begun
+            already and the weights have no zeros. Also if `pattern` does not divide a kernel, the names in
+            `gate_density` are not those of a cell's gates, no kernel has a diagonal, the schedule does not end at the
+            sparsity of `pattern` or `gate_density`, or the zeros of the model do not fit them.
 
     Example:
 
     >>> schedule = ksr.schedules.PolynomialDecay(0.0, 0.9, begin=0.25, end=0.75)
     >>> model.fit(x, y, callbacks=[ksr.callbacks.MagnitudePruning(schedule, block_shape=(1, 4))])
 
-    Two zeros in four, in all layers; and a GRU as in LPCNet:
+    Two zeros in every four weights, in all layers; and the densities of LPCNet:
 
     >>> half = ksr.schedules.PolynomialDecay(0.0, 0.5, begin=0.25, end=0.75)
     >>> two_of_four = ksr.callbacks.MagnitudePruning(half, layers="all", pattern=(2, 4))
@@ -132,7 +134,7 @@ class MagnitudePruning(MaskCallback):
         self.pattern = pattern
         self.gate_density = gate_density
         self.keep_diagonal = keep_diagonal
-        self._floor: Any = 0.0  # what the sparsity, or that of each kernel, does not fall below
+        self._floor: Any = 0.0  # lower bound of the sparsity, overall or per kernel
 
     def masks_over(self, kernels: list[Kernel]) -> Masks:
         return Masks(kernels, self.block_shape, self.pattern, self.gate_density, self.keep_diagonal)
@@ -148,7 +150,7 @@ class MagnitudePruning(MaskCallback):
                 "before the weights were masked: list MagnitudePruning before BackupAndRestore or ModelCheckpoint. If "
                 f"the model was trained without pruning so far, let the schedule begin at step {step} or later."
             )
-        # A schedule that falls finds the zeros that it has made itself: no more than it asks for.
+        # With a decreasing schedule, the zeros found may be its own: keep only those beyond what it asks for.
         self._floor = self._found_beyond(asked) if self.keep_zeros else 0.0
         if acted:
             self.update(*acted)
@@ -176,7 +178,7 @@ class MagnitudePruning(MaskCallback):
         self.warn_of_empty_kernels()
 
     def _check_structure(self):
-        """Finds what is masked already, and whether that and the schedule go with a pattern or densities by gate."""
+        """Reads the masks from the weights, and checks them and the schedule against the pattern or gate densities."""
         masks, ends = self.masks, self.last_value()
         masks.recover_pruned()
         structure = masks.structure_sparsity
@@ -195,7 +197,7 @@ class MagnitudePruning(MaskCallback):
             )
 
     def _found_beyond(self, asked):
-        """The sparsity that is there, of each kernel or of all, where it is more than what was asked; 0 elsewhere."""
+        """Returns the present sparsity, per kernel or overall, where it exceeds `asked`; 0 elsewhere."""
         masks = self.masks
         if self.scope == "global":
             found, block = masks.sparsity, masks.largest_blocks

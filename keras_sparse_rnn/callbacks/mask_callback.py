@@ -40,8 +40,8 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             whose count goes on in a second `fit`, and in a model that is loaded with its optimizer.
 
     Attributes:
-        masks: The `keras_sparse_rnn.sparsity.Masks`, from the beginning of `fit`.
-        skipped: Dict, from the beginning of `fit`: maps each layer or weight that is left out to the reason.
+        masks: The `keras_sparse_rnn.sparsity.Masks`. Available once `fit` has started.
+        skipped: Dict that maps each layer or weight that is left out to the reason. Available once `fit` has started.
         step: The current step of training.
 
     Raises:
@@ -50,7 +50,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             kernel, or the schedule is in fractions of a fit whose length is not known.
     """
 
-    keeps_frozen = False  # whether it masks weights, too, that are not trainable
+    keeps_frozen = False  # whether it also masks weights that are not trainable
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         return self.step >= self._end_step
 
     def masks_over(self, kernels: list[Kernel]) -> Masks:
-        """The masks that this method keeps over some kernels, at first with nothing masked."""
+        """Returns the masks of this method over some kernels, with nothing masked yet."""
         return Masks(kernels, self.block_shape)
 
     def find(self) -> None:
@@ -135,7 +135,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         """Updates the masks for all steps up to `step`, and sets masked weights to zero."""
         last, self.step = self.step, step
         acted = [(at, value) for at in range(last + 1, step + 1) for due, value in [self.ask(at)] if due]
-        # Before masked weights are set to zero again: a method may let those return that their gradient has revived.
+        # Before masked weights are set to zero again, as a method may let weights return that the gradient has moved.
         if acted:
             self._last_action = acted[-1]
             self.update(*acted[-1])
@@ -148,7 +148,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
     @property
     def optimizer(self) -> Any:
         """The optimizer that trains the kernels; in a model with several, such as a GAN, the one that holds them."""
-        # `self.model`, not a reference kept: on JAX this property brings the state of training back into the model.
+        # `self.model`, not a stored reference: on JAX this property copies the training state back into the model.
         model, kernels = self.model, [kernel.variable for kernel in self.masks.kernels]
         return self._given_optimizer or optimizer_of(model, kernels, self._clock.bases)
 
@@ -178,8 +178,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self.advance(self._clock.step(self.optimizer))
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        # On JAX, where data of unknown size come to their end, Keras takes the last step's state back from before
-        # on_train_batch_end.
+        # On JAX, when data of unknown size end, Keras restores the state from before the last on_train_batch_end.
         if self.step is not None:
             self.apply()
 
@@ -265,7 +264,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
 
     @property
     def idle_batches(self) -> int:
-        """Number of batches of this fit if its optimizer has made no update in them; else 0."""
+        """Number of batches of this fit if the optimizer has made no update in them; else 0."""
         return self._batches if self.step == self._first_step else 0
 
     @property

@@ -62,7 +62,7 @@ class NonMonotonicTrigger(keras.callbacks.Callback):
         optimizer.swap_in()
 
     def _optimizer(self):
-        # `self.model`, not a reference kept: on JAX this property brings the state of training back into the model.
+        # `self.model`, not a stored reference: on JAX this property copies the training state back into the model.
         optimizer = getattr(self.model, "optimizer", None)
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # LossScaleOptimizer
         if not isinstance(optimizer, SNTASGD):

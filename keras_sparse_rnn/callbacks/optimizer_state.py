@@ -1,6 +1,6 @@
-"""What an optimizer knows of a model's weights: which they are, their moving averages, their slots.
+"""The state that an optimizer keeps for a model's weights: the weights, their moving averages and their slots.
 
-Keras has no public way from a variable to what an optimizer holds for it. What is read here is what Keras's own
+Keras has no public way from a variable to its optimizer state. This module reads the attributes that Keras's own
 callbacks and optimizers read.
 """
 
@@ -8,18 +8,20 @@ import keras
 
 
 def optimizers_of(model):
-    """The optimizers that a model holds: that of `compile`, and those of its own train step, as a GAN has them."""
+    """Returns the optimizers of a model: that of `compile`, and those of a custom train step, as in a GAN."""
     held = (getattr(model, "optimizer", None), *vars(model).values())
     return list({id(o): o for o in held if isinstance(o, keras.optimizers.Optimizer)}.values())
 
 
 def optimizer_of(model, variables, before):
-    """The optimizer that trains `variables`: of those that know them the one that moves, else that of `compile`.
+    """Returns the optimizer that trains `variables`.
+
+    Among several that hold the variables, it is the one with the most updates; if none does, that of `compile`.
 
     Args:
         model: The model.
         variables: Some of its weights.
-        before: Dict from `id(optimizer)`: how many updates each had made when training began.
+        before: Dict that maps `id(optimizer)` to its number of updates when training began.
     """
     held = optimizers_of(model)
     wanted = {id(variable) for variable in variables} if len(held) > 1 else ()
@@ -30,7 +32,7 @@ def optimizer_of(model, variables, before):
 
 
 def updates(optimizer):
-    """How many updates an optimizer of Keras has made; 0 for another, which does not say."""
+    """Returns the number of updates of a Keras optimizer; 0 for other optimizers, which do not count them."""
     if not hasattr(optimizer, "iterations"):
         return 0
     return int(keras.ops.convert_to_numpy(optimizer.iterations))
@@ -47,14 +49,14 @@ def moving_averages(optimizer):
 
 
 def slots(optimizer, variable):
-    """What `optimizer` holds for each weight of `variable`: variables, or tensors of torch, of its shape."""
+    """Returns the slots of `optimizer` for `variable`: variables, or torch tensors, of the same shape."""
     of_torch = getattr(optimizer, "state", None)  # torch.optim.Optimizer
     if isinstance(of_torch, dict):
         held = of_torch.get(variable.value, {}).values()
         return [slot for slot in held if getattr(slot, "shape", None) == variable.value.shape]
     found = []
     for part in _parts(optimizer):
-        # Every Keras optimizer keeps each kind of slots in a list in the order of its variables.
+        # Every Keras optimizer keeps each kind of slot in a list, in the order of its variables.
         variables = part._trainable_variables
         for i in (i for i, known in enumerate(variables) if known is variable):
             lists = [v for v in vars(part).values() if isinstance(v, list) and len(v) == len(variables)]
@@ -64,7 +66,7 @@ def slots(optimizer, variable):
 
 
 def _parts(optimizer):
-    """The optimizers that do the work in a LossScaleOptimizer or a MultiOptimizer."""
+    """Returns the optimizers inside a LossScaleOptimizer or a MultiOptimizer, or the optimizer itself."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     parts = getattr(optimizer, "optimizers", [optimizer])
     return [part for part in parts if isinstance(part, keras.optimizers.Optimizer)]

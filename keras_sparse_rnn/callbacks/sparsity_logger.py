@@ -1,4 +1,4 @@
-"""Sparsity, activity and cost of each layer among the logs of a fit."""
+"""Logs the sparsity, activity and cost of each layer during a fit."""
 
 import contextlib
 import warnings
@@ -16,31 +16,32 @@ from keras_sparse_rnn.typing import Arrays, LayerSelection, is_integer
 
 
 class SparsityLogger(keras.callbacks.Callback):
-    """Puts the sparsity, activity and MACs of each layer into the logs at the end of each epoch.
+    """Adds the sparsity, activity and MACs of each layer to the logs at the end of each epoch.
 
-    So the progress bar, `History`, and the `CSVLogger` and `TensorBoard` that are listed behind it show them:
-        `{layer}_sparsity`: share of the weights of its kernels that are zero, in [0, 1]
-        `{layer}_activity`: with `data`, share of the units that act on the recurrence in a step, in [0, 1];
-            only of layers whose units can rest, such as EventGRU
-        `{layer}_macs`: with `data`, multiply-accumulates of a time step, as `profiling.count_macs` has them
-        `macs`: with `data`, those of a whole sample in all layers that are shown, where all of them can be counted
-    List it behind the callback that prunes.
+    The progress bar, `History`, and `CSVLogger` and `TensorBoard` if they come after this callback, then show:
+        `{layer}_sparsity`: fraction of the weights of the layer's kernels that are zero, in [0, 1]
+        `{layer}_activity`: with `data`, fraction of the units that act on the recurrence in a step, in [0, 1]; only
+            for layers whose units can be inactive, such as EventGRU
+        `{layer}_macs`: with `data`, multiply-accumulates per time step, as in `profiling.count_macs`
+        `macs`: with `data`, multiply-accumulates per sample in all selected layers, if all of them can be counted
+    Put this callback after the callback that prunes.
 
-    With `picture_dir` TensorBoard also gets pictures, on any backend: the pattern of each kernel (`weights/...`), and
-    with `data` the events of the first sample (`events/...`), as `ksr.plot` draws them.
+    With `picture_dir`, TensorBoard also gets pictures, on any backend: the pattern of each kernel (`weights/...`) and,
+    with `data`, the events of the first sample (`events/...`), as drawn by `ksr.plot`.
 
     Args:
-        data: Inputs (samples, time, ...) to count on, as for `model.predict`. A few hundred samples: they run through
-            the model at each epoch's end. None for the sparsity alone.
+        data: Inputs (samples, time, ...) to count on, as for `model.predict`. Use a few hundred samples: the model runs
+            on them at the end of each epoch. None logs the sparsity only.
         valid: Boolean array (samples, time), True for the steps to count; by default all.
-        layers: Which layers to show, as for `MagnitudePruning`; None stands for the recurrent ones.
-        picture_dir: Folder in which to write pictures for TensorBoard, such as a `"pictures"` below the `log_dir` of
-            `keras.callbacks.TensorBoard`; None for none. Needs matplotlib, tensorflow and tensorboard.
-        picture_freq: Epochs from one picture to the next, at least 1.
+        layers: The layers to log, as in `MagnitudePruning`. None selects the recurrent layers.
+        picture_dir: Folder for the pictures for TensorBoard, such as `"pictures"` inside the `log_dir` of
+            `keras.callbacks.TensorBoard`. None draws no pictures. Requires matplotlib, tensorflow and tensorboard.
+        picture_freq: Number of epochs between pictures, at least 1.
 
     Raises:
-        ValueError: `picture_freq` is no integer >= 1, or in `fit` `valid` does not fit, or `layers` selects nothing.
-        ImportError: A package that pictures need is not installed.
+        ValueError: If `picture_freq` is not an integer >= 1; in `fit`, if `valid` does not fit the data or `layers`
+            selects nothing.
+        ImportError: If a package that pictures require is not installed.
 
     Example:
 
@@ -105,7 +106,7 @@ class SparsityLogger(keras.callbacks.Callback):
 
 
 class _Board:
-    """TensorBoard's files in a folder."""
+    """Writes TensorBoard files to a folder."""
 
     def __init__(self, folder):
         with packages_of("report", "picture_dir"):
@@ -117,7 +118,7 @@ class _Board:
 
     @contextlib.contextmanager
     def picture(self, name, step):
-        """Axes to draw into; what was drawn is written."""
+        """Yields axes to draw into, and then writes the picture."""
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Pruning by a threshold that rises while the model trains."""
+"""Pruning by a threshold that increases during training."""
 
 import math
 from typing import Literal
@@ -12,53 +12,53 @@ from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
 
 
 class ThresholdPruning(MaskCallback):
-    """Sets the blocks to zero whose weights are all smaller than a threshold, which rises while the model trains.
+    """Sets blocks to zero if all of their weights are below a threshold that increases during training.
 
-    Gradual pruning of Narang et al. 2017 (arXiv:1704.05119) and, for blocks of more than one weight, its sequel
-    (arXiv:1711.02782). Whenever the schedule acts, all masks are decided anew from the present weights: a block of N
-    weights is masked where
+    This is the gradual pruning of Narang et al. 2017 (arXiv:1704.05119) and, for blocks of more than one weight, its
+    extension (arXiv:1711.02782). Whenever the schedule is due, all masks are recomputed from the current weights. A
+    block of N weights is masked if
 
         max |w| < threshold * N^(1/4)
 
-    N counts the real weights of a block at a ragged edge. The sparsity is what comes of it, and each kernel comes to
-    its own; `MagnitudePruning` is for a sparsity that is given.
+    At a ragged edge, N counts the real weights of the block. The sparsity follows from the threshold and differs
+    between kernels. To prescribe a sparsity, use `MagnitudePruning`.
 
-    Weights may return until pruning ends. The gradient of a masked weight is not cut, and the weight is set to zero
-    after every update of the optimizer, as in the paper. When the schedule acts, masks are decided before that: a
-    block comes back, with the weights of this one update, if the update has moved one of them to the threshold. (With
-    `steps_per_execution=K` these are K updates.) So blocks come back early, while the threshold is no larger than an
-    update, and hardly ever later. After the schedule's last step the masks are final.
+    Weights may return until pruning ends. As in the paper, masked weights still receive gradients, and they are set to
+    zero after each optimizer update. When the schedule is due, the masks are recomputed before that: a block returns,
+    with the weights of this one update, if the update moved one of them to the threshold. (With
+    `steps_per_execution=K`, these are K updates.) Blocks therefore return early in training, while the threshold is no
+    larger than an update, and rarely later. After the last step of the schedule, the masks are final.
 
-    **Group lasso with pruning (GLP, arXiv:1711.02782).** Where a pruned kernel has a `regularizers.BlockGroupLasso` of
-    the same blocks, it is switched on when training begins and off when pruning ends, in `fit` and in `evaluate`, which
-    compiles both once more. An instance that other layers share is switched for them too. A model that is saved
-    afterwards keeps it off.
+    **Group lasso with pruning (GLP, arXiv:1711.02782).** If a pruned kernel has a `regularizers.BlockGroupLasso` with
+    the same blocks, the lasso is switched on when training begins and off when pruning ends, in `fit` and in
+    `evaluate`; both are compiled once more. If other layers share the instance, it is switched for them too. A model
+    that is saved afterwards keeps it off.
 
     The pruned model is a plain Keras model, as with `MagnitudePruning`.
 
     Args:
-        schedule: `schedules.RampThreshold`, or any function step -> (due, threshold >= 0). With an attribute
-            `end_step`, pruning ends there.
-        block_shape: Pair (rows, cols) of the blocks that tile a kernel (inputs, gates * units), which never cross a
+        schedule: `schedules.RampThreshold`, or any function step -> (due, threshold >= 0). If it has an attribute
+            `end_step`, pruning ends at that step.
+        block_shape: Pair (rows, cols) of the blocks that tile a kernel (inputs, gates * units). A block never crosses a
             gate. (1, 1) prunes single weights.
-        layers: None for the kernels and recurrent kernels of all recurrent layers; otherwise see
-            `sparsity.find_kernels`. In the papers each type of layer has its own schedule: use one callback for each.
+        layers: The layers to prune. None selects the kernels and recurrent kernels of all recurrent layers; for other
+            values see `sparsity.find_kernels`. In the papers, each type of layer has its own schedule: use one callback
+            for each.
         count_from: `"fit"`, or `"optimizer"` to count steps as `optimizer.iterations` does; see `MagnitudePruning`.
-        keep_zeros: Whether blocks stay masked that are zero when the training begins, as in a model that is pruned
-            already. If False they return.
+        keep_zeros: Whether blocks that are zero when training begins, as in an already pruned model, stay masked. If
+            False, they can return.
 
     Attributes:
-        masks: The masks, a `sparsity.Masks`, from the beginning of `fit`.
-        skipped: Dict, from the beginning of `fit`: for each layer or weight that is not pruned, why.
+        masks: The masks, a `sparsity.Masks`. Available once `fit` has started.
+        skipped: Dict that maps each layer or weight that is not pruned to the reason. Available once `fit` has started.
 
-    The logs carry `sparsity` at the end of each epoch. Put it first in the list of callbacks.
+    The logs contain `sparsity` at the end of each epoch. Put this callback first in the list.
 
     Raises:
-        ValueError: If an argument is outside what is allowed; in `fit`, if the model is not compiled, has nothing to
-            prune, a layer is not found or cannot be pruned, a block is larger than a gate, another callback prunes the
-            same kernel, the length of the fit is unknown to a schedule in shares of it, a
-            `BlockGroupLasso` on a pruned kernel has other blocks, or pruning should have ended already and the weights
-            have no zeros.
+        ValueError: If an argument is out of range. In `fit`, if the model is not compiled or has nothing to prune, a
+            layer is not found or cannot be pruned, a block is larger than a gate, another callback prunes the same
+            kernel, the schedule is in fractions of a fit whose length is not known, a `BlockGroupLasso` on a pruned
+            kernel has other blocks, or pruning should have ended already and the weights have no zeros.
 
     Example:
 
@@ -83,7 +83,7 @@ class ThresholdPruning(MaskCallback):
                 "schedules.RampThreshold gives it. For a sparsity use MagnitudePruning."
             )
         self.keep_zeros = keep_zeros
-        self._floor: list[np.ndarray] = []  # blocks that may be kept, where a model that is pruned already begins
+        self._floor: list[np.ndarray] = []  # blocks that may be kept, if the model is already pruned
 
     def start(self, step: int) -> None:
         self._check_lassos()
@@ -117,13 +117,13 @@ class ThresholdPruning(MaskCallback):
             self._switch_lassos(on=False)
 
     def _above(self, threshold):
-        """For each kernel a bool array, True for the blocks that reach the threshold."""
+        """Returns a bool array per kernel, True for the blocks that reach the threshold."""
         worth = (blocks.score(w, "max") for blocks, w in zip(self.masks.blocks, self.masks.values(), strict=True))
-        # Not `>=`: training that has diverged must show its NaNs, not have them masked.
+        # Not `>=`: the NaNs of a diverged training must stay visible instead of being masked.
         return [~(s < threshold * blocks.sizes**0.25) for blocks, s in zip(self.masks.blocks, worth, strict=True)]
 
     def _lassos(self):
-        """The kernels that have a group lasso, each with it."""
+        """Returns pairs (kernel, lasso) of the kernels that have a group lasso."""
         pairs = ((kernel, kernel.variable.regularizer) for kernel in self.masks.kernels)
         return [(kernel, lasso) for kernel, lasso in pairs if isinstance(lasso, BlockGroupLasso)]
 
@@ -150,6 +150,6 @@ class ThresholdPruning(MaskCallback):
         for lasso in switched:
             lasso.active = on
         if switched:
-            # What is compiled keeps the penalty that it was traced with.
+            # Compiled functions keep the penalty that they were traced with.
             self.model.make_train_function(force=True)
             self.model.make_test_function(force=True)
