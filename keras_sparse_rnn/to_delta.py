@@ -1,4 +1,4 @@
-"""A trained model as a delta network, whose thresholds are chosen on data."""
+"""Converts a trained model to a delta network, with thresholds chosen on data."""
 
 import math
 import sys
@@ -25,7 +25,7 @@ _TWINS = {
     LightGRU: DeltaGRU,
 }
 _HOLDS = ("input_threshold", "hidden_threshold", "reset_threshold")
-_OCTAVES = 12  # of scales that are looked at, below the largest
+_OCTAVES = 12  # range of the searched scales, below the largest
 _LARGEST_SCALE = 8.0
 
 Error = Callable[[list[np.ndarray], list[np.ndarray]], float]
@@ -33,13 +33,13 @@ Error = Callable[[list[np.ndarray], list[np.ndarray]], float]
 
 @dataclass(frozen=True)
 class DeltaPoint:
-    """What a delta network does at one scale of its thresholds.
+    """Error and cost of a delta network at one scale of its thresholds.
 
     Attributes:
-        scale: What `Sensitivity` has in every layer.
-        error: How far its outputs are from the model's.
-        macs: MACs a step of its recurrent layers, with what is held skipped.
-        dense: Those of the model, with every weight.
+        scale: Scale of `Sensitivity` in every layer.
+        error: Difference between its outputs and those of the model, as measured by `error`.
+        macs: MACs per step of its recurrent layers, without those of held values.
+        dense: MACs per step of the model's recurrent layers, with every weight.
     """
 
     scale: float
@@ -51,29 +51,29 @@ class DeltaPoint:
 def to_delta(
     model: keras.Model, data: Arrays, tolerance: float = 0.05, error: Error | None = None, verbose: bool = True
 ) -> keras.Model:
-    """Makes a delta network of a trained model: the same weights, with thresholds that are chosen on data.
+    """Converts a trained model to a delta network with the same weights and with thresholds chosen on data.
 
-    Each `keras.layers.GRU`, LSTM, SimpleRNN and LightGRU, at any depth and in Bidirectional, becomes a delta layer with
-    thresholds by `initializers.Sensitivity`. Their scale is found by bisection: first one for all of them; then one for
-    each hold of each layer, so that each has a share of the error that grows with the weights that read it. What needs
-    fewer MACs is taken. Nothing is trained; the new model can be, by `fit`.
+    Each `keras.layers.GRU`, LSTM, SimpleRNN and LightGRU, nested or in Bidirectional, is replaced by a delta layer with
+    thresholds from `initializers.Sensitivity`. The scale of the thresholds is found by bisection: first one scale for
+    all layers; then one scale per hold of each layer, such that its share of the error grows with the number of weights
+    that read it. The variant with fewer MACs is returned. Nothing is trained, but `fit` can fine-tune the new model.
 
     Args:
         model: Built Sequential or Functional model. It is not changed.
-        data: Its inputs, (samples, time, ...), as for `model.predict`: what it reads in use. The model runs on them
-            some ten times for each layer, from zero states.
-        tolerance: How far the outputs may be from the model's, above 0.
-        error: What measures that, a function of two lists of arrays: what the model puts out, and the delta network. By
-            default the root mean square of their difference in standard deviations of the model's output, of several
-            outputs the largest.
-        verbose: Whether to print what each layer does.
+        data: Representative inputs, (samples, time, ...), as for `model.predict`. The model runs on them about ten
+            times per layer, from zero states.
+        tolerance: Largest allowed error of the outputs, above 0.
+        error: Function that measures the error, given two lists of arrays: the outputs of the model and of the delta
+            network. By default, the root mean square of their difference, divided by the standard deviation of the
+            model's output; with several outputs, the largest value.
+        verbose: Whether to print the thresholds, rates and MACs of each layer.
 
     Returns:
-        The delta network, of the same name, not compiled.
+        The delta network, a `keras.Model` of the same name that is not compiled.
 
     Raises:
-        ValueError: The model is not built, subclassed or has no layer that can become a delta layer, or `tolerance` is
-            not positive; the message names the layers and why they cannot.
+        ValueError: If the model is not built, is subclassed or has no layer that can become a delta layer (the message
+            names the layers and the reasons), or `tolerance` is not positive.
 
     Example:
 
@@ -98,17 +98,17 @@ def delta_curve(
     scales: Sequence[float] = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     error: Error | None = None,
 ) -> list[DeltaPoint]:
-    """Error against MACs of a trained model as a delta network, with one scale of thresholds for all layers.
+    """Measures error and MACs of a trained model as a delta network, with one scale of thresholds for all layers.
 
     Args:
         model, data, error: As in `to_delta`.
-        scales: Of `initializers.Sensitivity`.
+        scales: Scales of `initializers.Sensitivity` to measure.
 
     Returns:
-        A `DeltaPoint` for each scale; `ksr.plot.delta_curve` draws them.
+        A list with a `DeltaPoint` for each scale. `ksr.plot.delta_curve` draws it.
 
     Raises:
-        ValueError: As `to_delta`.
+        ValueError: As in `to_delta`.
 
     Example:
 
@@ -125,7 +125,7 @@ def delta_curve(
 
 
 class _Search:
-    """A model, and its delta network with scales that can be set.
+    """A model, and a delta network of it whose scales can be set.
 
     Attributes:
         holds: `(layer name, threshold name)` of each hold.
@@ -189,7 +189,7 @@ class _Search:
         return self._error(self._expected, self._outputs(scales))
 
     def largest_scale(self, scales_at, tolerance, evaluations=7):
-        """The largest x, to a few percent, at which the error of `scales_at(x)` is within a tolerance."""
+        """Returns the largest x, to a few percent, at which the error of `scales_at(x)` is within the tolerance."""
         if self.error(scales_at(_LARGEST_SCALE)) <= tolerance:
             return _LARGEST_SCALE
         low, high = math.log2(_LARGEST_SCALE) - _OCTAVES, math.log2(_LARGEST_SCALE)
@@ -202,7 +202,11 @@ class _Search:
         return 2**low
 
     def shared(self, start, tolerance):
-        """A scale for each hold: alone each makes an error of its share, by the MACs that it can save."""
+        """Returns a scale for each hold.
+
+        The squared error of each hold alone is proportional to the number of weights that read it, and so to the MACs
+        that it can save.
+        """
         sizes = [self._reads(layer, name) for layer, name in self.holds]
         ratios = []
         for i, size in enumerate(sizes):
@@ -213,7 +217,7 @@ class _Search:
         return [factor * ratio for ratio in ratios]
 
     def _reads(self, layer, name):
-        """Number of weights that read what a hold holds."""
+        """Returns the number of weights that read the values of a hold."""
         cell = next(found for found in self._layers if found.name == layer).cell
         if name == "input_threshold":
             return np.prod(cell.kernel.shape)
@@ -224,14 +228,14 @@ class _Search:
         return sum(layer.effective for layer in self.counted(scales))
 
     def counted(self, scales) -> list[LayerMacs]:
-        """The MACs of the recurrent layers at these scales."""
+        """Returns the MACs of the recurrent layers at these scales."""
         key = tuple(scales)
         if key not in self._macs:
             self._macs[key] = count_macs(self.made(scales), self._data, partial=True)
         return self._macs[key]
 
     def made(self, scales):
-        """The delta network at these scales."""
+        """Returns the delta network at these scales."""
         by_layer: dict[str, dict[str, Any]] = {}
         for (layer, name), scale in zip(self.holds, scales, strict=True):
             by_layer.setdefault(layer, {})[name] = Sensitivity(scale)
@@ -242,7 +246,7 @@ _ONES = {name: Sensitivity(1.0) for name in _HOLDS}
 
 
 def _deviations(expected, outputs):
-    """The root mean square of a difference in standard deviations, the largest of several outputs."""
+    """Returns the root mean square difference in standard deviations of the expected output; the largest of several."""
     return max(
         float(np.sqrt(np.mean((y - other) ** 2)) / max(y.std(), 1e-12))
         for y, other in zip(expected, outputs, strict=True)
@@ -250,7 +254,7 @@ def _deviations(expected, outputs):
 
 
 def _reasons(model):
-    """Why layers that have a twin are left as they are, by their names."""
+    """Returns a dict from the names of layers that could be delta layers, but are left unchanged, to the reasons."""
     left = {}
     for layer in model._flatten_layers():
         if not isinstance(layer, tuple(_TWINS)):

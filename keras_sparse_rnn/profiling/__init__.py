@@ -1,4 +1,4 @@
-"""What a model holds and what it costs."""
+"""Size and cost of a model."""
 
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_dense_macs, count_macs, record_events
 from keras_sparse_rnn.profiling.profile import profile, summary

@@ -1,4 +1,4 @@
-"""Multiply-accumulates (MACs) of Keras's layers in closed form."""
+"""Multiply-accumulates (MACs) of Keras layers in closed form."""
 
 import inspect
 import math
@@ -9,16 +9,16 @@ import keras
 
 from keras_sparse_rnn.sparsity.kernels import own_weights
 
-# What is called `shapes` here: a dict from the names of the arguments of `call` to their shapes, batch first; tensors
-# in a list have theirs in a list. Other arguments stand in it as they are.
+# `shapes` is a dict from the names of the arguments of `call` to their shapes, with the batch first. A list of tensors
+# has a list of shapes. Other arguments are contained unchanged.
 
 
 def matrices(layer: keras.layers.Layer) -> dict[str, Any] | None:
-    """The weights of a layer that are multiplied, each of them once at every one of its `positions`.
+    """Returns the weights of a layer that are multiplied, each weight once at each of the `positions`.
 
     Returns:
-        Dict from names to weights, `{}` for a layer of Keras's or of this package that multiplies none, such as a
-        normalization, whose element-wise work is not counted; None for a layer that is not known.
+        Dict from names to weights. It is empty for layers of Keras or of this package that multiply no weights, such
+        as normalizations, whose element-wise work is not counted. None for unknown layers.
     """
     names = _lookup(_MATRICES, layer, (None, None))[0]
     if names is not None:
@@ -29,17 +29,17 @@ def matrices(layer: keras.layers.Layer) -> dict[str, Any] | None:
 
 
 def multiplies(layer: keras.layers.Layer) -> bool:
-    """Whether an unknown layer multiplies anything: its own weights, or what its base class multiplies."""
+    """Whether an unknown layer multiplies anything: it has weights, or its base class multiplies its inputs."""
     return bool(own_weights(layer)) or isinstance(layer, (*_PRODUCTS, *_UNKNOWN))
 
 
 def macs(layer: keras.layers.Layer, sizes: Iterable[int]) -> int:
-    """MACs of a call at one position, given the sizes of the `matrices`; 0 for an Embedding, which looks rows up."""
+    """Returns the MACs of a call at one position, given the sizes of the `matrices`; 0 for an Embedding lookup."""
     return 0 if isinstance(layer, keras.layers.Embedding) else sum(sizes)
 
 
 def positions(layer: keras.layers.Layer, shapes: Mapping[str, Any], output: Any) -> int:
-    """How often each weight of `matrices` is used per sample: steps, or positions of a convolution with padding."""
+    """Returns how often each weight of `matrices` is used per sample: steps, or positions of a padded convolution."""
     count = _lookup(_MATRICES, layer, None)[1]
     return count(layer, next(iter(shapes.values())), output)
 
@@ -50,18 +50,18 @@ def is_product(layer: keras.layers.Layer) -> bool:
 
 
 def products(layer: keras.layers.Layer, shapes: Mapping[str, Any]) -> int:
-    """MACs of a sample that multiply inputs by one another, such as those of attention."""
+    """Returns the MACs per sample that multiply inputs by each other, as in attention."""
     return _lookup(_PRODUCTS, layer, None)(layer, shapes)
 
 
 def argument_shapes(layer: keras.layers.Layer, args: tuple, kwargs: dict) -> dict[str, Any]:
-    """The `shapes` of a call."""
+    """Returns the `shapes` of a call."""
     bound = inspect.signature(type(layer).call).bind(layer, *args, **kwargs).arguments
     return {name: _shape(value) for name, value in list(bound.items())[1:]}
 
 
 def conv_rnn_positions(layer: keras.layers.RNN, output: Any) -> int:
-    """How often each weight of a ConvLSTM is used per step, given the shape of a step's output."""
+    """Returns how often each weight of a ConvLSTM is used per step, given the shape of a step's output."""
     return _spatial(layer.cell, output)
 
 
@@ -70,12 +70,12 @@ def is_conv_rnn(layer: keras.layers.RNN) -> bool:
 
 
 def is_opaque(layer: keras.layers.Layer) -> bool:
-    """Whether a layer may multiply something outside its sublayers that cannot be counted."""
+    """Whether a layer may do multiplications outside its sublayers that cannot be counted."""
     return type(layer) is keras.layers.Lambda or not (_is_of_keras(layer) or _is_ours(layer))
 
 
 def _lookup(table, layer, default):
-    """The entry of the class whose `call` a layer has: a subclass with one of its own computes something else."""
+    """Returns the entry of the class whose `call` a layer uses; a subclass with its own `call` does not match."""
     return next(
         (row for kind, row in table.items() if isinstance(layer, kind) and type(layer).call is kind.call), default
     )
@@ -96,12 +96,12 @@ def _shape(value):
 
 
 def _kinds(*names):
-    """The layers of these names that the installed Keras has."""
+    """Returns the layer classes with these names that exist in the installed Keras."""
     return [getattr(keras.layers, name) for name in names if hasattr(keras.layers, name)]
 
 
 def _spatial(layer, shape):
-    """Number of positions of a tensor `(batch, ..., channels)`, or `(batch, channels, ...)`."""
+    """Returns the number of positions in a tensor `(batch, ..., channels)` or `(batch, channels, ...)`."""
     return math.prod(shape[1:-1] if layer.data_format == "channels_last" else shape[2:])
 
 
@@ -189,7 +189,7 @@ _PRODUCTS: dict[type, Callable] = {
     keras.layers.Dot: _of_dot,
     **dict.fromkeys(_kinds("ReversibleEmbedding"), _of_reversible_embedding),
 }
-# Layers with weights that they multiply by element, or look up.
+# Layers that multiply their weights element-wise.
 _ELEMENTWISE = dict.fromkeys(
     [
         *_kinds(
@@ -199,5 +199,5 @@ _ELEMENTWISE = dict.fromkeys(
     ],
     True,
 )
-# Layers that multiply something else than weights that Keras holds.
+# Layers that multiply other weights than Keras variables.
 _UNKNOWN = _kinds("MelSpectrogram", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "TFSMLayer")

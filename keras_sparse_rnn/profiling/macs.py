@@ -1,4 +1,4 @@
-"""Multiply-accumulates (MACs) of recurrent and dense layers, without and with what is skipped, counted on data."""
+"""Multiply-accumulates (MACs) of recurrent and dense layers, dense and effective, counted on data."""
 
 from dataclasses import dataclass
 
@@ -15,18 +15,17 @@ from keras_sparse_rnn.typing import Arrays
 
 @dataclass(frozen=True)
 class LayerMacs:
-    """What the matrix products of one recurrent layer cost per time step.
+    """Cost of the matrix products of one recurrent layer per time step.
 
     Attributes:
-        name: Name of the layer, after the names of the layers that contain it.
-        steps: Number of time steps that were counted.
+        name: Name of the layer, preceded by the names of the layers that contain it.
+        steps: Number of counted time steps.
         weights: Number of weights in the kernel and the recurrent kernel.
         nonzero_weights: Number of non-zero weights.
-        effective: MACs per step of a kernel that skips zero weights and sources that do not act, the mean over the
-            counted steps.
-        input_rate: Share of inputs that act, in [0, 1]: those that are not zero, or that have changed where they are
-            held; 1 for layers whose kernels skip no input.
-        activity: Share of units that act on the recurrence, in [0, 1], in the same sense.
+        effective: MACs per step if zero weights and inactive sources are skipped; mean over the counted steps.
+        input_rate: Fraction of active inputs, in [0, 1]. An input is active if it is not zero or, if the layer holds
+            inputs, if its held value has changed. 1 for layers that skip no inputs.
+        activity: Fraction of active units in the recurrence, in [0, 1], in the same sense.
         gates: Effective MACs per step of each gate, in the order of the kernel's columns.
     """
 
@@ -41,43 +40,43 @@ class LayerMacs:
 
     @property
     def dense(self) -> int:
-        """MACs per step with all weights and all sources: the size of both matrices."""
+        """MACs per step with all weights and all sources; equal to the size of both matrices."""
         return self.weights
 
     @property
     def sparsity(self) -> float:
-        """Share of weights that are zero, in [0, 1]."""
+        """Fraction of weights that are zero, in [0, 1]."""
         return 1 - self.nonzero_weights / self.weights
 
 
 def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, partial: bool = False) -> list[LayerMacs]:
     """Counts the MACs of each recurrent layer of a model, from zero states.
 
-    Each step costs the sum, over the sources that act (inputs now, states of the step before), of the non-zero weights
-    that they feed. The sum is taken over the actual steps, not estimated from mean rates, because the units that fire
-    often may be those that kept many weights. Which sources act:
+    A step costs the number of non-zero weights that active sources feed. Sources are the current inputs and the states
+    of the previous step. The count is taken over the actual steps instead of mean rates, because units that fire often
+    may have more weights. Active sources are:
         EventGRU: inputs and events that are not zero
         DeltaGRU, DeltaLSTM, DeltaSimpleRNN: inputs and states whose held value has changed
-        any layer directly behind a DeltaHold: inputs whose held value has changed
-        any other layer: all, including those that are zero; `effective` is then the number of non-zero weights
-    The element-wise part (3 non-linearities per unit in a GRU) is not counted, nor are other layers; `profile` counts
-    those too.
+        any layer directly after a DeltaHold: inputs whose held value has changed
+        any other layer: all, including zeros; `effective` is then the number of non-zero weights
+    Element-wise operations (3 non-linearities per unit in a GRU) and other layers are not counted. `profile` also
+    counts other layers.
 
     Args:
-        model: Any built Keras model with EventGRU, GRU, LSTM, SimpleRNN, ONLSTM or RecurrentHighway layers, or delta
-            layers, or `keras.layers.RNN` over one or several of their cells, or over cells that say what they are (see
-            `keras_sparse_rnn.cells`), at any depth.
-        x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
-        valid: Boolean array `(samples, time)`, True for the steps to count; by default all. Steps that are left out,
-            such as padding, still run. A layer with another number of steps is counted on all of them.
-        partial: Whether to leave out recurrent layers that cannot be counted instead of raising.
+        model: Any built Keras model with, at any depth, EventGRU, GRU, LSTM, SimpleRNN, ONLSTM, RecurrentHighway or
+            delta layers, or `keras.layers.RNN` over one or several of their cells or over cells that describe
+            themselves (see `keras_sparse_rnn.cells`).
+        x: Inputs of the model, `(samples, time, ...)`, as for `model.predict`.
+        valid: Boolean array `(samples, time)`, True for the steps to count; by default all. Steps that are not counted,
+            such as padding, are still computed. Layers with another number of steps are counted on all of their steps.
+        partial: Whether to leave out recurrent layers that cannot be counted instead of raising an error.
 
     Returns:
-        A list of `LayerMacs`, in the order of the layers; stacked cells have one each.
+        A list of `LayerMacs` in the order of the layers, with one entry for each of several stacked cells.
 
     Raises:
-        ValueError: The model has no recurrent layer, or one of another kind (the message names it), or `valid` does not
-            fit.
+        ValueError: If the model has no recurrent layer, or has one that cannot be counted (the message names it), or
+            `valid` does not fit.
 
     Example:
 
@@ -99,15 +98,16 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
 
 
 def count_dense_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None) -> dict[str, float]:
-    """Counts the MACs of the Dense layers of a model: the non-zero weights fed by inputs that are not zero.
+    """Counts the MACs of the Dense layers of a model: the non-zero weights that non-zero inputs feed.
 
     Args:
         model: Any built Keras model.
-        x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
-        valid: Boolean array `(samples, time)`, True for the steps to count where a layer is called at each step.
+        x: Inputs of the model, `(samples, time, ...)`, as for `model.predict`.
+        valid: Boolean array `(samples, time)`, True for the steps to count if a layer is called at each step.
 
     Returns:
-        Dict {name of a layer: MACs of a call, the mean over samples, or samples and steps}, in the order of the layers.
+        Dict from the names of layers to their MACs per call, in the order of the layers. They are means over samples,
+        or over samples and steps.
     """
     parts = find_parts(model, lambda layer: True)[0]
     known = [part for part in parts if isinstance(part.layer, keras.layers.Dense) and part.unknown is None]
@@ -116,14 +116,14 @@ def count_dense_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = No
 
 
 def record_events(model: keras.Model, x: Arrays) -> dict[str, np.ndarray]:
-    """Which units act on the recurrence, in each step: EventGRUs that fire, delta layers whose held state changes.
+    """Records which units are active in each step: units of EventGRU that fire, or of delta layers that change.
 
     Args:
-        model: A model as for `count_macs`; other layers in it are left out.
-        x: Its inputs, `(samples, time, ...)`, as for `model.predict`.
+        model: A model as for `count_macs`; other layers in it are ignored.
+        x: Inputs of the model, `(samples, time, ...)`, as for `model.predict`.
 
     Returns:
-        Dict {name of a layer: boolean array (samples, time, units)}, in the order of the layers.
+        Dict from the names of layers to boolean arrays (samples, time, units), in the order of the layers.
 
     Example:
 
@@ -135,7 +135,7 @@ def record_events(model: keras.Model, x: Arrays) -> dict[str, np.ndarray]:
 
 
 def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
-    """The `LayerMacs` of a cell with gates, from what `watch` saw."""
+    """Returns the `LayerMacs` of a cell with gates, from the result of `watch`."""
     kernels = _kernels(part)
     active = np.full(sum(map(len, kernels)), seen.counted) if seen.active is None else seen.active
     rates = np.split(active / max(1, seen.counted), np.cumsum([len(kernel) for kernel in kernels])[:-1])
@@ -153,7 +153,7 @@ def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
 
 
 def dense_macs(part: Part, seen: Seen) -> float | None:
-    """MACs per call of a Dense layer, the mean over the counted calls; None if none was counted."""
+    """Returns the mean MACs per counted call of a Dense layer; None if no call was counted."""
     kernel = keras.ops.convert_to_numpy(part.matrices["kernel"])
     if seen.active is None or not seen.counted:
         return None
@@ -161,10 +161,10 @@ def dense_macs(part: Part, seen: Seen) -> float | None:
 
 
 def check_valid(valid: ArrayLike | None, x: Arrays) -> np.ndarray | None:
-    """`valid` as booleans.
+    """Returns `valid` as a boolean array (samples, time), or None.
 
     Raises:
-        ValueError: Its shape is not that of samples and steps, or it has no step to count.
+        ValueError: If its shape is not (samples, time), or it has no step to count.
     """
     if valid is None:
         return None
@@ -177,8 +177,10 @@ def check_valid(valid: ArrayLike | None, x: Arrays) -> np.ndarray | None:
 
 
 def _kernels(part):
-    """What the inputs feed, and what the states feed: arrays (sources, gates, units), two, or three where gates read a
-    state of their own."""
+    """Returns the weights that the inputs and the states feed, two arrays (sources, gates, units).
+
+    If some gates read a separate state, their weights are a third array.
+    """
     matrices: dict[bool, list] = {False: [], True: []}
     for name, weights in part.matrices.items():
         matrices["recurrent" in name].append(keras.ops.convert_to_numpy(weights))

@@ -1,4 +1,4 @@
-"""The parts of a model that multiply: layers and cells with matrices, and those that are not known."""
+"""The parts of a model that multiply: layers and cells with matrices, and unknown layers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from keras_sparse_rnn.profiling import costs
 from keras_sparse_rnn.sparsity.kernels import own_weights, select_chains
 from keras_sparse_rnn.typing import LayerSelection
 
-# Operations in the graph of a Functional model that multiply tensors, or run a function of the user's.
+# Operations in the graph of a Functional model that multiply tensors, or run a user's function.
 _PRODUCTS = {
     *("Conv", "ConvTranspose", "Correlate", "DepthwiseConv", "Dot", "DotProductAttention", "Einsum", "Inner", "Kron"),
     *("Matmul", "Outer", "SeparableConv", "Tensordot", "Vdot"),
@@ -24,14 +24,14 @@ class Part:
     """A layer or a cell that multiplies, or that may do so.
 
     Attributes:
-        name: Names of the layers that contain it, then its own. A cell has the name of its layer, unless the layer has
-            several cells.
-        layer: The layer, or the cell, that holds the weights.
+        name: Name of the part, preceded by the names of the layers that contain it. A cell has the name of its layer,
+            unless the layer has several cells.
+        layer: The layer or the cell that has the weights.
         rnn: The recurrent layer around a cell, else None.
-        matrices: Its weights that are multiplied, by name.
+        matrices: The weights that are multiplied, by name.
         gates: For a cell with gates, the names of the gates in each matrix.
-        skips: What a step of a cell with gates need not multiply.
-        unknown: Why its MACs are not known, or None.
+        skips: Which sources a step of a cell with gates can skip.
+        unknown: The reason why the MACs are not known, or None.
     """
 
     name: str
@@ -53,14 +53,17 @@ class Part:
 
 
 def find_parts(model: keras.layers.Layer, layers: LayerSelection) -> tuple[list[Part], list[str]]:
-    """The parts of a built model, and the titles of layers that may multiply outside the layers that they hold.
+    """Finds the parts of a built model.
 
     Args:
         model: A Keras model.
-        layers: Which layers, as for `sparsity.find_kernels`.
+        layers: The layers to select, as in `sparsity.find_kernels`.
+
+    Returns:
+        The parts, and the titles of layers that may multiply outside their sublayers.
 
     Raises:
-        ValueError: The model is not built, or something in `layers` selects nothing.
+        ValueError: If the model is not built, or something in `layers` selects nothing.
     """
     parts, opaque, seen = [], [], set()
     for chain in select_chains(model, layers):
@@ -117,7 +120,7 @@ def _unknown(name, layer, rnn, reason, gates=None):
 
 
 def cells_in(cell: keras.layers.Layer) -> list[keras.layers.Layer]:
-    """The cells of a recurrent layer, one behind the other."""
+    """Returns the cells of a recurrent layer, in order; nested stacks are flattened."""
     if not isinstance(cell, keras.layers.StackedRNNCells):
         return [cell]
     return [inner for part in cell.cells for inner in cells_in(part)]

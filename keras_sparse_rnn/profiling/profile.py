@@ -1,4 +1,4 @@
-"""What a model holds and what it costs, layer by layer and gate by gate."""
+"""Size and cost of a model, per layer and per gate."""
 
 import keras
 import numpy as np
@@ -23,20 +23,19 @@ def profile(
     block_shape: BlockShape = (1, 4),
     layers: LayerSelection = lambda layer: True,
 ) -> ModelProfile:
-    """Measures what a model holds and what it costs.
+    """Measures the size and cost of a model.
 
-    MACs are counted for all of Keras's layers and those of this package, in closed form; of attention the products of
-    queries, keys and values too. Element-wise work, such as that of a normalization or of an activation, is not
-    counted. Where a layer's products are not known, its MACs and the sum are None, and `not_counted` names it.
+    MACs of all layers of Keras and of this package are counted in closed form. For attention, this includes the
+    products of queries, keys and values. Element-wise operations, such as normalizations and activations, are not
+    counted. If the products of a layer are not known, its MACs and the sum are None, and `not_counted` names the layer.
 
     Args:
-        model: Any built Keras model, subclassed ones too. Layers inside others count as well.
-        data: Its inputs, (samples, time, ...), as for `model.predict`, to count events and effective MACs on; see
-            `count_macs`. The model runs on them, from zero states. Without them these are None.
+        model: Any built Keras model, including subclassed models. Nested layers are counted too.
+        data: Inputs of the model, (samples, time, ...), as for `model.predict`. The model runs on them, from zero
+            states, to count events and effective MACs; see `count_macs`. Without data, these are None.
         valid: Boolean array (samples, time), True for the steps to count; by default all.
-        block_shape: Pair (rows, cols) of the blocks to look for.
-        layers: Which layers to show, as for `sparsity.find_kernels`; by default all. None stands for the recurrent
-            ones.
+        block_shape: Pair (rows, cols), the shape of the blocks of zeros to count.
+        layers: The layers to show, as in `sparsity.find_kernels`; by default all. None selects the recurrent layers.
 
     Returns:
         A `ModelProfile`.
@@ -77,7 +76,7 @@ def summary(
     block_shape: BlockShape = (1, 4),
     layers: LayerSelection = lambda layer: True,
 ) -> None:
-    """Prints the table of `profile`, whose arguments and errors it has."""
+    """Prints the table of `profile`. Arguments and errors are those of `profile`."""
     print(profile(model, data, valid, block_shape, layers))
 
 
@@ -155,7 +154,7 @@ def _profile_gates(part, values, packed, macs, block_shape):
 
 
 def _packed_bytes(values):
-    """Bytes of the blocks of one gate and of their index."""
+    """Returns the number of bytes of one gate's blocks and their index."""
     blocks = Blocks(values.shape, 1, (1, min(_PACKED, values.shape[1])))
     return (_PACKED + 1) * int(blocks.nonzero(values).sum())
 

@@ -1,4 +1,4 @@
-"""The figures of a model, and the table that shows them."""
+"""The figures of a model, and their table."""
 
 import dataclasses
 import html
@@ -17,17 +17,17 @@ _OF_CALLS = ("dense_macs", "effective_macs")
 
 @dataclass(frozen=True)
 class GateProfile:
-    """The weights of one gate, in the kernel and the recurrent kernel together.
+    """Figures of one gate, for the kernel and the recurrent kernel together.
 
     Attributes:
-        name: Its usual name, such as `"z"`, or its number.
+        name: Name of the gate, such as `"z"`, or its number.
         weights: Number of weights.
         nonzero: Number of non-zero weights.
-        zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
-            larger than a gate.
-        packed_bytes: Bytes of its blocks and their index, or of the dense gate where the kernel is stored dense. The
-            row pointers, which all gates share, count in the layer's bytes only.
-        effective_macs: Multiply-accumulates of a time step, as for the layer.
+        zero_blocks: Fraction of the weights that are in blocks of zeros, in [0, 1]; None if a block is larger than a
+            gate.
+        packed_bytes: Bytes of the gate's blocks and their index, or of the dense gate if the kernel is stored dense.
+            All gates share the row pointers, so these count for the layer only.
+        effective_macs: Multiply-accumulates per time step, as for the layer.
     """
 
     name: str
@@ -39,48 +39,47 @@ class GateProfile:
 
     @property
     def sparsity(self) -> float:
-        """Share of weights that are zero, in [0, 1]."""
+        """Fraction of weights that are zero, in [0, 1]."""
         return 1 - self.nonzero / self.weights
 
     @property
     def float32_bytes(self) -> int:
-        """Bytes of its weights as float32."""
+        """Bytes of the weights as float32."""
         return 4 * self.weights
 
     @property
     def int8_bytes(self) -> int:
-        """Bytes of its weights as int8, zeros included."""
+        """Bytes of the weights as int8, including zeros."""
         return self.weights
 
     @property
     def dense_macs(self) -> int:
-        """Multiply-accumulates of a time step with all weights."""
+        """Multiply-accumulates per time step with all weights."""
         return self.weights
 
 
 @dataclass(frozen=True)
 class LayerProfile:
-    """The kernels of one layer: the weights that it multiplies, without biases and other vectors.
+    """Figures of the kernels of one layer: the weights that it multiplies, without biases and other vectors.
 
     Attributes:
-        name: Its name, after the names of the layers that contain it.
-        kind: Its class.
-        weights: Number of weights in its kernels; 0 for a layer that multiplies its inputs only, such as attention.
+        name: Name of the layer, preceded by the names of the layers that contain it.
+        kind: Class of the layer.
+        weights: Number of weights in the kernels; 0 for a layer that only multiplies its inputs, such as attention.
         nonzero: Number of non-zero weights.
-        zero_blocks: Share of the weights that lie in blocks without a non-zero weight, in [0, 1]; None if a block is
-            larger than a gate.
-        packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index, or dense where that takes fewer
-            bytes or no op of this package takes the layer.
-        events: Share of units that act on the recurrence in a step, in [0, 1]; None where it was not measured.
-        skips: What a step of a recurrent layer need not multiply, as in `keras_sparse_rnn.cells`; None for others.
-        units: Number of its units or channels; None where it was not seen on data.
+        zero_blocks: Fraction of the weights that are in blocks of zeros, in [0, 1]; None if a block is larger than a
+            gate.
+        packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index; or dense, if that takes fewer bytes
+            or no op of this package implements the layer.
+        events: Fraction of the units that act on the recurrence in a step, in [0, 1]; None if not measured.
+        skips: Which sources a step of a recurrent layer can skip, as in `keras_sparse_rnn.cells`; None for others.
+        units: Number of units or channels; None if the layer did not run on data.
         silent_units: Number of units that are zero, or never act on the recurrence, in all of the data.
         calls: How often each weight is used per sample: time steps of a recurrent layer, positions of a convolution, 1
-            for a final Dense. None where the shape of the inputs is not known.
-        dense_macs: Multiply-accumulates of one such call with all weights; 0 for an Embedding, None where they are not
-            known.
-        effective_macs: Multiply-accumulates of a kernel that skips zero weights and sources that do not act, counted on
-            the data; None where they were not. Only recurrent and Dense layers skip.
+            for a final Dense. None if the shape of the inputs is not known.
+        dense_macs: Multiply-accumulates of one such call with all weights; 0 for an Embedding, None if not known.
+        effective_macs: Multiply-accumulates of one such call if zero weights and inactive sources are skipped, counted
+            on the data; None if not counted. Only recurrent and Dense layers skip.
         gates: A `GateProfile` for each gate of a recurrent layer.
     """
 
@@ -101,7 +100,7 @@ class LayerProfile:
 
     @property
     def sparsity(self) -> float:
-        """Share of weights that are zero, in [0, 1]."""
+        """Fraction of weights that are zero, in [0, 1]."""
         return 1 - self.nonzero / self.weights if self.weights else 0.0
 
     @property
@@ -111,26 +110,26 @@ class LayerProfile:
 
     @property
     def int8_bytes(self) -> int:
-        """Bytes of the kernels as int8, zeros included."""
+        """Bytes of the kernels as int8, including zeros."""
         return self.weights
 
     @property
     def is_silent(self) -> bool:
-        """Whether all of its units were silent in the data; False where that was not looked at."""
+        """Whether all units were silent in the data; False if this was not measured."""
         return self.units is not None and self.silent_units == self.units
 
 
 @dataclass(frozen=True)
 class ModelProfile:
-    """The figures of a model; `print` and a notebook show them as a table.
+    """The figures of a model. `print` and notebooks show them as a table.
 
     Attributes:
-        name: The model's name.
-        parameters: Number of all its weights, biases included.
+        name: Name of the model.
+        parameters: Number of all weights, including biases.
         block_shape: Pair (rows, cols) of the blocks that `zero_blocks` counts.
-        layers: A `LayerProfile` for each layer that multiplies, and for each whose products are not known.
-        not_counted: Why MACs are None, or None.
-        not_seen: Layers, such as Lambda, that may multiply something outside their sublayers, which is not counted.
+        layers: A `LayerProfile` for each layer that multiplies, or whose products are not known.
+        not_counted: The reason why MACs are None, or None.
+        not_seen: Layers, such as Lambda, that may do multiplications outside their sublayers. These are not counted.
     """
 
     name: str
@@ -141,9 +140,9 @@ class ModelProfile:
     not_seen: tuple[str, ...] = ()
 
     def total(self, figure: str) -> float | Any:
-        """The sum of a figure such as `"weights"` over all layers; None if it is unknown for one of them.
+        """Returns the sum of a figure such as `"weights"` over all layers; None if it is unknown for one of them.
 
-        `"dense_macs"` and `"effective_macs"` are summed over a sample: each layer counts as often as it is called.
+        The sums of `"dense_macs"` and `"effective_macs"` are per sample: each layer counts as often as it is called.
         """
         values = [getattr(layer, figure) for layer in self.layers]
         if figure in _OF_CALLS:
@@ -155,15 +154,15 @@ class ModelProfile:
 
     @property
     def sparsity(self) -> float | None:
-        """Share of the kernels' weights that are zero, in [0, 1]; None without kernels."""
+        """Fraction of the kernels' weights that are zero, in [0, 1]; None without kernels."""
         return 1 - self.total("nonzero") / self.total("weights") if self.total("weights") else None
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures as plain dicts, lists and numbers."""
+        """Returns all figures as dicts, lists and numbers."""
         return dataclasses.asdict(self)
 
     def rows(self) -> list[list[str]]:
-        """The rows of the table, lists of strings without the headings; the last row has the totals."""
+        """Returns the rows of the table, lists of strings without the headings; the last row has the totals."""
         rows = []
         for layer in self.layers:
             events = _share(layer.events) if layer.gates else ""
@@ -176,7 +175,7 @@ class ModelProfile:
         return [*rows, ["all, one sample", *counts, _share(self.sparsity), "", *sizes, "", "", *macs]]
 
     def reductions(self) -> list[str]:
-        """What the zeros save, and what is not in the table, as sentences."""
+        """Returns sentences that say how much the zeros save, and what the table does not contain."""
         others = self.parameters - (self.total("weights") or 0)
         lines = [f"{others:,} other parameters, such as biases, and element-wise work are not counted."]
         if self.total("weights"):
@@ -222,13 +221,13 @@ class ModelProfile:
 
 
 def _weights(part):
-    """Cells of a layer or a gate: what it holds."""
+    """Returns the table cells of a layer's or a gate's size."""
     sizes = [_count(n) for n in (part.float32_bytes, part.int8_bytes, part.packed_bytes)]
     return [_count(part.weights), _count(part.nonzero), _share(part.sparsity), _share(part.zero_blocks), *sizes]
 
 
 def _macs(part):
-    """Cells of a layer or a gate: what a call costs."""
+    """Returns the table cells of a layer's or a gate's MACs per call."""
     return [_count(part.dense_macs), _count(part.effective_macs)]
 
 

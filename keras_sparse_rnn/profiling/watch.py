@@ -1,4 +1,4 @@
-"""Records how the parts of a model are called: shapes, and on data which inputs and units act."""
+"""Records the calls of a model's parts: their shapes and, on data, which inputs and units act."""
 
 import contextlib
 import itertools
@@ -23,13 +23,14 @@ class Seen:
     """How a part was called, over all samples.
 
     Attributes:
-        calls: How often each of its weights is used per sample, on average.
-        products: MACs per sample besides those of its matrices.
-        counted: Number of steps, or of inputs of a Dense, that `active` is counted on.
-        active: For each source of the matrices, inputs first, in how many of these it acts; None where all do in all.
-        acted: For each unit whether it ever acted, or gave something other than zero; None where not looked at.
-        events: Booleans (samples, steps, units), batch by batch: which units act; only where `Watch` is to keep them.
-        unknown: Why nothing could be seen, or None.
+        calls: How often each weight is used per sample, on average.
+        products: MACs per sample in addition to those of its matrices.
+        counted: Number of counted steps, or inputs of a Dense layer.
+        active: For each source of the matrices, inputs first, the number of counted steps in which it acts; None if all
+            sources act in all steps.
+        acted: For each unit, whether it ever acted or had a non-zero output; None if not measured.
+        events: Booleans (samples, steps, units) per batch: which units act. Only with `keep_events`.
+        unknown: The reason why nothing could be recorded, or None.
     """
 
     calls: float = 0.0
@@ -44,15 +45,15 @@ class Seen:
 def watch(
     model: keras.Model, parts: Sequence[Part], data: Arrays, valid: np.ndarray | None = None, keep_events: bool = False
 ) -> dict[int, Seen]:
-    """Runs a model on data from zero states, and looks at its parts.
+    """Runs a model on data from zero states, and records the calls of its parts.
 
     Args:
-        model: Built model. Its variables and losses stay as they are.
-        parts: The parts to look at.
+        model: Built model. Its variables and losses are not changed.
+        parts: The parts to record.
         data: Inputs (samples, ...), as for `model.predict`.
-        valid: Booleans (samples, time), True for the steps to count `active` on; by default all. It stands for the
-            steps of every part that has as many.
-        keep_events: Whether to keep which units act.
+        valid: Booleans (samples, time), True for the steps to count; by default all. It applies to every part with this
+            number of steps.
+        keep_events: Whether to record which units act in each step.
 
     Returns:
         Dict from `id(part.layer)` to a `Seen`.
@@ -73,7 +74,7 @@ def watch(
 
 
 def watch_shapes(model: keras.Model, parts: Sequence[Part]) -> dict[int, Seen] | None:
-    """How often each part is called in a sample; None for a model whose inputs have no fixed shape."""
+    """Returns how often each part is called per sample; None for a model whose inputs have no fixed shape."""
     inputs = _zeros(model)
     if inputs is None:
         return None
@@ -85,13 +86,13 @@ def watch_shapes(model: keras.Model, parts: Sequence[Part]) -> dict[int, Seen] |
 
 
 def _batch_size(model):
-    """The fixed number of samples in a batch, or None."""
+    """Returns the fixed number of samples in a batch, or None."""
     inputs = getattr(model, "inputs", None)
     return inputs[0].shape[0] if inputs else None
 
 
 def _zeros(model):
-    """Inputs of the shape that the model was built for, or None."""
+    """Returns inputs of zeros with the shape that the model was built for, or None."""
     if getattr(model, "inputs", None):
         given = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
         shapes = [tensor.shape[1:] for tensor in keras.tree.flatten(given)]
@@ -136,18 +137,18 @@ class _Watch:
         self._in_time = []  # for each TimeDistributed that runs how often each layer in it was called, by its id
 
     def begin(self, size, samples, valid):
-        """Begins a batch of a size, of which the first `samples` are to be counted."""
+        """Begins a batch of `size` samples, of which the first `samples` are counted."""
         self._size, self._samples, self._valid, self._held, self._gated = size, samples, valid, [], []
 
     def finish(self, samples):
-        """The `Seen` of each part, averaged over this number of samples, by the id of its layer."""
+        """Returns a dict from the id of each part's layer to its `Seen`, averaged over this number of samples."""
         for seen in self._seen.values():
             seen.calls, seen.products = seen.calls / samples, seen.products / samples
         return self._seen
 
     @contextlib.contextmanager
     def hooks(self, model):
-        """A context in which calls of a model's layers are recorded."""
+        """Context manager in which calls of a model's layers are recorded."""
         with contextlib.ExitStack() as stack:
             for layer in {id(layer): layer for layer in model._flatten_layers()}.values():
                 if isinstance(layer, keras.layers.RNN):
@@ -184,7 +185,7 @@ class _Watch:
         return hook
 
     def _made(self, mask):
-        """The steps that are made, booleans `(rows, steps)`; None where no FrameGate decides about them."""
+        """Returns the computed steps, booleans `(rows, steps)`; None if the mask is not from a FrameGate."""
         return keras.ops.convert_to_numpy(mask) if any(mask is gated for gated in self._gated) else None
 
     def _call(self, part):
@@ -275,11 +276,11 @@ class _Watch:
                     _note_acting(seen, _given(part.layer, output))
 
     def _of(self, rows):
-        """The number of counted samples in this many rows; a model may fold its steps into the batch axis."""
+        """Returns the number of counted samples in these rows; a model may fold its steps into the batch axis."""
         return rows * self._samples / self._size
 
     def _counted(self, shape, layer=None):
-        """Which inputs or steps to count: booleans of a shape that begins with the batch."""
+        """Returns which inputs or steps to count: booleans of this shape, which begins with the batch."""
         valid = self._valid
         if valid is not None and self._in_time and layer is not None:
             time = self._in_time[-1].get(id(layer), 0)
@@ -292,11 +293,11 @@ class _Watch:
 
 
 def _sources(rnn, parts, sequences, initial_state, mask):
-    """Which sources act, for each cell that skips some.
+    """Determines which sources act, for each cell that can skip sources.
 
     Returns:
-        Dict from the id of a cell to three boolean arrays `(batch, steps, ...)`, in the order in which the layer reads
-        its steps: which inputs act, which units act on the recurrence, and which units act at the end of the step.
+        Dict from the id of a cell to three boolean arrays `(batch, steps, ...)`: which inputs act, which units act on
+        the recurrence, and which units act at the end of the step. The steps are in the order of computation.
     """
     skips = {id(part.layer): part.skips for part in parts if part.skips in ("zeros", "unchanged")}
     if not skips:
@@ -317,12 +318,12 @@ def _sources(rnn, parts, sequences, initial_state, mask):
 
 
 def _state_sources(cell):
-    """Number of sources that a cell's recurrent kernel reads."""
+    """Returns the number of sources that a cell's recurrent kernel reads."""
     return cell.units * (2 if read_apart(cell) else 1)
 
 
 class _Sources(keras.layers.Layer):
-    """A cell or a stack of cells that outputs 1 for each source that acts and 0 for each that rests."""
+    """A cell, or a stack of cells, that outputs 1 for each source that acts and 0 for each other source."""
 
     def __init__(self, cell, skips):
         super().__init__(dtype=cell.dtype_policy)
@@ -333,7 +334,7 @@ class _Sources(keras.layers.Layer):
         )
 
     def build(self, input_shape):
-        """The cell is built."""
+        """Does nothing: the cell is already built."""
 
     def call(self, inputs, states):
         flags: list[Any] = []
@@ -366,7 +367,7 @@ class _Sources(keras.layers.Layer):
 
 @contextlib.contextmanager
 def _replaced(layer, name, function):
-    """A context in which an object has another method, set so that Keras does not track it."""
+    """Context manager that replaces a method of a layer, in a way that Keras does not track."""
     before = vars(layer).get(name)
     object.__setattr__(layer, name, function)
     try:
@@ -376,7 +377,7 @@ def _replaced(layer, name, function):
 
 
 def _is_concrete(tensor):
-    """Whether a tensor has values, and is no symbol in a loop or a graph that is being traced."""
+    """Whether a tensor has values, rather than being symbolic in a traced loop or graph."""
     try:
         keras.ops.convert_to_numpy(tensor[:0])
     except Exception:  # each backend has its own
@@ -389,12 +390,12 @@ def _add(seen, active):
 
 
 def _note_acting(seen, values):
-    """Notes which units, along the last axis, are other than zero somewhere."""
+    """Notes which units, along the last axis, are non-zero anywhere."""
     acted = (values != 0).reshape(-1, values.shape[-1]).any(axis=0)
     seen.acted = acted if seen.acted is None else seen.acted | acted
 
 
 def _given(layer, output):
-    """A layer's output as an array with channels last."""
+    """Returns a layer's output as an array with channels last."""
     values = keras.ops.convert_to_numpy(output)
     return np.moveaxis(values, 1, -1) if getattr(layer, "data_format", None) == "channels_first" else values

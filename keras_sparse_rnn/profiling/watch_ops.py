@@ -1,4 +1,4 @@
-"""What the recurrent ops of a `.tflite` model multiply: their definitions in NumPy, run step by step."""
+"""Counts the multiplications of the recurrent ops of a `.tflite` model, with their definitions in NumPy."""
 
 from dataclasses import dataclass, field
 
@@ -13,12 +13,12 @@ from keras_sparse_rnn.runtime.reference import ReferenceEngine
 
 @dataclass(eq=False)
 class SeenOp:
-    """What a recurrent op did.
+    """Records of a recurrent op.
 
     Attributes:
-        op: Its definition.
-        macs: Effective MACs of each step, those of the first sample first.
-        active: Booleans (units,) of each step: which units sent an event or changed; empty for ops without events.
+        op: The definition of the op.
+        macs: Effective MACs of each step, of all samples in order.
+        active: Booleans (units,) for each step: which units sent an event or changed. Empty for ops without events.
         first: Number of steps of the first sample.
     """
 
@@ -29,7 +29,7 @@ class SeenOp:
 
 
 class WatchingEngine(ReferenceEngine):
-    """The reference engine, which looks at each step of the recurrent ops.
+    """A reference engine that records each step of the recurrent ops.
 
     Attributes:
         seen: A `SeenOp` for each recurrent op, in the order of execution.

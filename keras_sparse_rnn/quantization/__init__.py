@@ -1,4 +1,4 @@
-"""Training for integers: what is trained is what `ksr.convert` makes of it."""
+"""Quantization-aware training: the model trains with the integers that `ksr.convert` uses."""
 
 from keras_sparse_rnn.convert.ranges import Ranges
 from keras_sparse_rnn.quantization.fake_quantization import fake_quantized

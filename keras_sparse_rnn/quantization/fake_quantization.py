@@ -1,4 +1,4 @@
-"""A Keras model that computes as its integer model will, while it is asked to."""
+"""Lets a Keras model temporarily compute as its converted integer model will."""
 
 import contextlib
 from collections.abc import Iterator
@@ -20,16 +20,16 @@ _HELD_BY_MODEL = "__ksr_integers"  # Keras saves no attribute whose name begins 
 
 @contextlib.contextmanager
 def fake_quantized(model: keras.Model, ranges: Ranges) -> Iterator[None]:
-    """A context in which a Keras model computes what `ksr.convert(model, ranges=ranges)` makes of it.
+    """Context manager in which a Keras model computes the same as `ksr.convert(model, ranges=ranges)`.
 
-    Outputs equal those of the integer model to one step of their scale.
+    The outputs equal those of the integer model to within one step of their scale.
 
     Args:
         model: A Keras model that can be converted.
-        ranges: The `Ranges` that training has learned.
+        ranges: The `Ranges` learned in training.
 
     Raises:
-        ValueError: A layer cannot be trained for integers; ranges are missing.
+        ValueError: If a layer cannot be trained for integers, or ranges are missing.
     """
     integers = IntegerModel(model, ranges.weights, ranges.scales)
     integers.set(ranges)
@@ -41,12 +41,12 @@ def fake_quantized(model: keras.Model, ranges: Ranges) -> Iterator[None]:
 
 
 class IntegerModel:
-    """The calls of a model's layers, replaced for as long as it is to compute in integers.
+    """Replaces the calls of a model's layers while the model computes in integers.
 
     Args:
         model: The model.
-        weights, scales: As `ksr.convert` takes them.
-        momentum: Of the moving averages of ranges.
+        weights, scales: As in `ksr.convert`.
+        momentum: Momentum of the moving averages of ranges.
     """
 
     def __init__(self, model, weights, scales, momentum=MOMENTUM):
@@ -84,7 +84,7 @@ class IntegerModel:
         self.recording = False
 
     def set(self, ranges):
-        """Takes the ranges, a `Ranges` or a dict, and the weights as they are, as the converter will."""
+        """Computes the converter's numbers from the ranges, a `Ranges` or a dict, and the current weights."""
         of = getattr(ranges, "of", ranges)
         for site, grid in self._grids.values():
             grid.set(self._scale(site, of))
@@ -93,20 +93,20 @@ class IntegerModel:
             twin.refresh(reads, gives, of.get)
 
     def ranges(self):
-        """What has been recorded: a dict from names to `(low, high)`, without what has not been met."""
+        """Returns the recorded ranges, a dict from names to `(low, high)`; tensors not seen yet are left out."""
         found = {name: recorder.read() for name, recorder in self._recorders.items()}
         return {name: pair for name, pair in found.items() if pair is not None}
 
     def record_all(self):
-        """From now on layers record what they give, and compute in floats."""
+        """Lets the layers compute in floats and record the ranges of their outputs."""
         self._replace(lambda name, layer: self._recording(name, layer))
 
     def round_all(self):
-        """From now on layers compute in integers."""
+        """Lets the layers compute in integers."""
         self._replace(lambda name, layer: self._rounding(name, layer))
 
     def release(self):
-        """Gives the layers their own calls back."""
+        """Restores the layers' own calls."""
         for layer in self._layers.values():
             for method in ("call", "inner_loop"):
                 if method in vars(layer):
@@ -122,7 +122,7 @@ class IntegerModel:
         self._forget_traces()
 
     def _forget_traces(self):
-        """Functions that were compiled of other calls."""
+        """Discards functions that were compiled with other calls."""
         self.model.train_function = self.model.test_function = self.model.predict_function = None
 
     def _recording(self, name, layer):
@@ -159,7 +159,7 @@ class IntegerModel:
             if isinstance(layer, tuple(KERNELS)):
                 axes = next(axes for kind, axes in KERNELS.items() if isinstance(layer, kind))
                 replaced[id(layer.kernel)] = kernel_in_int8(ops.convert_to_tensor(layer.kernel), axes)
-            # The only way to other weights that every layer and every backend takes.
+            # The only way to substitute weights that works with every layer and every backend.
             scope = keras.StatelessScope([(v, replaced.get(id(v), v.value)) for v in layer.variables])
 
             def own():
@@ -185,7 +185,7 @@ class IntegerModel:
         return call_in_parts(layer, call, give(f"{name}/logits", self._logits.get(name)), give(name, gives))
 
     def _read(self, name, values, rounds=False):
-        """What a layer reads, rounded where nothing has done so: an input of the model."""
+        """Returns the input of a layer; inputs of the model, which nothing has rounded yet, are rounded."""
         site = self._sites.reads.get(name)
         if site is None or not site.is_input:
             return values
@@ -211,7 +211,7 @@ class IntegerModel:
         return replace(site, names=list(met)).scale(met)
 
     def _own_layers(self, cut):
-        """The layers whose calls are replaced, by their names."""
+        """Returns the layers whose calls are replaced, by name."""
         layers = {
             **self._sites.around,
             **{lookup.layer.embedding.name: lookup.layer.embedding for lookup in cut.lookups},
@@ -229,5 +229,5 @@ class IntegerModel:
 
 
 def _steps(model):
-    """Steps to plan with where the model leaves them open; the plan's sites are the same for any number."""
+    """Returns a number of steps for the plan if the model does not fix it; the sites do not depend on the number."""
     return None if all(None not in tensor.shape[1:2] for tensor in model.inputs) else 64

@@ -1,6 +1,6 @@
-"""What the integer ops compute (`ops/gates.py`), in floats that hold integers, or fractions of 15 bits.
+"""The arithmetic of the integer ops (`ops/gates.py`), in floats that hold integers, or fractions with 15 bits.
 
-Products beyond 24 bits are rounded, which moves a result by one count at most, and rarely.
+Products beyond 24 bits are rounded. This rarely changes a result, and by one count at most.
 """
 
 import dataclasses
@@ -17,12 +17,12 @@ LARGEST = 1 - 2.0**-15
 
 
 def sigmoid(index):
-    """What the table of sigmoid holds at an index that may lie beyond it."""
+    """Returns the entry of the sigmoid table at an index, clipped to the table; a fraction in (0, 1)."""
     return in_q15(ops.sigmoid(ops.clip(index, -512.0, 511.0) * 2.0**-6))
 
 
 def tanh(index):
-    """What the table of tanh holds."""
+    """Returns the entry of the tanh table at an index, clipped to the table; a fraction in (-1, 1)."""
     return in_q15(ops.tanh(ops.clip(index, -512.0, 511.0) * 2.0**-7))
 
 
@@ -31,17 +31,17 @@ def in_q15(value):
 
 
 def times(gate, value):
-    """A product of two fractions, rounded."""
+    """Returns the product of two fractions, rounded to 15 bits."""
     return ops.floor(gate * value * ONE + 0.5) * (1 / ONE)
 
 
 def operand(state, factor, low, high):
-    """A state as the recurrence reads it, in counts."""
+    """Returns a state in counts, in [low, high], as the recurrence reads it."""
     return ops.clip(ops.floor(state * factor + 0.5), low, high)
 
 
 def carrying(value, carrier):
-    """The value, exactly, with the gradient of another."""
+    """Returns exactly `value`, with the gradient of `carrier`."""
     return ops.stop_gradient(value) + (carrier - ops.stop_gradient(carrier))
 
 
@@ -49,13 +49,19 @@ def carrying(value, carrier):
 class IntegerGRU(GRURecurrence):
     """KsrGru with the reset gate after the product.
 
-    Inputs are the accumulators of z and r from x and the biases, and what x gives to the candidate, in Q(fraction).
-    Gradients are those in pre-activations, of the true functions at what is rounded; whoever calls multiplies them
-    with what a count is worth. Weights: the recurrent kernel in counts, the bias of the candidate's recurrent part;
-    `slopes`: what a count of each of its accumulators is worth; `operand`: counts that 1 of the state has; `z`, `r`,
-    `y`: what takes the accumulators to indices, and to Q(fraction + 1); `index`: what takes Q(fraction) to an index,
-    and `unit`: the worth of one of Q(fraction + 1). Behind them, where each output has a scale of its own, what brings
-    it to that of its gate, for z, r and y.
+    The inputs are the accumulators of z and r from x and the biases, and the candidate's part from x in Q(fraction).
+    The gradients are with respect to pre-activations: those of the exact functions at the rounded values. The caller
+    multiplies them by the real value of a count.
+
+    Weights:
+        recurrent_kernel: in counts
+        bias: of the candidate's recurrent part, in counts
+        slopes: real value of one count of each accumulator
+        operand: counts per unit of the state
+        z, r, y: factors from the accumulators to table indices (z, r) and to Q(fraction + 1) (y)
+        index: factor from Q(fraction) to a table index
+        unit: real value of one count in Q(fraction + 1)
+        z_scales, r_scales, y_scales: with a scale per output, the factors from its scale to that of the gate
     """
 
     has_output_scales: bool = False
@@ -104,10 +110,13 @@ class IntegerGRU(GRURecurrence):
 class IntegerLSTM(Recurrence):
     """KsrLstm.
 
-    Inputs are the accumulators of i, f, g and o from x and the biases. Gradients are those in pre-activations, as of
-    `IntegerGRU`. Weights: the recurrent kernel in counts, `slopes` and `operand` as there; `i`, `f`, `g`, `o`: what
-    takes the accumulators to indices; `cell`: counts that 1 of c has. Behind them, where each output has a scale of its
-    own, what brings it to that of its gate.
+    The inputs are the accumulators of i, f, g and o from x and the biases. The gradients are as in `IntegerGRU`.
+
+    Weights:
+        recurrent_kernel, slopes, operand: as in `IntegerGRU`
+        i, f, g, o: factors from the accumulators to table indices
+        cell: counts per unit of c
+        i_scales, f_scales, g_scales, o_scales: with a scale per output, the factors from its scale to that of the gate
     """
 
     has_output_scales: bool = False
@@ -143,7 +152,7 @@ class IntegerLSTM(Recurrence):
         return {"h": h, "c": c, "read": read, "i": i, "f": f, "g": g, "o": o}
 
     def step_gradient(self, tape, d_states, d_values, weights):
-        """d_c includes what h passes on; c' f = c - i g."""
+        """d_c includes the gradient through h; c' f = c - i g."""
         d_h, d_c = d_states
         c, i, f, g, o = (tape[name] for name in ("c", "i", "f", "g", "o"))
         of_c = ops.tanh(c)
@@ -159,7 +168,7 @@ class IntegerLSTM(Recurrence):
 
 @dataclasses.dataclass(frozen=True)
 class IntegerSimpleRNN(Recurrence):
-    """KsrSimpleRnn; inputs and weights as of `IntegerLSTM`."""
+    """KsrSimpleRnn; inputs and weights as in `IntegerLSTM`, for one gate."""
 
     has_output_scales: bool = False
 

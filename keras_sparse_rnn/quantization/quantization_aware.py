@@ -1,4 +1,4 @@
-"""Training for integers under `fit`."""
+"""Quantization-aware training in `fit`."""
 
 import math
 from typing import Any, Literal
@@ -9,40 +9,39 @@ from keras_sparse_rnn.convert.options import SCALES
 from keras_sparse_rnn.convert.ranges import Ranges
 from keras_sparse_rnn.quantization.fake_quantization import MOMENTUM, IntegerModel
 
-_EVERY = 64  # steps from which on the converter's numbers are taken again; before, at 1, 2, 4, 8 ..
+_EVERY = 64  # steps between updates of the converter's numbers; before that, updates at steps 1, 2, 4, 8 ..
 
 
 class QuantizationAware(keras.callbacks.Callback):
-    """Trains a model for the integers that `ksr.convert` makes of it (Jacob et al., 2018, arXiv:1712.05877).
+    """Trains a model with the integers that `ksr.convert` uses (Jacob et al., 2018, arXiv:1712.05877).
 
-    From step `begin` on the layers compute in the integers of the converted model: weights, inputs, states, gates and
-    outputs are rounded as its ops round them, by the scales that the converter itself chooses; gradients pass through
-    the rounding. Ranges of activations are moving averages of the smallest and the largest values of each batch.
-    Validation during this training is that of the integer model. Nothing is wrapped: the layers have their own calls
-    back when `fit` has ended, and a model saved at any time is a plain Keras model. After a `fit` that was interrupted
-    call `on_train_end()`.
+    From step `begin` on, the layers compute with the integers of the converted model. Weights, inputs, states, gates
+    and outputs are rounded as in its ops, with the scales that the converter chooses. Gradients pass through the
+    rounding unchanged. Ranges of activations are moving averages of each batch's minimum and maximum. Validation
+    measures the integer model. No layer is wrapped: when `fit` ends, the layers compute in floats again, and a model
+    saved at any time is a plain Keras model. If `fit` is interrupted, call `on_train_end()`.
 
         training = ksr.quantization.QuantizationAware(begin=1000)
         model.fit(x, y, callbacks=[pruning, training])
         converted = ksr.convert(model, ranges=training.ranges)
 
-    It goes with every callback that keeps masks: zeros are zeros in integers. A callback knows the model, the step and
-    the validation of a training, which neither a wrapper of layers nor an optimizer does.
+    It can be combined with all pruning and sparse training callbacks, as zeros stay zeros in integers. It is a callback
+    because it needs the model, the step and the validation, which neither a layer wrapper nor an optimizer knows.
 
     Args:
-        weights: `"int8"`, or `"int4"`: those of recurrent layers have 4 bits, those of the layers around them 8.
+        weights: `"int8"`, or `"int4"` for 4-bit weights in recurrent layers and 8-bit weights in the other layers.
         activations: `"int8"`.
-        scales: Which weights share a scale, as `ksr.convert` takes it.
-        begin: The step of this fit from which on the model computes in integers, at least 0. The step before it, at
-            least one, records ranges. Training in floats first, for most of the steps, is faster and as good.
-        momentum: What of a range's moving average a batch leaves, in [0, 1).
+        scales: Which weights share a scale, as in `ksr.convert`.
+        begin: The step of this fit, at least 0, from which on the model computes in integers. The steps before it, at
+            least one, record ranges. Training in floats for most of the steps is faster and gives the same quality.
+        momentum: Momentum of the moving averages of ranges, in [0, 1).
 
     Attributes:
-        ranges: The `Ranges`, when `fit` has ended.
+        ranges: The `Ranges`. Available once `fit` has ended.
 
     Raises:
-        ValueError: An argument is out of its range. In `fit`: the model has a layer that cannot be converted or cannot
-            be trained for integers; it names the layer. Ranges are not finite.
+        ValueError: If an argument is out of range. In `fit`, if a layer, which the message names, cannot be converted
+            or cannot be trained for integers, or ranges are not finite.
     """
 
     def __init__(
@@ -102,6 +101,6 @@ class QuantizationAware(keras.callbacks.Callback):
         self.ranges = Ranges(learned, self.weights, self.scales)
 
     def _refresh(self):
-        # On JAX the property `self.model` brings the state of training back into the model.
+        # On JAX, the property `self.model` copies the training state back into the model.
         self.model  # noqa: B018
         self._integers.set(self._integers.ranges())

@@ -1,4 +1,4 @@
-"""Recurrent layers that compute in the integers of their ops while they train."""
+"""Recurrent layers that compute with the integers of their ops during training."""
 
 from abc import ABC, abstractmethod
 from types import SimpleNamespace
@@ -18,11 +18,11 @@ from keras_sparse_rnn.quantization.rounding import Held, Recorder, rounded
 
 
 class IntegerLayer(ABC):
-    """A recurrent layer in integers: its `inner_loop`, in place of that of Keras.
+    """The `inner_loop` of a recurrent layer in integers, in place of Keras's.
 
     Class attributes:
-        CONVERTER: The `LayerConverter` whose integers these are.
-        LARGEST: For each state that the converter asks for its largest value, as long as none has been seen.
+        CONVERTER: The `LayerConverter` that chooses the integers.
+        LARGEST: Maps each state whose range the converter needs to its assumed largest value until one is recorded.
     """
 
     CONVERTER: ClassVar[type]
@@ -41,25 +41,25 @@ class IntegerLayer(ABC):
 
     @property
     def held(self):
-        """The variables that it reads and writes."""
+        """The variables that the layer reads and writes."""
         return [self._held, self.output.held, *(state.held for state in self.states.values())]
 
     def refresh(self, x, output, ranges):
-        """Takes what the converter makes of the weights as they are.
+        """Computes the converter's numbers from the current weights.
 
         Args:
-            x, output: `Scale` of what it reads and gives.
-            ranges: Function of a name that gives its range, or None where it has none yet.
+            x, output: `Scale` of the input and of the output.
+            ranges: Function that returns the range of a name, or None if it is not known yet.
         """
         numbers = self._numbers(self._made(x, output, ranges), output)
         self._held.write(np.concatenate([np.ravel(values) for values in numbers.values()]))
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        """As that of `keras.layers.RNN`."""
+        """See `keras.layers.RNN.inner_loop`."""
         return over_time(self.layer, self._loop, sequences, initial_state, mask, training)
 
     def _made(self, x, output, ranges=None):
-        """The integer op."""
+        """Returns the integer op for these scales and ranges."""
         states = {}
         for name, largest in self.LARGEST.items():
             low, high = (ranges and ranges(f"{self.layer.name}/{name}")) or (-largest, largest)
@@ -68,7 +68,7 @@ class IntegerLayer(ABC):
         return self._converter.integer_op(self._options.blocks[0], x, output, seen, self._options)
 
     def _numbers(self, op, output):
-        """What the loop needs of an integer op, by names: arrays."""
+        """Returns the numbers of an integer op that the loop needs, a dict from names to arrays."""
         o, made = op.options, op.made_with
         factors = np.array([getattr(o, f"multiplier_{slot}") for slot in range(4)]) / 2**32
         bits = np.array([_index_bits(kind, o.fraction, "reset" in op.slots) for kind in op.slots])
@@ -95,7 +95,7 @@ class IntegerLayer(ABC):
         numbers, most = self._unpacked(), float(self._options.number_format.most_counts)
         cell = self.layer.cell
         counts = self._grid.counts(sequences)
-        if not training:  # dropout leaves what is none
+        if not training:  # with dropout, inputs are not on the grid
             counts = ops.round(counts)
         if training and cell.dropout:
             counts = counts * cell.get_dropout_mask(sequences[0])
@@ -127,14 +127,18 @@ class IntegerLayer(ABC):
 
     @abstractmethod
     def _bias(self):
-        """Of the accumulators of the four slots, `(4, units)`."""
+        """Returns the biases of the accumulators of the four slots, `(4, units)`."""
 
     @abstractmethod
     def _steps(self, inputs, recurrent_kernel, bias, numbers, states, mask):
-        """All steps, from the accumulators of each gate: real outputs `(steps, batch, units)`, and the last states."""
+        """Computes all steps from the accumulators of each gate.
+
+        Returns:
+            Real outputs `(steps, batch, units)`, and the last states.
+        """
 
     def _all_steps(self, recurrence, inputs, recurrent_kernel, numbers, weights, states, mask, names):
-        """Those of a recurrence whose accumulators of x and h are summed before anything else."""
+        """Computes all steps of a recurrence that first adds the accumulators of x and h."""
         worth, scales = numbers["worth"], numbers.get("scales")
         inputs = [carrying(gate, gate * worth[slot]) for slot, gate in enumerate(inputs)]
         slopes = ops.reshape(worth[: len(inputs)], (-1,))
@@ -219,7 +223,7 @@ INTEGER_LAYERS = {
 
 
 def check_integer_layer(recurrent):
-    """Raises ValueError where training for integers does not know a `LayerConverter`'s layer."""
+    """Raises ValueError if training for integers does not support a `LayerConverter`'s layer."""
     layer = recurrent.layer
     kind = INTEGER_LAYERS.get(type(layer))
     if kind is None or type(recurrent) is not kind.CONVERTER:
@@ -242,7 +246,7 @@ def check_integer_layer(recurrent):
 
 
 def _index_bits(kind, fraction, has_reset):
-    """Fractional bits of what the multiplier of a slot makes of its accumulators (`convert/quantize.py`)."""
+    """Returns the fractional bits of a slot's accumulators after its multiplier (`convert/quantize.py`)."""
     return {"gate": 6, "candidate": fraction if has_reset else 7, "reset": fraction + 1}.get(kind, 0)
 
 

@@ -1,4 +1,4 @@
-"""Rounding with a gradient, and the variables that a rounded model carries while it trains."""
+"""Rounding with a gradient, and the variables that a rounded model needs during training."""
 
 import keras
 import numpy as np
@@ -6,27 +6,27 @@ from keras import ops
 
 
 def straight_through(value, rounded):
-    """What is rounded, with the gradient of the value before."""
+    """Returns `rounded`, with the gradient of `value` (straight-through estimator)."""
     return value + ops.stop_gradient(rounded - value)
 
 
 def rounded(value):
-    """To the nearest integer; the gradient is that of the value."""
+    """Rounds to the nearest integer, with the gradient of the value."""
     return straight_through(value, ops.round(value))
 
 
 def kernel_in_int8(kernel, axes):
-    """A kernel whose weights are integers of 8 bits times a scale for each place along `axes`."""
+    """Rounds a kernel to 8-bit integers times a scale for each index along `axes`."""
     others = [axis for axis in range(len(kernel.shape)) if axis - len(kernel.shape) not in axes]
     scale = ops.stop_gradient(ops.maximum(ops.max(ops.abs(kernel), axis=others, keepdims=True) / 127, 1e-30))
     return rounded(kernel / scale) * scale
 
 
 class Held(keras.random.SeedGenerator):
-    """A variable that a compiled train step of a model may read and change, and that is none of its weights.
+    """A variable that a compiled train step may read and change, but that is not a weight of the model.
 
-    Keras hands the state of a model's seed generators through each step, on every backend, and neither saves nor counts
-    it with the weights. It is the only public place for such a variable.
+    On every backend, Keras passes the state of a model's seed generators through each step, and neither saves it nor
+    counts it as a weight. It is the only public place for such a variable.
     """
 
     def __init__(self, size, name):
@@ -45,9 +45,9 @@ class Held(keras.random.SeedGenerator):
 
 
 class Recorder:
-    """The range of a tensor, by moving averages of the smallest and the largest value of each batch.
+    """Records the range of a tensor as moving averages of each batch's minimum and maximum.
 
-    The first batches count alike, until each of them has the weight of one in the moving average.
+    The first batches are averaged with equal weights, until the weight of a new batch falls to 1 - momentum.
     """
 
     def __init__(self, name, momentum):
@@ -64,13 +64,13 @@ class Recorder:
         self.held.state.assign(ops.concatenate([after, ops.reshape(count, (1,))]))
 
     def read(self):
-        """`(low, high)`; None where nothing has been recorded."""
+        """Returns `(low, high)`, or None if nothing has been recorded."""
         low, high, count = self.held.read().tolist()
         return None if np.isnan(count) else (low, high)
 
 
 class Grid:
-    """The integers of a site: scale and zero point, written by the host."""
+    """The 8-bit grid of a site: scale and zero point, written by the host."""
 
     def __init__(self, name):
         self.held = Held(2, f"grid_{name.replace('/', '_')}")
@@ -79,11 +79,11 @@ class Grid:
         self.held.write([scale.scale, scale.zero_point])
 
     def quantize(self, values):
-        """Values rounded to 8 bits; those beyond the range are brought to it, without a gradient."""
+        """Rounds values to 8 bits. Values out of range are clipped and get no gradient."""
         scale, zero_point = ops.unstack(self.held.value)
         values = ops.clip(values, (-128 - zero_point) * scale, (127 - zero_point) * scale)
         return rounded(values / scale) * scale
 
     def counts(self, values):
-        """Values on the grid, in counts from its zero point."""
+        """Converts values on the grid to counts from the zero point."""
         return values / self.held.value[0]
