@@ -134,7 +134,7 @@ class _Watch:
         self._parts = [part for part in parts if part.unknown is None]
         self._keep_events, self._with_values = keep_events, with_values
         self._seen = {id(part.layer): Seen() for part in self._parts}
-        self._in_time = []  # for each TimeDistributed that runs how often each layer in it was called, by its id
+        self._in_time = []  # for each running TimeDistributed, how often each layer in it was called, by its id
 
     def begin(self, size, samples, valid):
         """Begins a batch of `size` samples, of which the first `samples` are counted."""

@@ -1,4 +1,4 @@
-"""What a mask is: blocks that tile a kernel, kernels of a model that can be pruned, masks over them, how masks move."""
+"""Prunable kernels of a model, the blocks that tile them, masks over the blocks, and how masks change in training."""
 
 from keras_sparse_rnn.sparsity.blocks import SCORES, Blocks
 from keras_sparse_rnn.sparsity.density import INITS, kernel_densities

@@ -1,4 +1,4 @@
-"""The blocks that tile a kernel, and what each is worth."""
+"""The blocks that tile a kernel, and their scores."""
 
 from collections.abc import Sequence
 
@@ -13,21 +13,21 @@ SCORES = ("l1", "l2", "max")
 class Blocks:
     """Tiling of a kernel of shape (inputs, gates * units) with blocks of `block_shape`.
 
-    Each gate, a matrix (inputs, units), is tiled on its own, so that no block crosses a gate. Where the block does not
-    divide the gate, the last blocks of a row or a column are smaller: they hold, and count, real weights only.
+    Each gate, a matrix (inputs, units), is tiled separately, so that no block crosses a gate. If the block shape does
+    not divide the gate, the last blocks of a row or a column are smaller and count their real weights only.
 
     Args:
         shape: Shape of the kernel, (inputs, gates * units).
-        gates: Number of gates side by side in its columns, >= 1.
+        gates: Number of gates in the columns of the kernel, >= 1.
         block_shape: Pair (rows, cols), each >= 1 and no larger than a gate.
-        name: What to call the kernel in errors.
+        name: Name of the kernel in error messages.
 
     Attributes:
-        grid: Shape (block rows, gates, block columns of a gate) of an array with one entry for each block.
+        grid: Shape (block rows, gates, block columns of a gate) of arrays with one entry per block.
         sizes: Int array of shape `grid`: the number of weights in each block.
 
     Raises:
-        ValueError: If `block_shape` is no pair of positive integers or is larger than a gate.
+        ValueError: If `block_shape` is not a pair of positive integers or is larger than a gate.
     """
 
     def __init__(
@@ -50,15 +50,19 @@ class Blocks:
         self.sizes = np.broadcast_to(heights[:, None, None] * widths, self.grid)
 
     def score(self, values: ArrayLike, score: Score = "l1") -> np.ndarray:
-        """Worth of each block, float array of shape `grid`.
+        """Computes the score of each block.
 
         Args:
-            values: The kernel's weights, array of its shape.
-            score: `"l1"`: the mean of |w| over the block's weights (as tfmot's average pooling); `"l2"`: their root
-                mean square; `"max"`: the largest |w| (arXiv:1711.02782). With blocks of one weight all rank alike.
+            values: The kernel's weights, an array of the kernel's shape.
+            score: `"l1"`: the mean of |w| over the block's weights (as average pooling in tfmot). `"l2"`: their root
+                mean square. `"max"`: the largest |w| (arXiv:1711.02782). For blocks of one weight, all three rank
+                equally.
+
+        Returns:
+            Float array of shape `grid`.
 
         Raises:
-            ValueError: If `score` is none of these.
+            ValueError: If `score` has another value.
         """
         magnitudes = np.abs(np.asarray(values, dtype="float32"))
         if self.block_shape == (1, 1) and score in SCORES:
@@ -72,22 +76,22 @@ class Blocks:
         raise ValueError(f"score={score!r}: must be one of {SCORES}.")
 
     def nonzero(self, values: ArrayLike) -> np.ndarray:
-        """Bool array of shape `grid`: whether a block of `values` has any weight that is not exactly zero."""
+        """Returns a bool array of shape `grid`: whether a block of `values` has a weight that is not exactly zero."""
         return self._tiles(np.asarray(values) != 0).any(axis=(1, 4))
 
     def count(self, values: ArrayLike) -> np.ndarray:
-        """Int array of shape `grid`: how many weights of a block are not exactly zero in `values`."""
+        """Returns an int array of shape `grid`: the number of weights of a block that are not zero in `values`."""
         return (self._tiles(np.asarray(values) != 0)).sum(axis=(1, 4))
 
     def expand(self, blocks: np.ndarray) -> np.ndarray:
-        """Array of the kernel's shape in which each weight has its block's entry of `blocks` (shape `grid`)."""
+        """Returns an array of the kernel's shape that maps each weight to its block's entry in `blocks` (`grid`)."""
         rows, cols = self.block_shape
         inputs, units = self.shape[0], self.shape[1] // self.grid[1]
         full = np.repeat(np.repeat(blocks, rows, axis=0), cols, axis=2)
         return full[:inputs, :, :units].reshape(self.shape)
 
     def _tiles(self, values):
-        """`values` padded with zeros, as (block rows, rows, gates, block columns, cols)."""
+        """Returns `values`, padded with zeros, in shape (block rows, rows, gates, block columns, cols)."""
         rows, cols = self.block_shape
         tall, gates, wide = self.grid
         gate_wise = values.reshape(self.shape[0], gates, -1)
@@ -98,11 +102,11 @@ class Blocks:
 
 
 def check_block_shape(block_shape):
-    """Returns `block_shape` as a pair of ints; raises ValueError if it is none."""
+    """Returns `block_shape` as a pair of ints, or raises ValueError."""
     try:
         rows, cols = block_shape
         valid = all(is_number(n) and n == int(n) >= 1 for n in (rows, cols))
-    except (TypeError, ValueError):  # no pair
+    except (TypeError, ValueError):  # not a pair
         valid = False
     if not valid:
         raise ValueError(f"block_shape={block_shape!r}: must be a pair (rows, cols) of integers >= 1.")

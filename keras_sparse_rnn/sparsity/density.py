@@ -1,4 +1,4 @@
-"""How many weights each kernel has at the start of a training that is sparse from its beginning."""
+"""The initial density of each kernel in sparse-to-sparse training."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -11,24 +11,25 @@ INITS = ("uniform", "er", "erk")
 def kernel_densities(
     shapes: Sequence[Sequence[int]], density: float, init: Literal["uniform", "er", "erk"] = "uniform"
 ) -> list[float]:
-    """Shares `density` of all weights out among the kernels.
+    """Distributes an overall density over the kernels.
 
-    `"uniform"` gives each kernel the same density. `"er"` makes it, by the Erdos-Renyi rule of SET (arXiv:1707.04780),
+    `"uniform"` gives each kernel the same density. `"er"` is the Erdos-Renyi rule of SET (arXiv:1707.04780),
 
         density of a kernel = epsilon * sum(shape) / prod(shape)
 
-    with the epsilon that gives the density asked over all kernels, so that large kernels are sparser than small ones.
-    Kernels whose density would pass 1 are dense and epsilon is solved again, as in RigL (arXiv:1911.11134). `"erk"`,
-    RigL's name for the rule with the dimensions of a convolution in it, is the same rule for shapes of any rank.
+    where epsilon is chosen such that all kernels together have the given density. Large kernels are sparser than small
+    ones. Kernels whose density would exceed 1 are dense, and epsilon is computed again for the others, as in RigL
+    (arXiv:1911.11134). `"erk"` is RigL's name for the same rule with all dimensions of a convolution, for shapes of any
+    rank.
 
     Args:
-        shapes: List of shapes, one a kernel: for `"er"` (inputs, outputs), for `"erk"` those of the variables. A kernel
-            of stacked gates, (inputs, gates * units), counts as one matrix.
-        density: Share of the weights of all kernels together, in (0, 1].
+        shapes: List with one shape per kernel: (inputs, outputs) for `"er"`, the shapes of the variables for `"erk"`. A
+            kernel of stacked gates, (inputs, gates * units), counts as one matrix.
+        density: Fraction of the weights of all kernels together, in (0, 1].
         init: One of `INITS`.
 
     Returns:
-        List of floats in (0, 1], one for each shape.
+        List of densities, floats in (0, 1], one per shape.
     """
     if init == "uniform":
         return [density] * len(shapes)

@@ -1,4 +1,4 @@
-"""Drop and grow: how a mask moves while the number of its weights stays what it is."""
+"""Drop and grow: changes a mask while the number of its weights stays constant."""
 
 import math
 from typing import Literal
@@ -20,16 +20,19 @@ def drop_score(
     drop: Literal["magnitude", "signed"] = "magnitude",
     score: Score = "l1",
 ) -> np.ndarray:
-    """What blocks are worth when the lowest are dropped: a float array of shape `blocks.grid`.
+    """Computes the scores of blocks for dropping; blocks with the lowest scores are dropped.
 
     Args:
         blocks: The kernel's `Blocks`.
-        values: Its weights, array of its shape.
+        values: The kernel's weights, an array of the kernel's shape.
         kept: Bool array of shape `blocks.grid`: the blocks in the mask.
-        drop: `"magnitude"`: the block's score of |w|. `"signed"`: its rank by that score among the kept blocks of its
-            own sign, so that half of those dropped are the smallest positive and half the largest negative ones (SET,
-            arXiv:1707.04780). The sign of a block of several weights is that of their sum.
+        drop: `"magnitude"`: the block's score of |w|. `"signed"`: the rank of this score among the kept blocks of the
+            same sign, so that one half of the dropped blocks are the smallest positive and the other half the largest
+            negative ones (SET, arXiv:1707.04780). The sign of a block of several weights is the sign of their sum.
         score: One of `SCORES`.
+
+    Returns:
+        Float array of shape `blocks.grid`.
     """
     worth = blocks.score(values, score)
     if drop == "magnitude":
@@ -50,21 +53,21 @@ def renew(
     redistribute: Literal["gates", "equal", "none"],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Drops the share `fraction` of the kept blocks that are worth least, and grows as many where most is promised.
+    """Drops a fraction of the kept blocks, those of lowest `worth`, and grows as many of highest `promise`.
 
-    ceil(fraction * kept) blocks are dropped. Of equals, chance decides. Among the places to grow are those just
-    dropped, as in RigL (arXiv:1911.11134) and Selfish-RNN (arXiv:2101.09048). Ragged blocks are replaced by blocks of
-    their own size, so that the number of weights, not of blocks only, stays the same.
+    ceil(fraction * kept) blocks are dropped. Ties are broken at random. Blocks that were just dropped may grow again,
+    as in RigL (arXiv:1911.11134) and Selfish-RNN (arXiv:2101.09048). Ragged blocks are replaced by blocks of the same
+    size, so that the number of weights stays the same, not only the number of blocks.
 
     Args:
         kept: Bool array (block rows, gates, block columns): the mask by blocks.
-        worth: Float array of the same shape.
-        promise: Float array of the same shape; all zeros for random growth.
+        worth: Float array of the same shape: the scores for dropping.
+        promise: Float array of the same shape: the scores for growing; all zeros for random growth.
         sizes: Int array of the same shape, the number of weights in each block.
-        fraction: In [0, 1).
-        redistribute: `"gates"`: blocks are ranked over all gates together, to drop and to grow, so that gates exchange
-            weights (cell-gate redistribution of Selfish-RNN). `"equal"`: they are dropped in this way, and grown in
-            equal shares in each gate. `"none"`: each gate keeps the number of weights it has.
+        fraction: Fraction of the kept blocks to drop, in [0, 1).
+        redistribute: `"gates"`: blocks are ranked over all gates together for dropping and growing, so that gates
+            exchange weights (cell-gate redistribution of Selfish-RNN). `"equal"`: they are dropped in the same way, and
+            grown in equal numbers for each gate. `"none"`: each gate keeps its number of weights.
         rng: `np.random.Generator`.
 
     Returns:
@@ -90,7 +93,7 @@ def renew(
 
 
 def _highest(scores, among, count, rng):
-    """Bool array: the `count` highest of the scores where `among` is True; of equals, chance decides."""
+    """Returns a bool array: the `count` highest scores where `among` is True; ties are broken at random."""
     where = rng.permutation(np.flatnonzero(among))
     order = np.argsort(np.ravel(scores)[where], kind="stable")
     chosen = np.zeros(among.size, bool)
@@ -99,7 +102,7 @@ def _highest(scores, among, count, rng):
 
 
 def _equal_shares(count, room):
-    """Divides `count` into as many shares as `room` has entries, each within its room, as equal as they can be."""
+    """Divides `count` into one share per entry of `room`, as equal as possible and none larger than its room."""
     shares = np.zeros_like(room)
     while count:
         for i in np.flatnonzero(shares < room):

@@ -1,4 +1,4 @@
-"""Which weights of a model can be pruned, and where their gates are."""
+"""Finds the prunable kernels of a model and their gates."""
 
 import math
 import re
@@ -15,9 +15,9 @@ from keras_sparse_rnn.typing import LayerSelection, Tensor
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A weight that can be pruned, seen as a matrix (inputs, outputs) whatever its rank.
+    """A prunable weight of any rank, viewed as a matrix (inputs, outputs).
 
-    The rows are what an output reads, the columns the outputs:
+    The rows are the inputs of an output, the columns are the outputs:
 
     | weight | rows | columns |
     |---|---|---|
@@ -25,14 +25,14 @@ class Kernel:
     | Conv1D, Conv2D, Conv3D, ConvLSTM, pointwise kernel of SeparableConv | positions * inputs | gates * filters |
     | Conv1DTranspose, Conv2DTranspose, Conv3DTranspose | positions * inputs | filters |
     | DepthwiseConv, depthwise kernel of SeparableConv | positions | inputs * multiplier |
-    | EinsumDense, and with it MultiHeadAttention and GroupedQueryAttention | axes that are summed over | the others |
+    | EinsumDense, and with it MultiHeadAttention and GroupedQueryAttention | axes that are summed over | other axes |
 
     Attributes:
-        path: Names of the layers from below the model down to the weight, such as `"gru/gru_cell/recurrent_kernel"`.
-        variable: The model's own `keras.Variable`.
-        gates: Number of gates side by side in its columns; 1 where there are none.
-        layer: The layer or cell that holds it.
-        outputs: The axes of the variable, as negative numbers, that make the columns; the others make the rows.
+        path: Names of the layers inside the model down to the weight, such as `"gru/gru_cell/recurrent_kernel"`.
+        variable: The `keras.Variable` of the model.
+        gates: Number of gates in the columns; 1 for kernels without gates.
+        layer: The layer or cell that has the weight.
+        outputs: The axes of the variable, as negative numbers, that form the columns; the other axes form the rows.
     """
 
     path: str
@@ -43,29 +43,29 @@ class Kernel:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(inputs, outputs) of the matrix."""
+        """Shape (inputs, outputs) of the matrix."""
         columns = math.prod(self.variable.shape[axis] for axis in self.outputs)
         return math.prod(self.variable.shape) // columns, columns
 
     @property
     def gate_names(self) -> tuple[str, ...]:
-        """Names of the gates, in the order of the columns; one empty name where there are none."""
+        """Names of the gates, in the order of the columns; one empty name for kernels without gates."""
         facts = describe(self.layer)
         if facts is None:
             return ("",) if self.gates == 1 else tuple(map(str, range(self.gates)))
         return facts.gates[self.path.rpartition("/")[2]]
 
     def matrix(self, values: np.ndarray) -> np.ndarray:
-        """`values`, an array of the variable's shape, as the matrix."""
+        """Returns `values`, an array of the variable's shape, as the matrix."""
         return np.transpose(values, self._order).reshape(self.shape)
 
     def tensor(self, matrix: np.ndarray) -> np.ndarray:
-        """A matrix as an array of the variable's shape: the inverse of `matrix`."""
+        """Returns a matrix as an array of the variable's shape: the inverse of `matrix`."""
         shape = [self.variable.shape[axis] for axis in self._order]
         return np.transpose(matrix.reshape(shape), np.argsort(self._order))
 
     def values(self) -> np.ndarray:
-        """The present weights, as the matrix."""
+        """Returns the current weights, as the matrix."""
         return self.matrix(whole(self.variable.value))
 
     @property
@@ -76,7 +76,7 @@ class Kernel:
 
 
 def whole(value: Tensor) -> np.ndarray:
-    """A tensor as a NumPy array, also where JAX has divided it among several processes."""
+    """Returns a tensor as a NumPy array, even if JAX has distributed it over several processes."""
     if getattr(value, "is_fully_addressable", True):
         return keras.ops.convert_to_numpy(value)
     from jax.experimental import multihost_utils
@@ -85,12 +85,12 @@ def whole(value: Tensor) -> np.ndarray:
 
 
 class KernelSelection(NamedTuple):
-    """What `select_kernels` finds.
+    """Result of `select_kernels`.
 
     Attributes:
         kernels: The prunable kernels.
-        skipped: For the path of each layer or weight that was left out the reason.
-        left_out: That part of `skipped` that was selected and would have a kernel to prune.
+        skipped: Dict that maps the path of each layer or weight that was left out to the reason.
+        left_out: The part of `skipped` that was selected and has a kernel.
     """
 
     kernels: list[Kernel]
@@ -101,35 +101,40 @@ class KernelSelection(NamedTuple):
 def find_kernels(
     model: keras.layers.Layer, layers: LayerSelection = None, frozen: bool = False
 ) -> tuple[list[Kernel], dict[str, str]]:
-    """Finds the prunable kernels of a built model, in nested models and in wrappers too.
+    """Finds the prunable kernels of a built model, including those in nested models and wrappers.
 
-    Prunable are the kernels of all layers that `Kernel` lists; `kernel` and `recurrent_kernel` of any other recurrent
-    cell; the weights that a cell with a dict `gates` names there (see `keras_sparse_rnn.cells`), as ONLSTM's master
-    kernels; what a layer's `get_prunable_weights()` returns, with the outputs in the last axis, as
-    tensorflow-model-optimization asks. A shared weight is found once.
+    The prunable weights are:
+        - the kernels of all layers that `Kernel` lists
+        - `kernel` and `recurrent_kernel` of any other recurrent cell
+        - the weights that a cell names in a dict `gates` (see `keras_sparse_rnn.cells`), such as ONLSTM's master
+          kernels
+        - the weights that a layer's `get_prunable_weights()` returns, as in tensorflow-model-optimization, with the
+          outputs in the last axis
+    A shared weight is found once.
 
     Args:
         model: Built `keras.Model` or layer.
-        layers: What to prune. None stands for all recurrent layers, whatever their cells hold; `"all"` for everything.
-            Otherwise one, or an iterable, of: a layer's name or path (`"gru"`, `"encoder/gru"`), or the path of a
-            weight (`"gru/gru_cell/recurrent_kernel"`); a compiled regular expression, searched for in the names of
-            layers; a layer of the model; a function that is given each layer with weights (for a cell: the RNN layer
-            around it) and returns whether to prune it. All but the path of a weight select everything prunable below.
-        frozen: Whether kernels that are not trainable count: they can be measured, but not pruned.
+        layers: The layers to prune. None selects all recurrent layers, including everything in their cells; `"all"`
+            selects all layers. Otherwise one of the following, or an iterable of them: a layer's name or path (`"gru"`,
+            `"encoder/gru"`), or the path of a weight (`"gru/gru_cell/recurrent_kernel"`); a compiled regular
+            expression, searched for in the names of layers; a layer of the model; a function that takes each layer with
+            weights (for a cell: the RNN layer around it) and returns whether to prune it. All of them except the path
+            of a weight select everything prunable inside the layer.
+        frozen: Whether to include kernels that are not trainable. They can be measured, but not pruned.
 
     Returns:
-        Pair `(kernels, skipped)`: a list of `Kernel`, and a dict that gives for the path of each layer or weight
-        that was left out the reason, a string.
+        Pair `(kernels, skipped)`: a list of `Kernel`, and a dict that maps the path of each layer or weight that was
+        left out to the reason, a string.
 
     Raises:
-        ValueError: If the model is not built, something in `layers` selects no layer, or a name, a path or a layer that
-            is given there selects nothing that can be pruned.
+        ValueError: If the model is not built, something in `layers` selects no layer, or a name, path or layer in
+            `layers` selects nothing that can be pruned.
     """
     return select_kernels(model, layers, frozen)[:2]
 
 
 def select_kernels(model: keras.layers.Layer, layers: LayerSelection = None, frozen: bool = False) -> KernelSelection:
-    """As `find_kernels`, whose arguments and errors it has, and with those that were selected and left out."""
+    """Like `find_kernels`, with the same arguments and errors; also returns the kernels selected but left out."""
     chains = _weighted_chains(model)
     selected = _selection(layers, chains)
     not_selected = "not recurrent: select it with `layers` to prune it" if layers is None else "not in `layers`"
@@ -163,11 +168,14 @@ def select_kernels(model: keras.layers.Layer, layers: LayerSelection = None, fro
 
 
 def select_chains(model: keras.layers.Layer, layers: LayerSelection = None) -> list[tuple[keras.layers.Layer, ...]]:
-    """The selected layers of a built model, with and without weights, each behind the layers that it lies in.
+    """Returns the selected layers of a built model, with or without weights, each as a chain of layers.
 
     Args:
-        model: Built `keras.Model` or layer. It is the first, and in no other chain.
-        layers: Which layers, as for `find_kernels`.
+        model: Built `keras.Model` or layer. It forms the first chain, and is in no other chain.
+        layers: The layers to select, as in `find_kernels`.
+
+    Returns:
+        List of tuples: the layers that contain the selected layer, from the outermost, and then the layer itself.
 
     Raises:
         ValueError: If the model is not built, or something in `layers` selects nothing.
@@ -177,7 +185,7 @@ def select_chains(model: keras.layers.Layer, layers: LayerSelection = None) -> l
 
 
 def own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
-    """The weights of a layer that belong to no layer inside it."""
+    """Returns the weights of a layer that do not belong to its sublayers."""
     below = {id(w) for child in layer._flatten_layers(include_self=False) for w in child.weights}
     return [w for w in layer.weights if id(w) not in below]
 
@@ -192,7 +200,7 @@ def _weighted_chains(model):
 
 
 def _unfit(kernel, frozen):
-    """Why this kernel cannot be pruned after all, or None."""
+    """Returns the reason why this kernel cannot be pruned, or None."""
     variable = kernel.variable
     if not isinstance(variable, keras.Variable):
         return "computed from other weights (LoRA or quantization), not a weight of its own"
@@ -208,7 +216,7 @@ def _unfit(kernel, frozen):
 
 
 def _walk(layer, above=()):
-    """Yields for every layer below `layer` the chain of layers that leads to it."""
+    """Yields, for every layer inside `layer`, the chain of layers that leads to it."""
     # Keras has no public way to the layers inside a layer: `Model.layers` stops at the first level.
     for child in layer._flatten_layers(include_self=False, recursive=False):
         if all(child is not parent for parent in above):
@@ -221,10 +229,11 @@ def _is_recurrent(chain):
 
 
 def _selection(layers, chains):
-    """Returns the function that `layers` stands for; checks that each item selects something.
+    """Converts `layers` to a function, and checks that each item selects something.
 
     Returns:
-        Function of a chain: True for all of its layer's weights, or a set of their names, which may be empty.
+        Function of a chain. It returns True for all weights of the chain's last layer, or a set of their names, which
+        may be empty.
     """
     if layers is None:
         return _is_recurrent
@@ -243,7 +252,7 @@ def _selection(layers, chains):
 
 
 def _check_named(layers, chains, kernels, skipped):
-    """Raises ValueError if a name or a layer among `layers` stands for nothing that can be pruned."""
+    """Raises ValueError if a name or a layer in `layers` selects nothing that can be pruned."""
     holders = {id(kernel.layer) for kernel in kernels}
     for item in _items(layers):
         matched = [chain for chain in chains if isinstance(item, (str, keras.layers.Layer)) and _test(item)(chain)]
@@ -281,7 +290,7 @@ def _is_named(chain, name):
 
 
 def _weight_named(chain, path):
-    """The set of names, one or none, of the layer's prunable weights that have this path."""
+    """Returns the set of names of the layer's prunable weights that have this path; it has one name or none."""
     above, _, name = path.rpartition("/")
     found = prunable_weights(chain[-1]) if above == _path(chain) else ""
     return {name} & set(found) if isinstance(found, dict) else set()
@@ -292,5 +301,5 @@ def _path(chain):
 
 
 def _holder(chain):
-    """The layer that a user sees: the RNN around a cell, or the layer itself."""
+    """Returns the layer that a user knows: the RNN around a cell, or the layer itself."""
     return next((part for part in reversed(chain) if isinstance(part, keras.layers.RNN)), chain[-1])

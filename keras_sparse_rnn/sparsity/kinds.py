@@ -1,10 +1,10 @@
-"""Kinds of layers of Keras by what they do with the features that enter them: what `Wiring` can follow."""
+"""Keras layers, grouped by what they do with their input features, that `Wiring` can follow."""
 
 import keras
 
 RECURRENT = {keras.layers.RNN, keras.layers.SimpleRNN, keras.layers.GRU, keras.layers.LSTM}
 
-# Layers that leave each feature in its place and by itself, and a feature that is always zero at zero.
+# Layers that keep the order of features, do not mix them, and map a feature that is always zero to zero.
 BY_FEATURE = {
     keras.layers.ActivityRegularization,
     keras.layers.AlphaDropout,

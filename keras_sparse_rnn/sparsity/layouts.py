@@ -1,4 +1,4 @@
-"""Which weights of a layer can be pruned, and how a weight of any rank is seen as a matrix (inputs, outputs)."""
+"""The prunable weights of a layer, and the matrix (inputs, outputs) of a weight of any rank."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +10,11 @@ from keras_sparse_rnn.cells import describe
 
 @dataclass(frozen=True)
 class Layout:
-    """How a weight is seen as a matrix.
+    """How a weight maps to a matrix.
 
     Attributes:
-        gates: Number of gates side by side in its columns.
-        outputs: The axes, negative, whose product are the columns; the others, in their order, are the rows.
+        gates: Number of gates in the columns.
+        outputs: The axes, as negative numbers, that form the columns; the other axes, in order, form the rows.
     """
 
     gates: int = 1
@@ -25,7 +25,7 @@ class Layout:
 _PLAIN = {"kernel": Layout()}
 # (kernel size ..., filters, inputs).
 _TRANSPOSED = {"kernel": Layout(outputs=(-2,))}
-# (kernel size ..., inputs, multiplier): each input has outputs of its own, which read nothing else.
+# (kernel size ..., inputs, multiplier): each input has its own outputs, which read no other input.
 _DEPTHWISE = Layout(outputs=(-2, -1))
 
 _OF_KERAS = {
@@ -45,10 +45,10 @@ _OF_KERAS = {
 
 
 def prunable_weights(layer: keras.layers.Layer) -> dict[str, tuple[Any, Layout]] | str:
-    """The weights of a layer's own that can be pruned.
+    """Returns the prunable weights of a layer, without those of its sublayers.
 
     Returns:
-        Dict from names to pairs (weight, layout); or, in words, why there are none.
+        Dict from names to pairs (weight, layout), or a string that says why there are none.
     """
     if hasattr(layer, "recurrent_kernel"):
         gates = _gates(layer)
@@ -60,7 +60,7 @@ def prunable_weights(layer: keras.layers.Layer) -> dict[str, tuple[Any, Layout]]
     for kind, layouts in _OF_KERAS.items():
         if isinstance(layer, kind):
             return {name: (getattr(layer, name), layout) for name, layout in layouts.items()}
-    if hasattr(layer, "get_prunable_weights"):  # as a layer of a user's tells tensorflow-model-optimization
+    if hasattr(layer, "get_prunable_weights"):  # the method that custom layers define for tensorflow-model-optimization
         return {weight.name: (weight, Layout()) for weight in layer.get_prunable_weights()}
     return f"{type(layer).__name__} has no kernel of a kind that can be pruned"
 
@@ -69,13 +69,13 @@ def _gates(cell):
     facts = describe(cell)
     if facts is not None:
         return {name: len(gates) for name, gates in facts.gates.items()}
-    # (..., units, gates * units), as that of ConvLSTM too.
+    # (..., units, gates * units), also in ConvLSTM.
     units, columns = cell.recurrent_kernel.shape[-2:]
     return None if columns % units else dict.fromkeys(("kernel", "recurrent_kernel"), columns // units)
 
 
 def _einsum_outputs(equation):
-    """The axes of an EinsumDense's kernel that its outputs have too: those that are summed over are the inputs."""
+    """Returns the kernel axes of an EinsumDense that its output also has; the other axes, summed over, are inputs."""
     operands, outputs = equation.replace(" ", "").split("->")
     kernel = operands.split(",")[1]
     return tuple(n - len(kernel) for n, label in enumerate(kernel) if label in outputs)

@@ -1,4 +1,4 @@
-"""The masks over a model's kernels: chosen by score, kept on the device, read back from zeros."""
+"""Masks over a model's kernels: chosen by score, stored on the device, recovered from zeros."""
 
 import functools
 import math
@@ -15,24 +15,24 @@ from keras_sparse_rnn.typing import BlockShape, Score, Tensor
 
 
 class Masks:
-    """One mask for each of `kernels`, by blocks of `block_shape`. At first everything is kept.
+    """One mask per kernel, in blocks of `block_shape`. Initially nothing is masked.
 
     Args:
         kernels: List of `Kernel`.
         block_shape: Pair (rows, cols); see `Blocks`.
-        pattern: Pair (zeros, of): `prune` masks so many in every `of` weights along the inputs of an output.
-        gate_density: Maps the name of each gate to a density: `prune` shares out among the gates what it masks.
-        keep_diagonal: Whether the diagonals of recurrent kernels are kept, in masked blocks too.
+        pattern: Pair (zeros, of): `prune` masks at most `zeros` of every `of` weights along the inputs of an output.
+        gate_density: Maps the name of each gate to a density: `prune` distributes the masked weights over the gates.
+        keep_diagonal: Whether to keep the diagonals of recurrent kernels, even in masked blocks.
 
     Attributes:
         kernels: The kernels.
         blocks: Their `Blocks`, in the same order.
-        kept: For each kernel a bool array of shape `blocks.grid`: True for blocks that are kept. Change it by `keep`.
+        kept: List with a bool array of shape `blocks.grid` per kernel, True for blocks that are kept. Set it with
+            `keep`.
 
     Raises:
-        ValueError: If an argument is outside what is allowed, a block is larger than a gate, or a kernel has not what
-            it is to be held to: a multiple of `of` inputs, gates of these names, a diagonal (one of the kernels at
-            least).
+        ValueError: If an argument is out of range, a block is larger than a gate, the number of inputs of a kernel is
+            not a multiple of `of`, its gates have other names, or none of the kernels has a diagonal.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Masks:
         if keep_diagonal and all(found is None for found in self._diagonals):
             paths = ", ".join(kernel.path for kernel in self.kernels)
             raise ValueError(f"keep_diagonal=True: none of {paths} is a recurrent kernel (units, gates * units).")
-        # What masking a block sets to zero: all of its weights but a kept diagonal's.
+        # Number of weights that masking a block sets to zero: all except those on a kept diagonal.
         self._maskable = [
             blocks.sizes if on is None else blocks.count(~on)
             for blocks, on in zip(self.blocks, self._diagonals, strict=True)
@@ -65,38 +65,41 @@ class Masks:
 
     @property
     def structure_sparsity(self) -> float | None:
-        """The sparsity that `pattern` or `gate_density` stands for, in (0, 1); None without."""
+        """The final sparsity of `pattern` or `gate_density`, in (0, 1); None without either."""
         structure = self._pattern or self._gate_density
         return None if structure is None else structure.sparsity
 
     def values(self) -> list[np.ndarray]:
-        """The kernels' present values, a list of matrices (inputs, outputs), with zeros on a kept diagonal."""
+        """Returns the kernels' current values, a list of matrices (inputs, outputs), with zeros on a kept diagonal."""
         return [
             kernel.values() if on is None else np.where(on, 0, kernel.values())
             for kernel, on in zip(self.kernels, self._diagonals, strict=True)
         ]
 
     def scores(self, score: Score = "l1") -> list[np.ndarray]:
-        """For each kernel an array of shape `grid`: what its blocks are worth by `score`, one of `SCORES`.
+        """Returns, for each kernel, an array of shape `grid` with the scores of its blocks by `score`, one of `SCORES`.
 
-        A masked block has -inf: it ranks below all others, those that happen to be zero included.
+        Masked blocks have -inf, so they rank below all others, including kept blocks that happen to be zero.
         """
         worth = (blocks.score(w, score) for blocks, w in zip(self.blocks, self.values(), strict=True))
         return [np.where(kept, s, -np.inf) for kept, s in zip(self.kept, worth, strict=True)]
 
     def keep(self, kept: Sequence[np.ndarray]) -> None:
-        """Sets the masks: `kept` is a list of bool arrays of the shapes of `self.kept`. Weights change by `apply`."""
+        """Sets the masks to `kept`, a list of bool arrays like `self.kept`. `apply` then changes the weights."""
         for i, (old, new) in enumerate(zip(self.kept, kept, strict=True)):
             if not np.array_equal(old, new):
                 self.kept[i] = new
                 self._on_device[i] = None if new.all() else beside(self.kernels[i].variable, self._mask(i))
 
     def expand(self, place: int, blocks: np.ndarray) -> np.ndarray:
-        """Array of the shape of the variable of kernel number `place`: each weight has its block's entry of `blocks`.
+        """Expands an array with one entry per block to one with an entry per weight.
 
         Args:
-            place: Which kernel.
+            place: Index of the kernel.
             blocks: Array of the shape of `self.kept[place]`.
+
+        Returns:
+            Array of the shape of the kernel's variable.
         """
         return self.kernels[place].tensor(self.blocks[place].expand(blocks))
 
@@ -110,22 +113,22 @@ class Masks:
         score: Score = "l1",
         scope: Literal["layer", "global"] = "layer",
     ) -> None:
-        """Masks the blocks of lowest score so that a share `sparsity` of the weights is masked.
+        """Masks the blocks with the lowest scores, so that a fraction `sparsity` of the weights is masked.
 
         Args:
-            sparsity: Share in [0, 1), of each kernel for `scope="layer"` (or a list, one for each), of all kernels
-                together for `"global"`. It is met to within half a block.
+            sparsity: Fraction of weights to mask, in [0, 1): of each kernel with `scope="layer"` (or a list with one
+                fraction per kernel), of all kernels together with `"global"`. It is met to within half a block.
             score: One of `SCORES`.
-            scope: `"layer"` ranks the blocks of each kernel among themselves, `"global"` those of all kernels.
+            scope: `"layer"` ranks the blocks of each kernel separately, `"global"` those of all kernels together.
 
         Raises:
-            ValueError: If `pattern` or `gate_density` cannot give as many zeros.
+            ValueError: If `sparsity` exceeds that of `pattern` or `gate_density`.
         """
         if scope == "layer":
             shares = np.broadcast_to(sparsity, len(self.kernels)).tolist()
             self.keep([~self._lowest(i, s, shares[i]) for i, s in enumerate(self._ranks(score))])
             return
-        # In one list, in which a weight that may not be masked is never reached.
+        # In one list, where weights that must not be masked have infinite scores and are never reached.
         ranks = self._ranks(score)
         flat, sizes = (np.concatenate([array.ravel() for array in arrays]) for arrays in (ranks, self._maskable))
         share = self._pattern.reached(float(np.max(sparsity))) if self._pattern else float(np.max(sparsity))
@@ -134,14 +137,14 @@ class Masks:
         self.keep([~m.reshape(s.shape) for m, s in zip(np.split(chosen, ends), ranks, strict=True)])
 
     def _ranks(self, score):
-        """The scores, infinite for what is not to be masked."""
+        """Returns the scores, infinite for blocks that must not be masked."""
         ranks = self.scores(score)
         if self._pattern:
             ranks = [np.where(self._pattern.lowest(s), s, np.inf) for s in ranks]
         return [np.where(sizes > 0, s, np.inf) for s, sizes in zip(ranks, self._maskable, strict=True)]
 
     def _lowest(self, place, ranks, sparsity):
-        """The blocks of one kernel that are masked for a sparsity of it."""
+        """Returns the blocks to mask in one kernel for a given sparsity of this kernel."""
         sizes, full = self._maskable[place], self.blocks[place].sizes
         if self._gate_density is None:
             share = self._pattern.reached(sparsity) if self._pattern else sparsity
@@ -154,17 +157,17 @@ class Masks:
         return np.concatenate(of_gates, axis=1)
 
     def recover(self) -> None:
-        """Sets the masks from the weights: a block is masked where all its weights are exactly zero."""
+        """Sets the masks from the weights: a block is masked if all of its weights are exactly zero."""
         each = zip(self.blocks, self.values(), self._maskable, strict=True)
         self.keep([blocks.nonzero(w) | (sizes == 0) for blocks, w, sizes in each])
 
     def recover_pruned(self) -> None:
-        """As `recover`, but a kernel that is all zeros, or has zeros by chance only, is dense: nobody has pruned it."""
+        """Like `recover`, but kernels that are all zeros, or have few zeros by chance, count as dense: not pruned."""
         self.recover()
         self.keep([kept if kept.any() and kept.mean() < 1 - 1e-4 else np.ones_like(kept) for kept in self.kept])
 
     def fits_structure(self) -> bool:
-        """Whether `prune` can add to what is masked without a block's return: it has the pattern, or is so by gate."""
+        """Whether the masks fit the pattern or gate densities, so that `prune` can extend them and no block returns."""
         if self._pattern:
             masked = (~kept for kept in self.kept)
             return all(not (m & ~self._pattern.lowest(np.where(m, -1, 0))).any() for m in masked)
@@ -178,7 +181,7 @@ class Masks:
         return True
 
     def tensors(self) -> list[Tensor]:
-        """The masks on the device: for each kernel a tensor of bools of its shape, True for what is kept."""
+        """Returns the masks on the device: a bool tensor of each variable's shape, True for kept weights."""
         pairs = zip(self._on_device, self.kernels, strict=True)
         return [keras.ops.ones(k.variable.shape, "bool") if mask is None else mask for mask, k in pairs]
 
@@ -186,8 +189,8 @@ class Masks:
         """Sets the masked weights to zero, on the device.
 
         Args:
-            followers: Maps `id(variable)` of a kernel to another variable of its shape, masked likewise: its moving
-                average.
+            followers: Maps `id(variable)` of a kernel to another variable of the same shape that is masked too, such as
+                its moving average.
         """
         variables: list[keras.Variable] = []
         masks: list[Tensor] = []
@@ -201,22 +204,22 @@ class Masks:
 
     @property
     def sparsity(self) -> float:
-        """Share of the kernels' weights that is masked, in [0, 1]."""
+        """Fraction of the kernels' weights that is masked, in [0, 1]."""
         return float(np.average(self.sparsities, weights=[blocks.sizes.sum() for blocks in self.blocks]))
 
     @property
     def sparsities(self) -> list[float]:
-        """Share of the weights that is masked in each kernel, in [0, 1]."""
+        """Fraction of the weights that is masked in each kernel, in [0, 1]."""
         each = zip(self.blocks, self._maskable, self.kept, strict=True)
         return [int(sizes[~kept].sum()) / int(blocks.sizes.sum()) for blocks, sizes, kept in each]
 
     def zeros(self) -> float:
-        """Share of the kernels' weights that are exactly zero at present, masked or not, in [0, 1]."""
+        """Returns the fraction of the kernels' weights that are now exactly zero, masked or not, in [0, 1]."""
         return sum(int(np.count_nonzero(k.values() == 0)) for k in self.kernels) / max(1, self.size)
 
     @property
     def largest_blocks(self) -> float:
-        """Share of the kernels' weights that one block of each list ranked holds: how exactly a sparsity is met."""
+        """Fraction of the weights in one block per ranked list: the accuracy with which a sparsity is met."""
         lists = [kernel.gates if self._gate_density else 1 for kernel in self.kernels]
         return sum(n * int(b.sizes.max()) for n, b in zip(lists, self.blocks, strict=True)) / max(1, self.size)
 
@@ -227,18 +230,18 @@ class Masks:
 
 
 def lowest(scores: np.ndarray, sizes: np.ndarray, sparsity: float) -> np.ndarray:
-    """Chooses the blocks of lowest score that hold a share `sparsity` of all weights.
+    """Chooses the blocks with the lowest scores that contain a fraction `sparsity` of all weights.
 
     Args:
-        scores: Float array, a score for each block. Of equal scores the first goes first.
-        sizes: Int array of the same shape: the weights in each block.
-        sparsity: Share of `sizes.sum()` to reach, in [0, 1): as near as whole blocks come, but one block always stays.
+        scores: Float array with a score per block. Among equal scores, the first is chosen first.
+        sizes: Int array of the same shape: the number of weights in each block.
+        sparsity: Fraction of `sizes.sum()` to reach, in [0, 1), to the nearest whole block. One block always remains.
 
     Returns:
         Bool array of the same shape, True for the chosen blocks.
     """
     if sizes.min() == sizes.max():
-        # Only where the ranks divide counts: a partition is many times faster than a sort.
+        # Only the boundary between the ranks matters, and a partition is many times faster than a sort.
         chosen = _count_lowest(np.ravel(scores), min(math.ceil(sparsity * scores.size - 0.5), scores.size - 1))
         if chosen is not None:
             return chosen.reshape(np.shape(scores))
@@ -251,7 +254,7 @@ def lowest(scores: np.ndarray, sizes: np.ndarray, sparsity: float) -> np.ndarray
 
 
 def beside(variable, mask):
-    """A mask on the devices of its variable; on JAX it is divided among them as the variable is."""
+    """Returns a mask on the devices of its variable; on JAX, with the same sharding."""
     if keras.backend.backend() == "jax":
         import jax
 
@@ -260,8 +263,8 @@ def beside(variable, mask):
 
 
 def _count_lowest(scores, count):
-    """Bool array, True for the `count` lowest; None if that hangs on scores that are not numbers."""
-    chosen = scores == -np.inf  # what is masked already: many equal ones, with which a partition is slow
+    """Returns a bool array, True for the `count` lowest scores; None if the result depends on NaN scores."""
+    chosen = scores == -np.inf  # already masked; a partition is slow with many equal scores
     missing = count - np.count_nonzero(chosen)
     last = -np.inf
     if missing > 0:
@@ -275,9 +278,9 @@ def _count_lowest(scores, count):
 
 @functools.cache
 def _masking(backend):
-    """The function that sets variables to zero where a mask is False. It runs after every batch, and must cost nothing.
+    """Returns the function that sets variables to zero where a mask is False.
 
-    Masks are no factors: a weight that has overflowed would become NaN.
+    It runs after every batch, so it must be fast. Masks are not multiplied, because an infinite weight would become NaN.
     """
     if backend == "tensorflow":
         import tensorflow as tf

@@ -1,4 +1,4 @@
-"""How sparse a model is: counts of exact zeros in its weights, whoever put them there."""
+"""Measures the sparsity of a model: the fraction of weights that are exactly zero, whatever their origin."""
 
 import keras
 import numpy as np
@@ -8,13 +8,16 @@ from keras_sparse_rnn.typing import LayerSelection
 
 
 def measure(model: keras.Model, layers: LayerSelection = None) -> float:
-    """Share of the weights that are exactly zero, in [0, 1], over all selected kernels of a built model.
+    """Returns the fraction of weights that are exactly zero, over all selected kernels of a model.
 
-    Frozen kernels count like those that are trained.
+    Frozen kernels count too.
 
     Args:
         model: Built `keras.Model`.
-        layers: Which layers to count; None for the recurrent ones (see `find_kernels`).
+        layers: The layers to measure; None for the recurrent layers (see `find_kernels`).
+
+    Returns:
+        A float in [0, 1].
 
     Raises:
         ValueError: If the model is not built, or nothing in it can be measured.
@@ -30,9 +33,12 @@ def measure(model: keras.Model, layers: LayerSelection = None) -> float:
 
 
 def measure_kernels(model: keras.Model, layers: LayerSelection = None) -> dict[str, float]:
-    """Share of exact zeros in each selected kernel: a dict from the kernel's path to a number in [0, 1].
+    """Returns the fraction of weights that are exactly zero in each selected kernel.
 
     Arguments and errors are those of `measure`.
+
+    Returns:
+        Dict from the kernels' paths to floats in [0, 1].
     """
     return {k.path: _zeros(k) / int(np.prod(k.variable.shape)) for k in _kernels(model, layers)}
 

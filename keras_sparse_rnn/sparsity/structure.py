@@ -1,4 +1,4 @@
-"""What masks can be held to beside blocks: zeros n of m, a density for each gate, a diagonal that stays."""
+"""Constraints on masks in addition to blocks: n of m zeros, a density per gate, a kept diagonal."""
 
 from collections.abc import Mapping
 
@@ -7,17 +7,17 @@ import numpy as np
 from keras_sparse_rnn.sparsity.kernels import Kernel
 from keras_sparse_rnn.typing import is_integer, is_number
 
-_NEAR = 0.005  # a share that is written with two or three digits, such as 0.667
+_NEAR = 0.005  # tolerance for sparsities given with two or three digits, such as 0.667
 
 
 class Pattern:
-    """`zeros` zeros in every `of` weights that follow each other along the inputs of an output.
+    """Pattern with `zeros` zeros in every `of` consecutive weights along the inputs of an output.
 
     Args:
         pattern: Pair (zeros, of), such as (2, 4), with 1 <= zeros < of.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If `pattern` is not such a pair.
     """
 
     def __init__(self, pattern: tuple[int, int]) -> None:
@@ -34,11 +34,11 @@ class Pattern:
 
     @property
     def sparsity(self) -> float:
-        """Share of zeros, in (0, 1)."""
+        """Fraction of zeros, in (0, 1)."""
         return self.zeros / self.of
 
     def check(self, kernel: Kernel) -> None:
-        """Raises ValueError if the inputs of a kernel are no multiple of `of`."""
+        """Raises ValueError if the number of inputs of a kernel is not a multiple of `of`."""
         if kernel.shape[0] % self.of:
             raise ValueError(
                 f"pattern={(self.zeros, self.of)} does not divide {kernel.path}: each of its outputs has "
@@ -47,10 +47,10 @@ class Pattern:
             )
 
     def reached(self, sparsity: float) -> float:
-        """`sparsity`, or exactly that of the pattern where it is the same but for rounding.
+        """Returns `sparsity`, or exactly the pattern's sparsity if both are equal up to rounding.
 
         Raises:
-            ValueError: If it is more than the pattern has.
+            ValueError: If `sparsity` exceeds the pattern's.
         """
         if abs(sparsity - self.sparsity) <= _NEAR:
             return self.sparsity
@@ -62,7 +62,7 @@ class Pattern:
         return sparsity
 
     def lowest(self, scores: np.ndarray) -> np.ndarray:
-        """Bool array of the shape of `scores` (inputs, ...): the `zeros` lowest of each group of `of`."""
+        """Returns a bool array of the shape of `scores` (inputs, ...): the `zeros` lowest in each group of `of`."""
         groups = np.moveaxis(scores.reshape(-1, self.of, *scores.shape[1:]), 1, -1)
         chosen = np.zeros(groups.shape, bool)
         np.put_along_axis(chosen, np.argsort(groups, axis=-1, kind="stable")[..., : self.zeros], True, axis=-1)
@@ -70,13 +70,13 @@ class Pattern:
 
 
 class GateDensity:
-    """A density for each gate, in the proportions of which the gates of a kernel share what is pruned.
+    """A final density for each gate. It determines how pruned weights are distributed over the gates of a kernel.
 
     Args:
-        gate_density: Maps the name of each gate to the share of its weights that stays in the end, in (0, 1].
+        gate_density: Maps the name of each gate to the fraction of its weights that finally remains, in (0, 1].
 
     Raises:
-        ValueError: If it is no such mapping.
+        ValueError: If `gate_density` is not such a mapping.
     """
 
     def __init__(self, gate_density: Mapping[str, float]) -> None:
@@ -101,7 +101,7 @@ class GateDensity:
             )
 
     def shares(self, kernel: Kernel, sparsity: float) -> list[float]:
-        """Sparsity of each gate of a kernel that is to have `sparsity` as a whole."""
+        """Returns the sparsity of each gate of a kernel with the overall sparsity `sparsity`."""
         if abs(sparsity - self.sparsity) <= _NEAR:
             sparsity = self.sparsity
         shares = [(1 - self._densities[name]) * sparsity / self.sparsity for name in kernel.gate_names]
@@ -114,9 +114,9 @@ class GateDensity:
 
 
 def diagonal(kernel: Kernel) -> np.ndarray | None:
-    """Bool array of the kernel's matrix, True on the diagonal of each gate; None if it has none.
+    """Returns a bool array of the matrix's shape, True on the diagonal of each gate; None if there is no diagonal.
 
-    A diagonal has the `recurrent_kernel` of a cell, (units, gates * units): what each unit tells itself.
+    Only the `recurrent_kernel` of a cell, (units, gates * units), has a diagonal: the weights from each unit to itself.
     """
     rows, columns = kernel.shape
     if not kernel.path.endswith("recurrent_kernel") or rows * kernel.gates != columns:

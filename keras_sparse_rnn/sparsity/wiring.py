@@ -1,4 +1,4 @@
-"""Which weights belong to a hidden unit: its own, and those of all that read it."""
+"""Finds the weights that belong to a hidden unit: its own, and those that read it."""
 
 import keras
 import numpy as np
@@ -17,34 +17,35 @@ from keras_sparse_rnn.sparsity.kinds import (
     TRANSPOSED,
 )
 
-_FIXED = 0  # the channel of all that is no hidden unit, or must stay
+_FIXED = 0  # the channel of everything that is not a hidden unit, or must stay
 
 
 class Wiring:
-    """How the hidden units of a model are wired: a channel for each, and where its weights are.
+    """The wiring of a model's hidden units: a channel for each unit, and the position of its weights.
 
-    A channel is a hidden unit, or several that can only be taken out together, such as those that an Add puts on top
-    of one another. Followed are units of SimpleRNN, GRU, LSTM, EventGRU, DeltaGRU, Dense, Embedding, of convolutions
-    without groups (transposed and separable ones too) and of `keras.layers.RNN` over one or several cells, through
-    Bidirectional, TimeDistributed, nested models, and layers that act on each feature by itself (dropout, element-wise
-    activations, pooling, DepthwiseConv, BatchNormalization, DeltaHold), merge (Add, Concatenate, ...) or flatten. They
-    are followed into MultiHeadAttention, GroupQueryAttention and EinsumDense, whose own units stay; what attention adds
-    to a residual stream goes with the channels of its query. What enters any other layer stays, such as
-    LayerNormalization, whose result depends on the number of its features, and `skipped` says why; so do the units that
-    are outputs of the model.
+    A channel is a hidden unit, or several units that can only be removed together, such as the units that an Add adds
+    up. Wiring follows the units of SimpleRNN, GRU, LSTM, EventGRU, DeltaGRU, Dense, Embedding, convolutions without
+    groups (including transposed and separable ones) and `keras.layers.RNN` over one or several cells. It follows them
+    through Bidirectional, TimeDistributed, nested models, layers that act on each feature separately (dropout,
+    element-wise activations, pooling, DepthwiseConv, BatchNormalization, DeltaHold), and layers that merge (Add,
+    Concatenate, ...) or flatten. It follows them into MultiHeadAttention, GroupQueryAttention and EinsumDense, but the
+    units of these layers must stay; the output of attention belongs to the channels of its query. Units that enter any
+    other layer must stay, and `skipped` says why. An example is LayerNormalization, whose result depends on the number
+    of features. Outputs of the model must stay, too.
 
-    Cells of other classes are followed if their class has the attributes `gates` and `candidate_gate` of
-    `keras_sparse_rnn.cells`, and their weights are a `kernel` (features, gates * units), a `recurrent_kernel` (units,
+    Cells of other classes are followed if the class has the attributes `gates` and `candidate_gate` of
+    `keras_sparse_rnn.cells`, and if the weights are a `kernel` (features, gates * units), a `recurrent_kernel` (units,
     gates * units) and others whose last axis has `units` or `gates * units` entries.
 
     Args:
         model: Built Sequential or Functional model. It is not changed.
 
     Attributes:
-        units: Maps `id(layer)` of each layer or cell that has units to `(layer, channels)`, an int array (units,).
-        inputs: Maps `id(model)` of the model and of each one nested in it to a list: the channels of its inputs.
-        axes: Maps `id(variable)` to `(variable, channels)`: for each axis an int array, or None if it has no units.
-        skipped: Dict: for the name of each layer with units that could not be followed, why.
+        units: Maps `id(layer)` of each layer or cell with units to `(layer, channels)`; channels is an int array
+            (units,).
+        inputs: Maps `id(model)` of the model and of each nested model to a list with the channels of its inputs.
+        axes: Maps `id(variable)` to `(variable, channels)`: an int array for each axis, or None if it has no units.
+        skipped: Dict that maps the name of each layer with units that could not be followed to the reason.
 
     Raises:
         ValueError: If the model is not built, or neither Sequential nor Functional.
@@ -62,10 +63,10 @@ class Wiring:
         self.inputs: dict[int, list[np.ndarray]] = {}
         self.axes: dict[int, tuple[keras.Variable, list[np.ndarray | None]]] = {}
         self.skipped: dict[str, str] = {}
-        self._together = [_FIXED]  # for each channel one that it is tied to, or itself
-        # (variable, its axes of inputs and outputs, input channels, output channels, which outputs it can wake)
+        self._together = [_FIXED]  # for each channel, another one that it is tied to, or itself
+        # (variable, its axes of inputs and outputs, input channels, output channels, which outputs it can activate)
         self._flows: list[tuple] = []
-        self._matrices: set[int] = set()  # by id: the variables that are no biases and the like
+        self._matrices: set[int] = set()  # by id: the variables other than biases and the like
         self._awake: list[np.ndarray] = []  # arrays of channels that are not always zero
         self._directions: list[tuple] = []  # pairs of channels, forward and backward
         self._holders: dict[int, keras.layers.Layer] = {}  # for each cell the layer around it
@@ -75,14 +76,15 @@ class Wiring:
         self._find_skipped()
 
     def roots(self, channels: np.ndarray) -> np.ndarray:
-        """One number for each of `channels`, the same for all that are tied; 0 for what must stay."""
+        """Returns a number for each of `channels`, equal for tied channels; 0 for channels that must stay."""
         return np.array([self._root(channel) for channel in channels], int)
 
     def lines(self, roots: np.ndarray) -> list[tuple[keras.Variable, int, np.ndarray]]:
-        """Where the weights of some channels are: a list of `(variable, axis, places)`.
+        """Finds the weights of some channels, in matrices only, not in biases.
 
-        For each row or column of the variable along `axis`, `places` tells which of `roots` it belongs to, as an index,
-        or `len(roots)` if to none. Matrices only, no biases; an entry can lie in a row and in a column.
+        Returns:
+            A list of `(variable, axis, places)`. For each row or column along `axis`, `places` has the index in `roots`
+            that it belongs to, or `len(roots)` if it belongs to none. An entry can be in both a row and a column.
         """
         place = np.full(len(self._together), len(roots))
         place[roots] = np.arange(len(roots))
@@ -95,9 +97,9 @@ class Wiring:
         return [line for line in found if (line[2] < len(roots)).any()]
 
     def needed(self) -> np.ndarray:
-        """Bool array over roots: whether the model's outputs change if the channel is taken out.
+        """Returns a bool array over roots: whether removing the channel changes the model's outputs.
 
-        A channel is not needed if it reaches no output over non-zero weights, or is always zero.
+        A channel is not needed if no path of non-zero weights leads from it to an output, or if it is always zero.
         """
         flows = [
             (self.roots(inputs), self.roots(outputs), _nonzero(variable, axes), wakes)
@@ -120,7 +122,7 @@ class Wiring:
         return needed
 
     def _even(self, needed):
-        """Keeps as many units in one direction of a Bidirectional as in the other: Keras reckons with that."""
+        """Keeps the same number of units in both directions of a Bidirectional, as Keras requires."""
         pairs = [[self.roots(channels) for channels in pair] for pair in self._directions]
         uneven = True
         while uneven:
@@ -131,15 +133,15 @@ class Wiring:
                     needed[fewer[~needed[fewer]][0]] = uneven = True
 
     def _walk(self, model, inputs):
-        """The channels of a model's outputs, given those of its inputs."""
+        """Returns the channels of a model's outputs, given the channels of its inputs."""
         for one, other in zip(self.inputs.setdefault(id(model), inputs), inputs, strict=True):
             self._tie(one, other)
         known = {id(tensor): channels for tensor, channels in zip(model.inputs, inputs, strict=True)}
 
         def channels_of(tensor):
             if id(tensor) not in known:
-                # Private, but the only way to a model's graph that leaves it as it is: to call its layers on other
-                # tensors adds to the graph.
+                # Private, but the only way to read a model's graph without changing it: calling the layers on other
+                # tensors would add to the graph.
                 operation, index, _ = tensor._keras_history
                 node = operation._inbound_nodes[index]
                 arguments = keras.tree.map_structure(_Placed, (node.arguments.args, node.arguments.kwargs))
@@ -154,7 +156,7 @@ class Wiring:
         return [channels_of(tensor) for tensor in model.outputs]
 
     def _follow(self, layer, args, kwargs, sizes):
-        """The channels of a layer's outputs, whose last axes have `sizes`."""
+        """Returns the channels of a layer's outputs, whose last axes have `sizes`."""
         try:
             return self._outputs(layer, _channels(args), args, kwargs, sizes)
         except _CannotFollowError as reason:
@@ -238,13 +240,13 @@ class Wiring:
         return y
 
     def _depthwise(self, layer, kernel, x):
-        """The channels behind a kernel (..., inputs, multiplier), which go with those that it reads."""
+        """Returns the output channels of a kernel (..., inputs, multiplier); they are its input channels, repeated."""
         self._place(kernel, x, axis=-2)
         self._matrices.add(id(kernel))
         return np.repeat(x, layer.depth_multiplier)
 
     def _sum_over(self, layer, x):
-        """Notes that an EinsumDense reads channels, which are no axis of its outputs."""
+        """Notes that an EinsumDense reads channels that are not an axis of its output."""
         operands, outputs = layer.equation.replace(" ", "").split("->")
         inputs, kernel = operands.split(",")
         if inputs[-1] not in kernel or inputs[-1] in outputs:
@@ -268,7 +270,7 @@ class Wiring:
         kernel, outputs = out.equation.split(",")[1].split("->")
         if len(set(kernel) & set(outputs)) != 1 or getattr(layer, "_output_shape", None):
             y = np.zeros(size, int)
-        else:  # without an `output_shape` it is as wide as the query
+        else:  # without `output_shape`, the output is as wide as the query
             y = given["query"].channels
         self._matrices.add(id(out.kernel))
         self._connect(out.kernel, None, y, axes=(None, kernel.index(outputs[-1]) - len(kernel)))
@@ -289,7 +291,7 @@ class Wiring:
         return [*y, *forward, *backward]
 
     def _rnn(self, layer, x, initial_state):
-        """Output and, with `return_state`, the states."""
+        """Returns the channels of the output and, with `return_state`, of the states."""
         cells = _cells(layer)
         for cell in cells:
             if _candidate_gate(cell) is None or (type(layer) not in RECURRENT and not _is_own(cell)):
@@ -327,12 +329,12 @@ class Wiring:
                 self._place(variable, y)
         self._activate(cell.activation, y)
         if hasattr(cell, "threshold"):
-            # A state of zero fires if its threshold is below.
+            # A state of zero fires if its threshold is negative.
             self._awake.append(y[keras.ops.convert_to_numpy(cell.threshold) < 0])
         return y
 
     def _hold(self, hold, channels):
-        """What is held, by itself, until it has changed by a threshold."""
+        """Notes the channels of a hold, which acts on each feature separately."""
         given = hold.get_config()["threshold"]
         if isinstance(given, list):
             raise _CannotFollowError(f"{hold.name!r} was given a threshold for each channel")
@@ -360,7 +362,7 @@ class Wiring:
         return self.units[id(layer)][1]
 
     def _connect(self, variable, inputs, outputs, wakes=True, axes=(-2, -1)):
-        """A weight whose axes `axes` are inputs and outputs; if one of both is None, what is there must stay."""
+        """Notes a weight whose `axes` are inputs and outputs. If one of them is None, that side must stay."""
         if variable is None:
             return
         for channels, axis in zip((inputs, outputs), axes, strict=True):
@@ -368,13 +370,13 @@ class Wiring:
                 self._place(variable, channels, axis)
         if inputs is not None:
             self._matrices.add(id(variable))
-        # A bias is a weight from what is never zero.
+        # A bias is a weight from a source that is never zero.
         axes = tuple(None if channels is None else axis for channels, axis in zip((inputs, outputs), axes, strict=True))
         inputs, outputs = (np.zeros(1, int) if channels is None else channels for channels in (inputs, outputs))
         self._flows.append((variable, axes, inputs, outputs, np.broadcast_to(wakes, outputs.shape)))
 
     def _place(self, variable, channels, axis=-1):
-        """Notes the channels along an axis of a weight; ties them to those of another call of the layer."""
+        """Notes the channels along an axis of a weight, and ties them to those of earlier calls of the layer."""
         _, known = self.axes.setdefault(id(variable), (variable, [None] * len(variable.shape)))
         if known[axis] is None:
             known[axis] = channels
@@ -401,7 +403,7 @@ class Wiring:
 
 
 class _CannotFollowError(Exception):
-    """What a layer does with its features is not known."""
+    """Raised if it is not known what a layer does with its features."""
 
 
 class _Placed:
@@ -413,18 +415,18 @@ class _Placed:
 
 
 def _channels(placed):
-    """Those of all tensors in a structure of `_Placed`."""
+    """Returns the channels of all tensors in a structure of `_Placed`."""
     return [part.channels for part in keras.tree.flatten(placed) if part.channels is not None]
 
 
 def is_graph(layer):
-    """Whether a layer is a Sequential or Functional model: one whose graph of layers can be read."""
-    # keras.Model(inputs, outputs) makes a Functional, a class that Keras does not export.
+    """Whether a layer is a Sequential or Functional model, whose graph of layers can be read."""
+    # keras.Model(inputs, outputs) creates a Functional, a class that Keras does not export.
     return type(layer) is keras.Sequential or (isinstance(layer, keras.Model) and type(layer).__name__ == "Functional")
 
 
 def _cells(layer):
-    """The cells of a recurrent layer, one or several on top of one another."""
+    """Returns the cells of a recurrent layer, one or a stack of several."""
     return getattr(layer.cell, "cells", [layer.cell])
 
 
@@ -434,7 +436,7 @@ def _candidate_gate(cell):
 
 
 def _is_own(cell):
-    """Whether its class says itself what feeds the state."""
+    """Whether the cell's own class, not only a base class, defines `candidate_gate`."""
     return "candidate_gate" in vars(type(cell))
 
 
@@ -444,7 +446,7 @@ def _fixed(tensor):
 
 
 def _nonzero(variable, axes):
-    """Bool array (inputs, outputs): where a weight is not zero anywhere else. An axis that is None has one entry."""
+    """Returns a bool array (inputs, outputs): whether any weight is non-zero. An axis that is None has one entry."""
     values = keras.ops.convert_to_numpy(variable.value) != 0
     kept = [axis % values.ndim for axis in axes if axis is not None]
     matrix = values.any(axis=tuple(n for n in range(values.ndim) if n not in kept))
@@ -454,7 +456,7 @@ def _nonzero(variable, axes):
 
 
 def _by_element(layer):
-    """The activation of a layer or cell; it must act on each unit by itself, and so must that of the gates."""
+    """Returns the activation of a layer or cell. It and that of the gates must act on each unit separately."""
     for name in ("activation", "recurrent_activation"):
         if getattr(layer, name, keras.activations.linear) not in BY_ELEMENT:
             raise _CannotFollowError(f"{layer.name!r} has an {name} that may mix units")
