@@ -280,7 +280,7 @@ def _count_lowest(scores, count):
 def _masking(backend):
     """Returns the function that sets variables to zero where a mask is False.
 
-    It runs after every batch, so it must be fast. Masks are not multiplied, because an infinite weight would become NaN.
+    It runs after every batch, so it must be fast. Masks are not multiplied, as an infinite weight would become NaN.
     """
     if backend == "tensorflow":
         import tensorflow as tf
