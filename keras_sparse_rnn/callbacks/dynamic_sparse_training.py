@@ -131,8 +131,8 @@ class DynamicSparseTraining(MaskCallback):
         if abs(1 - masks.sparsity - self.density) > 0.01 + largest_blocks:
             raise ValueError(
                 f"density={self.density:.4g}, but the model is sparse already, and the density of its blocks of shape "
-                f"{self.block_shape} is {1 - masks.sparsity:.4g}. To go on with these weights, give density="
-                f"{1 - masks.sparsity:.4g}; to start anew, build the model anew."
+                f"{self.block_shape} is {1 - masks.sparsity:.4g}. To continue with these weights, give density="
+                f"{1 - masks.sparsity:.4g}; to start again, rebuild the model."
             )
         if self.grow == "gradient" and self.gradients is None:
             self.gradients = GradientRecord(self.model, [kernel.variable for kernel in masks.kernels])

@@ -77,7 +77,7 @@ def _cause(callback, asked, tolerance):
     return (
         f"Its masks have {callback.masks.sparsity:.3g}: other weights were put in after the last step, as "
         "EarlyStopping(restore_best_weights=True) does with those of a less sparse epoch. Give fit "
-        "ksr.callbacks.AfterPruning(keras.callbacks.EarlyStopping(...)), which begins to count when pruning has ended."
+        "ksr.callbacks.AfterPruning(keras.callbacks.EarlyStopping(...)), which starts when pruning has ended."
     )
 
 

@@ -129,7 +129,7 @@ class MagnitudePruning(MaskCallback):
         if gate_density is not None:
             GateDensity(gate_density)
             if scope == "global":
-                raise ValueError("gate_density: each kernel is pruned by itself. It goes with scope='layer'.")
+                raise ValueError("gate_density: each kernel is pruned separately. It goes with scope='layer'.")
         self.keep_zeros = keep_zeros
         self.pattern = pattern
         self.gate_density = gate_density
@@ -160,7 +160,7 @@ class MagnitudePruning(MaskCallback):
         if np.any(self._floor) and final is not None and found > final + self.masks.largest_blocks:
             warnings.warn(
                 f"The model is pruned to {found:.3g} already, and the schedule asks for {final:.3g} in the end: these "
-                "zeros stay, and no others come. To train them again, give MagnitudePruning keep_zeros=False.",
+                "zeros stay, and no others are added. To train them again, give MagnitudePruning keep_zeros=False.",
                 stacklevel=2,
             )
 

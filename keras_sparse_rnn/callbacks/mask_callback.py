@@ -200,9 +200,9 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         if returned > 0:
             warnings.warn(
                 f"{type(self).__name__} has masked {self.masks.sparsity:.3g} of the weights, but {returned:.3g} were "
-                "not zero when fit ended: another callback has put in those of an earlier epoch. They are masked now, "
+                "not zero when fit ended: another callback has restored an earlier epoch's. They are masked now, "
                 "by masks that they were not trained with. Give fit ksr.callbacks.AfterPruning(keras.callbacks."
-                "EarlyStopping(...)), which begins to count when pruning has ended.",
+                "EarlyStopping(...)), which starts when pruning has ended.",
                 stacklevel=2,
             )
         if not is_looked_at(self):

@@ -39,7 +39,9 @@ class GRUWeightsLayer(KerasPlaceLayer):
         if cls.in_keras and isinstance(layer, GRUWeightsLayer) and not layer.in_keras:
             return cls._like(layer, **arguments, reset_gate=False)
         if cls.in_keras is None or not arguments.get("reset_gate", True):
-            raise ValueError(f"a {cls.__name__} without a reset gate cannot take the weights of a GRU: train it anew.")
+            raise ValueError(
+                f"a {cls.__name__} without a reset gate cannot take the weights of a GRU: train it from scratch."
+            )
         return cls.in_place_of(layer, **arguments)
 
     recurrent_activation = property(attrgetter("cell.recurrent_activation"))

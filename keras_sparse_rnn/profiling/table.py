@@ -186,7 +186,7 @@ class ModelProfile:
             lines.append(f"A sample takes {dense / effective:.3g} times fewer MACs than with nothing skipped.")
         silent = [f"all {layer.units} units of '{layer.name}'" for layer in self.layers if layer.is_silent]
         if silent:
-            lines.append(f"Silent on these data: {', '.join(silent)}. What reads them sees the same at all times.")
+            lines.append(f"Silent on these data: {', '.join(silent)}. Their readers always see the same values.")
         if self.not_counted:
             lines.append(f"{'MACs' if dense is None else 'Effective MACs and events'}: ? ({self.not_counted})")
         if self.not_seen:

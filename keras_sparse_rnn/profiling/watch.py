@@ -195,7 +195,7 @@ class _Watch:
             output = call(*args, **kwargs)
             x = keras.tree.flatten((args, kwargs))[0]
             if not _is_concrete(x):
-                seen.unknown = f"{part.title} is called in a loop of the backend, into which nothing sees"
+                seen.unknown = f"{part.title} is called in a loop of the backend, which cannot be observed"
                 return output
             shapes = costs.argument_shapes(part.layer, args, kwargs)
             if costs.is_product(part.layer):
@@ -229,7 +229,7 @@ class _Watch:
                 result = loop(sequences=sequences, initial_state=initial_state, mask=mask, training=training)
             if not _is_concrete(sequences):
                 for part in parts:
-                    reason = f"{part.title} is called in a loop of the backend, into which nothing sees"
+                    reason = f"{part.title} is called in a loop of the backend, which cannot be observed"
                     self._seen[id(part.layer)].unknown = reason
                 return result
             for part in parts:

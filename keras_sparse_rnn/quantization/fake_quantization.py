@@ -205,8 +205,8 @@ class IntegerModel:
         met = {name: of[name] for name in site.names if name in of}
         if not met and site.fixed is None:
             raise ValueError(
-                f"nothing has been learned of the range of '{site.names[0]}': take the ranges of this model, and train "
-                "for at least one step."
+                f"the range of '{site.names[0]}' has not been learned: use the ranges of this model, and train for at "
+                "least one step."
             )
         return replace(site, names=list(met)).scale(met)
 

@@ -240,7 +240,7 @@ def check_integer_layer(recurrent):
             )
     if layer.compute_dtype != "float32":
         raise ValueError(
-            f"layer '{layer.name}' computes in {layer.compute_dtype}, which holds no counts of integers: train for "
+            f"layer '{layer.name}' computes in {layer.compute_dtype}, which cannot represent integer counts: train for "
             "integers in float32."
         )
 

@@ -178,7 +178,7 @@ class Wiring:
         if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
             raise _CannotFollowError(f"{layer.name!r} is quantized or has LoRA weights")
         if getattr(layer, "data_format", "channels_last") != "channels_last":
-            raise _CannotFollowError(f"{layer.name!r} has its features first")
+            raise _CannotFollowError(f"{layer.name!r} has data_format='channels_first'")
         if kind is keras.layers.TimeDistributed:
             return self._follow(layer.layer, args, kwargs, sizes)
         if hasattr(layer, "cell") and getattr(layer.cell, "holds_features", False):
@@ -349,7 +349,7 @@ class Wiring:
 
     def _merge(self, layer, given):
         if len({channels.size for channels in given}) > 1:
-            raise _CannotFollowError(f"{layer.name!r} merges tensors of other widths")
+            raise _CannotFollowError(f"{layer.name!r} merges tensors of different widths")
         for channels in given[1:]:
             self._tie(given[0], channels)
         return given[0]
