@@ -256,8 +256,9 @@ class RigL(DynamicSparseTraining):
     `DynamicSparseTraining` with `drop="magnitude"`, `grow="gradient"`, `redistribute="none"` and `init="erk"`: it drops
     by magnitude and grows where the dense gradient is largest, separately in each gate, from an Erdos-Renyi density.
     The paper updates every 100 steps, with a `schedules.CosineDecay` from 0.3 to 0 that ends at 3/4 of the training. In
-    the paper an update replaces an optimizer step; here it follows one, and uses that step's gradient. Arguments and
-    errors are those of `DynamicSparseTraining`.
+    the paper an update replaces an optimizer step; here it follows one, and uses that step's gradient.
+
+    Arguments and errors are those of `DynamicSparseTraining`.
     """
 
     def __init__(

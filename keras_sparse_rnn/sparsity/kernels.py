@@ -134,7 +134,13 @@ def find_kernels(
 
 
 def select_kernels(model: keras.layers.Layer, layers: LayerSelection = None, frozen: bool = False) -> KernelSelection:
-    """Like `find_kernels`, with the same arguments and errors; also returns the kernels selected but left out."""
+    """Like `find_kernels`, but also returns the kernels that were selected and left out.
+
+    Arguments and errors are those of `find_kernels`.
+
+    Returns:
+        A `KernelSelection`.
+    """
     chains = _weighted_chains(model)
     selected = _selection(layers, chains)
     not_selected = "not recurrent: select it with `layers` to prune it" if layers is None else "not in `layers`"
