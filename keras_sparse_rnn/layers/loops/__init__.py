@@ -1,14 +1,15 @@
-"""What differs between the backends: a loop over time, and a function with a gradient written by hand.
+"""The code that differs between the backends: a loop over time, and a function with a hand-written gradient.
 
     scan(step, states, sequences, emits, reverse=False) -> final states, emitted sequences
     with_gradient(forward, backward, arrays) -> outputs
 
 `step(states, inputs) -> (states, emitted)` works on tuples: the states, the slices of the time-major `sequences` at one
-time, and `emits` arrays in shape and dtype like the first of those slices. With `reverse` time runs from the last slice
-to the first; what is emitted stays in the order of the sequences. A gradient through `scan` is the backend's own.
+step, and `emits` arrays with the shape and dtype of the first of these slices. With `reverse`, the loop runs from the
+last slice to the first; the emitted sequences keep the order of `sequences`. The backend computes gradients through
+`scan`.
 
-`forward(*arrays) -> (outputs, residuals)` and `backward(residuals, upstream) -> gradients`, one for each array, or None
-for an array without one (a mask). They must not close over arrays. `upstream` has one gradient for each output.
+`forward(*arrays)` returns `(outputs, residuals)`. `backward(residuals, upstream)` returns one gradient per array, or
+None for an array without a gradient (a mask). They must not close over arrays. `upstream` has one gradient per output.
 """
 
 import keras
