@@ -50,6 +50,9 @@ def add(verbs):
     parser.add_argument(
         "--percentile", metavar="P", type=float, default=100, help="of the data that int8 ranges cover; default: 100"
     )
+    parser.add_argument(
+        "--ranges", metavar="JSON", help="of training for integers, as Ranges.save writes them: no data are needed then"
+    )
     parser.add_argument("--labels", metavar="NAME", nargs="+", help="names of the classes, for the file's metadata")
     parser.add_argument(
         "--representative-labels", metavar="Y", help=".npy with the right classes of the data: reports the accuracy"
@@ -78,6 +81,10 @@ def _run(arguments):
     given = vars(arguments).copy()
     for name in ("data", "representative_labels"):
         given[name] = None if given[name] is None else load_arrays(given[name])
+    if arguments.ranges is not None:
+        from keras_sparse_rnn.quantization import Ranges
+
+        given["ranges"] = Ranges.load(arguments.ranges)
     options = {
         name: value
         for name, value in given.items()

@@ -290,7 +290,7 @@ def test_sparse_from_the_beginning_it_learns_what_came_first():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"density": 0.0}, r"density=0.0: must be in \(0, 1\]"),
+        ({"density": 0.0}, r"density=0.0: must be a number in \(0, 1\]"),
         ({"density": 1.1}, "density=1.1"),
         ({"density": float("nan")}, "density=nan"),
         ({"drop_fraction": 1.0}, r"drop_fraction=1.0: must be a number in \[0, 1\), or a schedule"),

@@ -113,7 +113,10 @@ def test_operands_have_fewer_bits_where_accumulators_could_overflow():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"weights": "int16"}, r"weights must be one of \('int8', 'int8x16', 'float32'\); given: 'int16'"),
+        (
+            {"weights": "int16"},
+            r"weights must be one of \('int8', 'int8x16', 'int4', 'int4x16', 'float32'\); given: 'int16'",
+        ),
         ({"scales": "channel"}, r"scales must be one of \('gate', 'output'\); given: 'channel'"),
         ({"weights": "float32", "scales": "output"}, "scales is for integers"),
     ],
