@@ -37,7 +37,7 @@ def convert(
     verify: bool = True,
     max_relative_error: float = MAX_RELATIVE_ERROR,
 ) -> ConvertedModel:
-    """Converts a Keras model with recurrent layers to a `.tflite` model.
+    """Converts a Keras model, with recurrent layers or without, to a `.tflite` model.
 
     Each recurrent layer becomes one custom op: an EventGRU KsrEventGru, a `keras.layers.GRU`, a LightGRU or a
     DeltaGRU KsrGru, a `keras.layers.LSTM` KsrLstm, a `SimpleRNN` KsrSimpleRnn. A Bidirectional layer becomes two ops,
@@ -49,7 +49,9 @@ def convert(
     mixed precision, whose weights are float32, is converted as one that computes in float32. A conversion of more than
     two seconds shows its progress if stderr is a terminal.
 
-    A GRU may have `reset_after` either way. Of a subclassed model the layers that its `call` calls are converted.
+    A GRU may have `reset_after` either way. Of a subclassed model the layers that its `call` calls are converted. A
+    model without recurrent layers takes neither `stateful` nor `scales` nor `block_size`, which act on them alone, and
+    weights of 4 bits for its dense layers only (`target="tflm"`).
 
     Args:
         model: A built Keras model.

@@ -133,7 +133,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
     if any(call.mask is not None for call in cut.calls) and not options.stateful:
         _check_masks(model, cut, data, seen.outputs)
     labels = None if representative_labels is None else check_labels(representative_labels, seen.outputs)
-    progress.show("TensorFlow Lite's converter, for the layers around the recurrent ones")
+    progress.show("TensorFlow Lite's converter, for all but recurrent layers")
     rest = lower(cut, seen.values, options.number_format, learned)
     scales = _scales(cut, rest, seen.values, options.number_format, learned) if options.is_integer else {}
     calls = []
@@ -247,7 +247,8 @@ def _run_probe(probe, data):
             if isinstance(layer, keras.layers.RNN) and layer.stateful:
                 for state in keras.tree.flatten(layer.states):  # its reset_state fails for stacked cells
                     state.assign(keras.ops.zeros_like(state))
-        chunks = [probe.predict_on_batch([array[:, i] for array in batch]) for i in range(batch[0].shape[1])]
+        inputs = [[array[:, i] for array in batch] for i in range(batch[0].shape[1])]
+        chunks = [keras.tree.flatten(probe.predict_on_batch(chunk)) for chunk in inputs]  # one output comes alone
         batches.append([np.stack(parts, axis=1)[:size] for parts in zip(*chunks, strict=True)])
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
@@ -401,10 +402,16 @@ def _pack(cut, rest, calls, scales, options, learned):
     if learned is not None:
         bits = 0  # training for integers knows 8 bits of them alone
     dense = pack_sparse_dense(writer, bits) if is_tflm else pack_litert_sparse(writer)
+    if options.number_format.weight_bits and not (calls or any(layer.stored.startswith("4 bits") for layer in dense)):
+        raise ValueError(
+            f"weights={options.weights!r} has nothing to store in 4 bits: those are for recurrent layers and, with "
+            f"weights='int4' and target='tflm', for dense ones of more than a few weights. Take weights='int8"
+            f"{'x16' * (options.number_format.activation_bits == 16)}'."
+        )
     kernels = [kernel for packed in calls for kernel in packed.op.kernels]
     metadata = {
         "version": __version__,
-        "sparsity": 1 - sum(np.count_nonzero(kernel) for kernel in kernels) / sum(kernel.size for kernel in kernels),
+        "sparsity": 1 - sum(map(np.count_nonzero, kernels)) / sum(k.size for k in kernels) if kernels else None,
         "weights": options.weights,
         "target": options.target,
         "scales": options.scales,

@@ -13,6 +13,7 @@ from keras_sparse_rnn.convert.dilated import DilatedConvolution, is_dilated
 from keras_sparse_rnn.convert.float_layers import FloatCall, FloatLayers
 from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.masks import Masks, has_any
+from keras_sparse_rnn.convert.options import ConvertOptions
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
 from keras_sparse_rnn.convert.refused_layers import check_layer_class
@@ -98,7 +99,7 @@ class Plan:
             `observe` gives, `initial`, `last`, and `masks`, a list of at most one; `[x, y]` of each mask; what each
             lookup gives; what each float call reads and gives; and the model's outputs.
         has_time: For each input, whether its first axis is time.
-        time_steps: Steps of one inference.
+        time_steps: Steps of one inference; None without recurrent layers.
     """
 
     inputs: list
@@ -113,7 +114,7 @@ class Plan:
     probe: keras.Model
     observed: list
     has_time: list
-    time_steps: int
+    time_steps: int | None
 
     @property
     def given(self):
@@ -130,7 +131,7 @@ class Plan:
 
 
 def plan(model, options):
-    """Cuts a Sequential or Functional model at its recurrent layers.
+    """Cuts a Sequential or Functional model at its recurrent layers, if it has any.
 
     Args:
         model: The Keras model.
@@ -142,9 +143,11 @@ def plan(model, options):
     Raises:
         TypeError: `model` is no Keras model.
         ValueError: It is not built, has NaN or infinite weights, an open time axis without `time_steps`, or
-            a layer that cannot be converted; the message names it.
+            a layer that cannot be converted; the message names it. An argument is for recurrent layers and there are
+            none.
     """
     _check_model(model)
+    _check_arguments(model, options)
     time_steps, stateful = options.time_steps, options.stateful
     has_time = [_has_time_axis(tensor) for tensor in model.inputs]
     if stateful:
@@ -175,8 +178,8 @@ def plan(model, options):
     inputs = [keras.Input(batch_shape=size, dtype=dtype) for size, dtype in zip(sizes, dtypes, strict=True)]
     outputs = walk(model, inputs)
     walk.check_read(outputs)
-    if not walk.calls:
-        raise ValueError(f"model '{model.name}' has no recurrent layer that can be converted; {_SUPPORTED}.")
+    if {id(tensor) for tensor in outputs} <= {id(tensor) for tensor in inputs}:
+        raise ValueError(f"model '{model.name}' has no layer that computes anything at inference.")
 
     probe_walk = _Walk(stateful, FloatLayers(options), keeps_states=stateful)
     batch = PROBE_BATCH if stateful else None
@@ -205,7 +208,7 @@ def plan(model, options):
         probe=keras.Model(probe_inputs, keras.tree.flatten(observed)),
         observed=observed,
         has_time=has_time,
-        time_steps=max(int(call.x.shape[1]) for call in walk.calls),
+        time_steps=max((int(call.x.shape[1]) for call in walk.calls), default=None),
     )
 
 
@@ -233,6 +236,19 @@ def _check_model(model):
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
             raise ValueError(
                 f"weight '{variable.path}' holds NaN or infinite values; train the model without them first."
+            )
+
+
+def _check_arguments(model, options):
+    """Raises ValueError where an argument is given that acts on recurrent layers alone, and there are none."""
+    if any(isinstance(layer, keras.layers.RNN) or is_cell(layer) for layer in model._flatten_layers()):
+        return
+    for name in ("stateful", "block_size", "scales"):
+        given = getattr(options, name)
+        if given != getattr(ConvertOptions, name):
+            raise ValueError(
+                f"{name} is for recurrent layers, of which model '{model.name}' has none: leave it out "
+                f"(given: {given!r})."
             )
 
 

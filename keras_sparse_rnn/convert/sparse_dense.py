@@ -59,7 +59,7 @@ def pack_sparse_dense(writer, weight_bits=0):
         # The op takes no int16 activations: there is one way to store such a layer.
         blocks = BLOCKS if x.dtype == weights.dtype else ()
         y = writer.tensors[op.outputs[0]]
-        bits = weight_bits if weights.dtype == np.int8 else 0
+        bits = weight_bits if x.dtype == weights.dtype == np.int8 else 0
         made = _of_4_bits(x, weights, bias) if bits else (weights, bias)
         candidates = [_sparse_dense(op.options.fusedActivationFunction, x, *made, y, block, bits) for block in blocks]
         prefix = "4 bits, " if bits else ""

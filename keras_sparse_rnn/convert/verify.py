@@ -356,8 +356,8 @@ def _compare(report, engine, tensor, ours, keras):
     if report.weights == "float32" and np.median(by_sample) > 1e-3 * max(1.0, float(np.abs(keras).max())):
         raise VerificationError(
             f"output '{tensor.name}' in {engine} differs from Keras's by {error.mean():.3g} in the mean, "
-            f"{error.max():.3g} at most, while every recurrent layer is right on its own; convert(..., verify=False) "
-            "returns the model as it is."
+            f"{error.max():.3g} at most{', while every recurrent layer is right on its own' * bool(report.layers)}; "
+            "convert(..., verify=False) returns the model as it is."
         )
     if keras.ndim == 2 and keras.shape[1] > 1:
         equal = float(np.mean(ours.argmax(axis=1) == keras.argmax(axis=1)))

@@ -54,6 +54,11 @@ class IntegerModel:
         stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
         self._options = ConvertOptions(weights=weights, scales=scales, stateful=stateful, time_steps=_steps(model))
         cut = plan(model, self._options)
+        if self._options.number_format.weight_bits and not cut.calls:
+            raise ValueError(
+                f"weights={weights!r}: only recurrent layers are trained for 4 bits, of which model '{model.name}' has "
+                "none. Take weights='int8'."
+            )
         self._sites = Sites(cut)
         self._inputs = {name: Recorder(name, momentum) for name in input_names(cut)}
         self._recorders = dict(self._inputs)

@@ -34,7 +34,7 @@ class Model:
         activation_bytes: The most that its states, and the tensors that are still to be read, take at one time.
         metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "scales",
             "target", "stateful", "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and
-            "labels"; `{}` for other files.
+            "labels"; "time_steps" and "sparsity" are None without recurrent layers; `{}` for other files.
 
     Raises:
         ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph), or it needs more
@@ -197,7 +197,7 @@ _METADATA_TYPES: dict[str, Any] = {
     "stateful": bool,
     "batch_size": int,
     "time_steps": (int, type(None)),
-    "sparsity": (int, float),
+    "sparsity": (int, float, type(None)),
     "labels": (list, type(None)),
 }
 

@@ -17,7 +17,7 @@ def add(verbs):
         "convert",
         _run,
         help="a .keras model as a verified .tflite file",
-        description="Converts a Keras model with recurrent layers, compares the result with it, layer by layer and as "
+        description="Converts a Keras model, compares the result with it, layer by layer and as "
         "a whole, writes the file, and prints what was done. Nothing is written where they do not agree.",
         examples=[
             "keras-sparse-rnn convert model.keras --data x.npy -o model.tflite",
