@@ -7,11 +7,15 @@ that check fail is refused: a wrong guess would end the process.
 """
 
 import ctypes
+import faulthandler
 import io
 import os
 import re
+import resource
+import signal
 import tempfile
 import threading
+import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from functools import cache
@@ -42,6 +46,7 @@ LAYOUTS = {
 REGISTERER = "KsrRegisterOps"
 SMALLEST_ARENA = 1024  # below some hundred bytes TFLM ends the process
 _FIRST_ARENA = 2**16  # besides activations
+_MOST_SECONDS = 60  # to load a model
 
 _ALLOCATIONS = {"arena_bytes": "total", "persistent_bytes": "tail", "nonpersistent_bytes": "head"}
 
@@ -219,28 +224,48 @@ class _Loader:
     def smallest_size(self, used, enough):
         """The smallest arena that the model loads in; planning the memory takes more than the model does in the end.
 
-        Where the arena has room for the planner but not for the list of what it plans, 40 bytes for each tensor, TFLM
-        ends the process. So this comes from above, in steps that are shorter than that list.
+        It is found in a fork: in some that are too small TFLM's planner ends the process, in others it leaks memory.
         """
-        planned = sum(t.data is None and not t.is_variable for t in self._model.tensors)
-        high, step = -(-enough // 16), 2 * planned
-        near = -(-used // 16) + 16 * len(self._model.tensors) + 256
-        if near < high and self._fits(near):
-            high = near
-        while high > SMALLEST_ARENA // 16 and self._fits(max(high - step, SMALLEST_ARENA // 16)):
-            high = max(high - step, SMALLEST_ARENA // 16)
-        low = max(high - step, SMALLEST_ARENA // 16 - 1)
+        low, high = max(used, SMALLEST_ARENA) // 16 - 1, -(-enough // 16)
         while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if self._fits(middle) else (middle, high)
+            low, high = self._narrowed(low, high)
         return 16 * high
 
-    def _fits(self, sixteenths):
+    def _narrowed(self, low, high):
+        """Both ends after the first try that ends the process, or after the last; in 16 bytes."""
+        reads, writes = os.pipe()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of threads, none of which the child needs
+            child = os.fork()
+        if not child:
+            self._bisect_and_exit(low, high, writes)
+        os.close(writes)
+        with os.fdopen(reads) as pipe:
+            for line in pipe:
+                low, high = map(int, line.split())
+        os.waitpid(child, 0)
+        return ((low + high) // 2, high) if high - low > 1 else (low, high)
+
+    def _bisect_and_exit(self, low, high, pipe):
         try:
-            self(16 * sixteenths)
-        except ValueError:
-            return False
-        return True
+            faulthandler.disable()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            nothing = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nothing, 1)
+            os.dup2(nothing, 2)
+            while high - low > 1:
+                signal.alarm(_MOST_SECONDS)
+                middle = (low + high) // 2
+                arguments = {"custom_op_registerers": self._registerers, "arena_size": 16 * middle}
+                try:
+                    self._interpreter_class.from_bytes(self._model.data, **arguments)
+                    high = middle
+                except RuntimeError:
+                    low = middle
+                os.write(pipe, b"%d %d\n" % (low, high))
+        finally:
+            os._exit(0)
 
 
 def _read_allocations(interpreter):
