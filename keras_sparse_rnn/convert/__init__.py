@@ -69,9 +69,9 @@ def convert(
             `"output"` of each gate, which is more exact where outputs differ in range, for two bytes and about two
             instructions an output.
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`. Pruned dense layers are stored
-            sparse where that is smaller: for TFLM as KsrSparseDense, for LiteRT in its own encoding, which nothing else
-            reads: float32 weight by weight or in blocks of 1x4 along the inputs, int8 in blocks of 1x16. A number of
-            inputs that is no multiple of the block costs a PAD op.
+            sparse where that is smaller: for TFLM as KsrSparseDense, which 1x1 convolutions become as well; for LiteRT
+            in its own encoding, which nothing else reads: float32 weight by weight or in blocks of 1x4 along the
+            inputs, int8 in blocks of 1x16. A number of inputs that is no multiple of the block costs a PAD op.
         batch_size: Samples of one inference, at least 1. States, with `stateful=True`, are those of as many streams.
             Plain C firmware takes 1.
         time_steps: Length of an input, where the model leaves it open; with `stateful=True` the steps of one inference,

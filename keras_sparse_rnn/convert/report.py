@@ -91,7 +91,8 @@ class Report:
         inspection: An `Inspection` of the file, as `ksr.inspect` gives it: each op and tensor, and totals; its engines
             are not tried.
         layers: A `LayerReport` for each recurrent layer.
-        dense: A `DenseReport` for each dense layer of constant weights, as TensorFlow Lite's converter left it.
+        dense: A `DenseReport` for each dense layer of constant weights, as TensorFlow Lite's converter left it; with
+            `target="tflm"` for each 1x1 convolution, too.
         engines: The engines in which the whole model was run to verify it.
         output_error: Mean absolute distance of the outputs from Keras's; None where not verified.
         relative_error: Root mean square distance of the outputs from Keras's, in standard deviations of Keras's; None

@@ -1,4 +1,5 @@
-"""Dense layers of the converted rest, packed in blocks, or with weights of 4 bits, where that is smaller."""
+"""Dense layers and 1x1 convolutions of the converted rest, packed in blocks where that is smaller; dense layers with
+weights of 4 bits, too."""
 
 from dataclasses import dataclass, replace
 
@@ -22,7 +23,7 @@ _ACTIVATIONS = {
 
 @dataclass(frozen=True)
 class DenseReport:
-    """One dense layer of the rest.
+    """One dense layer, or 1x1 convolution, of the rest.
 
     Attributes:
         name: Of its weights in the file.
@@ -38,28 +39,28 @@ class DenseReport:
 
 
 def pack_sparse_dense(writer, weight_bits=0):
-    """Replaces each FULLY_CONNECTED op of constant weights by KsrSparseDense where the file becomes smaller.
+    """Replaces each FULLY_CONNECTED op of constant weights, and each 1x1 convolution, by KsrSparseDense where the file
+    becomes smaller.
 
     Args:
         writer: A `ModelWriter`; it is changed.
-        weight_bits: 4 rounds int8 weights to 4 bits; 0 leaves them as they are.
+        weight_bits: 4 rounds int8 weights of FULLY_CONNECTED to 4 bits; 0 leaves them as they are.
 
     Returns:
         A `DenseReport` for each such op.
     """
     reports = []
     for number, op in enumerate(writer.operators):
-        if op.name != "FULLY_CONNECTED":
+        weights = _matrix(writer, op)
+        if weights is None or weights.dtype not in (np.int8, np.float32):
             continue
-        x, weights, bias = (None if i < 0 else writer.tensors[i] for i in (*op.inputs, -1)[:3])
-        if not is_dense_constant(weights) or weights.dtype not in (np.int8, np.float32):
-            continue
+        x, _, bias = (None if i < 0 else writer.tensors[i] for i in (*op.inputs, -1)[:3])
         if op.options.fusedActivationFunction not in _ACTIVATIONS:
             continue
         # The op takes no int16 activations: there is one way to store such a layer.
         blocks = BLOCKS if x.dtype == weights.dtype else ()
         y = writer.tensors[op.outputs[0]]
-        bits = weight_bits if x.dtype == weights.dtype == np.int8 else 0
+        bits = weight_bits if op.name == "FULLY_CONNECTED" and x.dtype == weights.dtype == np.int8 else 0
         made = _of_4_bits(x, weights, bias) if bits else (weights, bias)
         candidates = [_sparse_dense(op.options.fusedActivationFunction, x, *made, y, block, bits) for block in blocks]
         prefix = "4 bits, " if bits else ""
@@ -85,6 +86,21 @@ def pack_sparse_dense(writer, weight_bits=0):
 def is_dense_constant(tensor):
     """Whether all of a tensor's values stand in the file, one by one."""
     return tensor.data is not None and tensor.sparsity is None
+
+
+def _matrix(file, op):
+    """The weights, `(units, inputs)`, with which an op multiplies the last axis of its input, where they are constant:
+    of a FULLY_CONNECTED, or of a CONV_2D of 1x1 at each place. None for other ops."""
+    if op.name not in ("FULLY_CONNECTED", "CONV_2D") or not is_dense_constant(file.tensors[op.inputs[1]]):
+        return None
+    weights = file.tensors[op.inputs[1]]
+    if op.name == "FULLY_CONNECTED":
+        return weights
+    units, *window, inputs = weights.shape
+    is_pointwise = window == [1, 1] and (op.options.strideH, op.options.strideW) == (1, 1)
+    if not is_pointwise or file.tensors[op.inputs[0]].shape[-1] != inputs:  # a filter may see a group of channels
+        return None
+    return replace(weights, shape=(units, inputs), data=weights.data.reshape(units, inputs))
 
 
 def _of_4_bits(x, weights, bias):

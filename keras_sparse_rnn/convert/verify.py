@@ -318,7 +318,8 @@ def _judge(report, ratings, sensitivity, causes, options, trained):
                 f"the model amplifies rounding: Keras's own outputs move by {moved:.2g} standard deviations where each "
                 f"input moves by {MOVED_BY:.0%} of its own",
             ]
-    causes = causes or ["nothing that the data show; weights='int8x16' or scales='output' may come closer"]
+    finer = "weights='int8x16'" + " or scales='output'" * bool(report.layers)
+    causes = causes or [f"nothing that the data show; {finer} may come closer"]
     message = (
         f"output '{worst.name}' in {worst.engine} is off by {error:.2g} standard deviations of Keras's outputs (root "
         f"mean square)"

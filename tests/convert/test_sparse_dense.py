@@ -1,14 +1,16 @@
 """Dense layers in blocks."""
 
+import keras
 import numpy as np
 import pytest
 from event_models import event_model, sequences
-from keras.layers import GRU, Dense
+from keras.layers import GRU, Conv1D, Conv2D, Dense
 from zoo import ENGINES
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert import sparse_dense
 from keras_sparse_rnn.convert.pack import ModelWriter
+from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.formats import INT8
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime.model import Model
@@ -66,6 +68,25 @@ def test_only_where_smaller_and_the_report_says_what_each_would_cost(monkeypatch
     assert not any(
         "MatMul" in t.name and t.data.size == 64 * 64 for t in Model(sparse.data).tensors if t.data is not None
     )
+
+
+@pytest.mark.parametrize("weights", ["int8", "float32"])
+def test_a_pruned_convolution_of_one_place_is_packed(weights):
+    """Of a sequence and of an image; not one that skips places, nor one of several."""
+    over_time = event_model([GRU(8, return_sequences=True), Conv1D(64, 1, activation="relu", name="pointwise"), GRU(4)])
+    layers = [Conv2D(64, 1, activation="relu6", name="pointwise"), Conv2D(64, 1, strides=2, name="strides")]
+    layers += [Conv2D(4, 3, name="window")]
+    image = keras.Sequential([keras.Input((6, 6, 16)), *layers])
+    images = np.random.default_rng(0).normal(size=(24, 6, 6, 16)).astype("float32")
+    for model, x in ((over_time, sequences()), (image, images)):
+        ksr.prune(model, 0.9, (1, 4), layers=lambda layer: isinstance(layer, (Conv1D, Conv2D)))
+        converted, expected = ksr.convert(model, x, weights=weights), np.asarray(model(x))
+        (report,) = converted.report.dense
+        assert "pointwise" in report.name and report.stored == "blocks of 1x4"
+        for name in ENGINES:
+            error = np.abs(converted.predict(x, name) - expected)
+            assert error.mean() <= 0.05 * expected.std() if weights == "int8" else error.max() <= 1e-5, name
+        assert PlainC(Model(converted.data)).is_streaming == (model is over_time)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float32])

@@ -48,7 +48,7 @@ def test_a_pruned_cnn_gives_what_keras_does(cnn, weights, target):
     for engine in ENGINES if target == "tflm" else ["litert"]:
         error = error_by_sample(converted.predict(x, engine), expected)
         assert error.max() <= 1e-5 if weights == "float32" else error.mean() <= 0.05 * expected.std(), engine
-    wide, _ = converted.report.dense
+    *_, wide, _ = converted.report.dense
     assert wide.zeros == pytest.approx(0.9, abs=0.01) and wide.bytes[wide.stored] < wide.bytes["dense"]
     assert wide.stored == {"tflm": "blocks of 1x4", "litert": "SparsityParameters of 1x1"}[target] or weights == "int8"
 
