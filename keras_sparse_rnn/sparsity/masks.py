@@ -89,7 +89,7 @@ class Masks:
         for i, (old, new) in enumerate(zip(self.kept, kept, strict=True)):
             if not np.array_equal(old, new):
                 self.kept[i] = new
-                self._on_device[i] = None if new.all() else beside(self.kernels[i].variable, self._mask(i))
+                self._on_device[i] = None if new.all() else _as_applied(self.kernels[i].variable, self._mask(i))
 
     def expand(self, place: int, blocks: np.ndarray) -> np.ndarray:
         """Expands an array with one entry per block to one with an entry per weight.
@@ -183,7 +183,10 @@ class Masks:
     def tensors(self) -> list[Tensor]:
         """Returns the masks on the device: a bool tensor of each variable's shape, True for kept weights."""
         pairs = zip(self._on_device, self.kernels, strict=True)
-        return [keras.ops.ones(k.variable.shape, "bool") if mask is None else mask for mask, k in pairs]
+        return [
+            keras.ops.ones(k.variable.shape, "bool") if mask is None else keras.ops.cast(mask, "bool")
+            for mask, k in pairs
+        ]
 
     def apply(self, followers: Mapping[int, keras.Variable] | None = None) -> None:
         """Sets the masked weights to zero, on the device.
@@ -276,21 +279,32 @@ def _count_lowest(scores, count):
     return chosen
 
 
+def _as_applied(variable, mask):
+    """A mask as `_masking` takes it."""
+    if keras.backend.backend() == "tensorflow":
+        return keras.ops.convert_to_tensor(mask, variable.dtype)
+    return beside(variable, mask)
+
+
 @functools.cache
 def _masking(backend):
     """Returns the function that sets variables to zero where a mask is False.
 
-    It runs after every batch, so it must be fast. Masks are not multiplied, as an infinite weight would become NaN.
+    It runs after every batch, so it must be fast. An infinite or NaN weight becomes zero, not NaN.
     """
     if backend == "tensorflow":
         import tensorflow as tf
 
-        zeros = functools.cache(lambda dtype: tf.zeros((), dtype))
+        ops = tf.raw_ops  # less than half the time of tf.where and Variable.assign
 
         def apply(variables, masks):
             for variable, mask in zip(variables, masks, strict=True):
                 held = variable.value
-                held.assign(tf.where(mask, held, zeros(held.dtype)), read_value=False)
+                if isinstance(held, tf.distribute.DistributedValues):
+                    held.assign(tf.math.multiply_no_nan(held, mask), read_value=False)
+                else:
+                    weights = ops.ReadVariableOp(resource=held.handle, dtype=held.dtype)
+                    ops.AssignVariableOp(resource=held.handle, value=ops.MulNoNan(x=weights, y=mask))
     elif backend == "jax":
         import jax
 
