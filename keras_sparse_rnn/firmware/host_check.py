@@ -30,7 +30,8 @@ from keras_sparse_rnn.firmware.rendering import render
 from keras_sparse_rnn.firmware.sources import source_folder
 from keras_sparse_rnn.runtime.reference import ReferenceEngine
 
-_FLAGS = ("-std=c99", "-w", "-ffp-contract=off")
+# A call without a prototype, of which older compilers only warn, is an error to newer ones.
+_FLAGS = ("-std=c99", "-Werror=implicit-function-declaration", "-ffp-contract=off")
 # Of the largest value, at least of 1.
 _TOLERANCE = 1e-5
 _ROUNDING = 1e-6

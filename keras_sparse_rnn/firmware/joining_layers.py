@@ -37,7 +37,7 @@ def joining_call(op, buffers):
         a, b = b, a
     a, b = (_repeated(operand, part, shape, buffers, before) for operand, part in ((a, "a"), (b, "b")))
     counts = f"{a[1]}, {math.prod(a[2])}, {b[1]}, {math.prod(b[2])}, tensor_{op.outputs[0]}"
-    kernel = f"ksr_{'multiply' if op.name == 'MUL' else 'add'}_{ENDINGS[y.dtype]}"
+    kernel = f"ksr_{'multiply' if op.name == 'MUL' else 'add'}_pair_{ENDINGS[y.dtype]}"
     if y.dtype == np.float32:
         factor = "" if op.name == "MUL" else f"{sign}.0f, "
         call = f"{kernel}({factor}{', '.join(float_limits(op))}, {counts});"

@@ -118,6 +118,7 @@ def save_firmware(
             go together.
         OSError: The folder cannot be written to.
         MismatchError: The C does not do what the NumPy engine does; nothing was written.
+        RuntimeError: A C compiler or the emulator fails; nothing was written.
     """
     if framework not in FRAMEWORKS:
         raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
@@ -130,9 +131,10 @@ def save_firmware(
     is_verified = None
     if FRAMEWORKS[framework].has_interpreter:
         models = [TFLMModel(model, name) for name, model in read.items()]
-        _write(folder, tflm_texts(models, FRAMEWORKS[framework], small))
+        texts = tflm_texts(models, FRAMEWORKS[framework], small)
         model_bytes = sum(model.data_size for model in models)
-        builds = _tflm_builds(folder, model_bytes, sum(model.arena for model in models))
+        builds = _tflm_builds(texts, model_bytes, sum(model.arena for model in models))
+        _write(folder, texts)
     else:
         for given in read.values():
             prepare_ops(given)
@@ -141,17 +143,13 @@ def save_firmware(
             host_check.noise(code) if x is None else _sequences(code, x)
             for code, x in zip(codes, _recorded(inputs, model), strict=True)
         ]
-        outputs = _verify(codes, sequences, single_file, small)
+        outputs = _verify(codes, sequences, cpu, small)
         is_verified = outputs is not None
-        if cpu is None:
-            write = partial(write_plain_c, small=small)
-            write(codes, folder, framework=FRAMEWORKS[framework])
-        else:
-            write = partial(write_single_file, processor=PROCESSORS[cpu], small=small)
-            write(codes, folder)
         model_bytes = sum(code.constant_bytes for code in codes)
+        write = _writer(cpu, small)
         core = cpu or _BOARD
         builds = _plain_c_builds(codes, sequences, outputs, core, write) if core in TARGETS else {}
+        write(codes, folder, **({} if cpu else {"framework": FRAMEWORKS[framework]}))
     return Firmware(folder, framework, tuple(read), _listed(folder), model_bytes, builds, is_verified, cpu)
 
 
@@ -167,25 +165,32 @@ def _check_single_file(framework, single_file, cpu):
         )
 
 
-def _verify(codes, sequences, single_file, small):
+def _writer(cpu, small):
+    """What writes plain C for `cpu` as `save_firmware` takes it: `write_single_file`, or, of None, `write_plain_c`."""
+    if cpu is None:
+        return partial(write_plain_c, small=small)
+    return partial(write_single_file, processor=PROCESSORS[cpu], small=small)
+
+
+def _verify(codes, sequences, cpu, small):
     """Compares plain C with the NumPy engine.
 
     Args:
         codes: A list of `PlainC`.
         sequences: For each its inputs, as `host_check.check` takes them.
-        single_file: Whether it is written so, for this computer's processor.
-        small: As in `save_firmware`.
+        cpu, small: As in `save_firmware`. A single file for a processor that this computer does not have is compared
+            as it is for this computer's.
 
     Returns:
         For each what `host_check.check` returns; None where there is no compiler for this computer.
     """
     if host_check.compiler() is None:
         return None
-    here = PROCESSORS[host()]
+    write = _writer(cpu if cpu in (None, "any") else host(), small)
     outputs = []
     for code, given in zip(codes, sequences, strict=True):
         with tempfile.TemporaryDirectory() as folder:
-            write_single_file([code], folder, here, small) if single_file else write_plain_c([code], folder, small)
+            write([code], folder)
             outputs.append(host_check.check(code, folder, given))
     return outputs
 
@@ -210,21 +215,23 @@ def _plain_c_builds(codes, sequences, outputs, core, write):
     return {level: qemu.project_cost(recordings, core, level, write) for level in LEVELS}
 
 
-def _tflm_builds(folder, model_bytes, arenas):
-    """`Firmware.builds` of a project around TensorFlow Lite Micro."""
+def _tflm_builds(texts, model_bytes, arenas):
+    """`Firmware.builds` of a project around TensorFlow Lite Micro, given as `tflm_texts` returns it."""
     from keras_sparse_rnn.firmware.qemu import ProjectCost
 
     toolchain = TARGETS[_BOARD].toolchain
     if not _has_size_tools(toolchain):
         return {}
-    sources = sorted(folder.rglob("*.c"))
-    includes = sorted({path.parent for path in sources})
     builds = {}
-    for level in LEVELS:
-        objects = compile_sources((*TARGETS[_BOARD].compiler(level), "-std=c99"), sources, includes)
-        listed, _ = call(toolchain.tool("size"), *objects)
-        text, data, _ = np.sum([[int(n) for n in line.split()[:3]] for line in listed.splitlines()[1:]], axis=0)
-        builds[level] = ProjectCost(model_bytes + int(text + data), arenas)
+    with tempfile.TemporaryDirectory() as folder:
+        _write(Path(folder), texts)
+        sources = sorted(Path(folder).rglob("*.c"))
+        includes = sorted({path.parent for path in sources})
+        for level in LEVELS:
+            objects = compile_sources((*TARGETS[_BOARD].compiler(level), "-std=c99"), sources, includes)
+            listed, _ = call(toolchain.tool("size"), *objects)
+            text, data, _ = np.sum([[int(n) for n in line.split()[:3]] for line in listed.splitlines()[1:]], axis=0)
+            builds[level] = ProjectCost(model_bytes + int(text + data), arenas)
     return builds
 
 

@@ -51,10 +51,10 @@ def join(texts: dict[str, str], names: list[str], project: str, processor: Proce
     models = "".join(reader.read(f"{name}.h") for name in names)
     public, reader.headers = reader.headers, []
     reader.system_headers.clear()  # those are in the header
-    sources = _apart({name: reader.read(name) for name in kept})
-    defined = {name for text in sources.values() for name in _DEFINED.findall(text)}
-    defined |= {name for name, body in _BODY.findall("\n".join(reader.headers)) if body in defined}
-    private = [_PROTOTYPE.sub(lambda found: found[0] * _declares(found[0], defined), text) for text in reader.headers]
+    sources = {name: reader.read(name) for name in kept}
+    sources = _apart(sources, [*public, *reader.headers])
+    named = _named(sources, reader.headers)
+    private = [_PROTOTYPE.sub(lambda found: found[0] * _declares(found[0], named), text) for text in reader.headers]
     values = {"project": project, "names": names, "processor": processor, "version": __version__, "public": public}
     values |= {"models": models, "system_headers": reader.system_headers, "private": private, "sources": sources}
     joined = {f"{project}.{suffix}": render(f"single-file/PROJECT.{suffix}", **values) for suffix in "hc"}
@@ -132,16 +132,30 @@ def _without_prototypes(text):
     return _PROTOTYPE.sub("", text)
 
 
-def _declares(prototype, defined):
-    """Whether a prototype is of something that is defined, and no body of another processor's."""
-    return not (words := re.findall(r"\b(ksr_\w+)\(", prototype)) or words[0] in defined
+def _named(sources, headers):
+    """What sources, and headers outside of their prototypes, name; of a kernel that is named, its body, too. A call
+    that is never reached, as a build switch is 0, names a kernel that is not there, and C wants its prototype."""
+    bodies = dict(_BODY.findall("\n".join(headers)))
+    texts = [*sources.values(), *(_without_prototypes(_BODY.sub("", text)) for text in headers)]
+    words = {word for text in texts for word in _TOKEN.findall(text)}
+    return words | {bodies[word] for word in words & set(bodies)}
 
 
-def _apart(sources):
-    """Sources that share one file: what several call by one name gets the file's name behind it, and macros end with
-    their source."""
-    own = {path: {name for pattern in _OWN for name in pattern.findall(text)} for path, text in sources.items()}
-    counts = Counter(name for names in own.values() for name in names)
+def _declares(prototype, named):
+    """Whether a prototype is of something that is named, and no body of another processor's."""
+    return not (words := re.findall(r"\b(ksr_\w+)\(", prototype)) or words[0] in named
+
+
+def _own(text):
+    """What a file has for itself."""
+    return {name for pattern in _OWN for name in pattern.findall(text)}
+
+
+def _apart(sources, headers):
+    """Sources that share one file with headers: what several call by one name gets the source's name behind it, and
+    macros end with their source."""
+    own = {path: _own(text) for path, text in sources.items()}
+    counts = Counter(name for names in [*own.values(), *map(_own, headers)] for name in names)
     apart = {}
     for path, text in sources.items():
         ending = PurePosixPath(path).stem.removeprefix("ksr_kernel_")

@@ -25,6 +25,18 @@ def test_every_source_is_listed_by_a_header():
     assert needed == {path.resolve() for path in KERNELS.rglob("*.c")} - {(KERNELS / "ops.c").resolve()}
 
 
+def test_a_function_has_one_prototype():
+    """In one file of C, no two may share a name, whichever headers declare them."""
+    prototypes = {}
+    for path in [*KERNELS.rglob("*.h"), *(source_folder() / "include").glob("*.h")]:
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
+        pattern = r"^(?!typedef|#| )[\w *()]*?\b(\w+)\(([^()]*)\)(?:;| \{)"
+        for name, parameters in re.findall(pattern, text, re.MULTILINE):
+            prototypes.setdefault(name, set()).add(" ".join(parameters.split()))
+    assert {"ksr_multiply_i8", "ksr_multiply_pair_i8", "scaled"} <= set(prototypes)
+    assert {name: found for name, found in prototypes.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("target", ["portable", "dsp", "helium", "neon", "rv32", "thumb", "x86"])
 def test_a_target_says_which_bodies_its_folder_brings(target):
     header = (KERNELS / target / f"{target}.h").read_text()

@@ -18,15 +18,18 @@ typedef struct ksr_pair {
 } ksr_pair;
 
 /* b has `b_count` values, of which a's `count` is a multiple: they come again and again. */
-void ksr_add_i8(const ksr_pair *pair, const int8_t *a, int32_t count, const int8_t *b, int32_t b_count, int8_t *y);
-void ksr_add_i16(const ksr_pair *pair, const int16_t *a, int32_t count, const int16_t *b, int32_t b_count, int16_t *y);
-void ksr_multiply_i8(const ksr_pair *pair, const int8_t *a, int32_t count, const int8_t *b, int32_t b_count, int8_t *y);
-void ksr_multiply_i16(const ksr_pair *pair, const int16_t *a, int32_t count, const int16_t *b, int32_t b_count,
+void ksr_add_pair_i8(const ksr_pair *pair, const int8_t *a, int32_t count, const int8_t *b, int32_t b_count, int8_t *y);
+void ksr_add_pair_i16(const ksr_pair *pair, const int16_t *a, int32_t count, const int16_t *b, int32_t b_count,
                       int16_t *y);
+void ksr_multiply_pair_i8(const ksr_pair *pair, const int8_t *a, int32_t count, const int8_t *b, int32_t b_count,
+                          int8_t *y);
+void ksr_multiply_pair_i16(const ksr_pair *pair, const int16_t *a, int32_t count, const int16_t *b, int32_t b_count,
+                           int16_t *y);
 /* y = a + b_factor * b, from `low` to `high`. */
-void ksr_add_f32(float b_factor, float low, float high, const float *a, int32_t count, const float *b, int32_t b_count,
-                 float *y);
-void ksr_multiply_f32(float low, float high, const float *a, int32_t count, const float *b, int32_t b_count, float *y);
+void ksr_add_pair_f32(float b_factor, float low, float high, const float *a, int32_t count, const float *b,
+                      int32_t b_count, float *y);
+void ksr_multiply_pair_f32(float low, float high, const float *a, int32_t count, const float *b, int32_t b_count,
+                           float *y);
 
 /* Copies rows of `bytes` bytes into a tensor whose rows have `y_bytes`. */
 void ksr_put_beside(const void *x, int32_t rows, int32_t bytes, void *y, int32_t y_bytes);

@@ -21,33 +21,35 @@ static int32_t product_of(const ksr_pair *pair, int32_t a, int32_t b) {
     y[i] = (type)function(pair, a[i], b[k]);                                       \
   }
 
-void ksr_add_i8(const ksr_pair *pair, const int8_t *a, int32_t count, const int8_t *b, int32_t b_count, int8_t *y) {
+void ksr_add_pair_i8(const ksr_pair *pair, const int8_t *a, int32_t count, const int8_t *b, int32_t b_count,
+                     int8_t *y) {
   FOR_EACH(int8_t, sum_of)
 }
 
-void ksr_add_i16(const ksr_pair *pair, const int16_t *a, int32_t count, const int16_t *b, int32_t b_count,
-                 int16_t *y) {
+void ksr_add_pair_i16(const ksr_pair *pair, const int16_t *a, int32_t count, const int16_t *b, int32_t b_count,
+                      int16_t *y) {
   FOR_EACH(int16_t, sum_of)
 }
 
-void ksr_multiply_i8(const ksr_pair *pair, const int8_t *a, int32_t count, const int8_t *b, int32_t b_count,
-                     int8_t *y) {
+void ksr_multiply_pair_i8(const ksr_pair *pair, const int8_t *a, int32_t count, const int8_t *b, int32_t b_count,
+                          int8_t *y) {
   FOR_EACH(int8_t, product_of)
 }
 
-void ksr_multiply_i16(const ksr_pair *pair, const int16_t *a, int32_t count, const int16_t *b, int32_t b_count,
-                      int16_t *y) {
+void ksr_multiply_pair_i16(const ksr_pair *pair, const int16_t *a, int32_t count, const int16_t *b, int32_t b_count,
+                           int16_t *y) {
   FOR_EACH(int16_t, product_of)
 }
 
 static float within(float value, float low, float high) { return value < low ? low : value > high ? high : value; }
 
-void ksr_add_f32(float b_factor, float low, float high, const float *a, int32_t count, const float *b, int32_t b_count,
-                 float *y) {
+void ksr_add_pair_f32(float b_factor, float low, float high, const float *a, int32_t count, const float *b,
+                      int32_t b_count, float *y) {
   for (int32_t i = 0; i < count; ++i) y[i] = within(a[i] + b_factor * b[i % b_count], low, high);
 }
 
-void ksr_multiply_f32(float low, float high, const float *a, int32_t count, const float *b, int32_t b_count, float *y) {
+void ksr_multiply_pair_f32(float low, float high, const float *a, int32_t count, const float *b, int32_t b_count,
+                           float *y) {
   for (int32_t i = 0; i < count; ++i) y[i] = within(a[i] * b[i % b_count], low, high);
 }
 

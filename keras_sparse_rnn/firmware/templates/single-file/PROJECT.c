@@ -5,6 +5,10 @@
 #include {{ header }}
 {% endfor %}
 
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wunused-function" /* inline ones, which it would not mind in headers */
+#endif
+
 {% if processor.condition %}
 #if !({{ processor.condition }})
 #error "this file is for a {{ processor.name }}: write it again for this processor, or for any"
