@@ -81,6 +81,13 @@ class LayerReport:
             weight_error=_weight_error(op, call.layer.float32_op(op.options.block)) if op.is_integer else None,
         )
 
+    @property
+    def stored(self):
+        """How its matrices are stored, in words: "dense", "blocks of 1x4", or "dense and blocks of 1x4" where they
+        differ, in the order of `storage`."""
+        ways = [f"blocks of 1x{self.block}" if way == "blocks" else way for way in self.storage]
+        return " and ".join(dict.fromkeys(ways))
+
 
 @dataclass
 class Report:
@@ -146,7 +153,7 @@ class Report:
             events += "" if layer.input_rate is None else f", {layer.input_rate:.1%} of the inputs change"
             lines.append(
                 f"  {layer.name}: {layer.units} units, {layer.inputs} inputs, {layer.sparsity:.1%} zeros{events}; "
-                f"{' and '.join(layer.storage)} of 1x{layer.block}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
+                f"{layer.stored}: {layer.bytes:,} bytes (dense {layer.dense_bytes:,})"
             )
             if layer.operand_bits is not None and self.weights in ("int8x16", "int4x16"):
                 of_x, of_state = layer.operand_bits

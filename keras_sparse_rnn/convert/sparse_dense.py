@@ -58,9 +58,10 @@ def pack_sparse_dense(writer, weight_bits=0):
         if op.options.fusedActivationFunction not in _ACTIVATIONS:
             continue
         # The op takes no int16 activations: there is one way to store such a layer.
-        blocks = BLOCKS if x.dtype == weights.dtype else ()
+        is_taken = x.dtype == weights.dtype
+        blocks = BLOCKS if is_taken else ()
         y = writer.tensors[op.outputs[0]]
-        bits = weight_bits if op.name == "FULLY_CONNECTED" and x.dtype == weights.dtype == np.int8 else 0
+        bits = weight_bits if op.name == "FULLY_CONNECTED" and is_taken and weights.dtype == np.int8 else 0
         made = _of_4_bits(x, weights, bias) if bits else (weights, bias)
         candidates = [_sparse_dense(op.options.fusedActivationFunction, x, *made, y, block, bits) for block in blocks]
         prefix = "4 bits, " if bits else ""

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from keras.layers import GRU, LSTM, Dense
 from zoo import ENGINES
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.convert import quantize
 from keras_sparse_rnn.convert.quantize import to_counts, weight_scales
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.model import Model
@@ -67,17 +69,38 @@ def test_the_report_measures_what_rounding_cost(converted):
     [dense] = report.dense
     assert dense.stored.startswith("4 bits, ") and dense.bytes[dense.stored] == min(dense.bytes.values())
     measured = re.search(r"is off by ([\d.]+) standard deviations", report.warnings[0])
+    assert f"zeros; {report.layers[0].stored}: {report.layers[0].bytes:,} bytes" in str(report)
     assert float(measured[1]) == pytest.approx(report.relative_error, rel=0.05)
 
 
-def test_a_model_whose_weights_are_on_the_grid_is_not_warned_of():
+@pytest.mark.parametrize("activations", ["", "x16"])
+def test_a_model_whose_weights_are_on_the_grid_is_not_warned_of(activations):
     model, x = _on_grid(), sequences()
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        four = ksr.convert(model, x, weights="int4", scales="output")
-    eight = ksr.convert(model, x, scales="output")
+        four = ksr.convert(model, x, weights=f"int4{activations}", scales="output")
+    eight = ksr.convert(model, x, weights=f"int8{activations}", scales="output")
     assert four.report.layers[0].weight_error < 1e-3
     assert four.report.relative_error < 2 * eight.report.relative_error + 0.02
+    if activations:  # no op of 4 bits takes them
+        assert [part.bytes for part in four.report.dense] == [part.bytes for part in eight.report.dense]
+
+
+def _simple():
+    return event_model([ksr.layers.DeltaSimpleRNN(16), Dense(2)])
+
+
+@pytest.mark.filterwarnings("ignore:output .* is off by")
+def test_what_rounding_costs_a_layer_is_reported_and_no_fault_of_its_op():
+    """0.03 are allowed between an op and its layer with the same weights."""
+    [layer] = ksr.convert(_simple(), sequences(), weights="int4", max_relative_error=np.inf).report.layers
+    assert 0.03 < layer.step_error < 0.06
+
+
+def test_wrong_integers_are_no_rounding(monkeypatch):
+    monkeypatch.setattr(quantize, "to_counts", lambda *of: -to_counts(*of))
+    with pytest.raises(ksr.VerificationError, match="does not do what Keras does with the same weights of 4 bits"):
+        ksr.convert(_simple(), sequences(), weights="int4", max_relative_error=np.inf)
 
 
 @pytest.mark.parametrize("weights", ["int4", "int4x16"])
@@ -88,6 +111,8 @@ def test_bytes(weights):
     assert dense.storage == ("dense", "dense") and dense.bytes == pytest.approx(dense.dense_bytes / 2, rel=0.06)
     ksr.prune(model, 0.9, block_shape=(1, 4))
     pruned = ksr.convert(model, x, weights=weights, block_size=4, verify=False).report.layers[0]
+    assert (dense.stored, pruned.stored) == ("dense", "blocks of 1x4")
+    assert replace(pruned, storage=("dense", "blocks")).stored == "dense and blocks of 1x4"
     assert pruned.storage == ("blocks", "blocks") and pruned.bytes < 0.085 * pruned.dense_bytes
 
 
