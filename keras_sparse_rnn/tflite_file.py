@@ -73,10 +73,13 @@ class ModelFile:
         try:
             self._read(schema.Model.GetRootAs(self.data, 0), Reader(self.data))
         except ValueError as error:
-            raise ValueError(f"model cannot be read as a .tflite file: {error}") from error
+            raise ValueError(f"model is damaged, or has what is not read here: {error}") from error
         # What flatbuffers raises for offsets that lead out of the file.
         except (struct.error, TypeError, IndexError, AttributeError, OverflowError) as error:
-            raise ValueError(f"model is damaged or truncated: {error}") from error
+            raise ValueError(
+                f"model is damaged: an offset in it leads out of its {len(data)} bytes. Copy the file, or convert the "
+                "model, again."
+            ) from error
 
     def _read(self, file, reader):
         self.description = reader.text(file.Description())

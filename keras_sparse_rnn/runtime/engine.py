@@ -157,8 +157,8 @@ class Engine(ABC):
                 warnings.warn(
                     f"{share:.1%} of the values of input '{tensor.name}', which go from {values.min():.4g} to "
                     f"{values.max():.4g}, lie outside of what its {tensor.dtype.name} can hold, {low:.4g} to "
-                    f"{high:.4g}, the range of the representative data, and are clipped. Scale x as those were, or "
-                    "convert with data as in use.",
+                    f"{high:.4g}, the range that convert was given, and are clipped. Scale x as in training, or "
+                    "convert with representative_data, or ranges, as in use.",
                     stacklevel=4,
                 )
 

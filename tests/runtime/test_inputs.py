@@ -90,6 +90,7 @@ def test_inputs_far_outside_of_the_range_are_told_once(of_features):
     given = float(message.split("%")[0]) / 100
     assert given == pytest.approx(share, abs=0.005)
     assert f"of input 'features', which go from {wide.min():.4g} to {wide.max():.4g}, lie outside" in message
+    assert message.endswith("or convert with representative_data, or ranges, as in use.")
     (message,) = told(lambda: ksr.runtime.load(converted.data, "native").step(np.full((5, 3), 30.0)))
     assert message.startswith("100.0% of the values of input 'features'")
     far = x.copy()

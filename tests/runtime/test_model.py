@@ -5,10 +5,12 @@ import pytest
 from adapter_models import edited
 from random_models import KINDS, random_op
 
+import keras_sparse_rnn as ksr
 from keras_sparse_rnn import runtime
 from keras_sparse_rnn.ops.block_sparse import decode, encode
 from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.model import Model
+from keras_sparse_rnn.tflite_file import ModelFile
 
 
 @pytest.mark.parametrize("block", [4, 8, 16])
@@ -74,6 +76,14 @@ def test_truncated_models_are_refused():
     for size in range(8, len(data) - 1, 97):
         with pytest.raises(ValueError, match="model|refused|options"):
             runtime.load(data[:size], "native")
+
+
+@pytest.mark.parametrize("read", [lambda data: runtime.load(data, "native"), ksr.inspect, ModelFile])
+@pytest.mark.parametrize("offset", [860636732, 2**31 - 1])
+def test_offsets_that_lead_out_of_a_file_are_damage(read, offset):
+    data = offset.to_bytes(4, "little") + random_op(5).to_model()[4:]
+    with pytest.raises(ValueError, match=rf"^model is damaged: an offset in it leads out of its {len(data)} bytes\. "):
+        read(data)
 
 
 def test_an_op_for_nothing_is_refused():
