@@ -57,7 +57,8 @@ def convert(
         model: A built Keras model.
         representative_data: Inputs as in use, `(samples, ...)`, for an integer model: they set the ranges of the
             activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
-            inputs' names. With `weights="float32"` it is optional and serves to verify.
+            inputs' names. With `weights="float32"` it is optional and serves to verify. An input that only Embeddings
+            read becomes one of int32, whatever its type in Keras.
         ranges: Of a model that was trained for integers, what `ksr.quantization.QuantizationAware` has learned: they
             take the place of representative data, which then serve to verify alone.
         weights: `"int8"` (int8 weights and activations, int16 states), `"int8x16"` (int8 weights, int16 activations and
@@ -86,8 +87,9 @@ def convert(
         percentile: For an integer model, how much of the representative data the ranges cover: from the
             `100 - percentile` to the `percentile` percentile of an input, an output or a state; above 50. 100 is from
             the smallest to the largest value; 99.99 leaves out rare outliers, which then saturate, for a finer step.
-            It holds for inputs, outputs and recurrent layers; between the other layers the largest value counts.
-        labels: Names of the classes, for the file's metadata.
+            It holds for inputs, outputs and recurrent layers; between the other layers the largest value counts. Not
+            with `ranges`.
+        labels: Names of the classes, one for each value of an output (two for a single value), for the file's metadata.
         representative_labels: The right class of each sample of `representative_data`, integers from 0: verification
             then reports the accuracy of the Keras model and of the converted one on all of them. Of a model that
             decides several times a sample, at each step or chunk, the last decision counts, or all of them if the

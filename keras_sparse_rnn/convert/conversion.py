@@ -121,6 +121,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
         raise ValueError("representative_labels need the representative_data that they belong to, and verify=True.")
     model = in_float32(model)
     cut = plan(model, options)
+    _check_labels(options.labels, cut)
     learned = None if ranges is None else LearnedScales(cut, _check_ranges(ranges, options))
     if options.is_integer and representative_data is None and learned is None:
         raise ValueError(
@@ -200,6 +201,13 @@ def _alike_when_rounded(cut, seen, scales):
                     f"mask value {mask.value:g}; take weights='int8x16', or a mask value that no step comes near"
                 )
     return warned
+
+
+def _whole_numbers(array):
+    """Floats as int32 where that changes none of them; else as they are."""
+    with np.errstate(invalid="ignore"):
+        integers = array.astype(np.int32)
+    return integers if np.array_equal(integers, array) else array
 
 
 def _run_keras(cut, data):
@@ -416,16 +424,29 @@ def _pack(cut, rest, calls, scales, options, learned):
         "target": options.target,
         "scales": options.scales,
         "stateful": options.stateful,
-        "labels": options.labels and list(options.labels),
+        "labels": None if options.labels is None else list(options.labels),
         "batch_size": options.batch_size,
         "time_steps": cut.time_steps,
     }
     return writer.finish(inputs, outputs, metadata), dense
 
 
+def _check_labels(labels, cut):
+    """Raises ValueError unless there is a name for each class of an output; one value decides between two."""
+    sizes = {name: tensor.shape[-1] for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
+    if labels is not None and len(labels) not in {max(size, 2) for size in sizes.values()}:
+        allowed = " or ".join(f"{max(size, 2)}, as output '{name}' has" for name, size in sizes.items())
+        raise ValueError(f"labels must hold a name for each class: {allowed}; given: {len(labels)}, {list(labels)}.")
+
+
 def _check_ranges(ranges, options):
     if not isinstance(ranges, Ranges):
         raise ValueError(f"ranges must be ksr.quantization.Ranges; given: {type(ranges).__name__}.")
+    if options.percentile != 100:
+        raise ValueError(
+            f"percentile is of representative_data; given: {options.percentile} with ranges, which say themselves how "
+            "far they go. Leave percentile out, or ranges."
+        )
     for name in ("weights", "scales"):
         if getattr(ranges, name) != getattr(options, name):
             raise ValueError(
@@ -460,11 +481,13 @@ def _check_data(cut, data, stateful, learned=None):
     data = [np.asarray(array) for array in data]
     chunked = []
     for name, shape, tensor, timed, array in zip(cut.input_names, shapes, cut.inputs, cut.has_time, data, strict=True):
+        if tensor.dtype == "int32" and np.issubdtype(array.dtype, np.floating):
+            array = _whole_numbers(array)
         kind = np.floating if "float" in tensor.dtype else np.bool_ if tensor.dtype == "bool" else np.integer
         if not np.issubdtype(array.dtype, kind):
             raise ValueError(
-                f"representative_data for input '{name}' must have a {kind.__name__} dtype ({tensor.dtype}); "
-                f"given: {array.dtype}."
+                f"representative_data for input '{name}' must have {'an' if kind is np.integer else 'a'} "
+                f"{kind.__name__} dtype ({tensor.dtype}); given: {array.dtype}."
             )
         timed = timed and stateful
         chunks = array.shape[1] // shape[0] if timed and array.ndim > 1 else 1

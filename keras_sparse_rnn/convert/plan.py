@@ -149,7 +149,8 @@ def plan(model, options):
     _check_model(model)
     _check_arguments(model, options)
     time_steps, stateful = options.time_steps, options.stateful
-    has_time = [_has_time_axis(tensor) for tensor in model.inputs]
+    dtypes = ["int32" if _holds_indices(model, tensor) else tensor.dtype for tensor in model.inputs]
+    has_time = [_has_time_axis(tensor, dtype) for tensor, dtype in zip(model.inputs, dtypes, strict=True)]
     if stateful:
         time_steps = 1 if time_steps is None else time_steps
         shapes = [
@@ -164,7 +165,6 @@ def plan(model, options):
                 f"input '{_plain_name(tensor.name)}' must have a known shape; given: {tuple(tensor.shape)}, "
                 f"time_steps {time_steps}."
             )
-    dtypes = [tensor.dtype for tensor in model.inputs]
     for tensor, dtype in zip(model.inputs, dtypes, strict=True):
         if dtype not in _INPUT_TYPES[options.target]:
             raise ValueError(
@@ -252,11 +252,28 @@ def _check_arguments(model, options):
             )
 
 
-def _has_time_axis(tensor):
+def _holds_indices(model, tensor):
+    """Whether an input, of whatever type, is read by Embeddings alone (Keras's default type of an input is float32)."""
+    if isinstance(model, keras.Sequential):
+        readers = [(model.layers[0], 0)]
+    else:
+        nodes = [node for operation in model.operations for node in operation._inbound_nodes]
+        readers = [(node.operation, i) for node in nodes for i, x in enumerate(node.input_tensors) if x is tensor]
+    return bool(readers) and all(_reads_indices(reader, place) for reader, place in readers)
+
+
+def _reads_indices(reader, place):
+    if isinstance(reader, keras.Model) and is_functional(reader):
+        return _holds_indices(reader, reader.inputs[place])
+    # In a graph, Keras makes the mask of an Embedding by a NotEqual.
+    return isinstance(reader, keras.layers.Embedding) or type(reader).__name__ == "NotEqual"
+
+
+def _has_time_axis(tensor, dtype):
     """Whether the first axis after the batch is time: if it is open, or has features behind it, or holds numbers of
     words or a mask."""
     shape = tensor.shape[1:]
-    return len(shape) > 1 or (len(shape) == 1 and (shape[0] is None or "float" not in tensor.dtype))
+    return len(shape) > 1 or (len(shape) == 1 and (shape[0] is None or "float" not in dtype))
 
 
 def _given_shape(tensor, time_steps):
@@ -329,6 +346,12 @@ class _Walk:
         return results
 
     def _lookup(self, layer, x):
+        if "float" in x.dtype:
+            raise ValueError(
+                f"layer '{layer.embedding.name}' (Embedding) reads indices of the type {x.dtype}, which are computed, "
+                "or are an input that other layers read as well; integers would round them. Give them an input of "
+                'their own, keras.Input(..., dtype="int32").'
+            )
         if x.dtype != "int32":  # the rest makes integers of it first
             return self._apply(layer, x)
         call = LookupCall(layer, x, layer(x))

@@ -29,7 +29,29 @@ def _words():
 
 
 def _embedded(x):
-    return layers.Embedding(20, 6, mask_zero=True, embeddings_initializer=keras.initializers.RandomNormal(0, 1))(x)
+    return _lookup()(x)
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8", "int8x16"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_indices_of_keras_default_type_are_int32(weights, nested):
+    """The file is that of the same model with an input of int32."""
+    files = []
+    for dtype in ("float32", "int32"):
+        keras.utils.set_random_seed(0)
+        x = keras.Input((STEPS,), dtype=dtype, name="words")
+        y = keras.Sequential([keras.Input((STEPS,), dtype=dtype), _lookup()])(x) if nested else _lookup()(x)
+        model = keras.Model(x, layers.Dense(3, name="y")(GRU(8, name="gru")(y)))
+        files.append(ksr.convert(model, _words().astype(dtype), weights=weights, target="litert"))
+    floats, integers = files
+    np.testing.assert_array_equal(floats.predict(_words().astype("float32")), integers.predict(_words()))
+    assert floats.engine().inputs[0].dtype == np.int32
+    with pytest.raises(ValueError, match=r"must have an integer dtype \(int32\); given: float64"):
+        ksr.convert(model, _words() + np.float32(0.5), weights=weights)
+
+
+def _lookup():
+    return layers.Embedding(20, 6, mask_zero=True, embeddings_initializer=keras.initializers.RandomNormal(0, 1))
 
 
 def _embedding():

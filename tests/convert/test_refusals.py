@@ -10,6 +10,7 @@ from keras.layers import GRU
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert import refused_layers
+from keras_sparse_rnn.convert.ranges import Ranges
 from keras_sparse_rnn.layers import ONLSTM, EventGRU, RecurrentHighway, RecurrentHighwayCell
 
 LIMITS = Path(__file__).parents[2] / "docs" / "limits.md"
@@ -48,6 +49,13 @@ def model():
 def test_models(make, message):
     with pytest.raises(ValueError, match=message):
         ksr.convert(make(), sequences())
+
+
+def test_computed_indices():
+    x = keras.Input((12,))
+    model = keras.Model(x, GRU(4)(keras.layers.Embedding(9, 3, name="words")(x / 2)))
+    with pytest.raises(ValueError, match=r"'words' \(Embedding\) reads indices of the type float32.*dtype=\"int32\""):
+        ksr.convert(model, np.zeros((4, 12), "float32"))
 
 
 def test_stateful_layer():
@@ -103,6 +111,11 @@ def test_representative_data(model, data, message):
         ({"percentile": "min-max"}, "percentile must be a number"),
         ({"percentile": 99, "weights": "float32"}, "percentile is for integers"),
         ({"time_steps": 9}, "time_steps is 9"),
+        ({"labels": list("abc")}, "a name for each class: 2, as output 'dense.*' has; given: 3, .*'c'"),
+        ({"labels": []}, "a name for each class: 2, .*; given: 0"),
+        ({"labels": "ab"}, "labels must be a list of strings, .*; given: 'ab'"),
+        ({"labels": [0, 1]}, r"labels must be a list of strings, .*; given: \[0, 1\]"),
+        ({"percentile": 60, "ranges": Ranges({"events": (-1, 1)})}, "percentile is .* given: 60 with ranges"),
     ],
 )
 def test_arguments(model, arguments, message):
