@@ -40,7 +40,7 @@ class Schedule(abc.ABC):
         begin_step: Optimizer step from which the schedule acts, >= 0. Step 0 is before the first update.
         end_step: Last optimizer step at which it acts, >= begin_step; -1 for a schedule without an end. A callback acts
             at this step even if it is not a multiple of `frequency` after `begin_step`, so that the final value is
-            reached.
+            reached. A schedule that ends where it begins acts once, with its final value.
         frequency: Number of steps between two actions, >= 1. None for 100; with `begin`, for a twentieth of the
             schedule if that is less.
         begin: Instead of `begin_step`, the beginning in `unit`, >= 0.
@@ -141,7 +141,13 @@ class Schedule(abc.ABC):
         if config["frequency"] is None:
             last = steps if self.end is None else config["end_step"]
             config["frequency"] = max(1, min(100, (last - config["begin_step"]) // 20))
-        return type(self)(**config)
+        try:
+            return type(self)(**config)
+        except ValueError as error:
+            raise ValueError(
+                f"begin={self.begin} and end={self.end} in unit={self.unit!r} do not fit a training of {steps} steps: "
+                f"{error} Train for more steps, or let the schedule end later."
+            ) from error
 
     def get_config(self) -> dict[str, Any]:
         if self.begin is None:
@@ -151,6 +157,12 @@ class Schedule(abc.ABC):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Self":
         return cls(**config)
+
+    def _progress(self, step):
+        """The part of the schedule that is behind it at a step, in [0, 1]; 1 from the end on."""
+        if step >= self.end_step:
+            return 1.0
+        return max(0.0, step - self.begin_step) / max(1, self.end_step - self.begin_step)
 
     def _must_end(self):
         if self.end_step == -1:
@@ -243,8 +255,8 @@ class PolynomialDecay(Schedule):
     def value(self, step: int) -> float:
         if step >= self.end_step:
             return self.final_sparsity
-        t = max(0.0, (step - self.begin_step) / (self.end_step - self.begin_step))
-        return self.final_sparsity + (self.initial_sparsity - self.final_sparsity) * (1 - t) ** self.power
+        left = (1 - self._progress(step)) ** self.power
+        return self.final_sparsity + (self.initial_sparsity - self.final_sparsity) * left
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -299,8 +311,7 @@ class CosineDecay(Schedule):
         self.final_fraction = _share("final_fraction", final_fraction)
 
     def value(self, step: int) -> float:
-        t = (step - self.begin_step) / max(1, self.end_step - self.begin_step)
-        fall = (1 + math.cos(math.pi * min(max(t, 0.0), 1.0))) / 2
+        fall = (1 + math.cos(math.pi * self._progress(step))) / 2
         return self.final_fraction + (self.initial_fraction - self.final_fraction) * fall
 
     def get_config(self) -> dict[str, Any]:

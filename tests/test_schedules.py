@@ -136,6 +136,42 @@ def test_shares_and_epochs_become_steps_when_their_number_is_known(given, resolv
     assert resolved.resolve(17) is resolved
 
 
+@pytest.mark.parametrize(
+    ("schedule", "at", "before", "final"),
+    [
+        (PolynomialDecay(0.25, 0.75, 5, 5), 5, 0.25, 0.75),
+        (PolynomialDecay(0.25, 0.75, begin=0.5, end=0.5), 8, 0.25, 0.75),
+        (PolynomialDecay(0.25, 0.75, begin=1, end=1, unit="epochs"), 8, 0.25, 0.75),
+        (PolynomialDecay(0.25, 0.75, begin=0.98, end=1.0), 16, 0.25, 0.75),
+        (PolynomialDecay(0.25, 0.75, 0, 0), 0, None, 0.75),
+        (CosineDecay(0.5, 0.25, 5, 5), 5, 0.5, 0.25),
+        (CosineDecay(0.5, 0.25, begin=0.98, end=1.0), 16, 0.5, 0.25),
+        (ConstantSparsity(0.5, begin=0.98, end=1.0), 16, 0.5, 0.5),
+    ],
+)
+def test_a_schedule_that_ends_where_it_begins_acts_once_with_its_final_value(schedule, at, before, final):
+    steps = schedule.resolve(16, epochs=2)
+    assert [steps(n) for n in range(18)] == [(False, before)] * at + [(True, final)] + [(False, final)] * (17 - at)
+
+
+@pytest.mark.parametrize(
+    "times", [{"begin_step": 5, "end_step": 5}, {"begin": 0.5, "end": 0.5}, {"begin": 0.98, "end": 1.0}], ids=str
+)
+def test_fit_prunes_at_once_where_the_schedule_has_no_length(times):
+    model = keras.Sequential([keras.Input((3, 4)), keras.layers.GRU(8), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(16, 3, 4))
+    pruning = MagnitudePruning(PolynomialDecay(0.0, 0.75, **times))
+    model.fit(x, x[:, 0, :1], batch_size=2, epochs=2, verbose=0, callbacks=[pruning])
+    assert pruning.masks.sparsity == 0.75
+
+
+def test_a_ramp_that_has_no_length_in_a_short_fit_says_so():
+    schedule = RampThreshold(begin=0.98, ramp=0.99, end=1.0, q=0.1)
+    with pytest.raises(ValueError, match="end=1.0 .* fit a training of 16 steps: end_step=16: must be > beg"):
+        schedule.resolve(16)
+
+
 def test_ramp_is_the_formula_of_the_paper():
     """arXiv:1704.05119, Table 1 and Algorithm 1, with the paper's own numbers written out."""
     start, ramp, end, freq, q = 100, 2500, 5000, 100, 0.08
