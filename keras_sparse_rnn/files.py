@@ -2,12 +2,39 @@
 
 import os
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+# Suffixes that say what a file holds. Such a file is not overwritten with something else.
+# fmt: off
+KNOWN = frozenset((
+    ".c", ".cc", ".cpp", ".csv", ".gz", ".h", ".h5", ".hdf5", ".html", ".ini", ".ipynb", ".jpg", ".json",
+    ".keras", ".md", ".npy", ".npz", ".onnx", ".pb", ".pdf", ".pkl", ".png", ".pt", ".pth", ".py", ".safetensors",
+    ".svg", ".tflite", ".toml", ".txt", ".wav", ".yaml", ".yml", ".zip",
+))
+# fmt: on
 
-def check_path(path: str | os.PathLike[str]) -> None:
-    """Raises OSError where no file can be written to `path`, before the work whose result is to go there."""
+
+def check_path(
+    path: str | os.PathLike[str], suffixes: Sequence[str] = (), inputs: Iterable[str | os.PathLike[str] | None] = ()
+) -> None:
+    """Raises where no file can be written to `path`, before the work whose result is to go there.
+
+    Args:
+        path: Path of the file.
+        suffixes: Those of such a file. A path may have another one, unless it is that of another kind of file.
+        inputs: Files that are read, which it must not overwrite; None is left out.
+
+    Raises:
+        ValueError: It is one of the inputs, or its suffix is that of another kind of file.
+        OSError: It cannot be written.
+    """
     path = Path(path)
+    if suffixes and path.suffix.lower() in KNOWN - set(suffixes):
+        raise ValueError(f"the output must be a file {' or '.join(suffixes)}; given: '{path}'.")
+    for read in inputs:
+        if read is not None and os.path.realpath(read) == os.path.realpath(path):
+            raise ValueError(f"the output '{path}' would overwrite the input '{read}': give another file to write.")
     if path.is_dir():
         raise IsADirectoryError(f"path must name a file; given: the folder '{path}'.")
     if not path.parent.is_dir():
@@ -36,18 +63,20 @@ def _try_to_write(folder):
         raise type(error)(f"the folder '{folder}' cannot be written to: {error.strerror}.") from error
 
 
-def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+def write_file(path: str | os.PathLike[str], data: bytes, suffixes: Sequence[str] = ()) -> None:
     """Writes bytes to a file; an existing one is replaced at once or not at all.
 
     Args:
         path: Where to; its folder must exist.
         data: The bytes.
+        suffixes: As in `check_path`.
 
     Raises:
+        ValueError: The suffix of `path` is that of another kind of file.
         OSError: It cannot be written, as the folder does not exist.
     """
     path = Path(path)
-    check_path(path)
+    check_path(path, suffixes)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:

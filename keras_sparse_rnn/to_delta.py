@@ -11,12 +11,13 @@ import numpy as np
 
 from keras_sparse_rnn.cells import read_apart
 from keras_sparse_rnn.initializers import Sensitivity
+from keras_sparse_rnn.inputs import check_inputs
 from keras_sparse_rnn.keras_weights import load_keras_weights
 from keras_sparse_rnn.layers import DeltaGRU, DeltaLSTM, DeltaSimpleRNN, LightGRU
 from keras_sparse_rnn.layers.delta_layer import DeltaLayer
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs
 from keras_sparse_rnn.sparsity.wiring import is_graph
-from keras_sparse_rnn.typing import Arrays
+from keras_sparse_rnn.typing import Arrays, check_flag
 
 _TWINS = {
     keras.layers.GRU: DeltaGRU,
@@ -80,6 +81,7 @@ def to_delta(
     >>> delta = ksr.to_delta(model, x_train[:200], tolerance=0.1)
     >>> ksr.summary(delta, x_test)
     """
+    check_flag("verbose", verbose)
     if not tolerance > 0:
         raise ValueError(f"`tolerance` must be above 0. Received: tolerance={tolerance!r}")
     search = _Search(model, data, error or _deviations)
@@ -136,7 +138,7 @@ class _Search:
             raise ValueError(f"`model` must be a built Keras model. Received: {model!r}")
         if not is_graph(model):
             raise ValueError(f"model '{model.name}' is subclassed: its layers cannot be replaced.")
-        self._model, self._data, self._error = model, data, error
+        self._model, self._data, self._error = model, check_inputs("data", model, data), error
         self.left = _reasons(model)
         self._twin = self._clone(lambda name: {"trainable_threshold": True, "stateful": False, **_ONES})
         self._layers = _delta_layers(self._twin)

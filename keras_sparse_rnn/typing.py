@@ -59,6 +59,13 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """A bool of Python or NumPy as one of Python; ValueError, with the argument's name, for anything else."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={value!r}: must be True or False.")
+    return bool(value)
+
+
 def not_negative(name: str, value: Any) -> np.ndarray:
     """A number or a list of numbers as an array; ValueError, with the argument's name, unless all are at least 0."""
     given = np.asarray(value)

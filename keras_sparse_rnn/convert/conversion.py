@@ -25,6 +25,7 @@ from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
 from keras_sparse_rnn.convert.tflm_rewrites import rewrite_for_tflm
 from keras_sparse_rnn.convert.traced import as_functional
 from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_outputs
+from keras_sparse_rnn.inputs import check_array
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 from keras_sparse_rnn.runtime.native import load_library
@@ -492,15 +493,8 @@ def _check_data(cut, data, stateful, learned=None):
         timed = timed and stateful
         chunks = array.shape[1] // shape[0] if timed and array.ndim > 1 else 1
         expected = (chunks * shape[0], *shape[1:]) if timed else shape
-        if array.shape[1:] != expected or 0 in array.shape or len(array) != len(data[0]):
-            steps = f"a multiple of {shape[0]} steps" if timed else shape[0] if shape else ""
-            raise ValueError(
-                f"representative_data for input '{name}' must have the shape "
-                f"({', '.join(map(str, ['samples', steps, *shape[1:]]))}) "
-                f"with at least one sample, the same number for each input; given: {array.shape}."
-            )
-        if not np.isfinite(array).all():
-            raise ValueError(f"representative_data for input '{name}' holds NaN or infinite values.")
+        shown = (f"a multiple of {shape[0]} steps", *shape[1:]) if timed else shape
+        check_array(f"representative_data for input '{name}'", array, expected, data[0].shape[:1], shown)
         chunked.append(array.reshape(len(array), chunks, *shape))
     most = max(array.shape[1] for array in chunked)
     for name, timed, array in zip(cut.input_names, cut.has_time, chunked, strict=True):

@@ -113,5 +113,6 @@ class ConvertedModel:
 
         Raises:
             FileNotFoundError: The folder does not exist.
+            ValueError: The suffix is that of another kind of file, such as `.keras`.
         """
-        write_file(path, self.data)
+        write_file(path, self.data, (".tflite",))

@@ -43,8 +43,11 @@ class Ranges:
 
         Args:
             path: Of the file.
+
+        Raises:
+            ValueError: The suffix is that of another kind of file, such as `.keras`.
         """
-        write_file(path, json.dumps(asdict(self), indent=1).encode())
+        write_file(path, json.dumps(asdict(self), indent=1).encode(), (".json",))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Ranges":

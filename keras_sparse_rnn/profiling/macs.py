@@ -10,7 +10,7 @@ from keras_sparse_rnn.cells import read_apart
 from keras_sparse_rnn.ops.macs import effective_macs
 from keras_sparse_rnn.profiling.parts import Part, find_parts
 from keras_sparse_rnn.profiling.watch import Seen, watch
-from keras_sparse_rnn.typing import Arrays
+from keras_sparse_rnn.typing import Arrays, check_flag
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
 
     Raises:
         ValueError: If the model has no recurrent layer, or has one that cannot be counted (the message names it), or
-            `valid` does not fit.
+            `x` or `valid` does not fit, or `x` has no samples or values that are not finite.
 
     Example:
 
@@ -84,6 +84,7 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
     >>> macs.dense / macs.effective
     21.4
     """
+    check_flag("partial", partial)
     parts = [part for part in find_parts(model, None)[0] if part.rnn is not None]
     known = [part for part in parts if part.unknown is None and part.gates is not None]
     seen = watch(model, known, x, check_valid(valid, x))

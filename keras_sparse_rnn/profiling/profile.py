@@ -41,8 +41,8 @@ def profile(
         A `ModelProfile`.
 
     Raises:
-        ValueError: If the model is not built, `block_shape` or `valid` do not fit, or something in `layers` selects
-            nothing.
+        ValueError: If the model is not built, `data` have no samples or hold values that are not finite, `data`,
+            `block_shape` or `valid` do not fit, or something in `layers` selects nothing.
 
     Example:
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.cells import read_apart
+from keras_sparse_rnn.inputs import check_inputs
 from keras_sparse_rnn.layers import DeltaHold, FrameGate
 from keras_sparse_rnn.profiling import costs
 from keras_sparse_rnn.profiling.parts import Part, cells_in
@@ -57,9 +58,12 @@ def watch(
 
     Returns:
         Dict from `id(part.layer)` to a `Seen`.
+
+    Raises:
+        ValueError: The data do not fit, have no samples, or hold NaN or infinite values.
     """
     seen = _Watch(parts, keep_events)
-    data = keras.tree.map_structure(np.asarray, data)
+    data = check_inputs("data", model, data)
     samples = len(keras.tree.flatten(data)[0])
     fixed = _batch_size(model)
     with seen.hooks(model):

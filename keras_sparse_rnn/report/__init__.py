@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["report"]
 
+SUFFIXES = (".html", ".htm")
+
 
 def report(
     model: "keras.Model | ModelSource",
@@ -45,7 +47,7 @@ def report(
     Raises:
         FileNotFoundError: The model's file, or the folder of `path`, does not exist.
         ImportError: A package of the extra `report` or `convert` is not installed.
-        ValueError: The model cannot be read, or `cpu` is unknown.
+        ValueError: The model cannot be read, `cpu` is unknown, or `path` is the model's, or of another kind of file.
 
     Example:
 
@@ -58,7 +60,8 @@ def report(
         from keras_sparse_rnn.report.facts import gather
         from keras_sparse_rnn.report.page import render
 
-    check_path(path)
+    inputs = [model] if isinstance(model, (str, os.PathLike)) else []
+    check_path(path, SUFFIXES, inputs)
     if cpu is not None and cpu not in CPUS:
         raise ValueError(f"cpu must be None or one of {list(CPUS)}; given: {cpu!r}.")
     if isinstance(model, (str, os.PathLike)) and Path(model).suffix in (".keras", ".h5"):
@@ -68,5 +71,5 @@ def report(
     with Progress("report") as progress:
         facts = gather(model, data, cpu, options, progress)
         page = render(facts, step_ms, progress)
-    write_file(path, page.encode())
+    write_file(path, page.encode(), SUFFIXES)
     return Path(path)

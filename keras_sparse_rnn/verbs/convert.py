@@ -8,7 +8,7 @@ from keras_sparse_rnn.convert.options import MAX_RELATIVE_ERROR, SCALES, TARGETS
 from keras_sparse_rnn.formats import NUMBER_FORMATS
 from keras_sparse_rnn.ops.schema import BLOCKS
 from keras_sparse_rnn.verbs import add_verb
-from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
+from keras_sparse_rnn.verbs.files import check_out, is_keras, load_arrays, load_keras
 
 
 def add(verbs):
@@ -72,12 +72,11 @@ def add(verbs):
 
 def _run(arguments):
     from keras_sparse_rnn.convert import convert
-    from keras_sparse_rnn.files import check_path
     from keras_sparse_rnn.progress import Progress
 
     if not is_keras(arguments.model):
         raise ValueError(f"MODEL must be a Keras model, which is then converted; given: '{arguments.model}'.")
-    check_path(arguments.out)
+    check_out(arguments.out, (".tflite",), arguments.model, arguments.data, arguments.representative_labels)
     given = vars(arguments).copy()
     for name in ("data", "representative_labels"):
         given[name] = None if given[name] is None else load_arrays(given[name])

@@ -1,8 +1,22 @@
-"""The files that verbs take: models and arrays."""
+"""The files that verbs take and write: models and arrays."""
 
 from pathlib import Path
 
+from keras_sparse_rnn.files import check_path
+
 KINDS = (".keras", ".h5", ".tflite")
+
+
+def check_out(path, suffixes, *inputs):
+    """Raises, before any work, unless a file of one of these suffixes can be written that is none of the inputs.
+
+    Raises:
+        ValueError: It has another suffix, or is one of the inputs.
+        OSError: It cannot be written.
+    """
+    check_path(path, suffixes, inputs)
+    if Path(path).suffix.lower() not in suffixes:
+        raise ValueError(f"the output must be a file {' or '.join(suffixes)}; given: '{path}'.")
 
 
 def is_keras(path):
@@ -18,6 +32,12 @@ def is_keras(path):
     if not Path(path).is_file():
         raise FileNotFoundError(f"there is no file '{path}'.")
     return suffix != ".tflite"
+
+
+def check_no_data(path, data):
+    """Raises ValueError where there are data for a `.tflite` file, which is shown without."""
+    if data is not None and not is_keras(path):
+        raise ValueError("--data goes with a Keras model; a .tflite file is shown without.")
 
 
 def load_keras(path):
@@ -38,14 +58,14 @@ def load_keras(path):
 
 
 def load_tflite(path, data=None):
-    """The bytes of a `.tflite` file; a Keras model is converted, to int8 with data, to float32 without."""
+    """The bytes of a `.tflite` file, or a Keras model's `ConvertedModel`: int8 with data, float32 without."""
     if not is_keras(path):
         from keras_sparse_rnn.tflite_file import read_bytes
 
         return read_bytes(path)
     from keras_sparse_rnn.convert import convert
 
-    return convert(load_keras(path), data, weights="float32" if data is None else "int8").data
+    return convert(load_keras(path), data, weights="float32" if data is None else "int8")
 
 
 def load_arrays(path):

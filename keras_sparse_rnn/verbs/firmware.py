@@ -26,7 +26,12 @@ def add(verbs):
         ],
     )
     parser.add_argument("models", metavar="MODEL", nargs="+", help=".tflite files; a .keras file is converted first")
-    parser.add_argument("--data", metavar="X", help="inputs of a .keras file, .npy: converts it to int8, else float32")
+    parser.add_argument(
+        "--data",
+        metavar="X",
+        help="recorded inputs, .npy: a .keras file is converted to int8 with them, else to float32; the C of a .tflite "
+        "file is compared with the NumPy engine on them, else on noise",
+    )
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="a new or empty folder")
     parser.add_argument("--framework", choices=FRAMEWORKS, default="plain-c", help="default: %(default)s, C alone")
     parser.add_argument(
@@ -55,12 +60,25 @@ def _run(arguments):
     if len(set(names)) < len(names):
         raise ValueError(f"--name must give each model a name of its own; given: {' '.join(names)}.")
     with Progress("firmware") as progress:
-        data = arguments.data and load_arrays(arguments.data)
+        data = None if arguments.data is None else load_arrays(arguments.data)
         models = {}
         for name, path in zip(names, arguments.models, strict=True):
             progress.show(f"reading {path}")
             models[name] = load_tflite(path, data)
         progress.show(f"writing {arguments.out}")
+        inputs = data if data is None else _recorded(models, data, arguments.framework)
         options = {"single_file": arguments.single_file, "cpu": arguments.cpu, "small": arguments.small}
-        written = save_firmware(models, arguments.out, arguments.framework, **options)
+        written = save_firmware(models, arguments.out, arguments.framework, inputs=inputs, **options)
     print(json.dumps(dataclasses.asdict(written), indent=2, default=str) if arguments.json else written)
+
+
+def _recorded(models, data, framework):
+    """The inputs of each model that plain C is compared on, as `save_firmware` takes them."""
+    if framework in ("plain-c", "library"):
+        return {name: data if isinstance(model, bytes) else model.samples for name, model in models.items()}
+    if all(isinstance(model, bytes) for model in models.values()):
+        raise ValueError(
+            "--data is for .keras files, which are converted with them, and for plain C, which is compared on them; "
+            f"given: .tflite files and --framework {framework}. Leave it out."
+        )
+    return None

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from keras_sparse_rnn.verbs import add_verb
-from keras_sparse_rnn.verbs.files import load_arrays, load_tflite
+from keras_sparse_rnn.verbs.files import check_no_data, load_arrays, load_tflite
 
 
 def add(verbs):
@@ -26,6 +26,7 @@ def _run(arguments):
     from keras_sparse_rnn.inspection import inspect
     from keras_sparse_rnn.progress import Progress
 
+    check_no_data(arguments.model, arguments.data)
     with Progress("inspect") as progress:
         progress.show(f"reading {arguments.model}")
         model = load_tflite(arguments.model, arguments.data and load_arrays(arguments.data))

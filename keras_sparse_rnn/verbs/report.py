@@ -2,7 +2,7 @@
 
 from keras_sparse_rnn.verbs import add_verb
 from keras_sparse_rnn.verbs.bench import CPUS
-from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
+from keras_sparse_rnn.verbs.files import check_out, is_keras, load_arrays, load_keras
 
 
 def add(verbs):
@@ -33,6 +33,7 @@ def _run(arguments):
     from keras_sparse_rnn.progress import Progress
     from keras_sparse_rnn.report import report
 
+    check_out(arguments.out, (".html", ".htm"), arguments.model, arguments.data)
     data = None if arguments.data is None else load_arrays(arguments.data)
     with Progress("report") as progress:
         progress.show(f"reading {arguments.model}")

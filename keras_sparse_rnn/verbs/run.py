@@ -5,7 +5,7 @@ import json
 
 from keras_sparse_rnn.runtime import ENGINES
 from keras_sparse_rnn.verbs import add_verb
-from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
+from keras_sparse_rnn.verbs.files import check_out, is_keras, load_arrays, load_keras
 
 
 def add(verbs):
@@ -22,16 +22,17 @@ def add(verbs):
     parser.add_argument("model", metavar="MODEL", help="a .tflite or .keras file")
     parser.add_argument("--inputs", metavar="X", required=True, help=".npy (samples, ...), or .npz for several inputs")
     parser.add_argument("--engine", choices=ENGINES, help="of a .tflite model; default: litert")
-    parser.add_argument("-o", "--out", metavar="Y", help=".npy file to write (.npz for several outputs)")
+    parser.add_argument(
+        "-o", "--out", metavar="Y", help=".npy file to write, or .npz, which holds the outputs by their names"
+    )
     parser.add_argument("--json", action="store_true", help="print the outputs as JSON")
 
 
 def _run(arguments):
-    from keras_sparse_rnn.files import check_path
     from keras_sparse_rnn.progress import Progress
 
     if arguments.out is not None:
-        check_path(arguments.out)
+        check_out(arguments.out, (".npy", ".npz"), arguments.model, arguments.inputs)
     x = load_arrays(arguments.inputs)
     with Progress("run") as progress:
         progress.show(f"reading {arguments.model}")
@@ -52,9 +53,11 @@ def _run_keras(path, engine, x, progress):
         raise ValueError("--engine goes with a .tflite file; a Keras model runs in Keras.")
     import keras
 
+    from keras_sparse_rnn.inputs import check_inputs
+
     model = load_keras(path)
     progress.show("running in Keras")
-    outputs = model.predict(x, verbose=0)
+    outputs = model.predict(check_inputs("--inputs", model, x), verbose=0)
     return {f"output_{n}": values for n, values in enumerate(keras.tree.flatten(outputs))}
 
 
@@ -63,6 +66,7 @@ def _run_tflite(path, engine, x, progress):
     import numpy as np
 
     from keras_sparse_rnn import runtime
+    from keras_sparse_rnn.inputs import check_finite
 
     loaded = runtime.load(path, engine or "litert")
     names = [tensor.name for tensor in loaded.inputs]
@@ -71,6 +75,8 @@ def _run_tflite(path, engine, x, progress):
     columns = [x[name] for name in names] if isinstance(x, dict) else [x]
     if len({np.shape(values)[:1] for values in columns} | {(), (0,)}) != 3:
         raise ValueError(f"--inputs must hold samples, as many for each input; given: {[c.shape for c in columns]}.")
+    for name, values in zip(names, columns, strict=False):
+        check_finite(f"--inputs for input '{name}'", values)
     stream = bool(loaded.model.metadata.get("stateful"))
     columns = [_chunks(values, loaded.inputs[0].shape[1]) if stream else values[:, None] for values in columns]
     batches = progress.count(range(0, len(columns[0]), loaded.batch_size), f"inferences in {engine or 'litert'}")
@@ -99,7 +105,10 @@ def _save(path, outputs):
     from keras_sparse_rnn.files import write_file
 
     file = io.BytesIO()
-    if len(outputs) == 1:
+    is_one = path.lower().endswith(".npy")
+    if is_one and len(outputs) > 1:
+        raise ValueError(f"a model of several outputs, {', '.join(outputs)}, needs an .npz file; given: '{path}'.")
+    if is_one:
         np.save(file, *outputs.values())
     else:
         np.savez(file, **outputs)

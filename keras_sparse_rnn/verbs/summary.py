@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from keras_sparse_rnn.verbs import add_verb
-from keras_sparse_rnn.verbs.files import is_keras, load_arrays, load_keras
+from keras_sparse_rnn.verbs.files import check_no_data, is_keras, load_arrays, load_keras
 
 
 def add(verbs):
@@ -27,6 +27,7 @@ def add(verbs):
 def _run(arguments):
     from keras_sparse_rnn.progress import Progress
 
+    check_no_data(arguments.model, arguments.data)
     with Progress("summary") as progress:
         progress.show(f"reading {arguments.model}")
         if is_keras(arguments.model):
@@ -39,8 +40,6 @@ def _run(arguments):
         else:
             from keras_sparse_rnn.inspection import inspect
 
-            if arguments.data is not None:
-                raise ValueError("--data goes with a Keras model; a .tflite file is shown without.")
             shown = inspect(arguments.model, engines=())
             figures = dataclasses.asdict(shown)
     print(json.dumps(figures, indent=2) if arguments.json else shown)

@@ -85,6 +85,7 @@ def test_debug_shows_the_traceback(place):
         (["inspect", "text.tflite"], "no .tflite file"),
         (["summary", "text.tflite"], "no .tflite file"),
         (["summary", "text.tflite", "--data", "x.npy"], "goes with a Keras model"),
+        (["inspect", "text.tflite", "--data", "x.npy"], "goes with a Keras model"),
         (["convert", "text.tflite", "-o", "out.tflite"], "must be a Keras model"),
         (["convert", "text.keras", "-o", "missing/out.tflite"], "'missing' does not exist"),
         (["run", "text.keras", "--inputs", "x.npy", "-o", "missing/y.npy"], "'missing' does not exist"),
@@ -107,3 +108,25 @@ def test_a_failure_is_one_line(arguments, words, tmp_path, capsys, monkeypatch):
     assert printed.out == "" and printed.err.count("\n") == 1
     assert printed.err.startswith(f"keras-sparse-rnn {arguments[0]}: ") and words in printed.err
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros((0, 6, 5)), "must have the shape (samples, 6, 5) with at least one sample, .*; given: (0, 6, 5)."),
+        (np.zeros((2, 6, 4)), "must have the shape (samples, 6, 5) with at least one sample, .*; given: (2, 6, 4)."),
+        (np.full((2, 6, 5), np.nan), "holds NaN or infinite values."),
+    ],
+    ids=["no samples", "other features", "NaN"],
+)
+@pytest.mark.parametrize("verb", ["summary", "run", "report"])
+def test_data_that_do_not_fit_a_keras_model_are_refused_in_a_line(verb, values, words, saved, tmp_path, capsys):
+    np.save(tmp_path / "x.npy", values)
+    option = "--inputs" if verb == "run" else "--data"
+    out = [] if verb == "summary" else ["-o", str(tmp_path / ("page.html" if verb == "report" else "y.npy"))]
+    assert main([verb, str(saved), option, str(tmp_path / "x.npy"), *out]) == 1
+    printed = capsys.readouterr()
+    title = "--inputs" if verb == "run" else "data"
+    pattern = re.escape(f"keras-sparse-rnn {verb}: {title} {words}\n").replace(re.escape(".*"), ".*")
+    assert printed.out == "" and re.fullmatch(pattern, printed.err)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]

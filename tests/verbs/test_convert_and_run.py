@@ -80,6 +80,9 @@ def test_inputs_that_do_not_fit(files, tmp_path, capsys):
         np.save(x, values)
         assert main(["run", str(files / "whole.tflite"), "--inputs", str(x)]) == 1
         assert words in capsys.readouterr().err
+    np.save(x, np.full_like(sequences(), np.nan))
+    assert main(["run", str(files / "whole.tflite"), "--inputs", str(x)]) == 1
+    assert "holds NaN or infinite values" in capsys.readouterr().err
     np.save(x, sequences()[:, :3])
     assert main(["run", str(files / "stream.tflite"), "--inputs", str(x)]) == 1
     assert "multiple of 2 steps; given: (3,)" in capsys.readouterr().err

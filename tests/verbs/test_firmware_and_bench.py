@@ -8,7 +8,7 @@ from adapter_models import between_dense_layers, with_state
 from random_models import random_op
 
 from keras_sparse_rnn import cli
-from keras_sparse_rnn.firmware import FRAMEWORKS, qemu
+from keras_sparse_rnn.firmware import FRAMEWORKS, project, qemu
 from keras_sparse_rnn.firmware.bench import CPUS
 from keras_sparse_rnn.firmware.bench import bench as bench_model
 from keras_sparse_rnn.runtime.model import Model
@@ -44,6 +44,27 @@ def test_firmware_writes_several_models(model, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["names"] == ["wake_model", "word_model"]
     assert cli.main(["firmware", str(model), str(other), "--name", "one", "--out", str(tmp_path / "third")]) == 1
     assert "--name must give a name for each model; given: 1 for 2." in capsys.readouterr().err
+
+
+def test_firmware_compares_on_recorded_inputs(model, tmp_path, capsys, monkeypatch):
+    shape = Model(model.read_bytes()).inputs[0].shape[1:]
+    recorded, wrong = tmp_path / "x.npy", tmp_path / "wrong.npy"
+    np.save(recorded, np.random.default_rng(0).normal(size=(3, *shape)).astype("float32"))
+    np.save(wrong, np.zeros((3, shape[0], shape[1] + 1)))
+    compared = []
+    check = project.host_check.check
+    monkeypatch.setattr(project.host_check, "check", lambda *args: compared.append(args) or check(*args))
+    out = ["--out", str(tmp_path / "out")]
+    assert cli.main(["firmware", str(model), "--data", str(wrong), *out]) == 1
+    assert f"must have the shape ('samples', {shape[0]}, {shape[1]})" in capsys.readouterr().err
+    tflm = ["firmware", str(model), "--data", str(recorded), "--framework", "zephyr", *out]
+    assert cli.main(tflm) == 1
+    assert "given: .tflite files and --framework zephyr. Leave it out." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and not compared
+    assert cli.main(["firmware", str(model), "--data", str(recorded), *out]) == 0
+    [(_, sequences, *_)] = compared
+    [samples] = sequences
+    assert len(samples) == 3
 
 
 def test_firmware_offers_each_framework():
