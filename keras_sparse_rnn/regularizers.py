@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_sparse_rnn.sparsity import Wiring, find_kernels
 from keras_sparse_rnn.sparsity.blocks import Blocks, check_block_shape
-from keras_sparse_rnn.typing import BlockShape, LayerSelection, Tensor, is_integer, is_number
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, Tensor, check_flag, is_integer, is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -122,7 +122,7 @@ class BlockGroupLasso(keras.regularizers.Regularizer):
         self.strength = float(strength)
         self.block_shape = check_block_shape(block_shape)
         self.gates = int(gates)
-        self.active = bool(active)
+        self.active = check_flag("active", active)
 
     def __call__(self, x: Tensor) -> Tensor:
         if len(x.shape) < 2:

@@ -6,8 +6,9 @@ import pytest
 from keras import layers
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn import callbacks, initializers, optimizers, regularizers, schedules
-from keras_sparse_rnn.typing import is_integer, is_number
+from keras_sparse_rnn import callbacks, initializers, optimizers, profiling, regularizers, schedules, sparsity
+from keras_sparse_rnn.convert.options import ConvertOptions
+from keras_sparse_rnn.typing import check_flag, is_integer, is_number
 
 NONE_OF_THEM = ("0.5", [0.5], object(), True, float("nan"), 1j, np.bool_(True))
 FIXED = schedules.ConstantSparsity(0.5, begin_step=0)
@@ -77,6 +78,50 @@ def test_what_is_no_number_or_outside_its_range_is_refused(name, take, model):
             take(value, model)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+# What takes True or False: (name in the message, function of the flag and a model).
+FLAGS = [
+    ("keep_diagonal", lambda value, model: callbacks.MagnitudePruning(FIXED, keep_diagonal=value)),
+    ("keep_diagonal", lambda value, model: ksr.prune(model, 0.5, keep_diagonal=value)),
+    ("keep_diagonal", lambda value, model: ksr.Pruner(model, FIXED, keep_diagonal=value)),
+    ("keep_diagonal", lambda value, model: sparsity.Masks(sparsity.find_kernels(model)[0], keep_diagonal=value)),
+    ("keep_zeros", lambda value, model: callbacks.MagnitudePruning(FIXED, keep_zeros=value)),
+    ("keep_zeros", lambda value, model: callbacks.ThresholdPruning(lambda step: (True, 0.1), keep_zeros=value)),
+    ("active", lambda value, model: regularizers.BlockGroupLasso(0.1, active=value)),
+    ("frozen", lambda value, model: sparsity.find_kernels(model, frozen=value)),
+    ("partial", lambda value, model: profiling.count_macs(model, np.zeros((1, 3, 4)), partial=value)),
+    ("verbose", lambda value, model: ksr.to_delta(model, np.zeros((1, 3, 4)), verbose=value)),
+    ("reset", lambda value, model: ksr.layers.EventGRU(4, reset=value)),
+    ("reset_gate", lambda value, model: ksr.layers.EventGRU(4, reset_gate=value)),
+    ("reset_after", lambda value, model: ksr.layers.EventGRU(4, reset_after=value)),
+    ("carry_cell", lambda value, model: ksr.layers.EventGRU(4, carry_cell=value)),
+    ("use_bias", lambda value, model: ksr.layers.EventGRU(4, use_bias=value)),
+    ("use_bias", lambda value, model: ksr.layers.LightGRU(4, use_bias=value)),
+    ("trainable_threshold", lambda value, model: ksr.layers.EventGRU(4, trainable_threshold=value)),
+    ("trainable_threshold", lambda value, model: ksr.layers.DeltaGRU(4, trainable_threshold=value)),
+    ("trainable_threshold", lambda value, model: ksr.layers.DeltaHold(0.1, trainable_threshold=value)),
+    ("unit_forget_bias", lambda value, model: ksr.layers.DeltaLSTM(4, unit_forget_bias=value)),
+    ("unit_forget_bias", lambda value, model: ksr.layers.ONLSTM(4, 2, unit_forget_bias=value)),
+    ("use_bias", lambda value, model: ksr.layers.ONLSTM(4, 2, use_bias=value)),
+    ("coupled", lambda value, model: ksr.layers.RecurrentHighway(4, coupled=value)),
+    ("use_bias", lambda value, model: ksr.layers.RecurrentHighway(4, use_bias=value)),
+    ("stateful", lambda value, model: ksr.layers.FrameGate(0.1, stateful=value)),
+    ("stateful", lambda value, model: ConvertOptions(stateful=value)),
+    ("verify", lambda value, model: ConvertOptions(verify=value)),
+]
+
+
+@pytest.mark.parametrize(("name", "take"), FLAGS, ids=[f"{name}-{n}" for n, (name, _) in enumerate(FLAGS)])
+def test_a_flag_is_true_or_false(name, take, model):
+    for value in ("yes", "", 1, 0, [True], np.ones(1, bool)):
+        with pytest.raises(ValueError, match=rf"\b{name}=.*: must be True or False"):
+            take(value, model)
+
+
+def test_flags_are_those_of_python_and_numpy():
+    assert [check_flag("flag", value) for value in (True, False, np.bool_(True))] == [True, False, True]
+    assert callbacks.MagnitudePruning(FIXED, keep_zeros=np.bool_(False)).keep_zeros is False
 
 
 def test_numbers_are_those_of_python_and_numpy():

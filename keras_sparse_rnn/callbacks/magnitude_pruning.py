@@ -10,7 +10,7 @@ from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.schedules import RampThreshold
 from keras_sparse_rnn.sparsity import SCORES, Kernel, Masks
 from keras_sparse_rnn.sparsity.structure import GateDensity, Pattern
-from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, check_flag
 
 SCOPES = ("layer", "global")
 
@@ -130,10 +130,10 @@ class MagnitudePruning(MaskCallback):
             GateDensity(gate_density)
             if scope == "global":
                 raise ValueError("gate_density: each kernel is pruned separately. It goes with scope='layer'.")
-        self.keep_zeros = keep_zeros
+        self.keep_zeros = check_flag("keep_zeros", keep_zeros)
         self.pattern = pattern
         self.gate_density = gate_density
-        self.keep_diagonal = keep_diagonal
+        self.keep_diagonal = check_flag("keep_diagonal", keep_diagonal)
         self._floor: Any = 0.0  # lower bound of the sparsity, overall or per kernel
 
     def masks_over(self, kernels: list[Kernel]) -> Masks:

@@ -8,7 +8,7 @@ import numpy as np
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.regularizers import BlockGroupLasso
 from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay
-from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
+from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, check_flag
 
 
 class ThresholdPruning(MaskCallback):
@@ -82,7 +82,7 @@ class ThresholdPruning(MaskCallback):
                 f"schedule: {type(schedule).__name__} gives a sparsity; ThresholdPruning needs a threshold on |w|, as "
                 "schedules.RampThreshold gives it. For a sparsity use MagnitudePruning."
             )
-        self.keep_zeros = keep_zeros
+        self.keep_zeros = check_flag("keep_zeros", keep_zeros)
         self._floor: list[np.ndarray] = []  # blocks that may be kept, if the model is already pruned
 
     def start(self, step: int) -> None:

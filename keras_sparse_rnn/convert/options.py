@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from keras_sparse_rnn.formats import FLOAT32, NUMBER_FORMATS, NumberFormat
 from keras_sparse_rnn.ops.schema import BLOCKS
-from keras_sparse_rnn.typing import is_integer, is_number
+from keras_sparse_rnn.typing import check_flag, is_integer, is_number
 
 MAX_RELATIVE_ERROR = 0.5
 SCALES = ("gate", "output")
@@ -45,6 +45,8 @@ class ConvertOptions:
         for name, value in (("batch_size", self.batch_size), ("time_steps", self.time_steps)):
             if not (is_integer(value) and value >= 1) and (name, value) != ("time_steps", None):
                 raise ValueError(f"{name} must be an integer of at least 1; given: {value!r}.")
+        for name in ("stateful", "verify"):
+            check_flag(name, getattr(self, name))
         percentile = self.percentile
         if not (is_number(percentile) and 50 < percentile <= 100):
             raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")

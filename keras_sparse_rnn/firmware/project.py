@@ -25,7 +25,7 @@ from keras_sparse_rnn.firmware.tflm_project import TFLMModel
 from keras_sparse_rnn.runtime.engine import arrays_of, quantized
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.native import prepare_ops
-from keras_sparse_rnn.typing import Arrays, ModelSource
+from keras_sparse_rnn.typing import Arrays, ModelSource, check_flag
 
 _BOARD = "cortex-m4"
 LARGEST_MODEL = 2**25  # bytes, the flash of the largest boards; a byte becomes some twenty on its way to C
@@ -122,6 +122,8 @@ def save_firmware(
     """
     if framework not in FRAMEWORKS:
         raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
+    check_flag("single_file", single_file)
+    check_flag("small", small)
     _check_single_file(framework, single_file, cpu)
     folder = Path(folder)
     check_folder(folder)

@@ -8,7 +8,7 @@ from keras import ops
 from keras_sparse_rnn.layers.delta_hold import DeltaHoldCell, Threshold
 from keras_sparse_rnn.layers.delta_recurrence import DeltaRecurrence
 from keras_sparse_rnn.layers.weights_cell import WeightsCell
-from keras_sparse_rnn.typing import Shape, Tensor
+from keras_sparse_rnn.typing import Shape, Tensor, check_flag
 
 
 class DeltaCell(WeightsCell):
@@ -32,7 +32,7 @@ class DeltaCell(WeightsCell):
         **kwargs: Any,
     ) -> None:
         super().__init__(units, **kwargs)
-        self.trainable_threshold = trainable_threshold
+        self.trainable_threshold = check_flag("trainable_threshold", trainable_threshold)
         self.gradient = gradient
         self.surrogate_width = surrogate_width
         self.input_hold = self._hold("input", input_threshold, lambda: self.kernel)

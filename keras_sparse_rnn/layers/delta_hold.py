@@ -11,7 +11,7 @@ from keras import ops
 from keras_sparse_rnn.initializers import Sensitivity
 from keras_sparse_rnn.layers.delta_recurrence import HoldRecurrence
 from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
-from keras_sparse_rnn.typing import Regularizer, Shape, Tensor, is_number, not_negative
+from keras_sparse_rnn.typing import Regularizer, Shape, Tensor, check_flag, is_number, not_negative
 
 GRADIENTS = ("exact", "straight_through")
 Threshold: TypeAlias = float | Sequence[float] | Sensitivity | dict[str, Any]
@@ -55,7 +55,7 @@ class DeltaHoldCell(keras.layers.Layer):
         super().__init__(**kwargs)
         self._given = given
         self._sensitivity, self._reader = sensitivity, reader
-        self.trainable_threshold = trainable_threshold
+        self.trainable_threshold = check_flag("trainable_threshold", trainable_threshold)
         self.gradient = gradient
         self.surrogate_width = surrogate_width
         self.recurrence = HoldRecurrence(gradient, surrogate_width, trainable_threshold)

@@ -11,7 +11,7 @@ from keras_sparse_rnn.layers import event_recurrence
 from keras_sparse_rnn.layers.event_gru_cell import READOUTS, EventGRUCell
 from keras_sparse_rnn.layers.gru_weights_layer import GRUWeightsLayer
 from keras_sparse_rnn.layers.recurrent_layer import check_rate
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor, check_flag
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -147,7 +147,7 @@ class EventGRU(GRUWeightsLayer):
             **kwargs,
         )
         self.recurrent_dropconnect = recurrent_dropconnect
-        self.carry_cell = carry_cell
+        self.carry_cell = check_flag("carry_cell", carry_cell)
         if recurrent_dropconnect:
             self.seed_generator = keras.random.SeedGenerator(seed)
 

@@ -9,7 +9,16 @@ from keras import ops
 from keras_sparse_rnn.initializers import Beta
 from keras_sparse_rnn.layers.event_recurrence import EventRecurrence, trace_step
 from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor, is_number
+from keras_sparse_rnn.typing import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    Shape,
+    Tensor,
+    check_flag,
+    is_number,
+)
 
 READOUTS = ("event", "cell", "trace")
 THRESHOLD_MODES = ("sigmoid", "clipped")
@@ -160,10 +169,10 @@ class EventGRUCell(GRUWeightsCell):
             else:
                 threshold_initializer = Beta(0.3, seed=seed)
         self.threshold_initializer = keras.initializers.get(threshold_initializer)
-        self.trainable_threshold = trainable_threshold
+        self.trainable_threshold = check_flag("trainable_threshold", trainable_threshold)
         self.surrogate_height = surrogate_height
         self.surrogate_width = surrogate_width
-        self.reset = reset
+        self.reset = check_flag("reset", reset)
         self.readout = readout
         self.trace_decay = trace_decay
         self.state_size = [units] * (3 if readout == "trace" else 2)

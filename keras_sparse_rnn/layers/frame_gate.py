@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse_rnn.layers import loops
-from keras_sparse_rnn.typing import Shape, Tensor
+from keras_sparse_rnn.typing import Shape, Tensor, check_flag
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -62,7 +62,7 @@ class FrameGate(keras.layers.Layer):
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
             raise ValueError(f"`count` must be a positive integer. Received: {count!r}")
         super().__init__(**kwargs)
-        self.threshold, self.count, self.stateful = given.tolist(), int(count), stateful
+        self.threshold, self.count, self.stateful = given.tolist(), int(count), check_flag("stateful", stateful)
         self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=3)
         self._states: tuple[keras.Variable, ...] = ()

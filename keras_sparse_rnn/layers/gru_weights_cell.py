@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.layers.weights_cell import WeightsCell
-from keras_sparse_rnn.typing import Shape, Tensor
+from keras_sparse_rnn.typing import Shape, Tensor, check_flag
 
 
 class GRUWeightsCell(WeightsCell, keras.layers.GRUCell):
@@ -22,6 +22,8 @@ class GRUWeightsCell(WeightsCell, keras.layers.GRUCell):
     resets_before = False
 
     def __init__(self, units: int, reset_after: bool = True, reset_gate: bool = True, **kwargs: Any) -> None:
+        check_flag("reset_after", reset_after)
+        check_flag("reset_gate", reset_gate)
         if not reset_after and not (self.resets_before and reset_gate):
             raise ValueError(
                 f"`reset_after` must be True: {type(self).__name__}{'' if reset_gate else ' without a reset gate'} has "

@@ -8,7 +8,16 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer, check_rate
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor, is_integer
+from keras_sparse_rnn.typing import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    Shape,
+    Tensor,
+    check_flag,
+    is_integer,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -114,11 +123,11 @@ class ONLSTMCell(keras.layers.Layer):
         self.chunk_size = chunk_size
         self.activation = keras.activations.get(activation)
         self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.use_bias = use_bias
+        self.use_bias = check_flag("use_bias", use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
-        self.unit_forget_bias = unit_forget_bias
+        self.unit_forget_bias = check_flag("unit_forget_bias", unit_forget_bias)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.recurrent_regularizer = keras.regularizers.get(recurrent_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)

@@ -8,7 +8,16 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import RecurrentLayer, check_rate
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor, is_integer
+from keras_sparse_rnn.typing import (
+    Activation,
+    Constraint,
+    Initializer,
+    Regularizer,
+    Shape,
+    Tensor,
+    check_flag,
+    is_integer,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -98,10 +107,10 @@ class RecurrentHighwayCell(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = units
         self.depth = depth
-        self.coupled = coupled
+        self.coupled = check_flag("coupled", coupled)
         self.activation = keras.activations.get(activation)
         self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.use_bias = use_bias
+        self.use_bias = check_flag("use_bias", use_bias)
         self.transform_bias = transform_bias
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import check_rate
-from keras_sparse_rnn.typing import Tensor, is_integer
+from keras_sparse_rnn.typing import Tensor, check_flag, is_integer
 
 
 class WeightsCell(keras.layers.Layer):
@@ -26,6 +26,8 @@ class WeightsCell(keras.layers.Layer):
     ) -> None:
         if not (is_integer(units) and units > 0):
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
+        for name in {"use_bias", "unit_forget_bias"} & set(kwargs):
+            check_flag(name, kwargs[name])
         check_rate("dropout", dropout)
         check_rate("recurrent_dropout", recurrent_dropout)
         # For None, Keras draws a seed, which would change all later random numbers.

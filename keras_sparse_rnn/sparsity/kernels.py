@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_sparse_rnn.cells import describe
 from keras_sparse_rnn.sparsity.layouts import prunable_weights
-from keras_sparse_rnn.typing import LayerSelection, Tensor
+from keras_sparse_rnn.typing import LayerSelection, Tensor, check_flag
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ def find_kernels(
         ValueError: If the model is not built, something in `layers` selects no layer, or a name, path or layer in
             `layers` selects nothing that can be pruned.
     """
-    return select_kernels(model, layers, frozen)[:2]
+    return select_kernels(model, layers, check_flag("frozen", frozen))[:2]
 
 
 def select_kernels(model: keras.layers.Layer, layers: LayerSelection = None, frozen: bool = False) -> KernelSelection:

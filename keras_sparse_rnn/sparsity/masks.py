@@ -11,7 +11,7 @@ import numpy as np
 from keras_sparse_rnn.sparsity.blocks import Blocks
 from keras_sparse_rnn.sparsity.kernels import Kernel
 from keras_sparse_rnn.sparsity.structure import GateDensity, Pattern, diagonal
-from keras_sparse_rnn.typing import BlockShape, Score, Tensor
+from keras_sparse_rnn.typing import BlockShape, Score, Tensor, check_flag
 
 
 class Masks:
@@ -43,6 +43,7 @@ class Masks:
         gate_density: Mapping[str, float] | None = None,
         keep_diagonal: bool = False,
     ) -> None:
+        check_flag("keep_diagonal", keep_diagonal)
         self.kernels = list(kernels)
         self.blocks = [Blocks(k.shape, k.gates, block_shape, k.path) for k in self.kernels]
         self.kept = [np.ones(blocks.grid, bool) for blocks in self.blocks]
