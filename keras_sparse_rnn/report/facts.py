@@ -176,6 +176,8 @@ def _of_tflite(facts, tflite, data, cpu, progress):
     except ValueError as error:
         facts.unknown["effective MACs"] = facts.unknown["instructions"] = str(error)
         return
+    if data is not None:
+        _check(model, data)
     shape = model.inputs[0].shape
     steps = shape[0] * (shape[1] if len(shape) == 3 else 1)  # of all samples of an inference
     names = iter([] if facts.conversion is None else [layer.name for layer in facts.conversion.layers])
@@ -230,15 +232,24 @@ def _chunks(model, data, samples):
     """A few samples as `Engine.run_chunks` takes them.
 
     Raises:
-        ValueError: The model has several inputs, or the data do not fit.
+        ValueError: The model has several inputs.
     """
     [x] = model.inputs if len(model.inputs) == 1 else [None]
     if x is None or isinstance(data, (dict, list, tuple)):
         raise ValueError("models of several inputs are not run here")
-    data, chunk = np.asarray(data)[:samples], x.shape[1]
-    if data.shape[2:] != x.shape[2:] or data.ndim != len(x.shape) or data.shape[1] % chunk:
-        raise ValueError(f"data must have the shape (samples, {', '.join(map(str, x.shape[1:]))}); given: {data.shape}")
-    return [data.reshape(len(data), -1, chunk, *x.shape[2:])]
+    data = np.asarray(data)[:samples]
+    return [data.reshape(len(data), -1, *x.shape[1:])]
+
+
+def _check(model, data):
+    """Raises ValueError where data do not fit a model of one input: whole chunks of its time, and finite values."""
+    from keras_sparse_rnn.inputs import check_array
+
+    if len(model.inputs) > 1 or isinstance(data, (dict, list, tuple)):
+        return
+    data, (chunk, *features) = np.asarray(data), model.inputs[0].shape[1:]
+    chunks = data.shape[1] // chunk if data.ndim > 1 else 1
+    check_array("data", data, (chunks * chunk, *features), data.shape[:1], (chunk, *features))
 
 
 def _count(facts, model, data, cpu):

@@ -201,3 +201,22 @@ def test_in_a_browser(page, width, tmp_path):
     assert '"down":["events (EventGRU):4","gru (GRU):4","out (Dense):1"]' in seen
     assert '"up":["out (Dense):1","gru (GRU):4","events (EventGRU):4"]' in seen
     assert re.search(r'"canvases":(\d+),"drawn":\1,"wide":false,"fetched":0', seen), seen
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x: x[:0], r"data must have the shape \(samples, 2, 5\) with at least one sample"),
+        (lambda x: x[..., :4], r"data must have the shape \(samples, 2, 5\) .*; given: \(3, 4, 4\)"),
+        (lambda x: x[:, :3], r"data must have the shape \(samples, 2, 5\) .*; given: \(3, 3, 5\)"),
+        (lambda x: x * np.nan, "data holds NaN or infinite values"),
+    ],
+    ids=["no samples", "other features", "part of a chunk", "NaN"],
+)
+def test_data_that_do_not_fit_a_tflite_model_are_refused(change, said, tmp_path):
+    model = keras.Sequential([keras.Input((2, 5)), keras.layers.GRU(4)])
+    data = ksr.convert(model, weights="float32", stateful=True, time_steps=2, verify=False).data
+    x = np.ones((3, 4, 5), "float32")
+    with pytest.raises(ValueError, match=said):
+        ksr.report(data, change(x), tmp_path / "page.html", cpu=None)
+    assert not list(tmp_path.iterdir())
