@@ -75,8 +75,11 @@ class Sensitivity:
 
         No gradient flows to the kernel.
         """
-        norms = ops.sqrt(ops.sum(ops.square(ops.stop_gradient(ops.convert_to_tensor(kernel))), axis=1))
-        return scale / ops.maximum(norms, 1e-9)  # what nobody reads is never sent
+        kernel = ops.stop_gradient(ops.convert_to_tensor(kernel))
+        # In mixed precision, the kernel may be in float16, in which squares overflow, and the scale in float32.
+        dtype = keras.backend.result_type(kernel.dtype, "float32")
+        norms = ops.sqrt(ops.sum(ops.square(ops.cast(kernel, dtype)), axis=1))
+        return ops.cast(scale, dtype) / ops.maximum(norms, 1e-9)  # what nobody reads is never sent
 
     def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale}

@@ -12,12 +12,11 @@ import numpy as np
 from keras_sparse_rnn.cells import read_apart
 from keras_sparse_rnn.initializers import Sensitivity
 from keras_sparse_rnn.inputs import check_inputs
-from keras_sparse_rnn.keras_weights import load_keras_weights
 from keras_sparse_rnn.layers import DeltaGRU, DeltaLSTM, DeltaSimpleRNN, LightGRU
 from keras_sparse_rnn.layers.delta_layer import DeltaLayer
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs
 from keras_sparse_rnn.sparsity.wiring import is_graph
-from keras_sparse_rnn.typing import Arrays, check_flag
+from keras_sparse_rnn.typing import Arrays, check_flag, is_number
 
 _TWINS = {
     keras.layers.GRU: DeltaGRU,
@@ -55,9 +54,11 @@ def to_delta(
     """Converts a trained model to a delta network with the same weights and with thresholds chosen on data.
 
     Each `keras.layers.GRU`, LSTM, SimpleRNN and LightGRU, nested or in Bidirectional, is replaced by a delta layer with
-    thresholds from `initializers.Sensitivity`. The scale of the thresholds is found by bisection: first one scale for
+    thresholds from `initializers.Sensitivity`. Other layers, such as a DeltaGRU or an EventGRU, stay as they are. The
+    scale of the thresholds is found by bisection: first one scale for
     all layers; then one scale per hold of each layer, such that its share of the error grows with the number of weights
-    that read it. The variant with fewer MACs is returned. Nothing is trained, but `fit` can fine-tune the new model.
+    that read it. The variant with fewer MACs is returned, with thresholds of 0 where no larger ones are within the
+    tolerance. Nothing is trained, but `fit` can fine-tune the new model.
 
     Args:
         model: Built Sequential or Functional model. It is not changed.
@@ -74,7 +75,8 @@ def to_delta(
 
     Raises:
         ValueError: If the model is not built, is subclassed or has no layer that can become a delta layer (the message
-            names the layers and the reasons), or `tolerance` is not positive.
+            names the layers and the reasons); `tolerance` is not a number above 0; `data` or the outputs of the model
+            are not finite; or `error` is not a number, or exceeds the tolerance even with thresholds of 0.
 
     Example:
 
@@ -82,11 +84,17 @@ def to_delta(
     >>> ksr.summary(delta, x_test)
     """
     check_flag("verbose", verbose)
-    if not tolerance > 0:
-        raise ValueError(f"`tolerance` must be above 0. Received: tolerance={tolerance!r}")
+    if not (is_number(tolerance) and tolerance > 0):
+        raise ValueError(f"`tolerance` must be a number above 0. Received: tolerance={tolerance!r}")
     search = _Search(model, data, error or _deviations)
+    least = search.error([0.0] * len(search.holds))
+    if least > tolerance:
+        raise ValueError(
+            f"`error` is {least:.3g} even with thresholds of 0, and tolerance={tolerance!r}: take a larger tolerance, "
+            "or an error that is 0 for equal outputs."
+        )
     alike = search.largest_scale(lambda scale: [scale] * len(search.holds), tolerance)
-    by_hold = search.shared(alike, tolerance)
+    by_hold = search.shared(tolerance)
     found = min(([alike] * len(search.holds), by_hold), key=search.macs)
     made = search.made(found)
     if verbose:
@@ -140,8 +148,11 @@ class _Search:
             raise ValueError(f"model '{model.name}' is subclassed: its layers cannot be replaced.")
         self._model, self._data, self._error = model, check_inputs("data", model, data), error
         self.left = _reasons(model)
+        self._replaced = {
+            layer.name for layer in model._flatten_layers() if isinstance(layer, tuple(_TWINS))
+        } - self.left.keys()
         self._twin = self._clone(lambda name: {"trainable_threshold": True, "stateful": False, **_ONES})
-        self._layers = _delta_layers(self._twin)
+        self._layers = self._delta_layers(self._twin)
         if not self._layers:
             why = "; ".join(f"'{name}': {reason}" for name, reason in self.left.items())
             raise ValueError(
@@ -154,6 +165,10 @@ class _Search:
             raise ValueError(f"model '{model.name}' has several layers of the same name: {', '.join(twice)}.")
         self._variables = [hold._threshold for layer in self._layers for hold in _hold_cells(layer)]
         self._expected = self._outputs([0.0] * len(self.holds))
+        if not all(np.isfinite(part).all() for part in self._expected):
+            raise ValueError(
+                f"model '{model.name}' gives NaN or infinite values on `data`: train it without them first."
+            )
         self._macs = {}
 
     def _clone(self, arguments):
@@ -178,8 +193,21 @@ class _Search:
             return twin.from_config(config)
 
         made = keras.models.clone_model(self._model, clone_function=clone, recursive=True)
-        load_keras_weights(made, self._model)
+        added = {
+            id(hold._threshold)
+            for layer in self._delta_layers(made)
+            for hold in _hold_cells(layer)
+            if layer.cell.trainable_threshold
+        }
+        weights = [weight for weight in made.weights if id(weight) not in added]
+        for weight, value in zip(weights, self._model.get_weights(), strict=True):
+            weight.assign(value)
         return made
+
+    def _delta_layers(self, made):
+        """Returns the layers of a clone that have replaced others."""
+        layers = made._flatten_layers()
+        return [layer for layer in layers if isinstance(layer, DeltaLayer) and layer.name in self._replaced]
 
     def _outputs(self, scales):
         for variable, scale in zip(self._variables, scales, strict=True):
@@ -188,22 +216,37 @@ class _Search:
         return [np.asarray(part, np.float32) for part in keras.tree.flatten(outputs)]
 
     def error(self, scales):
-        return self._error(self._expected, self._outputs(scales))
+        given = self._error(self._expected, self._outputs(scales))
+        try:
+            error = float(given)
+        except (TypeError, ValueError):
+            error = math.nan
+        if math.isnan(error):
+            raise ValueError(f"`error` must return a number. Received: {given!r}")
+        return error
 
     def largest_scale(self, scales_at, tolerance, evaluations=7):
-        """Returns the largest x, to a few percent, at which the error of `scales_at(x)` is within the tolerance."""
-        if self.error(scales_at(_LARGEST_SCALE)) <= tolerance:
+        """Returns the largest x, to a few percent, at which the error of `scales_at(x)` is within the tolerance.
+
+        It is 0 if that is below the searched range.
+        """
+
+        def is_within(scale):
+            return self.error(scales_at(scale)) <= tolerance
+
+        if is_within(_LARGEST_SCALE):
             return _LARGEST_SCALE
-        low, high = math.log2(_LARGEST_SCALE) - _OCTAVES, math.log2(_LARGEST_SCALE)
+        high = math.log2(_LARGEST_SCALE)
+        low = least = high - _OCTAVES
         for _ in range(evaluations):
             middle = (low + high) / 2
-            if self.error(scales_at(2**middle)) <= tolerance:
+            if is_within(2**middle):
                 low = middle
             else:
                 high = middle
-        return 2**low
+        return 2**low if low > least or is_within(2**low) else 0.0
 
-    def shared(self, start, tolerance):
+    def shared(self, tolerance):
         """Returns a scale for each hold.
 
         The squared error of each hold alone is proportional to the number of weights that read it, and so to the MACs
@@ -214,9 +257,10 @@ class _Search:
         for i, size in enumerate(sizes):
             share = tolerance * math.sqrt(size / sum(sizes))
             only = lambda scale, i=i: [scale if n == i else 0.0 for n in range(len(sizes))]  # noqa: E731
-            ratios.append(self.largest_scale(only, share, evaluations=5) / start)
-        factor = self.largest_scale(lambda x: [x * ratio for ratio in ratios], tolerance)
-        return [factor * ratio for ratio in ratios]
+            ratios.append(self.largest_scale(only, share, evaluations=5))
+        largest = max(ratios) or 1.0
+        at = lambda x: [x * ratio / largest for ratio in ratios]  # noqa: E731
+        return at(self.largest_scale(at, tolerance))
 
     def _reads(self, layer, name):
         """Returns the number of weights that read the values of a hold."""
@@ -272,10 +316,6 @@ def _nodes(layer):
     return getattr(layer, "_inbound_nodes", [])
 
 
-def _delta_layers(model):
-    return [layer for layer in model._flatten_layers() if isinstance(layer, DeltaLayer)]
-
-
 def _hold_cells(layer):
     return [layer.cell.input_hold, *layer.cell.holds_of_states]
 
@@ -297,7 +337,7 @@ def _show(search, made, found):
     lines.append(f"{'':20}{'scales of sensitivity':34}{'inputs':>8}{'states':>8}{'MACs':>9}{'dense':>9}")
     for layer in macs:
         scales = by_name.get(layer.name.split("/")[-1])
-        text = "not a delta layer" if scales is None else ", ".join(f"{n} {s:.3g}" for n, s in scales.items())
+        text = "as it was" if scales is None else ", ".join(f"{n} {s:.3g}" for n, s in scales.items())
         rates = f"{layer.input_rate:8.0%}{layer.activity:8.0%}"
         lines.append(f"{layer.name:20}{text:34}{rates}{layer.effective:9,.0f}{layer.dense:9,}")
     dense, effective = sum(layer.dense for layer in macs), sum(layer.effective for layer in macs)

@@ -49,9 +49,14 @@ ModelSource: TypeAlias = Union[str, os.PathLike[str], bytes, "Model", "Converted
 """A `.tflite` model: its path, its bytes, a `runtime.model.Model`, or what `ksr.convert` returns."""
 
 
+def is_real(value: Any) -> bool:
+    """Whether it is a real number, of Python or NumPy, finite or not, and no bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
 def is_number(value: Any) -> bool:
     """Whether it is a real number: of Python or NumPy, finite, and no bool."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    return is_real(value) and math.isfinite(value)
 
 
 def is_integer(value: Any) -> bool:

@@ -106,7 +106,72 @@ def test_layers_that_cannot_hold_are_left_or_refused_by_name(capsys):
     ]
     with pytest.raises(ValueError, match="has no GRU, LSTM, SimpleRNN or LightGRU .*'encoder': return_state=True"):
         ksr.to_delta(keras.Model(x, state), walks())
-    with pytest.raises(ValueError, match="`tolerance` must be above 0. Received: tolerance=0"):
-        ksr.to_delta(keras.Model(x, outputs), walks(), 0)
+    for tolerance in (0, True, "a", None, np.nan):
+        with pytest.raises(
+            ValueError, match=f"`tolerance` must be a number above 0. Received: tolerance={tolerance!r}"
+        ):
+            ksr.to_delta(keras.Model(x, outputs), walks(), tolerance)
     with pytest.raises(ValueError, match="must be a built Keras model"):
         ksr.to_delta(keras.Sequential([layers.GRU(3)]), walks())
+
+
+class TestTolerance:
+    """No delta network leaves with a larger error than was asked for."""
+
+    def test_thresholds_are_zero_where_no_larger_ones_are_within_it(self):
+        model = keras.Sequential([keras.Input((8, FEATURES)), layers.GRU(4, return_sequences=True), layers.Dense(2)])
+        delta = ksr.to_delta(model, walks(), 1e-6, verbose=False)
+        assert not delta.layers[0].input_threshold.any() and not delta.layers[0].hidden_threshold.any()
+        assert deviation(model, delta, walks()) <= 1e-6
+
+    @pytest.mark.parametrize(
+        ("error", "message"),
+        [
+            (lambda expected, outputs: 1.0, "`error` is 1 even with thresholds of 0, and tolerance=0.05"),
+            (lambda expected, outputs: np.nan, "`error` must return a number. Received: nan"),
+            (lambda expected, outputs: None, "`error` must return a number. Received: None"),
+        ],
+    )
+    def test_an_error_that_is_never_within_it(self, error, message):
+        model = keras.Sequential([keras.Input((8, FEATURES)), layers.GRU(4)])
+        with pytest.raises(ValueError, match=message):
+            ksr.to_delta(model, walks(), 0.05, error=error)
+
+    def test_values_that_are_not_finite(self):
+        model = keras.Sequential([keras.Input((8, FEATURES)), layers.GRU(4, name="gru")])
+        with pytest.raises(ValueError, match="`data` must be finite"):
+            ksr.to_delta(model, np.full((2, 8, FEATURES), np.nan, "float32"))
+        model.layers[0].cell.bias.assign(np.full((2, 12), np.nan))
+        with pytest.raises(ValueError, match="gives NaN or infinite values on `data`"):
+            ksr.to_delta(model, walks())
+
+
+def test_layers_that_skip_already_stay_as_they_are(capsys):
+    model = keras.Sequential(
+        [
+            keras.Input((8, FEATURES)),
+            ours.DeltaGRU(4, 0.3, 0.2, trainable_threshold=True, return_sequences=True, name="delta"),
+            ours.EventGRU(4, return_sequences=True, name="event"),
+            layers.GRU(4, name="gru"),
+        ]
+    )
+    made = ksr.to_delta(model, walks(), 0.1)
+    assert [type(layer) for layer in made.layers] == [ours.DeltaGRU, ours.EventGRU, ours.DeltaGRU]
+    for one, other in zip(made.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert 0 < deviation(model, made, walks()) <= 0.1
+    assert [line[:32].split() for line in capsys.readouterr().out.splitlines()[2:4]] == [
+        ["delta", "as", "it", "was"],
+        ["event", "as", "it", "was"],
+    ]
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_model_in_mixed_precision(policy):
+    made = [layers.LSTM(4, return_sequences=True, dtype=policy), layers.GRU(4, dtype=policy)]
+    model = keras.Sequential([keras.Input((8, FEATURES)), *made])
+    delta = ksr.to_delta(model, walks(), 0.2, verbose=False)
+    assert [type(layer) for layer in delta.layers] == [ours.DeltaLSTM, ours.DeltaGRU]
+    assert [layer.compute_dtype for layer in delta.layers] == [policy.removeprefix("mixed_")] * 2
+    expected, outputs = (np.float32(part.predict(walks(), verbose=0)) for part in (model, delta))
+    assert 0 < np.sqrt(np.mean((outputs - expected) ** 2)) <= 0.2 * expected.std()

@@ -17,10 +17,10 @@ from keras_sparse_rnn.convert.lower import lower, lower_float32
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
 from keras_sparse_rnn.convert.quantize import Scale, within_percentile
-from keras_sparse_rnn.convert.ranges import Ranges
+from keras_sparse_rnn.convert.ranges import check_ranges
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter
 from keras_sparse_rnn.convert.report import LayerReport, Report
-from keras_sparse_rnn.convert.sites import LearnedScales
+from keras_sparse_rnn.convert.sites import LearnedScales, check_computes_in_floats
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
 from keras_sparse_rnn.convert.tflm_rewrites import rewrite_for_tflm
 from keras_sparse_rnn.convert.traced import as_functional
@@ -114,6 +114,7 @@ class PackedCall:
 
 def run(model, representative_data, representative_labels, ranges, options, progress):
     """`ksr.convert` with its `ConvertOptions`."""
+    check_computes_in_floats(model)
     model = as_functional(model, representative_data)
     if keras.backend.backend() != "tensorflow":
         return convert_in_child(model, representative_data, representative_labels, ranges, options)
@@ -441,8 +442,7 @@ def _check_labels(labels, cut):
 
 
 def _check_ranges(ranges, options):
-    if not isinstance(ranges, Ranges):
-        raise ValueError(f"ranges must be ksr.quantization.Ranges; given: {type(ranges).__name__}.")
+    check_ranges(ranges)
     if options.percentile != 100:
         raise ValueError(
             f"percentile is of representative_data; given: {options.percentile} with ranges, which say themselves how "

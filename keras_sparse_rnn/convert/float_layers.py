@@ -71,7 +71,9 @@ class FloatLayers:
         """The layer that an activation in another layer is to become; None where it stays."""
         name = _name(getattr(layer, "activation", None))
         if name == "gelu" and self._lacks_gelu:
-            return Gelu(name=f"{layer.name}_gelu")
+            gelu = Gelu(name=f"{layer.name}_gelu")
+            gelu.given_name = layer.name  # for messages: users do not know the layer made here
+            return gelu
         if name in _INT16_ACTIVATIONS and self._is_int16 and not isinstance(layer, _L.Activation):
             return _L.Activation(layer.activation, name=f"{layer.name}_{name}")
         return None

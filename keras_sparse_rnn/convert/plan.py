@@ -231,7 +231,7 @@ def _check_model(model):
         raise TypeError(f"model must be a keras.Model; given: {given}.{advice}")
     if not model.built:
         raise ValueError(f"model '{model.name}' is not built: call it on data or model.build(input_shape) first.")
-    for variable in model.variables:
+    for variable in model.weights:
         values = np.asarray(keras.ops.convert_to_numpy(variable))
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
             raise ValueError(

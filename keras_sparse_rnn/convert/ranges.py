@@ -6,7 +6,20 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from keras_sparse_rnn.convert.options import SCALES
 from keras_sparse_rnn.files import write_file
+from keras_sparse_rnn.typing import is_real
+
+WEIGHTS = ("int8", "int4")  # what training for integers knows
+
+
+def check_ranges(ranges):
+    """Raises ValueError unless it is a `Ranges`."""
+    if not isinstance(ranges, Ranges):
+        raise ValueError(
+            "ranges must be ksr.quantization.Ranges, which QuantizationAware holds as `ranges` after a fit that "
+            f"trained in integers; given: {type(ranges).__name__}."
+        )
 
 
 @dataclass(frozen=True)
@@ -20,10 +33,10 @@ class Ranges:
         of: Dict from a name to `(low, high)`: `"inputs/0"` and so on for the inputs of the model, the name of a layer
             for its output, `"LAYER/STATE"` for a state of a recurrent layer, and `"LAYER/logits"` for what a softmax,
             sigmoid or tanh of another layer reads.
-        weights, scales: As `ksr.convert` takes them.
+        weights, scales: As `QuantizationAware` takes them.
 
     Raises:
-        ValueError: A range is empty or not finite.
+        ValueError: There is no range, one is empty or not finite, or `weights` or `scales` is none of those above.
     """
 
     of: dict[str, tuple[float, float]]
@@ -31,7 +44,15 @@ class Ranges:
     scales: str = "gate"
 
     def __post_init__(self) -> None:
-        for name, (low, high) in self.of.items():
+        for argument, value, allowed in (("weights", self.weights, WEIGHTS), ("scales", self.scales, SCALES)):
+            if value not in allowed:
+                raise ValueError(f"{argument} must be one of {allowed}; given: {value!r}.")
+        if not (isinstance(self.of, dict) and self.of):
+            raise ValueError(f"of must be a dict from names to (low, high), with at least one; given: {self.of!r}.")
+        for name, pair in self.of.items():
+            if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_real, pair))):
+                raise ValueError(f"the range of '{name}' must be (low, high), two numbers; given: {pair!r}.")
+            low, high = pair
             if not (np.isfinite(low) and np.isfinite(high) and low <= high):
                 raise ValueError(
                     f"the range of '{name}' is {low:.3g} to {high:.3g}; it must be finite, and not empty. Train for at "
@@ -59,12 +80,15 @@ class Ranges:
         Raises:
             ValueError: The file holds something else.
         """
-        with open(path, encoding="utf-8") as file:
-            try:
-                stored = json.load(file)
-                return cls({name: (float(a), float(b)) for name, (a, b) in stored.pop("of").items()}, **stored)
-            except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-                raise ValueError(f"{os.fspath(path)} does not hold ranges as Ranges.save writes them.") from error
+        with open(path, "rb") as file:
+            content = file.read()
+        try:
+            stored = json.loads(content)
+            return cls(**{**stored, "of": {name: tuple(pair) for name, pair in stored["of"].items()}})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{os.fspath(path)} does not hold ranges as Ranges.save writes them: {type(error).__name__}, {error}"
+            ) from error
 
     def __getitem__(self, name: str) -> tuple[float, float]:
         if name not in self.of:

@@ -7,6 +7,7 @@ from functools import partial
 import keras
 import numpy as np
 
+from keras_sparse_rnn.convert.float_layers import Gelu
 from keras_sparse_rnn.convert.quantize import Scale
 
 _L = keras.layers
@@ -36,6 +37,18 @@ KERNELS = {
 }
 
 
+COMPUTES_IN_INTEGERS = "__ksr_computes_in_integers"  # an attribute of a model within `fake_quantized`
+
+
+def check_computes_in_floats(model):
+    """Raises ValueError if a model is within `quantization.fake_quantized`."""
+    if hasattr(model, COMPUTES_IN_INTEGERS):
+        raise ValueError(
+            f"model '{model.name}' already computes in integers: leave the `with ksr.quantization.fake_quantized(...)` "
+            "block that it is in first."
+        )
+
+
 class LearnedScales:
     """The scales of a `Plan` by `Ranges`."""
 
@@ -59,8 +72,7 @@ class LearnedScales:
 
     def states(self, call):
         """For each state of a `RecurrentCall` the ends of its range, as an array."""
-        kept = [name for name in call.layer.STATES if f"{call.layer.name}/{name}" in self._ranges.of]
-        return {name: np.array(self._ranges[f"{call.layer.name}/{name}"]) for name in kept}
+        return {name: np.array(self._ranges[f"{call.layer.name}/{name}"]) for name in call.layer.STATES}
 
     def fake(self, values, scale):
         """TensorFlow's op that tells its converter the scale of a tensor."""
@@ -186,6 +198,8 @@ class Sites:
             self._put(tensor, self.of(read[0]))
             for other in read[1:]:
                 self._join(self.of(read[0]), self.of(other))
+        elif isinstance(operation, Gelu):
+            raise _unknown_activation(operation.given_name, "gelu")
         else:
             known = sorted({kind.__name__ for kind in (*KERNELS, *AVERAGES, *_PASSES_ON, _L.Embedding)})
             raise ValueError(
@@ -219,10 +233,14 @@ def activation_of(layer):
     """
     name = getattr(layer.activation, "__name__", str(layer.activation))
     if layer.activation is not getattr(keras.activations, name, None) or name not in (*_FUSED, *_FIXED):
-        raise ValueError(
-            f"layer '{layer.name}' has activation={name}; training for integers knows {', '.join((*_FUSED, *_FIXED))}."
-        )
+        raise _unknown_activation(layer.name, name)
     return name
+
+
+def _unknown_activation(layer_name, name):
+    return ValueError(
+        f"layer '{layer_name}' has activation={name}; training for integers knows {', '.join((*_FUSED, *_FIXED))}."
+    )
 
 
 def call_in_parts(layer, call, quantize_logits, quantize_output):

@@ -9,35 +9,64 @@ from keras import ops
 
 from keras_sparse_rnn.convert.options import ConvertOptions
 from keras_sparse_rnn.convert.plan import plan
-from keras_sparse_rnn.convert.ranges import Ranges
-from keras_sparse_rnn.convert.sites import KERNELS, Site, Sites, call_in_parts, input_names
+from keras_sparse_rnn.convert.ranges import Ranges, check_ranges
+from keras_sparse_rnn.convert.sites import (
+    COMPUTES_IN_INTEGERS,
+    KERNELS,
+    Site,
+    Sites,
+    call_in_parts,
+    check_computes_in_floats,
+    input_names,
+)
 from keras_sparse_rnn.quantization.recurrent import INTEGER_LAYERS, check_integer_layer
 from keras_sparse_rnn.quantization.rounding import Grid, Recorder, kernel_in_int8
 
 MOMENTUM = 0.95
-_HELD_BY_MODEL = "__ksr_integers"  # Keras saves no attribute whose name begins with two underscores
+_FUNCTIONS = ("train_function", "test_function", "predict_function")
 
 
 @contextlib.contextmanager
 def fake_quantized(model: keras.Model, ranges: Ranges) -> Iterator[None]:
     """Context manager in which a Keras model computes the same as `ksr.convert(model, ranges=ranges)`.
 
-    The outputs equal those of the integer model to within one step of their scale.
+    The outputs equal those of the integer model to within one step of their scale. It can be used in a callback of a
+    running `fit`, too.
 
     Args:
         model: A Keras model that can be converted.
         ranges: The `Ranges` learned in training.
 
     Raises:
-        ValueError: If a layer cannot be trained for integers, or ranges are missing.
+        ValueError: If a layer cannot be trained for integers, ranges are missing, or the model already computes in
+            integers.
     """
-    integers = IntegerModel(model, ranges.weights, ranges.scales)
-    integers.set(ranges)
+    check_ranges(ranges)
+    integers = IntegerModel(model, ranges.weights, ranges.scales, COMPUTES_IN_INTEGERS)
     try:
-        integers.round_all()
-        yield
+        integers.set(ranges)
+        with _fresh_functions(model), integers.computing(rounds=True):
+            yield
     finally:
         integers.release()
+
+
+@contextlib.contextmanager
+def _fresh_functions(model):
+    """Context manager in which a model compiles its functions anew; a `fit` that is running keeps its own."""
+    before, compiled = {name: getattr(model, name) for name in _FUNCTIONS}, _compiled(model)
+    for name in _FUNCTIONS:
+        setattr(model, name, None)
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(model, name, function if _compiled(model) is compiled else None)
+
+
+def _compiled(model):
+    """Returns what `compile` makes anew each time."""
+    return getattr(model, "_compile_loss", None)
 
 
 class IntegerModel:
@@ -46,11 +75,14 @@ class IntegerModel:
     Args:
         model: The model.
         weights, scales: As in `ksr.convert`.
+        held_as: Name of the attribute by which the model holds the variables until `release`. It begins with two
+            underscores, as Keras saves no such attribute.
         momentum: Momentum of the moving averages of ranges.
     """
 
-    def __init__(self, model, weights, scales, momentum=MOMENTUM):
-        self.model = model
+    def __init__(self, model, weights, scales, held_as, momentum=MOMENTUM):
+        check_computes_in_floats(model)
+        self.model, self._held_as = model, held_as
         stateful = any(getattr(layer, "stateful", False) for layer in model.layers)
         self._options = ConvertOptions(weights=weights, scales=scales, stateful=stateful, time_steps=_steps(model))
         cut = plan(model, self._options)
@@ -85,7 +117,8 @@ class IntegerModel:
         held = [recorder.held for recorder in self._recorders.values()]
         held += [grid.held for _, grid in self._grids.values()]
         held += [part for twin in self._recurrent.values() for part in twin.held]
-        setattr(model, _HELD_BY_MODEL, list({id(part): part for part in held}.values()))
+        self.release()  # what an interrupted fit has left
+        setattr(model, held_as, list({id(part): part for part in held}.values()))
         self.recording = False
 
     def set(self, ranges):
@@ -102,33 +135,32 @@ class IntegerModel:
         found = {name: recorder.read() for name, recorder in self._recorders.items()}
         return {name: pair for name, pair in found.items() if pair is not None}
 
-    def record_all(self):
-        """Lets the layers compute in floats and record the ranges of their outputs."""
-        self._replace(lambda name, layer: self._recording(name, layer))
+    @contextlib.contextmanager
+    def computing(self, rounds, recording=False):
+        """Context manager in which the layers' calls are replaced.
 
-    def round_all(self):
-        """Lets the layers compute in integers."""
-        self._replace(lambda name, layer: self._rounding(name, layer))
+        Args:
+            rounds: Whether the layers compute in integers.
+            recording: Whether they record ranges.
+        """
+        self.recording = recording
+        replaced = {name: "inner_loop" if name in self._recurrent else "call" for name in self._layers}
+        # In the instances' dicts, because Keras would track attributes.
+        for name, method in replaced.items():
+            layer = self._layers[name]
+            vars(layer)[method] = (self._rounding if rounds else self._recording)(name, layer)
+        try:
+            yield
+        finally:
+            self.recording = False
+            for name, method in replaced.items():
+                vars(self._layers[name]).pop(method, None)
 
     def release(self):
-        """Restores the layers' own calls."""
-        for layer in self._layers.values():
-            for method in ("call", "inner_loop"):
-                if method in vars(layer):
-                    delattr(layer, method)
-        getattr(self.model, _HELD_BY_MODEL).clear()
-        delattr(self.model, _HELD_BY_MODEL)
-        self._forget_traces()
-
-    def _replace(self, made):
-        for name, layer in self._layers.items():
-            is_recurrent = name in self._recurrent
-            setattr(layer, "inner_loop" if is_recurrent else "call", made(name, layer))
-        self._forget_traces()
-
-    def _forget_traces(self):
-        """Discards functions that were compiled with other calls."""
-        self.model.train_function = self.model.test_function = self.model.predict_function = None
+        """Removes the variables from the model."""
+        if hasattr(self.model, self._held_as):
+            getattr(self.model, self._held_as).clear()
+            delattr(self.model, self._held_as)
 
     def _recording(self, name, layer):
         if name in self._recurrent:

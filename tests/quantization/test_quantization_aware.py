@@ -1,5 +1,7 @@
 """Training for integers: against the integer model in every engine, the ops' definition, and Keras's own gradients."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -164,6 +166,99 @@ def test_it_begins_at_a_step_and_validates_in_integers():
     assert history["val_loss"][-1] == pytest.approx(in_integers, abs=1e-6)
 
 
+class TestSteps:
+    """`begin` counts updates of the optimizer, and a fit without a step in integers says so."""
+
+    @pytest.mark.parametrize(("begin", "steps_per_execution", "rounds"), [(1, 1, True), (5, 3, True), (6, 1, False)])
+    def test_begin(self, begin, steps_per_execution, rounds):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((STEPS, FEATURES)), keras.layers.GRU(4), keras.layers.Dense(2)])
+        model.compile("adam", "mse", steps_per_execution=steps_per_execution)
+        x, y = data()
+        training = QuantizationAware(begin=np.int64(begin))
+        fit = functools.partial(model.fit, x, np.eye(2)[y], batch_size=16, epochs=3, verbose=0, callbacks=[training])
+        if steps_per_execution > 1:  # 3 executions of 3 updates: the last is in integers
+            fit()
+        elif rounds:
+            fit(epochs=1)
+        else:
+            fit = functools.partial(fit, epochs=2)
+            with pytest.warns(UserWarning, match=r"\(begin=6\) has trained no step in integers.* ended at step 6\."):
+                fit()
+        assert (training.ranges is not None) == rounds
+
+
+class _Fails(keras.callbacks.Callback):
+    def __init__(self, hook):
+        super().__init__()
+        self.seen = 0
+        setattr(self, hook, self._fail)
+
+    def _fail(self, *_, **__):
+        self.seen += 1
+        if self.seen == 4:
+            raise KeyboardInterrupt
+
+
+class TestInterrupted:
+    @pytest.mark.backend
+    @pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end", "on_test_batch_end"])
+    def test_the_model_is_a_plain_one_afterwards(self, hook, tmp_path):
+        model = built(keras.layers.GRU(UNITS, name="gru"), keras.layers.Dense(2, name="dense"), loss="mse")
+        x, y = data()
+        y, training = np.eye(2)[y].astype("float32"), QuantizationAware()
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(
+                *(x, y),
+                batch_size=16,
+                epochs=9,
+                verbose=0,
+                validation_data=(x, y),
+                callbacks=[training, _Fails(hook)],
+            )
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        outputs = loaded.predict(x, verbose=0)
+        np.testing.assert_allclose(model.predict(x, verbose=0), outputs, atol=1e-6)
+        loss = float(np.mean((outputs - y) ** 2))
+        assert model.evaluate(x, y, verbose=0) == pytest.approx(loss, rel=1e-5)
+        # The loss of a fit that moves nothing is that of the plain model, in each of its batches.
+        model.optimizer.learning_rate = 0.0
+        model.fit(x, y, batch_size=16, verbose=0)
+        history = model.fit(x, y, batch_size=16, verbose=0).history
+        assert history["loss"][0] == pytest.approx(loss, rel=1e-5)
+        training.on_train_end()
+        with fake_quantized(model, training.ranges):
+            assert np.abs(model.predict(x, verbose=0) - outputs).max() > 1e-4
+        again = QuantizationAware()
+        model.fit(x, y, batch_size=16, verbose=0, callbacks=[again])
+        assert set(again.ranges.of) == {"inputs/0", "gru", "gru/h", "dense"}
+
+
+class _Watches(keras.callbacks.Callback):
+    def __init__(self, x, ranges):
+        super().__init__()
+        self._x, self._ranges, self.apart = x, ranges, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        model = self.model
+        plain = model.predict(self._x, verbose=0)
+        with fake_quantized(model, self._ranges):
+            self.apart.append(float(np.abs(model.predict(self._x, verbose=0) - plain).max()))
+        np.testing.assert_array_equal(model.predict(self._x, verbose=0), plain)
+
+
+@pytest.mark.backend
+@pytest.mark.parametrize("callbacks", [[], [QuantizationAware]])
+def test_integers_can_be_watched_from_a_callback_of_a_running_fit(callbacks):
+    model = built(keras.layers.GRU(UNITS), keras.layers.Dense(2, activation="softmax"))
+    x, y = data()
+    watching = _Watches(x, trained(model))
+    fitted = [callback() for callback in callbacks]
+    model.fit(x, y, batch_size=16, epochs=3, verbose=0, callbacks=[*fitted, watching])
+    assert len(watching.apart) == 3 and min(watching.apart) > 1e-4
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         "arguments",
@@ -174,6 +269,7 @@ class TestRefused:
             {"begin": -1},
             {"begin": 0.5},
             {"momentum": 1},
+            {"momentum": "a"},
         ],
     )
     def test_an_argument_out_of_range(self, arguments):
@@ -186,6 +282,8 @@ class TestRefused:
             (ksr.layers.RecurrentHighway(4, return_sequences=True, name="bad"), "layer 'bad' .* cannot be converted"),
             (keras.layers.BatchNormalization(name="bad"), "layer 'bad' .* cannot be trained for integers"),
             (keras.layers.Dense(4, "elu", name="bad"), "layer 'bad' has activation=elu"),
+            (keras.layers.Dense(4, "gelu", name="bad"), "layer 'bad' has activation=gelu"),
+            (keras.layers.Activation("gelu", name="bad"), "layer 'bad' has activation=gelu"),
             (keras.layers.GRU(4, "relu", return_sequences=True, name="bad"), "layer 'bad' has activation='relu'"),
             (keras.layers.RNN(keras.layers.GRUCell(4), return_sequences=True, name="bad"), "layer 'bad' cannot be"),
         ],
@@ -208,7 +306,51 @@ class TestRefused:
         with pytest.raises(ValueError, match=r"ranges must be ksr\.quantization\.Ranges; given: dict"):
             ksr.convert(model, ranges={"gru": (-1, 1)})
 
-    def test_a_file_that_holds_something_else(self, tmp_path):
-        (tmp_path / "a.json").write_text('{"scales": "gate"}')
-        with pytest.raises(ValueError, match=r"a\.json does not hold ranges"):
+    @pytest.mark.parametrize(
+        "content",
+        [
+            b'{"scales": "gate"}',
+            b'{"of": {"gru": [-1, 1]}, "weights": "int99"}',
+            b'{"of": {"gru": [-1, 1]}, "scales": 5}',
+            b'{"of": {}}',
+            b'{"of": {"gru": [-1, 0, 1]}}',
+            b'{"of": {"gru": ["a", "b"]}}',
+            b'{"of": {"gru": 1}}',
+            b"[]",
+            b"\xff\xfe\x00",
+        ],
+    )
+    def test_a_file_that_holds_something_else(self, tmp_path, content):
+        (tmp_path / "a.json").write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.json does not hold ranges as Ranges\.save writes them: "):
             Ranges.load(tmp_path / "a.json")
+
+    def test_ranges_without_those_of_the_states(self):
+        model = built(keras.layers.GRU(4, name="gru"))
+        with pytest.raises(ValueError, match="the ranges have none of 'gru/h'"):
+            ksr.convert(model, ranges=Ranges({"inputs/0": (-1, 1), "gru": (-1, 1)}))
+
+    def test_data_that_are_not_finite(self):
+        model = built(keras.layers.GRU(4), keras.layers.Dense(2, activation="softmax"))
+        x, y = data()
+        with pytest.raises(ValueError, match="the range of 'inputs/0' is nan to nan; it must be finite"):
+            model.fit(x * np.nan, y, verbose=0, callbacks=[QuantizationAware()])
+
+    def test_a_model_that_computes_in_integers_already(self):
+        model = built(keras.layers.GRU(4, name="gru"), keras.layers.Dense(2, activation="softmax", name="dense"))
+        x, y = data()
+        with pytest.raises(ValueError, match="already computes in integers: this fit has two"):
+            model.fit(x, y, verbose=0, callbacks=[QuantizationAware(), QuantizationAware()])
+        ranges = trained(model)
+        with pytest.raises(ValueError, match="ranges must be ksr.quantization.Ranges.*given: NoneType"):  # noqa: SIM117
+            with fake_quantized(model, None):
+                pass
+        with fake_quantized(model, ranges):
+            for again in (
+                lambda: fake_quantized(model, ranges).__enter__(),
+                lambda: ksr.convert(model, ranges=ranges),
+                lambda: trained(model),
+            ):
+                with pytest.raises(ValueError, match="model 'sequential.*' already computes in integers: leave"):
+                    again()
+        ksr.convert(model, ranges=ranges)
