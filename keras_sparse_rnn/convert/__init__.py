@@ -57,8 +57,8 @@ def convert(
         model: A built Keras model.
         representative_data: Inputs as in use, `(samples, ...)`, for an integer model: they set the ranges of the
             activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
-            inputs' names. With `weights="float32"` it is optional and serves to verify. An input that only Embeddings
-            read becomes one of int32, whatever its type in Keras.
+            inputs' names. With `weights="float32"` it is optional and serves to verify. A float input that only
+            Embeddings read becomes one of int32.
         ranges: Of a model that was trained for integers, what `ksr.quantization.QuantizationAware` has learned: they
             take the place of representative data, which then serve to verify alone.
         weights: `"int8"` (int8 weights and activations, int16 states), `"int8x16"` (int8 weights, int16 activations and

@@ -51,7 +51,8 @@ class ConvertOptions:
         if not (is_number(percentile) and 50 < percentile <= 100):
             raise ValueError(f"percentile must be a number above 50 and at most 100; given: {percentile!r}.")
         labels = self.labels
-        if labels is not None and (isinstance(labels, str) or not all(isinstance(label, str) for label in labels)):
+        is_list = isinstance(labels, Sequence) and not isinstance(labels, str)
+        if labels is not None and not (is_list and all(isinstance(label, str) for label in labels)):
             raise ValueError(f"labels must be a list of strings, a name for each class; given: {labels!r}.")
         most = self.max_relative_error
         if most != math.inf and not (is_number(most) and most > 0):

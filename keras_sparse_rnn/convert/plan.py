@@ -149,7 +149,10 @@ def plan(model, options):
     _check_model(model)
     _check_arguments(model, options)
     time_steps, stateful = options.time_steps, options.stateful
-    dtypes = ["int32" if _holds_indices(model, tensor) else tensor.dtype for tensor in model.inputs]
+    dtypes = [
+        "int32" if "float" in tensor.dtype and _holds_indices(model, tensor) else tensor.dtype
+        for tensor in model.inputs
+    ]
     has_time = [_has_time_axis(tensor, dtype) for tensor, dtype in zip(model.inputs, dtypes, strict=True)]
     if stateful:
         time_steps = 1 if time_steps is None else time_steps
@@ -253,9 +256,9 @@ def _check_arguments(model, options):
 
 
 def _holds_indices(model, tensor):
-    """Whether an input, of whatever type, is read by Embeddings alone (Keras's default type of an input is float32)."""
+    """Whether an input is read by Embeddings alone; Keras's default type of it is float32 all the same."""
     if isinstance(model, keras.Sequential):
-        readers = [(model.layers[0], 0)]
+        readers = [(layer, 0) for layer in model.layers[:1]]
     else:
         nodes = [node for operation in model.operations for node in operation._inbound_nodes]
         readers = [(node.operation, i) for node in nodes for i, x in enumerate(node.input_tensors) if x is tensor]
