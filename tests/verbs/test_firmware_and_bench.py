@@ -52,8 +52,8 @@ def test_firmware_compares_on_recorded_inputs(model, tmp_path, capsys, monkeypat
     np.save(recorded, np.random.default_rng(0).normal(size=(3, *shape)).astype("float32"))
     np.save(wrong, np.zeros((3, shape[0], shape[1] + 1)))
     compared = []
-    check = project.host_check.check
-    monkeypatch.setattr(project.host_check, "check", lambda *args: compared.append(args) or check(*args))
+    verify = project._verify
+    monkeypatch.setattr(project, "_verify", lambda *args: compared.append(args) or verify(*args))
     out = ["--out", str(tmp_path / "out")]
     assert cli.main(["firmware", str(model), "--data", str(wrong), *out]) == 1
     assert f"must have the shape ('samples', {shape[0]}, {shape[1]})" in capsys.readouterr().err
