@@ -118,7 +118,7 @@ def test_functions_that_write_refuse_the_name_of_another_kind_of_file(saved, tmp
     model.write_bytes(b"trained")
     writes = [
         (ConvertedModel(b"", None).save, ".tflite"),
-        (Ranges({}).save, ".json"),
+        (Ranges({"x": (0.0, 1.0)}).save, ".json"),
         (lambda path: ksr.report(saved / "model.tflite", path=path, cpu=None), ".html or .htm"),
     ]
     for write, allowed in writes:
