@@ -30,7 +30,7 @@ NEVER_IMPORTS = {
     "callbacks": {"convert", "firmware", "quantization"},
     "profiling": {"callbacks", "convert", "firmware"},
     "convert": {"callbacks", "quantization"},
-    "quantization": {"callbacks", "firmware"},
+    "quantization": {"firmware"},
     "ops": {"layers", "sparsity", "callbacks", "profiling", "convert", "runtime", "firmware"},
     "runtime": {"layers", "sparsity", "callbacks", "profiling", "convert", "firmware"},
     "firmware": {"layers", "sparsity", "callbacks", "profiling", "convert"},

@@ -146,8 +146,7 @@ class QuantizationAware(keras.callbacks.Callback):
         own = getattr(model, name)
         own = getattr(own, "own", own)  # a replaced one that an error has kept from being called
         if (name, rounds) not in self._functions:
-            getattr(model, f"make_{name}")(force=True)
-            self._functions[name, rounds] = getattr(model, name)
+            self._functions[name, rounds] = _made_apart(model, name)
         function = self._functions[name, rounds]
 
         def called_once(*args):
@@ -163,6 +162,23 @@ class QuantizationAware(keras.callbacks.Callback):
         self.model  # noqa: B018
         ranges = Ranges(self._integers.ranges(), self.weights, self.scales)  # which must be finite
         self._integers.set(ranges)
+
+
+def _made_apart(model, name):
+    """Returns a train or test function of a model that shares no compiled step with others.
+
+    JAX shares what it has compiled among equal functions, as the bound methods of one model are.
+    """
+    step = name.replace("function", "step")
+    before, own = vars(model).get(step), getattr(model, step)
+    vars(model)[step] = lambda *args, **kwargs: own(*args, **kwargs)
+    try:
+        getattr(model, f"make_{name}")(force=True)
+        return getattr(model, name)
+    finally:
+        del vars(model)[step]
+        if before is not None:
+            vars(model)[step] = before
 
 
 def _refreshes(steps):

@@ -303,7 +303,7 @@ class TestRefused:
             ksr.convert(model, ranges=Ranges({"gru": (-1, 1)}))
         with pytest.raises(ValueError, match="scales must be that of the training, 'gate'; given: 'output'"):
             ksr.convert(model, ranges=Ranges({"gru": (-1, 1)}), scales="output")
-        with pytest.raises(ValueError, match=r"ranges must be ksr\.quantization\.Ranges; given: dict"):
+        with pytest.raises(ValueError, match=r"ranges must be ksr\.quantization\.Ranges, .*; given: dict"):
             ksr.convert(model, ranges={"gru": (-1, 1)})
 
     @pytest.mark.parametrize(
