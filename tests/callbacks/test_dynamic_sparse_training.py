@@ -334,5 +334,5 @@ def test_fit_refuses():
     ):
         fit(model, SelfishRNN(0.5))
     fit(model, MagnitudePruning(ConstantSparsity(0.75, 8)), epochs=1)
-    with pytest.raises(ValueError, match="density=0.5, but the model is sparse already.*is 0.25. To go on"):
+    with pytest.raises(ValueError, match="density=0.5, but the model is sparse already.*is 0.25. To continue"):
         fit(model, SelfishRNN(0.5))
