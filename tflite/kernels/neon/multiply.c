@@ -71,7 +71,6 @@ static inline int32x4_t group_i16(const uint8_t *weights, const int16_t *x, int3
   return sums_of(sum);
 }
 
-/* `x` has zeros behind its sources, up to whole tiles. */
 #define DEFINE(name, type, group)                                                                        \
   static void name(const ksr_part *part, const type *x, int32_t shift, int32_t *acc) {                   \
     const uint8_t *weights = part->weights;                                                              \
@@ -86,13 +85,7 @@ DEFINE(add_i8, int8_t, group_i8)
 
 void ksr_multiply_i8_neon(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                           int32_t *acc) {
-  int8_t padded[KSR_SOURCES_AT_ONCE];
-  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
-    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
-    const ksr_part part = ksr_part_of(matrix, first + done, now);
-    for (int32_t i = 0; i < part.sources; ++i) padded[i] = i < now ? x[done + i] : 0;
-    add_i8(&part, padded, shift, acc);
-  }
+  KSR_MULTIPLY_PARTS(int8_t, add_i8)
 }
 
 #if KSR_WITH_INT16
@@ -100,13 +93,7 @@ DEFINE(add_i16, int16_t, group_i16)
 
 void ksr_multiply_i16_neon(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                            int32_t *acc) {
-  int16_t padded[KSR_SOURCES_AT_ONCE];
-  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
-    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
-    const ksr_part part = ksr_part_of(matrix, first + done, now);
-    for (int32_t i = 0; i < part.sources; ++i) padded[i] = i < now ? x[done + i] : 0;
-    add_i16(&part, padded, shift, acc);
-  }
+  KSR_MULTIPLY_PARTS(int16_t, add_i16)
 }
 #endif
 

@@ -23,41 +23,26 @@ static const uint8_t *sums_of_group(const uint8_t *weights, const int16_t *x, in
   return weights;
 }
 
-/* `x` has zeros behind its sources, up to whole tiles. */
-static void add_products(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
-                         int32_t *acc) {
-  const ksr_part part = ksr_part_of(matrix, first, count);
-  const uint8_t *weights = part.weights;
+static void add_products(const ksr_part *part, const int16_t *x, int32_t shift, int32_t *acc) {
+  const uint8_t *weights = part->weights;
   int32_t even = 0; /* weights of even sources are 128 too large */
-  for (int32_t j = 0; j < part.sources; j += 2) even += x[j];
-  for (int32_t row = 0; row < part.outputs; row += 4) {
-    int32_t sums[4], *at = acc + (row < part.others ? row : row - part.others + part.last);
-    weights = sums_of_group(weights, x, part.sources, sums) + part.skipped;
+  for (int32_t j = 0; j < part->sources; j += 2) even += x[j];
+  for (int32_t row = 0; row < part->outputs; row += 4) {
+    int32_t sums[4], *at = acc + (row < part->others ? row : row - part->others + part->last);
+    weights = sums_of_group(weights, x, part->sources, sums) + part->skipped;
     for (int32_t i = 0; i < 4; ++i) at[i] += (sums[i] - 128 * even) * (1 << shift);
   }
 }
 
 void ksr_multiply_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                               int32_t *acc) {
-  int16_t wide[KSR_SOURCES_AT_ONCE];
-  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
-    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
-    for (int32_t i = 0; i < now; ++i) wide[i] = x[done + i];
-    for (int32_t i = now; i < ksr_padded_sources(now); ++i) wide[i] = 0;
-    add_products(matrix, wide, first + done, now, shift, acc);
-  }
+  KSR_MULTIPLY_PARTS(int16_t, add_products)
 }
 
 #if KSR_WITH_INT16
 void ksr_multiply_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                                int32_t *acc) {
-  int16_t padded[KSR_SOURCES_AT_ONCE];
-  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
-    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
-    for (int32_t i = 0; i < now; ++i) padded[i] = x[done + i];
-    for (int32_t i = now; i < ksr_padded_sources(now); ++i) padded[i] = 0;
-    add_products(matrix, padded, first + done, now, shift, acc);
-  }
+  KSR_MULTIPLY_PARTS(int16_t, add_products)
 }
 #endif
 

@@ -10,7 +10,6 @@ static inline int32_t eight_products(const uint8_t *weights, const int16_t *x) {
          x[5] * (c >> 4) + x[6] * (d & 15) + x[7] * ((int8_t)d >> 4);
 }
 
-/* `x` has zeros behind its sources, up to whole tiles. */
 static void add_products(const ksr_part *part, const int16_t *x, int32_t shift, int32_t *acc) {
   const uint8_t *weights = part->weights;
   const int16_t *end = x + part->sources;
@@ -28,25 +27,13 @@ static void add_products(const ksr_part *part, const int16_t *x, int32_t shift, 
 
 void ksr_multiply_4_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                                 int32_t *acc) {
-  int16_t wide[KSR_SOURCES_AT_ONCE];
-  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
-    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
-    const ksr_part part = ksr_part_of(matrix, first + done, now);
-    for (int32_t i = 0; i < part.sources; ++i) wide[i] = i < now ? x[done + i] : 0;
-    add_products(&part, wide, shift, acc);
-  }
+  KSR_MULTIPLY_PARTS(int16_t, add_products)
 }
 
 #if KSR_WITH_INT16
 void ksr_multiply_4_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count,
                                  int32_t shift, int32_t *acc) {
-  int16_t padded[KSR_SOURCES_AT_ONCE];
-  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
-    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
-    const ksr_part part = ksr_part_of(matrix, first + done, now);
-    for (int32_t i = 0; i < part.sources; ++i) padded[i] = i < now ? x[done + i] : 0;
-    add_products(&part, padded, shift, acc);
-  }
+  KSR_MULTIPLY_PARTS(int16_t, add_products)
 }
 #endif
 

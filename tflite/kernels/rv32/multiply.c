@@ -32,7 +32,6 @@
           : [weights] "r"(weights), [x] "r"(x)                                                                      \
           : "memory")
 
-/* `x` has zeros behind its sources, up to whole tiles. */
 static void add_products(const ksr_part *part, const int16_t *x_first, int32_t shift, int32_t *acc) {
   const int16_t *x_tiles_end = x_first + (part->sources & ~15);
   const uint8_t *weights = part->weights;
@@ -57,27 +56,13 @@ static void add_products(const ksr_part *part, const int16_t *x_first, int32_t s
 
 void ksr_multiply_i8_rv32(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                           int32_t *acc) {
-  int16_t wide[KSR_SOURCES_AT_ONCE];
-  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
-    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
-    const ksr_part part = ksr_part_of(matrix, first + done, now);
-    for (int32_t i = 0; i < now; ++i) wide[i] = x[done + i];
-    for (int32_t i = now; i < part.sources; ++i) wide[i] = 0;
-    add_products(&part, wide, shift, acc);
-  }
+  KSR_MULTIPLY_PARTS(int16_t, add_products)
 }
 
 #if KSR_WITH_INT16
 void ksr_multiply_i16_rv32(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                            int32_t *acc) {
-  int16_t padded[KSR_SOURCES_AT_ONCE];
-  for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {
-    const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE;
-    const ksr_part part = ksr_part_of(matrix, first + done, now);
-    for (int32_t i = 0; i < now; ++i) padded[i] = x[done + i];
-    for (int32_t i = now; i < part.sources; ++i) padded[i] = 0;
-    add_products(&part, padded, shift, acc);
-  }
+  KSR_MULTIPLY_PARTS(int16_t, add_products)
 }
 #endif
 
