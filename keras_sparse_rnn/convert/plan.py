@@ -7,13 +7,19 @@ output an input. The rest is then an ordinary Keras model of builtin layers.
 from dataclasses import dataclass
 
 import keras
-import numpy as np
 
 from keras_sparse_rnn.convert.dilated import DilatedConvolution, is_dilated
 from keras_sparse_rnn.convert.float_layers import FloatCall, FloatLayers
 from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.masks import Masks, has_any
-from keras_sparse_rnn.convert.options import ConvertOptions
+from keras_sparse_rnn.convert.model_inputs import (
+    check_arguments,
+    check_model,
+    given_shape,
+    has_time_axis,
+    holds_indices,
+    plain_name,
+)
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
 from keras_sparse_rnn.convert.refused_layers import check_layer_class
@@ -146,14 +152,13 @@ def plan(model, options):
             a layer that cannot be converted; the message names it. An argument is for recurrent layers and there are
             none.
     """
-    _check_model(model)
-    _check_arguments(model, options)
+    check_model(model)
+    check_arguments(model, options)
     time_steps, stateful = options.time_steps, options.stateful
     dtypes = [
-        "int32" if "float" in tensor.dtype and _holds_indices(model, tensor) else tensor.dtype
-        for tensor in model.inputs
+        "int32" if "float" in tensor.dtype and holds_indices(model, tensor) else tensor.dtype for tensor in model.inputs
     ]
-    has_time = [_has_time_axis(tensor, dtype) for tensor, dtype in zip(model.inputs, dtypes, strict=True)]
+    has_time = [has_time_axis(tensor, dtype) for tensor, dtype in zip(model.inputs, dtypes, strict=True)]
     if stateful:
         time_steps = 1 if time_steps is None else time_steps
         shapes = [
@@ -161,17 +166,17 @@ def plan(model, options):
             for tensor, timed in zip(model.inputs, has_time, strict=True)
         ]
     else:
-        shapes = [_given_shape(tensor, time_steps) for tensor in model.inputs]
+        shapes = [given_shape(tensor, time_steps) for tensor in model.inputs]
     for tensor, shape in zip(model.inputs, shapes, strict=True):
         if None in shape or any(size < 1 for size in shape):
             raise ValueError(
-                f"input '{_plain_name(tensor.name)}' must have a known shape; given: {tuple(tensor.shape)}, "
+                f"input '{plain_name(tensor.name)}' must have a known shape; given: {tuple(tensor.shape)}, "
                 f"time_steps {time_steps}."
             )
     for tensor, dtype in zip(model.inputs, dtypes, strict=True):
         if dtype not in _INPUT_TYPES[options.target]:
             raise ValueError(
-                f"input '{_plain_name(tensor.name)}' is of the type {dtype}; with target='{options.target}' allowed "
+                f"input '{plain_name(tensor.name)}' is of the type {dtype}; with target='{options.target}' allowed "
                 f"are {', '.join(_INPUT_TYPES[options.target])}. Build the model with keras.Input(..., dtype=...) of "
                 "one of them."
             )
@@ -201,7 +206,7 @@ def plan(model, options):
     return Plan(
         inputs=inputs,
         outputs=outputs,
-        input_names=[_plain_name(tensor.name) for tensor in model.inputs],
+        input_names=[plain_name(tensor.name) for tensor in model.inputs],
         output_names=_output_names(model),
         calls=walk.calls,
         masks=walk.masks,
@@ -225,74 +230,6 @@ def _observed(call, name, stateful):
         "last": call.last,
         "masks": [] if call.mask is None else [call.mask],
     }
-
-
-def _check_model(model):
-    if not isinstance(model, keras.Model):
-        given = f"{type(model).__module__}.{type(model).__name__}"
-        advice = " Take ksr.from_tf_keras(model)." if given.startswith(("tf_keras.", "keras.src.legacy")) else ""
-        raise TypeError(f"model must be a keras.Model; given: {given}.{advice}")
-    if not model.built:
-        raise ValueError(f"model '{model.name}' is not built: call it on data or model.build(input_shape) first.")
-    for variable in model.weights:
-        values = np.asarray(keras.ops.convert_to_numpy(variable))
-        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
-            raise ValueError(
-                f"weight '{variable.path}' holds NaN or infinite values; train the model without them first."
-            )
-
-
-def _check_arguments(model, options):
-    """Raises ValueError where an argument is given that acts on recurrent layers alone, and there are none."""
-    if any(isinstance(layer, keras.layers.RNN) or is_cell(layer) for layer in model._flatten_layers()):
-        return
-    for name in ("stateful", "block_size", "scales"):
-        given = getattr(options, name)
-        if given != getattr(ConvertOptions, name):
-            raise ValueError(
-                f"{name} is for recurrent layers, of which model '{model.name}' has none: leave it out "
-                f"(given: {given!r})."
-            )
-
-
-def _holds_indices(model, tensor):
-    """Whether an input is read by Embeddings alone; Keras's default type of it is float32 all the same."""
-    if isinstance(model, keras.Sequential):
-        readers = [(layer, 0) for layer in model.layers[:1]]
-    else:
-        nodes = [node for operation in model.operations for node in operation._inbound_nodes]
-        readers = [(node.operation, i) for node in nodes for i, x in enumerate(node.input_tensors) if x is tensor]
-    return bool(readers) and all(_reads_indices(reader, place) for reader, place in readers)
-
-
-def _reads_indices(reader, place):
-    if isinstance(reader, keras.Model) and is_functional(reader):
-        return _holds_indices(reader, reader.inputs[place])
-    # In a graph, Keras makes the mask of an Embedding by a NotEqual.
-    return isinstance(reader, keras.layers.Embedding) or type(reader).__name__ == "NotEqual"
-
-
-def _has_time_axis(tensor, dtype):
-    """Whether the first axis after the batch is time: if it is open, or has features behind it, or holds numbers of
-    words or a mask."""
-    shape = tensor.shape[1:]
-    return len(shape) > 1 or (len(shape) == 1 and (shape[0] is None or "float" not in dtype))
-
-
-def _given_shape(tensor, time_steps):
-    """The input's shape without its batch axis."""
-    shape = list(tensor.shape[1:])
-    name = _plain_name(tensor.name)
-    if shape and shape[0] is None:
-        if time_steps is None:
-            raise ValueError(
-                f"input '{name}' has an open time axis, {tuple(tensor.shape)}: give time_steps, the length of an "
-                "input, or stateful=True, for one step per inference of an endless stream."
-            )
-        shape[0] = int(time_steps)
-    elif time_steps is not None and len(shape) > 1 and shape[0] != time_steps:
-        raise ValueError(f"time_steps is {time_steps}, but input '{name}' has the fixed shape {tuple(tensor.shape)}.")
-    return tuple(shape)
 
 
 class _Walk:
@@ -551,11 +488,7 @@ def _initial_state(args, kwargs):
     return None if state is None else list(state) if isinstance(state, (list, tuple)) else [state]
 
 
-def _plain_name(name):
-    return name.split("/")[-1].split(":")[0]
-
-
 def _output_names(model):
     names = [model.layers[-1].name] if isinstance(model, keras.Sequential) else model.output_names
-    names = [_plain_name(name) for name in names]
+    names = [plain_name(name) for name in names]
     return [f"{name}_{names[:i].count(name)}" if name in names[:i] else name for i, name in enumerate(names)]
