@@ -52,6 +52,11 @@ class ConvertedModel:
         """Goes on by one step, or one chunk, of a stream; see `runtime.Engine.step`."""
         return self.engine(engine).step(x)
 
+    def set_threshold_scale(self, scale: float, engine: EngineName = "native") -> None:
+        """Multiplies the thresholds of a delta network by a scale in one engine; see
+        `runtime.Engine.set_threshold_scale`. The file stays as it is."""
+        self.engine(engine).set_threshold_scale(scale)
+
     def reset(self) -> None:
         """Clears the state that a model converted with `stateful=True` keeps, in every engine."""
         for engine in self._engines.values():
@@ -66,6 +71,7 @@ class ConvertedModel:
         single_file: bool = False,
         cpu: str | None = None,
         small: bool = False,
+        threshold_scale: bool = False,
     ) -> "Firmware":
         """Writes the model as a project for a microcontroller; see `firmware.save_firmware`.
 
@@ -74,7 +80,7 @@ class ConvertedModel:
         """
         from keras_sparse_rnn.firmware import save_firmware
 
-        return save_firmware(self, folder, framework, name, inputs, single_file, cpu, small)
+        return save_firmware(self, folder, framework, name, inputs, single_file, cpu, small, threshold_scale)
 
     def drift(self, x: np.ndarray, expected: np.ndarray, engine: EngineName = "litert", parts: int = 10) -> np.ndarray:
         """Error against the float model over time: whether it grows along a sequence.

@@ -26,6 +26,7 @@ from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.engine import refuse_sparse_encodings
 from keras_sparse_rnn.runtime.native import NativeOp
 from keras_sparse_rnn.runtime.operands import check_operands
+from keras_sparse_rnn.runtime.threshold_scale import hold_thresholds
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,21 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Thresholds:
+    """Thresholds of held values that are scaled at run time.
+
+    Attributes:
+        name: Of the constant array; the scaled ones are in `NAME_now`.
+        kind: Ending of the function that scales them.
+        size: Their number.
+    """
+
+    name: str
+    kind: str
+    size: int
+
+
+@dataclass(frozen=True)
 class State:
     """A state in the static struct `states`.
 
@@ -91,9 +107,11 @@ class PlainC:
         name: Prefix of functions and name of the files; made a C identifier by `names.model_name`.
         allow_streaming: False for whole sequences at a time even where single steps are possible.
         has_marks: Whether the code has marks between the ops, for counting instructions (`tflite/firmware/marks.h`).
+        threshold_scale: Whether `NAME_set_threshold` scales the thresholds of held values, which are then in RAM, too.
 
     Raises:
-        ValueError: The model has an op without a plain C kernel, weights that plain C cannot read, or a batch.
+        ValueError: The model has an op without a plain C kernel, weights that plain C cannot read, or a batch; or with
+            `threshold_scale` it holds nothing.
 
     Attributes:
         name: The identifier.
@@ -107,11 +125,12 @@ class PlainC:
             model takes lie in the static array `tensor_NUMBER`.
         headers: Names of the core's headers that the source includes.
         states: A list of `State`.
+        thresholds: A list of `Thresholds`; empty without `threshold_scale`.
         declarations, calls: C for the source: its constants and buffers; the ops.
         header, source: The text of the two files, `templates/model-plain-c`.
     """
 
-    def __init__(self, model, name="model", allow_streaming=True, has_marks=False):
+    def __init__(self, model, name="model", allow_streaming=True, has_marks=False, threshold_scale=False):
         self.name = model_name(name)
         self.model = model
         self.has_marks = has_marks
@@ -127,8 +146,9 @@ class PlainC:
         }
         self.inputs = self._parameters("x", "input", model.input_indices)
         self.outputs = self._parameters("y", "output", model.output_indices)
-        self.states, self.declarations, self.calls = [], [], []
-        self.headers = ["ksr_align.h"]
+        self.states, self.thresholds, self.declarations, self.calls = [], [], [], []
+        self.headers = ["ksr_align.h", *(["ksr_thresholds.h"] if threshold_scale else [])]
+        self._scaled = hold_thresholds(model.operators) if threshold_scale else set()
         for i in self.computed:
             self._buffer(f"tensor_{i}", self.shapes[i], model.tensors[i].dtype)
         for i, tensor in enumerate(model.tensors):
@@ -201,6 +221,10 @@ class PlainC:
             else:
                 label = f"{name}_{input_name}"
                 self.declarations.append(array(label, tensor.data))
+                if i in self._scaled:
+                    self.thresholds.append(Thresholds(label, _KINDS[tensor.dtype.name], tensor.data.size))
+                    label += "_now"
+                    self._buffer(label, tensor.shape, tensor.dtype)
                 operands[input_name] = Operand(label, tensor.shape, tensor.dtype)
                 arrays[input_name] = tensor.data
         before, after = [], []
@@ -277,6 +301,8 @@ def _of_sound_files(part):
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError(f"plain C cannot read the model's {part}: {error}") from error
 
+
+_KINDS = {"uint8": "u8", "uint16": "u16", "float32": "f32"}  # of thresholds
 
 # Names of builtin ops, with what makes C of them and the headers that it needs.
 _MAKERS = (

@@ -84,6 +84,7 @@ def save_firmware(
     single_file: bool = False,
     cpu: str | None = None,
     small: bool = False,
+    threshold_scale: bool = False,
 ) -> Firmware:
     """Writes models as a project for a microcontroller: constants, the kernel sources that they need, a `main`.
 
@@ -108,14 +109,17 @@ def save_firmware(
             `"rv32imc"`, `"x86-64"`, `"arm64"`, or `"any"`: plain C alone, for whatever has a C compiler.
         small: Whether the kernels are those that take less flash and more instructions: for a GRU of 24 units on a
             Cortex-M4 40 % less and 15 % more. The outputs are the same bits.
+        threshold_scale: Whether plain C of delta networks has `NAME_set_threshold`, which scales the thresholds of held
+            values while the program runs: fewer instructions for a larger error. It takes RAM for the thresholds, one
+            or two bytes for each input and unit, and no instructions in a step.
 
     Returns:
         A `Firmware`; it prints as text.
 
     Raises:
         ValueError: The framework is unknown, the folder is not empty, the inputs do not fit, a model has an op that the
-            framework lacks or weights that it cannot read, two models have one name, or `single_file` and `cpu` do not
-            go together.
+            framework lacks or weights that it cannot read, two models have one name, `single_file` and `cpu` do not go
+            together, or with `threshold_scale` the framework is not plain C, or a model holds nothing.
         OSError: The folder cannot be written to.
         MismatchError: The C does not do what the NumPy engine does; nothing was written.
         RuntimeError: A C compiler or the emulator fails; nothing was written.
@@ -124,6 +128,12 @@ def save_firmware(
         raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
     check_flag("single_file", single_file)
     check_flag("small", small)
+    check_flag("threshold_scale", threshold_scale)
+    if threshold_scale and FRAMEWORKS[framework].has_interpreter:
+        raise ValueError(
+            f"threshold_scale is of plain C; given: framework={framework!r}, whose interpreter reads the thresholds "
+            "from the file. Take framework='plain-c', or a file that ksr.runtime.scale_thresholds has made."
+        )
     _check_single_file(framework, single_file, cpu)
     folder = Path(folder)
     check_folder(folder)
@@ -140,7 +150,7 @@ def save_firmware(
     else:
         for given in read.values():
             prepare_ops(given)
-        codes = [PlainC(model, name) for name, model in read.items()]
+        codes = [PlainC(model, name, threshold_scale=threshold_scale) for name, model in read.items()]
         sequences = [
             host_check.noise(code) if x is None else _sequences(code, x)
             for code, x in zip(codes, _recorded(inputs, model), strict=True)

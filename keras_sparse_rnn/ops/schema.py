@@ -286,6 +286,11 @@ class OpSchema:
         return tuple(given for given in self.inputs if given.is_state)
 
     @property
+    def hold_thresholds(self) -> tuple[str, ...]:
+        """Names of the inputs that are thresholds of held values: those that states need."""
+        return tuple(dict.fromkeys(given.needs for given in self.states if given.needs is not None))
+
+    @property
     def matrices(self) -> tuple[Input, ...]:
         """The values of each."""
         return tuple(given for given in self.inputs if given.size == "values")

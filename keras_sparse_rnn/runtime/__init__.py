@@ -22,7 +22,7 @@ _ENGINES = {
 
 ENGINES = tuple(_ENGINES)
 
-__all__ = ["ENGINES", "load"]
+__all__ = ["ENGINES", "load", "scale_thresholds"]
 
 
 def load(model: ModelSource, engine: EngineName = "litert", **options: Any) -> "Engine":
@@ -54,3 +54,31 @@ def load(model: ModelSource, engine: EngineName = "litert", **options: Any) -> "
 
         kind = getattr(import_module(module), name)
     return kind(Model.of(model), **options)
+
+
+def scale_thresholds(model: ModelSource, scale: float) -> bytes:
+    """Multiplies the thresholds of a delta network by a scale.
+
+    A larger scale means fewer changes, so fewer MACs and a larger error. In integers, scaled thresholds are rounded
+    down to whole counts, which matters where they are small.
+
+    Args:
+        model: Path of a `.tflite` file, its bytes, a `Model`, or what `ksr.convert` returns. It is not changed.
+        scale: From 0, where nothing is held, to 255.99, in steps of 1/256. 1 leaves the thresholds as they are.
+
+    Returns:
+        The bytes of the new `.tflite` file, which every engine and `save_firmware` take. They say nothing of the scale:
+        scale the original again, not the result.
+
+    Raises:
+        ValueError: `scale` is out of range, or the model holds neither inputs nor states.
+
+    Example:
+
+    >>> for scale in (0.5, 1, 2):
+    ...     engine = ksr.runtime.load(ksr.runtime.scale_thresholds(converted, scale))
+    ...     print(scale, np.mean((engine.predict(x) - y) ** 2))
+    """
+    with packages_of("convert", "scale_thresholds"):
+        from keras_sparse_rnn.runtime.threshold_scale import with_scaled_thresholds
+    return with_scaled_thresholds(model, scale)

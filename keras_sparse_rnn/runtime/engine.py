@@ -48,6 +48,23 @@ class Engine(ABC):
     def reset(self) -> None:
         """Clears the state that variable tensors keep between inferences."""
 
+    def set_threshold_scale(self, scale: float) -> None:
+        """Multiplies the thresholds of a delta network by a scale, as `NAME_set_threshold` does in plain C.
+
+        States are kept: it may be called between any two steps.
+
+        Args:
+            scale: Of the model's own thresholds, whatever was set before; as in `runtime.scale_thresholds`.
+
+        Raises:
+            ValueError: `scale` is out of range, the model holds neither inputs nor states, or the engine is an
+                interpreter, which reads the thresholds from the file.
+        """
+        raise ValueError(
+            "this engine reads the thresholds from the file and cannot change them. Load "
+            "ksr.runtime.scale_thresholds(model, scale), or take the engine 'native' or 'reference'."
+        )
+
     @property
     def batch_size(self) -> int:
         """Samples of one inference."""

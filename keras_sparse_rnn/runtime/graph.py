@@ -11,6 +11,7 @@ from keras_sparse_rnn.runtime.builtin_ops import BUILTIN_OPS
 from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.operands import check_operands
+from keras_sparse_rnn.runtime.threshold_scale import with_scaled_thresholds
 from keras_sparse_rnn.tflite_file import Operator
 
 
@@ -35,8 +36,22 @@ class GraphEngine(Engine):
         for op in model.operators:
             if not op.is_custom:
                 check_operands(op, model.tensors)
-        self.custom_operators = [op for op in model.operators if op.is_custom]
+        self._given = model
         self._variables = {i: tensor.zeros() for i, tensor in enumerate(model.tensors) if tensor.is_variable}
+        self.prepare()
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Sets up our ops in `model`."""
+
+    @property
+    def custom_operators(self) -> list[Operator]:
+        return [op for op in self.model.operators if op.is_custom]
+
+    def set_threshold_scale(self, scale: float) -> None:
+        # The same tensors with other values: the states, by their numbers, go on.
+        self.model = Model(with_scaled_thresholds(self._given, scale))
+        self.prepare()
 
     @abstractmethod
     def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:

@@ -203,9 +203,8 @@ def prepare_ops(model: Model) -> dict[Operator, NativeOp]:
 class NativeEngine(GraphEngine):
     """Our ops from the C core, builtin ops in NumPy."""
 
-    def __init__(self, model: Model) -> None:
-        super().__init__(model)
-        self._ops = prepare_ops(model)
+    def prepare(self) -> None:
+        self._ops = prepare_ops(self.model)
 
     @property
     def memory(self) -> dict[str, int]:

@@ -8,7 +8,7 @@ import numpy as np
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.check import check
 from keras_sparse_rnn.runtime.graph import GraphEngine
-from keras_sparse_rnn.runtime.model import MOST_ACTIVATIONS, Model
+from keras_sparse_rnn.runtime.model import MOST_ACTIVATIONS
 from keras_sparse_rnn.tflite_file import Operator
 
 
@@ -19,8 +19,8 @@ class ReferenceEngine(GraphEngine):
         definitions: Each of our ops in the model as an object of `keras_sparse_rnn.ops`, by its `Operator`.
     """
 
-    def __init__(self, model: Model) -> None:
-        super().__init__(model)
+    def prepare(self) -> None:
+        model = self.model
         self.definitions: dict[Operator, Any] = {}
         room = MOST_ACTIVATIONS  # for weights with their zeros: a small file may hold very many
         for op in self.custom_operators:

@@ -45,6 +45,11 @@ def add(verbs):
     )
     parser.add_argument("--cpu", help="what a single file is for: cortex-m4, cortex-m0plus, rv32imc, x86-64, any, ...")
     parser.add_argument("--small", action="store_true", help="kernels that take less flash and more instructions")
+    parser.add_argument(
+        "--threshold-scale",
+        action="store_true",
+        help="plain C of delta networks with NAME_set_threshold, which scales their thresholds at run time",
+    )
     parser.add_argument("--json", action="store_true", help="what was written as JSON")
 
 
@@ -68,6 +73,7 @@ def _run(arguments):
         progress.show(f"writing {arguments.out}")
         inputs = data if data is None else _recorded(models, data, arguments.framework)
         options = {"single_file": arguments.single_file, "cpu": arguments.cpu, "small": arguments.small}
+        options["threshold_scale"] = arguments.threshold_scale
         written = save_firmware(models, arguments.out, arguments.framework, inputs=inputs, **options)
     print(json.dumps(dataclasses.asdict(written), indent=2, default=str) if arguments.json else written)
 

@@ -16,7 +16,7 @@ class Kernels:
 
     def __init__(self, folder):
         self._headers = folder
-        headers = [*BUILTIN_HEADERS, "ksr_masked.h", "ksr_align.h"]
+        headers = [*BUILTIN_HEADERS, "ksr_masked.h", "ksr_align.h", "ksr_thresholds.h"]
         headers += [f"ksr_{op}_layer.h" for op in _OPS]
         for name, text in core_files(headers, tuple(FEATURES)).items():
             (folder / name).write_text(text)

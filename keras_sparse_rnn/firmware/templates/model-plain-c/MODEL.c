@@ -30,9 +30,20 @@ void {{ model.name }}_reset(void) {
 {{ clear(model.states) -}}
 }
 
+{% if model.thresholds %}
+void {{ model.name }}_set_threshold(uint16_t scale) {
+{% for t in model.thresholds %}
+  ksr_scale_thresholds_{{ t.kind }}({{ t.name }}, {{ t.size }}, scale, {{ t.name }}_now);
+{% endfor %}
+}
+
+{% endif %}
 ksr_status {{ model.name }}_init(void) {
   /* The linker looks for kernels that fit. */
   if (!({{ core_symbols(model.features)|join(" && ") }})) return KSR_OTHER_VERSION;
+{% if model.thresholds %}
+  {{ model.name }}_set_threshold(KSR_THRESHOLD_ONE);
+{% endif %}
   {{ model.name }}_reset();
   return KSR_OK;
 }

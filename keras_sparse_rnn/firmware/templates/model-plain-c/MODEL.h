@@ -34,6 +34,12 @@ ksr_status {{ model.name }}_init(void);
 /* Clears the states: the next step is the first one of a sequence. */
 void {{ model.name }}_reset(void);
 
+{% if model.thresholds %}
+/* Multiplies the thresholds of held inputs and states by scale / 256; after init the scale is 256. Larger thresholds
+ * make fewer changes, so they take fewer instructions, and the error grows. 0 holds nothing. It may be called between any two steps. */
+void {{ model.name }}_set_threshold(uint16_t scale);
+
+{% endif %}
 {% if model.is_streaming %}
 /* One time step. The states are kept from call to call. */
 void {{ model.name }}_step({{ parameters.all(model)|replace("\n", "") }});
