@@ -37,77 +37,77 @@ def convert(
     verify: bool = True,
     max_relative_error: float = MAX_RELATIVE_ERROR,
 ) -> ConvertedModel:
-    """Converts a Keras model, with recurrent layers or without, to a `.tflite` model.
+    """Converts a Keras model, with or without recurrent layers, to a `.tflite` model.
 
-    Each recurrent layer becomes one custom op: an EventGRU KsrEventGru, a `keras.layers.GRU`, a LightGRU or a
-    DeltaGRU KsrGru, a `keras.layers.LSTM` KsrLstm, a `SimpleRNN` KsrSimpleRnn. A Bidirectional layer becomes two ops,
-    and an RNN over several such cells one op for each. A DeltaHold directly in front of a layer that runs forwards
-    becomes a part of its op, which keeps the sums of the held values times its weights and adds the changes. Weights
-    are stored in blocks if that is smaller, and dense otherwise, so dense layers convert as well. The cost falls with
-    the sparsity of the weights and of the events or changes. All other layers are left to TensorFlow Lite's converter.
-    If Keras runs on another backend than TensorFlow, the conversion runs in a separate process. A model trained in
-    mixed precision, whose weights are float32, is converted as one that computes in float32. A conversion of more than
-    two seconds shows its progress if stderr is a terminal.
+    Each recurrent layer becomes one custom op: an EventGRU becomes KsrEventGru; a `keras.layers.GRU`, a LightGRU or a
+    DeltaGRU becomes KsrGru; a `keras.layers.LSTM` becomes KsrLstm; a `SimpleRNN` becomes KsrSimpleRnn. A Bidirectional
+    layer becomes two ops, and an RNN over several such cells becomes one op per cell. A DeltaHold directly in front of
+    a layer that runs forwards becomes part of that layer's op, which keeps the sums of the held values times its
+    weights and adds the changes. Weights are stored in blocks if that is smaller, and dense otherwise, so dense layers
+    convert as well. The cost falls with the sparsity of the weights and of the events or changes. TensorFlow Lite's
+    converter converts all other layers. If Keras runs on another backend than TensorFlow, the conversion runs in a
+    separate process. A model trained in mixed precision, whose weights are float32, is converted to one that computes
+    in float32. A conversion that takes more than two seconds shows its progress if stderr is a terminal.
 
-    A GRU may have `reset_after` either way. Of a subclassed model the layers that its `call` calls are converted. A
-    model without recurrent layers takes neither `stateful` nor `scales` nor `block_size`, which act on them alone, and
-    weights of 4 bits for its dense layers only (`target="tflm"`).
+    A GRU may have `reset_after=True` or `False`. A subclassed model is converted as the layers that its `call` calls.
+    A model without recurrent layers does not take `stateful`, `scales` or `block_size`, which apply to recurrent
+    layers only, and takes 4-bit weights for its dense layers only (`target="tflm"`).
 
     Args:
         model: A built Keras model.
-        representative_data: Inputs as in use, `(samples, ...)`, for an integer model: they set the ranges of the
-            activations. A hundred samples are enough. For a model of several inputs a list of arrays, or a dict by the
-            inputs' names. With `weights="float32"` it is optional and serves to verify. A float input that only
-            Embeddings read becomes one of int32.
-        ranges: Of a model that was trained for integers, what `ksr.quantization.QuantizationAware` has learned: they
-            take the place of representative data, which then serve to verify alone.
-        weights: `"int8"` (int8 weights and activations, int16 states), `"int8x16"` (int8 weights, int16 activations and
-            gates interpolated, for an error as small as the weights allow, at twice the memory for activations),
-            `"int4"` or `"int4x16"` (likewise with weights of 4 bits, two in a byte, and a scale for each output, in
-            recurrent layers; in dense layers with int8 activations and `target="tflm"`, too; without training for it
-            the error is large: a warning says how large), or `"float32"`.
-        scales: In an integer model, which weights share a scale: all of a `"gate"` of a layer, or those of each
-            `"output"` of each gate, which is more exact where outputs differ in range, for two bytes and about two
-            instructions an output.
+        representative_data: Typical inputs, `(samples, ...)`, that set the ranges of the activations of an integer
+            model. A hundred samples are enough. For a model with several inputs, a list of arrays, or a dict with the
+            names of the inputs as keys. Optional with `weights="float32"`, where it is used for verification only. A
+            float input that only Embeddings read becomes an int32 input.
+        ranges: The ranges that `ksr.quantization.QuantizationAware` has learned, for a model that was trained for
+            integers. They replace the representative data, which are then used for verification only.
+        weights: The number format: `"int8"` (int8 weights and activations, int16 states), `"int8x16"` (int8 weights,
+            int16 activations and interpolated gates; the error is as small as the weights allow, and activations take
+            twice the memory), `"int4"` or `"int4x16"` (the same with 4-bit weights, two per byte, and one scale per
+            output, in recurrent layers, and also in dense layers with int8 activations and `target="tflm"`; without
+            training for 4 bits the error is large, and a warning states it), or `"float32"`.
+        scales: Which weights of an integer model share a scale: all weights of a `"gate"`, or the weights of each
+            `"output"` of each gate. The latter is more exact if outputs differ in range, and costs two bytes and about
+            two instructions per output.
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`. Pruned dense layers are stored
-            sparse where that is smaller: for TFLM as KsrSparseDense, which 1x1 convolutions become as well; for LiteRT
-            in its own encoding, which nothing else reads: float32 weight by weight or in blocks of 1x4 along the
-            inputs, int8 in blocks of 1x16. A number of inputs that is no multiple of the block costs a PAD op.
-        batch_size: Samples of one inference, at least 1. States, with `stateful=True`, are those of as many streams.
-            Plain C firmware takes 1.
-        time_steps: Length of an input, where the model leaves it open; with `stateful=True` the steps of one inference,
-            by default 1, whatever length the model has.
-        stateful: Whether the recurrent layers go on from one inference to the next, for streams: their states are kept
-            in variable tensors, which the interpreter's own reset clears. The result is that of the same Keras model
-            with `stateful=True` layers, chunk by chunk, and so that of whole sequences where the other layers look at
-            each step alone (one that looks over time, such as pooling, sees its chunk). Representative data are then
-            sequences of any whole number of chunks, as long as in use.
-        block_size: Width of a block along the units: 4, 8 or 16. By default the one that takes the fewest bytes, for
+            sparse if that is smaller. For TFLM they become KsrSparseDense ops, and so do pruned 1x1 convolutions. For
+            LiteRT they use its own sparse encoding, which no other interpreter reads: float32 weight by weight or in
+            blocks of 1x4 along the inputs, int8 in blocks of 1x16. If the number of inputs is not a multiple of the
+            block, this costs a PAD op.
+        batch_size: Samples per inference, at least 1. With `stateful=True` there is one state per sample, so the model
+            follows as many streams. Plain C firmware takes 1.
+        time_steps: Length of an input if the model leaves it open. With `stateful=True`, the steps per inference, by
+            default 1, whatever length the model has.
+        stateful: Whether the recurrent layers continue from one inference to the next, for streams. Their states are
+            kept in variable tensors, which the interpreter's own reset clears. The result equals that of the same Keras
+            model with `stateful=True` layers, chunk by chunk. It also equals the result on whole sequences if all other
+            layers treat each step alone (a layer that reads several steps, such as pooling, sees its chunk only).
+            Representative data are then sequences as long as in use, of any whole number of chunks.
+        block_size: Width of a block along the units: 4, 8 or 16. By default, the one that takes the fewest bytes, for
             each layer.
-        percentile: For an integer model, how much of the representative data the ranges cover: from the
-            `100 - percentile` to the `percentile` percentile of an input, an output or a state; above 50. 100 is from
-            the smallest to the largest value; 99.99 leaves out rare outliers, which then saturate, for a finer step.
-            It holds for inputs, outputs and recurrent layers; between the other layers the largest value counts. Not
-            with `ranges`.
-        labels: Names of the classes, one for each value of an output (two for a single value), for the file's metadata.
-        representative_labels: The right class of each sample of `representative_data`, integers from 0: verification
-            then reports the accuracy of the Keras model and of the converted one on all of them. Of a model that
-            decides several times a sample, at each step or chunk, the last decision counts, or all of them if the
-            labels are `(samples, decisions)`. The model must have one output with a value for each class.
+        percentile: Which part of the representative data the ranges of an integer model cover: from the
+            `100 - percentile` to the `percentile` percentile of an input, an output or a state; above 50. 100 covers
+            all values; 99.99 leaves out rare outliers, which then saturate, in exchange for a finer step. It applies to
+            inputs, outputs and recurrent layers; other layers always cover their largest value. Not with `ranges`.
+        labels: Names of the classes, one per value of an output (two for a single value), for the file's metadata.
+        representative_labels: The right class of each sample of `representative_data`, integers from 0. Verification
+            then reports the accuracy of the Keras model and of the converted model on all of them. If a model decides
+            several times per sample, at each step or chunk, the last decision counts, or every decision if the labels
+            have the shape `(samples, decisions)`. The model must have one output with one value per class.
         verify: Whether to compare the result with the Keras model, layer by layer and as a whole.
-        max_relative_error: For an integer model, the largest error of an output that is let pass: root mean square, in
-            standard deviations of Keras's outputs over the representative data; above 0. `math.inf` lets any pass.
-            Above 0.1 there is a warning, which names the likely cause. Outputs of a model with event or delta layers,
-            whose trajectories may part at a threshold with both of them right, may be off by as much more as Keras's
-            own are when each input is moved by 1 % of its standard deviation.
+        max_relative_error: The largest output error that is accepted of an integer model: root mean square, in
+            standard deviations of Keras's outputs over the representative data; above 0. `math.inf` accepts any error.
+            An error above 0.1 causes a warning that names the likely cause. In a model with event or delta layers, two
+            right trajectories may part at a threshold. Its outputs may therefore be off by as much more as Keras's own
+            outputs change when each input is moved by 1 % of its standard deviation.
 
     Returns:
         A `ConvertedModel` with `.predict`, `.step`, `.reset`, `.save` and `.report`.
 
     Raises:
-        TypeError: `model` is no Keras model.
-        ValueError: An argument is out of range or missing, the model cannot be converted (the layer is named), or the
-            representative data do not fit.
+        TypeError: `model` is not a Keras model.
+        ValueError: An argument is out of range or missing, the model cannot be converted (the message names the
+            layer), or the representative data do not fit.
         VerificationError: The result does not agree with the Keras model.
         ImportError: A package of the extra `convert` is not installed.
         RuntimeError: The C core is missing.

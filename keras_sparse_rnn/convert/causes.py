@@ -1,4 +1,4 @@
-"""Why an integer model may be far from its Keras model: what the representative data say, and how to come closer."""
+"""Likely causes of a large error of an integer model, as the representative data show them, and their remedies."""
 
 import numpy as np
 
@@ -12,14 +12,15 @@ _MOST_NAMED = 8
 
 
 def likely_causes(inputs, outputs, options):
-    """What may be behind a large error of an integer model.
+    """Finds the likely causes of a large error of an integer model.
 
     Args:
-        inputs, outputs: Of the Keras model on the representative data: dicts of arrays `(samples, chunks, ...)`.
+        inputs, outputs: Inputs and outputs of the Keras model on the representative data: dicts of arrays `(samples,
+            chunks, ...)`.
         options: The `ConvertOptions`.
 
     Returns:
-        A list of sentences without their stop, the likeliest first; empty where the data look sound.
+        A list of sentences without a full stop, the likeliest first; empty if the data look sound.
     """
     causes = []
     for name, values in inputs.items():
@@ -64,5 +65,5 @@ def _outliers(what, values):
 
 
 def _covered(low, high):
-    """A scale covers 0, too."""
+    """The range of a scale that also covers 0."""
     return max(float(high), 0.0) - min(float(low), 0.0)

@@ -14,9 +14,9 @@ from keras_sparse_rnn.extras import check_installed
 
 
 def convert_in_child(model, representative_data, representative_labels, ranges, options):
-    """`conversion.run` of a model of another Keras backend.
+    """Runs `conversion.run` on a model of another Keras backend.
 
-    The model goes there as a `.keras` file; the modules of its layers' classes are imported there first.
+    The process receives the model as a `.keras` file, and imports the modules of the classes of its layers first.
 
     Args:
         model: A built Keras model.
@@ -51,7 +51,7 @@ def convert_in_child(model, representative_data, representative_labels, ranges, 
 
 
 def _modules_of(model):
-    """Of the classes that must be known where the model is loaded."""
+    """The modules of the classes that must be known where the model is loaded."""
     layers = [part for part in model._flatten_layers() if isinstance(part, keras.Layer)]
     modules = {type(layer).__module__ for layer in layers}
     return sorted(name for name in modules if name.split(".")[0] != "keras" and name != "__main__")

@@ -33,19 +33,19 @@ from keras_sparse_rnn.tflite_file import ModelFile
 
 _UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
 _UNGIVEN_CHUNKS = 4
-# Share of the inputs that are not zero from which on a product with all of them is faster, on a Cortex-M4.
+# From this share of inputs that are not zero, a product with all of them is faster on a Cortex-M4.
 _FEWEST_ACTIVE = 0.4
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What a recurrent call did on the representative data.
+    """Inputs and states of a recurrent call on the representative data.
 
     Attributes:
-        x: What it took, `(samples, steps, ...)`.
-        states: Its states after each step, by their names, likewise; in the order of computation.
-        initial: Those that it began with, `(samples, size)`; empty: 0.
-        mask: Which steps were not left out, `(samples, steps)`; None: all.
+        x: Its input, `(samples, steps, ...)`.
+        states: Dict from names to its states after each step, `(samples, steps, ...)`, in the order of computation.
+        initial: Dict from names to the initial states, `(samples, size)`; empty if they are 0.
+        mask: False where a step is skipped, `(samples, steps)`; None if no step is.
     """
 
     x: np.ndarray
@@ -67,7 +67,7 @@ class Observed:
         return cls(join(x), states, initial, join(masks[0]) if masks else None)
 
     def all_states(self, name):
-        """The values that a state had, those to begin with as well: `(samples, steps, size)`."""
+        """The values of a state, including initial ones: `(samples, steps, size)`."""
         if name not in self.initial:
             return self.states[name]
         return np.concatenate([self.initial[name][:, None], self.states[name]], axis=1)
@@ -86,13 +86,13 @@ def _held(states, made, initial):
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """What the Keras model did on the representative data.
+    """Values in the Keras model on the representative data.
 
     Attributes:
-        data, outputs: Its inputs and outputs, lists of arrays `(samples, chunks, ...)`.
+        data, outputs: Inputs and outputs of the model, lists of arrays `(samples, chunks, ...)`.
         calls: An `Observed` for each recurrent call.
-        values: For the id of each symbolic tensor where the rest and the recurrent calls meet its values, `(samples,
-            ...)`, within the percentile that was asked for.
+        values: Dict from the id of each symbolic tensor between the rest and the recurrent calls to its values,
+            `(samples, ...)`, clipped to the given percentile.
     """
 
     data: list
@@ -103,7 +103,7 @@ class Observations:
 
 @dataclass(frozen=True, eq=False)
 class PackedCall:
-    """A recurrent call as an op: its definition, its constant tensors by their names, and the scale of its input (None:
+    """A recurrent call as an op: its definition, its constant tensors by name, and the scale of its input (None for
     float32)."""
 
     layer: LayerConverter
@@ -175,7 +175,7 @@ def _likely_causes(cut, seen, options):
 
 
 def _check_masks(model, cut, data, outputs):
-    """Raises ValueError where the plan hands masks on otherwise than Keras does."""
+    """Raises ValueError if the plan passes masks on in another way than Keras does."""
     few = [array[:_UNGIVEN_SAMPLES, 0] for array in data]
     expected = keras.tree.flatten(model.predict_on_batch(few if len(few) > 1 else few[0]))
     for name, ours, keras_own in zip(cut.output_names, outputs, expected, strict=True):
@@ -190,7 +190,7 @@ def _check_masks(model, cut, data, outputs):
 
 
 def _alike_when_rounded(cut, seen, scales):
-    """Warnings of steps of the data that integers leave out and Keras does not."""
+    """Returns warnings about steps of the data that the integer model skips and Keras does not."""
     warned = []
     for mask in cut.masks:
         scale = scales.get(id(mask.x))
@@ -206,7 +206,7 @@ def _alike_when_rounded(cut, seen, scales):
 
 
 def _whole_numbers(array):
-    """Floats as int32 where that changes none of them; else as they are."""
+    """Floats as int32 if that changes none of them, and otherwise unchanged."""
     with np.errstate(invalid="ignore"):
         integers = array.astype(np.int32)
     return integers if np.array_equal(integers, array) else array
@@ -219,7 +219,7 @@ def _run_keras(cut, data):
 
 
 def observe(cut, data, percentile):
-    """The `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)`, as `_check_data` gives them."""
+    """Returns the `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)` from `_check_data`."""
     calls, masks, rows, floats, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
     tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
     tensors += [(call.y, values) for call, values in zip(cut.lookups, rows, strict=True)]
@@ -239,14 +239,14 @@ def observe(cut, data, percentile):
 
 
 def _run_probe(probe, data):
-    """Runs the Keras model, each chunk from the states that the one before has left.
+    """Runs the Keras model; each chunk begins with the states after the previous one.
 
     Args:
-        probe: Of the `Plan`.
-        data: For each input an array `(samples, chunks, *its shape)`.
+        probe: The Keras model `Plan.probe`.
+        data: A list with an array `(samples, chunks, *shape)` for each input.
 
     Returns:
-        For each output of the probe an array `(samples, chunks, *shape)`.
+        A list with an array `(samples, chunks, *shape)` for each output of the probe.
     """
     batches = []
     for first in range(0, len(data[0]), PROBE_BATCH):
@@ -264,18 +264,18 @@ def _run_probe(probe, data):
 
 
 def _whole(chunks):
-    """`(samples, chunks, steps, ...)` as `(samples, all steps, ...)`."""
+    """Reshapes `(samples, chunks, steps, ...)` to `(samples, all steps, ...)`."""
     return chunks.reshape(len(chunks), -1, *chunks.shape[3:])
 
 
 def _each(chunks):
-    """`(samples, chunks, ...)` with every chunk as a sample."""
+    """Reshapes `(samples, chunks, ...)` so that every chunk is a sample."""
     return chunks.reshape(-1, *chunks.shape[2:])
 
 
 def _scales(cut, rest, values, number_format, learned):
-    """The `Scale` of each tensor where the rest and the recurrent calls meet, by the id of the symbolic one; the rest's
-    own where it has the tensor."""
+    """Returns a dict from the id of each symbolic tensor between the rest and the recurrent calls to its `Scale`,
+    which is the rest's own if the rest has the tensor."""
     scales = {}
     ends = [part for call in cut.calls for part in (call.x, call.y)]
     ends += [mask.x for mask in cut.masks] + [lookup.y for lookup in cut.lookups]
@@ -296,7 +296,7 @@ def _scales(cut, rest, values, number_format, learned):
 
 
 def _quantize(call, seen, scales, options, learned):
-    """A call as a `PackedCall` without constants."""
+    """Returns the `PackedCall` of a call, without constants."""
     layer = call.layer
     if not options.is_integer:
         return PackedCall(layer, layer.float32_op(options.blocks[0]), {}, None)
@@ -311,13 +311,14 @@ def _quantize(call, seen, scales, options, learned):
 
 
 def _laid_out(call, seen):
-    """Its op, with dense matrices by outputs where that is faster, though zeros then cost as much as other sources."""
+    """The op of a call, with dense matrices stored by outputs if that is faster, although zeros then cost as much as
+    other sources."""
     x = seen.x != 0 if call.x_scale is None else call.x_scale.quantize(seen.x) != call.x_scale.zero_point
     return call.op.laid_out(inputs_act=np.mean(x) > _FEWEST_ACTIVE)
 
 
 def _check_initial(name, op, initial, states):
-    """Raises ValueError where the op cannot hold states that it is to begin with."""
+    """Raises ValueError if the op cannot hold its initial states."""
     tensors = op.states()
     for state in initial:
         tensor = tensors[state]
@@ -332,7 +333,7 @@ def _check_initial(name, op, initial, states):
 
 
 def _pack_call(call, packed, blocks):
-    """With its constants, in blocks of that width of which they take the fewest bytes."""
+    """Returns the call with its constants, in blocks of the width that takes the fewest bytes."""
     words = {"initial_states": int(bool(call.initial))}
     ops = [replace(packed.op, options=replace(packed.op.options, block=block, **words)) for block in blocks]
     packed = [replace(packed, op=op, constants=op.constants()) for op in ops]
@@ -360,13 +361,13 @@ def _pack(cut, rest, calls, scales, options, learned):
         return writer.add_tensor(name, (options.batch_size, *info.shape[1:]), info.dtype, scale=pair)
 
     def initial_number(tensor, name, info):
-        """Of a state to begin with, in the type that the op takes."""
+        """The `TensorInfo` of an initial state, in the type that the op takes."""
         if id(tensor) not in numbers:
             numbers[id(tensor)] = add_state(name, info)
         return writer.add_quantize(numbers[id(tensor)], info)
 
     def last_number(tensor, name, info):
-        """Of a state after the last step, in the type that the op gives; the rest may take another."""
+        """The `TensorInfo` of a state after the last step, in the op's type; the rest may take another."""
         taken = numbers.get(id(tensor))
         if taken is not None and writer.holds(taken, info):
             return taken
@@ -434,7 +435,7 @@ def _pack(cut, rest, calls, scales, options, learned):
 
 
 def _check_labels(labels, cut):
-    """Raises ValueError unless there is a name for each class of an output; one value decides between two."""
+    """Raises ValueError unless there is a name for each class of an output; a single value stands for two classes."""
     sizes = {name: tensor.shape[-1] for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
     if labels is not None and len(labels) not in {max(size, 2) for size in sizes.values()}:
         allowed = " or ".join(f"{max(size, 2)}, as output '{name}' has" for name, size in sizes.items())
@@ -457,8 +458,8 @@ def _check_ranges(ranges, options):
 
 
 def _check_data(cut, data, stateful, learned=None):
-    """The representative data as a list of arrays `(samples, chunks, *shape)`, one for each input; random where none
-    were given, within the ranges that were learned."""
+    """Returns the representative data as a list of arrays `(samples, chunks, *shape)`, one for each input. If none were
+    given, they are random, within the learned ranges."""
     shapes = [tuple(tensor.shape[1:]) for tensor in cut.inputs]
     if data is None:
         generator = np.random.default_rng(0)

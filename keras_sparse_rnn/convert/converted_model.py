@@ -1,4 +1,4 @@
-"""What `ksr.convert` returns, or raises when it is not right."""
+"""What `ksr.convert` returns, and the error that it raises if the result is wrong."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -25,8 +25,8 @@ class ConvertedModel:
     Attributes:
         data: The bytes of the `.tflite` file.
         report: A `Report`: what was converted, bytes, and how it compares with the Keras model; it prints as text.
-        samples: For each input two of the samples that it was converted with, `(2, *shape without the batch axis)`:
-            `save_firmware` compares plain C with the NumPy engine on them. None: it takes noise.
+        samples: For each input two samples of the representative data, `(2, *shape without the batch axis)`, on which
+            `save_firmware` compares plain C with the NumPy engine. None: it uses noise.
     """
 
     def __init__(self, data: bytes, report: "Report", samples: "list[np.ndarray] | None" = None) -> None:
@@ -45,11 +45,11 @@ class ConvertedModel:
         return self._engines[name]
 
     def predict(self, x: Arrays, engine: EngineName = "litert") -> np.ndarray | Any:
-        """Outputs for each sample in `x`, `(samples, ...)` real values; see `runtime.Engine.predict`."""
+        """Returns the outputs for each sample in `x`, `(samples, ...)` real values; see `runtime.Engine.predict`."""
         return self.engine(engine).predict(x)
 
     def step(self, x: Arrays, engine: EngineName = "litert") -> np.ndarray | Any:
-        """Goes on by one step, or one chunk, of a stream; see `runtime.Engine.step`."""
+        """Runs the next step, or the next chunk, of a stream; see `runtime.Engine.step`."""
         return self.engine(engine).step(x)
 
     def set_threshold_scale(self, scale: float, engine: EngineName = "native") -> None:
@@ -76,24 +76,24 @@ class ConvertedModel:
         """Writes the model as a project for a microcontroller; see `firmware.save_firmware`.
 
         Returns:
-            A `Firmware`; printing it tells the flash and the RAM.
+            A `Firmware`; it prints flash, RAM and instructions.
         """
         from keras_sparse_rnn.firmware import save_firmware
 
         return save_firmware(self, folder, framework, name, inputs, single_file, cpu, small, threshold_scale)
 
     def drift(self, x: np.ndarray, expected: np.ndarray, engine: EngineName = "litert", parts: int = 10) -> np.ndarray:
-        """Error against the float model over time: whether it grows along a sequence.
+        """Measures the error against the float model over time, to show whether it grows along a sequence.
 
         Args:
             x: Sequences for a model of one input, `(samples, steps, ...)`. A model converted with `stateful=True` takes
                 them chunk by chunk, any whole number of chunks.
-            expected: What the Keras model gives at each step, `(samples, steps, ...)`.
+            expected: Outputs of the Keras model at each step, `(samples, steps, ...)`.
             engine: Name of the engine.
-            parts: Number of stretches of time, at most steps.
+            parts: Number of intervals of time, at most the number of steps.
 
         Returns:
-            The mean absolute error in each stretch, `(parts,)`.
+            The mean absolute error in each interval, `(parts,)`.
 
         Raises:
             ValueError: The model's output has no time axis, or the shapes do not fit.
@@ -115,10 +115,10 @@ class ConvertedModel:
         """Writes the `.tflite` file; an existing file is replaced at once or not at all.
 
         Args:
-            path: Where to; its folder must exist.
+            path: Path of the file; its folder must exist.
 
         Raises:
             FileNotFoundError: The folder does not exist.
-            ValueError: The suffix is that of another kind of file, such as `.keras`.
+            ValueError: The suffix belongs to another kind of file, such as `.keras`.
         """
         write_file(path, self.data, (".tflite",))

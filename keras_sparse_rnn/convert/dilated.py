@@ -4,10 +4,10 @@ import keras
 
 
 class DilatedConvolution(keras.layers.Layer):
-    """What a dilated Conv1D or Conv2D computes, its activation included.
+    """A dilated Conv1D or Conv2D with its activation, as one op.
 
-    TensorFlow moves the dilation into the batch and back, by ops that TensorFlow Lite's converter does not put together
-    again where several convolutions read one tensor, and that TensorFlow Lite Micro lacks for 16 bits.
+    TensorFlow moves the dilation into the batch and back. If several convolutions read one tensor, TensorFlow Lite's
+    converter does not fuse these ops again, and TensorFlow Lite Micro lacks them for 16 bits.
 
     Args:
         convolution: The layer.

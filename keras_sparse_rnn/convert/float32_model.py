@@ -4,7 +4,7 @@ import keras
 
 
 def in_float32(model):
-    """The model itself where each of its layers computes in float32 or in integers; else a copy of it that does.
+    """Returns the model if all its layers compute in float32 or in integers, and otherwise a copy that does.
 
     Args:
         model: A built Sequential or Functional model.

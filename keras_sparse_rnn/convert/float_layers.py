@@ -1,4 +1,4 @@
-"""Layers of an integer model that compute in float32: those that TensorFlow Lite's converter has no integers for."""
+"""Layers of an integer model that compute in float32, as TensorFlow Lite's converter has no integer form of them."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class FloatCall:
 
 
 class Gelu(keras.layers.Layer):
-    """Keras's gelu, x Phi(x) = max(x, 0) - |x| Phi(-|x|), by ops that TensorFlow Lite Micro has.
+    """Keras's gelu, x Phi(x) = max(x, 0) - |x| Phi(-|x|), with ops that TensorFlow Lite Micro has.
 
     Phi is off by at most 1e-7 (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26).
     """
@@ -68,7 +68,7 @@ class FloatLayers:
         return self._is_int16 and isinstance(layer, (*_INT16_LAYERS, *(_INT16_POOLING if masked else ())))
 
     def activation_behind(self, layer):
-        """The layer that an activation in another layer is to become; None where it stays."""
+        """The layer that replaces an activation in another layer; None if the activation stays."""
         name = _name(getattr(layer, "activation", None))
         if name == "gelu" and self._lacks_gelu:
             gelu = Gelu(name=f"{layer.name}_gelu")
@@ -80,6 +80,6 @@ class FloatLayers:
 
 
 def _name(activation):
-    """Of one of Keras's own activations; None for others."""
+    """The name of one of Keras's own activations; None for others."""
     name = getattr(activation, "__name__", None)
     return name if activation is getattr(keras.activations, name or "", activation) else None

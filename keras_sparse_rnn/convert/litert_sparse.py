@@ -1,10 +1,10 @@
-"""Dense layers of the converted rest as LiteRT's own sparse FULLY_CONNECTED, where that is smaller.
+"""Stores dense layers of the converted rest as LiteRT's own sparse FULLY_CONNECTED if that is smaller.
 
-TensorFlow Lite's encoder (`EXPERIMENTAL_SPARSITY`) writes wrong weights where the width is no multiple of the block,
-and leaves other layers to DENSIFY. This one encodes only what LiteRT computes in place: float32 weight by weight or in
-blocks of 1x4 along the inputs, int8 in blocks of 1x16. Where the number of inputs is no multiple of the block, the
-weights are padded with zeros, and the input by a PAD op: the kernels read whole blocks of it. TensorFlow Lite Micro
-would read such weights as garbage.
+TensorFlow Lite's encoder (`EXPERIMENTAL_SPARSITY`) writes wrong weights if the width is not a multiple of the block,
+and adds DENSIFY ops to other layers. This one encodes only what LiteRT computes in place: float32 weight by weight or
+in blocks of 1x4 along the inputs, int8 in blocks of 1x16. If the number of inputs is not a multiple of the block, the
+weights are padded with zeros, and a PAD op pads the input, since the kernels read whole blocks of it. TensorFlow Lite
+Micro would read such weights as garbage.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from keras_sparse_rnn.convert.sparse_dense import DenseReport, is_dense_constant
 from keras_sparse_rnn.runtime.sparse_encoding import FULLY_CONNECTED_VERSION
 
 BLOCKS = {np.dtype(np.float32): (1, 4), np.dtype(np.int8): (16,)}
-# What a file takes besides the arrays, about: for the encoding, and for a PAD op with its tensors.
+# Approximate bytes of a file besides the arrays: for the encoding, and for a PAD op with its tensors.
 _TABLE_BYTES = 192
 _PAD_BYTES = 320
 _VECTORS = (
@@ -27,13 +27,13 @@ _VECTORS = (
 
 
 def pack_litert_sparse(file):
-    """Stores the weights of each FULLY_CONNECTED op sparse where the file becomes smaller.
+    """Stores the weights of each FULLY_CONNECTED op sparse if that makes the file smaller.
 
     Args:
-        file: A `ModelFile`; it is changed.
+        file: A `ModelFile`, modified in place.
 
     Returns:
-        A `DenseReport` for each such op.
+        A list with a `DenseReport` for each such op.
     """
     reports = []
     packed = {}  # weights that several ops share are stored once, and inputs that they share padded once
@@ -74,7 +74,7 @@ def pack_litert_sparse(file):
 
 
 def _add_pad(file, x, padding):
-    """Adds zeros at the end of a tensor's last axis, by a PAD op; the number of what it puts out."""
+    """Adds zeros at the end of a tensor's last axis by a PAD op; returns the number of its output."""
     tensor, padded = file.tensors[x], len(file.tensors)
     shape = (*tensor.shape[:-1], tensor.shape[-1] + padding)
     file.tensors.append(replace(tensor, name=f"{tensor.name}/padded", shape=shape, source=None))
@@ -86,12 +86,12 @@ def _add_pad(file, x, padding):
 
 
 def stored_as(block, padding=0):
-    """What a `DenseReport` calls an encoding in blocks of 1x`block`."""
+    """The name of an encoding in blocks of 1x`block`, as in a `DenseReport`."""
     return f"SparsityParameters of 1x{block}" + (" and PAD" if padding else "")
 
 
 def encode(weights, block):
-    """Blocks of 1x`block` that are not all zero; one of zeros where all are.
+    """Finds the blocks of 1x`block` that are not all zero, or keeps one block of zeros if all are.
 
     Args:
         weights: `(units, inputs)`; the inputs are padded with zeros to whole blocks.

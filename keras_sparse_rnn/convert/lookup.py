@@ -4,9 +4,9 @@ import keras
 
 
 class Lookup(keras.layers.Layer):
-    """What an Embedding does with numbers that are not negative.
+    """An Embedding that takes no negative indices.
 
-    Keras maps negative numbers to rows from the end, by ops that TensorFlow Lite Micro lacks.
+    Keras maps negative indices to rows from the end, with ops that TensorFlow Lite Micro lacks.
 
     Attributes:
         embedding: The Embedding.

@@ -1,4 +1,4 @@
-"""The rest of the model, around the recurrent layers, through TensorFlow Lite's converter."""
+"""Converts the rest of the model, around the recurrent layers, with TensorFlow Lite's converter."""
 
 import contextlib
 import logging
@@ -17,8 +17,8 @@ class Rest:
     """The converted rest.
 
     Attributes:
-        data: Its `.tflite` bytes; None where nothing is left to convert.
-        inputs, outputs: Symbolic tensors of the plan that it takes and gives, in the order of the file's own.
+        data: Its `.tflite` bytes; None if nothing is left to convert.
+        inputs, outputs: Its inputs and outputs as symbolic tensors of the plan, in the order of the file.
         layers: The Keras layers in it.
     """
 
@@ -28,7 +28,7 @@ class Rest:
     layers: list
 
     def numbers(self, file):
-        """For the id of each symbolic tensor its number in a `ModelFile` of the data."""
+        """Dict from the id of each symbolic tensor to its number in a `ModelFile` of the data."""
         if self.data is None:
             return {}
         ends = [*file.graphs[0].inputs, *file.graphs[0].outputs]
@@ -36,14 +36,14 @@ class Rest:
 
 
 def lower(plan, calibration, number_format, learned=None):
-    """Converts what the recurrent layers leave of the model.
+    """Converts the part of the model that is not recurrent.
 
     Args:
         plan: The `Plan`.
-        calibration: For the id of each symbolic tensor that the rest may take as input its values on the representative
-            data; it counts in integers alone.
+        calibration: Dict from the id of each symbolic tensor that the rest may take as input to its values on the
+            representative data; used for integer models only.
         number_format: A `NumberFormat`.
-        learned: A `LearnedScales`: these are then the scales, and there is no calibration.
+        learned: A `LearnedScales` that gives the scales; the calibration is then not used.
 
     Returns:
         A `Rest`.
@@ -63,7 +63,7 @@ def lower(plan, calibration, number_format, learned=None):
 
 
 def lower_float32(call):
-    """The `.tflite` bytes of a `FloatCall` alone; its inputs and its output are in their order.
+    """Converts a `FloatCall` alone to the bytes of a `.tflite` file, with its inputs in their order.
 
     Raises:
         ValueError: TensorFlow Lite has no builtin op for the layer.
@@ -108,7 +108,7 @@ def _to_tflite(model, inputs, calibration, number_format, learned=None):
 
 
 def _batches(inputs, calibration):
-    """The values of each input, as many samples at a time as the model takes."""
+    """Yields the values of each input, as many samples at a time as the model takes."""
     columns = [(np.asarray(calibration[id(t)], t.dtype), t.shape) for t in inputs]
     size = max(shape[0] for _, shape in columns)
     for first in range(0, min(len(values) for values, _ in columns), size):
@@ -117,7 +117,7 @@ def _batches(inputs, calibration):
 
 @contextlib.contextmanager
 def _quiet():
-    """Keeps the converter's progress, written by C++ and by Python to stderr and stdout, out of the user's output."""
+    """Hides the converter's progress, which C++ and Python write to stderr and stdout, from the user."""
     saved = [os.dup(1), os.dup(2)]
     handlers = list(logging.root.handlers)
     try:

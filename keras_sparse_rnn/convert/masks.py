@@ -1,4 +1,4 @@
-"""Which steps of each tensor are left out, while a model is walked: Keras's masks, as tensors of the graph."""
+"""Keras's masks as tensors of the graph: which steps of each tensor are skipped, while a model is walked."""
 
 import inspect
 import numbers
@@ -9,8 +9,8 @@ import keras
 
 @dataclass(frozen=True, eq=False)
 class MaskCall:
-    """Where a mask begins, between symbolic tensors: `y`, (batch, steps), is False where `x` is `value`: a number of a
-    word, or all features of a step."""
+    """The start of a mask, between symbolic tensors: `y`, (batch, steps), is False where `x`, the index of a word or
+    all features of a step, equals `value`."""
 
     x: object
     y: object
@@ -21,9 +21,9 @@ class Masks:
     """The masks of the tensors that a walk has met.
 
     Args:
-        calls: A list, to which each `MaskCall` is added.
-        apply: `apply(function, *args)` calls an operation of the rest.
-        begin: `begin(tensor)` notes a tensor that the rest takes.
+        calls: A list to which each `MaskCall` is added.
+        apply: Function `apply(function, *args)` that calls an operation of the rest.
+        begin: Function `begin(tensor)` that records a tensor that the rest takes.
     """
 
     def __init__(self, calls, apply, begin):
@@ -46,11 +46,11 @@ class Masks:
         return differs
 
     def given(self, args, kwargs, inputs):
-        """The masks that a layer is called with: those of its first argument, or what a user gives as `mask`.
+        """Returns the masks that a layer is called with: those of its first argument, or the user's `mask`.
 
         Args:
-            args, kwargs: Of the call.
-            inputs: Those of the model, which a user's mask may be one of.
+            args, kwargs: Arguments of the call.
+            inputs: Inputs of the model; a user's mask may be one of them.
         """
         masks = keras.tree.map_structure(self._of, args[0]) if args else None
         mask = kwargs.get("mask")
@@ -60,7 +60,7 @@ class Masks:
         return masks if has_any(masks) and not is_users else mask
 
     def note(self, layer, args, masks, results):
-        """Notes which steps of what a layer puts out are masked."""
+        """Records the mask of a layer's outputs."""
         if isinstance(layer, keras.layers.Embedding) and layer.mask_zero:
             self._put(results, self._mask_call(args[0], 0))
         elif isinstance(layer, keras.layers.Masking):
@@ -75,7 +75,7 @@ class Masks:
                 self._put(result, mask)
 
     def arguments(self, layer, masks, args):
-        """What Keras would hand on to a layer that takes masks."""
+        """The mask that Keras would pass to a layer that takes masks."""
         if not isinstance(layer, keras.Layer):
             return {}
         names = list(inspect.signature(layer.call).parameters)
@@ -97,7 +97,8 @@ class Masks:
         return call.y
 
     def _merged(self, layer, masks):
-        """Of a layer that merges its inputs: Concatenate makes a step that any of them makes, others that all make."""
+        """The mask of a layer that merges its inputs: Concatenate keeps a step if any input does, other layers if all
+        inputs do."""
         given = list({id(mask): mask for mask in masks if mask is not None}.values())
         is_any = isinstance(layer, keras.layers.Concatenate)
         if is_any and any(mask is None for mask in masks):
@@ -118,7 +119,7 @@ class Masks:
 
 
 def has_any(masks):
-    """Whether one of some masks, in a structure of their tensors, is not None."""
+    """Whether any mask in a nested structure is not None."""
     return any(mask is not None for mask in keras.tree.flatten(masks))
 
 

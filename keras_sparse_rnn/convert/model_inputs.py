@@ -1,4 +1,4 @@
-"""Whether a model can be converted as it is given, and what its inputs are in the converted one."""
+"""Checks a model before its conversion, and determines the inputs of the converted model."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from keras_sparse_rnn.convert.traced import is_functional
 
 
 def check_model(model):
-    """Raises TypeError unless it is a Keras model, ValueError where it is not built or a weight is not finite."""
+    """Raises TypeError if this is not a Keras model, ValueError if it is not built or a weight is not finite."""
     if not isinstance(model, keras.Model):
         given = f"{type(model).__module__}.{type(model).__name__}"
         advice = " Take ksr.from_tf_keras(model)." if given.startswith(("tf_keras.", "keras.src.legacy")) else ""
@@ -25,7 +25,7 @@ def check_model(model):
 
 
 def check_arguments(model, options):
-    """Raises ValueError where an argument is given that acts on recurrent layers alone, and there are none."""
+    """Raises ValueError if an argument for recurrent layers is given and the model has none."""
     if any(isinstance(layer, keras.layers.RNN) or is_cell(layer) for layer in model._flatten_layers()):
         return
     for name in ("stateful", "block_size", "scales"):
@@ -38,7 +38,7 @@ def check_arguments(model, options):
 
 
 def holds_indices(model, tensor):
-    """Whether an input is read by Embeddings alone; Keras's default type of it is float32 all the same."""
+    """Whether only Embeddings read an input; its default type in Keras is float32 even then."""
     if isinstance(model, keras.Sequential):
         readers = [(layer, 0) for layer in model.layers[:1]]
     else:
@@ -55,8 +55,8 @@ def _reads_indices(reader, place):
 
 
 def has_time_axis(tensor, dtype):
-    """Whether the first axis after the batch is time: if it is open, or has features behind it, or holds numbers of
-    words or a mask."""
+    """Whether the first axis after the batch is time: it is open, or features follow it, or it holds indices of words
+    or a mask."""
     shape = tensor.shape[1:]
     return len(shape) > 1 or (len(shape) == 1 and (shape[0] is None or "float" not in dtype))
 

@@ -1,4 +1,4 @@
-"""What `ksr.convert` was asked for."""
+"""The options of `ksr.convert`."""
 
 import math
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ TARGETS = ("tflm", "litert")
 
 @dataclass(frozen=True, kw_only=True)
 class ConvertOptions:
-    """The arguments of `ksr.convert` besides the model and its data, as described there.
+    """The arguments of `ksr.convert` other than the model and its data, as described there.
 
     Raises:
-        ValueError: One of them is out of its range, or given for another number format.
+        ValueError: An argument is out of range, or does not apply to the number format.
     """
 
     weights: str = "int8"

@@ -20,18 +20,18 @@ class ModelWriter(ModelFile):
     """
 
     def add_recurrent(self, name, op, constants, x, output, *, stateful=False, initial=None, last=(), mask=None):
-        """Adds an op from tensor number `x` to number `output`.
+        """Adds an op that reads tensor number `x` and writes tensor number `output`.
 
         Args:
-            name: What the names of its constant tensors begin with.
+            name: Prefix of the names of its constant tensors.
             op: A `RecurrentOp`.
-            constants: Its constant tensors, as `op.constants()` gives them.
+            constants: Its constant tensors, as `op.constants()` returns them.
             x, output: Tensor numbers.
             stateful: Whether it keeps its states from one inference to the next, in variable tensors.
-            initial: Numbers of the tensors of states to begin with, by their names, where its option `initial_states`
-                says that there are some.
-            last: Numbers of the tensors for the states after the last step, one for each; empty where nothing asks.
-            mask: Number of a tensor (B, T); None for none.
+            initial: Dict from names to the tensor numbers of the initial states, if its option `initial_states`
+                declares some.
+            last: Tensor numbers for the states after the last step, one per state; empty if nothing reads them.
+            mask: Number of a tensor (B, T), or None.
         """
         batch, x_scale = self.tensors[x].shape[0], self.tensors[x].scale
         is_kept = stateful and not op.options.initial_states
@@ -43,11 +43,11 @@ class ModelWriter(ModelFile):
         )
 
     def add_lookup(self, name, table, x, y):
-        """Adds a GATHER op, from the numbers of rows in tensor number `x` to tensor number `y`; where that is int16, by
-        way of int8.
+        """Adds a GATHER op that reads the indices of rows from tensor number `x` and writes tensor number `y`, by way
+        of int8 if that is int16.
 
         Args:
-            name: What the names of its tensors begin with.
+            name: Prefix of the names of its tensors.
             table: The rows, float32.
             x, y: Tensor numbers.
         """
@@ -64,12 +64,12 @@ class ModelWriter(ModelFile):
             self.add_operator("QUANTIZE", [made], [y], schema.QuantizeOptionsT())
 
     def add_float32(self, file, read, y):
-        """Adds the ops of a float32 model between tensors of this one, by way of DEQUANTIZE and QUANTIZE.
+        """Adds the ops of a float32 model between tensors of this model, with DEQUANTIZE and QUANTIZE ops.
 
         Args:
-            file: Its `ModelFile`, with one output.
-            read: Numbers of the tensors here that its inputs are, in their order.
-            y: Number of the tensor here that its output is.
+            file: The `ModelFile` of the float32 model, with one output.
+            read: Tensor numbers in this model for its inputs, in their order.
+            y: Tensor number in this model for its output.
         """
         graph = file.graphs[0]
         numbers = {-1: -1}
@@ -89,15 +89,15 @@ class ModelWriter(ModelFile):
         self.add_operator("QUANTIZE", [numbers[graph.outputs[0]]], [y], schema.QuantizeOptionsT())
 
     def add_mask(self, x, value, y=None):
-        """Adds ops for a mask: where an int32 tensor is not a value, or not all features of a step are.
+        """Adds the ops of a mask that is False where an int32 tensor, or each feature of a step, equals a value.
 
         Args:
             x: Number of the tensor.
-            value: The value; it is stored as x stores it.
+            value: The value; it is stored in the type and scale of `x`.
             y: Number of the tensor for the mask, or None for a new one.
 
         Returns:
-            The number of the mask.
+            The tensor number of the mask.
         """
         tensor, shape = self.tensors[x], self.tensors[x].shape
         is_word = tensor.dtype == np.int32
@@ -128,8 +128,8 @@ class ModelWriter(ModelFile):
         return np.allclose((tensor.scale, tensor.zero_point), (info.scale, info.zero_point), rtol=1e-6, atol=0)
 
     def add_quantize(self, number, info):
-        """The number of a tensor of the values of another in the type and the scale of a `TensorInfo`: that one where
-        it has them, else what a QUANTIZE op makes of it."""
+        """Returns the number of a tensor with the values of another in the type and the scale of a `TensorInfo`: the
+        same tensor if it has them already, and otherwise the output of a new QUANTIZE op."""
         if self.holds(number, info):
             return number
         tensor, scale = self.tensors[number], (info.scale, info.zero_point)
@@ -138,12 +138,12 @@ class ModelWriter(ModelFile):
         return made
 
     def replace(self, number, name, ours, constants):
-        """Puts one of our ops in the place of a builtin one that has its input and its output.
+        """Replaces a builtin op by one of our ops with the same input and output.
 
         Args:
-            number: Of the builtin op.
-            name: What the names of its constant tensors begin with.
-            ours, constants: The op, and its constant tensors as `ours.constants()` gives them.
+            number: Number of the builtin op.
+            name: Prefix of the names of the constant tensors.
+            ours, constants: The op, and its constant tensors as `ours.constants()` returns them.
         """
         builtin = self.operators[number]
         inputs = self._inputs(name, ours, {"x": builtin.inputs[0]}, constants)
@@ -151,7 +151,7 @@ class ModelWriter(ModelFile):
         self.operators[number] = Operator(ours.SCHEMA.name, inputs, builtin.outputs, options, is_custom=True)
 
     def _inputs(self, name, op, numbers, constants):
-        """The numbers of an op's inputs in their order; adds the constant ones."""
+        """Adds an op's constant inputs; returns the tensor numbers of all its inputs in their order."""
         for label, data in constants.items():
             numbers[label] = self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
         return tuple(-1 if number is None else number for number in op.SCHEMA.placed(numbers))
@@ -161,15 +161,15 @@ class ModelWriter(ModelFile):
         return self.add_tensor(name, (batch, *tensor.shape[1:]), tensor.dtype, scale=scale, is_variable=True)
 
     def finish(self, inputs, outputs, metadata=None):
-        """The bytes of the model.
+        """Returns the bytes of the model.
 
         Args:
             inputs, outputs: Dicts from names to tensor numbers, in their order.
-            metadata: What to note under `METADATA`, as JSON.
+            metadata: Metadata to store under `METADATA`, as JSON.
         """
         self.set_ends(inputs, outputs)
         self.description = f"keras-sparse-rnn {__version__}"
-        # What the converter noted about itself goes.
+        # Remove the converter's own metadata.
         self.metadata = {name: raw for name, raw in self.metadata.items() if name == "min_runtime_version"}
         if metadata is not None:
             self.metadata[METADATA] = json.dumps(metadata).encode()

@@ -14,7 +14,7 @@ _FEWEST_BITS = 9  # of what the recurrence reads, with int16 activations
 
 @dataclass(frozen=True, eq=False)
 class WeightScales:
-    """What the floats of an op were divided by.
+    """The scales by which the floats of an op were divided.
 
     Attributes:
         kernel, recurrent_kernel: `(gates, units)`.
@@ -30,8 +30,8 @@ class WeightScales:
 
 @dataclass(frozen=True)
 class Scale:
-    """`real = (int8 - zero_point) * scale`; with 16 bits int16, and the zero point 0. An input may be held until it has
-    changed."""
+    """`real = (integer - zero_point) * scale`. The integer is int8, or int16 with zero point 0. An input may be held
+    until it has changed."""
 
     scale: float
     zero_point: int
@@ -57,7 +57,7 @@ class Scale:
 
 
 def within_percentile(values, percentile):
-    """Values with those beyond the given percentile, at either end, brought to it; integers are left as they are."""
+    """Clips values to the given percentile at either end; integers are left as they are."""
     if percentile == 100 or not np.issubdtype(values.dtype, np.floating):
         return values
     low, high = np.percentile(values, [100 - percentile, percentile])
@@ -73,13 +73,13 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
 
     Args:
         op: The `RecurrentOp` in float32.
-        name: Of its layer, for errors.
+        name: Name of its layer, for errors.
         x, output: `Scale` of the input and of the output tensor.
         largest: The largest state that the recurrence reads.
-        number_format: One of integers. With weights of 4 bits, scales are those of `"output"`.
+        number_format: A `NumberFormat` of integers. With weights of 4 bits, each output has a scale.
         scales: Whether weights have one scale for each `"gate"`, or for each `"output"` of each gate.
-        sends_events: Whether what the recurrence reads is never negative.
-        gates, states: The largest magnitudes of gates and of states and candidates, where activations do not limit
+        sends_events: Whether the recurrence reads events, which are never negative.
+        gates, states: The largest magnitudes of gates, and of states and candidates, if their activations do not limit
             them to 1.
 
     Returns:
@@ -153,12 +153,12 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
 
 @dataclass(frozen=True)
 class _Operands:
-    """What the weights are multiplied with: x, and what the recurrence reads of the state.
+    """The operands of the weights: the input x, and the state h as the recurrence reads it.
 
     Attributes:
-        x_scale: What one count of x is worth.
+        x_scale: Scale of x: the real value of one count.
         x_shift, h_shift, bits: As in the op's options.
-        scale: What one count of the state is worth as the recurrence reads it.
+        scale: Scale of the state as the recurrence reads it.
         is_int16: Whether activations have 16 bits.
     """
 
@@ -176,8 +176,8 @@ class _Operands:
 
     @classmethod
     def of_16_bits(cls, op, x, largest, sends_events, most):
-        """16 bits of x, 14 where its changes are to fit into 16, and 15 of the state; then the finer of the two is
-        made coarser, to one scale."""
+        """Takes 16 bits of x (14 if its changes must fit into 16) and 15 of the state, then makes the finer of the two
+        coarser, to bring both to one scale."""
         scale = largest / (2 ** (15 if sends_events else 14) - 1)
         held = 2 if x.is_held or op.input_threshold is not None else 0
         finest = cls(x.scale, held, 0, 15, scale, True)
@@ -187,7 +187,7 @@ class _Operands:
 
     @property
     def x_unit(self):
-        """What one count of x is worth as the weights are multiplied with it."""
+        """Scale of x as an operand, after its shift."""
         return self.x_scale * 2.0 ** (self.x_shift if self.is_int16 else -self.x_shift)
 
     @property
@@ -196,25 +196,25 @@ class _Operands:
 
     @property
     def largest(self):
-        """The largest of both, in counts, as the kernel takes them to be."""
+        """The largest magnitudes of both operands in counts, as the kernel assumes them."""
         if self.is_int16:
             return 2**15 >> self.x_shift, 2 ** (self.bits + self.h_shift)
         return 255 << self.x_shift, 256 << self.h_shift
 
     def finer(self, op, most):
-        """Both by one bit; None where the accumulators could not hold the sum."""
+        """Both operands one bit finer; None if the accumulators could not hold the sum."""
         x_shift, h_shift = self.x_shift + 1, self.h_shift + 1
         if max(x_shift, h_shift) > _LARGEST_SHIFT or _bound(op, x_shift, h_shift, most) > _ACCUMULATOR_LIMIT // 2:
             return None
         return replace(self, x_shift=x_shift, h_shift=h_shift)
 
     def coarser(self):
-        """Both by one bit; None where too few would be left."""
+        """Both operands one bit coarser; None if too few bits would be left."""
         state = self._coarser_state(1)
         return None if self.x_shift == _LARGEST_SHIFT or state == self else replace(state, x_shift=self.x_shift + 1)
 
     def _coarser_state(self, shift):
-        """By so many bits, as far as there are some."""
+        """The state coarser by this many bits, as far as it has them."""
         from_shift = min(shift, self.h_shift)
         bits = max(self.bits - (shift - from_shift), _FEWEST_BITS)
         return replace(self, h_shift=self.h_shift - from_shift, bits=bits, scale=self.scale * 2 ** (self.bits - bits))
@@ -226,9 +226,9 @@ class _Weights:
 
     Attributes:
         kernel, recurrent_kernel: As the op has them.
-        scales: What one count of each output's accumulator is worth, `(slots, units)`.
-        accumulators: What it is worth as the gates take it, of one scale a slot.
-        factors: What brings each output to it in Q16; None where it is there from the start.
+        scales: Scale of each output's accumulator, `(slots, units)`.
+        accumulators: Scale of the accumulators as the gates read them, one per slot.
+        factors: Factors in Q16 that bring each output to that scale; None if all outputs already have it.
     """
 
     kernel: np.ndarray
@@ -244,7 +244,7 @@ class _Weights:
             accumulators, factors = scales.max(axis=1), None
             scales = np.broadcast_to(accumulators[:, None], scales.shape)
         else:
-            # The factors are rounded first, so that the scales are exactly what they say.
+            # The factors are rounded first, so that the scales match them exactly.
             accumulators = scales.max(axis=1) * 2**16 / (2**15 - 1)
             factors = np.minimum(np.ceil(scales / accumulators[:, None] * 2**16), 2**15 - 1).astype(np.int16)
             scales = accumulators[:, None] * factors / 2**16
@@ -257,12 +257,12 @@ class _Weights:
         )
 
     def of_kernels(self, op, operands):
-        """What the weights of the kernel, and of the recurrent kernel, were divided by, `(gates, units)` each."""
+        """Scales of the weights of the kernel and of the recurrent kernel, `(gates, units)` each."""
         return self.scales[op.kernel_slots] / operands.x_unit, self.scales[op.recurrent_slots] / operands.h_unit
 
 
 def _fits(op, weights, operands):
-    """Whether no accumulator could overflow, as the kernel checks it."""
+    """Whether no accumulator can overflow, by the kernel's own check."""
     largest = np.abs(op.bias / weights.scales) + 1
     for kernel, slots, most in (
         (weights.kernel, op.kernel_slots, operands.largest[0]),
@@ -283,7 +283,7 @@ def _shared_parts(op, x_unit, h_unit):
 
 
 def _operand_shifts(op, x_scale, operand_scale, most):
-    """Shifts of x and h that bring both parts of the gates that they share to about one scale."""
+    """Shifts of x and h that bring the two products in their shared gates to about one scale."""
     x_part, h_part = _shared_parts(op, x_scale, operand_scale)
     if not x_part or not h_part:
         return 0, 0
@@ -295,7 +295,7 @@ def _operand_shifts(op, x_scale, operand_scale, most):
 
 
 def _accumulator_scales(op, x_unit, h_unit, most):
-    """What one count of each output's accumulator is worth, `(slots, units)`, for weights of at most `most` counts."""
+    """Scale of each output's accumulator, `(slots, units)`, for weights of at most `most` counts."""
     scales = np.zeros(op.bias.shape)
     np.maximum.at(scales, op.kernel_slots, x_unit * weight_scales(op.kernel, most))
     np.maximum.at(scales, op.recurrent_slots, h_unit * weight_scales(op.recurrent_kernel, most))
@@ -326,13 +326,13 @@ def _of_15_bits(factor):
 
 
 def _largest(kernel):
-    """Of the weights of each output, `(gates, units)`."""
+    """The largest magnitude of the weights of each output, `(gates, units)`."""
     return np.abs(kernel).max(axis=0).astype(np.float64)
 
 
 def _bound(op, x_shift, h_shift, most):
-    """The largest accumulator that inputs can cause with weights of at most `most` counts, about as the kernel checks
-    it."""
+    """The largest accumulator that inputs can cause with weights of at most `most` counts, close to the kernel's own
+    check."""
     sources, units = len(op.kernel), len(op.recurrent_kernel)
     return (most + 1) * 255 * ((sources << x_shift) + (units << h_shift))
 
@@ -341,13 +341,13 @@ def _range_bits(op, name, gates, states):
     """Bits before the point: of states and candidates, and of gates."""
     gate, limit = op.recurrent_activation, op.activation.limit
     if gate is not None and not gate.is_gate and op.MIXES_STATE:
-        limit = math.inf  # what a state takes over of itself may be more than all of it
+        limit = math.inf  # a gate above 1 makes a state grow by itself
     return range_bits(name, "states", states, limit), range_bits(name, "gates", gates, gate.limit) if gate else 0
 
 
 def range_bits(name, what, largest, limit=math.inf, most=MOST_BITS):
-    """Bits before the point, at most `most`, for twice the largest magnitude seen, as sequences in use may go further;
-    or for the limit of them."""
+    """Integer bits, at most `most`, for twice the largest observed magnitude, since sequences in use may go further;
+    or for the limit of the activation."""
     if largest > 2**most:
         raise ValueError(
             f"layer '{name}' has {what} up to {largest:.3g} on the representative data; integer models hold them up to "
@@ -357,31 +357,31 @@ def range_bits(name, what, largest, limit=math.inf, most=MOST_BITS):
 
 
 def _from_state(scale, state_bits):
-    """Multiplier and shift that take a state in Q(15 - state_bits) to counts of `scale`."""
+    """Multiplier and shift that convert a state in Q(15 - state_bits) to counts of `scale`."""
     factor = 2**state_bits / (2**15 * scale)
     shift = int(np.clip(np.floor(np.log2(32767 / factor)), 1, 30))
     return int(np.clip(round(factor * 2**shift), 0, 32767)), shift
 
 
 def weight_scales(kernel, most):
-    """What one count of a weight of each output is to be worth at least.
+    """Computes the smallest scale of the weights of each output.
 
     Args:
-        kernel: `(sources, ..., units)`.
-        most: The largest magnitude in counts: 127, or 7 of weights of 4 bits (`NumberFormat.most_counts`).
+        kernel: Weights, `(sources, ..., units)`.
+        most: The largest magnitude in counts: 127, or 7 for weights of 4 bits (`NumberFormat.most_counts`).
 
     Returns:
-        `(..., units)`; 0 for an output without weights.
+        Scales, `(..., units)`; 0 for an output without weights.
     """
     return np.abs(kernel).max(axis=0).astype(np.float64) / most
 
 
 def to_counts(kernel, scales, most):
-    """Weights in counts of scales, to nearest, halves to even; those beyond `most` become that.
+    """Rounds weights to counts of their scales, to nearest, halves to even, and clips them to `most`.
 
     Args:
-        kernel: `(sources, ..., units)`.
-        scales: What one count is worth, `(..., units)`.
+        kernel: Weights, `(sources, ..., units)`.
+        scales: Real value of one count, `(..., units)`.
         most: As in `weight_scales`.
 
     Returns:

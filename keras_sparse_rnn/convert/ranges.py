@@ -24,19 +24,19 @@ def check_ranges(ranges):
 
 @dataclass(frozen=True)
 class Ranges:
-    """What a model that was trained for integers has learned of its activations.
+    """The ranges of activations that training for integers has learned.
 
-    `ksr.convert(model, ranges=ranges)` makes the integer model that was trained; it needs no representative data. They
-    lie beside the model, which is a plain Keras model: `ranges.save("model.ranges.json")`.
+    `ksr.convert(model, ranges=ranges)` makes the integer model that was trained, without representative data. Save the
+    ranges beside the model, which is a plain Keras model: `ranges.save("model.ranges.json")`.
 
     Attributes:
         of: Dict from a name to `(low, high)`: `"inputs/0"` and so on for the inputs of the model, the name of a layer
-            for its output, `"LAYER/STATE"` for a state of a recurrent layer, and `"LAYER/logits"` for what a softmax,
-            sigmoid or tanh of another layer reads.
-        weights, scales: As `QuantizationAware` takes them.
+            for its output, `"LAYER/STATE"` for a state of a recurrent layer, and `"LAYER/logits"` for the input of a
+            softmax, sigmoid or tanh activation of another layer.
+        weights, scales: As in `QuantizationAware`.
 
     Raises:
-        ValueError: There is no range, one is empty or not finite, or `weights` or `scales` is none of those above.
+        ValueError: There is no range, a range is empty or not finite, or `weights` or `scales` has another value.
     """
 
     of: dict[str, tuple[float, float]]
@@ -60,25 +60,25 @@ class Ranges:
                 )
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes them to a file, as JSON.
+        """Writes the ranges to a file, as JSON.
 
         Args:
-            path: Of the file.
+            path: Path of the file.
 
         Raises:
-            ValueError: The suffix is that of another kind of file, such as `.keras`.
+            ValueError: The suffix belongs to another kind of file, such as `.keras`.
         """
         write_file(path, json.dumps(asdict(self), indent=1).encode(), (".json",))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Ranges":
-        """Reads what `save` has written.
+        """Reads the ranges that `save` has written.
 
         Args:
-            path: Of the file.
+            path: Path of the file.
 
         Raises:
-            ValueError: The file holds something else.
+            ValueError: The file does not hold ranges.
         """
         with open(path, "rb") as file:
             content = file.read()

@@ -1,4 +1,4 @@
-"""Layers that cannot be converted, why, and what to take instead; docs/limits.md has them in a table.
+"""Layers that cannot be converted, with the reason and an alternative; docs/limits.md has them in a table.
 
 python -m keras_sparse_rnn.convert.refused_layers
 """
@@ -49,7 +49,7 @@ REFUSALS = (
 
 
 def check_layer_class(layer):
-    """Raises ValueError where layers of its class cannot be converted."""
+    """Raises ValueError if layers of its class cannot be converted."""
     for refusal in REFUSALS:
         if isinstance(layer, refusal.layers):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""What a conversion did, in figures."""
+"""The report of a conversion: bytes, sparsity, errors."""
 
 import importlib.util
 from dataclasses import InitVar, dataclass, field
@@ -17,25 +17,24 @@ class LayerReport:
     """One recurrent layer.
 
     Attributes:
-        name, units, inputs, block: Of the layer and its stored blocks.
+        name, units, inputs, block: Name and sizes of the layer, and the width of its stored blocks.
         sparsity: Share of zeros in both kernels as stored (for int8 after rounding).
-        storage: For the kernel and the recurrent kernel, "blocks" or "dense"; a GRU whose reset comes before the
-            product has a third matrix, its candidate's.
-        bytes, dense_bytes: Of both kernels as stored, indices included, and as a dense matrix of float32 or int8.
-        weight_error: Root mean square of what rounding has changed in its weights, over that of the weights; None in
+        storage: "blocks" or "dense" for the kernel and for the recurrent kernel. A GRU with `reset_after=False` has a
+            third matrix, for its candidate.
+        bytes, dense_bytes: Bytes of both kernels as stored, indices included, and as dense matrices of float32 or int8.
+        weight_error: Root mean square of the rounding error of its weights, divided by that of the weights; None in
             float32.
-        operand_bits: Of the input and of the state, or of an event, as the weights are multiplied with them; None in
-            float32.
-        saturation: Share of its states on the representative data that lie beyond the integers that hold them, or with
-            which the weights are multiplied, and saturate; None in float32.
+        operand_bits: Bits of the input and of the state, or of an event, as operands of the weights; None in float32.
+        saturation: Share of its states on the representative data that exceed the integers that hold them, or the
+            integers that the weights are multiplied with, and saturate; None in float32.
         sends_events: Whether it sends events.
         output_scales: Whether the weights of each output have a scale of their own.
-        event_rate: Share of units that fire a step, of a DeltaGRU whose held state changes, on the representative data;
-            None for a layer without events.
-        input_rate: Share of inputs that change a step, on the representative data; None where they are not held.
-        step_error, largest_step_error: Distance of the state (of an event layer before the threshold) from Keras's,
-            each step from the same state, in the mean and at most; None where it was not verified.
-        event_agreement: Share of equal events in these steps; None where it was not verified or there are none.
+        event_rate: Share of units that fire per step on the representative data, or, in a DeltaGRU, whose held state
+            changes; None for a layer without events.
+        input_rate: Share of inputs that change per step on the representative data; None if inputs are not held.
+        step_error, largest_step_error: Mean and largest distance of the state from Keras's after one step from the
+            same state (before the threshold in an event layer); None if not verified.
+        event_agreement: Share of equal events in these steps; None if not verified, or if there are no events.
     """
 
     name: str
@@ -83,32 +82,31 @@ class LayerReport:
 
     @property
     def stored(self):
-        """How its matrices are stored, in words: "dense", "blocks of 1x4", or "dense and blocks of 1x4" where they
-        differ, in the order of `storage`."""
+        """How its matrices are stored, in words: "dense", "blocks of 1x4", or "dense and blocks of 1x4" if they differ,
+        in the order of `storage`."""
         ways = [f"blocks of 1x{self.block}" if way == "blocks" else way for way in self.storage]
         return " and ".join(dict.fromkeys(ways))
 
 
 @dataclass
 class Report:
-    """A conversion: printing it gives a table.
+    """The report of a conversion. Print it as a table.
 
     Attributes:
-        weights, target, scales: As asked for.
-        inspection: An `Inspection` of the file, as `ksr.inspect` gives it: each op and tensor, and totals; its engines
-            are not tried.
+        weights, target, scales: As given to `ksr.convert`.
+        inspection: The `Inspection` of the file from `ksr.inspect`: ops, tensors and totals, without trying engines.
         layers: A `LayerReport` for each recurrent layer.
-        dense: A `DenseReport` for each dense layer of constant weights, as TensorFlow Lite's converter left it; with
-            `target="tflm"` for each 1x1 convolution, too.
+        dense: A `DenseReport` for each dense layer with constant weights, as TensorFlow Lite's converter left it, and
+            with `target="tflm"` for each 1x1 convolution.
         engines: The engines in which the whole model was run to verify it.
-        output_error: Mean absolute distance of the outputs from Keras's; None where not verified.
-        relative_error: Root mean square distance of the outputs from Keras's, in standard deviations of Keras's; None
-            where not verified, or where Keras's outputs hardly vary: by fewer than four steps of their scale, or 4 % of
-            the largest of them.
-        warnings: What there is to say of an error that is large: how large it is, and the likely causes.
-        equal_decisions: Share of samples with the same largest output; None where the model does not classify.
-        accuracy, keras_accuracy: Share of right decisions of the converted model and of the Keras model, on the
-            representative data; None where no labels were given.
+        output_error: Mean absolute distance of the outputs from Keras's; None if not verified.
+        relative_error: Root mean square distance of the outputs from Keras's, in standard deviations of Keras's
+            outputs. None if not verified, or if Keras's outputs hardly vary: by fewer than four steps of their scale,
+            or 4 % of the largest of them.
+        warnings: Warnings about large errors: their size and their likely causes.
+        equal_decisions: Share of samples with the same largest output; None if the model does not classify.
+        accuracy, keras_accuracy: Accuracy of the converted model and of the Keras model on the representative data;
+            None if no labels were given.
         data: The bytes of the file.
     """
 
@@ -137,8 +135,8 @@ class Report:
 
     @cached_property
     def arena_bytes(self):
-        """The smallest arena in which TensorFlow Lite Micro loads the model, on this 64-bit machine; found by trying,
-        when it is first asked for. None for `target="litert"`, and where the wheel is not installed."""
+        """The smallest arena in which TensorFlow Lite Micro loads the model on this 64-bit machine. It is found by
+        trial at the first access. None for `target="litert"`, or if the wheel is not installed."""
         if self.target != "tflm" or importlib.util.find_spec("tflite_micro") is None:
             return None
         return runtime.load(self._data, "tflm").memory["arena_size"]
@@ -190,7 +188,7 @@ class Report:
 
 
 def _weight_error(op, exact):
-    """Each output's counts at the scale that fits its weights best."""
+    """Counts of each output's weights at the scale that fits them best."""
     changed = total = 0.0
     for counts, weights in zip(op.kernels, exact.kernels, strict=True):
         counts, weights = counts.astype(np.float64), weights.astype(np.float64)
@@ -201,7 +199,7 @@ def _weight_error(op, exact):
 
 
 def _saturation(call, seen):
-    """Share of states that saturate where they are held, or where the recurrence reads them."""
+    """Share of states that saturate, either as stored or as the recurrence reads them."""
     op = call.op
     tensors = op.states(call.x_scale.scale)
     beyond = total = 0

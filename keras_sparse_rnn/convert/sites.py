@@ -1,4 +1,4 @@
-"""Which tensors of a model share one scale in integers, and what determines it: for models trained for integers."""
+"""Which tensors of a model trained for integers share one scale, and what determines it."""
 
 import contextlib
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class LearnedScales:
         return None if site is None else site.scale(self._ranges)
 
     def sample(self, tensor, lead, generator):
-        """Values for an input, random and within its range, `(*lead, *shape)`; of what is no float 0 and 1."""
+        """Random values for an input, `(*lead, *shape)`: within its range for floats, 0 and 1 for other types."""
         shape = (*lead, *tensor.shape[1:])
         if "float" not in tensor.dtype:
             return generator.integers(0, 2, shape).astype(tensor.dtype)
@@ -71,11 +71,11 @@ class LearnedScales:
         return np.clip(generator.normal(middle, spread, shape), low, high).astype(np.float32)
 
     def states(self, call):
-        """For each state of a `RecurrentCall` the ends of its range, as an array."""
+        """Dict from each state of a `RecurrentCall` to the ends of its range, as an array."""
         return {name: np.array(self._ranges[f"{call.layer.name}/{name}"]) for name in call.layer.STATES}
 
     def fake(self, values, scale):
-        """TensorFlow's op that tells its converter the scale of a tensor."""
+        """Applies TensorFlow's op that gives its converter the scale of a tensor."""
         import tensorflow as tf
 
         if scale is None:
@@ -85,7 +85,7 @@ class LearnedScales:
 
     @contextlib.contextmanager
     def in_the_graph(self, model):
-        """A context in which layers that compute tell the scales of what they give."""
+        """A context in which layers pass on the scales of their outputs to the converter."""
         layers = [layer for layer in model.layers if isinstance(layer, (*KERNELS, *AVERAGES))]
         for layer in layers:
             layer.call = self._told(layer)
@@ -113,8 +113,8 @@ class Site:
     """Tensors that share a scale.
 
     Attributes:
-        names: The names whose ranges it covers, as `Ranges` has them.
-        fixed: Its `Scale`, where that is known without them.
+        names: The names in `Ranges` that it covers.
+        fixed: Its `Scale` if that is known without `Ranges`.
         is_input: Whether an input of the model is among them.
     """
 
@@ -133,9 +133,9 @@ class Sites:
     """The sites of a `Plan`.
 
     Attributes:
-        reads, gives: For the name of each recurrent layer, and of each layer around with a kernel, the `Site` of what
-            it reads and of what it gives.
-        around: The layers with a kernel.
+        reads, gives: Dicts from the name of each recurrent layer, and of each other layer with a kernel, to the `Site`
+            of its input and of its output.
+        around: The other layers with a kernel.
 
     Raises:
         ValueError: Training for integers does not know a layer.
@@ -220,8 +220,8 @@ class Sites:
 
 
 def input_names(cut):
-    """What `Ranges` call the inputs of a model, by their places: Keras may give an input another name where it loads
-    the model."""
+    """The names of a model's inputs in `Ranges`. They follow the positions of the inputs, as Keras may rename an input
+    when it loads the model."""
     return [f"inputs/{place}" for place in range(len(cut.inputs))]
 
 
@@ -244,11 +244,12 @@ def _unknown_activation(layer_name, name):
 
 
 def call_in_parts(layer, call, quantize_logits, quantize_output):
-    """What a layer around the recurrent ones gives, with what its activation reads rounded where that is a tensor.
+    """Returns the output of a layer that is not recurrent, and rounds the input of its activation if that is a tensor
+    of the converted model.
 
     Args:
         layer: The layer.
-        call: A function of nothing that calls it.
+        call: A function without arguments that calls it.
         quantize_logits, quantize_output: Functions of tensors.
     """
     name = activation_of(layer) if isinstance(layer, tuple(KERNELS)) else "linear"

@@ -1,5 +1,5 @@
-"""Dense layers and 1x1 convolutions of the converted rest, packed in blocks where that is smaller; dense layers with
-weights of 4 bits, too."""
+"""Packs dense layers and 1x1 convolutions of the converted rest in blocks if that is smaller, and dense layers also
+with weights of 4 bits."""
 
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from keras_sparse_rnn.formats import INT4, INT8
 from keras_sparse_rnn.ops.schema import BLOCKS
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 
-# What a file takes for each tensor besides its data, about: its name, shape, buffer and their tables.
+# Approximate bytes of a file per tensor besides its data: name, shape, buffer and their tables.
 _TENSOR_BYTES = 64
 _SCALE_BYTES = 12  # with its zero point
 _ACTIVATIONS = {
@@ -26,10 +26,10 @@ class DenseReport:
     """One dense layer, or 1x1 convolution, of the rest.
 
     Attributes:
-        name: Of its weights in the file.
+        name: Name of its weights in the file.
         zeros: Share of its weights that are zero, as stored.
-        stored: "dense", or "blocks of 1x4" and the like; with weights of 4 bits "4 bits, dense" and so on.
-        bytes: For each way to store it what it takes in the file, by the names of `stored`.
+        stored: How it is stored: "dense", "blocks of 1x4" and the like; with weights of 4 bits "4 bits, dense" etc.
+        bytes: Dict from each way to store it, named as in `stored`, to its bytes in the file.
     """
 
     name: str
@@ -39,15 +39,15 @@ class DenseReport:
 
 
 def pack_sparse_dense(writer, weight_bits=0):
-    """Replaces each FULLY_CONNECTED op of constant weights, and each 1x1 convolution, by KsrSparseDense where the file
-    becomes smaller.
+    """Replaces FULLY_CONNECTED ops with constant weights, and 1x1 convolutions, by KsrSparseDense if that makes the
+    file smaller.
 
     Args:
-        writer: A `ModelWriter`; it is changed.
-        weight_bits: 4 rounds int8 weights of FULLY_CONNECTED to 4 bits; 0 leaves them as they are.
+        writer: A `ModelWriter`, modified in place.
+        weight_bits: 4 rounds int8 weights of FULLY_CONNECTED to 4 bits; 0 keeps them.
 
     Returns:
-        A `DenseReport` for each such op.
+        A list with a `DenseReport` for each such op.
     """
     reports = []
     for number, op in enumerate(writer.operators):
@@ -85,13 +85,13 @@ def pack_sparse_dense(writer, weight_bits=0):
 
 
 def is_dense_constant(tensor):
-    """Whether all of a tensor's values stand in the file, one by one."""
+    """Whether a tensor's values are constants in the file, without an encoding."""
     return tensor.data is not None and tensor.sparsity is None
 
 
 def _matrix(file, op):
-    """The weights, `(units, inputs)`, with which an op multiplies the last axis of its input, where they are constant:
-    of a FULLY_CONNECTED, or of a CONV_2D of 1x1 at each place. None for other ops."""
+    """Returns the constant weights, `(units, inputs)`, by which a FULLY_CONNECTED or a 1x1 CONV_2D multiplies the last
+    axis of its input; None for other ops."""
     if op.name not in ("FULLY_CONNECTED", "CONV_2D") or not is_dense_constant(file.tensors[op.inputs[1]]):
         return None
     weights = file.tensors[op.inputs[1]]
@@ -105,7 +105,7 @@ def _matrix(file, op):
 
 
 def _of_4_bits(x, weights, bias):
-    """Weights of int8 as those of 4 bits, with a scale for each output, and the biases in their counts."""
+    """Rounds int8 weights to 4 bits with one scale per output, and converts the biases to the new scales."""
     before = np.broadcast_to(weights.scale, len(weights.data)).astype(np.float64)
     scales = weight_scales(weights.data.T * before, INT4.most_counts)
     scales = np.where(scales > 0, scales, before)
@@ -116,7 +116,7 @@ def _of_4_bits(x, weights, bias):
 
 
 def _sparse_dense(activation, x, weights, bias, y, block, weight_bits):
-    """The op of a FULLY_CONNECTED with these tensors; `activation` is that of the schema."""
+    """Returns the op of a FULLY_CONNECTED with these tensors; `activation` is the schema's number."""
     kernel, units = weights.data.T[:, None, :], len(weights.data)
     activation = _ACTIVATIONS[activation]
     sums = np.zeros(units, np.int32 if weights.dtype == np.int8 else np.float32) if bias is None else bias.data

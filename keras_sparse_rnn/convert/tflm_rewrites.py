@@ -1,4 +1,4 @@
-"""What TensorFlow Lite Micro lacks of the ops that TensorFlow Lite's converter emits, by ops that it has."""
+"""Replaces ops of TensorFlow Lite's converter that TensorFlow Lite Micro lacks by ops that it has."""
 
 from dataclasses import replace
 
@@ -9,15 +9,15 @@ from keras_sparse_rnn.runtime.tflm_ops import resolver_method
 
 
 def rewrite_for_tflm(file, layers):
-    """Replaces ops that TensorFlow Lite Micro lacks: TILE by BROADCAST_TO, SELECT by SELECT_V2, and those that it has
-    in floats alone by these, between DEQUANTIZE and QUANTIZE.
+    """Replaces ops that TensorFlow Lite Micro lacks: TILE by BROADCAST_TO, SELECT by SELECT_V2, and ops that it has in
+    floats only by the float op between DEQUANTIZE and QUANTIZE.
 
     Args:
-        file: A `ModelFile`; it is changed.
-        layers: The Keras layers that were converted, for errors.
+        file: A `ModelFile`, modified in place.
+        layers: The converted Keras layers, for error messages.
 
     Raises:
-        ValueError: There is an op left that it lacks; the message names the layer.
+        ValueError: TensorFlow Lite Micro lacks an op that cannot be replaced; the message names the layer.
     """
     for place, op in list(enumerate(file.operators)):
         if file.tensors[op.inputs[0]].dtype.name in _FLOAT_ONLY.get(op.name, ()):
@@ -32,7 +32,7 @@ def rewrite_for_tflm(file, layers):
 
 
 def _broadcast(file, op):
-    """A TILE that repeats axes of length 1."""
+    """Returns the BROADCAST_TO that equals a TILE which repeats only axes of length 1, and other TILEs unchanged."""
     x, y, multiples = file.tensors[op.inputs[0]], file.tensors[op.outputs[0]], file.tensors[op.inputs[1]].data
     if multiples is None or any(size != 1 and times != 1 for size, times in zip(x.shape, multiples, strict=True)):
         return op
@@ -50,7 +50,7 @@ def _select(file, op):
 
 
 def _in_float(file, op):
-    """An op of one input computed in float32."""
+    """Computes an op of one input in float32."""
     x, y = (file.tensors[number] for number in (op.inputs[0], op.outputs[0]))
     x_float = file.add_tensor(f"{x.name}/float32", x.shape, np.float32)
     y_float = file.add_tensor(f"{y.name}/float32", y.shape, np.float32)
@@ -71,7 +71,7 @@ _REWRITES = {"TILE": _broadcast, "SELECT": _select}
 
 
 def _layer_of(file, op, layers):
-    """What made an op: the converter names tensors after the layers that they come from."""
+    """The layer that an op comes from: the converter names tensors after their layers."""
     parts = file.tensors[op.outputs[0]].name.replace(";", "/").split("/")
     for layer in layers:
         if any(part == layer.name or part.startswith(f"{layer.name}_") for part in parts):

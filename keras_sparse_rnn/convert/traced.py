@@ -17,14 +17,15 @@ def is_functional(model):
 
 
 def as_functional(model, data):
-    """A subclassed model that has been built, as a Functional one of the same layers; another model as it is.
+    """Returns a built subclassed model as a Functional model of the same layers, and any other model unchanged.
 
     Args:
         model: A `keras.Model`.
-        data: Its inputs, as `ksr.convert` takes them, which tell words from other numbers; None: there are no words.
+        data: Its inputs as given to `ksr.convert`, which show which inputs hold words; None: no input does.
 
     Raises:
-        ValueError: Its `call` does more than to call layers and `keras.ops`, or it does not say what it was built on.
+        ValueError: Its `call` does more than call layers and `keras.ops`, or the shapes that it was built on are not
+            known.
     """
     if not isinstance(model, keras.Model) or is_functional(model) or not model.built:
         return model
@@ -51,10 +52,10 @@ def as_functional(model, data):
 
 
 def trace(layer, *args, **kwargs):
-    """What the `call` of a layer makes of symbolic tensors, with each layer that it calls in the graph.
+    """Calls a layer on symbolic tensors, so that each layer that its `call` calls is in the graph.
 
     Raises:
-        ValueError: It does more than to call layers and `keras.ops`.
+        ValueError: It does more than call layers and `keras.ops`.
     """
     try:
         return layer.call(*args, **kwargs)
@@ -65,7 +66,7 @@ def trace(layer, *args, **kwargs):
 
 
 def holds_recurrent(layer):
-    """Whether a layer of a user's own holds recurrent ones, which only its `call` shows."""
+    """Whether a user's own layer contains recurrent layers, which only its `call` shows."""
     is_own = isinstance(layer, keras.Layer) and type(layer).__module__.split(".")[0] != "keras"
     if not is_own or isinstance(layer, (keras.layers.RNN, keras.Model)):
         return False

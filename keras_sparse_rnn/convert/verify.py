@@ -1,8 +1,8 @@
-"""Holds a converted model to its Keras model.
+"""Compares a converted model with its Keras model.
 
-Event layers are discontinuous: where a state lies within rounding of its threshold, one engine fires and another does
-not, and from there the trajectories part, both right. So layers are compared step by step from the same state, and
-whole sequences by statistics that a few such flips cannot move.
+Event layers are discontinuous: if a state lies within rounding of its threshold, one engine fires and another does
+not. From there on the trajectories differ, and both are right. So layers are compared step by step from the same state,
+and whole sequences by statistics that a few such flips do not change.
 """
 
 import importlib.util
@@ -21,8 +21,8 @@ REMARKABLE_ERROR = 0.1  # root mean square of an output's error, in standard dev
 ROUNDED = 0.01  # change of the weights by rounding to 4 bits from which on the model was not trained for them
 REMARKABLE_ERROR_OF_A_CHANNEL = 0.25  # in standard deviations of its own
 FEWEST_STEPS, SMALLEST_SHARE = 4, 0.04  # of an output's scale, of its largest value: what varies less hardly varies
-# Of a model with event or delta layers: its inputs are moved by this share of their standard deviation, as rounding
-# moves them; what comes of that in Keras, times this factor, is no fault; two unrelated outputs are 1.4 apart.
+# For models with event or delta layers: inputs are moved by this share of their standard deviation, as rounding would
+# move them. The change of Keras's outputs times this factor is accepted; two unrelated outputs are 1.4 apart.
 MOVED_BY, ROUNDING_FACTOR, MOST_OF_ROUNDING = 0.01, 3, 1.6
 _STEPS = 256
 _SAMPLES = 32
@@ -32,12 +32,12 @@ def verify_layers(calls, observed, reports, causes, progress):
     """Compares each op with its Keras layer, step by step from Keras's own states, and fills the layers' `reports`.
 
     Args:
-        calls, observed, reports: For each layer its `PackedCall`, its `Observed` and its `LayerReport`.
-        causes: What `likely_causes` gives.
+        calls, observed, reports: Lists with the `PackedCall`, the `Observed` and the `LayerReport` of each layer.
+        causes: The result of `likely_causes`.
         progress: A `Progress`.
 
     Raises:
-        VerificationError: Steps differ by more than rounding explains; the message is of the worst layer.
+        VerificationError: Steps differ by more than rounding explains; the message describes the worst layer.
     """
     faults = []
     for call, seen, report in zip(calls, observed, reports, strict=True):
@@ -54,8 +54,7 @@ def verify_layers(calls, observed, reports, causes, progress):
 
 
 def _compare_steps(call, seen, report):
-    """How many times as far from Keras the steps of an op are as is allowed, and what there is to say; fills the
-    report."""
+    """Returns the error of an op's steps divided by the allowed error, and a message about it; fills the report."""
     steps = list(_steps(seen, call.op.options.go_backwards))
     if not steps:  # every step of the data is left out
         return 0.0, ""
@@ -87,7 +86,7 @@ def _compare_steps(call, seen, report):
 
 
 def _distances(call, steps):
-    """What the layer's `compare` gives of an op's steps, `(steps, ...)` each."""
+    """The results of the layer's `compare` for an op's steps, `(steps, ...)` each."""
     run = _SingleStep(call)
     scale = call.x_scale and call.x_scale.scale
     compared = [call.layer.compare(call.op, run(x, before), after, scale) for x, before, after in steps]
@@ -95,7 +94,7 @@ def _distances(call, steps):
 
 
 def _with_rounded_weights(call):
-    """The call as a float32 op, whose weights are those that its integers stand for: half a step off at most."""
+    """The call as a float32 op with the dequantized weights, which differ by half a step at most."""
     op, kernels = call.layer.float32_op(call.op.options.block), {}
     for name in ("kernel", "recurrent_kernel"):
         exact, step = getattr(op, name), getattr(call.op.made_with, name)
@@ -106,7 +105,7 @@ def _with_rounded_weights(call):
 
 
 class _SingleStep:
-    """An op of the C core that runs one step: `run(x, states before) -> states after`, all real values."""
+    """One step of an op in the C core: `run(x, states before) -> states after`, all real values."""
 
     def __init__(self, call):
         words = {"return_sequences": 0, "go_backwards": 0, "initial_states": 0}
@@ -150,7 +149,7 @@ def _steps(seen, go_backwards):
 
 
 def check_labels(labels, outputs):
-    """The labels as integers, checked against Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
+    """Returns the labels as integers, checked against Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
     labels = np.asarray(labels)
     if len(outputs) != 1 or outputs[0].ndim < 3 or outputs[0].shape[-1] < 2:
         raise ValueError(
@@ -178,13 +177,13 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
     Args:
         converted: The `ConvertedModel`.
         data, expected: Its inputs and Keras's outputs, lists of arrays `(samples, chunks, ...)`.
-        labels: Of the samples, as `check_labels` gives them; None where there are none.
-        run_keras: Keras's outputs for inputs, both like `data` and `expected`.
-        causes: What `likely_causes` gives.
+        labels: Labels of the samples from `check_labels`, or None.
+        run_keras: Function from inputs to Keras's outputs, with the shapes of `data` and `expected`.
+        causes: The result of `likely_causes`.
         options: The `ConvertOptions`.
         progress: A `Progress`.
-        rates: Whether the data are such as in use, so that an error on them says something.
-        trained: Whether the model was trained for its integers, though its weights are not rounded.
+        rates: Whether the data are typical inputs, so that an error on them is meaningful.
+        trained: Whether the model was trained for its integers, although its weights are not rounded.
 
     Raises:
         VerificationError: The outputs have little to do with Keras's.
@@ -219,15 +218,15 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
 
 @dataclass(frozen=True)
 class _Rating:
-    """How far an output is off.
+    """The error of an output.
 
     Attributes:
-        name, engine: Of the output, and where it was run.
-        error: Root mean square of the distance from Keras's.
-        deviation: Standard deviation of Keras's: the root of the mean variance of its channels.
-        least: What the deviation counts as at least.
-        scale: Of the output, what a step of its integers stands for.
-        channels: For each channel that varies at all: its number, its error and its deviation.
+        name, engine: Names of the output and of the engine that computed it.
+        error: Root mean square of the distance from Keras's output.
+        deviation: Standard deviation of Keras's output: the root of the mean variance of its channels.
+        least: Lower bound for the deviation.
+        scale: Scale of the output's integers.
+        channels: For each channel that varies, its number, error and deviation.
     """
 
     name: str
@@ -254,7 +253,7 @@ class _Rating:
         return self.error / max(self.deviation, self.least)
 
     def worst_channel(self):
-        """What there is to say of the channel that is off most, by its own deviation; None where that is little."""
+        """A message about the channel with the largest error relative to its deviation; None if that is small."""
         number, error, spread = max(self.channels, key=lambda channel: channel[1] / channel[2], default=(0, 0.0, 1.0))
         if error / spread <= REMARKABLE_ERROR_OF_A_CHANNEL:
             return None
@@ -271,12 +270,12 @@ class _Rating:
 
 
 def deviation(outputs):
-    """Of outputs `(.., channels)`, each channel counted from its own mean."""
+    """Standard deviation of outputs `(.., channels)`, each channel around its own mean."""
     return float(np.sqrt(_channels(outputs).var(axis=0).mean()))
 
 
 def _channels(outputs):
-    """Outputs `(.., channels)` as `(all others, channels)`, float64."""
+    """Reshapes outputs `(.., channels)` to `(all others, channels)`, float64."""
     channels = outputs.reshape(-1, outputs.shape[-1]) if outputs.ndim > 1 else outputs.reshape(-1, 1)
     return channels.astype(np.float64)
 
@@ -286,8 +285,8 @@ def _rms(values):
 
 
 def _sensitivity(data, expected, run_keras):
-    """How far Keras's own outputs go, in standard deviations, where each input is moved a little; None where no input
-    is a number that could be."""
+    """How far Keras's own outputs move, in standard deviations, if each input is moved a little; None if no input holds
+    real numbers."""
     generator, moved = np.random.default_rng(0), []
     for values in data:
         if np.issubdtype(values.dtype, np.floating):
@@ -302,7 +301,7 @@ def _sensitivity(data, expected, run_keras):
 
 
 def _alike(inputs, data):
-    """Warnings of inputs whose samples are all the same."""
+    """Warnings about inputs whose samples are all the same."""
     return [
         f"all {len(values)} samples of representative_data for input '{tensor.name}' are the same: ranges that are "
         "made of them say nothing of other inputs. Give samples as in use."
@@ -354,7 +353,7 @@ def _judge(report, ratings, sensitivity, causes, options, trained):
 
 
 def _of_channels(ratings):
-    """Warnings of the worst channel of each output, in the engine that comes first."""
+    """Warnings about the worst channel of each output, in the first engine."""
     warnings = {}
     for rating in ratings:
         warnings.setdefault(rating.name, rating.worst_channel())
@@ -362,7 +361,7 @@ def _of_channels(ratings):
 
 
 def _accuracy(outputs, labels):
-    """Share of right decisions; the last one of each sample where `labels` has one axis."""
+    """Share of right decisions; of the last one per sample if `labels` has one axis."""
     decisions = outputs.argmax(axis=-1).reshape(len(labels), -1)
     return float(np.mean(decisions == labels if labels.ndim == 2 else decisions[:, -1] == labels))
 

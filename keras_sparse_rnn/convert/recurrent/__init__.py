@@ -1,4 +1,4 @@
-"""The layers that become ops of ours, each in one module: what is checked, read, observed, quantized and compared."""
+"""The layers that become custom ops, one module each: how a layer is checked, observed, quantized and compared."""
 
 import keras
 
@@ -22,8 +22,8 @@ KINDS = (
 
 
 def recurrent_layer(layer, in_order=False, hold=None):
-    """A Keras layer, with the DeltaHold in front of it if there is one, as the `LayerConverter` of its kind; None where
-    it is of no kind that becomes an op of ours."""
+    """Returns the `LayerConverter` of a Keras layer, including a DeltaHold in front of it; None if no op implements
+    the layer."""
     for kind in KINDS:
         if isinstance(layer, kind.LAYER):
             return kind(layer, in_order) if hold is None else HeldConverter(hold, kind(layer, in_order))
@@ -31,14 +31,14 @@ def recurrent_layer(layer, in_order=False, hold=None):
 
 
 def layers_in(layer):
-    """The layers, one behind the other, of which each becomes an op.
+    """Splits a recurrent layer into consecutive layers of which each becomes an op.
 
     Args:
         layer: A built recurrent layer of Keras.
 
     Returns:
-        The layer itself where it is of a kind that becomes an op; for an RNN over a cell, or a stack of cells, of such
-        kinds the layers of these cells with the same weights; else an empty list.
+        A list with the layer itself if it becomes an op; for an RNN over such a cell, or over a stack of them, a list
+        of layers with the weights of the cells; otherwise an empty list.
     """
     if isinstance(layer, tuple(kind.LAYER for kind in KINDS)):
         return [layer]
@@ -64,7 +64,7 @@ def _cells_in(cell):
 
 
 def _layer_of(cell, rnn, is_last):
-    """A layer over the cell, within an RNN; None for a cell that computes something of its own."""
+    """The layer that corresponds to a cell of an RNN; None for a user's own cell."""
     kinds = [kind for kind in KINDS if isinstance(cell, kind.CELL) and type(cell).call is kind.CELL.call]
     if not kinds:
         return None

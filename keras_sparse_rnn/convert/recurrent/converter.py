@@ -1,4 +1,4 @@
-"""What convert must know of a recurrent layer."""
+"""The interface between convert and a recurrent layer."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
@@ -17,7 +17,7 @@ class LayerConverter(ABC):
 
     Class attributes:
         LAYER, CELL: Classes of the Keras layer and of its cell.
-        STATES: What the op calls the states of the cell, in their order.
+        STATES: The op's names of the states of the cell, in their order.
         ACTIVATIONS: Names of the arguments that are activations.
         SENDS_EVENTS: Whether it sends events.
         HOLDS_INPUTS: Whether it holds its inputs itself.
@@ -25,7 +25,7 @@ class LayerConverter(ABC):
     Attributes:
         layer: The Keras layer.
         name: Its name.
-        in_order: Whether outputs are put where their inputs are, though the layer goes backwards.
+        in_order: Whether outputs stand in the order of the inputs even if the layer goes backwards.
     """
 
     LAYER: ClassVar[type]
@@ -42,31 +42,31 @@ class LayerConverter(ABC):
         self.in_order = in_order
 
     def check(self, stateful):
-        """Raises ValueError where the op cannot do what the layer is configured to.
+        """Raises ValueError if the op does not support the layer's configuration.
 
         Args:
-            stateful: Whether the op is to keep its state from one inference to the next.
+            stateful: Whether the op keeps its state from one inference to the next.
         """
         check_layer(self.layer, {}, stateful)
         for argument in self.ACTIVATIONS:
             activation_number(self.layer, argument)
 
     def check_initial(self):  # noqa: B027
-        """Raises ValueError where the op cannot begin from states that it is given."""
+        """Raises ValueError if the op cannot begin with given states."""
 
     def observe(self, x, name, stateful, initial=None, mask=None):
         """The states after each step, as Keras computes them.
 
         Args:
             x: Symbolic input of the layer.
-            name: Of the new layer that computes them.
-            stateful: Whether it goes on from call to call.
-            initial: States to begin with, a list; None: 0.
-            mask: Of the steps, (batch, steps); None: none is left out.
+            name: Name of the new layer that computes them.
+            stateful: Whether it continues from call to call.
+            initial: List of initial states; None for 0.
+            mask: Mask of the steps, (batch, steps); None if no step is skipped.
 
         Returns:
-            A dict of symbolic tensors (batch, steps, size) by the names of the op's states; the steps are in the order
-            in which they are computed.
+            A dict from the names of the op's states to symbolic tensors (batch, steps, size), with the steps in the
+            order of computation.
         """
         return dict(zip(self.STATES, states_of(self.layer, x, name, stateful, initial, mask), strict=False))
 
@@ -80,7 +80,7 @@ class LayerConverter(ABC):
         Args:
             block: Width of a block.
             x, output: `Scale` of the input and of the output tensor.
-            seen: An `Observed`: what it read, and what `observe` gave, on the representative data.
+            seen: An `Observed`: its inputs, and the results of `observe`, on the representative data.
             options: A `ConvertOptions`.
 
         Raises:
@@ -90,7 +90,7 @@ class LayerConverter(ABC):
         return self.quantize(block, x, output, largest, seen, options)
 
     def quantize(self, block, x, output, largest, seen, options):
-        """Likewise, from the largest state that the recurrence reads."""
+        """Returns the op in integers, given the largest state that the recurrence reads."""
         op, number_format = self.float32_op(block), options.number_format
         gates, states = (0.0, 0.0) if op.has_usual_gates else _largest(op, seen)
         return quantize(
@@ -102,28 +102,29 @@ class LayerConverter(ABC):
         return None
 
     def input_rate(self, states):
-        """Share of inputs that change in a step; None where they are not held."""
+        """Share of inputs that change in a step; None if they are not held."""
         return None
 
     def compare(self, op, ours, keras, x_scale):
-        """How far one step of the op leads from one step of the layer, from the same state.
+        """Compares one step of the op with one step of the layer from the same state.
 
         Args:
             op: The `RecurrentOp`.
             ours, keras: The states after the step, dicts of real 1-D arrays.
-            x_scale: What one count of the input is worth; None in float32.
+            x_scale: Scale of the input; None in float32.
 
         Returns:
-            `(error, flips, margin)`, each 1-D, over the units and whatever else is compared: the distance, relative for
-            states beyond 1, or where integers hold such states beyond half their range; where an event of one has none
-            of the other, and the state's distance from its threshold (both None for a layer without events).
+            A tuple `(error, flips, margin)` of 1-D arrays over the units and all other compared values. `error` is the
+            distance of the states; it is relative for states beyond 1, or, in integers that hold such states, beyond
+            half their range. `flips` is True where only one of the two has an event, and `margin` is the distance of
+            the state from its threshold (both None for a layer without events).
         """
         own = [name for name in self.STATES if not name.startswith("held")]
         distances = [np.abs(ours[name] - keras[name]) / np.maximum(unit_of(op), np.abs(keras[name])) for name in own]
         return np.max(distances, axis=0), None, None
 
     def _options(self, block):
-        """The options that every op has in float32."""
+        """The options that every op has, in float32."""
         return {
             **{argument: activation_number(self.layer, argument) for argument in self.ACTIVATIONS},
             "units": self.layer.units,
@@ -135,7 +136,7 @@ class LayerConverter(ABC):
 
 
 def activation_number(layer, argument):
-    """The number of an activation of a layer; ValueError for one that the ops do not have."""
+    """Returns the number of a layer's activation; raises ValueError if the ops do not have it."""
     function = _of_layer(getattr(layer, argument))
     name = getattr(function, "__name__", type(function).__name__)
     is_of_keras = function is getattr(keras.activations, name, None)
@@ -149,7 +150,7 @@ def activation_number(layer, argument):
 
 
 def _of_layer(activation):
-    """The function of a layer that is an activation, such as `ReLU()`; another activation as it is."""
+    """Returns the function of an activation layer, such as `ReLU()`, and any other activation unchanged."""
     config = activation.get_config() if isinstance(activation, keras.Layer) else {}
     settings = {name: config[name] for name in ("max_value", "negative_slope", "threshold", "alpha") if name in config}
     for kind, of_it, name in _LAYERS_OF_ACTIVATIONS:
@@ -168,17 +169,17 @@ _LAYERS_OF_ACTIVATIONS = (
 
 
 def state_scale(op):
-    """What one count of a state is worth in an integer op."""
+    """Scale of a state in an integer op."""
     return 2.0 ** (op.options.state_bits - 15)
 
 
 def unit_of(op):
-    """What a distance of states is counted in: 1, or half the range of states that go beyond."""
+    """Unit of the distance between states: 1, or half the range of states that go beyond 1."""
     return 2.0 ** max(op.options.state_bits - 1, 0)
 
 
 def _largest(op, seen):
-    """The largest magnitudes of gates, and of states and candidates, of an op in float32 on what was observed."""
+    """The largest magnitudes of gates, and of states and candidates, of a float32 op on the observed data."""
     largest = np.zeros(2)
     for i, x in enumerate(seen.x):
         steps = np.arange(len(x)) if seen.mask is None else np.flatnonzero(seen.mask[i])
@@ -198,7 +199,7 @@ def _largest(op, seen):
 
 
 def check_layer(layer, allowed, stateful):
-    """Raises ValueError where a Keras layer's configuration differs from the `allowed` one, a dict."""
+    """Raises ValueError if a Keras layer's configuration differs from `allowed`, a dict."""
     if layer.compute_dtype != "float32":
         raise ValueError(
             f"layer '{layer.name}' has the dtype policy '{layer.dtype_policy.name}'; only 'float32', 'mixed_float16' "
@@ -220,7 +221,7 @@ def to_float32(variable):
 
 
 def call_copy(layer, x, *, initial_state=None, mask=None, **changes):
-    """What a layer of the same weights with another configuration makes of a symbolic tensor."""
+    """Calls a layer with the same weights and another configuration on a symbolic tensor."""
     copy = type(layer).from_config({**layer.get_config(), **changes})
     given = {"initial_state": initial_state, "mask": mask}
     y = copy(x, **{name: value for name, value in given.items() if value is not None})
@@ -229,7 +230,7 @@ def call_copy(layer, x, *, initial_state=None, mask=None, **changes):
 
 
 def copy_layer(layer, **changes):
-    """A layer of the same weights with another configuration."""
+    """Returns a layer with the same weights and another configuration."""
     copy = type(layer).from_config({**layer.get_config(), **changes})
     if layer.built:
         copy.build_from_config(layer.get_build_config())

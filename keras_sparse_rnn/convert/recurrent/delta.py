@@ -1,4 +1,4 @@
-"""Layers that hold inputs and states until they have changed become the ops of the layers that hold nothing."""
+"""Delta layers become the ops of the plain layers, with holds."""
 
 from dataclasses import replace
 from typing import ClassVar
@@ -23,7 +23,7 @@ _THRESHOLDS = {"held_x": "input_threshold", "held_h": "hidden_threshold", "held_
 
 
 class DeltaConverter(LayerConverter):
-    """A base in front of the converter of the layer that holds nothing."""
+    """Mixin for the converter of the plain layer."""
 
     HOLDS_INPUTS: ClassVar[bool] = True
 
@@ -65,7 +65,7 @@ class DeltaConverter(LayerConverter):
 
 
 def _scale(op, name, x_scale):
-    """What one count of what is held is worth; None in float32."""
+    """Scale of the held values; None in float32."""
     return op.states(x_scale)[name].scale
 
 

@@ -53,7 +53,7 @@ class EventGRUConverter(LayerConverter):
         threshold = op.threshold * state_scale(op) if op.is_integer else op.threshold
         (y, c), (keras_y, keras_c) = ((states["y"], states["c"]) for states in (ours, keras))
         fired = y != 0
-        # Before the threshold: there a unit that fires in one and not in the other differs by rounding only.
+        # Compare before the threshold, where a unit that fires in only one of the two differs by rounding alone.
         before = c + threshold * fired if op.options.reset else c
         expected = np.where(keras_y != 0, keras_y, keras_c)
         error = np.abs(before - expected) / np.maximum(unit_of(op), np.abs(expected))

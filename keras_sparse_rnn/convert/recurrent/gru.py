@@ -36,8 +36,8 @@ def reset_gate(layer):
 
 
 def gru_weights(layer):
-    """Kernel `(I, gates, U)`, recurrent kernel `(U, gates, U)` and the bias of the accumulators `(4, U)` of a layer
-    with the weights of a GRU, with or without a reset gate."""
+    """Returns the kernel `(I, gates, U)`, the recurrent kernel `(U, gates, U)` and the bias of the accumulators
+    `(4, U)` of a GRU with or without a reset gate."""
     cell, units = layer.cell, layer.units
     kernels = [
         to_float32(kernel).reshape(kernel.shape[0], -1, units) for kernel in (cell.kernel, cell.recurrent_kernel)

@@ -1,4 +1,4 @@
-"""A DeltaHold in front of a recurrent layer becomes a part of its op."""
+"""A DeltaHold in front of a recurrent layer becomes part of that layer's op."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rat
 
 
 class HeldConverter(LayerConverter):
-    """A recurrent layer that reads what a DeltaHold holds. Its states are the layer's own and held x.
+    """A recurrent layer that reads the output of a DeltaHold. Its states are the layer's own and the held x.
 
     Attributes:
         hold: The DeltaHold.

@@ -1,4 +1,4 @@
-"""What is held until it has changed: thresholds in integers, rates of changes, and how they are compared."""
+"""Values that are held until they have changed: thresholds in integers, rates of changes, and their comparison."""
 
 import numpy as np
 
@@ -6,30 +6,30 @@ THRESHOLD_TYPES = {8: np.uint8, 16: np.uint16}  # of an input's threshold, by th
 
 
 def counts(threshold, scale, dtype):
-    """Thresholds in integers: of two integers one is further off by more than `threshold / scale` exactly if it is by
-    more than that rounded down."""
+    """Thresholds in integers, rounded down: the distance of two integers exceeds `threshold / scale` exactly if it
+    exceeds the rounded value."""
     return np.minimum(np.floor(threshold / scale), np.iinfo(dtype).max).astype(dtype)
 
 
 def change_rate(held):
-    """Share of what is held, `(samples, steps, channels)`, that changes in a step."""
+    """Share of held values, `(samples, steps, channels)`, that change in a step."""
     return float(np.mean(np.diff(held, axis=1, prepend=0) != 0))
 
 
 def compare_held(op, compared, held):
-    """Adds what is held to what `LayerConverter.compare` found of the rest.
+    """Adds held values to the results of `LayerConverter.compare` for the other states.
 
-    In floats it must be equal, in integers as near as rounding: what is further off was sent in one and not in the
-    other, a flip.
+    In floats they must be equal, in integers equal within rounding. A larger distance means that the value was sent in
+    one and not in the other, a flip.
 
     Args:
         op: The `RecurrentOp`.
         compared: `(error, flips, margin)` of the other states.
-        held: For each state that is held `(ours, keras, near)`: how far apart rounding may bring them in integers, such
-            as the worth of one count.
+        held: `(ours, keras, near)` for each held state; `near` is the distance that rounding may cause in integers,
+            such as one count.
 
     Returns:
-        `(error, flips, margin)`.
+        A tuple `(error, flips, margin)`.
     """
     error, flips, margin = compared
     distances = [np.abs(ours - keras) for ours, keras, _ in held]

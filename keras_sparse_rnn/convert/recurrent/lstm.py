@@ -28,7 +28,7 @@ class LSTMConverter(LayerConverter):
 
     def integer_op(self, block, x, output, seen, options):
         op = super().integer_op(block, x, output, seen, options)
-        # Of a bounded function's c small values count most: in coarser steps they would be lost.
+        # With a bounded activation of c, small values of c matter most, and coarser steps would lose them.
         most = BOUNDED_CELL_BITS if math.isfinite(op.activation.limit) else MOST_BITS
         bits = range_bits(self.name, "cell states", float(np.abs(seen.states["c"]).max()), most=most)
         return replace(op, options=replace(op.options, cell_bits=max(bits, op.options.state_bits)))
