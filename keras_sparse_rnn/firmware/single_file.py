@@ -153,13 +153,14 @@ def _own(text):
 
 def _apart(sources, headers):
     """Sources that share one file with headers: what several call by one name gets the source's name behind it, and
-    macros end with their source."""
+    macros end with their source, or get its name where a header has one of that name."""
     own = {path: _own(text) for path, text in sources.items()}
     counts = Counter(name for names in [*own.values(), *map(_own, headers)] for name in names)
+    macros_of_headers = {name for text in headers for name in _MACRO.findall(text)}
     apart = {}
     for path, text in sources.items():
         ending = PurePosixPath(path).stem.removeprefix("ksr_kernel_")
-        shared = {name for name in own[path] if counts[name] > 1}
+        shared = {name for name in own[path] if counts[name] > 1} | (macros_of_headers & set(_MACRO.findall(text)))
         text = _TOKEN.sub(lambda found: f"{found[0]}_{ending}" if found[0] in shared else found[0], text)  # noqa: B023
         macros = dict.fromkeys(_MACRO.findall(text))
         apart[path] = text + "".join(f"#undef {name}\n" for name in macros)

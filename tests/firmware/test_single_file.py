@@ -73,6 +73,26 @@ def test_a_file_holds_the_kernels_of_its_processor_alone(cpu, tmp_path):
     assert asked == {name for name in PROCESSORS[cpu].macros if name.startswith("__")} - {"__GNUC__"}
 
 
+@pytest.mark.parametrize("cpu", BODIES)
+def test_no_macro_of_a_file_has_two_meanings_at_once(cpu, tmp_path):
+    write_single_file([recording.code for recording in recorded_models()], tmp_path, PROCESSORS[cpu])
+    meant, before = set(), []
+    directive = re.compile(r"^ *# *(define|undef|if|el|endif)\w* *(\w*)", re.MULTILINE)
+    for verb, name in directive.findall((tmp_path / "firmware.c").read_text()):
+        if verb == "define":
+            assert name not in meant
+            meant.add(name)
+        elif verb == "undef":
+            meant.discard(name)
+        elif verb == "if":
+            before.append(set(meant))
+        elif verb == "el":
+            meant = set(before[-1])
+        else:
+            before.pop()
+    assert meant and not before
+
+
 @needs_tools
 def test_another_processor_is_refused(tmp_path):
     [name] = write_single_file([recorded_models()[0].code], tmp_path, PROCESSORS["cortex-m4"])
