@@ -83,6 +83,8 @@ def test_what_is_no_number_or_outside_its_range_is_refused(name, take, model):
 # What takes True or False: (name in the message, function of the flag and a model).
 FLAGS = [
     ("keep_diagonal", lambda value, model: callbacks.MagnitudePruning(FIXED, keep_diagonal=value)),
+    ("keep_diagonal", lambda value, model: callbacks.ThresholdPruning(lambda step: (True, 0), keep_diagonal=value)),
+    ("keep_diagonal", lambda value, model: callbacks.SET(0.1, keep_diagonal=value)),
     ("keep_diagonal", lambda value, model: ksr.prune(model, 0.5, keep_diagonal=value)),
     ("keep_diagonal", lambda value, model: ksr.Pruner(model, FIXED, keep_diagonal=value)),
     ("keep_diagonal", lambda value, model: sparsity.Masks(sparsity.find_kernels(model)[0], keep_diagonal=value)),

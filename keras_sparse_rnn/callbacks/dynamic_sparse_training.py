@@ -1,5 +1,6 @@
 """Sparse-to-sparse training: weights are dropped and grown, and their number stays constant."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import keras
@@ -15,12 +16,14 @@ from keras_sparse_rnn.sparsity import (
     INITS,
     REDISTRIBUTIONS,
     SCORES,
+    Kernel,
+    Masks,
     drop_score,
     kernel_densities,
-    lowest,
     renew,
 )
 from keras_sparse_rnn.sparsity.masks import beside
+from keras_sparse_rnn.sparsity.structure import NEAR, structure_of
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, is_integer, is_number
 
 # The initial value of a new weight. It is zero in effect, but not exactly zero: exact zeros mark masked weights, in the
@@ -55,8 +58,10 @@ class DynamicSparseTraining(MaskCallback):
         redistribute: How weights move between the gates of a kernel. `"gates"`: weights are ranked over all gates
             together, so that gates exchange them (cell-gate redistribution of Selfish-RNN). `"equal"`: they are dropped
             in the same way, and grown in equal numbers for each gate. `"none"`: each gate keeps its number of weights.
+            None is `"none"` with `pattern` or `gate_density`, which allow no other value, and else `"gates"`.
         init: Initial density of each kernel. `"uniform"`: the same for all. `"er"`, `"erk"`: Erdos-Renyi, which makes
-            larger kernels sparser; see `sparsity.kernel_densities`.
+            larger kernels sparser; see `sparsity.kernel_densities`. None is `"uniform"`, the only value that `pattern`
+            and `gate_density` allow.
         block_shape: Pair (rows, cols): whole blocks are dropped and grown, by their scores. A block never crosses a
             gate.
         layers: The layers to mask. None selects the kernels and recurrent kernels of all recurrent layers; for other
@@ -64,6 +69,13 @@ class DynamicSparseTraining(MaskCallback):
         score: Score of a block, computed from its weights or its gradients: `"l1"`, `"l2"` or `"max"`.
         seed: Integer >= 0. The same seed draws the same positions at the same steps, also in a resumed run.
         count_from: `"fit"`, or `"optimizer"` to count steps as `optimizer.iterations` does; see `MagnitudePruning`.
+        pattern: Pair (zeros, of), such as (2, 4): each group of `of` consecutive weights along the inputs of an output
+            always has exactly `zeros` zeros. Weights are dropped and grown within their group. `density` must be
+            1 - zeros / of, here 0.5.
+        gate_density: Maps the name of each gate to the fraction of its weights that exist, in (0, 1], as for
+            `MagnitudePruning`. Weights are dropped and grown within their gate. `density` must be the mean of these.
+        keep_diagonal: Whether to keep the diagonals of recurrent kernels: they are never dropped, even in blocks that
+            are. Diagonal weights count as weights, but not in the score of a block.
 
     Attributes:
         masks: The masks, a `sparsity.Masks`. Available once `fit` has started.
@@ -74,8 +86,9 @@ class DynamicSparseTraining(MaskCallback):
 
     Raises:
         ValueError: If an argument is out of range. In `fit`, if the model is not compiled or has nothing to mask, a
-            layer is not found, a block is larger than a gate, another callback masks the same kernel, or the model has
-            been trained dense or is already sparse with another density.
+            layer is not found, a block is larger than a gate, another callback masks the same kernel, `pattern` does
+            not divide a kernel, the names in `gate_density` are not those of a cell's gates, no kernel has a diagonal,
+            or the model has been trained dense or is already sparse with another density or in other places.
 
     Example:
 
@@ -91,13 +104,17 @@ class DynamicSparseTraining(MaskCallback):
         frequency: int | None = None,
         drop: Literal["magnitude", "signed"] = "magnitude",
         grow: Literal["random", "gradient"] = "random",
-        redistribute: Literal["gates", "equal", "none"] = "gates",
-        init: Literal["uniform", "er", "erk"] = "uniform",
+        redistribute: Literal["gates", "equal", "none"] | None = None,
+        init: Literal["uniform", "er", "erk"] | None = None,
         block_shape: BlockShape = (1, 1),
         layers: LayerSelection = None,
         score: Score = "l1",
         seed: int = 0,
         count_from: Literal["fit", "optimizer"] = "fit",
+        *,
+        pattern: tuple[int, int] | None = None,
+        gate_density: Mapping[str, float] | None = None,
+        keep_diagonal: bool = False,
     ) -> None:
         super().__init__(_schedule(drop_fraction, frequency), block_shape, layers, count_from)
         if not (is_number(density) and 0 < density <= 1):
@@ -105,22 +122,39 @@ class DynamicSparseTraining(MaskCallback):
         for name, value, allowed in (
             ("drop", drop, DROPS),
             ("grow", grow, GROWS),
-            ("redistribute", redistribute, REDISTRIBUTIONS),
-            ("init", init, INITS),
+            ("redistribute", redistribute, (None, *REDISTRIBUTIONS)),
+            ("init", init, (None, *INITS)),
             ("score", score, SCORES),
         ):
             if value not in allowed:
                 raise ValueError(f"{name}={value!r}: must be one of {allowed}.")
         if not (is_integer(seed) and seed >= 0):
             raise ValueError(f"seed={seed!r}: must be an integer >= 0.")
+        structure = structure_of(pattern, gate_density, keep_diagonal, self.block_shape)
+        self.pattern = pattern
+        self.gate_density = gate_density
+        self.keep_diagonal = keep_diagonal
+        if structure is not None and abs(1 - structure.sparsity - density) > NEAR:
+            raise ValueError(
+                f"{self._structure} is a density of {1 - structure.sparsity:.4g}, but density={density:.4g} was given: "
+                f"give density={1 - structure.sparsity:.4g}."
+            )
+        if structure is not None and not (redistribute in (None, "none") and init in (None, "uniform")):
+            raise ValueError(
+                f"{self._structure}: each gate keeps its number of weights, so redistribute must be 'none' and init "
+                f"'uniform', but redistribute={redistribute!r} and init={init!r} were given."
+            )
         self.density = density
         self.drop = drop
         self.grow = grow
-        self.redistribute = redistribute
-        self.init = init
+        self.redistribute = redistribute or ("none" if self._structure else "gates")
+        self.init = init or "uniform"
         self.score = score
         self.seed = seed
         self.gradients: Any = None  # set by Pruner if it drives this method
+
+    def masks_over(self, kernels: list[Kernel]) -> Masks:
+        return Masks(kernels, self.block_shape, self.pattern, self.gate_density, self.keep_diagonal)
 
     def start(self, step: int) -> None:
         masks = self.masks
@@ -134,6 +168,11 @@ class DynamicSparseTraining(MaskCallback):
                 f"{self.block_shape} is {1 - masks.sparsity:.4g}. To continue with these weights, give density="
                 f"{1 - masks.sparsity:.4g}; to start again, rebuild the model."
             )
+        if self._structure and not masks.fits_structure(complete=True):
+            raise ValueError(
+                f"{self._structure}: the model is sparse already, in other places than these. To start again, rebuild "
+                "the model."
+            )
         if self.grow == "gradient" and self.gradients is None:
             self.gradients = GradientRecord(self.model, [kernel.variable for kernel in masks.kernels])
             self.gradients.attach()
@@ -146,10 +185,11 @@ class DynamicSparseTraining(MaskCallback):
         masks = self.masks
         promises = self._promises()
         renewed = []
+        group = masks.pattern and masks.pattern.of
         for i, (blocks, kept, values) in enumerate(zip(masks.blocks, masks.kept, masks.values(), strict=True)):
-            worth = drop_score(blocks, values, kept, self.drop, self.score)
+            worth = drop_score(blocks, values, kept & (masks.maskable[i] > 0), self.drop, self.score)
             rng = np.random.default_rng([self.seed, step, i])
-            renewed.append(renew(kept, worth, promises[i], blocks.sizes, value, self.redistribute, rng))
+            renewed.append(renew(kept, worth, promises[i], masks.maskable[i], value, self.redistribute, rng, group))
         self._keep(renewed)
 
     def asked(self) -> float:
@@ -180,19 +220,17 @@ class DynamicSparseTraining(MaskCallback):
         # erk uses the dimensions of a convolution, er the numbers of inputs and outputs.
         shapes = [kernel.variable.shape if self.init == "erk" else kernel.shape for kernel in masks.kernels]
         densities = kernel_densities(shapes, self.density, self.init)
-        drawn = []
-        for i, (blocks, density) in enumerate(zip(masks.blocks, densities, strict=True)):
-            chance = np.random.default_rng([self.seed, 0, i]).random(blocks.grid)
-            drawn.append(~lowest(chance, blocks.sizes, 1 - density))
+        chances = [np.random.default_rng([self.seed, 0, i]).random(b.grid) for i, b in enumerate(masks.blocks)]
         # Kernels that are initialized to zeros have no weights yet.
-        self._keep(drawn)
+        self._keep(masks.choose(chances, [1 - density for density in densities]))
 
     def _promises(self):
         if self.grow == "random":
             return [np.zeros(kept.shape) for kept in self.masks.kept]
         masks = self.masks
-        found = zip(masks.kernels, masks.blocks, self.gradients.values(), strict=True)
-        return [blocks.score(kernel.matrix(gradient), self.score) for kernel, blocks, gradient in found]
+        gradients = [k.matrix(gradient) for k, gradient in zip(masks.kernels, self.gradients.values(), strict=True)]
+        off_diagonal = [masks.off_diagonal(i, gradient) for i, gradient in enumerate(gradients)]
+        return [blocks.score(g, self.score) for blocks, g in zip(masks.blocks, off_diagonal, strict=True)]
 
     def _keep(self, kept):
         """Sets the masks. Newly kept weights start at NEW_WEIGHT, and their optimizer slots at zero."""
@@ -201,12 +239,20 @@ class DynamicSparseTraining(MaskCallback):
         for i, (kernel, old, new) in enumerate(zip(masks.kernels, masks.kept, kept, strict=True)):
             grown = new & ~old
             if grown.any():
-                where = beside(kernel.variable, masks.expand(i, grown))
+                weights = masks.off_diagonal(i, masks.blocks[i].expand(grown))
+                where = beside(kernel.variable, kernel.tensor(weights))
                 _set(kernel.variable, where, NEW_WEIGHT)
                 for slot in slots(optimizer, kernel.variable):
                     # A moving average becomes the weight when fit ends, where zero would also mean masked.
                     _set(slot, where, NEW_WEIGHT if slot is averages.get(id(kernel.variable)) else 0)
         masks.keep(kept)
+
+    @property
+    def _structure(self):
+        """`pattern` or `gate_density` as it was given, for messages; None without either."""
+        if self.pattern is not None:
+            return f"pattern={self.pattern}"
+        return None if self.gate_density is None else f"gate_density={dict(self.gate_density)}"
 
 
 class SET(DynamicSparseTraining):
@@ -225,8 +271,8 @@ class SET(DynamicSparseTraining):
         frequency: int | None = None,
         **arguments: Any,
     ) -> None:
-        method = {"drop": "signed", "grow": "random", "redistribute": "none", "init": "er"}
-        super().__init__(density, drop_fraction, frequency, **{**method, **arguments})
+        method = _preset(arguments, drop="signed", grow="random", redistribute="none", init="er")
+        super().__init__(density, drop_fraction, frequency, **method)
 
 
 class SelfishRNN(DynamicSparseTraining):
@@ -246,8 +292,8 @@ class SelfishRNN(DynamicSparseTraining):
         frequency: int | None = None,
         **arguments: Any,
     ) -> None:
-        method = {"drop": "magnitude", "grow": "random", "redistribute": "gates", "init": "uniform"}
-        super().__init__(density, drop_fraction, frequency, **{**method, **arguments})
+        method = _preset(arguments, drop="magnitude", grow="random", redistribute="gates", init="uniform")
+        super().__init__(density, drop_fraction, frequency, **method)
 
 
 class RigL(DynamicSparseTraining):
@@ -268,8 +314,16 @@ class RigL(DynamicSparseTraining):
         frequency: int | None = None,
         **arguments: Any,
     ) -> None:
-        method = {"drop": "magnitude", "grow": "gradient", "redistribute": "none", "init": "erk"}
-        super().__init__(density, drop_fraction, frequency, **{**method, **arguments})
+        method = _preset(arguments, drop="magnitude", grow="gradient", redistribute="none", init="erk")
+        super().__init__(density, drop_fraction, frequency, **method)
+
+
+def _preset(arguments, drop, grow, redistribute, init):
+    """Returns the arguments of a preset. A structure of the masks decides about `redistribute` and `init` itself."""
+    method = {"drop": drop, "grow": grow}
+    if arguments.get("pattern") is None and arguments.get("gate_density") is None:
+        method |= {"redistribute": redistribute, "init": init}
+    return {**method, **arguments}
 
 
 def _schedule(drop_fraction, frequency):

@@ -9,7 +9,7 @@ import numpy as np
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.schedules import RampThreshold
 from keras_sparse_rnn.sparsity import SCORES, Kernel, Masks
-from keras_sparse_rnn.sparsity.structure import GateDensity, Pattern
+from keras_sparse_rnn.sparsity.structure import NEAR, structure_of
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, check_flag
 
 SCOPES = ("layer", "global")
@@ -119,21 +119,13 @@ class MagnitudePruning(MaskCallback):
             raise ValueError(f"score={score!r}: must be one of {SCORES}.")
         self.scope = scope
         self.score = score
-        if pattern is not None:
-            Pattern(pattern)
-            if self.block_shape != (1, 1) or gate_density is not None or keep_diagonal:
-                raise ValueError(
-                    f"pattern={pattern!r}: is one of single weights. It goes with block_shape=(1, 1), and not with "
-                    "gate_density or keep_diagonal."
-                )
-        if gate_density is not None:
-            GateDensity(gate_density)
-            if scope == "global":
-                raise ValueError("gate_density: each kernel is pruned separately. It goes with scope='layer'.")
+        structure_of(pattern, gate_density, keep_diagonal, self.block_shape)
+        if gate_density is not None and scope == "global":
+            raise ValueError("gate_density: each kernel is pruned separately. It goes with scope='layer'.")
         self.keep_zeros = check_flag("keep_zeros", keep_zeros)
         self.pattern = pattern
         self.gate_density = gate_density
-        self.keep_diagonal = check_flag("keep_diagonal", keep_diagonal)
+        self.keep_diagonal = keep_diagonal
         self._floor: Any = 0.0  # lower bound of the sparsity, overall or per kernel
 
     def masks_over(self, kernels: list[Kernel]) -> Masks:
@@ -185,7 +177,7 @@ class MagnitudePruning(MaskCallback):
         if structure is None:
             return
         name = "pattern" if self.pattern else "gate_density"
-        if ends is not None and abs(ends - structure) > 0.005:
+        if ends is not None and abs(ends - structure) > NEAR:
             raise ValueError(
                 f"{name}={getattr(self, name)} is a sparsity of {structure:.4g}, but the schedule ends at {ends:.4g}: "
                 f"let it end at {structure:.4g}."

@@ -8,6 +8,7 @@ import numpy as np
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
 from keras_sparse_rnn.regularizers import BlockGroupLasso
 from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay
+from keras_sparse_rnn.sparsity import Kernel, Masks
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, check_flag
 
 
@@ -47,6 +48,8 @@ class ThresholdPruning(MaskCallback):
         count_from: `"fit"`, or `"optimizer"` to count steps as `optimizer.iterations` does; see `MagnitudePruning`.
         keep_zeros: Whether blocks that are zero when training begins, as in an already pruned model, stay masked. If
             False, they can return.
+        keep_diagonal: Whether to keep the diagonals of recurrent kernels, as for `MagnitudePruning`. There is no
+            `pattern` and no `gate_density`: a threshold decides how many weights remain, and where.
 
     Attributes:
         masks: The masks, a `sparsity.Masks`. Available once `fit` has started.
@@ -75,6 +78,8 @@ class ThresholdPruning(MaskCallback):
         layers: LayerSelection = None,
         count_from: Literal["fit", "optimizer"] = "fit",
         keep_zeros: bool = True,
+        *,
+        keep_diagonal: bool = False,
     ) -> None:
         super().__init__(schedule, block_shape, layers, count_from)
         if isinstance(schedule, (ConstantSparsity, PolynomialDecay)):
@@ -83,7 +88,11 @@ class ThresholdPruning(MaskCallback):
                 "schedules.RampThreshold gives it. For a sparsity use MagnitudePruning."
             )
         self.keep_zeros = check_flag("keep_zeros", keep_zeros)
+        self.keep_diagonal = check_flag("keep_diagonal", keep_diagonal)
         self._floor: list[np.ndarray] = []  # blocks that may be kept, if the model is already pruned
+
+    def masks_over(self, kernels: list[Kernel]) -> Masks:
+        return Masks(kernels, self.block_shape, keep_diagonal=self.keep_diagonal)
 
     def start(self, step: int) -> None:
         self._check_lassos()
@@ -117,10 +126,12 @@ class ThresholdPruning(MaskCallback):
             self._switch_lassos(on=False)
 
     def _above(self, threshold):
-        """Returns a bool array per kernel, True for the blocks that reach the threshold."""
-        worth = (blocks.score(w, "max") for blocks, w in zip(self.masks.blocks, self.masks.values(), strict=True))
+        """Returns a bool array per kernel, True for the blocks that reach the threshold or have nothing to mask."""
+        masks = self.masks
+        worth = (blocks.score(w, "max") for blocks, w in zip(masks.blocks, masks.values(), strict=True))
         # Not `>=`: the NaNs of a diverged training must stay visible instead of being masked.
-        return [~(s < threshold * blocks.sizes**0.25) for blocks, s in zip(self.masks.blocks, worth, strict=True)]
+        each = zip(masks.blocks, worth, masks.maskable, strict=True)
+        return [~(s < threshold * blocks.sizes**0.25) | (sizes == 0) for blocks, s, sizes in each]
 
     def _lassos(self):
         """Returns pairs (kernel, lasso) of the kernels that have a group lasso."""

@@ -52,6 +52,7 @@ def renew(
     fraction: float,
     redistribute: Literal["gates", "equal", "none"],
     rng: np.random.Generator,
+    group: int | None = None,
 ) -> np.ndarray:
     """Drops a fraction of the kept blocks, those of lowest `worth`, and grows as many of highest `promise`.
 
@@ -63,21 +64,25 @@ def renew(
         kept: Bool array (block rows, gates, block columns): the mask by blocks.
         worth: Float array of the same shape: the scores for dropping.
         promise: Float array of the same shape: the scores for growing; all zeros for random growth.
-        sizes: Int array of the same shape, the number of weights in each block.
+        sizes: Int array of the same shape, the number of weights in each block; blocks with 0 are always kept.
         fraction: Fraction of the kept blocks to drop, in [0, 1).
         redistribute: `"gates"`: blocks are ranked over all gates together for dropping and growing, so that gates
             exchange weights (cell-gate redistribution of Selfish-RNN). `"equal"`: they are dropped in the same way, and
             grown in equal numbers for each gate. `"none"`: each gate keeps its number of weights.
         rng: `np.random.Generator`.
+        group: Number of consecutive block rows in a group, which divides them: as many blocks grow in each column of a
+            group as are dropped there, so that an n:m pattern stays. None: there are no groups.
 
     Returns:
         Bool array of the same shape, with the same number of weights.
     """
     gates = [np.s_[:, [gate]] for gate in range(kept.shape[1])]
-    survivors = kept.copy()
+    survivors, droppable = kept.copy(), kept & (sizes > 0)
     for part in gates if redistribute == "none" else [np.s_[:]]:
-        count = math.ceil(fraction * kept[part].sum())
-        survivors[part] &= ~_highest(-worth[part], kept[part], count, rng)
+        count = math.ceil(fraction * droppable[part].sum())
+        survivors[part] &= ~_highest(-worth[part], droppable[part], count, rng)
+    if group is not None:
+        return survivors | _highest_of_groups(promise, survivors, kept & ~survivors, group, rng)
     renewed = survivors.copy()
     for size in np.unique(sizes):
         room, lost = ~survivors & (sizes == size), kept & ~survivors & (sizes == size)
@@ -99,6 +104,15 @@ def _highest(scores, among, count, rng):
     chosen = np.zeros(among.size, bool)
     chosen[where[order[order.size - count :]]] = True
     return chosen.reshape(among.shape)
+
+
+def _highest_of_groups(scores, taken, lost, group, rng):
+    """Returns a bool array: in each column of a group of rows the highest scores, as many as are `lost` there."""
+    of_groups = (len(scores) // group, group, *scores.shape[1:])
+    ranked = np.where(taken, -np.inf, scores).reshape(of_groups)
+    order = np.lexsort((rng.random(of_groups), -ranked), axis=1)  # ties at random
+    ranks = np.argsort(order, axis=1)
+    return (ranks < lost.reshape(of_groups).sum(axis=1, keepdims=True)).reshape(scores.shape)
 
 
 def _equal_shares(count, room):

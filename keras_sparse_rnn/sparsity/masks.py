@@ -29,6 +29,9 @@ class Masks:
         blocks: Their `Blocks`, in the same order.
         kept: List with a bool array of shape `blocks.grid` per kernel, True for blocks that are kept. Set it with
             `keep`.
+        maskable: List with an int array of shape `blocks.grid` per kernel: the number of weights that masking a block
+            sets to zero, all except those on a kept diagonal.
+        pattern: The `Pattern`, or None.
 
     Raises:
         ValueError: If an argument is out of range, a block is larger than a gate, the number of inputs of a kernel is
@@ -48,9 +51,9 @@ class Masks:
         self.blocks = [Blocks(k.shape, k.gates, block_shape, k.path) for k in self.kernels]
         self.kept = [np.ones(blocks.grid, bool) for blocks in self.blocks]
         self._on_device = [None] * len(self.kernels)
-        self._pattern = None if pattern is None else Pattern(pattern)
+        self.pattern = None if pattern is None else Pattern(pattern)
         self._gate_density = None if gate_density is None else GateDensity(gate_density)
-        structure = self._pattern or self._gate_density
+        structure = self.pattern or self._gate_density
         if structure is not None:
             for kernel in self.kernels:
                 structure.check(kernel)
@@ -58,8 +61,7 @@ class Masks:
         if keep_diagonal and all(found is None for found in self._diagonals):
             paths = ", ".join(kernel.path for kernel in self.kernels)
             raise ValueError(f"keep_diagonal=True: none of {paths} is a recurrent kernel (units, gates * units).")
-        # Number of weights that masking a block sets to zero: all except those on a kept diagonal.
-        self._maskable = [
+        self.maskable = [
             blocks.sizes if on is None else blocks.count(~on)
             for blocks, on in zip(self.blocks, self._diagonals, strict=True)
         ]
@@ -67,15 +69,17 @@ class Masks:
     @property
     def structure_sparsity(self) -> float | None:
         """The final sparsity of `pattern` or `gate_density`, in (0, 1); None without either."""
-        structure = self._pattern or self._gate_density
+        structure = self.pattern or self._gate_density
         return None if structure is None else structure.sparsity
 
     def values(self) -> list[np.ndarray]:
         """Returns the kernels' current values, a list of matrices (inputs, outputs), with zeros on a kept diagonal."""
-        return [
-            kernel.values() if on is None else np.where(on, 0, kernel.values())
-            for kernel, on in zip(self.kernels, self._diagonals, strict=True)
-        ]
+        return [self.off_diagonal(place, kernel.values()) for place, kernel in enumerate(self.kernels)]
+
+    def off_diagonal(self, place: int, matrix: np.ndarray) -> np.ndarray:
+        """Returns a matrix of the shape of kernel number `place`, with zeros (or False) on a kept diagonal."""
+        on = self._diagonals[place]
+        return matrix if on is None else np.where(on, np.zeros((), matrix.dtype), matrix)
 
     def scores(self, score: Score = "l1") -> list[np.ndarray]:
         """Returns, for each kernel, an array of shape `grid` with the scores of its blocks by `score`, one of `SCORES`.
@@ -125,30 +129,43 @@ class Masks:
         Raises:
             ValueError: If `sparsity` exceeds that of `pattern` or `gate_density`.
         """
+        self.keep(self.choose(self.scores(score), sparsity, scope))
+
+    def choose(
+        self,
+        scores: Sequence[np.ndarray],
+        sparsity: float | Sequence[float],
+        scope: Literal["layer", "global"] = "layer",
+    ) -> list[np.ndarray]:
+        """Chooses masks as `prune` does, by the given scores, and returns them in the form of `kept`.
+
+        Args:
+            scores: List with a float array of the shape of `kept` per kernel; the lowest are masked.
+            sparsity, scope: See `prune`.
+        """
+        ranks = self._ranks(scores)
         if scope == "layer":
             shares = np.broadcast_to(sparsity, len(self.kernels)).tolist()
-            self.keep([~self._lowest(i, s, shares[i]) for i, s in enumerate(self._ranks(score))])
-            return
+            return [~self._lowest(i, s, shares[i]) for i, s in enumerate(ranks)]
         # In one list, where weights that must not be masked have infinite scores and are never reached.
-        ranks = self._ranks(score)
-        flat, sizes = (np.concatenate([array.ravel() for array in arrays]) for arrays in (ranks, self._maskable))
-        share = self._pattern.reached(float(np.max(sparsity))) if self._pattern else float(np.max(sparsity))
+        flat, sizes = (np.concatenate([array.ravel() for array in arrays]) for arrays in (ranks, self.maskable))
+        share = self.pattern.reached(float(np.max(sparsity))) if self.pattern else float(np.max(sparsity))
         chosen = lowest(flat, sizes, share * self.size / sizes.sum())
         ends = np.cumsum([s.size for s in ranks])[:-1]
-        self.keep([~m.reshape(s.shape) for m, s in zip(np.split(chosen, ends), ranks, strict=True)])
+        return [~m.reshape(s.shape) for m, s in zip(np.split(chosen, ends), ranks, strict=True)]
 
-    def _ranks(self, score):
+    def _ranks(self, scores):
         """Returns the scores, infinite for blocks that must not be masked."""
-        ranks = self.scores(score)
-        if self._pattern:
-            ranks = [np.where(self._pattern.lowest(s), s, np.inf) for s in ranks]
-        return [np.where(sizes > 0, s, np.inf) for s, sizes in zip(ranks, self._maskable, strict=True)]
+        ranks = scores
+        if self.pattern:
+            ranks = [np.where(self.pattern.lowest(s), s, np.inf) for s in ranks]
+        return [np.where(sizes > 0, s, np.inf) for s, sizes in zip(ranks, self.maskable, strict=True)]
 
     def _lowest(self, place, ranks, sparsity):
         """Returns the blocks to mask in one kernel for a given sparsity of this kernel."""
-        sizes, full = self._maskable[place], self.blocks[place].sizes
+        sizes, full = self.maskable[place], self.blocks[place].sizes
         if self._gate_density is None:
-            share = self._pattern.reached(sparsity) if self._pattern else sparsity
+            share = self.pattern.reached(sparsity) if self.pattern else sparsity
             return lowest(ranks, sizes, share * full.sum() / sizes.sum())
         shares = self._gate_density.shares(self.kernels[place], sparsity)
         of_gates = [
@@ -159,7 +176,7 @@ class Masks:
 
     def recover(self) -> None:
         """Sets the masks from the weights: a block is masked if all of its weights are exactly zero."""
-        each = zip(self.blocks, self.values(), self._maskable, strict=True)
+        each = zip(self.blocks, self.values(), self.maskable, strict=True)
         self.keep([blocks.nonzero(w) | (sizes == 0) for blocks, w, sizes in each])
 
     def recover_pruned(self) -> None:
@@ -167,17 +184,23 @@ class Masks:
         self.recover()
         self.keep([kept if kept.any() and kept.mean() < 1 - 1e-4 else np.ones_like(kept) for kept in self.kept])
 
-    def fits_structure(self) -> bool:
-        """Whether the masks fit the pattern or gate densities, so that `prune` can extend them and no block returns."""
-        if self._pattern:
+    def fits_structure(self, complete: bool = False) -> bool:
+        """Whether the masks fit the pattern or gate densities, so that `prune` can extend them and no block returns.
+
+        Args:
+            complete: Whether they must have the full sparsity of the pattern or of each gate already.
+        """
+        if self.pattern:
             masked = (~kept for kept in self.kept)
-            return all(not (m & ~self._pattern.lowest(np.where(m, -1, 0))).any() for m in masked)
+            fit = all(not (m & ~self.pattern.lowest(np.where(m, -1, 0))).any() for m in masked)
+            return fit and not (complete and any(abs(s - self.pattern.sparsity) > 1e-9 for s in self.sparsities))
         if self._gate_density:
             for i, kernel in enumerate(self.kernels):
                 shares = self._gate_density.shares(kernel, self.sparsities[i])
-                masked = np.where(self.kept[i], 0, self._maskable[i]).sum(axis=(0, 2))
-                allowed = np.array(shares) * self.blocks[i].sizes.sum(axis=(0, 2)) + 1.5 * self.blocks[i].sizes.max()
-                if (masked > allowed).any():
+                masked = np.where(self.kept[i], 0, self.maskable[i]).sum(axis=(0, 2))
+                wanted = np.array(shares) * self.blocks[i].sizes.sum(axis=(0, 2))
+                off, tolerance = masked - wanted, 1.5 * self.blocks[i].sizes.max()
+                if (off > tolerance).any() or (complete and (off < -tolerance).any()):
                     return False
         return True
 
@@ -214,7 +237,7 @@ class Masks:
     @property
     def sparsities(self) -> list[float]:
         """Fraction of the weights that is masked in each kernel, in [0, 1]."""
-        each = zip(self.blocks, self._maskable, self.kept, strict=True)
+        each = zip(self.blocks, self.maskable, self.kept, strict=True)
         return [int(sizes[~kept].sum()) / int(blocks.sizes.sum()) for blocks, sizes, kept in each]
 
     def zeros(self) -> float:

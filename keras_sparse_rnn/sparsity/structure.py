@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_sparse_rnn.sparsity.kernels import Kernel
-from keras_sparse_rnn.typing import is_integer, is_number
+from keras_sparse_rnn.typing import BlockShape, check_flag, is_integer, is_number
 
-_NEAR = 0.005  # tolerance for sparsities given with two or three digits, such as 0.667
+NEAR = 0.005  # tolerance for sparsities given with two or three digits, such as 0.667
 
 
 class Pattern:
@@ -52,7 +52,7 @@ class Pattern:
         Raises:
             ValueError: If `sparsity` exceeds the pattern's.
         """
-        if abs(sparsity - self.sparsity) <= _NEAR:
+        if abs(sparsity - self.sparsity) <= NEAR:
             return self.sparsity
         if sparsity > self.sparsity:
             raise ValueError(
@@ -102,7 +102,7 @@ class GateDensity:
 
     def shares(self, kernel: Kernel, sparsity: float) -> list[float]:
         """Returns the sparsity of each gate of a kernel with the overall sparsity `sparsity`."""
-        if abs(sparsity - self.sparsity) <= _NEAR:
+        if abs(sparsity - self.sparsity) <= NEAR:
             sparsity = self.sparsity
         shares = [(1 - self._densities[name]) * sparsity / self.sparsity for name in kernel.gate_names]
         if max(shares) >= 1:
@@ -111,6 +111,29 @@ class GateDensity:
                 f"for: must be {self.sparsity:.4g} in the end, and no more on the way there."
             )
         return shares
+
+
+def structure_of(
+    pattern: tuple[int, int] | None,
+    gate_density: Mapping[str, float] | None,
+    keep_diagonal: bool,
+    block_shape: BlockShape,
+) -> Pattern | GateDensity | None:
+    """Checks the arguments of a method that describe its masks, and returns the pattern or densities, or None.
+
+    Raises:
+        ValueError: If one of them is out of range, or `pattern` is given together with another.
+    """
+    check_flag("keep_diagonal", keep_diagonal)
+    if pattern is not None:
+        found = Pattern(pattern)
+        if tuple(block_shape) != (1, 1) or gate_density is not None or keep_diagonal:
+            raise ValueError(
+                f"pattern={pattern!r}: is one of single weights. It goes with block_shape=(1, 1), and not with "
+                "gate_density or keep_diagonal."
+            )
+        return found
+    return None if gate_density is None else GateDensity(gate_density)
 
 
 def diagonal(kernel: Kernel) -> np.ndarray | None:

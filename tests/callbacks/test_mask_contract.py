@@ -47,8 +47,8 @@ class Watch(keras.callbacks.Callback):
     def look(self, *_, **__):
         masks, kernels = self.method.masks, find_kernels(self.model, self.method.layers)[0]
         pairs = [
-            (keras.ops.convert_to_numpy(kernel.variable.value), masks.expand(n, masks.kept[n]))
-            for n, kernel in enumerate(kernels)
+            (keras.ops.convert_to_numpy(kernel.variable.value), keras.ops.convert_to_numpy(mask))
+            for kernel, mask in zip(kernels, masks.tensors(), strict=True)
         ]
         self.outside.append(sum(np.count_nonzero(weights[~mask]) for weights, mask in pairs))
         self.masked.append(masks.sparsity)
@@ -168,6 +168,68 @@ def test_in_every_kind_of_layer(method):
     assert masking.masks.zeros() >= masking.masks.sparsity > 0.1
     if method == "magnitude":
         assert all(abs(share - 0.75) < 0.13 for share in masking.masks.sparsities)
+
+
+STRUCTURES = {
+    "pattern": {"pattern": (3, 4)},
+    "gates": {"gate_density": {"z": 0.125, "r": 0.25, "h": 0.375}},
+    "diagonal": {"block_shape": (1, 2), "keep_diagonal": True},
+}
+
+
+def check_structure(structure, kernel, weights):
+    """Asserts that the zeros of a kernel (inputs, 3 * 8) are where its structure says."""
+    if structure == "pattern":
+        assert (np.count_nonzero(weights.reshape(-1, 4, 24), axis=1) == 1).all()
+    elif structure == "gates":
+        np.testing.assert_array_equal(
+            np.count_nonzero(weights.reshape(-1, 3, 8), axis=(0, 2)), [len(weights), 2 * len(weights), 3 * len(weights)]
+        )
+    else:
+        assert np.count_nonzero(weights) == pytest.approx(weights.size / 4, abs=1)
+        if "recurrent" in kernel.path:
+            # A dropped block that returns must not begin its diagonal anew.
+            assert np.abs(weights[np.tile(np.eye(8, dtype=bool), 3)]).min() > 1e-6
+
+
+@pytest.mark.backend(case=[("rigl", structure) for structure in STRUCTURES])
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param((m, s), id=f"{m} {s}", marks=[] if m in ("rigl", "set") or s == "gates" else [pytest.mark.slow])
+        for m, s in itertools.product(("set", "selfish", "rigl"), STRUCTURES)
+    ],
+)
+def test_weights_move_within_a_structure(case):
+    method, structure = case
+    kind = {"set": SET, "selfish": SelfishRNN, "rigl": RigL}[method]
+    init = {} if structure != "diagonal" else {"init": "uniform"}
+    masking = kind(0.25, 0.4, frequency=2, **STRUCTURES[structure], **init)
+    keras.utils.set_random_seed(7)
+    model = keras.Sequential([keras.Input((3, 8)), layers.GRU(8), layers.Dense(2)])
+    model.compile(optimizers.Adam(0.01, use_ema=True, global_clipnorm=1.0), "mse", jit_compile=JIT)
+    seen, watch = [], Watch(masking)
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append([kernel.values() for kernel in masking.masks.kernels])
+    )
+    x = np.random.default_rng(0).normal(size=(32, 3, 8)).astype("float32")
+    model.fit(x, Y, batch_size=4, verbose=0, callbacks=[masking, look, watch])
+    assert set(watch.outside) == {0}
+    for weights in (*seen, [kernel.values() for kernel in masking.masks.kernels]):
+        for kernel, values in zip(masking.masks.kernels, weights, strict=True):
+            check_structure(structure, kernel, values)
+    for first, last in zip(seen[0], seen[-1], strict=True):
+        assert ((first != 0) != (last != 0)).any()
+    # What it leaves has the structure, so that another fit continues with it; with other arguments it does not.
+    kept = [mask.copy() for mask in masking.masks.kept]
+    again = kind(0.25, 0.0, **STRUCTURES[structure], **init)
+    model.compile("adam", "mse", jit_compile=JIT)  # Keras cannot fit a second time with a moving average on JAX
+    model.fit(x, Y, batch_size=32, verbose=0, callbacks=[again])
+    for before, after in zip(kept, again.masks.kept, strict=True):
+        np.testing.assert_array_equal(before, after)
+    if structure == "gates":
+        with pytest.raises(ValueError, match=r"pattern=\(3, 4\): the model is sparse already, in other places"):
+            model.fit(x, Y, verbose=0, callbacks=[kind(0.25, pattern=(3, 4))])
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,27 @@ def test_what_was_dropped_may_grow_again():
     assert np.array_equal(renew(kept, worth, promise, np.ones_like(kept, int), 0.5, "gates", rng()), kept)
 
 
+def test_groups_keep_their_number_and_grow_where_it_is_most_promising():
+    # Two groups of three rows, one column.
+    kept = np.array([1, 1, 0, 0, 1, 0], bool).reshape(6, 1, 1)
+    worth = np.array([1, 5, 0, 0, 2, 0.0]).reshape(6, 1, 1)
+    promise = np.array([1, 0, 9, 4, 0, 7.0]).reshape(6, 1, 1)
+    sizes = np.ones_like(kept, int)
+    # ceil(0.5 * 3) = 2 go, of worth 1 and 2: one in each group, where 9 and 7 are the most promising.
+    renewed = renew(kept, worth, promise, sizes, 0.5, "none", rng(), group=3)
+    assert renewed.ravel().astype(int).tolist() == [0, 1, 1, 0, 0, 1]
+    # ceil(0.3 * 3) = 1 goes, of worth 1, although the other group has a more promising place than 1.
+    renewed = renew(kept, worth, np.where(promise == 9, 0, promise), sizes, 0.3, "none", rng(), group=3)
+    assert renewed.ravel().astype(int).tolist() == [1, 1, 0, 0, 1, 0]
+
+
+def test_blocks_without_weights_to_mask_are_kept():
+    kept = np.array([[[1, 1, 1, 0]]], bool)
+    sizes = np.array([[[0, 1, 1, 1]]])
+    renewed = renew(kept, np.array([[[0.0, 3, 1, 0]]]), np.array([[[0.0, 0, 0, 9]]]), sizes, 0.5, "none", rng())
+    assert renewed.astype(int).tolist() == [[[1, 1, 0, 1]]]
+
+
 def test_equal_shares_go_elsewhere_where_a_gate_is_full():
     # Eight go, all of the first gate; the second has one free place.
     kept = np.array([[[1] * 8 + [0] * 8, [1] * 15 + [0]]], bool)

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.callbacks import MagnitudePruning
+from keras_sparse_rnn.callbacks import SET, MagnitudePruning, RigL, SelfishRNN, ThresholdPruning
 from keras_sparse_rnn.schedules import ConstantSparsity, PolynomialDecay
 from keras_sparse_rnn.sparsity import Kernel, Masks, find_kernels
 
@@ -168,6 +168,41 @@ def _lpcnet(gate, energy, count):
 def test_refuses_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         MagnitudePruning(ConstantSparsity(0.5, 0), **arguments)
+    if "scope" not in arguments:
+        with pytest.raises(ValueError, match=message):
+            RigL(0.5, **arguments)
+
+
+@pytest.mark.parametrize("method", [SET, RigL, SelfishRNN])
+def test_methods_that_move_weights_refuse_arguments(method):
+    with pytest.raises(ValueError, match=r"pattern=\(2, 4\) is a density of 0.5, but density=0.1 was given"):
+        method(0.1, pattern=(2, 4))
+    with pytest.raises(ValueError, match=r"is a density of 0.3333, but density=0.5 was given: give density=0.3333"):
+        method(0.5, gate_density=BY_GATE)
+    with pytest.raises(ValueError, match="each gate keeps its number of weights, so redistribute must be 'none'"):
+        method(0.5, pattern=(2, 4), redistribute="gates")
+    with pytest.raises(ValueError, match="redistribute='none' and init='er' were given"):
+        method(1 / 3, gate_density=BY_GATE, redistribute="none", init="er")
+    for arguments, message in (
+        ({"density": 1 / 3, "pattern": (2, 3)}, r"pattern=\(2, 3\) does not divide conv/kernel"),
+        ({"density": 1 / 3, "gate_density": BY_GATE}, "those of conv/kernel are one only"),
+        ({"density": 0.5, "keep_diagonal": True, "layers": ["conv", "out"]}, "is a recurrent kernel"),
+    ):
+        model = convolutional()
+        before = model.get_weights()
+        with pytest.raises(ValueError, match=message):
+            fit(model, method(**{"layers": "all", **arguments}))
+        for a, b in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_threshold_keeps_a_diagonal():
+    model = convolutional()
+    fit(model, ThresholdPruning(lambda step: (True, 0.4), layers="gru", keep_diagonal=True))
+    values = find_kernels(model)[0][1].values()
+    on = np.tile(np.eye(8, dtype=bool), 3)
+    assert (values[on] != 0).all()
+    assert np.mean(values[~on] == 0) > 0.5
 
 
 @pytest.mark.parametrize(
