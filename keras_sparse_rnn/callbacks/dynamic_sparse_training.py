@@ -185,7 +185,7 @@ class DynamicSparseTraining(MaskCallback):
         masks = self.masks
         promises = self._promises()
         renewed = []
-        group = masks.pattern and masks.pattern.of
+        group = None if masks.pattern is None else masks.pattern.of
         for i, (blocks, kept, values) in enumerate(zip(masks.blocks, masks.kept, masks.values(), strict=True)):
             worth = drop_score(blocks, values, kept & (masks.maskable[i] > 0), self.drop, self.score)
             rng = np.random.default_rng([self.seed, step, i])
