@@ -122,8 +122,8 @@ class DynamicSparseTraining(MaskCallback):
         for name, value, allowed in (
             ("drop", drop, DROPS),
             ("grow", grow, GROWS),
-            ("redistribute", redistribute, (None, *REDISTRIBUTIONS)),
-            ("init", init, (None, *INITS)),
+            ("redistribute", "none" if redistribute is None else redistribute, REDISTRIBUTIONS),
+            ("init", "uniform" if init is None else init, INITS),
             ("score", score, SCORES),
         ):
             if value not in allowed:
