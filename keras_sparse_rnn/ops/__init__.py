@@ -1,4 +1,4 @@
-"""Our ops, each in one module: its options, its constants, and what it computes, in integers and in floats."""
+"""The custom ops, one module each: the options, the constants, and the computation in integers and in floats."""
 
 from keras_sparse_rnn.ops.event_gru import EventGru
 from keras_sparse_rnn.ops.gru import Gru

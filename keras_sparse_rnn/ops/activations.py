@@ -1,10 +1,10 @@
-"""The activation functions of recurrent ops, each declared once: its name in Keras and in the options, what it gives in
-float32, and how integers compute it.
+"""The activation functions of recurrent ops, each declared once: its name in Keras and in the options, the function in
+float32, and its computation in integers.
 
-Integers: a function takes a pre-activation in Q(7 + more), with `more` from 0 to 8, and gives Q(15 - bits), saturated
-to 16 bits: a state that lies within 2^bits. What is linear is shifted and clipped; bounded smooth functions are
-interpolated in a table; the unbounded ones are a linear part and a bounded rest. Shifts to the right round towards
-minus infinity, as in C.
+In integers, a function maps a pre-activation in Q(7 + more), with `more` from 0 to 8, to Q(15 - bits), saturated to 16
+bits, for states within 2^bits. Linear functions shift and clip. Bounded smooth functions interpolate in a table.
+Unbounded ones are the sum of a linear part and a bounded rest. Shifts to the right round towards minus infinity, as in
+C.
 """
 
 import math
@@ -43,13 +43,13 @@ class Activation:
     """An activation function.
 
     Attributes:
-        name: As Keras spells it.
-        formula: For readers.
-        limit: The largest magnitude that it gives; infinity for none.
-        is_gate: Whether it gives nothing below 0 and nothing above 1.
-        group: Which file of the C core has its integers; `KSR_WITH_GROUP` builds it.
+        name: Its name in `keras.activations`.
+        formula: The formula, for documentation.
+        limit: The largest magnitude of its values; infinity if there is none.
+        is_gate: Whether its values lie in [0, 1].
+        group: The file of the C core with its integer code; `KSR_WITH_GROUP` builds it.
         float32: The function of a float32 array.
-        integer: `(value, more, bits) -> result`, of int64 arrays.
+        integer: The function `(value, more, bits) -> result` of int64 arrays.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Activation:
 
 
 def interpolate(table, value, bits):
-    """In a table of steps from -512 to 511, at an index with `bits` fractional bits."""
+    """Interpolates in a table of steps from -512 to 511, at an index with `bits` fractional bits."""
     value = np.clip(value, -512 << bits, 511 << bits)
     k = 512 + (value >> bits)
     slope = table[np.minimum(k + 1, 1023)] - table[k]
@@ -74,7 +74,7 @@ def sigmoid_float32(x):
 
 
 def _shifted(value, more, bits):
-    """From Q(7 + more) to Q(15 - bits)."""
+    """Converts from Q(7 + more) to Q(15 - bits)."""
     left = 8 - bits - more
     return value << left if left >= 0 else (value + (1 << (-left - 1))) >> -left
 
@@ -148,7 +148,7 @@ def _exponential(value, more, bits):
 
 
 def _fall(table, value, more):
-    """Between the entries of a table of steps from 0 to 1024."""
+    """Interpolates in a table of steps from 0 to 1024."""
     value = np.minimum(value, 1024 << more)
     k = value >> more
     return table[k] + (((table[k + 1] - table[k]) * (value & ((1 << more) - 1))) >> more)

@@ -16,11 +16,11 @@ class BlockSparseMatrix:
     """A matrix from sources to slots of units, as stored.
 
     Attributes:
-        values: 1-D, the blocks one after the other; for a dense matrix all rows, gates * stride values each, or tiles
-            (`encode`). With 4 bits a weight, two in each int8.
-        index: uint8, for each block its distance from the one before in its row (the first: its column), counted in
-            blocks; None for a dense matrix.
-        rows: uint16 or uint32 `(sources + 1,)`, where the blocks of each row begin; None for a dense matrix.
+        values: 1-D array of consecutive blocks; for a dense matrix all rows, gates * stride values each, or tiles
+            (`encode`). With 4-bit weights, each int8 holds two.
+        index: uint8 array with the distance of each block from the previous one in its row (for the first block its
+            column), in blocks; None for a dense matrix.
+        rows: uint16 or uint32 array `(sources + 1,)` with the first block of each row; None for a dense matrix.
     """
 
     values: np.ndarray
@@ -48,13 +48,13 @@ def encode(
     """Packs a kernel.
 
     Args:
-        kernel: `(sources, gates, units)`, int8 or float32.
+        kernel: Weights `(sources, gates, units)`, int8 or float32.
         block: Width of a block along the units: 4, 8 or 16.
-        slots: For each gate the slot of accumulators that it adds to, rising.
-        sparse: True or False to choose the storage; None takes the smaller one.
-        by_outputs: Whether a dense matrix, int8, is stored for sources that all act in every step, as
-            `tflite/include/ksr_matrix.h` says: in tiles of four outputs and sixteen sources.
-        bits: 4 packs two weights, from -8 to 7, into a byte; 0: one.
+        slots: The slot of accumulators that each gate adds to, in increasing order.
+        sparse: Whether to store blocks; None takes the smaller storage.
+        by_outputs: Whether to store a dense int8 matrix in tiles of four outputs and sixteen sources, for sources that
+            all act in every step (`tflite/include/ksr_matrix.h`).
+        bits: 4 packs two weights, from -8 to 7, into a byte; 0 stores one per byte.
 
     Returns:
         A `BlockSparseMatrix`.
@@ -73,13 +73,13 @@ def encode(
 
 
 def _packed(values):
-    """Two values in each int8, the first in the lower half."""
+    """Packs two values into each int8, the first in the lower half."""
     low, high = values.reshape(-1, 2).T
     return (low & 15 | high << 4).astype(np.int8)
 
 
 def unpacked(values: np.ndarray) -> np.ndarray:
-    """The weights of 4 bits in stored values, int8."""
+    """Unpacks 4-bit weights from stored int8 values."""
     return np.stack([(values << 4).astype(np.int8) >> 4, values >> 4], axis=1).reshape(-1)
 
 
@@ -89,7 +89,7 @@ def padded_sources(sources: int) -> int:
 
 
 def _offset(weights, bits):
-    """Weights `(sources, outputs)` of a matrix by outputs, or back: some of them are stored without a sign."""
+    """Converts weights `(sources, outputs)` to or from their form in a matrix by outputs, where some are unsigned."""
     weights = weights.copy()
     if bits:
         weights[np.arange(len(weights)) % 4 != 3] ^= _OFFSET_4
@@ -99,7 +99,7 @@ def _offset(weights, bits):
 
 
 def _tiles(weights, bits):
-    """`(sources, outputs)` as stored by outputs, and back by `_from_tiles`."""
+    """Arranges `(sources, outputs)` in tiles; `_from_tiles` is the inverse."""
     sources, outputs = weights.shape
     padded = np.zeros((padded_sources(sources), outputs), np.int8)
     padded[:sources] = weights
@@ -128,7 +128,7 @@ def _encode_blocks(blocks, slots):
     columns = np.asarray(slots)[gate] * per_slot + k
     follows = np.diff(row, prepend=-1) == 0
     steps = columns - np.where(follows, np.roll(columns, 1), 0)
-    # A step is a byte: further ones go by way of blocks of zeros.
+    # A distance is one byte: longer distances need blocks of zeros in between.
     between = np.maximum(steps - 1, 0) // 255
     places = np.cumsum(between + 1) - 1
     values = np.zeros((places[-1] + 1, block), blocks.dtype)
@@ -148,10 +148,10 @@ def decode(
     by_outputs: bool = False,
     bits: int = 0,
 ) -> np.ndarray:
-    """The kernel `(sources, gates, units)` that `encode` was given.
+    """Returns the kernel `(sources, gates, units)` that `encode` has packed.
 
     Raises:
-        ValueError: It would take more than `LARGEST_MATRIX` bytes, or the matrix is none that `encode` makes.
+        ValueError: The kernel would take more than `LARGEST_MATRIX` bytes, or `encode` cannot have made the matrix.
     """
     stride = stride_of(units, block)
     if sources * (slots[-1] + 1) * stride * matrix.values.itemsize > LARGEST_MATRIX:

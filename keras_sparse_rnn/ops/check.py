@@ -1,4 +1,4 @@
-"""Whether an op's options and tensors are sound: in NumPy what `tflite/kernels/schema.c` checks, in the same order."""
+"""Checks an op's options and tensors as `tflite/kernels/schema.c` does, in the same order, in NumPy."""
 
 import math
 from collections.abc import Sequence
@@ -16,16 +16,15 @@ MOST_OUTPUTS = 6
 
 
 def check(schema: OpSchema, data: bytes, inputs: Sequence[TensorInfo | None], outputs: Sequence[TensorInfo]) -> Any:
-    """The options of an op in a model.
+    """Checks an op of a model and returns its options.
 
     Args:
-        schema: Of the op.
+        schema: The `OpSchema` of the op.
         data: The bytes of its custom options.
         inputs, outputs: Its tensors; constants have `data`.
 
     Raises:
-        RefusedOpError: A word or a tensor is not as the op needs it; the message names it, what was given and what is
-            allowed.
+        RefusedOpError: A word or a tensor is wrong. The message names it, the given value and the allowed values.
     """
     if len(data) < 4:
         raise RefusedOpError(schema, "OPTIONS_SIZE", 0, f"custom options have {len(data)} bytes; allowed: "
@@ -164,7 +163,7 @@ class _Check:
                 self._refuse("VALUES", i, f"holds {wrong[0]}; allowed: from {low} to {high}")
 
     def _check_matrix(self, i, given: Input):
-        """One that is stored in blocks, of which input number i holds the values."""
+        """Checks a matrix that is stored in blocks; input number i holds its values."""
         values, index, rows = self._inputs[i : i + 3]
         block, sources = self._options.block, self._sizes[given.sources]
         blocks, columns = index.shape[0], (given.slots_of(self._words)[-1] + 1) * self._sizes["stride"] // block
@@ -186,7 +185,7 @@ class _Check:
             self._refuse("VALUES", i + 1, f"leads past the {columns} blocks of a row, or to the same block twice")
 
     def _bytes_of(self, weights):
-        """The values that as many weights take."""
+        """Number of stored values for this many weights."""
         return weights // 2 if self._options.weight_bits else weights
 
     def _is_by_outputs(self, given):
@@ -194,7 +193,8 @@ class _Check:
         return self._options.layout & BY_OUTPUTS[given.sources] and f"{given.name}_index" not in self._present
 
     def _check_holds(self):
-        """Changes of int16 inputs, which have 17 bits, are to fit into 16; what is held needs weights by sources."""
+        """Checks holds: changes of int16 inputs, which have 17 bits, must fit into 16, and held values need weights
+        stored by sources."""
         for name, threshold in (("recurrent_kernel", "hidden_threshold"), ("kernel", "input_threshold")):
             given, i = self._schema.inputs[self._schema.index(name)], self._schema.word_index("layout")
             if threshold in self._present and self._is_by_outputs(given):
@@ -210,7 +210,7 @@ class _Check:
                 raise RefusedOpError(self._schema, "WORD", i, reason)
 
     def _check_room(self):
-        """Whether no accumulator could overflow int32."""
+        """Checks that no accumulator can overflow int32."""
         i = self._schema.index("bias")
         bias = self._inputs[i].data.astype(np.int64)
         room = LARGEST - np.abs(bias)
@@ -236,7 +236,7 @@ class _Check:
                          f"{-room.min()} in accumulator {room.argmin()}")  # fmt: skip
 
     def _magnitudes(self, given):
-        """The sums of the weights' magnitudes, for each accumulator."""
+        """Sums of the magnitudes of the weights, for each accumulator."""
         i = self._schema.index(given.name)
         values, index, rows = (None if tensor is None else tensor.data for tensor in self._inputs[i : i + 3])
         slots, stride, block = given.slots_of(self._words), self._sizes["stride"], self._options.block

@@ -1,9 +1,9 @@
 """Gates and states in integers.
 
-With tanh and sigmoid: gates and states in Q15, from tables without interpolation. The accumulators of a gate become an
-index into its table; those of a GRU's candidate, x and y, become Q(fraction) and Q(fraction + 1). With activations of
-16 bits the index has `fraction` - 7 more bits, between whose entries the tables are interpolated. With other functions
-all pre-activations are in Q(fraction), y in Q(fraction + 1 + gate_bits): see `activations.py`.
+With tanh and sigmoid, gates and states are in Q15, from tables without interpolation. The accumulators of a gate become
+an index into its table; those of a GRU's candidate, x and y, become Q(fraction) and Q(fraction + 1). With activations
+of 16 bits the index has `fraction` - 7 additional bits, which interpolate between the entries. With other functions all
+pre-activations are in Q(fraction), and y is in Q(fraction + 1 + gate_bits): see `activations.py`.
 Shifts to the right round towards minus infinity, as in C.
 """
 
@@ -41,12 +41,12 @@ def look_up(table, k):
 
 
 def gru_unit_float32(op, z, r, from_x, from_y, before):
-    """z * before + (1 - z) * g, with g = tanh(x + r * y), or another activation."""
+    """Computes z * before + (1 - z) * g, with g = tanh(x + r * y), or another activation."""
     return z * before + (np.float32(1) - z) * op.activation.float32(from_x + r * from_y)
 
 
 def gru_unit_int8(op, z, r, from_x, from_y, before):
-    """Likewise, with x and y from the accumulators of slots 2 and 3."""
+    """Computes the same with x and y from the accumulators of slots 2 and 3."""
     o = op.options
     from_x, from_y = pre_activation(o, 2, from_x), pre_activation(o, 3, from_y)
     g = op.candidate(from_x + ((r * from_y) >> 16))
@@ -59,12 +59,12 @@ def rescale(q15, multiplier, shift):
 
 
 def operand_int8(options, q15):
-    """A state as the recurrence reads it."""
+    """Converts a state to the integers that the recurrence reads."""
     return saturate(rescale(q15, options.operand_multiplier, options.operand_shift), options.operand_bits)
 
 
 def output_int8(options, q15):
-    """A state as the output tensor holds it."""
+    """Converts a state to the integers of the output tensor."""
     stored = rescale(q15, options.output_multiplier, options.output_shift) + options.output_zero_point
     return saturate(stored, options.number_format.activation_bits).astype(options.number_format.activations)
 

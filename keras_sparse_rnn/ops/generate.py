@@ -1,8 +1,8 @@
-"""Writes what C knows of the ops' schemas, and the tables of docs/format.md.
+"""Generates the C headers and tables of the ops' schemas, and the tables of docs/format.md.
 
     python -m keras_sparse_rnn.ops.generate
 
-What it writes is committed: nothing of it is needed to build. A test holds it to the schemas.
+The generated files are committed, so that a build does not need this script. A test compares them with the schemas.
 """
 
 import re
@@ -30,7 +30,7 @@ _SCHEMAS = [op.SCHEMA for op in ALL_OPS.values()]
 
 
 def files() -> dict[Path, str]:
-    """The text of each file that is written, by its path."""
+    """Returns a dict from the path of each generated file to its text."""
     texts = {
         "include/ksr_status.h": _status_header(),
         "include/ksr_recurrent_words.h": _recurrent_header(),
@@ -50,7 +50,7 @@ def files() -> dict[Path, str]:
 
 
 def symbol(schema: OpSchema) -> str:
-    """What C calls an op: `KsrEventGru` is `ksr_event_gru`."""
+    """The C name of an op: `KsrEventGru` is `ksr_event_gru`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", schema.name).lower()
 
 
@@ -315,7 +315,7 @@ def _wrapped(text, separator=", ", indent=6, width=100):
 
 
 def _docs(text):
-    """docs/format.md with its tables, each between two marks, as the schemas have them."""
+    """Returns docs/format.md with its tables, each between two marks, generated from the schemas."""
     tables = {"words of the recurrent ops": _word_table(WORDS, 1), "inputs of the recurrent ops": _shared_inputs()}
     rows = [f"| {i} | `{a.name}` | {a.formula} |" for i, a in enumerate(ALL_ACTIVATIONS)]
     tables["activations"] = "\n".join(["| number | activation | |", "|---|---|---|", *rows])
@@ -354,7 +354,7 @@ def _word_table(words, first):
 
 
 def _described(word):
-    """The range of a word, or those of each format."""
+    """The range of a word, or its ranges by format if they differ."""
     if word.is_reserved:
         return f"{word.float32[0]} until a later version"
     texts = {number_format.name: _bounds(*word.ranges[number_format.number]) for number_format in FORMATS}

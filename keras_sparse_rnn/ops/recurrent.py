@@ -63,7 +63,7 @@ class RecurrentOp(ABC):
 
     @property
     def dtype(self):
-        """Of input and output."""
+        """Element type of the input and the output."""
         return self.options.number_format.activations
 
     @property
@@ -73,7 +73,7 @@ class RecurrentOp(ABC):
 
     @property
     def recurrent_activation(self):
-        """Of the gates; None for an op without them."""
+        """The activation of the gates; None for an op without gates."""
         return ALL_ACTIVATIONS[self.options.recurrent_activation] if "gate" in self.SLOTS else None
 
     @classmethod
@@ -107,7 +107,7 @@ class RecurrentOp(ABC):
 
     @property
     def recurrent_slots(self):
-        """Likewise of the recurrent kernel."""
+        """The slot of accumulators that each gate of the recurrent kernel adds to."""
         return list(self.SCHEMA.matrices[1].slots_of(vars(self.options)))
 
     @property
@@ -117,14 +117,14 @@ class RecurrentOp(ABC):
 
     @property
     def slots(self):
-        """As `SLOTS`, for its options."""
+        """`SLOTS` with the op's options taken into account."""
         return self.SLOTS
 
     def constants(self, sparse=None):
-        """The constant tensors that it has, by the names of its inputs.
+        """Returns a dict from the names of inputs to the constant tensors.
 
         Args:
-            sparse: Whether to store blocks or everything; None takes what is smaller, for each matrix.
+            sparse: Whether to store blocks; None takes the smaller storage for each matrix.
         """
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         arrays = {name: getattr(self, name) for name in self._vectors()}
@@ -142,7 +142,7 @@ class RecurrentOp(ABC):
 
     @classmethod
     def from_constants(cls, options, arrays, inputs):
-        """The op from its options, its constant tensors, a dict by their names, and the size of its input."""
+        """Creates the op from its options, a dict of its constant tensors by name, and the size of its input."""
         stride = stride_of(options.units, options.block)
 
         def matrix(name):
@@ -168,10 +168,10 @@ class RecurrentOp(ABC):
         return op
 
     def laid_out(self, inputs_act=True):
-        """The op with a layout in which the products of what acts in every step are fastest.
+        """Returns the op in the layout that is fastest for sources that act in every step.
 
         Args:
-            inputs_act: Whether most inputs are not zero in most steps.
+            inputs_act: Whether most inputs are nonzero in most steps.
         """
         if not self.is_integer:
             return self
@@ -185,11 +185,11 @@ class RecurrentOp(ABC):
 
     @classmethod
     def is_by_outputs(cls, options, name):
-        """Whether a matrix is stored by outputs where it is dense."""
+        """Whether a matrix is stored by outputs if it is dense."""
         return bool(options.layout & BY_OUTPUTS[cls.SCHEMA.inputs[cls.SCHEMA.index(name)].sources])
 
     def _from_zero_point(self):
-        """What the zero point of x would add to the accumulators, `(4, U)` int32; 0 where it is subtracted."""
+        """What inputs at the zero point of x would add to the accumulators without its subtraction, `(4, U)` int32."""
         sums = np.zeros_like(self.bias)
         sums[self.kernel_slots] = self.kernel.sum(axis=0, dtype=np.int32) * (
             self.options.x_zero_point << self.options.x_shift
@@ -198,7 +198,7 @@ class RecurrentOp(ABC):
 
     @property
     def kernels(self):
-        """Its matrices with every weight: as many MACs a step, where nothing is skipped."""
+        """Its matrices with all weights; without skipping, each weight is one MAC per step."""
         return (self.kernel, self.recurrent_kernel)
 
     def matrices(self):
@@ -210,7 +210,7 @@ class RecurrentOp(ABC):
 
     @classmethod
     def _read_recurrent_kernel(cls, options, matrix):
-        """Back from what `matrices` made of it; `matrix(name)` unpacks one."""
+        """The inverse of `matrices`; `matrix(name)` unpacks one matrix."""
         return matrix("recurrent_kernel")
 
     @classmethod
@@ -219,10 +219,10 @@ class RecurrentOp(ABC):
         return [part.name for part in fields(cls) if part.name.endswith("threshold")]
 
     def states(self, x_scale=1.0):
-        """The state tensors of one sample: a dict of `TensorInfo` by their names.
+        """Returns the state tensors of one sample: a dict from names to `TensorInfo`.
 
         Args:
-            x_scale: What one count of x is worth (integer models).
+            x_scale: Scale of x (integer models).
         """
         present = {name for name in self._vectors() if getattr(self, name) is not None}
         slots = SLOTS * stride_of(self.options.units, self.options.block)
@@ -233,15 +233,15 @@ class RecurrentOp(ABC):
         """Runs the op over a sequence.
 
         Args:
-            x: `(T, I)`, int8, int16 or float32.
-            state: Dict of the states by their names, 1-D each: counts from the zero point (int64) or real values
-                (float32). It is updated. None starts from zero.
-            mask: `(T,)`, bool: at steps that are False the states are held, and the output is the one before or zero;
-                None: there is none such.
+            x: Inputs `(T, I)`, int8, int16 or float32.
+            state: Dict from names to states, 1-D each: counts from the zero point (int64) or real values (float32). It
+                is updated in place. None starts from zero.
+            mask: Booleans `(T,)`. Where it is False the states are kept, and the output is the previous one or zero.
+                None masks no step.
 
         Returns:
-            The outputs in the order in which they are computed, or with `BACKWARDS_IN_ORDER` in that of x; `(T, U)`, of
-            x's dtype.
+            Outputs `(T, U)` in the dtype of x, in the order of computation, or with `BACKWARDS_IN_ORDER` in the order
+            of x.
         """
         step = self._step_int8 if self.is_integer else self._step_float32
         if state is None:
@@ -256,11 +256,11 @@ class RecurrentOp(ABC):
         return np.stack(outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs)
 
     def acting(self, x, before, after):
-        """Which sources a step multiplies: all, or where they are held those that have changed.
+        """Finds the sources that a step multiplies: all, or those that have changed if they are held.
 
         Args:
-            x: What the step read, `(I,)`.
-            before, after: The states around it, as in `__call__`.
+            x: Input of the step, `(I,)`.
+            before, after: The states before and after it, as in `__call__`.
 
         Returns:
             Booleans for the sources of each of `kernels`: `(I,)` for the inputs, and `(U,)` for the units.
@@ -272,8 +272,8 @@ class RecurrentOp(ABC):
         )
 
     def invoke(self, x, states, mask=None):
-        """The output tensor for the tensor x, `(B, T, I)`; the states are as in `__call__`, but `(B, size)` each, and
-        the mask `(B, T)`."""
+        """Returns the output tensor for the tensor x, `(B, T, I)`. States and mask are as in `__call__` with a batch
+        axis, `(B, size)` and `(B, T)`."""
         outputs = []
         for i, sample in enumerate(x):
             state = {name: values[i] for name, values in states.items()}
@@ -284,11 +284,11 @@ class RecurrentOp(ABC):
         return outputs if self.options.return_sequences else outputs[:, -1]
 
     def largest(self, x, before, after):
-        """The largest magnitudes of gates and of candidates in the steps of a float32 op, 0 where there are none.
+        """Computes the largest magnitudes of gates and of candidates in the steps of a float32 op, 0 if it has none.
 
         Args:
-            x: `(T, I)`.
-            before, after: The states around each step, dicts of arrays `(T, size)`.
+            x: Inputs `(T, I)`.
+            before, after: The states before and after each step, dicts of arrays `(T, size)`.
         """
         read = after["held_h"] if "held_h" in after else before[self.READS]
         acc = np.repeat(self.bias[:, None], len(x), axis=1)
@@ -302,18 +302,18 @@ class RecurrentOp(ABC):
 
     @abstractmethod
     def _activated(self, acc, before, after):
-        """Lists of what the gates and the candidates are, from accumulators `(4, T, U)` and as in `largest`."""
+        """Returns lists of the gates and of the candidates, from accumulators `(4, T, U)`; see `largest`."""
 
     @abstractmethod
     def _step_int8(self, x, state):
-        """The output of one step; updates the state."""
+        """Returns the output of one step and updates the state."""
 
     @abstractmethod
     def _step_float32(self, x, state):
         """Likewise."""
 
     def sums(self, state):
-        """The state `sums` computed afresh: what the states that are held feed; in integers the biases, too."""
+        """Recomputes the state `sums` from the held states, in integers with the biases."""
         sums = self._with_biases(np.zeros_like(state["sums"]))
         self._add(sums, self.kernel_slots, self._from_x(state["held_x"]))
         if self.hidden_threshold is not None:
@@ -335,7 +335,7 @@ class RecurrentOp(ABC):
         return sums[: 4 * stride].reshape(4, stride)[:, : self.options.units]
 
     def _accumulators(self, x, state):
-        """Those `(4, U)` of a step: what the input and the state feed, and the biases."""
+        """Accumulators `(4, U)` of a step: the products of the input and of the state, and the biases."""
         if self.hidden_threshold is None:
             acc = self._start(x, state)
             acc[self._slots_from_state] += self._from_state(state["h"])
@@ -344,7 +344,7 @@ class RecurrentOp(ABC):
         return self._start(x, state)
 
     def _start(self, x, state):
-        """The accumulators `(4, U)` of a step, from the biases and the inputs; of an h that is held, too."""
+        """Accumulators `(4, U)` of a step from the biases, the inputs, and h if it is held."""
         if self.is_integer:
             x = x.astype(np.int64) - self.options.x_zero_point
         if self.input_threshold is None:
@@ -356,7 +356,7 @@ class RecurrentOp(ABC):
         return sums if self.is_integer else self.bias + sums
 
     def _hold(self, state, name, value, threshold, slots, products_of):
-        """Holds a value until it has changed, and adds what it feeds then to the sums that the state keeps."""
+        """Holds a value until it has changed, and adds the product of each change to the sums in the state."""
         before = state[name]
         change, state[name] = hold(value, before, threshold)
         sums = self._with_biases(state["sums"])
@@ -386,7 +386,7 @@ class RecurrentOp(ABC):
         return product(x, self.kernel)
 
     def _scaled(self, acc, slot=slice(None)):
-        """Accumulators of all slots, or of one, at one scale a slot."""
+        """Brings the accumulators of all slots, or of one, to one scale per slot."""
         if self.output_scales is None:
             return acc
         return (acc * self.output_scales[slot].astype(acc.dtype)) >> 16
@@ -408,7 +408,7 @@ class RecurrentOp(ABC):
         )
 
     def times(self, gate, value):
-        """A gate times a state of 16 bits, which gives such a state again."""
+        """Multiplies a gate by a 16-bit state; the result is such a state."""
         shift = 15 - self.options.gate_bits
         return saturate((gate * value + (1 << (shift - 1))) >> shift, 16)
 
@@ -417,12 +417,12 @@ class RecurrentOp(ABC):
         return saturate(operand, self.options.operand_bits) if self.options.number_format is INT8X16 else operand
 
     def _from_operand(self, operand, kernel):
-        """The product of what the recurrence reads with a kernel, in integers."""
+        """Product of the recurrence's operand with a kernel, in integers."""
         return product(operand << self.options.h_shift, kernel)
 
 
 class ResetGateOp(RecurrentOp):
-    """One with the gates of a GRU, whose reset gate the word `reset_gate` may leave out."""
+    """A recurrent op with the gates of a GRU; the word `reset_gate` may omit the reset gate."""
 
     GATES: ClassVar[tuple] = ("z", "r", "h")
     SLOTS: ClassVar[tuple] = ("gate", "gate", "candidate", "reset")
@@ -438,12 +438,13 @@ class ResetGateOp(RecurrentOp):
 
 
 def hold(value, held, threshold):
-    """How far what is held moves, and what is held then: the value where they differ by more than the threshold."""
+    """Returns the change of the held value and the new held value, which is `value` if the two differ by more than the
+    threshold."""
     change = value - held
     change = np.where(np.abs(change) > threshold, change, np.zeros_like(change))
     return change, np.where(change != 0, value, held)
 
 
 def product(x, kernel):
-    """x (I,) times a kernel (I, gates, U)."""
+    """Multiplies x (I,) by a kernel (I, gates, U)."""
     return np.tensordot(x, kernel.astype(x.dtype), 1)

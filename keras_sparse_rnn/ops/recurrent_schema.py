@@ -80,12 +80,12 @@ H = state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE)
 
 
 def hold_of(value, threshold, held, **more):
-    """A state may be held: the inputs `threshold` and `held`, constant and state.
+    """Returns the inputs of a state that may be held: the constant `threshold` and the state `held`.
 
     Args:
-        value: The `Input` of the state; what is held of it has its type and scale.
-        threshold, held: Names of the two.
-        more: Of the threshold: where it may be given, and what else must be then.
+        value: The `Input` of the state; its held copy has the same type and scale.
+        threshold, held: Names of the two inputs.
+        more: Further attributes of the threshold: when it may be given, and which inputs it needs.
     """
     types = [{"int8": "uint8", "int16": "uint16"}.get(name, name) for name in value.types]
     counts = "Q15" if value.scale is Q15_STATE else f"counts of {value.name}"
@@ -142,10 +142,10 @@ def recurrent_schema(name, doc, kernel_slots, recurrent_slots, *, words=(), inpu
     """The schema of a recurrent op.
 
     Args:
-        name, doc: Of the op.
+        name, doc: Name of the op and its description.
         kernel_slots, recurrent_slots: The slot of accumulators that each gate adds to; or `slots_by` of `Input`.
-        words, inputs: What it has besides what all recurrent ops have.
-        changes: `Word`s and `Input`s that differ in it from those of the same names.
+        words, inputs: Its own words and inputs, in addition to those that all recurrent ops share.
+        changes: `Word`s and `Input`s that replace shared ones of the same names.
     """
     by_name = {change.name: change for change in changes}
     slots = {"kernel": kernel_slots, "recurrent_kernel": recurrent_slots}
@@ -162,5 +162,5 @@ def _with_slots(given, slots):
 
 
 def operand_scale(options):
-    """What one count of a state is worth as the recurrence reads it (integer models)."""
+    """Scale of a state as the recurrence reads it (integer models)."""
     return 2.0 ** (options.operand_shift + options.state_bits - 15) / max(options.operand_multiplier, 1)

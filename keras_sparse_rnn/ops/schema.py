@@ -1,7 +1,7 @@
-"""What an op is made of: the words of its custom options, and its input tensors, each declared once.
+"""The declaration of an op: the words of its custom options and its input tensors.
 
-From an `OpSchema` follow the codec of the options, which tensors a file holds, what a model is refused for, the C
-headers and tables (`generate.py`) and the tables of docs/format.md.
+An `OpSchema` determines the codec of the options, the tensors of a file, the reasons to refuse a model, the C headers
+and tables (`generate.py`) and the tables of docs/format.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -57,12 +57,12 @@ class Word:
     """A word of the custom options, int32.
 
     Attributes:
-        name, doc: What it is called and what it says.
-        float32, int8, int8x16: The smallest and the largest value that it may have in each number format.
-        form: "power of two", "0 or 4", or "15 bits": at most as many significant bits; "" for any value.
+        name, doc: Its name and description.
+        float32, int8, int8x16: The smallest and the largest allowed value in each number format.
+        form: "power of two", "0 or 4", or "15 bits" (at most so many significant bits); "" allows any value.
         limit: `(constant, sign, name)`: it is at most constant + sign * the word of that name.
         is_reserved: Whether no kernel supports another value yet.
-        usual: What it is where it is not given, as far as its range allows that.
+        usual: Its default, as far as its range allows it.
     """
 
     name: str
@@ -92,16 +92,16 @@ class Word:
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
-        """By the number of the format."""
+        """The ranges in the order of the formats' numbers."""
         return self.float32, self.int8, self.int8x16
 
     def neutral(self, number: int) -> int:
-        """The value nearest to the usual one that it may have in the format of that number."""
+        """The allowed value nearest to the default, in the format of that number."""
         low, high = self.ranges[number]
         return min(max(low, self.usual), high)
 
     def allows(self, value: int, number: int, words: dict[str, int]) -> bool:
-        """Whether it may be `value` beside the other words."""
+        """Whether it may have this value, given the other words."""
         low, high = self.range(number, words)
         return low <= value <= high and (
             not self.form
@@ -118,7 +118,7 @@ class Word:
         return low, high
 
     def described(self, number: int, words: dict[str, int]) -> str:
-        """What it may be, in English."""
+        """The allowed values, in English."""
         low, high = self.range(number, words)
         if self.form == "0 or 4" and high:
             return self.form
@@ -136,23 +136,24 @@ class Input:
     """An input tensor of an op.
 
     Attributes:
-        name, doc: What it is called and what it is.
-        types: Name of the element type in each number format (float32, int8, int8x16); None where it is absent.
-        size: What gives its number of elements, or for a state those of one sample, one of `SIZES`: the op's inputs or
-            units, the units padded to whole blocks (stride), four of these (slots), with a word behind them in integers
-            (sums); which part of a matrix it is; or that it has a value for each step, (B, T), and is no constant.
+        name, doc: Its name and description.
+        types: Name of the element type in each number format (float32, int8, int8x16); None if it is absent there.
+        size: Determines the number of elements (of one sample for a state), one of `SIZES`: the op's inputs or units,
+            the units padded to whole blocks (stride), four of these (slots), in integers with a word behind them
+            (sums); the part of a matrix that it holds; or a value per step, (B, T), which is not constant.
         is_optional: Whether it may be absent where it is allowed.
-        is_state: Whether it is a state, kept from one inference to the next or begun with; absent, it begins at zero.
-        where: `(word, values)`: it is given only where the word has one of these values.
-        needs: Name of an input that must be given, too.
-        together: Name of a state that must be given if this one is, and only then.
-        values: The smallest and the largest value that the elements may have in an integer model.
-        slots: Of a matrix: for each gate the slot of accumulators that it adds to, rising.
-        slots_by: `(word, slots of each value)`: where they depend on a word, which begins at 0; `slots` are those of
-            every gate.
+        is_state: Whether it is a state, kept from one inference to the next or given at the start; absent states begin
+            at zero.
+        where: `(word, values)`: it is given only if the word has one of these values.
+        needs: Name of an input that must be given as well.
+        together: Name of a state that must be given if and only if this one is.
+        values: The smallest and the largest allowed element in an integer model.
+        slots: For a matrix, the slot of accumulators that each gate adds to, in increasing order.
+        slots_by: `(word, slots of each value)` if the slots depend on a word, which begins at 0; `slots` are then those
+            of all gates.
         base: Slot from which the slots of a matrix are counted.
-        sources: Of a matrix: "inputs" or "units".
-        scale: Of a state in an integer model: its `(scale, zero point)`, from the options and the scale of x.
+        sources: For a matrix, "inputs" or "units".
+        scale: For a state in an integer model, its `(scale, zero point)` from the options and the scale of x.
     """
 
     name: str
@@ -178,7 +179,7 @@ class Input:
 
     @property
     def is_constant(self) -> bool:
-        """Whether its values stand in the file; not to be asked of x."""
+        """Whether its values are constants of the file; undefined for x."""
         return not self.is_state and not self.is_reserved and self.size != "steps"
 
     def slots_of(self, words: dict[str, int]) -> tuple[int, ...]:
@@ -191,7 +192,7 @@ def constant(name: str, doc: str, size: str, *types: str | None, **more: Any) ->
 
 
 def matrix(name: str, doc: str, sources: str, slots: tuple[int, ...], **more: Any) -> tuple[Input, ...]:
-    """A matrix (`block_sparse.py`): its values, and index and rows where it is stored in blocks."""
+    """A matrix (`block_sparse.py`): its values, and its index and rows if it is stored in blocks."""
     where = {"where": more["where"]} if "where" in more else {}
     index = {"is_optional": True, "sources": sources, **where}
     return (
@@ -208,14 +209,14 @@ def state(name: str, doc: str, size: str, int8: str, scale: Callable[[Any, float
 
 
 def reserved(name: str, doc: str) -> Input:
-    """A place that is kept for a later version, and absent until then."""
+    """An input that is reserved for a later version, and absent until then."""
     return Input(name, doc)
 
 
 class Options:
-    """The custom options of an op: one attribute for each word, behind the version.
+    """The custom options of an op: one attribute for each word after the version.
 
-    Words that are not given have their usual value, or the nearest to it that the number format allows.
+    Words that are not given have their default, or the nearest value that the number format allows.
     """
 
     SCHEMA: ClassVar["OpSchema"]
@@ -235,7 +236,7 @@ class Options:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Any:
-        """Raises ValueError where the size or the version is not ours, or a word is out of its range."""
+        """Raises ValueError if the size or the version is wrong, or a word is out of its range."""
         return cls.SCHEMA.decode(data)
 
 
@@ -246,11 +247,11 @@ class OpSchema:
     Attributes:
         name: Its custom code.
         doc: What it computes.
-        words: Behind the version, in their order.
-        inputs: In their order.
-        shared_words, shared_inputs: How many of the first words and inputs it shares with all recurrent ops.
-        optional: Number of the first input that all recurrent ops share and that may be absent.
-        takes_sequences: Whether x is (B, T, I) and the output (B, T, U) or (B, U); else (.., I) and (.., U).
+        words: The words after the version, in their order.
+        inputs: The inputs, in their order.
+        shared_words, shared_inputs: Number of its first words and inputs that all recurrent ops share.
+        optional: Number of the first optional input that all recurrent ops share.
+        takes_sequences: Whether x is (B, T, I) and the output (B, T, U) or (B, U); otherwise (.., I) and (.., U).
         options: Class of its options.
     """
 
@@ -296,19 +297,19 @@ class OpSchema:
         return tuple(given for given in self.inputs if given.size == "values")
 
     def placed(self, tensors: dict[str, Any]) -> list[Any]:
-        """Tensors by the names of the inputs as a list by their positions: None where absent, without absent ones at
-        the end."""
+        """Converts a dict from names of inputs to tensors to a list in the order of the inputs, with None for absent
+        ones except at the end."""
         placed = [tensors.get(given.name) for given in self.inputs]
         while placed and placed[-1] is None:
             placed.pop()
         return placed
 
     def named(self, tensors: Sequence[Any]) -> dict[str, Any]:
-        """The reverse: those that are given, by their names."""
+        """The inverse: a dict from names to the given tensors."""
         return {g.name: t for g, t in zip(self.inputs, tensors, strict=False) if t is not None}
 
     def decode(self, data: bytes) -> Any:
-        """The options from their bytes; ValueError where they are not ours."""
+        """Decodes the options; raises ValueError if they are invalid."""
         size = 4 * (1 + len(self.words))
         version, *words = np.frombuffer(data[: len(data) // 4 * 4], "<i4").tolist() or [0]
         if version != VERSION:
@@ -327,7 +328,7 @@ class OpSchema:
         return self.options(**values)
 
     def allows(self, given: Input, words: dict[str, int], present: set[str]) -> bool:
-        """Whether an input may be given beside the words and the inputs that are."""
+        """Whether an input may be given, considering the words and the given inputs."""
         return (
             given.types[words["format"]] is not None
             and (given.where is None or words[given.where[0]] in given.where[1])
@@ -335,7 +336,7 @@ class OpSchema:
         )
 
     def states_of(self, words: dict[str, int], present: set[str]) -> tuple[Input, ...]:
-        """The states that the op has beside the words and the inputs that are given."""
+        """The states that the op has, considering the words and the given inputs."""
         return tuple(given for given in self.states if self.allows(given, words, present | {"x"}))
 
     def state_tensors(self, options: Any, sizes: dict[str, int], present: set[str], x_scale: float) -> Iterator[tuple]:
@@ -352,8 +353,8 @@ class RefusedOpError(ValueError):
 
     Attributes:
         status: Name of the `ksr_status`, without its prefix.
-        index: Number of the word or input that is at fault; 0 where it is neither.
-        reason: What is wrong, with what was given and what is allowed.
+        index: Number of the wrong word or input; 0 if it is neither.
+        reason: What is wrong, with the given and the allowed values.
     """
 
     def __init__(self, schema: OpSchema, status: str, index: int, reason: str) -> None:

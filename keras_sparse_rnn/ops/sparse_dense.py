@@ -44,7 +44,7 @@ class SparseDense:
         options: Its options, of the class `SCHEMA.options`.
         kernel `(I, 1, U)`: int8 or float32.
         bias `(U,)`: int32 or float32.
-        multiplier, shift `(U,)`: Of an int8 op.
+        multiplier, shift `(U,)`: Requantization of an int8 op.
     """
 
     options: Any
@@ -61,7 +61,7 @@ class SparseDense:
 
     @property
     def kernels(self):
-        """Its matrices with every weight."""
+        """Its matrices with all weights."""
         return (self.kernel,)
 
     def matrices(self):
@@ -83,7 +83,7 @@ class SparseDense:
 
     @classmethod
     def from_constants(cls, options, arrays, inputs):
-        """The op from its options, its constant tensors, a dict by their names, and the size of its input."""
+        """Creates the op from its options, a dict of its constant tensors by name, and the size of its input."""
         matrix = BlockSparseMatrix(*(arrays.get(name) for name in ("kernel", "kernel_index", "kernel_rows")))
         kernel = decode(matrix, inputs, options.units, options.block, (0,), bool(options.layout), options.weight_bits)
         vectors = {name: arrays[name][: options.units] for name in ("bias", "multiplier", "shift") if name in arrays}
@@ -91,7 +91,7 @@ class SparseDense:
         return replace(op, bias=op.bias + op._from_zero_point()) if options.layout and matrix.index is None else op
 
     def laid_out(self, inputs_act=True):
-        """The op with the layout in which it is fastest; `inputs_act`: most inputs are not zero."""
+        """Returns the op in its fastest layout; `inputs_act` says that most inputs are nonzero."""
         return replace(self, options=replace(self.options, layout=int(inputs_act and self.is_integer)))
 
     def _from_zero_point(self):
@@ -102,7 +102,7 @@ class SparseDense:
         return {}
 
     def invoke(self, x, states):
-        """The output tensor for the tensor x, `(.., I)`."""
+        """Returns the output tensor for the tensor x, `(.., I)`."""
         o = self.options
         if not self.is_integer:
             y = x @ self.kernel[:, 0] + self.bias

@@ -15,13 +15,13 @@ class TensorInfo:
         name: Its name in the file.
         shape: Its dimensions.
         dtype: NumPy dtype.
-        scale, zero_point: `real = (stored - zero_point) * scale`; arrays where each channel has its own, None where the
+        scale, zero_point: `real = (stored - zero_point) * scale`; arrays if each channel has its own, None if the
             tensor is not quantized.
         data: Its constant value (read-only), or None.
         is_variable: Whether it keeps its value from one inference to the next.
-        sparsity: Its `SparsityParameters`, as the schema's object, where `data` are the values of that encoding, flat;
-            else None.
-        channel_axis: The axis along which scales go where there are several.
+        sparsity: Its `SparsityParameters`, as the schema's object, if `data` are the flat values of that encoding;
+            otherwise None.
+        channel_axis: The axis of the scales if there are several.
     """
 
     name: str
@@ -35,11 +35,11 @@ class TensorInfo:
     channel_axis: int = 0
 
     def quantize(self, values: ArrayLike) -> np.ndarray:
-        """From real `values` to this tensor's own dtype; values of that dtype already pass unchanged.
+        """Converts real `values` to the dtype of this tensor; values that have that dtype already pass unchanged.
 
         Raises:
-            ValueError: A value is NaN, which no integer stands for; or the tensor holds integers without a scale, and a
-                value is none of its dtype.
+            ValueError: A value is NaN, which integers cannot represent; or the tensor holds integers without a scale,
+                and its dtype cannot represent a value.
         """
         values = np.asarray(values)
         if values.dtype == self.dtype:
@@ -58,7 +58,7 @@ class TensorInfo:
         return np.clip(stored, limits.min, limits.max).astype(self.dtype)
 
     def _allowed(self):
-        """What values a tensor without a scale takes, in words."""
+        """The values that a tensor without a scale takes, in words."""
         if self.dtype.kind == "b":
             return "False and True, or 0 and 1"
         limits = np.iinfo(self.dtype)
@@ -70,12 +70,12 @@ class TensorInfo:
         return self.data is not None or self.is_variable or 0 in self.shape
 
     def zeros(self) -> np.ndarray:
-        """What an interpreter's reset puts into a variable tensor: real 0, but in int16 the bits of 0."""
+        """The value of a variable tensor after an interpreter's reset: real 0, but the bits 0 in int16."""
         zero = self.zero_point if self.dtype == np.int8 and self.scale is not None else 0
         return np.full(self.shape, zero, self.dtype)
 
     def dequantize(self, stored: np.ndarray) -> np.ndarray:
-        """From `stored` values to real ones (float32); tensors without a scale pass unchanged."""
+        """Converts `stored` values to real ones (float32); values of tensors without a scale pass unchanged."""
         if self.scale is None or self.zero_point is None:
             return stored
         return ((stored.astype(np.int32) - self.zero_point) * self.scale).astype(np.float32)
