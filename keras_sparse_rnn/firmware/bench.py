@@ -23,11 +23,11 @@ _NOISE_STEPS = 40
 
 @dataclass(frozen=True)
 class OpTime:
-    """What one of our ops takes on this computer.
+    """The time of a custom op on this computer.
 
     Attributes:
         name: Its custom code.
-        microseconds: Median time in the C core, the call from Python included.
+        microseconds: Median time in the C core, including the call from Python.
     """
 
     name: str
@@ -36,16 +36,16 @@ class OpTime:
 
 @dataclass(frozen=True)
 class BuildCost:
-    """What a model costs as one option of the compiler builds it. Instructions and cycles are of a time step where the
-    model has a time axis, else per inference, averaged over the inputs.
+    """The cost of a model at one optimization level. Instructions and cycles are per time step if the model has a time
+    axis, and per inference otherwise, averaged over the inputs.
 
     Attributes:
-        instructions: Executed.
-        least, most: The smallest and the largest count of a call of the C function; a call is a step, or a sequence
-            where the model takes no steps.
-        cycles_estimate, flash_cycles_estimate: See `firmware.qemu.Measurement`: for memory without wait states, and for
-            flash with them; None where not known.
-        ops: A `firmware.qemu.OpCost` for each op, and one of the name "" for the copying of input and output.
+        instructions: Executed instructions.
+        least, most: The smallest and the largest count of a call of the C function; a call is a step, or a sequence if
+            the model does not take single steps.
+        cycles_estimate, flash_cycles_estimate: Cycles for memory without wait states, and for flash with wait states;
+            see `firmware.qemu.Measurement`. None if unknown.
+        ops: A `firmware.qemu.OpCost` for each op, and one named "" for the copying of input and output.
         init_instructions: Instructions of `NAME_init`.
         flash_bytes, ram_bytes, stack_bytes: See `firmware.qemu.Measurement`.
     """
@@ -64,15 +64,15 @@ class BuildCost:
 
 @dataclass(frozen=True)
 class Bench:
-    """What `bench` saw.
+    """The result of `bench`.
 
     Attributes:
         cpu: A name in `firmware.targets.TARGETS`, or "host".
         unit: "step" or "inference".
-        count: Number of them that ran.
+        count: Number of steps or inferences that ran.
         builds: A `BuildCost` for each of `firmware.targets.LEVELS`, `{"-O2": ..., "-Os": ...}`; empty on the host.
-        ops: On the host an `OpTime` for each of our ops; `()` where the engine "native" lacks an op between them.
-        microseconds: Median time in LiteRT with this package's ops, one thread, on the host; else None.
+        ops: An `OpTime` for each custom op on the host; `()` if the engine "native" lacks another op of the model.
+        microseconds: Median time on the host in LiteRT with this package's ops and one thread; None on a board.
     """
 
     cpu: str
@@ -92,7 +92,7 @@ class Bench:
         return "\n".join([f"{self.cpu}, {count}, outputs as the NumPy engine's", *lines])
 
     def _figures(self, build):
-        """What is printed of a build, `(label, number)`."""
+        """The printed lines of a build, a list of `(label, number)`."""
         figures = [(f"instructions per {self.unit}", build.instructions)]
         figures += [(f"  {op.name or 'input, output'}", op.instructions) for op in build.ops]
         if build.least != build.most:
@@ -111,24 +111,23 @@ def bench(
     *,
     rounds: int = 50,
 ) -> Bench:
-    """Runs a model from a clear state on each of some inputs, and says what it costs, built for speed and for size.
+    """Measures the cost of a model, built for speed and for size, on inputs that each begin with a clear state.
 
     Args:
-        model: A `.tflite` model with one input and one output: its path, its bytes, a `runtime.model.Model`, or what
-            `ksr.convert` returns.
-        x: Recorded inputs, `(samples, *shape of the input without its batch axis)`; where the model can take one step
-            at a time, `(samples, steps, ...)` of any length. Real values, or values of the input's own dtype. None:
-            noise.
+        model: A `.tflite` model with one input and one output: its path, its bytes, a `runtime.model.Model`, or the
+            result of `ksr.convert`.
+        x: Recorded inputs, `(samples, *shape of the input without its batch axis)`; if the model can take one step at
+            a time, `(samples, steps, ...)` of any length. Real values, or values of the input's dtype. None uses noise.
         cpu: A key of `CPUS`.
-        rounds: Number of inferences that are timed on the host.
+        rounds: Number of timed inferences on the host.
 
     Returns:
         A `Bench`; it prints as text.
 
     Raises:
         ValueError: `cpu` is unknown, the inputs do not fit, or (on a board) plain C has no kernel for an op.
-        RuntimeError: A tool is missing, or an output of the board differs from the same C on this computer, bit by bit,
-            or an op of that C from the NumPy engine.
+        RuntimeError: A tool is missing, an output of the board is not equal bit for bit to that of the same C on this
+            computer, or an op of that C differs from the NumPy engine.
     """
     if cpu not in CPUS:
         raise ValueError(f"cpu must be one of {list(CPUS)}; given: {cpu!r}.")
@@ -202,7 +201,7 @@ def _time_on_host(model, x, rounds):
 
 
 class _Clock:
-    """Calls functions, and keeps what each call took by a key."""
+    """Calls functions and records the time of each call under a key."""
 
     def __init__(self):
         self.seconds = defaultdict(list)

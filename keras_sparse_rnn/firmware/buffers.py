@@ -1,4 +1,4 @@
-"""Where the tensors of a model lie in C."""
+"""The tensors of a model as C arrays."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +13,8 @@ class Buffers:
 
     Attributes:
         name: Prefix of the names of the op's constants.
-        tensors: Those of the model.
-        shapes: The shapes in one call of those that are no constants, by their numbers.
+        tensors: The tensors of the model.
+        shapes: Dict from the number of each tensor that is not constant to its shape in one call.
         declarations: C for the constants and buffers that the op's call needs.
     """
 
@@ -28,20 +28,20 @@ class Buffers:
         return self.shapes.get(number, self.tensors[number].shape)
 
     def label(self, number: int) -> str:
-        """The C expression for where a tensor's values lie; declares a constant's."""
+        """Returns the C expression for the address of a tensor's values; declares constants."""
         data = self.tensors[number].data
         return f"tensor_{number}" if data is None else self.constant(f"input_{number}", data)
 
     def constant(self, part: str, values) -> str:
-        """Declares an array of constants; its name."""
+        """Declares an array of constants and returns its name."""
         return self._declare(part, array(f"{self.name}_{part}", values))
 
     def buffer(self, part: str, size: int, dtype) -> str:
-        """Declares a buffer; its name."""
+        """Declares a buffer and returns its name."""
         return self._declare(part, f"KSR_ALIGNED(16) static {C_TYPES[dtype]} {self.name}_{part}[{size}];\n")
 
     def struct(self, c_type: str, part: str, members: Sequence) -> str:
-        """Declares a constant struct; its name."""
+        """Declares a constant struct and returns its name."""
         values = f"{{{', '.join(map(str, members))}}}"
         return self._declare(part, f"static const {c_type} {self.name}_{part} = {values};\n")
 

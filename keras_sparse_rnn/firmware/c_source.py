@@ -10,7 +10,7 @@ C_TYPES = {dtype: ELEMENT_TYPES[dtype].c for dtype in CORE_TYPES} | {np.dtype(np
 
 
 def comment(text):
-    """A text fit for a comment: nothing in it ends or begins one, nor would a terminal trip over it."""
+    """A text that is safe in a comment: it neither ends nor begins one, and holds no control characters."""
     return re.sub(r"[^ -~]|(?<=\*)/|(?<=/)\*", "?", text)
 
 
@@ -27,7 +27,7 @@ def array(name, values, qualifiers="KSR_ALIGNED(16) static const"):
 def float_literal(value):
     """A float32 in C."""
     value = np.float32(value)
-    # Hexadecimal digits say exactly which float is meant.
+    # Hexadecimal digits give the exact float.
     return f"{float(value).hex()}f" if np.isfinite(value) else ("-" if value < 0 else "") + "(1.0f / 0.0f)"
 
 

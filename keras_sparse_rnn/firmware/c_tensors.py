@@ -1,4 +1,4 @@
-"""What C is told of a model's inputs and outputs."""
+"""A model's inputs and outputs in C."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ class CTensor:
 
     Attributes:
         kind: "input" or "output".
-        number: Its place among them.
-        name: In C: `input`, or `input_0`, `input_1` where there are several.
-        alias: The same with the tensor's name in the file: `input_audio`; None where that is empty.
-        title: Its name in the file, fit for a comment.
+        number: Its position among the inputs or outputs.
+        name: Its name in C: `input`, or `input_0`, `input_1` if there are several.
+        alias: The same with the tensor's name in the file: `input_audio`; None if that is empty.
+        title: Its name in the file, safe in a comment.
         c_type: Type of its values.
-        shape: As text, `"1x20x8"`.
+        shape: Its shape as text, `"1x20x8"`.
         size: Number of its values.
-        scale, zero_point: As C literals, `real = scale * (stored - zero_point)`; None where it is not quantized.
+        scale, zero_point: C literals, `real = scale * (stored - zero_point)`; None if it is not quantized.
     """
 
     kind: str
@@ -38,7 +38,7 @@ class CTensor:
 
     @property
     def qualified_type(self):
-        """Of what its pointer points at."""
+        """Type of the values that its pointer points to."""
         return f"const {self.c_type}" if self.kind == "output" else self.c_type
 
     @property
@@ -52,10 +52,10 @@ class CTensor:
 
 
 def c_tensors(tensors, kind):
-    """The `CTensor` of each of a model's inputs or outputs.
+    """Returns the `CTensor` of each of a model's inputs or outputs.
 
     Args:
-        tensors: `TensorInfo` of each.
+        tensors: The `TensorInfo` of each.
         kind: "input" or "output".
     """
     names = [kind] if len(tensors) == 1 else [f"{kind}_{i}" for i in range(len(tensors))]

@@ -1,4 +1,4 @@
-"""C for one processor: conditions (`#if` and the like) that are known to hold, or not to, are decided, others stay."""
+"""Resolves conditionals (`#if` and the like) in C for one processor; conditions with an unknown value stay."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,12 +9,12 @@ _ATOM = re.compile(r"(!?)\s*(?:defined\s*\(\s*(\w+)\s*\)|(\w+)(?:\s*==\s*(\w+|'.
 
 
 class Conditionals:
-    """Decides conditions file by file, and remembers what these define.
+    """Resolves conditionals file by file, and records the macros that the files define.
 
     Args:
-        macros: Values of macros by their names; None for one that is not defined.
-        prefixes: Macros of names that begin so are not defined unless a file has defined them; whether others are
-            defined is not known.
+        macros: Dict from names of macros to their values; None for an undefined macro.
+        prefixes: Macros whose names begin with one of these are undefined unless a file has defined them. Whether other
+            macros are defined is unknown.
     """
 
     def __init__(self, macros: Mapping[str, str | None], prefixes: tuple[str, ...]) -> None:
@@ -23,7 +23,7 @@ class Conditionals:
         self._unknown: set[str] = set()  # defined where it is not known whether a condition holds
 
     def lines(self, text: str) -> Iterator[str]:
-        """The lines of a file that are left. What a line includes is to be read before the next line is asked for."""
+        """Yields the remaining lines of a file. The caller reads an included file before it takes the next line."""
         groups: list[_Group] = []
         for line in text.split("\n"):
             found = _DIRECTIVE.match(_COMMENT.sub(" ", line).split("/*")[0])
@@ -50,7 +50,7 @@ class Conditionals:
             self._macros[name] = "".join(value).strip() if kind == "define" else None
 
     def _holds(self, kind, rest):
-        """Whether a condition holds; None where that is not known."""
+        """Whether a condition holds; None if unknown."""
         if kind == "else":
             return True
         if kind in ("ifdef", "ifndef"):

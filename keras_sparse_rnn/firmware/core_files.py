@@ -1,4 +1,4 @@
-"""The C core as a project has it: its files side by side in a folder `ksr/`."""
+"""The C core in a project: its files side by side in a folder `ksr/`."""
 
 import re
 
@@ -13,20 +13,19 @@ _ROOTS = ("kernels", "include", "adapters/tflm")
 
 
 def core_files(headers, features, adapter=None, small=False):
-    """The files that models need.
+    """Returns the files that models need.
 
-    Their names begin with `ksr` and say which folder of the core they come from, and they include each other by these
-    names. So they need no include path (Arduino's builder knows none), and neither a file of theirs nor an object made
-    of it has the name of another.
+    Their names begin with `ksr` and contain their folder in the core, and they include each other by these names. So
+    they need no include path (Arduino's builder has none), and no two files or object files share a name.
 
     Args:
         headers: Names of the core's headers that the models' sources include.
-        features: What they need of what a core may lack; see `sources.features_of`.
-        adapter: Suffix of C++ files in a project that needs the adapter to TensorFlow Lite Micro, with a dot.
+        features: The optional features of the core that they need; see `sources.features_of`.
+        adapter: Suffix of C++ files, with a dot, in a project that needs the adapter to TensorFlow Lite Micro.
         small: Whether they are built with KSR_SMALL, see `tflite/include/ksr_build.h`.
 
     Returns:
-        Texts by file names.
+        A dict from file names to texts.
     """
     paths = files_of([*headers, "ksr.h"], features, small)
     if adapter:
@@ -53,7 +52,7 @@ def core_include(header):
 
 
 def core_name(path):
-    """What a file of the core is called in a project: public headers as they are, `kernels/dsp/gru.c`
+    """The name of a core file in a project: public headers keep theirs, `kernels/dsp/gru.c` becomes
     `ksr_kernel_dsp_gru.c`."""
     kernels = source_folder() / "kernels"
     if kernels not in path.parents:
@@ -62,7 +61,7 @@ def core_name(path):
 
 
 def _renamed_includes(path, names):
-    """The text of a file that includes others by their names in the project, as it is where a project lacks them."""
+    """Returns the text of a file with includes by their names in the project; includes that the project lacks stay."""
 
     def rename(found):
         candidates = (folder / found[0] for folder in (path.parent, *(source_folder() / root for root in _ROOTS)))

@@ -10,7 +10,7 @@ LARGEST = "3.4e38f"
 
 
 def dense_arguments(op, buffers):
-    """What `ksr_dense` and `ksr_depthwise` take of a FULLY_CONNECTED or a convolution, whose constants are declared.
+    """Declares the constants of a FULLY_CONNECTED or a convolution for `ksr_dense` or `ksr_depthwise`.
 
     Args:
         op: The `Operator`.
@@ -20,7 +20,7 @@ def dense_arguments(op, buffers):
         C for the first arguments.
 
     Raises:
-        ValueError: The op has a form that there is no kernel for.
+        ValueError: No kernel supports this form of the op.
     """
     x, weights, y = (buffers.tensors[i] for i in (*op.inputs[:2], op.outputs[0]))
     if weights.data is None:
@@ -55,17 +55,17 @@ def dense_arguments(op, buffers):
 
 
 def scaling(factor, digits=31):
-    """A real factor as `ksr_scaling`, of so many significant bits."""
+    """A real factor as `ksr_scaling` with this many significant bits."""
     mantissa, exponent = np.frexp(float(factor))
     multiplier = min(round(mantissa * 2**digits), 2**digits - 1)
     return f"{{{multiplier}, {int(np.clip(digits - exponent, 1, 62))}}}"
 
 
 def fused_activation(op):
-    """The schema's number of it.
+    """The schema's number of a fused activation.
 
     Raises:
-        ValueError: It is none that plain C has.
+        ValueError: Plain C does not have it.
     """
     kind, kinds = op.options.fusedActivationFunction, schema.ActivationFunctionType
     if kind not in (kinds.NONE, kinds.RELU, kinds.RELU6):
@@ -74,18 +74,18 @@ def fused_activation(op):
 
 
 def float_limits(op):
-    """What a fused activation leaves of the floats, as C."""
+    """Limits of the floats after a fused activation, as C."""
     return {0: (f"-{LARGEST}", LARGEST), 1: ("0.0f", LARGEST), 3: ("0.0f", "6.0f")}[fused_activation(op)]
 
 
 def fused_limits(op, tensor):
-    """What a fused activation leaves of the output's integers."""
+    """Limits of the output's integers after a fused activation."""
     kind = fused_activation(op)
     return limits(tensor, 0 if kind else None, 6 if kind == schema.ActivationFunctionType.RELU6 else None)
 
 
 def limits(tensor, low, high):
-    """Real limits, None for none, as integers of a tensor."""
+    """Converts real limits (None if there is none) to integers of a tensor."""
     ends = np.iinfo(tensor.dtype)
     least = ends.min if low is None else max(ends.min, tensor.zero_point + round(low / tensor.scale))
     return least, ends.max if high is None else min(ends.max, tensor.zero_point + round(high / tensor.scale))

@@ -46,17 +46,17 @@ _AS_STORED = ("CAST", "EQUAL", "NOT_EQUAL")
 
 
 def elementwise_call(op, buffers):
-    """One of `ELEMENTWISE` in C.
+    """Returns an op of `ELEMENTWISE` in C.
 
     Args:
         op: The `Operator`.
-        buffers: Its `Buffers`; constants are declared there.
+        buffers: Its `Buffers`, which receives the constants.
 
     Returns:
         The statement.
 
     Raises:
-        ValueError: The op has a form that there is no C for.
+        ValueError: Plain C does not support this form of the op.
     """
     y, shape = buffers.tensors[op.outputs[0]], buffers.shape(op.outputs[0])
     if getattr(op.options, "fusedActivationFunction", 0) != schema.ActivationFunctionType.NONE:

@@ -8,8 +8,8 @@ class Framework:
     """A kind of project; `templates/NAME` holds its files.
 
     Attributes:
-        name: As `save_firmware` takes it.
-        sources: Where models and kernels lie in a project; `PROJECT` stands for the project's name.
+        name: Its name in `save_firmware`.
+        sources: Folder of the models and kernels in a project; `PROJECT` stands for the project's name.
         cpp_suffix: Suffix of its C++ files.
         has_interpreter: Whether models run in TensorFlow Lite Micro.
     """

@@ -1,14 +1,13 @@
 """Compares generated C, compiled for this computer, with the NumPy engine.
 
-Every op is compared, not the outputs alone: given the tensors that the C computed, the engine says what each op should
-have made of them. So a count of rounding in one op cannot grow into a difference behind it, and a fault is found where
-it is.
+Every op is compared, not only the outputs: the engine computes each op from the tensors that the C computed. So the
+rounding of one op does not grow in later ops, and a fault is found in the op that causes it.
 
-- Our ops have the same bits in integers.
-- Builtin ops in integers may differ by one step of their scale: the engine computes them in real numbers.
-- In float32, sums may be taken in another order. How far that leads is asked of the engine itself: it also runs with
-  weights and thresholds off by rounding, and by how much these runs differ is allowed on top of `_TOLERANCE`. From the
-  step on in which they part, where an event is fired in one and not in the other, nothing is compared.
+- Custom ops give the same bits in integers.
+- Builtin ops in integers may differ by one step of their scale, as the engine computes them in real numbers.
+- In float32, the order of sums may differ. To estimate the effect, the engine also runs with weights and thresholds off
+  by rounding, and the difference between these runs is allowed in addition to `_TOLERANCE`. From the step at which an
+  event fires in only one of these runs, nothing is compared.
 """
 
 import copy
@@ -46,7 +45,7 @@ class MismatchError(RuntimeError):
 
 
 def compiler():
-    """The command of this computer's C compiler, a list: `$CC`, cc, gcc or clang; None where there is none."""
+    """The command of this computer's C compiler, a list: `$CC`, cc, gcc or clang; None if there is none."""
     for command in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
         words = shlex.split(command)
         if words and shutil.which(words[0]):
@@ -55,10 +54,10 @@ def compiler():
 
 
 def noise(code):
-    """Sequences to compare on: noise, noise over the whole range, and a signal that is silent now and then.
+    """Makes sequences for a comparison: noise, noise over the whole range, and a signal with silent parts.
 
     Returns:
-        A list; each sequence is a list of arrays `(calls, values)` for the inputs, in the model's own types.
+        A list of sequences; each is a list of arrays `(calls, values)` for the inputs, in the model's types.
     """
     rng = np.random.default_rng(0)
     calls = code.steps if code.is_streaming else 2
@@ -84,7 +83,7 @@ def noise(code):
 
 
 def _numbers(code, number):
-    """How many numbers an input of integers may be: there are so many words, or the two truths."""
+    """Number of values that an integer input may have: the number of words, or 2 for booleans."""
     tensors = code.model.tensors
     tables = [op.inputs[0] for op in code.model.operators if op.name == "GATHER" and op.inputs[1] == number]
     return min((tensors[i].shape[0] for i in tables), default=2)
@@ -95,14 +94,14 @@ def check(code, folder, sequences=None, flags=("-O0",), kernels=None, engine=Ref
 
     Args:
         code: The `PlainC`.
-        folder: Where its project was written.
-        sequences: As `noise` makes them; of a model that takes one step per call they may have any length.
+        folder: Folder of its project.
+        sequences: Sequences as from `noise`, of any length if the model takes one step per call.
         flags: Options of the compiler.
-        kernels: Object files or a library to take for the sources in `folder/ksr`.
-        engine: Takes a model, and has the method `run_operator(op, values)` of a `GraphEngine`.
+        kernels: Object files or a library to use in place of the sources in `folder/ksr`.
+        engine: Class that takes a model and has the method `run_operator(op, values)` of a `GraphEngine`.
 
     Returns:
-        What the calls gave: a list like `sequences`, of arrays for the outputs.
+        The outputs of the calls: a list like `sequences`, with arrays for the outputs.
 
     Raises:
         MismatchError: An op differs from the engine, or `NAME_run` from `NAME_step`.
@@ -142,8 +141,8 @@ def _program(code, folder, flags, kernels):
 
 
 def _run(code, program, function, sequence):
-    """What a sequence of calls from a clear state gives: a list of arrays `(calls, values)` for the outputs, and a dict
-    of them for the tensors, by their numbers (empty for `NAME_run` of a model that takes single steps)."""
+    """Runs a sequence of calls from a clear state. Returns a list of arrays `(calls, values)` for the outputs, and a
+    dict from the numbers of tensors to such arrays (empty for `NAME_run` of a model that takes single steps)."""
     is_run = function == "run"
     taken = [(x.name, x.tensor.dtype, (x.size * (x.steps if is_run else 1),)) for x in code.inputs]
     given = [(y.name, y.tensor.dtype, (y.size * (y.steps if is_run else 1),)) for y in code.outputs]
@@ -164,7 +163,7 @@ def _run(code, program, function, sequence):
 
 
 def _compare_run(code, program, sequence, outputs):
-    """Holds `NAME_run` to the single steps; twice without a reset between, where the model keeps no states."""
+    """Compares `NAME_run` with the single steps, twice without a reset in between if the model keeps no states."""
     times = 1 if code.keeps_states else 2
     pairs = zip(code.inputs, sequence, strict=True)
     whole = [np.repeat(v.reshape(1, -1) if x.steps > 1 else v[:1], times, axis=0) for x, v in pairs]
@@ -182,8 +181,8 @@ def _compare_copies(code, sequence, outputs, tensors):
 
 
 def _compare_ops(code, calls, tensors, engine):
-    """Holds every op to the engine, on the tensors that the C computed in so many calls; the ops of which values were
-    compared."""
+    """Compares every op with the engine on the tensors that the C computed in this many calls; returns the ops of which
+    values were compared."""
     model = _of_length(code, calls)
     engine, parted, compared = engine(model), set(), set()
     has_floats = any(op.is_custom and model.tensors[op.inputs[0]].dtype == np.float32 for op in model.operators)
@@ -200,7 +199,7 @@ def _compare_ops(code, calls, tensors, engine):
 
 
 def _of_length(code, calls):
-    """The model; of one that takes single steps, with as many of them."""
+    """Returns the model, with this many steps if it takes single steps."""
     model = code.model
     if not code.is_streaming or calls == code.steps:
         return model
@@ -215,8 +214,8 @@ def _of_length(code, calls):
 
 
 def _inferences(code, model, tensors):
-    """For each inference the tensors as they are in the model's shapes: of single steps put together along the time
-    axis, or as the last step left them."""
+    """Yields the tensors of each inference in the model's shapes: the values of single steps are joined along the time
+    axis, or the last step's are taken."""
     if not code.is_streaming:
         for call in range(len(next(iter(tensors.values())))):
             yield {i: values[call].reshape(model.tensors[i].shape) for i, values in tensors.items()}
@@ -237,7 +236,7 @@ def _inferences(code, model, tensors):
 
 
 def _perturbed(model, seed):
-    """The engine with weights that are off by rounding, and thresholds: higher (seed 1) or lower ones (2)."""
+    """The engine with weights off by rounding, and higher (seed 1) or lower (seed 2) thresholds."""
     rng, engine = np.random.default_rng(seed), ReferenceEngine(model)
     for op, definition in engine.definitions.items():
         changed = {}
@@ -255,7 +254,7 @@ def _perturbed(model, seed):
 
 
 def _compare_op(op, tensor, seen, expected, apart, parted):
-    """Raises MismatchError where values are too far from those expected; whether any were compared."""
+    """Raises MismatchError if values are too far from the expected ones; returns whether any were compared."""
     allowed, is_compared, unit = 0 if op.is_custom else 1, np.ones(seen.shape, bool), " steps of its scale"
     if tensor.dtype == np.float32:
         apart = np.max([np.zeros(seen.shape), *apart], axis=0)
@@ -274,7 +273,7 @@ def _compare_op(op, tensor, seen, expected, apart, parted):
 
 
 def _before_they_part(op, is_far, parted):
-    """Which values are compared: none from the first step on in which rounding decides."""
+    """Which values are compared: none from the first step in which rounding decides."""
     if op in parted or not is_far.any():
         return op not in parted
     parted.add(op)

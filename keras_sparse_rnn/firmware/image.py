@@ -18,10 +18,10 @@ _LINK = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """A model with what it is called with, and what it has to give.
+    """A model with recorded inputs and its expected outputs.
 
     Attributes:
-        code: Its `PlainC`. Those that come into one program have different names.
+        code: Its `PlainC`. Models of one program have different names.
         inputs, outputs: Lists of arrays `(calls, values)` for the model's inputs and outputs, in its own dtypes.
         calls_per_sequence: Number of calls after which the states are cleared.
     """
@@ -47,18 +47,18 @@ def build_image(
 
     Args:
         recordings: A list of `Recording`.
-        folder: An empty one, for what is written.
+        folder: An empty folder for the files.
         target: One of `targets.TARGETS`.
         optimization: Option of the compiler, `"-O2"`, `"-Os"`, ...
-        options: More of the compiler's options.
-        counts_init: Whether `init` is between marks, too (`tflite/firmware/marks.h`).
-        is_moved: Whether a half-word comes before the functions that are not aligned to words.
-        compiler: The command that compiles, a tuple of strings; None: that of the target, which always links.
-        write: Writes the models: `write_plain_c`, or what takes and returns the same.
+        options: Further options of the compiler.
+        counts_init: Whether `init` is counted as well, between marks (`tflite/firmware/marks.h`).
+        is_moved: Whether a half-word precedes the functions that are not aligned to words.
+        compiler: The command that compiles, a tuple of strings; None for the target's. The target's always links.
+        write: Function that writes the models: `write_plain_c`, or one with the same arguments and result.
 
     Returns:
-        `(path of the image, bytes of flash, bytes of RAM)`: what the models and their kernels take, without the C
-        library and the stack.
+        A tuple `(path of the image, bytes of flash, bytes of RAM)`; the bytes are those of the models and their
+        kernels, without the C library and the stack.
     """
     linker = target.compiler(optimization)
     compiler = (*(compiler or linker), optimization, *STRICT, *_SECTIONS, *options)
@@ -77,7 +77,7 @@ def build_image(
 
 
 def build_for_host(recordings, folder, compiler, write=write_plain_c):
-    """Builds a program for this computer; its status is 0 where all outputs are as recorded.
+    """Builds a program for this computer whose status is 0 if all outputs are as recorded.
 
     Args:
         recordings, folder, write: As in `build_image`.
@@ -111,7 +111,7 @@ def sizes(codes, folder, target, optimization, write=write_plain_c):
 
 
 def _compile(codes, folder, compiler, write, of_models=()):
-    """The names of the models' files, their objects, with more of the compiler's options, and those of the kernels."""
+    """Returns the names of the models' files, their objects, compiled with these options, and the kernels' objects."""
     files = write(codes, folder)
     kernels = compile_sources(compiler, sorted(folder.glob("ksr/*.c")), [folder / "ksr"])
     sources = [folder / f"{name}.c" for name in files]
@@ -136,7 +136,7 @@ def _sizes(codes, folder, target, compiler, write):
 
 
 def _write_programs(recordings, files, folder, counts_init):
-    """The table of what check.c runs: a source of C and one of assembly."""
+    """The table of models for check.c: a source in C and one in assembly."""
     for recording in recordings:
         (folder / f"{recording.code.name}.inputs").write_bytes(_packed(recording.inputs).tobytes())
         (folder / f"{recording.code.name}.outputs").write_bytes(_packed(recording.outputs).tobytes())
@@ -148,7 +148,7 @@ def _write_programs(recordings, files, folder, counts_init):
 
 
 def _program(recording):
-    """What the table of check.c says of a model, for the templates."""
+    """The entry of a model in the table of check.c, for the templates."""
     inputs, outputs = _offsets(recording.inputs), _offsets(recording.outputs)
     return {
         "name": recording.code.name,
@@ -163,7 +163,7 @@ def _program(recording):
 
 
 def _offsets(arrays):
-    """Where the values of a call begin of each array, at multiples of 16 bytes, and what all take."""
+    """Returns the offset of each array within a call, a multiple of 16 bytes, and the size of a call."""
     return np.cumsum([0, *(-(-array[0].nbytes // 16) * 16 for array in arrays)]).tolist()
 
 

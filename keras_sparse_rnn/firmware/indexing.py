@@ -1,16 +1,16 @@
-"""Where values of a tensor lie, as C expressions."""
+"""Indices of values in a tensor, as C expressions."""
 
 
 def index(shape, view, counter="i"):
-    """The C expression for where a value lies.
+    """Returns the C expression for the index of a value.
 
     Args:
-        shape: What the counter goes over, the last axis first.
+        shape: Shape that the counter runs over, the last axis first.
         view: A `runtime.views.View` of that shape.
         counter: The C variable.
 
     Returns:
-        Such as `"6 + i / 4 * 12 + i % 4"`.
+        An expression such as `"6 + i / 4 * 12 + i % 4"`.
     """
     axes = []  # [size, stride], those that go on where the last one ends as one
     for size, stride in zip(shape, view.strides, strict=True):

@@ -13,17 +13,17 @@ _FACTOR_BITS = 29
 
 
 def joining_call(op, buffers):
-    """One of `JOINING` in C.
+    """Returns an op of `JOINING` in C.
 
     Args:
         op: The `Operator`.
-        buffers: Its `Buffers`; constants are declared there.
+        buffers: Its `Buffers`, which receives the constants.
 
     Returns:
         The statement.
 
     Raises:
-        ValueError: The op has a form that there is no kernel for.
+        ValueError: No kernel supports this form of the op.
     """
     y = buffers.tensors[op.outputs[0]]
     if y.dtype not in ENDINGS or any(buffers.tensors[i].dtype != y.dtype for i in op.inputs):
@@ -47,7 +47,7 @@ def joining_call(op, buffers):
 
 
 def _repeated(operand, part, shape, buffers, before):
-    """An operand that the kernel takes: `a` as large as the result, `b` such that it comes again and again. Others are
+    """Returns an operand that the kernel takes: `a` has the size of the result, `b` may repeat. Any other operand is
     copied into a buffer of the result's size."""
     tensor, label, own = operand
     if list(own) == list(shape) or (part == "b" and _comes_again(own, shape)):
@@ -59,7 +59,7 @@ def _repeated(operand, part, shape, buffers, before):
 
 
 def _comes_again(small, large):
-    """Whether a tensor is repeated, value after value, to fill another."""
+    """Whether a tensor is repeated as a whole to fill another."""
     small = [size for i, size in enumerate(small) if size != 1 or any(s != 1 for s in small[:i])]
     return not small or list(large[len(large) - len(small) :]) == small
 

@@ -22,7 +22,7 @@ LAYERS = ("BATCH_MATMUL", "FULLY_CONNECTED", "LOGISTIC", "RELU", "RELU6", "SOFTM
 
 
 def is_table(op, tensors):
-    """Whether an op of one int8 value is looked up."""
+    """Whether an op on single int8 values uses a lookup table."""
     kinds = {tensors[i].dtype for i in (*op.inputs, *op.outputs)}
     return op.name in _UNARY and kinds == {np.dtype(np.int8)}
 
@@ -34,17 +34,17 @@ def changes_the_type(op, tensors):
 
 
 def layer_call(op, buffers):
-    """A builtin op in C.
+    """Returns a builtin op in C.
 
     Args:
-        op: The `Operator`: of one of `LAYERS`, one that `is_table`, or a QUANTIZE of integers.
-        buffers: Its `Buffers`; constants are declared there.
+        op: The `Operator`: one of `LAYERS`, one that `is_table`, or a QUANTIZE of integers.
+        buffers: Its `Buffers`, which receives the constants.
 
     Returns:
         The statement.
 
     Raises:
-        ValueError: The op has a form that there is no kernel for.
+        ValueError: No kernel supports this form of the op.
     """
     x_tensor, y_tensor = buffers.tensors[op.inputs[0]], buffers.tensors[op.outputs[0]]
     x, y, x_shape = buffers.label(op.inputs[0]), f"tensor_{op.outputs[0]}", buffers.shape(op.inputs[0])
@@ -84,7 +84,7 @@ def layer_call(op, buffers):
 
 
 def _quantize(x_tensor, y_tensor, x, y, count):
-    """Between int8 and int16."""
+    """Converts between int8 and int16."""
     factor = f"(ksr_scaling){scaling(x_tensor.scale / y_tensor.scale, 24)}"
     if x_tensor.dtype == np.int16:
         return f"ksr_quantize_i16_i8({factor}, {y_tensor.zero_point}, {x}, {count}, {y});"
@@ -115,7 +115,7 @@ def _sigmoid_int16(op, buffers, x_tensor, y_tensor, x, y, count):
 
 
 def _exponentials(buffers, scale, coarse):
-    """Tables of exp(-n) in Q30, of n in counts of a scale: of multiples of 256, and of the rest."""
+    """Tables of exp(-n) in Q30, with n in counts of a scale: one for multiples of 256 and one for the remainder."""
     tables = {"coarse": np.arange(coarse) * 256, "fine": np.arange(256)}
     return [
         buffers.constant(part, np.rint(2.0**30 * np.exp(-counts * scale)).astype(np.uint32))
@@ -124,7 +124,7 @@ def _exponentials(buffers, scale, coarse):
 
 
 def _axes(op, buffers, shape):
-    """Values in front of the axes that an op goes over, along them, and behind them."""
+    """Numbers of values before the axes of an op, along them, and after them."""
     axes = sorted({int(axis) % len(shape) for axis in np.atleast_1d(buffers.tensors[op.inputs[1]].data)})
     if not axes or axes != list(range(axes[0], axes[-1] + 1)):
         raise ValueError(f"plain C has {op.name} over neighbouring axes only; given: {axes}.")

@@ -11,17 +11,17 @@ MOVING = (*VIEWS, "GATHER", "PAD", "PADV2")
 
 
 def moving_call(op, buffers):
-    """One of `MOVING` in C.
+    """Returns an op of `MOVING` in C.
 
     Args:
         op: The `Operator`.
-        buffers: Its `Buffers`; constants are declared there.
+        buffers: Its `Buffers`, which receives the constants.
 
     Returns:
         The statement.
 
     Raises:
-        ValueError: The op has a form that there is no C for.
+        ValueError: Plain C does not support this form of the op.
     """
     y, shape = op.outputs[0], buffers.shape(op.outputs[0])
     if op.name == "GATHER":
@@ -38,12 +38,13 @@ def moving_call(op, buffers):
 
 
 def history_call(op, buffers, state):
-    """A PAD in front of the time axis where one call is one step: what was read before stands there.
+    """Returns a PAD at the start of the time axis for a model whose call is one step: previous steps take the place of
+    the padding.
 
     Args:
         op: The `Operator`.
         buffers: Its `Buffers`.
-        state: Where the steps before are kept.
+        state: C expression of the state that keeps the previous steps.
     """
     x, y = buffers.label(op.inputs[0]), f"tensor_{op.outputs[0]}"
     step = math.prod(buffers.shape(op.inputs[0]))
@@ -57,7 +58,7 @@ def history_call(op, buffers, state):
 
 
 def padding(op, tensors):
-    """The byte that each byte of the padding is, and its widths `(axes, 2)`."""
+    """The value of each byte of the padding, and its widths `(axes, 2)`."""
     widths = np.asarray(tensors[op.inputs[1]].data)
     x = tensors[op.inputs[0]]
     value = np.array(x.zero_point or 0, x.dtype)

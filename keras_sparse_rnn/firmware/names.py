@@ -1,4 +1,4 @@
-"""What a model is called in C."""
+"""The names of models in C."""
 
 import re
 from collections.abc import Iterable
@@ -7,12 +7,11 @@ _LONGEST = 40  # Arduino takes names of files up to 63 characters
 
 
 def model_name(name: str) -> str:
-    """The identifier of a model in C: `"Key words!"` becomes `key_words_model`, `"model"` stays.
+    """Returns the identifier of a model in C: `"Key words!"` becomes `key_words_model`, `"model"` stays.
 
-    Everything of a model in a project begins with it: files, functions, macros, include guards, targets of CMake. It
-    always ends in `model`, so it is neither a keyword nor the name of a standard header, of a macro or of a reserved
-    target: `string`, `test` and `timer` do no harm. The files of the kernels begin with `ksr` and lie in a folder of
-    their own.
+    All names of a model in a project begin with it: files, functions, macros, include guards, targets of CMake. It
+    always ends in `model`, so it is never a keyword or the name of a standard header, a macro or a reserved target:
+    `string`, `test` and `timer` are fine. The files of the kernels begin with `ksr` and are in a folder of their own.
 
     Args:
         name: Any text. Other characters than ASCII letters and digits become `_`.
@@ -27,13 +26,13 @@ def model_name(name: str) -> str:
 
 
 def c_identifier(text: str) -> str:
-    """A text as a lower-case C identifier without `__`, which C++ reserves; `""` where nothing is left of it."""
+    """A text as a lower-case C identifier without `__`, which C++ reserves; `""` if nothing is left."""
     identifier = re.sub(r"[\W_]+", "_", text, flags=re.ASCII).strip("_").lower()
     return f"n{identifier}" if identifier[:1].isdigit() else identifier
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Names as they are, and with a number where one comes again."""
+    """Makes names unique: repeated ones get a number."""
     taken: list[str] = []
     for name in names:
         number, unique = 2, name

@@ -1,4 +1,4 @@
-"""Compiles C, and keeps the objects as long as the process lives: models share most of their sources."""
+"""Compiles C and caches the objects for the life of the process, as models share most of their sources."""
 
 import hashlib
 import subprocess
@@ -8,15 +8,15 @@ from pathlib import Path
 
 
 def compile_sources(compiler, sources, includes):
-    """The objects of C sources.
+    """Returns the object files of C sources.
 
     Args:
         compiler: The command with its options, a tuple of strings.
         sources: Paths; no two files have the same name.
-        includes: Folders with the headers. All of their headers count when it is asked whether a source is known.
+        includes: Folders with headers. A change in any of their headers invalidates the cache.
 
     Returns:
-        A list of paths, in the order of the sources. They stay where they are until the process ends.
+        A list of paths, in the order of the sources. The files exist until the process ends.
 
     Raises:
         RuntimeError: The compiler fails.
@@ -40,7 +40,7 @@ def compile_sources(compiler, sources, includes):
 
 
 def call(*command, folder=None):
-    """What a program prints, standard output and errors apart.
+    """Runs a program; returns its standard output and its standard error.
 
     Raises:
         RuntimeError: Its status is not 0; the message ends with its last lines.

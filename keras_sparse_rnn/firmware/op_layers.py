@@ -1,5 +1,5 @@
-"""Our ops as structs and calls of `tflite/include/ksr_NAME_layer.h`: what the functions of a layer need, as constants.
-Nothing is left to be read or checked when the program starts."""
+"""The custom ops as structs and calls of `tflite/include/ksr_NAME_layer.h`. The structs are constants, so that the
+program has nothing to read or check when it starts."""
 
 from dataclasses import asdict, dataclass
 
@@ -22,7 +22,7 @@ class Operand:
     """A tensor of an op in C.
 
     Attributes:
-        label: The C expression for where its values lie.
+        label: The C expression for the address of its values.
         shape, dtype: Shape and dtype of the tensor.
     """
 
@@ -32,7 +32,7 @@ class Operand:
 
 
 def op_symbol(name):
-    """The C symbol of one of our ops: `KsrEventGru` is `ksr_event_gru`."""
+    """The C symbol of a custom op: `KsrEventGru` is `ksr_event_gru`."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
 
 
@@ -42,16 +42,16 @@ def op_header(name):
 
 
 def op_layer(op, name, operands):
-    """An op in C.
+    """Returns an op in C.
 
     Args:
         op: One of `Model.operators`.
         name: Name of its struct.
-        operands: An `Operand` for each tensor that is given, by its name in the schema, and for "output". The scratch
+        operands: Dict from the schema's names of the given tensors, and "output", to an `Operand` each. The scratch
             memory is the array `NAME_scratch`.
 
     Returns:
-        `(declaration, statement)`.
+        A tuple `(declaration, statement)`.
     """
     schema = ALL_OPS[op.name].SCHEMA
     options = schema.decode(op.options)
@@ -108,7 +108,7 @@ def _activations(kind, options):
 
 
 def _has_hard_units(kind, options):
-    """Whether its units are those of hard gates, and nothing calls a function of an activation."""
+    """Whether its units use the kernels for hard gates, so that no activation function is called."""
     return "reset" in kind.SLOTS and options.reset_gate != BEFORE and kind.are_hard(options)
 
 

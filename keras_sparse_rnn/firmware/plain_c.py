@@ -34,12 +34,12 @@ class Parameter:
     """An input or an output in the functions of a model.
 
     Attributes:
-        name: `x` or `y`; of several, `x_NAME` or `y_NAME` by the names of the tensors.
-        tensor: The `TensorInfo`, with the shape that it has in the file.
+        name: `x` or `y`; if there are several, `x_NAME` or `y_NAME` with the names of the tensors.
+        tensor: The `TensorInfo`, with its shape in the file.
         c: Its `CTensor`.
         number: Number of the tensor in the model; its values are in the static array `tensor_NUMBER`.
-        size: Values in one call of `PlainC.call`.
-        steps: How many times as many a sequence has: its time steps where the model takes one step per call, else 1.
+        size: Number of values in one call of `PlainC.call`.
+        steps: Calls per sequence: its time steps if the model takes one step per call, otherwise 1.
     """
 
     name: str
@@ -86,8 +86,8 @@ class State:
         name: Name of the member.
         c_type: Type of its values.
         size: Number of its values.
-        bytes: Bytes of all of them.
-        zero: Each byte of a clear state.
+        bytes: Size in bytes.
+        zero: Value of each byte of a clear state.
         is_kept: Whether the model keeps it between inferences.
     """
 
@@ -117,9 +117,9 @@ class PlainC:
         name: The identifier.
         model: The model.
         time: Its `TimeAxis`.
-        is_streaming: Whether the model takes one time step per call. Then `NAME_step` exists, the states are kept
-            between its calls, and `NAME_run` goes through a sequence step by step.
-        steps: Time steps in a sequence; 1 where the model takes whole sequences.
+        is_streaming: Whether the model takes one time step per call. Then `NAME_step` exists and keeps the states
+            between its calls, and `NAME_run` runs a sequence step by step.
+        steps: Time steps in a sequence; 1 if the model takes whole sequences.
         inputs, outputs: Tuples of `Parameter`.
         shapes: The shape in one call of each tensor that is no constant, by its number. Those that an op writes or the
             model takes lie in the static array `tensor_NUMBER`.
@@ -167,19 +167,19 @@ class PlainC:
 
     @property
     def features(self):
-        """What it needs of what the core may lack."""
+        """The optional features of the core that it needs."""
         operators = [op for op in self.model.operators if not changes_the_type(op, self.model.tensors)]
         return features_of(operators, self.model.tensors)
 
     @property
     def constant_bytes(self):
-        """Of the weights, indices and biases."""
+        """Bytes of the weights, indices and biases."""
         used = {i for op in self.model.operators for i in op.inputs if i >= 0}
         return sum(self.model.tensors[i].data.nbytes for i in used if self.model.tensors[i].data is not None)
 
     @property
     def call(self):
-        """Name of the function that takes one step, or a sequence if the model takes no single steps."""
+        """Name of the function that takes one step, or a sequence if the model does not take single steps."""
         return f"{self.name}_step" if self.is_streaming else f"{self.name}_run"
 
     def _parameters(self, prefix, kind, numbers):
@@ -289,13 +289,13 @@ class PlainC:
 
     @property
     def obstacle(self):
-        """Why the model takes no single steps, fit for a comment."""
+        """Why the model does not take single steps, as text for a comment."""
         return comment(self.time.obstacle or "not asked for")
 
 
 @contextmanager
 def _of_sound_files(part):
-    """Raises ValueError where a damaged file has a part that cannot be read."""
+    """Raises ValueError if a part of a damaged file cannot be read."""
     try:
         yield
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
@@ -326,7 +326,7 @@ def _maker(op, tensors):
 
 
 def _check(model):
-    """Raises ValueError where plain C has no kernels for a model, or none that read its tensors."""
+    """Raises ValueError if plain C has no kernels for an op of a model, or none that read its tensors."""
     if any(tensor.shape[:1] not in ((), (1,)) for tensor in model.inputs):
         raise ValueError(
             f"plain C takes models of batch 1; given: batch {model.inputs[0].shape[0]}. Convert with batch_size=1, "

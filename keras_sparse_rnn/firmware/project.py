@@ -37,21 +37,21 @@ _UNVERIFIED = "UNVERIFIED: no C compiler on this computer to compare it with the
 
 @dataclass(frozen=True)
 class Firmware:
-    """A project that was written.
+    """A written project. Print it for its costs.
 
     Attributes:
-        folder: Where it lies.
+        folder: Its folder.
         framework: One of `FRAMEWORKS`.
         names: Names of the models in C.
         files: Its files, relative to the folder.
         model_bytes: Bytes of the constants ("plain-c") or of the `.tflite` files.
         builds: Cost of the models and their kernels on a Cortex-M4, or on `cpu`, a `qemu.ProjectCost` for each of
-            `targets.LEVELS`, `{"-O2": ..., "-Os": ...}`; empty where its compiler is missing. Stack and instructions
-            are None where QEMU is missing, or its board has too little memory. With TensorFlow Lite Micro the RAM is
-            the arenas, and its own code, its stack and its instructions come on top.
-        is_verified: Whether the C ran on this computer and did what the NumPy engine does; False where there is no C
+            `targets.LEVELS`, `{"-O2": ..., "-Os": ...}`; empty if its compiler is missing. Stack and instructions are
+            None if QEMU is missing, or if its board has too little memory. With TensorFlow Lite Micro, RAM counts the
+            arenas only, and does not include its own code, stack and instructions.
+        is_verified: Whether the C ran on this computer and agreed with the NumPy engine; False if there is no C
             compiler. None with TensorFlow Lite Micro, which runs the `.tflite` file itself.
-        cpu: The processor of a single file, which `builds` is then for; None for a project.
+        cpu: The processor of a single file, for which `builds` was measured; None for a project.
     """
 
     folder: Path
@@ -92,36 +92,37 @@ def save_firmware(
     `save_firmware({"wake": wake, "command": command}, "board")`. Two projects in one program do not link.
 
     Args:
-        model: A model: the path or the bytes of a `.tflite` file, a `runtime.model.Model`, or what `ksr.convert`
-            returns. Or several models: a dict from names to models.
-        folder: Where to; it is made, and must be empty if it exists.
-        framework: `"plain-c"` (C without an interpreter), `"library"` (the same as a library that Arduino, PlatformIO,
-            ESP-IDF, Zephyr, CMSIS-Pack and CMake can add), or one around TensorFlow Lite Micro: `"tflm-cmake"`,
+        model: A model: the path or the bytes of a `.tflite` file, a `runtime.model.Model`, or the result of
+            `ksr.convert`. Or several models: a dict from names to models.
+        folder: Folder of the project. It is created if it does not exist, and must be empty otherwise.
+        framework: `"plain-c"` (C without an interpreter), `"library"` (the same as a library for Arduino, PlatformIO,
+            ESP-IDF, Zephyr, CMSIS-Pack and CMake), or a project with TensorFlow Lite Micro: `"tflm-cmake"`,
             `"arduino"`, `"esp-idf"`, `"zephyr"`.
-        name: Name of a single model in the code, at most 40 characters; None: "model". Functions, macros and files
-            begin with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
-        inputs: Recorded inputs on which plain C is compared with the NumPy engine, as `Engine.predict` takes them; of
-            several models a dict by the same names. None: some of those that `ksr.convert` was given, of a file noise.
-        single_file: Whether plain C is written as one header and one source, `NAME.h` and `NAME.c` (of several models
-            `firmware.h` and `firmware.c`), which hold the kernels for `cpu` and no others; without a `main`.
-        cpu: The processor that a single file is for: `"cortex-m0"`, `"cortex-m0plus"`, `"cortex-m3"`, `"cortex-m4"`,
+        name: Name of a single model in the code, at most 40 characters; None for "model". The names of functions,
+            macros and files begin with it and `_model`: `"wake"` gives `wake_model.h` with `wake_model_init`.
+        inputs: Recorded inputs, as for `Engine.predict`, on which plain C is compared with the NumPy engine; for
+            several models, a dict with the same names. None uses samples of the representative data of `ksr.convert`,
+            or noise for a file.
+        single_file: Whether to write plain C as one header and one source, `NAME.h` and `NAME.c` (for several models
+            `firmware.h` and `firmware.c`), with the kernels for `cpu` only and without a `main`.
+        cpu: The processor of a single file: `"cortex-m0"`, `"cortex-m0plus"`, `"cortex-m3"`, `"cortex-m4"`,
             `"cortex-m7"`, `"cortex-m23"`, `"cortex-m33"` (with its DSP extension), `"cortex-m55"`, `"cortex-m85"`,
-            `"rv32imc"`, `"x86-64"`, `"arm64"`, or `"any"`: plain C alone, for whatever has a C compiler.
-        small: Whether the kernels are those that take less flash and more instructions: for a GRU of 24 units on a
-            Cortex-M4 40 % less and 15 % more. The outputs are the same bits.
+            `"rv32imc"`, `"x86-64"`, `"arm64"`, or `"any"` for portable C, which any C compiler builds.
+        small: Whether to use kernels that take less flash and more instructions: for a GRU of 24 units on a Cortex-M4,
+            40 % less flash and 15 % more instructions. The outputs are the same bits.
         threshold_scale: Whether plain C of delta networks has `NAME_set_threshold`, which scales the thresholds of held
-            values while the program runs: fewer instructions for a larger error. It takes RAM for the thresholds, one
-            or two bytes for each input and unit, and no instructions in a step.
+            values at run time: fewer instructions for a larger error. The thresholds then take RAM, one or two bytes
+            per input and unit, and no additional instructions per step.
 
     Returns:
         A `Firmware`; it prints as text.
 
     Raises:
-        ValueError: The framework is unknown, the folder is not empty, the inputs do not fit, a model has an op that the
-            framework lacks or weights that it cannot read, two models have one name, `single_file` and `cpu` do not go
-            together, or with `threshold_scale` the framework is not plain C, or a model holds nothing.
+        ValueError: The framework is unknown, the folder is not empty, the inputs do not fit, the framework does not
+            support an op or the weights of a model, two models have the same name, `single_file` and `cpu` do not
+            match, or `threshold_scale` is given for another framework than plain C or for a model without held values.
         OSError: The folder cannot be written to.
-        MismatchError: The C does not do what the NumPy engine does; nothing was written.
+        MismatchError: The C does not agree with the NumPy engine; nothing was written.
         RuntimeError: A C compiler or the emulator fails; nothing was written.
     """
     if framework not in FRAMEWORKS:
@@ -178,7 +179,8 @@ def _check_single_file(framework, single_file, cpu):
 
 
 def _writer(cpu, small):
-    """What writes plain C for `cpu` as `save_firmware` takes it: `write_single_file`, or, of None, `write_plain_c`."""
+    """The function that writes plain C for the `cpu` of `save_firmware`: `write_single_file`, or `write_plain_c` for
+    None."""
     if cpu is None:
         return partial(write_plain_c, small=small)
     return partial(write_single_file, processor=PROCESSORS[cpu], small=small)
@@ -189,12 +191,12 @@ def _verify(codes, sequences, cpu, small):
 
     Args:
         codes: A list of `PlainC`.
-        sequences: For each its inputs, as `host_check.check` takes them.
-        cpu, small: As in `save_firmware`. A single file for a processor that this computer does not have is compared
-            as it is for this computer's.
+        sequences: Inputs of each, as for `host_check.check`.
+        cpu, small: As in `save_firmware`. A single file for another processor than this computer's is compared in the
+            version for this computer.
 
     Returns:
-        For each what `host_check.check` returns; None where there is no compiler for this computer.
+        A list with the result of `host_check.check` for each; None if there is no compiler for this computer.
     """
     if host_check.compiler() is None:
         return None
@@ -252,7 +254,7 @@ def _has_size_tools(toolchain):
 
 
 def _figures(cost):
-    """What is printed of a `ProjectCost`, `(label, number)`."""
+    """The printed lines of a `ProjectCost`, a list of `(label, number)`."""
     figures = [("flash, bytes", cost.flash_bytes), ("RAM, bytes", cost.ram_bytes)]
     if cost.stack_bytes is not None:
         figures += [("stack, bytes", cost.stack_bytes)]
@@ -262,7 +264,7 @@ def _figures(cost):
 
 
 def _recorded(inputs, given):
-    """The inputs of each model; None where there are none."""
+    """The inputs of each model; None if there are none."""
     models = list(given.values()) if isinstance(given, Mapping) else [given]
     if inputs is None:
         return [getattr(model, "samples", None) for model in models]
@@ -274,7 +276,7 @@ def _recorded(inputs, given):
 
 
 def _sequences(code, inputs):
-    """Inputs as `host_check.check` takes them."""
+    """Converts inputs to the form that `host_check.check` takes."""
     tensors = code.model.inputs
     columns = quantized(arrays_of(inputs, tensors), tensors)
     return [
@@ -289,7 +291,8 @@ def _sequences(code, inputs):
 
 
 def write_plain_c(codes, folder, small=False, framework=FRAMEWORKS["plain-c"]):
-    """Writes models, a list of `PlainC`, and the kernel sources that they need; the names of the models' files."""
+    """Writes models, a list of `PlainC`, and the kernel sources that they need. Returns the names of the models'
+    files."""
     texts, core = _plain_c_texts(codes, small)
     streaming = any(code.is_streaming for code in codes)
     project = _filled(framework.name, codes, core, streaming=streaming)
@@ -299,7 +302,7 @@ def write_plain_c(codes, folder, small=False, framework=FRAMEWORKS["plain-c"]):
 
 
 def write_single_file(codes, folder, processor, small=False):
-    """Writes models and kernels as one header and one source for a `Processor`; their name, in a list."""
+    """Writes models and kernels as one header and one source for a `Processor`. Returns a list with their name."""
     texts, core = _plain_c_texts(codes, small)
     name = _project_name(codes)
     _write(Path(folder), join(texts | core, [code.name for code in codes], name, processor))
@@ -307,7 +310,7 @@ def write_single_file(codes, folder, processor, small=False):
 
 
 def _plain_c_texts(codes, small):
-    """The files of the models, and those of the core, as texts by their names."""
+    """Returns a dict from names to texts of the models' files, and one of the core's files."""
     texts = {
         f"{code.name}.{suffix}": text for code in codes for suffix, text in (("h", code.header), ("c", code.source))
     }
@@ -316,7 +319,7 @@ def _plain_c_texts(codes, small):
 
 
 def tflm_texts(models, framework, small=False):
-    """The files of a project around TensorFlow Lite Micro.
+    """Returns the files of a project with TensorFlow Lite Micro.
 
     Args:
         models: A list of `TFLMModel`.
@@ -324,7 +327,7 @@ def tflm_texts(models, framework, small=False):
         small: As in `save_firmware`.
 
     Returns:
-        Texts by paths.
+        A dict from paths to texts.
     """
     headers = [header for model in models for header in model.headers]
     core = core_files(headers, _features(models), framework.cpp_suffix, small)
@@ -338,7 +341,7 @@ def tflm_texts(models, framework, small=False):
 
 
 def _read_models(given, name):
-    """The models by their names in C."""
+    """Returns a dict from names in C to the models."""
     if isinstance(given, Mapping):
         if name is not None:
             raise ValueError(f"name is of a single model; several have their names in the dict. Given: {name!r}.")

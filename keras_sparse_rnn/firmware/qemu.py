@@ -1,4 +1,4 @@
-"""Runs models in C on an emulated board: every output bit is checked, and every instruction counted.
+"""Runs models in C on an emulated board, checks every output bit and counts every instruction.
 
 Needs gcc for this computer and the toolchain of the core (`targets.Toolchain`): for Cortex-M `arm-none-eabi-gcc` with
 newlib and `qemu-system-arm`, for RISC-V `riscv64-unknown-elf-gcc` with picolibc and `qemu-system-riscv32`.
@@ -28,11 +28,11 @@ _PORTABLE = ("-DKSR_PORTABLE",)
 
 @dataclass(frozen=True)
 class OpCost:
-    """What an op takes per call, averaged over the calls.
+    """The cost of an op per call, averaged over the calls.
 
     Attributes:
-        name: As in the model; "" is the copying of input and output.
-        instructions: Executed.
+        name: Its name in the model; "" is the copying of input and output.
+        instructions: Executed instructions.
         cycles_estimate: See `Measurement`.
     """
 
@@ -43,24 +43,24 @@ class OpCost:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a run on an emulated board showed.
+    """The result of a run on an emulated board.
 
     Attributes:
-        outputs: `(calls, values)`, as the board gave them.
-        instructions: Instructions executed in each call, in order: of `NAME_step` where the model takes one time step
-            per call, else of `NAME_run`.
-        cycles_estimate: Per call, on average: the core's documented timings applied to those instructions
-            (`tflite/firmware/cycles.h`), for memory without wait states. An estimate, not a measurement; None for a
-            core without documented timings.
-        flash_cycles_estimate: Likewise for a chip that waits for its flash (`Target.flash_factor`); None for a core of
-            which no times are published.
+        outputs: Outputs of the board, `(calls, values)`.
+        instructions: Instructions executed in each call, in order: of `NAME_step` if the model takes one time step per
+            call, and of `NAME_run` otherwise.
+        cycles_estimate: Mean cycles per call, estimated from the core's documented timings of those instructions
+            (`tflite/firmware/cycles.h`), for memory without wait states. This is not a measurement. None for a core
+            without documented timings.
+        flash_cycles_estimate: The same for a chip whose flash has wait states (`Target.flash_factor`); None for a core
+            without published times.
         init_instructions: Instructions executed in `NAME_init`; None with `by_function`.
-        ops: An `OpCost` for each op of the model, in its order, and a last one for what is between them.
-        functions: Instructions per call, on average, of each C function, the largest first; empty unless `measure` was
-            called with `by_function=True`.
-        flash_bytes, ram_bytes: What the model and its kernels take after linking with `--gc-sections`, without the C
+        ops: An `OpCost` for each op of the model, in its order, and a last one for the code between them.
+        functions: Dict from each C function to its mean instructions per call, the largest first; empty unless
+            `measure` was called with `by_function=True`.
+        flash_bytes, ram_bytes: Bytes of the model and its kernels after linking with `--gc-sections`, without the C
             library and the stack.
-        stack_bytes: The most that `NAME_init` and the calls touched of the stack, which was painted before each.
+        stack_bytes: The most stack that `NAME_init` and the calls used, measured by painting it before each.
     """
 
     outputs: np.ndarray
@@ -80,7 +80,7 @@ class Measurement:
 
 
 def missing_tools(cpu="cortex-m4"):
-    """Names of the programs that `measure` needs for a core and this machine lacks."""
+    """Names of the programs that `measure` needs for a core and that this computer lacks."""
     return TARGETS[cpu].missing_tools()
 
 
@@ -97,19 +97,19 @@ def measure(
     expected=None,
     small=False,
 ):
-    """Runs a model on an emulated board, from a clear state, and counts.
+    """Runs a model on an emulated board, from a clear state, and counts instructions.
 
     Args:
         model: A `runtime.model.Model`.
-        inputs: Inputs of the calls, one after the other, `(calls, values)` in the model's own dtype.
+        inputs: Inputs of the consecutive calls, `(calls, values)` in the model's own dtype.
         cpu: One of `targets.TARGETS`.
-        calls_per_sequence: Number of calls after which the states are cleared, which is not counted; None: never.
-        whole_sequences: Whether a call takes a whole sequence even where the model could take a step.
-        portable: Whether to take the kernels in plain C alone.
+        calls_per_sequence: Number of calls after which the states are cleared, which is not counted; None for never.
+        whole_sequences: Whether a call takes a whole sequence even if the model can take single steps.
+        portable: Whether to use only the kernels in portable C.
         optimization: Option of the compiler, `"-O2"`, `"-Os"`, ...
-        by_function: Whether to tell functions apart.
-        expected: The outputs that are expected, `(calls, values)`; None: those of the same C on this machine, where
-            every op is compared with the NumPy engine (`host_check`).
+        by_function: Whether to count the instructions of each function.
+        expected: The expected outputs, `(calls, values)`. None takes those of the same C on this computer, where every
+            op is compared with the NumPy engine (`host_check`).
         small: As in `project.save_firmware`.
 
     Returns:
@@ -157,12 +157,12 @@ def measure(
 
 @dataclass(frozen=True)
 class ProjectCost:
-    """What models in one program cost as one option of the compiler builds them.
+    """The cost of the models of one program at one optimization level.
 
     Attributes:
         flash_bytes, ram_bytes, stack_bytes: See `Measurement`; the stack is that of the model that needs most.
-        instructions: Executed per call of `NAME_step`, or `NAME_run` for a model without steps, on average, by the
-            names of the models.
+        instructions: Dict from the names of the models to the mean instructions per call of `NAME_step`, or of
+            `NAME_run` for a model without single steps.
     """
 
     flash_bytes: int
@@ -195,8 +195,8 @@ def project_cost(recordings, cpu, optimization, write=write_plain_c):
 
 
 def check(recordings, cpu, optimization="-O2", compiler=None, write=write_plain_c):
-    """Runs models together in one image, and compares every output with the recorded one. Does so once more with a
-    half-word in front of the functions that the compiler has not aligned to words, as it does not below -O2.
+    """Runs models together in one image, and compares every output with the recorded one. Below -O2 the compiler does
+    not align functions to words, so the image runs a second time with a half-word before those functions.
 
     Args:
         recordings: A list of `image.Recording`, their code without marks.
@@ -227,12 +227,12 @@ def _target(cpu):
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a run reported.
+    """The counts of a run.
 
     Attributes:
-        counts: For each stretch between marks `((instructions, cycles), parts)`, the parts being `(parts, 2)`.
-        functions: Instructions by function, in all.
-        stacks: For each model the bytes that its `init` and its calls touched.
+        counts: `((instructions, cycles), parts)` for each interval between marks, with parts of the shape `(parts, 2)`.
+        functions: Dict from functions to their total instructions.
+        stacks: For each model, the bytes of stack that its `init` and its calls used.
     """
 
     counts: list
@@ -284,8 +284,8 @@ def _by_function(image, executed, target):
 
 
 def _op_costs(names, total, parts, target):
-    """An `OpCost` for each op and for the rest, from the means of what was between the marks: for each step of a call
-    what comes before the first op, and then each op."""
+    """Returns an `OpCost` for each op and for the rest, from the means between the marks. Each step of a call has the
+    code before the first op, and then each op."""
     of_ops = parts.reshape(-1, 1 + len(names), 2).sum(axis=0)[1:]
     costs = [*of_ops, total - of_ops.sum(axis=0)]
     return tuple(

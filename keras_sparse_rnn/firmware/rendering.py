@@ -7,23 +7,23 @@ _FOLDER = Path(__file__).parent / "templates"
 
 
 def render(template, **values):
-    """The text of a file of this folder, such as `"core/ksr_build.h"`, with its placeholders filled in."""
+    """Returns the text of a file of this folder, such as `"core/ksr_build.h"`, with its placeholders filled in."""
     return _environment().get_template(template).render(values)
 
 
 def render_folder(folder, models, **values):
-    """All files of one of the folders here.
+    """Renders all files of a template folder.
 
-    A file whose name begins with `MODEL` is written once for each model, with `model` as a value; the others once.
-    `PROJECT` in a path becomes the value `project`. A file of which nothing is left is not written.
+    A file whose name begins with `MODEL` is written once for each model, with `model` as a value; other files are
+    written once. `PROJECT` in a path becomes the value `project`. A file that renders to nothing is not written.
 
     Args:
-        folder: Its name.
-        models: What the placeholders say of each model, objects with a `name` at least.
-        **values: For all files.
+        folder: Name of the folder.
+        models: The values of each model, objects with at least a `name`.
+        **values: Values for all files.
 
     Returns:
-        Texts by paths relative to the project.
+        A dict from paths, relative to the project, to texts.
     """
     texts = {}
     for path in sorted((_FOLDER / folder).rglob("*")):
@@ -54,10 +54,10 @@ def _environment():
 
 
 def columns(figures):
-    """The lines of a table with a column for each key.
+    """Returns the lines of a table with a column for each key.
 
     Args:
-        figures: By the headings of the columns lists of `(label, number)`, the same labels in each.
+        figures: Dict from headings of columns to lists of `(label, number)`, with the same labels in each.
     """
     rows = list(zip(*figures.values(), strict=True))
     width = max(len(cells[0][0]) for cells in rows)

@@ -1,4 +1,4 @@
-"""Plain C for one processor as one header and one source: everything that the models need, and nothing of others."""
+"""Plain C for one processor as one header and one source, with the code that the models need and no other."""
 
 import re
 from collections import Counter
@@ -38,13 +38,13 @@ def join(texts: dict[str, str], names: list[str], project: str, processor: Proce
     """Joins a project of plain C into `PROJECT.h` and `PROJECT.c`.
 
     Args:
-        texts: Texts of the project's files by their paths: `NAME.h` and `NAME.c` of each model, and the core's.
+        texts: Dict from paths to texts of the project's files: `NAME.h` and `NAME.c` of each model, and the core's.
         names: Names of the models.
-        project: Name of the files.
-        processor: The processor that the code is for.
+        project: Name of the two files.
+        processor: The `Processor`.
 
     Returns:
-        The texts of the two files by their names.
+        A dict from the names of the two files to their texts.
     """
     kept = _needed(_Reader(texts, processor), texts, names)
     reader = _Reader(texts, processor)
@@ -62,7 +62,7 @@ def join(texts: dict[str, str], names: list[str], project: str, processor: Proce
 
 
 def _in_code(line, switches):
-    """A line of code with the values of switches that it asks for."""
+    """Replaces the switches in a line of code by their values."""
     if line.startswith("#") or "KSR_WITH_" not in line:
         return line
     return re.sub(r"\bKSR_WITH_\w+", lambda found: switches.get(found[0], found[0]), line)
@@ -72,8 +72,8 @@ class _Reader:
     """Reads files of a project as a processor's compiler would.
 
     Attributes:
-        headers: Texts of the core's headers that were read on the way, each behind those that it includes.
-        system_headers: Others that were included, such as `<string.h>`.
+        headers: Texts of the core's headers that were read, each after those that it includes.
+        system_headers: Other included headers, such as `<string.h>`.
     """
 
     def __init__(self, texts, processor):
@@ -87,7 +87,7 @@ class _Reader:
         self._read = set()
 
     def read(self, path):
-        """The text of a file without its includes."""
+        """Returns the text of a file without its includes."""
         name = PurePosixPath(path).name
         self._read.add(name)
         kept = []
@@ -103,7 +103,7 @@ class _Reader:
 
 
 def _needed(reader, texts, names):
-    """The sources that models need: all but those with bodies of kernels that no other one calls."""
+    """Returns the sources that models need: all except implementations of kernels that no other source calls."""
     models = [f"{name}.c" for name in names]
     mentioned = [_without_prototypes(reader.read(f"{name}.h")) for name in names]
     sources = {path: reader.read(path) for path in texts if path.endswith(".c")}
@@ -124,7 +124,7 @@ def _needed(reader, texts, names):
 
 
 def _name_of(file):
-    """What a file of the kernels' folder is called in a project; see `core_files.core_name`."""
+    """The name of a file of the kernels' folder in a project; see `core_files.core_name`."""
     return f"ksr_kernel_{file.removeprefix('portable/').replace('/', '_')}"
 
 
@@ -133,8 +133,8 @@ def _without_prototypes(text):
 
 
 def _named(sources, headers):
-    """What sources, and headers outside of their prototypes, name; of a kernel that is named, its body, too. A call
-    that is never reached, as a build switch is 0, names a kernel that is not there, and C wants its prototype."""
+    """The identifiers in sources, and in headers outside of prototypes; for a kernel, also its implementation. A call
+    that a build switch disables still names a kernel that is missing, and C needs its prototype."""
     bodies = dict(_BODY.findall("\n".join(headers)))
     texts = [*sources.values(), *(_without_prototypes(_BODY.sub("", text)) for text in headers)]
     words = {word for text in texts for word in _TOKEN.findall(text)}
@@ -142,18 +142,19 @@ def _named(sources, headers):
 
 
 def _declares(prototype, named):
-    """Whether a prototype is of something that is named, and no body of another processor's."""
+    """Whether a prototype is used and does not belong to another processor's implementation."""
     return not (words := re.findall(r"\b(ksr_\w+)\(", prototype)) or words[0] in named
 
 
 def _own(text):
-    """What a file has for itself."""
+    """The private identifiers of a file."""
     return {name for pattern in _OWN for name in pattern.findall(text)}
 
 
 def _apart(sources, headers):
-    """Sources that share one file with headers: what several call by one name gets the source's name behind it, and
-    macros end with their source, or get its name where a header has one of that name."""
+    """Prepares sources to share one file with headers: private names that several sources use get the name of their
+    source as a suffix, and macros are undefined at the end of their source, or get that suffix if a header has one of
+    the same name."""
     own = {path: _own(text) for path, text in sources.items()}
     counts = Counter(name for names in [*own.values(), *map(_own, headers)] for name in names)
     macros_of_headers = {name for text in headers for name in _MACRO.findall(text)}

@@ -17,7 +17,7 @@ _BODY = re.compile(r"^#define (ksr_\w+) ksr_\w+ +/\* (.*) \*/$", re.MULTILINE)
 
 @cache
 def source_folder():
-    """The folder `tflite/` with the C sources: beside the package in a checkout, inside it where it is installed.
+    """Returns the folder `tflite/` with the C sources: beside the package in a checkout, inside an installed package.
 
     Raises:
         RuntimeError: There is none.
@@ -29,9 +29,9 @@ def source_folder():
     raise RuntimeError(f"The C sources of keras-sparse-rnn are missing from {package}; install the package again.")
 
 
-# What a build may leave away, with the switches of `tflite/include/ksr_build.h`: number formats besides int8, by the
-# endings of their kernels; gates of recurrent layers, and the files of their activations; in integers, ways to store a
-# matrix, bits of a weight, and values that are held.
+# Features that a build may omit, with the switches of `tflite/include/ksr_build.h`: number formats other than int8, by
+# the endings of their kernels; gates of recurrent layers, and the files of their activations; in integers, storage
+# formats of a matrix, bits of a weight, and held values.
 FEATURES = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in ("usual_gates", "other_gates", *GROUPS)}
 _MATRICES = (*(f"blocks_{width}" for width in BLOCKS), "by_sources", "by_outputs")
@@ -39,7 +39,7 @@ FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, "weights_
 
 
 def features_of(ops, tensors):
-    """Those of `FEATURES` that ops of a model need, with its tensors."""
+    """The `FEATURES` that the ops of a model need."""
     kinds = {tensors[op.inputs[0]].dtype for op in ops}
     needed = {number_format.kernel for number_format in (FLOAT32, INT8X16) if number_format.activations in kinds}
     for op in ops:
@@ -75,13 +75,12 @@ def _gates_of(kind, options):
 
 
 def files_of(roots, features, small=False):
-    """The paths of the C files `roots` and of all that they include or call into.
+    """Returns the paths of the C files `roots` and of all files that they include or call.
 
-    What a header declares is in the files that it lists, `/* Sources: gru_i8.c KSR_WITH_INT16:gru_i16.c */`, the latter
-    where the feature with that switch is one of `features`; of several, joined by +, all must be. `KSR_SMALL` is one of
-    the switches with `small`. The bodies of a target are in the files that its header lists beside each
-    (`tflite/kernels/target.h`), and come with those who call
-    them.
+    A header lists the files that define what it declares: `/* Sources: gru_i8.c KSR_WITH_INT16:gru_i16.c */`. The
+    second one is needed only if `features` contain the feature with that switch; if several switches are joined by +,
+    all are required. `small` sets the switch `KSR_SMALL`. The header of a target (`tflite/kernels/target.h`) lists the
+    file of each implementation, which is added with its callers.
     """
     switches = {FEATURES[feature] for feature in features} | ({"KSR_SMALL"} if small else set())
     found, paths = {}, [_path(name) for name in roots]
@@ -99,14 +98,14 @@ def files_of(roots, features, small=False):
 
 
 def _path(name, folder=None):
-    """Where a file of the core lies that is named relative to the folder of one that includes it, or to its own."""
+    """The path of a core file, named relative to the folder of the including file or to its own."""
     folders = (folder, *(source_folder() / part for part in ("include", "kernels")))
     return next(path for path in (folder / name for folder in folders if folder) if path.exists()).resolve()
 
 
 @cache
 def _bodies():
-    """The files that hold a kernel's bodies for all targets, by the kernel's name."""
+    """Dict from the names of kernels to the files with their implementations for all targets."""
     bodies = {}
     for path in (source_folder() / "kernels").glob("*/*.h"):
         for name, files in _BODY.findall(path.read_text()):

@@ -1,4 +1,4 @@
-"""The cores that firmware is built for here, and the boards on which QEMU emulates them."""
+"""The supported cores, and the boards on which QEMU emulates them."""
 
 import platform
 import shutil
@@ -10,14 +10,14 @@ LEVELS = ("-O2", "-Os")  # what frameworks build at: for speed, and (Arduino, Ze
 
 @dataclass(frozen=True)
 class Toolchain:
-    """What builds firmware for a family of cores, and emulates them.
+    """The compiler and the emulator for a family of cores.
 
     Attributes:
-        prefix: Of the names of the compiler and its tools.
-        emulator: The command that emulates the boards.
-        isa: Whose marks the counter of instructions looks for (`tflite/firmware/count_instructions.c`).
+        prefix: Prefix of the names of the compiler and its tools.
+        emulator: Command of the emulator.
+        isa: Instruction set; the counter looks for its marks (`tflite/firmware/count_instructions.c`).
         library: The compiler's option that names the C library.
-        packages: Debian's, separated by spaces.
+        packages: Names of Debian packages, separated by spaces.
     """
 
     prefix: str
@@ -32,7 +32,7 @@ class Toolchain:
 
     @property
     def programs(self) -> tuple[str, ...]:
-        """All that it takes to run firmware: one of them compiles for this computer."""
+        """The programs that are needed to run firmware, including a compiler for this computer."""
         return ("gcc", *map(self.tool, ("gcc", "nm", "size")), self.emulator)
 
     @property
@@ -62,13 +62,13 @@ class Target:
     """A core.
 
     Attributes:
-        name: As compilers know it.
-        board: QEMU's machine with it, and options of the emulator.
-        options: Of the compiler: what the code is for.
-        toolchain: Builds for it.
+        name: Its name in compilers.
+        board: QEMU's machine with this core, and options of the emulator.
+        options: Options of the compiler that select the core.
+        toolchain: Its `Toolchain`.
         code, ram: Start address and size in bytes of the board's memories for code and data.
         is_timed: Whether its instructions have documented timings (`tflite/firmware/cycles.h`).
-        flash_factor: What a chip that waits for its flash takes, in units of those timings; None: not known.
+        flash_factor: Cycles of a chip whose flash has wait states, as a multiple of those timings; None if unknown.
     """
 
     name: str
@@ -81,11 +81,11 @@ class Target:
     flash_factor: float | None = None
 
     def compiler(self, optimization: str) -> tuple[str, ...]:
-        """The compiler's command, with the options that say what the code is for."""
+        """The compiler's command with the options that select the core."""
         return (self.toolchain.tool("gcc"), *self.options, *self.toolchain.library, optimization)
 
     def missing_tools(self) -> list[str]:
-        """Names of the programs that this machine lacks to run its firmware."""
+        """Names of the programs that this computer lacks to run its firmware."""
         return [program for program in self.toolchain.programs if shutil.which(program) is None]
 
 
@@ -97,8 +97,8 @@ def _arm(name, board, has_fpu=True, **rest):
 # The factor is from times that NNoM publishes of five int8 GRU layers on an STM32L476 at 140 MHz (its example
 # rnn-denoise), 1.22 to 1.32 times the timings of the same code.
 #
-# No board has a Cortex-M0+; a Cortex-M3 runs its instructions. A Cortex-M7 issues two instructions in a cycle, by rules
-# that are not public; no timings of a Cortex-M33, or of Espressif's RISC-V cores, are.
+# QEMU has no board with a Cortex-M0+; a Cortex-M3 runs its instructions. A Cortex-M7 issues two instructions per cycle
+# by rules that are not public; the timings of a Cortex-M33 and of Espressif's RISC-V cores are not public either.
 TARGETS = {
     target.name: target
     for target in (
@@ -122,11 +122,11 @@ TARGETS = {
 
 @dataclass(frozen=True)
 class Processor:
-    """What a single file of C may be for.
+    """A processor that a single file of C can be written for.
 
     Attributes:
-        name: As `save_firmware` takes it.
-        macros: Those of its compilers that the core's kernels ask for, with their values.
+        name: Its name in `save_firmware`.
+        macros: Predefined macros of its compilers that the core's kernels use, with their values.
     """
 
     name: str
@@ -134,14 +134,14 @@ class Processor:
 
     @property
     def condition(self) -> str:
-        """C that says whether a compiler is for it; empty where any is."""
+        """C condition that holds if a compiler targets it; empty for any compiler."""
         asked = {name: value for name, value in self.macros.items() if name.startswith("__") and name != "__GNUC__"}
         numbers = {"__ARM_ARCH_ISA_THUMB", "__riscv_xlen"}
         return " && ".join(f"{n} == {value}" if n in numbers else f"defined({n})" for n, value in asked.items())
 
 
 def host() -> str:
-    """The name of this computer's in `PROCESSORS`."""
+    """The name of this computer's processor in `PROCESSORS`."""
     names = {"x86_64": "x86-64", "AMD64": "x86-64", "aarch64": "arm64", "arm64": "arm64"}
     return names.get(platform.machine(), "any")
 

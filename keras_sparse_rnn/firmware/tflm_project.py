@@ -17,11 +17,11 @@ from keras_sparse_rnn.runtime.tflm_ops import resolver_method
 
 @dataclass(frozen=True, eq=False)
 class TFLMModel:
-    """A model as `templates/model-tflm` needs it.
+    """The values of a model for `templates/model-tflm`.
 
     Args:
         model: A `runtime.model.Model`.
-        name: In C.
+        name: Its name in C.
 
     Raises:
         ValueError: The model has an op that TensorFlow Lite Micro lacks, or weights that it cannot read.
@@ -53,7 +53,7 @@ class TFLMModel:
 
     @cached_property
     def custom_ops(self):
-        """The symbols of our ops."""
+        """The C symbols of the custom ops."""
         return list(dict.fromkeys(op_symbol(op.name) for op in self.model.operators if _is_ours(op)))
 
     @cached_property
@@ -63,7 +63,7 @@ class TFLMModel:
 
     @cached_property
     def features(self):
-        """What it needs of what the core may lack."""
+        """The optional features of the core that it needs."""
         return features_of([op for op in self.model.operators if _is_ours(op)], self.model.tensors)
 
     @property

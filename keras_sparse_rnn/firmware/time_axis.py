@@ -1,4 +1,4 @@
-"""Which axis of each tensor is time, followed through a graph."""
+"""Follows the time axis of each tensor through a graph."""
 
 import math
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ _BESIDE = (*JOINING, *ELEMENTWISE)  # ops of several inputs that lie beside each
 
 @dataclass(frozen=True)
 class TimeAxis:
-    """Where time goes in a model, and whether the model can take one step of it per call.
+    """The time axis in a model, and whether the model can take one time step per call.
 
     Attributes:
-        axes: For each tensor (by its number) that has values at each time step, the axis of these steps; it may have
-            several values for each. Other tensors have no time axis: a layer has ended it, and they hold what follows
-            from the steps so far, or they never depended on it.
-        history: For each tensor that has steps before the first one too, how many: what a PAD puts there. One step of
-            it is so many steps that have been, and the new one.
-        steps: Time steps in a sequence of the file's shapes; None where there is no time axis.
-        obstacle: Why the model cannot take single steps; None where it can.
+        axes: Dict from the number of each tensor with values at each time step to the axis of these steps; a step may
+            have several values on it. Other tensors have no time axis: a layer has ended it, and they depend on the
+            steps so far, or they never depended on it.
+        history: Dict from the number of each tensor with steps before the first one to their number, as added by a PAD.
+            One step of such a tensor consists of this many previous steps and the new one.
+        steps: Time steps in a sequence with the shapes of the file; None if there is no time axis.
+        obstacle: Why the model cannot take single steps; None if it can.
     """
 
     axes: dict
@@ -37,7 +37,7 @@ class TimeAxis:
     obstacle: str | None
 
     def shape_in(self, steps, number, shape):
-        """The shape that a tensor, of `shape` in the file, has in a sequence of so many steps."""
+        """The shape of a tensor, `shape` in the file, in a sequence of this many steps."""
         axis = self.axes.get(number)
         if axis is None:
             return shape
@@ -50,13 +50,13 @@ class _EndsAStreamError(Exception):
 
 
 def follow_time(model):
-    """Follows the time axis to the outputs, from axis 1 of inputs of rank 3 and more, and of those of numbers of words.
+    """Follows the time axis to the outputs, from axis 1 of inputs of rank 3 or more, or of inputs of word indices.
 
     Args:
         model: A `runtime.model.Model`.
 
     Returns:
-        A `TimeAxis`; where it has an `obstacle`, without axes.
+        A `TimeAxis`; without axes if it has an `obstacle`.
     """
     axes = {i: 1 for i in model.input_indices if len(model.tensors[i].shape) >= 3}
     lengths = {model.tensors[i].shape[1] for i in axes}
@@ -86,7 +86,7 @@ def follow_time(model):
 
 
 def _follow(model, axes, history, steps):
-    """Adds to `axes` and `history` those of the tensors that ops write."""
+    """Adds the tensors that ops write to `axes` and `history`."""
     ended = set()
     for op in model.operators:
         y, *states = op.outputs
@@ -124,7 +124,7 @@ def _follow(model, axes, history, steps):
 
 @dataclass(frozen=True)
 class _Time:
-    """The time axis of a tensor of some shape; `steps` are those of its history too."""
+    """The time axis of a tensor of some shape; `steps` include its history."""
 
     axis: int
     steps: int
@@ -132,14 +132,14 @@ class _Time:
     history: int
 
     def reshaped(self, op, shape, never=None):
-        """The axis when the values get a new shape in the same order; not the axis `never`."""
+        """The axis after a reshape, other than the axis `never`."""
         before = math.prod(self.shape[: self.axis])
         found = [
             i
             for i, size in enumerate(shape)
             if i != never and size % self.steps == 0 and math.prod(shape[:i]) == before
         ]
-        # Several fit where there is a single step, or where an axis of length 1 is in front.
+        # Several axes fit if there is a single step, or if an axis of length 1 precedes it.
         for i in (self.axis, *reversed(found)):
             if i in found and shape[i] == self.steps:
                 return i
@@ -149,8 +149,8 @@ class _Time:
 
 
 def _axis_behind(op, x, y, tensors):
-    """The time axis of the tensor number `y` that an op makes of one with the time axis x; None where it holds the last
-    step's values."""
+    """The time axis of tensor number `y`, the output of an op whose input has the time axis x; None if it holds the
+    last step's values."""
     if op.name in OPS:
         options = ALL_OPS[op.name].SCHEMA.decode(op.options)
         if x.axis != 1 or x.shape[1] != x.steps or x.history:
@@ -185,7 +185,7 @@ def _axis_behind(op, x, y, tensors):
 
 
 def _padded(op, x, model):
-    """The time axis behind a PAD, and how many steps it puts in front of it."""
+    """The time axis after a PAD, and the number of steps that it adds at the start."""
     _, widths = padding(op, model.tensors)
     before, after = widths[x.axis].tolist()
     if not before and not after:
@@ -199,7 +199,7 @@ def _padded(op, x, model):
 
 
 def _moved_over(op, x, tensors):
-    """The time axis behind a convolution or pooling, and how many steps before the first one are left."""
+    """The time axis after a convolution or pooling, and the number of steps left before the first one."""
     name = tensors[op.outputs[0]].name
     if x.axis == 0:  # TimeDistributed
         return 0, x.history
@@ -216,7 +216,7 @@ def _moved_over(op, x, tensors):
 
 
 def _moved(op, x, y, tensors):
-    """The time axis behind an op that moves values."""
+    """The time axis after an op that moves values."""
     made = tensors[y].shape
     name = tensors[y].name
     if op.name == "GATHER":
@@ -235,7 +235,7 @@ def _strides(strides, shape):
 
 
 def _beside(op, x, y, tensors):
-    """The time axis behind an op of several inputs, of which each is constant or has it at the same place."""
+    """The time axis after an op of several inputs, each of which is constant or has it at the same position."""
     if len(tensors[y].shape) != len(x.shape):
         raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' changes the number of axes")
     if op.name == "CONCATENATION" and op.options.axis % len(x.shape) == x.axis:

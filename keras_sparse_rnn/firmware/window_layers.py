@@ -19,17 +19,17 @@ def window_size(op, tensors):
 
 
 def window_call(op, buffers):
-    """One of `WINDOWS` in C.
+    """Returns an op of `WINDOWS` in C.
 
     Args:
         op: The `Operator`.
-        buffers: Its `Buffers`; constants are declared there.
+        buffers: Its `Buffers`, which receives the constants.
 
     Returns:
         The statement.
 
     Raises:
-        ValueError: The op has a form that there is no kernel for.
+        ValueError: No kernel supports this form of the op.
     """
     x_shape, y_shape = buffers.shape(op.inputs[0]), buffers.shape(op.outputs[0])
     x, y = buffers.tensors[op.inputs[0]], buffers.tensors[op.outputs[0]]

@@ -85,12 +85,12 @@ class Gru(ResetGateOp):
         return operand_int8(self.options, operand)
 
     def _from_reset(self, reset):
-        """Reset before the product: what r * h feeds, `(1, U)`."""
+        """Product of r * h with the candidate's kernel, for a reset before the product: `(1, U)`."""
         kernel = self.recurrent_kernel[:, 2:]
         return self._from_operand(self._read(reset), kernel) if self.is_integer else product(reset, kernel)
 
     def _candidate_accumulators(self, reset, state):
-        """Likewise, with the bias; of what is held of r * h where it is. `(U,)`."""
+        """The same with the bias, from the held value of r * h if it is held: `(U,)`."""
         if self.reset_threshold is None:
             return self.bias[3] + self._from_reset(reset)[0]
         self._hold(state, "held_reset", reset, self.reset_threshold, [3], self._from_reset)

@@ -66,7 +66,7 @@ class Lstm(RecurrentOp):
         return output_int8(options, h)
 
     def _of_cell(self, c):
-        """The activation of a cell state, which is in Q(15 - cell_bits)."""
+        """The activation of a cell state in Q(15 - cell_bits)."""
         bits = self.options.cell_bits
         if not self.has_usual_gates:
             return self.activation.integer(c << max(bits - 8, 0), max(8 - bits, 0), self.options.state_bits)

@@ -24,21 +24,21 @@ class RecurrentOp(ABC):
     Attributes:
         options: The op's options, of the class `SCHEMA.options`.
         kernel `(I, gates, U)`, recurrent_kernel `(U, gates, U)`: int8 or float32.
-        bias `(4, U)`: What the accumulators start from, slot by slot; int32 or float32.
-        input_threshold `(I,)`: Counts (uint8, of int16 inputs uint16) or float32: an input is held until it differs by
-            more; None where inputs are not held.
-        hidden_threshold `(U,)`: In counts of h (of the type of these, without a sign) or float32: what the recurrence
-            reads of h is held until h differs from it by more; None where it is not held.
-        output_scales `(4, U)`: int16, Q16: what scales the accumulators of each output to one scale a slot; None where
-            they have one. Integer ops only.
-        made_with: The `WeightScales` of convert; None in float32, and where it was read from a file.
+        bias `(4, U)`: Initial values of the accumulators of each slot; int32 or float32.
+        input_threshold `(I,)`: Counts (uint8, or uint16 for int16 inputs) or float32. An input is held until it differs
+            by more; None if inputs are not held.
+        hidden_threshold `(U,)`: Counts of h (in the unsigned type of h) or float32. The value of h that the recurrence
+            reads is held until h differs by more; None if it is not held.
+        output_scales `(4, U)`: int16, Q16. Factors that bring the accumulators of each output to one scale per slot;
+            None if they have one already. Integer ops only.
+        made_with: The `WeightScales` of convert; None in float32, and if the op was read from a file.
 
     Class attributes:
         SCHEMA: Its `OpSchema`.
         GATES: Names of the gates, in the order of the kernels.
-        SLOTS: For each slot what its accumulators are of: "gate", "candidate", or "reset" where the reset gate scales
-            them on their way to the candidate; None where the slot is not used.
-        MIXES_STATE: Whether its state is a gate's share of itself and of the candidate.
+        SLOTS: The use of each slot's accumulators: "gate", "candidate", or "reset" if the reset gate scales them before
+            they are added to the candidate; None if the slot is not used.
+        MIXES_STATE: Whether its new state is a mean of the old state and the candidate, weighted by a gate.
         READS: Name of the state that the recurrent kernel reads.
     """
 

@@ -27,27 +27,28 @@ def report(
 ) -> Path:
     """Writes a page of HTML about a model: one file, which needs no network.
 
-    It shows the totals; for each op bytes, MACs and instructions; the memory map and the ops to register; for each
-    layer and gate the zeros; the pattern of the weights; which units fire; and how the error against Keras goes along a
-    sequence. What cannot be known here is a "?", and the page says why: instructions need the cross compiler and QEMU
-    (`firmware.qemu`), the arena needs the `tflite-micro` wheel, events and effective MACs need data.
+    It shows totals; bytes, MACs and instructions of each op; the memory map and the ops to register; the zeros of each
+    layer and gate; the pattern of the weights; which units fire; and the error against Keras along a sequence. An
+    unknown value is a "?", and the page says why: instructions need the cross compiler and QEMU (`firmware.qemu`), the
+    arena needs the `tflite-micro` wheel, events and effective MACs need data.
 
     Args:
-        model: A Keras model, which is converted, or a `.tflite` model: its path, its bytes, or what `ksr.convert`
-            returns. The path of a `.keras` file is taken as well.
-        data: Inputs as in use, `(samples, time, ...)`; a hundred are enough.
+        model: A Keras model, which is converted, or a `.tflite` model: its path, its bytes, or the result of
+            `ksr.convert`. The path of a `.keras` file is accepted as well.
+        data: Typical inputs, `(samples, time, ...)`; a hundred are enough.
         path: Path of the page; an existing file is replaced.
-        cpu: The core to count instructions of, a key of `firmware.bench.CPUS`; None counts none.
-        step_ms: Milliseconds of a time step, for the axes.
-        **options: Of `ksr.convert`, for a Keras model; by default int8 with data, float32 without.
+        cpu: The core whose instructions are counted, a key of `firmware.bench.CPUS`; None counts none.
+        step_ms: Milliseconds per time step, for the axes.
+        **options: Options of `ksr.convert` for a Keras model; by default int8 with data, and float32 without.
 
     Returns:
-        The path.
+        The path of the page.
 
     Raises:
         FileNotFoundError: The model's file, or the folder of `path`, does not exist.
         ImportError: A package of the extra `report` or `convert` is not installed.
-        ValueError: The model cannot be read, `cpu` is unknown, or `path` is the model's, or of another kind of file.
+        ValueError: The model cannot be read, `cpu` is unknown, or `path` is the model's path or has the suffix of
+            another kind of file.
 
     Example:
 

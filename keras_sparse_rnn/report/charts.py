@@ -14,11 +14,11 @@ _PARTS = (BLUE, ORANGE, GREEN, YELLOW, PINK, SKY)
 
 
 def draw(facts):
-    """The charts of some `Facts`.
+    """Draws the charts of some `Facts`.
 
     Returns:
-        `(library, script, divisions)`: Bokeh's JavaScript, the script that draws, and for each chart its name and the
-        HTML element that it is drawn into.
+        A tuple `(library, script, divisions)`: Bokeh's JavaScript, the script that draws, and the name and the HTML
+        element of each chart.
     """
     charts = {
         "bytes": _bars(facts, "bytes", {"as stored": "bytes", "with every weight": "dense_bytes"}, "bytes"),
@@ -69,7 +69,7 @@ def _label(op, number):
 
 
 def _bars(facts, title, series, unit):
-    """For each op one bar a series; None where nothing is known."""
+    """A chart with one bar per op and series; None if nothing is known."""
     ops = [op for op in facts.ops if any(getattr(op, name) for name in series.values())]
     if not ops:
         return None
@@ -94,7 +94,7 @@ def _bars(facts, title, series, unit):
 
 
 def _stack(parts):
-    """Parts of a memory, one behind the other."""
+    """A chart of the parts of a memory in a row."""
     if not parts:
         return None
     sizes = np.array(list(parts.values()))

@@ -1,4 +1,4 @@
-"""What a report tells of a model, gathered from everything in this package that measures."""
+"""The contents of a report: everything that this package can measure of a model."""
 
 import os
 from dataclasses import dataclass, field
@@ -24,12 +24,12 @@ class OpFacts:
     """One op of the `.tflite` model; MACs, instructions and cycles are per time step, on average.
 
     Attributes:
-        name, layer: Name of the op, and of the recurrent layer that it was made from.
-        bytes, dense_bytes: Bytes of its constants as stored, and with every weight stored.
+        name, layer: Name of the op, and of the recurrent layer that it comes from.
+        bytes, dense_bytes: Bytes of its constants as stored, and with all weights stored.
         zeros: Share of its weights that are zero; None without weights.
-        macs, effective_macs: Without and with what is skipped; None where not known.
-        events: Share of units that fire in a step; None where there are none or it is not known.
-        instructions, cycles: Counted, and estimated from them; None where not known.
+        macs, effective_macs: MACs without and with skipping; None if unknown.
+        events: Share of units that fire in a step; None if there are no events or it is unknown.
+        instructions, cycles: Counted instructions, and cycles estimated from them; None if unknown.
     """
 
     name: str
@@ -51,14 +51,14 @@ class Facts:
     Attributes:
         name: Name of the model.
         profile: A `ModelProfile` of the Keras model; None for a `.tflite` file.
-        inspection: An `Inspection` of the `.tflite` model; None where there is none.
+        inspection: An `Inspection` of the `.tflite` model; None if there is none.
         conversion: The `Report` of the conversion; None for a `.tflite` file.
         ops: An `OpFacts` for each op.
-        kernels: For each a name, the matrix (inputs, gates * units), and the names of its gates.
+        kernels: For each kernel its name, the matrix (inputs, gates * units), and the names of its gates.
         events: Pairs of a name and booleans (time, units) of the first sample.
-        drift: Mean absolute error against Keras in stretches of time, of the layer `drift_of`; None where not known.
-        bench: A `firmware.bench.Bench`; None where not known.
-        unknown: For what is not known the reason.
+        drift: Mean absolute error of the layer `drift_of` against Keras in intervals of time; None if unknown.
+        bench: A `firmware.bench.Bench`; None if unknown.
+        unknown: Dict from each unknown value to the reason.
     """
 
     name: str
@@ -74,18 +74,18 @@ class Facts:
     unknown: dict = field(default_factory=dict)
 
     def total(self, figure):
-        """The sum over the ops; None where one is not known."""
+        """The sum over the ops; None if one is unknown."""
         values = [getattr(op, figure) for op in self.ops]
         return sum(values) if values and None not in values else None
 
 
 def gather(model, data, cpu, options, progress):
-    """The `Facts` of a model.
+    """Gathers the `Facts` of a model.
 
     Args:
-        model: A Keras model, or a `.tflite` model as `tflite_file.read_bytes` takes it.
+        model: A Keras model, or a `.tflite` model as for `tflite_file.read_bytes`.
         data: Inputs, `(samples, time, ...)`, or None.
-        cpu: A key of `firmware.bench.CPUS`, or None to count nothing.
+        cpu: A key of `firmware.bench.CPUS`, or None to count no instructions.
         options: Keyword arguments of `ksr.convert`, for a Keras model.
         progress: A `Progress`.
     """
@@ -103,7 +103,7 @@ def gather(model, data, cpu, options, progress):
 
 
 def _of_keras(facts, model, data, options, progress):
-    """What only the Keras model tells, and the bytes of the converted model, or None."""
+    """Gathers the facts that need the Keras model; returns the bytes of the converted model, or None."""
     from keras_sparse_rnn.convert import VerificationError, convert
     from keras_sparse_rnn.profiling import profile
 
@@ -130,7 +130,7 @@ def _of_keras(facts, model, data, options, progress):
 
 
 def _of_layers(facts, model, data):
-    """Kernels and events as Keras has them."""
+    """Kernels and events of the Keras model."""
     import keras
 
     from keras_sparse_rnn.profiling import record_events
@@ -144,7 +144,7 @@ def _of_layers(facts, model, data):
 
 
 def _drift(model, data, options):
-    """Error of the last recurrent layer's states along the time, `(parts,)`, and the layer's name."""
+    """Error of the last recurrent layer's states over time, `(parts,)`, and the layer's name."""
     import keras
 
     from keras_sparse_rnn.convert import convert
@@ -196,7 +196,7 @@ def _of_tflite(facts, tflite, data, cpu, progress):
 
 
 def _watch(facts, model, data):
-    """Kernels, events and effective MACs of the recurrent ops, from running the definition of the ops on data."""
+    """Kernels, events and effective MACs of the recurrent ops, from a run of the NumPy ops on data."""
     try:
         engine = WatchingEngine(model)
     except (ValueError, RuntimeError) as error:
@@ -229,7 +229,7 @@ def _recurrent(facts):
 
 
 def _chunks(model, data, samples):
-    """A few samples as `Engine.run_chunks` takes them.
+    """Returns a few samples in the form that `Engine.run_chunks` takes.
 
     Raises:
         ValueError: The model has several inputs.
@@ -242,7 +242,7 @@ def _chunks(model, data, samples):
 
 
 def _check(model, data):
-    """Raises ValueError where data do not fit a model of one input: whole chunks of its time, and finite values."""
+    """Raises ValueError unless data fit a model of one input: whole chunks of time steps, and finite values."""
     from keras_sparse_rnn.inputs import check_array
 
     if len(model.inputs) > 1 or isinstance(data, (dict, list, tuple)):

@@ -1,4 +1,4 @@
-"""A report as one page of HTML that needs nothing else."""
+"""A report as one self-contained page of HTML."""
 
 import base64
 import io
@@ -17,7 +17,7 @@ _OP_HEADINGS = ("op", "layer", "bytes", "dense", "zeros", "events", "MACs", "eff
 
 
 class Cell:
-    """A figure in a table: its text, and what it is sorted by."""
+    """A figure in a table: its text and its sort key."""
 
     def __init__(self, value, text="{:,.0f}"):
         self.value = "" if value is None else value
@@ -25,7 +25,7 @@ class Cell:
 
 
 def render(facts, step_ms, progress):
-    """The page of some `Facts`, a string.
+    """Renders the page of some `Facts`, a string.
 
     Args:
         facts: The `Facts` of the model.
@@ -81,7 +81,7 @@ def _subtitle(facts):
 
 
 def _totals(facts):
-    """Pairs of a figure and what it is."""
+    """Pairs of a figure and its description."""
     profile, inspection = facts.profile, facts.inspection
     totals = []
     if inspection is not None:
@@ -128,7 +128,7 @@ def _op_total(facts):
 
 
 def _profile(profile):
-    """What the template needs of a `ModelProfile`."""
+    """The values of a `ModelProfile` for the template."""
     if profile is None:
         return {"layers": [], "reductions": []}
     groups = []
@@ -160,7 +160,7 @@ def _layer_cells(part, name, events, calls):
 
 
 def _pictures(facts, step_ms):
-    """For each kernel and each layer's events a title and a picture in both styles, base64."""
+    """A title and a picture in both styles, base64, for each kernel and for the events of each layer."""
     drawn = []
     for name, values, gates in facts.kernels[:MOST_PICTURES]:
         block = (1, min(4, values.shape[1] // len(gates)))

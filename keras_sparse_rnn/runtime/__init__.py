@@ -1,4 +1,4 @@
-"""Run a converted `.tflite` model: in LiteRT, in TensorFlow Lite Micro, in our C core, or in NumPy.
+"""Runs a converted `.tflite` model in LiteRT, in TensorFlow Lite Micro, in the C core, or in NumPy.
 
 Nothing here needs TensorFlow or Keras.
 """
@@ -12,7 +12,7 @@ from keras_sparse_rnn.typing import EngineName, ModelSource
 if TYPE_CHECKING:
     from keras_sparse_rnn.runtime.engine import Engine
 
-# Where each engine lives; it is imported when it is asked for, since each needs another package.
+# The module of each engine, which is imported at first use, since each needs another package.
 _ENGINES = {
     "litert": ("keras_sparse_rnn.runtime.litert", "LiteRTEngine"),
     "tflm": ("keras_sparse_rnn.runtime.tflm", "TFLMEngine"),
@@ -29,20 +29,20 @@ def load(model: ModelSource, engine: EngineName = "litert", **options: Any) -> "
     """Loads a `.tflite` model into an engine.
 
     Args:
-        model: Path of a `.tflite` file, its bytes, a `Model`, or what `ksr.convert` returns.
-        engine: `"litert"` (the `ai-edge-litert` interpreter with our ops as an external delegate), `"tflm"` (the
-            `tflite-micro` wheel with our ops registered), `"native"` (our ops in C, builtin ops in NumPy) or
-            `"reference"` (everything in NumPy: the definition that the others are held to).
-        **options: Handed to the engine: `num_threads` for `"litert"`, `arena_size` in bytes for `"tflm"`.
+        model: Path of a `.tflite` file, its bytes, a `Model`, or the result of `ksr.convert`.
+        engine: `"litert"` (the `ai-edge-litert` interpreter with the custom ops as an external delegate), `"tflm"` (the
+            `tflite-micro` wheel with the custom ops registered), `"native"` (custom ops in C, builtin ops in NumPy) or
+            `"reference"` (all ops in NumPy: the definition for the other engines).
+        **options: Options of the engine: `num_threads` for `"litert"`, `arena_size` in bytes for `"tflm"`.
 
     Returns:
         An `Engine`: `.predict(x)`, `.invoke(tensors)`, `.reset()`, `.memory`.
 
     Raises:
-        ValueError: The engine is unknown, or the model is no valid `.tflite`, uses an op that the engine lacks, or
-            needs more memory than `runtime.model.MOST_ACTIVATIONS`.
-        TypeError: `model` is none of these.
-        FileNotFoundError: The path names no file.
+        ValueError: The engine is unknown, or the model is not a valid `.tflite` file, uses an op that the engine lacks,
+            or needs more memory than `runtime.model.MOST_ACTIVATIONS`.
+        TypeError: `model` has another type.
+        FileNotFoundError: The file does not exist.
         ImportError: The engine's package is not installed.
         RuntimeError: The C core is missing because the package was installed without a C compiler.
     """

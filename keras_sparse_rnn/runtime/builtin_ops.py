@@ -1,4 +1,4 @@
-"""The builtin ops that stand around recurrent layers, in NumPy.
+"""The builtin ops of layers around the recurrent ones, in NumPy.
 
 Quantized ops are computed in real numbers and rounded once, so a result may differ by one step of its scale from an
 interpreter's fixed-point arithmetic.
@@ -153,7 +153,7 @@ def _compare(function):
 
 
 def _inverse_root(x):
-    """Infinity from 0 down, as a quantized value that rounds to 0 has it."""
+    """1 / sqrt(x), infinite for x <= 0, such as a quantized value that rounds to 0."""
     with np.errstate(divide="ignore"):
         return 1 / np.sqrt(np.maximum(x, 0))
 
@@ -167,7 +167,7 @@ def _reduce_all(op, values, tensors, output):
 
 
 def _check_size(op, size, output):
-    """Raises before anything is computed if the result is larger than the shape in the file says."""
+    """Raises ValueError, before any computation, if the result is larger than the shape in the file."""
     if size != output.size:
         raise ValueError(f"op {op.name} makes {size} values of its inputs; its output has the shape {output.shape}.")
 

@@ -1,6 +1,6 @@
-"""A digest of the C sources of the core, by which a core that was built from others is known.
+"""A digest of the C sources of the core, which detects a core built from other sources.
 
-`setup.py` runs this file by its path, before the package can be imported: it needs the standard library alone.
+`setup.py` runs this file by its path before the package can be imported, so it uses the standard library only.
 """
 
 import hashlib

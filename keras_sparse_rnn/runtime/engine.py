@@ -11,13 +11,13 @@ from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.typing import Arrays
 
-# Values of an input that are clipped without a word: a share that an outlier or two come to, and how far out those lie,
-# in widths of the range.
+# Values of an input that are clipped without a warning: the share of a few outliers, and their largest distance, in
+# widths of the range.
 _FEW_CLIPPED, _NEAR = 0.01, 1.0
 
 
 class Engine(ABC):
-    """A model loaded into something that runs it.
+    """A model loaded into an interpreter.
 
     Attributes:
         model: The `Model` that was loaded.
@@ -32,10 +32,10 @@ class Engine(ABC):
 
     @abstractmethod
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """One inference on raw tensors.
+        """Runs one inference on raw tensors.
 
         Args:
-            inputs: List of arrays, one for each input, of exactly its shape and dtype.
+            inputs: List of arrays, one for each input, with exactly its shape and dtype.
 
         Returns:
             List of arrays, one for each output.
@@ -67,30 +67,30 @@ class Engine(ABC):
 
     @property
     def batch_size(self) -> int:
-        """Samples of one inference."""
+        """Samples per inference."""
         return self.inputs[0].shape[0] if self.inputs[0].shape else 1
 
     @property
     def memory(self) -> dict[str, int]:
-        """Bytes of working memory by part, as far as the engine can tell; `{}` where it cannot."""
+        """Bytes of working memory by part, if the engine knows them; otherwise `{}`."""
         return {}
 
     def predict(self, x: Arrays) -> np.ndarray | Any:
         """Runs the model on each sample, from a clear state; a model of batch B takes B samples at a time.
 
         Args:
-            x: Array `(samples, *shape of one input without its batch axis)`, any number of samples, or for several
-                inputs a list of such arrays in the order of `inputs` or a dict by their names. Real values are
-                quantized where the model's input is; values that have the input's dtype already are taken as they are.
+            x: Array `(samples, *shape of one input without its batch axis)` with any number of samples; for several
+                inputs a list of such arrays in the order of `inputs`, or a dict with their names. Real values are
+                quantized if the input is an integer one; values that have the input's dtype are passed unchanged.
 
         Returns:
-            Array `(samples, ...)` of real values (float32), or a list of them where the model has several outputs.
+            Array `(samples, ...)` of real values (float32), or a list of arrays if the model has several outputs.
 
         Raises:
             ValueError: The number of inputs, a shape or a value does not fit.
 
         Warns:
-            UserWarning: Once: many values, or some by far, lie outside of what an integer input can hold.
+            UserWarning: Once, if many values, or a few by far, lie outside the range of an integer input.
         """
         outputs = self.run_chunks([values[:, None] for values in self._stored(arrays_of(x, self.inputs))])
         outputs = [values[:, 0] for values in outputs]
@@ -100,10 +100,11 @@ class Engine(ABC):
         """Runs sequences chunk by chunk, each sequence from a clear state.
 
         Args:
-            x: For each input an array `(samples, chunks, *its shape without its batch axis)`, as `predict` takes them.
+            x: An array `(samples, chunks, *shape without the batch axis)` for each input, as for `predict`.
 
         Returns:
-            For each output an array of real values (float32), `(samples, chunks, *its shape without its batch axis)`.
+            A list with an array of real values (float32), `(samples, chunks, *shape without the batch axis)`, for each
+            output.
         """
         samples, chunks = x[0].shape[:2]
         results = []
@@ -116,18 +117,19 @@ class Engine(ABC):
         return self._real([np.concatenate(parts)[:samples] for parts in zip(*results, strict=True)])
 
     def step(self, x: Arrays) -> np.ndarray | Any:
-        """Goes on by one inference from the state that the one before has left: a step, or a chunk, of a stream.
+        """Runs one inference from the current state: the next step, or the next chunk, of a stream.
 
-        A model that was converted with `stateful=True` keeps its state from step to step until `reset`; the outputs of
-        a sequence taken step by step are those of the whole sequence. Any other model starts afresh each time.
+        A model that was converted with `stateful=True` keeps its state from step to step until `reset`, so the outputs
+        of a sequence taken step by step equal those of the whole sequence. Any other model starts from a clear state
+        each time.
 
         Args:
-            x: Array of the shape of one input without its batch axis, `(time_steps, ...)`; where time_steps is 1, that
-                axis may be left out. A model of batch B > 1 takes B streams at once, `(B, time_steps, ...)`. A list or
-                dict of arrays for several inputs, as in `predict`.
+            x: Array with the shape of one input without its batch axis, `(time_steps, ...)`; if time_steps is 1, that
+                axis is optional. A model of batch B > 1 takes B streams at once, `(B, time_steps, ...)`. A list or dict
+                of arrays for several inputs, as in `predict`.
 
         Returns:
-            Real values (float32) of the output's shape, without its batch axis where that is 1, or a list of them.
+            Real values (float32) with the output's shape, without its batch axis if that is 1, or a list of them.
 
         Raises:
             ValueError: The number of inputs or a shape does not fit.
@@ -184,10 +186,10 @@ class Engine(ABC):
 
 
 def arrays_of(x: Arrays, tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
-    """The arrays that a user gives for some inputs, as a list in their order.
+    """Returns the arrays that a user gives for the inputs, as a list in the order of the inputs.
 
     Raises:
-        ValueError: It has other names than the inputs, or another number.
+        ValueError: Their names, or their number, differ from those of the inputs.
     """
     if isinstance(x, dict):
         names = [tensor.name for tensor in tensors]
@@ -202,10 +204,10 @@ def arrays_of(x: Arrays, tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
 
 
 def quantized(arrays: Sequence[np.ndarray], tensors: Sequence[TensorInfo]) -> list[np.ndarray]:
-    """Samples for each input, `(samples, *its shape without its batch axis)`, as its tensor stores them.
+    """Returns the samples for each input, `(samples, *shape without the batch axis)`, in the dtype of its tensor.
 
     Raises:
-        ValueError: A shape does not fit, or there are not as many samples for each input.
+        ValueError: A shape does not fit, or the inputs differ in the number of samples.
     """
     for values, tensor in zip(arrays, tensors, strict=True):
         if values.shape[1:] != tensor.shape[1:] or len(values) == 0 or len(values) != len(arrays[0]):
@@ -217,7 +219,7 @@ def quantized(arrays: Sequence[np.ndarray], tensors: Sequence[TensorInfo]) -> li
 
 
 def refuse_sparse_encodings(model: Model) -> None:
-    """Raises ValueError where weights are in an encoding that all engines but LiteRT would read as garbage."""
+    """Raises ValueError if weights are in an encoding that all engines but LiteRT would read as garbage."""
     for tensor in model.tensors:
         if tensor.sparsity is not None:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Runs a model op by op: builtin ops in NumPy, ours as the subclass does."""
+"""Runs a model op by op: builtin ops in NumPy, custom ops in the subclass."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,10 +16,11 @@ from keras_sparse_rnn.tflite_file import Operator
 
 
 class GraphEngine(Engine):
-    """Base of the engines that walk the graph themselves.
+    """Base of the engines that run a graph op by op.
 
     Raises:
-        ValueError: The model uses an op that neither we nor `builtin_ops` have, or weights in LiteRT's sparse encoding.
+        ValueError: The model uses an op that is neither a custom op nor in `builtin_ops`, or weights in LiteRT's sparse
+            encoding.
     """
 
     def __init__(self, model: Model) -> None:
@@ -55,9 +56,9 @@ class GraphEngine(Engine):
 
     @abstractmethod
     def run_custom(self, op: Operator, inputs: Sequence[Any]) -> list[np.ndarray]:
-        """The outputs (a list of arrays) of one of our ops.
+        """Returns the outputs of a custom op, a list of arrays.
 
-        `inputs` holds None where a tensor is absent; variable tensors in it are updated in place.
+        `inputs` holds None for an absent tensor; its variable tensors are updated in place.
         """
 
     def invoke(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -70,8 +71,8 @@ class GraphEngine(Engine):
         return [np.ascontiguousarray(values[i]) for i in self.model.output_indices]
 
     def run_operator(self, op: Operator, values: Mapping[int, np.ndarray]) -> list[np.ndarray]:
-        """The outputs (a list of arrays) of one op of the model, given the tensors by their numbers; constants and
-        variable tensors are the engine's own, and the latter are updated."""
+        """Returns the outputs of an op of the model, a list of arrays, from a dict of tensors by number. The engine
+        holds constants and variable tensors itself, and updates the latter."""
         tensors = self.model.tensors
         known = {**{i: tensors[i].data for i in op.inputs if i >= 0 and tensors[i].data is not None}, **self._variables}
         inputs = [None if i < 0 else known.get(i, values.get(i)) for i in op.inputs]

@@ -1,4 +1,4 @@
-"""LiteRT, with our ops as an external delegate."""
+"""LiteRT, with the custom ops as an external delegate."""
 
 import math
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from keras_sparse_rnn.runtime.native import library_path
 
 
 class LiteRTEngine(Engine):
-    """The `ai-edge-litert` interpreter with its default builtin kernels and our ops from the C core.
+    """The `ai-edge-litert` interpreter with its default builtin kernels and the custom ops of the C core.
 
     Args:
         model: A `Model`.
-        num_threads: Threads for the builtin ops, at least 1; our ops use one.
+        num_threads: Threads for the builtin ops, at least 1; custom ops use one.
 
     Raises:
-        ValueError: `num_threads` is below 1, or the interpreter or one of our ops refuses the model.
+        ValueError: `num_threads` is below 1, or the interpreter or a custom op refuses the model.
         RuntimeError: The model has custom ops and the package was built without a C compiler.
     """
 
@@ -36,7 +36,7 @@ class LiteRTEngine(Engine):
             self._interpreter.allocate_tensors()
         except (RuntimeError, ValueError) as error:
             raise ValueError(f"LiteRT cannot load the model: {str(error) or 'it does not say why'}") from error
-        # LiteRT goes by the shapes that its ops work out, whatever the file says; nothing is written to them yet.
+        # LiteRT uses the shapes that its ops compute, not those in the file; nothing has been written to them yet.
         shapes = [details["shape"].tolist() for details in self._interpreter.get_tensor_details()]
         sizes = [math.prod(shape) * t.dtype.itemsize for shape, t in zip(shapes, model.tensors, strict=False)]
         model.check_memory(sizes)

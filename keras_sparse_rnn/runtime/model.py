@@ -1,4 +1,4 @@
-"""A `.tflite` model that the engines here can run."""
+"""A `.tflite` model that the engines can run."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _LONGEST_METADATA = 2**20  # bytes
 
 
 class Model:
-    """A `.tflite` model of one graph without control flow, in which every value that is read has been written.
+    """A `.tflite` model with one graph and no control flow, in which every value is written before it is read.
 
     Args:
         data: The bytes of the file.
@@ -28,17 +28,18 @@ class Model:
         operators: Its ops in the order of execution, a tuple of `Operator`.
         inputs, outputs: Tuples of `FileTensor`.
         input_indices, output_indices: Their numbers in `tensors`.
-        last_readers: For each op the tensors that no op after it reads, and that are no outputs.
-        index_ranges: For each input the number of rows of the smallest table that is gathered from by it, as by an
-            Embedding; None: none.
-        activation_bytes: The most that its states, and the tensors that are still to be read, take at one time.
-        metadata: What `ksr.convert` noted: a dict with "version" (of this package), "weights", "scales",
+        last_readers: For each op, the tensors that no later op reads and that are not outputs.
+        index_ranges: For each input, the number of rows of the smallest table that it indexes, as in an Embedding; None
+            if it indexes no table.
+        activation_bytes: The largest number of bytes that its states, and the tensors that are still needed, take at
+            one time.
+        metadata: The metadata of `ksr.convert`: a dict with "version" (of this package), "weights", "scales",
             "target", "stateful", "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and
-            "labels"; "time_steps" and "sparsity" are None without recurrent layers; `{}` for other files.
+            "labels"; "time_steps" and "sparsity" are None without recurrent layers. `{}` for other files.
 
     Raises:
-        ValueError: The bytes are no `.tflite` file, or one with control flow (more than one subgraph), or it needs more
-            memory than `MOST_ACTIVATIONS`.
+        ValueError: The bytes are not a `.tflite` file, the file has control flow (more than one subgraph), or it needs
+            more memory than `MOST_ACTIVATIONS`.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -51,7 +52,7 @@ class Model:
 
     @classmethod
     def of(cls, model: ModelSource) -> "Model":
-        """The model in a file, in bytes, or in what `ksr.convert` returns; a `Model` as it is.
+        """Reads a model from a file, bytes, or the result of `ksr.convert`; a `Model` is returned unchanged.
 
         Raises:
             FileNotFoundError: The path names no file.
@@ -160,10 +161,10 @@ class Model:
         return tuple(rows.get(i) for i in self.input_indices)
 
     def check_memory(self, sizes: Sequence[int]) -> int:
-        """`activation_bytes`, if the tensors had these `sizes`, in bytes.
+        """Computes `activation_bytes` for tensors of these `sizes`, in bytes.
 
         Raises:
-            ValueError: It is more than `MOST_ACTIVATIONS`.
+            ValueError: The result exceeds `MOST_ACTIVATIONS`.
         """
         held = sum(size for tensor, size in zip(self.tensors, sizes, strict=True) if tensor.is_variable)
         held += sum(sizes[i] for i in set(self.input_indices))
@@ -181,14 +182,14 @@ class Model:
 
 
 def has_initial_states(schema: OpSchema, options: bytes) -> bool:
-    """Whether an op only reads the states that it is given; its options may be any bytes."""
+    """Whether an op only reads its given states; its options may be any bytes."""
     if not schema.shared_words:
         return False
     place = 4 * schema.word_index("initial_states")
     return int.from_bytes(options[place : place + 4], "little") == 1
 
 
-# What each entry of our metadata may be.
+# The allowed values of each entry of the metadata.
 _METADATA_TYPES: dict[str, Any] = {
     "version": str,
     "weights": str,
@@ -203,7 +204,7 @@ _METADATA_TYPES: dict[str, Any] = {
 
 
 def _read_metadata(raw):
-    """The dict of our metadata; `{}` where there are none. Entries that are not known are left out."""
+    """Returns the dict of metadata, without unknown entries; `{}` if there are none."""
     if raw is None:
         return {}
     if len(raw) > _LONGEST_METADATA:

@@ -1,4 +1,4 @@
-"""Our ops from the compiled C core, by ctypes."""
+"""The custom ops of the compiled C core, called with ctypes."""
 
 import ctypes
 import sys
@@ -56,11 +56,11 @@ class _Op(ctypes.Structure):
 
 
 def library_path() -> Path:
-    """Path of the compiled core.
+    """Returns the path of the compiled core.
 
     Raises:
-        RuntimeError: The package was built without a C compiler, or, where it is installed in place (`pip install -e`),
-            from other C sources than are there now.
+        RuntimeError: The package was built without a C compiler, or, if it is installed in place (`pip install -e`),
+            from other C sources than the present ones.
     """
     path = Path(__file__).with_name("_core.pyd" if sys.platform == "win32" else "_core.so")
     if not path.exists():
@@ -76,7 +76,7 @@ def library_path() -> Path:
 @cache
 def _refuse_stale(core):
     sources = core.parents[2] / "tflite"
-    # A wheel was built of the sources that it carries; beside it may lie another package of the name tflite.
+    # A wheel was built from the sources that it contains; another package named tflite may be installed beside it.
     if not (sources / "include" / "ksr.h").exists():
         return
     try:
@@ -102,13 +102,13 @@ def load_library():
 
 
 class NativeOp:
-    """One op of the C core, prepared for arrays of given shapes and dtypes.
+    """An op of the C core, prepared for arrays of given shapes and dtypes.
 
     Args:
         name: Its custom code.
         options: The bytes of its custom options.
-        inputs: List of arrays (None: absent). Constants are kept; x, states and masks give shape and dtype only
-            (`placeholder`), unless they are read-only: then they are constants, too, which the op refuses.
+        inputs: List of arrays, None for absent ones. Constants are kept. For x, states and masks only shape and dtype
+            are used (`placeholder`), unless they are read-only: these are constants as well, and the op refuses them.
         outputs: `(shape, dtype)` of each output.
 
     Raises:
@@ -152,12 +152,12 @@ class NativeOp:
 
 
 def placeholder(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Has a shape and a dtype, and takes no memory: for what an op needs only to be prepared."""
+    """An array with a shape and a dtype that takes no memory, for the preparation of an op."""
     return np.ndarray(shape, dtype, bytearray(np.dtype(dtype).itemsize), strides=(0,) * len(shape))
 
 
 def _refused(schema, status, text):
-    """A status of the core as a message."""
+    """Returns the message of a status of the core."""
     kind, index = list(STATUSES)[status & 0xFF], status >> 8
     if kind in OF_WORD:
         text = f"{schema.words[index - 1].name} (word {index}) {text}"
@@ -175,10 +175,10 @@ def _tensor(array, varies):
 
 
 def prepare_ops(model: Model) -> dict[Operator, NativeOp]:
-    """Our ops in a model, which the C core has taken.
+    """Checks and prepares the custom ops of a model in the C core.
 
     Raises:
-        ValueError: It refuses one; the message says what of it.
+        ValueError: The core refuses an op; the message says why.
         RuntimeError: The package was built without a C compiler.
     """
     ops = {}
@@ -201,7 +201,7 @@ def prepare_ops(model: Model) -> dict[Operator, NativeOp]:
 
 
 class NativeEngine(GraphEngine):
-    """Our ops from the C core, builtin ops in NumPy."""
+    """Custom ops from the C core, builtin ops in NumPy."""
 
     def prepare(self) -> None:
         self._ops = prepare_ops(self.model)

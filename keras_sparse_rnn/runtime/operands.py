@@ -1,4 +1,4 @@
-"""Types, scales and encodings of tensors that the builtin ops support; others would be misread."""
+"""The types, scales and encodings of tensors that the builtin ops support. Others would be misread."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ import numpy as np
 from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.tflite_file import Operator
 
-# What the tensors are to their op, by place; those of other ops are all "values". "moved" is not computed with,
-# "index" is a constant of integers, "truths" are bool, "numbers" are compared, exactly, and one of two
-# "chosen" is taken. What is "compared" may have scales.
+# The role of each tensor in its op, by position; all tensors of other ops are "values". "moved" tensors are not
+# computed with, "index" is a constant of integers, "truths" are bool, "numbers" are compared exactly, and an op selects
+# from two "chosen" tensors. "compared" tensors may have scales.
 _ROLES = {
     "BATCH_MATMUL": ("values", "values"),
     "BROADCAST_TO": ("moved", "index"),
@@ -43,7 +43,7 @@ _ROLES = {
     "SUM": ("values", "index"),
     "TRANSPOSE": ("moved", "index"),
 }
-# Types of weights and biases, by the type of the values that they meet.
+# Types of weights and biases, by the type of the values.
 _TYPES = {
     "weights": {"float32": ("float32",), "int8": ("int8",), "uint8": ("uint8",), "int16": ("int8",)},
     "bias": {"float32": ("float32",), "int8": ("int32",), "uint8": ("int32",), "int16": ("int64", "int32")},
@@ -57,10 +57,10 @@ def check_operands(op: Operator, tensors: Sequence[TensorInfo]) -> None:
 
     Args:
         op: One of `BUILTIN_OPS`.
-        tensors: The tensors of its model.
+        tensors: The tensors of the model.
 
     Raises:
-        ValueError: The op would misread a tensor; the message names it and says what to do.
+        ValueError: The op would misread a tensor; the message names the tensor and a remedy.
     """
     inputs = [None if i < 0 else tensors[i] for i in op.inputs]
     roles = _ROLES.get(op.name, ("values",) * len(inputs))
@@ -75,7 +75,7 @@ def check_operands(op: Operator, tensors: Sequence[TensorInfo]) -> None:
 
 
 def _fault(name, role, tensor, inputs):
-    """What is wrong with a tensor, and what to do; None where nothing is."""
+    """Describes what is wrong with a tensor, and a remedy; None if nothing is."""
     if tensor.sparsity is not None:
         return 'it is in the sparse encoding of LiteRT. Take the engine "litert", or convert with target="tflm"'
     if role in ("compared", "moved"):
@@ -122,7 +122,7 @@ def _fault_of_values(tensor):
 
 
 def _fault_of_weights(tensor, axis):
-    """Where the outputs lie along an axis."""
+    """The axis of the weights along which the outputs lie."""
     if tensor.scale is None:
         return f"it holds {tensor.dtype} without a scale. {_WAY_OUT}"
     if axis >= len(tensor.shape):

@@ -1,4 +1,4 @@
-"""The definition of our ops, run: what every kernel is held to."""
+"""Runs the NumPy definition of the custom ops, with which every kernel is compared."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from keras_sparse_rnn.tflite_file import Operator
 
 
 class ReferenceEngine(GraphEngine):
-    """Every op in NumPy; ours as `keras_sparse_rnn.ops` defines them. Nothing of the C core runs.
+    """Runs every op in NumPy, custom ops as defined in `keras_sparse_rnn.ops`, without the C core.
 
     Attributes:
-        definitions: Each of our ops in the model as an object of `keras_sparse_rnn.ops`, by its `Operator`.
+        definitions: Dict from the `Operator` of each custom op in the model to its object of `keras_sparse_rnn.ops`.
     """
 
     def prepare(self) -> None:

@@ -1,4 +1,4 @@
-"""LiteRT's own sparse encoding of constant tensors, SparsityParameters: checked here, as the interpreter trusts it."""
+"""Checks and decodes LiteRT's sparse encoding of constant tensors (SparsityParameters), which interpreters trust."""
 
 import math
 from typing import Any
@@ -10,15 +10,15 @@ from keras_sparse_rnn.ops.block_sparse import LARGEST_MATRIX
 
 
 def check_encoding(shape: tuple, sparsity: Any, values: np.ndarray | None) -> None:
-    """Checks that an encoding leads neither out of its values nor out of its tensor.
+    """Checks that an encoding addresses neither beyond its values nor beyond its tensor.
 
     Args:
         shape: Shape of the tensor.
         sparsity: Its `SparsityParameters`, as the schema's object.
-        values: The stored values, flat; None where there are none.
+        values: The stored values, flat; None if there are none.
 
     Raises:
-        ValueError: It does.
+        ValueError: The encoding is invalid.
     """
     order, blocked = _numbers(sparsity.traversalOrder).tolist(), _numbers(sparsity.blockMap).tolist()
     levels, rank = sparsity.dimMetadata or [], len(shape)
@@ -57,10 +57,10 @@ def check_encoding(shape: tuple, sparsity: Any, values: np.ndarray | None) -> No
 
 
 def decode(shape: tuple, sparsity: Any, values: np.ndarray) -> np.ndarray:
-    """All values of a tensor in an encoding that `check_encoding` has taken.
+    """Decodes a tensor that has passed `check_encoding`.
 
     Args:
-        shape, sparsity, values: As it takes them.
+        shape, sparsity, values: As in `check_encoding`.
 
     Returns:
         An array of that shape.
@@ -93,7 +93,7 @@ FULLY_CONNECTED_VERSION = 8  # the first that reads such weights; earlier ones L
 
 
 def is_readable(name: str, version: int, place: int, sparsity: Any) -> bool:
-    """Whether an op reads input number `place` in this encoding; others would read it as if it were dense.
+    """Whether an op reads input number `place` in this encoding; other ops would read it as if it were dense.
 
     Args:
         name, version: Name and version of a builtin op.

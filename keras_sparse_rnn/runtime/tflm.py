@@ -1,9 +1,9 @@
-"""TensorFlow Lite Micro as the Python package `tflite_micro`, with our ops registered.
+"""TensorFlow Lite Micro as the Python package `tflite_micro`, with the custom ops registered.
 
-An op of ours meets the package through C structs for which it ships no headers and which differ between its releases.
-What differs is left to four of the package's own functions, looked up by their mangled names; the rest
-(`tflite/adapters/tflm_wheel.c`) is checked against the ops that are registered already. A release in which the names or
-that check fail is refused: a wrong guess would end the process.
+Custom ops and the package exchange C structs that differ between releases and for which the package has no headers.
+Four functions of the package, looked up by their mangled names, handle the parts that differ. The other parts
+(`tflite/adapters/tflm_wheel.c`) are checked against the ops that are already registered. A release without these names,
+or that fails this check, is refused, since a wrong guess would end the process.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ from keras_sparse_rnn.runtime.engine import Engine, refuse_sparse_encodings
 from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.runtime.native import library_path
 
-# What the functions are called in each layout; the types in the names tell which one a release has.
+# The names of the functions in each layout; the types in the names identify the layout of a release.
 LAYOUTS = {
     "tflite": (
         "_ZN6tflite36MicroContextAllocatePersistentBufferEP13TfLiteContextm",
@@ -52,21 +52,21 @@ _ALLOCATIONS = {"arena_bytes": "total", "persistent_bytes": "tail", "nonpersiste
 
 
 class TFLMEngine(Engine):
-    """The interpreter that runs on microcontrollers, here on the host.
+    """The interpreter for microcontrollers, on the host.
 
-    `memory` holds the bytes of the arena that the model has in use, `arena_bytes`, and its two parts `persistent_bytes`
-    and `nonpersistent_bytes` (activations and scratch); and `arena_size`, the smallest arena that the model loads in,
-    to 16 bytes, found by trying. Pointers of the host have eight bytes: a 32-bit microcontroller takes less.
+    `memory` holds `arena_bytes`, the bytes of the arena that the model uses, its two parts `persistent_bytes` and
+    `nonpersistent_bytes` (activations and scratch), and `arena_size`, the smallest arena in which the model loads, to
+    16 bytes, found by trial. Pointers have eight bytes on the host, so a 32-bit microcontroller needs less.
 
     Args:
         model: A `Model`.
-        arena_size: Bytes of the arena, at least 1024; None finds a size that suffices.
+        arena_size: Bytes of the arena, at least 1024; None finds a sufficient size.
 
     Raises:
         ImportError: `tflite_micro` is not installed.
-        ValueError: `arena_size` is too small, or TFLM or one of our ops refuses the model.
-        RuntimeError: The model has custom ops, and the release of `tflite_micro` has a layout that is not known here or
-            the package was built without a C compiler.
+        ValueError: `arena_size` is too small, or TFLM or a custom op refuses the model.
+        RuntimeError: The model has custom ops, and the layout of this release of `tflite_micro` is unknown, or this
+            package was built without a C compiler.
     """
 
     def __init__(self, model: Model, arena_size: int | None = None) -> None:
@@ -110,7 +110,7 @@ class TFLMEngine(Engine):
         self._interpreter.reset()
 
     def _reason(self):
-        """What TFLM prints when an inference fails, which is made once more: to listen each time would cost."""
+        """Repeats a failed inference to capture what TFLM prints, since capturing every inference would be slow."""
         with _captured_output() as read:
             with suppress(RuntimeError):
                 self._interpreter.invoke()
@@ -118,13 +118,13 @@ class TFLMEngine(Engine):
 
 
 def layout_of(library: ctypes.CDLL) -> str:
-    """The name in `LAYOUTS` of the layout that a `tflite_micro` has.
+    """Returns the name in `LAYOUTS` of the layout of a `tflite_micro`.
 
     Args:
         library: Its `_runtime.so`, as a ctypes library.
 
     Raises:
-        RuntimeError: It has none of them.
+        RuntimeError: Its layout is unknown.
     """
     for layout, names in LAYOUTS.items():
         if all(hasattr(library, name) for name in names):
@@ -133,10 +133,10 @@ def layout_of(library: ctypes.CDLL) -> str:
 
 
 def connect(library: ctypes.CDLL) -> None:
-    """Hands the functions of a `tflite_micro` to the C core, and puts that where the package finds `REGISTERER`.
+    """Passes the functions of a `tflite_micro` to the C core, and loads the core where the package finds `REGISTERER`.
 
     Raises:
-        RuntimeError: Its layout is not known here, or the package was built without a C compiler.
+        RuntimeError: Its layout is unknown, or this package was built without a C compiler.
     """
     names = LAYOUTS[layout_of(library)]
     functions = (ctypes.c_void_p * len(names))(
@@ -170,7 +170,7 @@ def _unknown_layout():
 
 
 def _refuse_malformed(model):
-    """TFLM trusts its files; what LiteRT's checks refuse does not reach it."""
+    """Checks the model first with LiteRT's checks, since TFLM trusts its files."""
     from keras_sparse_rnn.runtime.litert import LiteRTEngine
 
     unknown = sorted({op.name for op in model.operators if op.is_custom} - set(ALL_OPS))
@@ -184,7 +184,7 @@ class _ArenaTooSmallError(ValueError):
 
 
 class _Loader:
-    """Loads a model with an arena of a given size: `(size, interpreter)`."""
+    """Loads a model with an arena of a given size; returns `(size, interpreter)`."""
 
     def __init__(self, interpreter_class, model, registerers):
         self._interpreter_class = interpreter_class
@@ -210,7 +210,7 @@ class _Loader:
         return size, interpreter
 
     def growing(self):
-        """Loads with an arena that nearly always suffices at once: each failure leaks a little memory in TFLM."""
+        """Loads with an arena that nearly always suffices, since each failure leaks a little memory in TFLM."""
         size = _FIRST_ARENA + 2 * self._model.activation_bytes + 256 * len(self._model.tensors)
         size = -(-size // 16) * 16  # a ragged end would count as in use
         while True:
@@ -222,9 +222,9 @@ class _Loader:
                 size *= 4
 
     def smallest_size(self, used, enough):
-        """The smallest arena that the model loads in; planning the memory takes more than the model does in the end.
+        """The smallest arena in which the model loads; planning the memory needs more than the model uses later.
 
-        It is found in a fork: in some that are too small TFLM's planner ends the process, in others it leaks memory.
+        The search runs in a fork: if an arena is too small, TFLM's planner may end the process or leak memory.
         """
         low, high = max(used, SMALLEST_ARENA) // 16 - 1, -(-enough // 16)
         while high - low > 1:
@@ -232,7 +232,7 @@ class _Loader:
         return 16 * high
 
     def _narrowed(self, low, high):
-        """Both ends after the first try that ends the process, or after the last; in 16 bytes."""
+        """Both bounds, in units of 16 bytes, after the first trial that ends the process, or after the last one."""
         reads, writes = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of threads, none of which the child needs
@@ -280,8 +280,7 @@ _capturing = threading.Lock()
 
 @contextmanager
 def _captured_output():
-    """Keeps what the package prints, in C and in Python, out of the program's own output; yields a function that
-    returns what C has printed."""
+    """Captures what the package prints, in C and in Python; yields a function that returns the output of C."""
     c_library = ctypes.CDLL(None)
     with _capturing, tempfile.TemporaryFile() as file, redirect_stdout(io.StringIO()):
 

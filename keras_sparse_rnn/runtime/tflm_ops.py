@@ -1,7 +1,7 @@
 """The ops of TensorFlow Lite Micro, and the methods of its MicroMutableOpResolver that add them.
 
 Read from `tensorflow/lite/micro/micro_mutable_op_resolver.h` of tflite-micro of 20 August 2026 (90b983c). A custom op
-may have the name of a builtin one, so they are apart.
+may have the name of a builtin one, so the two are listed separately.
 """
 
 from typing import Any
@@ -131,9 +131,9 @@ _CUSTOM = {
 
 
 def resolver_method(op: Any) -> str | None:
-    """The method that adds an op, such as "AddConv2D" for CONV_2D; None where TensorFlow Lite Micro lacks the op.
+    """Returns the method that adds an op, such as "AddConv2D" for CONV_2D; None if TensorFlow Lite Micro lacks the op.
 
     Args:
-        op: Anything with the `name` of an op and `is_custom`.
+        op: An object with the `name` of an op and `is_custom`.
     """
     return (_CUSTOM if op.is_custom else _BUILTIN).get(op.name)

@@ -1,4 +1,4 @@
-"""Builtin ops that move values and compute nothing: where each value of the output lies in the input."""
+"""Builtin ops that only move values: the position in the input of each value of the output."""
 
 import math
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class View:
-    """Where the values of an output lie in the input, both of them flat.
+    """The positions of an output's values in the flat input.
 
     Attributes:
-        strides: How many values on the next one along each axis of the output lies; 0 where the same comes again.
-        offset: Where the first one lies.
+        strides: Distance in the input of neighbouring values along each axis of the output; 0 repeats a value.
+        offset: Position of the first value.
     """
 
     strides: tuple
     offset: int = 0
 
     def places(self, shape):
-        """The place in the input of each value of an output of some shape."""
+        """The position in the input of each value of an output of this shape."""
         places = np.full(shape, self.offset, np.int64)
         for axis, (size, stride) in enumerate(zip(shape, self.strides, strict=True)):
             places += (np.arange(size) * stride).reshape(-1, *(1,) * (len(shape) - axis - 1))
@@ -27,31 +27,31 @@ class View:
 
 
 def strides_of(shape):
-    """How many values on the next one along each axis lies."""
+    """Distance of neighbouring values along each axis."""
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def broadcast(shape, onto):
-    """The `View` of a tensor of some shape that is repeated to fill another one."""
+    """Returns the `View` that broadcasts a tensor of one shape to another."""
     own = strides_of(shape)
     strides = [0 if size == 1 else stride for size, stride in zip(shape, own, strict=True)]
     return View((*[0] * (len(onto) - len(shape)), *strides))
 
 
 def view_of(op, shape, constants, made):
-    """What one of `VIEWS` does.
+    """Returns the `View` of an op of `VIEWS`.
 
     Args:
         op: The `Operator`.
-        shape: The input's.
+        shape: Shape of the input.
         constants: Its other inputs, arrays.
-        made: The output's shape.
+        made: Shape of the output.
 
     Returns:
         A `View`.
 
     Raises:
-        ValueError: The op has a form that is not read here, or the output another shape.
+        ValueError: This form of the op is not supported, or the output has another shape.
     """
     view, sizes = VIEWS[op.name](op, shape, *constants)
     if (sizes is not None and tuple(sizes) != tuple(made)) or len(view.strides) != len(made):
@@ -60,7 +60,7 @@ def view_of(op, shape, constants, made):
 
 
 def run_view(op, values, tensors, output):
-    """One of `VIEWS` in NumPy."""
+    """Computes an op of `VIEWS` in NumPy."""
     view = view_of(op, values[0].shape, values[1:], output.shape)
     places = view.places(output.shape)
     if places.size and (places.min() < 0 or places.max() >= values[0].size):

@@ -1,4 +1,4 @@
-"""What convolutions and pooling look at: a window that moves over images."""
+"""The window that a convolution or a pooling moves over images."""
 
 import math
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from keras_sparse_rnn.runtime.model import MOST_ACTIVATIONS
 
 @dataclass(frozen=True)
 class Window:
-    """A window over images (batch, height, width, channels). All attributes are pairs: of the rows, of the columns.
+    """A window over images (batch, height, width, channels). All attributes are pairs (rows, columns).
 
     Attributes:
-        size: Of the window.
-        strides: From one place to the next.
-        dilation: From one value to the next within a window.
-        before: Rows and columns of padding in front of the image.
-        made: How many places there are.
+        size: Size of the window.
+        strides: Distance between neighbouring positions of the window.
+        dilation: Distance between neighbouring values in the window.
+        before: Padding before the first row and the first column.
+        made: Number of positions.
     """
 
     size: tuple
@@ -28,7 +28,7 @@ class Window:
     made: tuple
 
     def patches(self, x, absent):
-        """The values that each place is computed from, `(batch, *made, *size, channels)`; `absent` outside of x."""
+        """Returns the values in the window at each position, `(batch, *made, *size, channels)`; `absent` outside x."""
         if len(x) * x.shape[3] * math.prod((*self.made, *self.size)) * x.itemsize > MOST_ACTIVATIONS:
             raise ValueError(f"a window of {self.size} over {x.shape} would take over {MOST_ACTIVATIONS:,} bytes.")
         at = []
@@ -42,15 +42,15 @@ class Window:
 
 
 def window_of(op, shape, size):
-    """The `Window` of a CONV_2D, DEPTHWISE_CONV_2D, MAX_POOL_2D or AVERAGE_POOL_2D.
+    """Returns the `Window` of a CONV_2D, DEPTHWISE_CONV_2D, MAX_POOL_2D or AVERAGE_POOL_2D.
 
     Args:
         op: The `Operator`.
-        shape: Of the images.
+        shape: Shape of the images.
         size: Rows and columns of the window.
 
     Raises:
-        ValueError: The images have no four axes, or its strides are below 1.
+        ValueError: The images do not have four axes, or a stride is below 1.
     """
     options = op.options
     strides = (options.strideH, options.strideW)

@@ -8,7 +8,7 @@ KINDS = (".keras", ".h5", ".tflite")
 
 
 def check_out(path, suffixes, *inputs):
-    """Raises, before any work, unless a file of one of these suffixes can be written that is none of the inputs.
+    """Checks, before any work, that the output can be written, has one of these suffixes and is not one of the inputs.
 
     Raises:
         ValueError: It has another suffix, or is one of the inputs.
@@ -35,13 +35,13 @@ def is_keras(path):
 
 
 def check_no_data(path, data):
-    """Raises ValueError where there are data for a `.tflite` file, which is shown without."""
+    """Raises ValueError if data are given for a `.tflite` file, which is shown without data."""
     if data is not None and not is_keras(path):
         raise ValueError("--data goes with a Keras model; a .tflite file is shown without.")
 
 
 def load_keras(path):
-    """The Keras model in a file, with what this package's classes need to be found by their names.
+    """Loads the Keras model in a file, with this package's classes registered.
 
     Raises:
         ValueError: The file is no Keras model, or a damaged one.
@@ -58,7 +58,7 @@ def load_keras(path):
 
 
 def load_tflite(path, data=None):
-    """The bytes of a `.tflite` file, or a Keras model's `ConvertedModel`: int8 with data, float32 without."""
+    """Returns the bytes of a `.tflite` file, or the `ConvertedModel` of a Keras model: int8 with data, else float32."""
     if not is_keras(path):
         from keras_sparse_rnn.tflite_file import read_bytes
 
@@ -69,7 +69,7 @@ def load_tflite(path, data=None):
 
 
 def load_arrays(path):
-    """What a model takes: the array in a `.npy` file, or the arrays in an `.npz` file, a dict by their names.
+    """Reads inputs of a model: the array in a `.npy` file, or a dict of the arrays in an `.npz` file.
 
     Raises:
         ValueError: The file holds no such arrays.

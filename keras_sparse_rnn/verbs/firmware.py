@@ -79,7 +79,7 @@ def _run(arguments):
 
 
 def _recorded(models, data, framework):
-    """The inputs of each model that plain C is compared on, as `save_firmware` takes them."""
+    """The inputs of each model on which plain C is compared, as for `save_firmware`."""
     if framework in ("plain-c", "library"):
         return {name: data if isinstance(model, bytes) else model.samples for name, model in models.items()}
     if all(isinstance(model, bytes) for model in models.values()):

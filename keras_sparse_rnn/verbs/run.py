@@ -1,5 +1,5 @@
-"""`keras-sparse-rnn run`: a model on recorded inputs; its Python twins are `predict` and `step` of what
-`keras_sparse_rnn.runtime.load` gives."""
+"""`keras-sparse-rnn run`: a model on recorded inputs; its Python twins are `predict` and `step` of the engines that
+`keras_sparse_rnn.runtime.load` returns."""
 
 import json
 
@@ -91,7 +91,7 @@ def _run_tflite(path, engine, x, progress):
 
 
 def _chunks(values, size):
-    """Sequences `(samples, steps, ...)` as `(samples, chunks, size, ...)`."""
+    """Reshapes sequences `(samples, steps, ...)` to `(samples, chunks, size, ...)`."""
     if values.ndim < 2 or not values.shape[1] or values.shape[1] % size:
         raise ValueError(f"a sample of --inputs must have a multiple of {size} steps; given: {values.shape[1:2]}.")
     return values.reshape(len(values), -1, size, *values.shape[2:])

@@ -1,4 +1,4 @@
-"""`keras-sparse-rnn summary`: what a model holds and costs; its Python twins are `keras_sparse_rnn.summary` for Keras
+"""`keras-sparse-rnn summary`: sparsity and cost of a model; its Python twins are `keras_sparse_rnn.summary` for Keras
 models and `keras_sparse_rnn.inspect` for `.tflite` files."""
 
 import dataclasses
