@@ -1,9 +1,9 @@
-/* What every op of keras-sparse-rnn has in common: tensors, status, and the two calls prepare and invoke.
+/* The interface of every op of keras-sparse-rnn: tensors, status, and the two calls prepare and invoke.
  *
- * An adapter (LiteRT delegate, TFLM op, firmware) looks an op up by its name, gives each node `data_size` bytes to
- * keep, hands `prepare` the node with its constant tensors (the `data` of all others is NULL until the first `invoke`),
- * gives the scratch bytes that it asks for, and calls `invoke` as often as it likes. The core allocates nothing, keeps
- * no global state and includes no header but its own, <stdint.h> and <string.h>. */
+ * An adapter (LiteRT delegate, TFLM op, firmware) finds an op by its name and allocates `data_size` bytes for each
+ * node. It passes the node with its constant tensors to `prepare` (the `data` of all others is NULL until the first
+ * `invoke`), allocates the scratch memory that `prepare` requests, and calls `invoke` any number of times. The core
+ * allocates no memory, keeps no global state and includes only its own headers, <stdint.h> and <string.h>. */
 #ifndef KSR_H_
 #define KSR_H_
 /* Sources: status.c */
@@ -17,8 +17,8 @@
 extern "C" {
 #endif
 
-/* A status has its kind in the lowest 8 bits and above them the number of the word of the custom options or of the
- * input that is at fault. */
+/* The lowest 8 bits of a status are its kind, the bits above them the number of the wrong word of the custom options or
+ * of the wrong input. */
 #define KSR_STATUS_NAME(name, text) name,
 enum { KSR_STATUS_LIST(KSR_STATUS_NAME) KSR_STATUS_COUNT };
 #undef KSR_STATUS_NAME
@@ -27,11 +27,12 @@ typedef int32_t ksr_status;
 #define KSR_KIND(status) ((status) & 0xff)
 #define KSR_NUMBER(status) ((status) >> 8)
 
-/* What the kind of a status means, in English; never NULL. */
+/* The meaning of a status's kind, in English; never NULL. */
 const char *ksr_status_text(ksr_status status);
 
-/* What this core is: its release, and what it has of ksr_build.h (the others are not defined). A model's source refers
- * to what it needs, so that a program does not link with a core that lacks it, or with two cores. */
+/* Symbols of this core: its release, and the features of ksr_build.h that it has (the others are undefined). A model's
+ * source refers to those that it needs, so that a program links neither with a core that lacks one nor with two
+ * cores. */
 extern const unsigned char KSR_CORE, ksr_core_with_float32, ksr_core_with_int16;
 extern const unsigned char ksr_core_with_usual_gates, ksr_core_with_other_gates;
 extern const unsigned char ksr_core_with_piecewise, ksr_core_with_softsign, ksr_core_with_sigmoid;
@@ -49,14 +50,14 @@ typedef enum ksr_type {
   KSR_INT32,
   KSR_UINT32,
   KSR_BOOL,
-  KSR_OTHER_TYPE /* none that an op takes */
+  KSR_OTHER_TYPE /* no op takes it */
 } ksr_type;
 
 #define KSR_MAX_RANK 4
 
 typedef struct ksr_tensor {
-  void *data; /* NULL where the tensor is absent, or not yet placed while preparing */
-  int32_t type; /* a ksr_type; -1 where the tensor is absent */
+  void *data; /* NULL if the tensor is absent, or not yet placed during prepare */
+  int32_t type; /* a ksr_type; -1 if the tensor is absent */
   int32_t rank;
   int32_t dims[KSR_MAX_RANK];
 } ksr_tensor;
@@ -81,25 +82,25 @@ struct ksr_schema;
 
 typedef struct ksr_op {
   const char *name; /* the custom code in the model file */
-  uint32_t data_size; /* bytes of a node's `data`, aligned as a pointer is */
+  uint32_t data_size; /* bytes of a node's `data`, aligned like a pointer */
   const struct ksr_schema *schema;
   /* Checks everything that the kernel relies on: options, types, shapes, every pointer and index in the constant
-   * tensors. Keeps in `data` what an invocation needs of them; constant tensors must stay where they are. Sets the
-   * bytes of scratch memory (16-byte aligned) that an invocation needs. */
+   * tensors. Stores in `data` what an invocation needs, including pointers to the constant tensors, which must not
+   * move. Sets the size of the scratch memory (16-byte aligned) that an invocation needs. */
   ksr_status (*prepare)(const ksr_node *node, void *data, uint32_t *scratch_size);
-  /* Runs a node that `prepare` has accepted: of `node` it reads where x, the outputs, the mask and the states lie.
-   * State tensors are updated, or those to begin with only read (word initial_states). An output that has no data is
-   * not written. Between invocations neither `scratch` nor x and output need to be kept. */
+  /* Runs a node that `prepare` has accepted. From `node` it reads the addresses of x, the outputs, the mask and the
+   * states. It updates state tensors; initial states (word initial_states) are only read. An output without data is not
+   * written. `scratch`, x and the outputs need not be preserved between invocations. */
   void (*invoke)(const ksr_node *node, void *data, void *scratch);
 } ksr_op;
 
 #define KSR_MAX_INPUTS 23
 #define KSR_MAX_OUTPUTS 6
 
-/* All ops of the library; the list ends with a NULL. */
+/* All ops of the library; the list ends with NULL. */
 extern const ksr_op *const ksr_ops[];
 
-/* The op of that name, or NULL. */
+/* Returns the op with this name, or NULL. */
 const ksr_op *ksr_find_op(const char *name);
 
 #ifdef __cplusplus

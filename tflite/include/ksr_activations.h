@@ -1,7 +1,7 @@
-/* Activation functions of recurrent layers besides tanh with sigmoid gates, which have kernels of their own.
+/* Activation functions of recurrent layers other than tanh with sigmoid gates, which have kernels of their own.
  *
- * Each works in place on `count` values: of integers, int32, pre-activations in Q(7 + more), with `more` from 0 to 8,
- * become Q(15 - bits), saturated to 16 bits; `_f32` take floats, and neither of the two numbers. */
+ * Each works in place on `count` values. Integer functions convert int32 pre-activations in Q(7 + more), with `more`
+ * from 0 to 8, to Q(15 - bits), saturated to 16 bits; `_f32` functions take floats and ignore `more` and `bits`. */
 #ifndef KSR_ACTIVATIONS_H_
 #define KSR_ACTIVATIONS_H_
 /* Sources: KSR_WITH_PIECEWISE:activations/piecewise.c KSR_WITH_SOFTSIGN:activations/softsign.c
@@ -18,7 +18,7 @@ extern "C" {
 
 typedef void ksr_activation(void *values, int32_t count, int32_t more, int32_t bits);
 
-/* Those of a layer; of one with tanh and sigmoid they are NULL. */
+/* The activations of a layer; NULL for tanh and sigmoid. */
 typedef struct ksr_activations {
   ksr_activation *activation, *recurrent_activation; /* of the candidate, of the gates */
   int32_t state_bits, gate_bits;                     /* states are in Q(15 - state_bits), gates in Q(15 - gate_bits) */

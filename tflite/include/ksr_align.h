@@ -1,5 +1,5 @@
-/* KSR_ALIGNED(bytes), before an object or behind `struct`: C99 has no word for it. Define it for a compiler that has
- * neither of the two spellings. */
+/* KSR_ALIGNED(bytes), before an object or after `struct`, as C99 has no keyword for alignment. Define it for a compiler
+ * that has neither of the two spellings. */
 #ifndef KSR_ALIGN_H_
 #define KSR_ALIGN_H_
 

@@ -1,5 +1,5 @@
-/* Which kernels are built: firmware of an int8 model leaves those for float32 and for int16 activations away, and those
- * of activation functions and of ways to store a matrix that it does not have. */
+/* Selects the kernels that are built. Firmware of an int8 model omits those for float32 and for int16 activations, and
+ * those for activation functions and matrix formats that the model does not use. */
 #ifndef KSR_BUILD_H_
 #define KSR_BUILD_H_
 
@@ -80,8 +80,8 @@
 #define KSR_WITH_HOLDS 1
 #endif
 
-/* 1: less flash, more instructions. sigmoid and tanh have one table of half the entries, and kernels that are written
- * for a processor but larger than those in plain C are left away. */
+/* 1: less flash, more instructions. sigmoid and tanh share one table of half the entries, and kernels for a processor
+ * that are larger than those in portable C are omitted. */
 #ifndef KSR_SMALL
 #define KSR_SMALL 0
 #endif

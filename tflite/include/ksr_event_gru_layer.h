@@ -14,7 +14,7 @@ enum { KSR_READOUT_EVENT = 0, KSR_READOUT_CELL = 1, KSR_READOUT_TRACE = 2 };
 
 typedef struct ksr_event_gru_layer {
   ksr_recurrent recurrent;
-  ksr_gates gates;      /* of float layers the activations only */
+  ksr_gates gates;      /* float layers use the activations only */
   ksr_gru_units *units; /* integer layers only */
   int32_t readout;
   int32_t reset; /* of the state */

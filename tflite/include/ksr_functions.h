@@ -1,4 +1,4 @@
-/* Functions of one float, for models in plain C: without the C library's, which not every build links. */
+/* Functions of one float, for models in plain C, without the C library's, which not every build links. */
 #ifndef KSR_FUNCTIONS_H_
 #define KSR_FUNCTIONS_H_
 /* Sources: functions.c */
@@ -9,15 +9,15 @@
 extern "C" {
 #endif
 
-/* To about 1e-7 of itself; e^x for |x| up to 87, beyond which it stays as it is there. */
+/* e^x with a relative error of about 1e-7; x is clamped to -87 and 87. */
 float ksr_exponential(float x);
-/* Of positive numbers; minus infinity of others. */
+/* The natural logarithm; minus infinity unless x is positive. */
 float ksr_logarithm(float x);
-/* 1 / sqrt(x), infinity from 0 down; and 0 from 0 down. */
+/* 1 / sqrt(x), infinite unless x is positive; and sqrt(x), 0 unless x is positive. */
 float ksr_inverse_root(float x);
 float ksr_square_root(float x);
 
-/* The nearest integer from `low` to `high`. */
+/* The nearest integer, clamped to `low` and `high`. */
 int32_t ksr_rounded(float x, int32_t low, int32_t high);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-/* What the gates of integer layers are made with. */
+/* Parameters of the gates of integer layers. */
 #ifndef KSR_GATES_H_
 #define KSR_GATES_H_
 
@@ -12,13 +12,13 @@ typedef struct ksr_rescaling {
   int32_t shift;
 } ksr_rescaling;
 
-/* Cortex-M0, M0+ and M23 have no product of 64 bits. */
+/* Cortex-M0, M0+ and M23 have no 64-bit product. */
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
 #define KSR_SHORT_PRODUCT 1
 #endif
 
-/* A multiplier, 0 to 2^31 - 1 with at most 15 significant bits, made ready: `value`, which is `factor` * 2^(16 - shift)
- * with a factor below 2^15. */
+/* A multiplier, 0 to 2^31 - 1 with at most 15 significant bits, as `factor` * 2^(16 - shift) with a factor below
+ * 2^15. */
 #ifdef KSR_SHORT_PRODUCT
 typedef struct ksr_multiplier {
   int32_t factor, shift;
@@ -32,7 +32,7 @@ typedef int32_t ksr_multiplier;
 typedef struct ksr_gates {
   ksr_multiplier multiplier[4]; /* of each slot */
   int32_t to_tanh;              /* bits of an index behind those of the table */
-  ksr_rescaling operand, output; /* of a state, to what the recurrence reads and to the output */
+  ksr_rescaling operand, output; /* from a state to the recurrence's operand, and to the output */
   int32_t output_zero_point;
   ksr_activations activations;
 } ksr_gates;

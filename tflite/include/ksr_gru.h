@@ -4,14 +4,15 @@
  *   a = x W + b_x    q = h' R + b_r    z = sigma(a_z + q_z)    r = sigma(a_r + q_r)
  *   g = tanh(a_h + r * q_h), or reset before: tanh(a_h + (r * h') R_h + b_r)    h = z * h' + (1 - z) * g
  *
- * Slots: z, r, and the candidate's input part and recurrent part; without a reset gate z in the first and the candidate
- * in the third, g = tanh(a_h + q_h), and nothing reads the others. Words and inputs: ksr_gru_words.h. Integers as in
- * ksr_recurrent.h.
+ * Slots: z, r, and the candidate's input part and recurrent part. Without a reset gate, z is in the first slot and the
+ * candidate in the third, g = tanh(a_h + q_h), and the other slots are unused. Words and inputs: ksr_gru_words.h.
+ * Integers as in ksr_recurrent.h.
  *
- * The recurrence reads h as int8, h * operand scale; reset before, r * h' likewise.
+ * The recurrence reads h as int8, h * operand scale; with the reset before the product, it reads r * h' in the same
+ * way.
  *
- * With the reset before the product, r * h' may be held as h is (ksr_recurrent.h), where h is: the candidate's sums are
- * those of what is held of it. */
+ * With the reset before the product, r * h' may be held like h (ksr_recurrent.h) if h is held. The candidate's sums are
+ * then products with the held value. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
 /* Sources: gru_op.c */

@@ -12,21 +12,21 @@
 extern "C" {
 #endif
 
-/* Reset before the product: what the candidate reads, r * h, from the accumulators of r. */
+/* Reset before the product: computes r * h, which the candidate reads, from the accumulators of r. */
 typedef void ksr_gru_reset(const ksr_gates *gates, const int32_t *acc, const int16_t *h, int32_t units, int16_t *reset);
 
 ksr_gru_reset ksr_gru_reset_usual_i8, ksr_gru_reset_usual_i16, ksr_gru_reset_other;
 
 typedef struct ksr_gru_layer {
   ksr_recurrent recurrent;
-  ksr_gates gates; /* of float layers the activations only */
+  ksr_gates gates; /* float layers use the activations only */
   ksr_gru_units *units; /* integer layers only */
   ksr_gru_reset *reset; /* integer layers with the reset before the product only */
   int32_t reset_gate; /* KSR_NO_RESET_GATE, .. */
   void *h; /* state; NULL: zero at the start, kept in scratch */
   ksr_matrix candidate_kernel; /* with the reset before the product only */
   const void *reset_threshold; /* likewise; NULL: r * h is not held */
-  void *held_reset;            /* state of an r * h that is held */
+  void *held_reset;            /* state: the held r * h */
 } ksr_gru_layer;
 
 /* Bytes of scratch memory that its functions need, aligned to 16. */

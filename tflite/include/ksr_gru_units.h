@@ -2,8 +2,8 @@
  *
  *   z = s(acc[0])    r = s(acc[1])    g = f(acc[2] + r * acc[3])    state = z * state + (1 - z) * g,
  *
- * where acc[k] lies k * stride behind the unit's first accumulator. Usual gates: s is sigmoid, f is tanh, and states
- * are in Q15. */
+ * where acc[k] is k * stride after the unit's first accumulator. Usual gates: s is sigmoid, f is tanh, and states are
+ * in Q15. */
 #ifndef KSR_GRU_UNITS_PUBLIC_H_
 #define KSR_GRU_UNITS_PUBLIC_H_
 /* Sources: KSR_WITH_USUAL_GATES:gru_units_usual_i8.c KSR_WITH_USUAL_GATES+KSR_WITH_INT16:gru_units_i16.c
@@ -15,17 +15,17 @@
 extern "C" {
 #endif
 
-/* Whether a GRU has a reset gate, and whether that comes before or after the product with R. */
+/* Whether a GRU has a reset gate, and whether it is applied before or after the product with R. */
 enum { KSR_NO_RESET_GATE = 0, KSR_RESET_AFTER = 1, KSR_RESET_BEFORE = 2 };
 
 typedef void ksr_gru_units(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
 
 ksr_gru_units ksr_gru_units_usual_i8, ksr_gru_units_i16, ksr_gru_units_other;
 
-/* With a reset gate that is open: it came before the product. */
+/* With an open reset gate, as it was applied before the product. */
 ksr_gru_units ksr_gru_units_after_reset_usual_i8, ksr_gru_units_after_reset_i16, ksr_gru_units_after_reset_other;
 
-/* Of hard_sigmoid and hard_tanh, states and gates in Q15; `_other` give the same. */
+/* For hard_sigmoid and hard_tanh, with states and gates in Q15; `_other` gives the same results. */
 ksr_gru_units ksr_gru_units_hard, ksr_gru_units_after_reset_hard;
 
 /* Without a reset gate: g = f(acc[2]). */

@@ -13,15 +13,15 @@ extern "C" {
 
 struct ksr_lstm_layer;
 
-/* From the accumulators of a step, which are used up, to its states and, where `output` is not NULL, its output. Usual
- * gates: sigmoid, with tanh, h in Q15, and at most 7 bits of c before the point. */
+/* Computes the states of a step from its accumulators, which are overwritten, and the output if `output` is not NULL.
+ * Usual gates: sigmoid, with tanh, h in Q15, and at most 7 integer bits of c. */
 typedef void ksr_lstm_units(const struct ksr_lstm_layer *layer, int32_t *acc, void *h, int16_t *c, void *output);
 
 ksr_lstm_units ksr_lstm_units_usual_i8, ksr_lstm_units_usual_i16, ksr_lstm_units_other;
 
 typedef struct ksr_lstm_layer {
   ksr_recurrent recurrent;
-  ksr_gates gates;       /* of float layers the activations only */
+  ksr_gates gates;       /* float layers use the activations only */
   ksr_lstm_units *units; /* integer layers only */
   int32_t cell_bits;
   void *h, *c; /* states; NULL: zero at the start, kept in scratch */

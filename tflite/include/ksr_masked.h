@@ -1,7 +1,7 @@
-/* A recurrent layer over a sequence of which some steps are left out.
+/* A recurrent layer over a sequence with masked steps.
  *
- * At such a step the states are held, and the output is that of the step before, 0 at the start; or 0 throughout, where
- * `zero_output` is not 0. */
+ * At a masked step the states do not change, and the output is that of the previous step, 0 at the start; or always 0
+ * if `zero_output` is not 0. */
 #ifndef KSR_MASKED_H_
 #define KSR_MASKED_H_
 /* Sources: masked.c */
@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* Runs a layer, a struct that begins with a ksr_recurrent and of which each state has its memory, by its function
- * `run`. `mask` has a value for each step, 0 where the step is left out. The struct is changed on the way. */
+/* Runs a layer with its function `run`. The layer is a struct that begins with a ksr_recurrent, with memory for each
+ * state; it is modified. `mask` has a value for each step, 0 for a masked one. */
 void ksr_run_masked(void *layer, void (*run)(const void *layer, void *scratch), const void *mask, int32_t zero_output,
                     int32_t output_zero_point, void *scratch);
 

@@ -1,17 +1,18 @@
 /* A weight matrix, source-major and block-sparse.
  *
- * Row j holds what source j feeds: blocks of `block` neighbouring outputs. An output lies at column
+ * Row j holds the weights of source j, in blocks of `block` neighbouring outputs. An output is in column
  * slot * stride + unit, where a slot is a group of accumulators (a gate) and stride is the number of units padded to
- * whole blocks; no block crosses a slot. Row j has the blocks rows[j] .. rows[j + 1] - 1; the first index entry of a
- * row is its block column, each further one the distance from the block before (1 to 255; a longer way is bridged by
- * a block of zeros). A dense matrix has neither index nor rows: gates * stride values a row.
+ * whole blocks; no block crosses a slot. Row j has the blocks rows[j] .. rows[j + 1] - 1. The first index entry of a
+ * row is its block column, each later one the distance from the previous block (1 to 255; blocks of zeros bridge longer
+ * distances). A dense matrix has neither index nor rows, and gates * stride values per row.
  *
- * A dense matrix stored by outputs, for sources that all act in every step: gates * stride outputs in groups of four. A
- * group's weights lie in tiles of sixteen sources, the last one of eight where that is enough: in a tile, the weights
- * of the first output, then those of the second, and so on. Weights of even sources are unsigned, 128 too large.
+ * A dense matrix may be stored by outputs, for sources that are all active in every step: gates * stride outputs in
+ * groups of four. The weights of a group are in tiles of sixteen sources, the last one of eight if that is enough. A
+ * tile has the weights of the first output, then those of the second, and so on. Weights of even sources are unsigned,
+ * with an offset of 128.
  *
- * Weights of 4 bits lie two in a byte, the first in the lower half. By outputs all tiles are of eight sources; the
- * weights of three sources of four are unsigned, 8 too large, and that of the fourth has a sign. */
+ * Weights of 4 bits are stored two per byte, the first in the lower half. By outputs, all tiles have eight sources; the
+ * weights of three sources of four are unsigned, with an offset of 8, and that of the fourth is signed. */
 #ifndef KSR_MATRIX_H_
 #define KSR_MATRIX_H_
 /* Sources: KSR_WITH_FLOAT32:matrix_f32.c */
@@ -23,7 +24,7 @@
 extern "C" {
 #endif
 
-/* Where a matrix adds: its gates, in order, to slots 0, 1, .., and the last one to slot `last`. */
+/* The slots that a matrix adds to: its gates, in order, add to slots 0, 1, .., and the last one to slot `last`. */
 typedef struct ksr_slots {
   int32_t gates;
   int32_t last;
@@ -32,20 +33,20 @@ typedef struct ksr_slots {
 typedef struct ksr_matrix {
   const void *values;    /* int8, two weights of 4 bits in a byte, or float32 */
   const uint8_t *index;  /* NULL: dense */
-  const uint16_t *rows16; /* one of the two row pointers, unless dense */
+  const uint16_t *rows16; /* one of the two row pointers is set, unless dense */
   const uint32_t *rows32;
   int32_t sources;
   int32_t block;  /* 4, 8 or 16 */
   int32_t stride; /* units padded to whole blocks */
   ksr_slots slots;
-  int32_t by_outputs; /* dense ones: how they are stored */
-  int32_t weight_bits; /* 4; or 0: as many as an element has */
+  int32_t by_outputs; /* whether a dense matrix is stored by outputs */
+  int32_t weight_bits; /* 4; or 0: one weight per element */
 } ksr_matrix;
 
 /* Sources of a matrix by outputs, padded to whole tiles. */
 static inline int32_t ksr_padded_sources(int32_t sources) { return (sources + 7) & ~7; }
 
-/* How a matrix is stored, as far as a build has it: what it lacks is known to the compiler. */
+/* How a matrix is stored. The compiler knows the formats that a build lacks, and removes their code. */
 static inline int ksr_is_by_outputs(const ksr_matrix *matrix) {
   const int others = KSR_WITH_BY_SOURCES || KSR_WITH_BLOCKS_4 || KSR_WITH_BLOCKS_8 || KSR_WITH_BLOCKS_16;
   return KSR_WITH_BY_OUTPUTS && (!others || matrix->by_outputs);
@@ -68,13 +69,13 @@ static inline int ksr_has_weights_of_4_bits(const ksr_matrix *matrix) {
   return KSR_WITH_WEIGHTS_4 && (!KSR_WITH_WEIGHTS_8 || matrix->weight_bits == 4);
 }
 
-/* A source that is not zero: what it is worth to all that it feeds. Some processors move it as a word. */
+/* A nonzero source and its value. Some processors load it as one word. */
 typedef struct KSR_ALIGNED(4) ksr_event {
   uint16_t source;
   int16_t value;
 } ksr_event;
 
-/* acc[column] += value * weight for everything that source j feeds. */
+/* acc[column] += value * weight for all weights of source j. */
 void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc);
 
 /* acc += x * matrix, for a vector x of all sources. */

@@ -1,4 +1,4 @@
-/* How an op reads a node that has been checked: by ksr_check, or by what wrote the node out as C. */
+/* Reads a checked node of an op: checked by ksr_check, or when it was written as C. */
 #ifndef KSR_NODE_H_
 #define KSR_NODE_H_
 /* Sources: node.c */
@@ -12,18 +12,18 @@ extern "C" {
 
 enum { KSR_FLOAT32_FORMAT = 0, KSR_INT8_FORMAT, KSR_INT8X16_FORMAT, KSR_FORMATS }; /* word 1 of every op */
 
-/* Whether an input is not given. */
+/* Whether an input is absent. */
 static inline int ksr_is_absent(const ksr_node *node, int32_t i) {
   return i >= node->input_count || node->inputs[i].type < 0;
 }
 
-/* Its data; NULL where it is absent. */
+/* The data of an input; NULL if it is absent. */
 const void *ksr_data_of(const ksr_node *node, int32_t i);
 
-/* `count` words of the custom options, from number `first` on; they are little-endian. */
+/* Reads `count` words of the custom options, little-endian, beginning with number `first`. */
 void ksr_read_words(const ksr_node *node, int32_t first, int32_t count, int32_t *words);
 
-/* The matrix of which input number `i` holds the values; `by_outputs`: where it is dense. */
+/* Reads the matrix whose values are input number `i`; `by_outputs` applies if it is dense. */
 ksr_matrix ksr_matrix_of(const ksr_node *node, int32_t i, int32_t sources, int32_t block, int32_t stride,
                          ksr_slots slots, int32_t by_outputs, int32_t weight_bits);
 

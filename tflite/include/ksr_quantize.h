@@ -1,4 +1,4 @@
-/* Between int8 and int16, for models in plain C. */
+/* Conversions between int8 and int16, for models in plain C. */
 #ifndef KSR_QUANTIZE_H_
 #define KSR_QUANTIZE_H_
 /* Sources: quantize.c */

@@ -1,10 +1,9 @@
-/* What the recurrent layers have in common, for C without an interpreter.
+/* Common to the recurrent layers, for C without an interpreter.
  *
- * A layer is a struct: numbers and constants, and where its input, its output and its states lie. Its functions take a
- * sequence of `steps` steps, or a chunk of one, from the input to the output and update the states. They check nothing:
- * what a layer may hold stands in ksr_recurrent.h and in the header of the op. Where buffers are static a layer is a
- * constant. A model has int8 weights and activations (`_i8`), int8 weights with int16 activations (`_i16`), or float32
- * (`_f32`). */
+ * A layer is a struct with numbers, constants and pointers to its input, output and states. Its functions process a
+ * sequence of `steps` steps, or a chunk of one, and update the states. They check nothing: ksr_recurrent.h and the
+ * header of the op define valid values. With static buffers, a layer is a constant. A model has int8 weights and
+ * activations (`_i8`), int8 weights with int16 activations (`_i16`), or float32 (`_f32`). */
 #ifndef KSR_RECURRENT_LAYER_H_
 #define KSR_RECURRENT_LAYER_H_
 
@@ -22,10 +21,10 @@ typedef struct ksr_recurrent {
   void *output;
   const void *bias;
   ksr_matrix kernel, recurrent_kernel;
-  const int16_t *output_scales; /* NULL: one scale a slot */
+  const int16_t *output_scales; /* NULL: one scale per slot */
   const void *input_threshold;  /* NULL: x is not held */
   const void *hidden_threshold; /* NULL: h is not held */
-  void *held_x, *held_h, *sums; /* states of what is held */
+  void *held_x, *held_h, *sums; /* states of held values */
 } ksr_recurrent;
 
 #endif /* KSR_RECURRENT_LAYER_H_ */

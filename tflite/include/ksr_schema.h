@@ -1,5 +1,5 @@
-/* What an op's custom options and inputs may be, as tables, and the loop that checks a node by them. The tables are
- * made of the op's declaration in keras_sparse_rnn/ops. */
+/* The allowed custom options and inputs of an op as tables, and the loop that checks a node with them. The tables are
+ * generated from the op's declaration in keras_sparse_rnn/ops. */
 #ifndef KSR_SCHEMA_H_
 #define KSR_SCHEMA_H_
 /* Sources: schema.c */
@@ -14,8 +14,8 @@ typedef struct ksr_range {
   int32_t low, high;
 } ksr_range;
 
-/* What a word may be besides within its range. KSR_15_BITS: of at most 15 significant bits, so that processors without
- * a product of 64 bits can take it apart. */
+/* Further conditions on a word within its range. KSR_15_BITS: at most 15 significant bits, so that processors without a
+ * 64-bit product can split it. */
 enum { KSR_ANY_VALUE = 0, KSR_POWER_OF_TWO, KSR_0_OR_4, KSR_15_BITS };
 
 typedef struct ksr_word {
@@ -25,8 +25,8 @@ typedef struct ksr_word {
   int8_t limit_constant;
 } ksr_word;
 
-/* Number of elements of an input, of a state those of one sample. SLOTS: four times the stride; SUMS: with one more in
- * integers. VALUES, INDEX and ROWS are the parts of a matrix, in this order. STEPS: one for each step, no constant. */
+/* Number of elements of an input; of one sample for a state. SLOTS: four times the stride; SUMS: in integers one more.
+ * VALUES, INDEX and ROWS are the parts of a matrix, in this order. STEPS: one per step, not constant. */
 enum {
   KSR_ANY = 0,
   KSR_INPUTS,
@@ -66,14 +66,14 @@ typedef struct ksr_schema {
   uint8_t takes_sequences; /* x (B, T, I) and the output (B, T, U) or (B, U); else rows (.., I) and (.., U) */
 } ksr_schema;
 
-/* Checks a node: its options, which inputs are given, their types and shapes, every pointer and index in a matrix, and
+/* Checks a node: its options, the presence of inputs, their types and shapes, every pointer and index in a matrix, and
  * the values of constants. */
 ksr_status ksr_check(const ksr_schema *schema, const ksr_node *node);
 
-/* Bytes of the state that is input number `i`, of one sample; 0 where the op has no such state. The node is checked. */
+/* Bytes of one sample of the state that is input number `i` of a checked node; 0 if the op has no such state. */
 uint32_t ksr_state_bytes(const ksr_schema *schema, const ksr_node *node, int32_t i);
 
-/* The smallest and the largest value of a word beside the others, which are all words from the version on. */
+/* The smallest and the largest value of a word, given all words from the version on. */
 ksr_range ksr_range_of_word(const ksr_schema *schema, const int32_t *words, int32_t number);
 
 #ifdef __cplusplus

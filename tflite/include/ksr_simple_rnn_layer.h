@@ -14,14 +14,14 @@ extern "C" {
 
 struct ksr_simple_rnn_layer;
 
-/* From the accumulators of a step to its state and, where `output` is not NULL, its output. Usual: tanh, in Q15. */
+/* Computes the state of a step from its accumulators, and the output if `output` is not NULL. Usual: tanh, in Q15. */
 typedef void ksr_simple_rnn_units(const struct ksr_simple_rnn_layer *layer, const int32_t *acc, void *h, void *output);
 
 ksr_simple_rnn_units ksr_simple_rnn_units_usual_i8, ksr_simple_rnn_units_usual_i16, ksr_simple_rnn_units_other;
 
 typedef struct ksr_simple_rnn_layer {
   ksr_recurrent recurrent;
-  ksr_gates gates;             /* of float layers the activations only */
+  ksr_gates gates;             /* float layers use the activations only */
   ksr_simple_rnn_units *units; /* integer layers only */
   void *h; /* state; NULL: zero at the start, kept in scratch */
 } ksr_simple_rnn_layer;

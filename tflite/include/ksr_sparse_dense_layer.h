@@ -19,7 +19,7 @@ typedef struct ksr_sparse_dense_layer {
   const uint8_t *shift;
 } ksr_sparse_dense_layer;
 
-/* y = activation(x W + b). `scratch` has room for `stride` accumulators of 4 bytes. */
+/* y = activation(x W + b). `scratch` holds `stride` accumulators of 4 bytes. */
 void ksr_sparse_dense_run_i8(const ksr_sparse_dense_layer *layer, const int8_t *x, int8_t *y, void *scratch);
 void ksr_sparse_dense_run_f32(const ksr_sparse_dense_layer *layer, const float *x, float *y, void *scratch);
 

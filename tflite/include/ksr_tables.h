@@ -11,12 +11,12 @@
 extern "C" {
 #endif
 
-/* Q15. Entry 512 + k: sigmoid(k / 64), tanh(k / 128), for k = -512 .. 511; beyond, the last entry holds, which is there
- * twice for those who interpolate. */
+/* Q15. Entry 512 + k: sigmoid(k / 64), tanh(k / 128), for k = -512 .. 511. The last entry applies beyond this range; it
+ * is stored twice for interpolation. */
 #if KSR_SMALL
 typedef enum ksr_table { ksr_sigmoid_table, ksr_tanh_table } ksr_table;
 
-/* Of magnitudes k: the sigmoid's distance from 1/2 is an entry >> 2, tanh's from 0 is (entry - 1) >> 1. */
+/* For magnitudes k: sigmoid's distance from 1/2 is an entry >> 2, tanh's from 0 is (entry - 1) >> 1. */
 extern const uint16_t ksr_half_table[513];
 #else
 typedef const int16_t *ksr_table;

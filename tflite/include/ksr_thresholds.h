@@ -1,7 +1,7 @@
 /* Thresholds of held values, scaled at run time.
  *
- * Larger thresholds let fewer changes through: fewer instructions, and a larger error. The sums that a layer keeps are
- * those of what it holds, whatever the thresholds were. So they may change between any two steps. */
+ * Larger thresholds pass fewer changes: fewer instructions, and a larger error. The sums of a layer depend on the held
+ * values only, not on the thresholds, so thresholds may change between any two steps. */
 #ifndef KSR_THRESHOLDS_H_
 #define KSR_THRESHOLDS_H_
 /* Sources: thresholds.c */
