@@ -9,7 +9,7 @@ its `call`, or of one that inherits it:
         state that begins at zero. Without it `shrink` leaves the cell as it is.
     skips: Which inputs and units a step need not multiply: "nothing", the default; "zeros", inputs and first states
         that are zero; "unchanged", those whose held value stays, where the last two states hold the hidden state and
-        the input.
+        the input; a cell without a recurrent kernel has the latter alone.
     read_apart: With "unchanged" the places of the gates whose part of the recurrent kernel reads what the state before
         these two holds, instead of the hidden state. By default none.
 """

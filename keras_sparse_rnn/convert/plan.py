@@ -21,10 +21,11 @@ from keras_sparse_rnn.convert.model_inputs import (
     plain_name,
 )
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
-from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer, has_number
+from keras_sparse_rnn.convert.recurrent.held import dense_behind
 from keras_sparse_rnn.convert.refused_layers import check_layer_class
 from keras_sparse_rnn.convert.traced import holds_recurrent, is_functional, trace
-from keras_sparse_rnn.layers import DeltaHold
+from keras_sparse_rnn.layers import DeltaDense, DeltaHold
 
 PROBE_BATCH = 32
 
@@ -303,6 +304,12 @@ class _Walk:
         check_layer_class(layer)
         if isinstance(layer, DeltaHold):
             return self._hold(layer, args[0], masks)
+        if isinstance(layer, keras.layers.Dense) and id(args[0]) in self._holds:
+            hold, x = self._holds[id(args[0])]
+            return self._call_masked(dense_behind(hold, layer), masks, x)
+        if isinstance(layer, DeltaDense) and not has_number(layer.activation):
+            behind = keras.layers.Activation(layer.activation, name=f"{layer.name}_activation")
+            return self._call(behind, self._recurrent(copy_layer(layer, activation="linear"), args[0], mask=masks))
         if isinstance(layer, keras.layers.RNN) and layers_in(layer):
             return self._recurrent(layer, args[0], initial=_initial_state(args, kwargs), mask=masks)
         if isinstance(layer, keras.layers.Bidirectional):
@@ -407,11 +414,11 @@ class _Walk:
         return self._named_alone(layer)(x, **given)
 
     def check_read(self, tensors):
-        """Raises ValueError where one of them is what a DeltaHold holds: only recurrent layers read that."""
+        """Raises ValueError where one of them is what a DeltaHold holds: only recurrent and Dense layers read that."""
         for tensor in tensors:
             if id(tensor) in self._holds:
                 raise ValueError(
-                    f"layer '{self._holds[id(tensor)][0].name}' (DeltaHold) can be converted in front of "
+                    f"layer '{self._holds[id(tensor)][0].name}' (DeltaHold) can be converted in front of Dense, "
                     f"{', '.join(kind.LAYER.__name__ for kind in KINDS if not kind.HOLDS_INPUTS)} alone."
                 )
 

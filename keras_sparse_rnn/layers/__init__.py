@@ -1,5 +1,6 @@
 """Recurrent layers: layers whose units send events, and other recurrences for sparse training."""
 
+from keras_sparse_rnn.layers.delta_dense import DeltaDense, DeltaDenseCell
 from keras_sparse_rnn.layers.delta_gru import DeltaGRU
 from keras_sparse_rnn.layers.delta_gru_cell import DeltaGRUCell
 from keras_sparse_rnn.layers.delta_hold import DeltaHold
@@ -15,6 +16,8 @@ from keras_sparse_rnn.layers.recurrent_highway import RecurrentHighway, Recurren
 
 __all__ = [
     "ONLSTM",
+    "DeltaDense",
+    "DeltaDenseCell",
     "DeltaGRU",
     "DeltaGRUCell",
     "DeltaHold",

@@ -147,8 +147,10 @@ class RecurrentOp(ABC):
 
         def matrix(name):
             given = cls.SCHEMA.inputs[cls.SCHEMA.index(name)]
-            stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
             slots, sources = given.slots_of(vars(options)), inputs if given.sources == "inputs" else options.units
+            if arrays.get(name) is None:
+                return np.zeros((sources, len(slots), options.units), arrays["kernel"].dtype)
+            stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
             by_outputs = cls.is_by_outputs(options, name)
             return decode(stored, sources, options.units, options.block, slots, by_outputs, options.weight_bits)
 

@@ -1,4 +1,4 @@
-/* KsrSimpleRnn: h = tanh(x W + h' R + b) (Elman 1990).
+/* KsrSimpleRnn: h = tanh(x W + h' R + b) (Elman 1990). Without R it is a dense layer, which may hold its inputs.
  *
  * Slots: 0 alone. Words and inputs: ksr_simple_rnn_words.h. Integers as in ksr_recurrent.h.
  *

@@ -11,7 +11,11 @@ void ksr_simple_rnn_run_f32(const ksr_simple_rnn_layer *rnn, void *scratch) {
   float *acc = scratch, *h = rnn->h;
   if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
+    if (r->recurrent_kernel.sources) {
+      ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
+    } else {
+      ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
+    }
     if (activation) {
       activation(acc, r->units, 0, 0);
       memcpy(h, acc, state_size);

@@ -1,5 +1,7 @@
 #include "ksr_simple_rnn.h"
 
+#include <string.h>
+
 #include "ksr_simple_rnn_layer.h"
 #include "ksr_simple_rnn_schema.h"
 #include "recurrent_check.h"
@@ -10,7 +12,10 @@ static void set_up(ksr_simple_rnn_layer *rnn, const ksr_node *node) {
   ksr_recurrent *r = &rnn->recurrent;
   ksr_recurrent_set_up(r, &rnn->gates, node, 0, 0, KSR_SIMPLE_RNN_SHARED_INPUTS);
   r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
-  r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
+  memset(&r->recurrent_kernel, 0, sizeof(r->recurrent_kernel));
+  if (!ksr_is_absent(node, KSR_RECURRENT_KERNEL)) {
+    r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
+  }
 }
 
 static void run(const void *layer, void *scratch) {
@@ -66,6 +71,9 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_simple_rnn_scratch(&d->layer));
   const ksr_status chosen = choose_units(&d->layer, node);
   if (chosen != KSR_OK) return chosen;
+  if (d->layer.recurrent.hidden_threshold && !d->layer.recurrent.recurrent_kernel.sources) {
+    return KSR_STATUS(KSR_UNEXPECTED, KSR_SIMPLE_RNN_SHARED_INPUTS + KSR_HIDDEN_THRESHOLD);
+  }
   return ksr_recurrent_check(&d->layer.recurrent, 0);
 }
 

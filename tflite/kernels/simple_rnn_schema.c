@@ -41,11 +41,12 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, 0, 0, {1}, 0, 0, 0, 0}, /* kernel */
     {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* kernel_index */
     {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* kernel_rows */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS, 0, {1}, 0, 0, 0, 0}, /* recurrent_kernel */
+    /* recurrent_kernel */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {1}, 0, 0, 0, 0},
     /* recurrent_kernel_index */
-    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 0, 0, 0, 0},
+    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 0, 0, 4, 0},
     /* recurrent_kernel_rows */
-    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 0, 0, 0, 0},
+    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 0, 0, 4, 0},
     {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SLOTS_SIZE, 0, 0, {0}, 0, 0, 0, 0}, /* bias */
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 0, 0}, /* h */
     {{-1, KSR_INT16, KSR_INT16}, KSR_SLOTS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* output_scales */

@@ -2,7 +2,12 @@
 
 import keras
 
-from keras_sparse_rnn.convert.recurrent.delta import DeltaGRUConverter, DeltaLSTMConverter, DeltaSimpleRNNConverter
+from keras_sparse_rnn.convert.recurrent.delta import (
+    DeltaDenseConverter,
+    DeltaGRUConverter,
+    DeltaLSTMConverter,
+    DeltaSimpleRNNConverter,
+)
 from keras_sparse_rnn.convert.recurrent.event_gru import EventGRUConverter
 from keras_sparse_rnn.convert.recurrent.gru import GRUConverter, LightGRUConverter
 from keras_sparse_rnn.convert.recurrent.held import HeldConverter
@@ -10,6 +15,7 @@ from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
 from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
 
 KINDS = (
+    DeltaDenseConverter,
     DeltaGRUConverter,
     DeltaLSTMConverter,
     DeltaSimpleRNNConverter,

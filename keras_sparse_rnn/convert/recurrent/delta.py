@@ -3,14 +3,17 @@
 from dataclasses import replace
 from typing import ClassVar
 
+import keras
 import numpy as np
 
-from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32, unit_of
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, check_layer, to_float32, unit_of
 from keras_sparse_rnn.convert.recurrent.gru import GRUConverter
 from keras_sparse_rnn.convert.recurrent.holds import change_rate, compare_held, counts
 from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
 from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
 from keras_sparse_rnn.layers import (
+    DeltaDense,
+    DeltaDenseCell,
     DeltaGRU,
     DeltaGRUCell,
     DeltaLSTM,
@@ -18,6 +21,7 @@ from keras_sparse_rnn.layers import (
     DeltaSimpleRNN,
     DeltaSimpleRNNCell,
 )
+from keras_sparse_rnn.layers.states import states_of
 
 _THRESHOLDS = {"held_x": "input_threshold", "held_h": "hidden_threshold", "held_reset": "reset_threshold"}
 
@@ -62,6 +66,31 @@ class DeltaConverter(LayerConverter):
         schema = op.SCHEMA
         dtype = np.dtype(schema.inputs[schema.index(_THRESHOLDS[name])].types[op.options.format])
         return counts(getattr(op, _THRESHOLDS[name]), _scale(op, name, x_scale), dtype)
+
+
+class DeltaDenseConverter(DeltaConverter, SimpleRNNConverter):
+    """A DeltaDense layer: a SimpleRNN without recurrent weights, whose state is what it puts out."""
+
+    LAYER: ClassVar[type] = DeltaDense
+    CELL: ClassVar[type] = DeltaDenseCell
+    STATES: ClassVar[tuple] = ("h", "held_x")
+
+    def check(self, stateful):
+        check_layer(self.layer, {"return_state": False}, stateful)
+        super().check(stateful)
+
+    def observe(self, x, name, stateful, initial=None, mask=None):
+        (held,) = states_of(self.layer, x, name, stateful, initial, mask)
+        dense = keras.layers.Dense(self.layer.units, self.layer.activation, self.layer.use_bias, name=f"{name}_h")
+        h = dense(held)
+        dense.set_weights(self.layer.get_weights()[: 1 + self.layer.use_bias])
+        return {"h": h, "held_x": held}
+
+    def _recurrent_kernel(self):
+        return np.zeros((self.layer.units, self.layer.units), np.float32)
+
+    def event_rate(self, states):
+        return None
 
 
 def _scale(op, name, x_scale):

@@ -1,9 +1,10 @@
-"""A DeltaHold in front of a recurrent layer becomes part of that layer's op."""
+"""A DeltaHold in front of a recurrent or a Dense layer becomes part of that layer's op."""
 
 from dataclasses import replace
 
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, check_layer, to_float32
 from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, change_rate, compare_held, counts
+from keras_sparse_rnn.layers import DeltaDense
 
 
 class HeldConverter(LayerConverter):
@@ -60,3 +61,12 @@ class HeldConverter(LayerConverter):
     def compare(self, op, ours, keras, x_scale):
         own = self.reader.compare(op, ours, keras, x_scale)
         return compare_held(op, own, [(ours["held_x"], keras["held_x"], x_scale)])
+
+
+def dense_behind(hold, dense):
+    """A DeltaHold and the Dense behind it as one layer, a DeltaDense."""
+    if hold.return_state or not hold.return_sequences:
+        check_layer(hold, {"return_state": False, "return_sequences": True}, hold.stateful)
+    thresholds = to_float32(hold.threshold).tolist()
+    options = {"go_backwards": hold.go_backwards, "stateful": hold.stateful}
+    return DeltaDense.from_dense(dense, input_threshold=thresholds, zero_output_for_mask=False, **options)

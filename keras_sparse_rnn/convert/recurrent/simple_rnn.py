@@ -21,5 +21,8 @@ class SimpleRNNConverter(LayerConverter):
         bias = np.zeros((4, units), np.float32)
         if self.layer.use_bias:
             bias[0] = to_float32(cell.bias)
-        kernels = (to_float32(kernel).reshape(-1, 1, units) for kernel in (cell.kernel, cell.recurrent_kernel))
+        kernels = (kernel.reshape(-1, 1, units) for kernel in (to_float32(cell.kernel), self._recurrent_kernel()))
         return SimpleRnn(SimpleRnn.SCHEMA.options(**self._options(block)), *kernels, bias)
+
+    def _recurrent_kernel(self):
+        return to_float32(self.layer.cell.recurrent_kernel)
