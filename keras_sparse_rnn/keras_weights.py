@@ -48,10 +48,10 @@ def load_keras_weights(model: keras.Model, source: keras.Model | str | os.PathLi
 
 
 def _thresholds(layer):
-    """The weights of a cell that Keras's cell in its place does not have."""
-    if not hasattr(layer, "in_keras") or not hasattr(layer, "recurrent_kernel"):
+    """The weights of a cell that Keras's cell, or Dense, in its place does not have."""
+    if not hasattr(layer, "kernel") or not (hasattr(layer, "in_keras") or hasattr(layer, "input_hold")):
         return []
-    shared = {id(weight) for weight in (layer.kernel, layer.recurrent_kernel, layer.bias)}
+    shared = {id(getattr(layer, name, None)) for name in ("kernel", "recurrent_kernel", "bias")}
     return [weight for weight in layer.weights if id(weight) not in shared]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from keras_sparse_rnn.cells import read_apart
 from keras_sparse_rnn.initializers import Sensitivity
 from keras_sparse_rnn.inputs import check_inputs
-from keras_sparse_rnn.layers import DeltaGRU, DeltaLSTM, DeltaSimpleRNN, LightGRU
+from keras_sparse_rnn.layers import DeltaDense, DeltaGRU, DeltaLSTM, DeltaSimpleRNN, LightGRU
 from keras_sparse_rnn.layers.delta_layer import DeltaLayer
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs
 from keras_sparse_rnn.sparsity.wiring import is_graph
@@ -23,6 +23,8 @@ _TWINS = {
     keras.layers.LSTM: DeltaLSTM,
     keras.layers.SimpleRNN: DeltaSimpleRNN,
     LightGRU: DeltaGRU,
+    keras.layers.Dense: DeltaDense,
+    keras.layers.Conv1D: DeltaDense,
 }
 _HOLDS = ("input_threshold", "hidden_threshold", "reset_threshold")
 _OCTAVES = 12  # range of the searched scales, below the largest
@@ -38,8 +40,8 @@ class DeltaPoint:
     Attributes:
         scale: Scale of `Sensitivity` in every layer.
         error: Difference between its outputs and those of the model, as measured by `error`.
-        macs: MACs per step of its recurrent layers, without those of held values.
-        dense: MACs per step of the model's recurrent layers, with every weight.
+        macs: MACs per step of its recurrent and delta layers, without those of held values.
+        dense: MACs per step of these layers, with every weight.
     """
 
     scale: float
@@ -49,16 +51,22 @@ class DeltaPoint:
 
 
 def to_delta(
-    model: keras.Model, data: Arrays, tolerance: float = 0.05, error: Error | None = None, verbose: bool = True
+    model: keras.Model,
+    data: Arrays,
+    tolerance: float = 0.05,
+    error: Error | None = None,
+    verbose: bool = True,
+    dense: bool = True,
 ) -> keras.Model:
     """Converts a trained model to a delta network with the same weights and with thresholds chosen on data.
 
     Each `keras.layers.GRU`, LSTM, SimpleRNN and LightGRU, nested or in Bidirectional, is replaced by a delta layer with
-    thresholds from `initializers.Sensitivity`. Other layers, such as a DeltaGRU or an EventGRU, stay as they are. The
-    scale of the thresholds is found by bisection: first one scale for
-    all layers; then one scale per hold of each layer, such that its share of the error grows with the number of weights
-    that read it. The variant with fewer MACs is returned, with thresholds of 0 where no larger ones are within the
-    tolerance. Nothing is trained, but `fit` can fine-tune the new model.
+    thresholds from `initializers.Sensitivity`. So is each Dense, and each Conv1D that sees one step at a time
+    (`kernel_size=1`), if it is called on sequences without a mask. Other layers, such as a DeltaGRU or an EventGRU,
+    stay as they are. The scale of the thresholds is found by bisection: first one scale for all layers; then one scale
+    per hold of each layer, such that its share of the error grows with the number of weights that read it. The variant
+    with fewer MACs is returned, with thresholds of 0 where no larger ones are within the tolerance. Nothing is trained,
+    but `fit` can fine-tune the new model.
 
     Args:
         model: Built Sequential or Functional model. It is not changed.
@@ -69,6 +77,8 @@ def to_delta(
             network. By default, the root mean square of their difference, divided by the standard deviation of the
             model's output; with several outputs, the largest value.
         verbose: Whether to print the thresholds, rates and MACs of each layer.
+        dense: Whether to replace Dense and Conv1D layers, too. On a Cortex-M4, a Dense of which over 40 % of the inputs
+            change in a step takes fewer instructions as it is.
 
     Returns:
         The delta network, a `keras.Model` of the same name that is not compiled.
@@ -86,7 +96,7 @@ def to_delta(
     check_flag("verbose", verbose)
     if not (is_number(tolerance) and tolerance > 0):
         raise ValueError(f"`tolerance` must be a number above 0. Received: tolerance={tolerance!r}")
-    search = _Search(model, data, error or _deviations)
+    search = _Search(model, data, error or _deviations, check_flag("dense", dense))
     least = search.error([0.0] * len(search.holds))
     if least > tolerance:
         raise ValueError(
@@ -107,11 +117,12 @@ def delta_curve(
     data: Arrays,
     scales: Sequence[float] = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
     error: Error | None = None,
+    dense: bool = True,
 ) -> list[DeltaPoint]:
     """Measures error and MACs of a trained model as a delta network, with one scale of thresholds for all layers.
 
     Args:
-        model, data, error: As in `to_delta`.
+        model, data, error, dense: As in `to_delta`.
         scales: Scales of `initializers.Sensitivity` to measure.
 
     Returns:
@@ -124,7 +135,7 @@ def delta_curve(
 
     >>> ksr.plot.delta_curve(ksr.delta_curve(model, x))
     """
-    search = _Search(model, data, error or _deviations)
+    search = _Search(model, data, error or _deviations, check_flag("dense", dense))
     points = []
     for scale in scales:
         given = [float(scale)] * len(search.holds)
@@ -141,13 +152,13 @@ class _Search:
         holds: `(layer name, threshold name)` of each hold.
     """
 
-    def __init__(self, model, data, error):
+    def __init__(self, model, data, error, dense=True):
         if not (isinstance(model, keras.Model) and model.built):
             raise ValueError(f"`model` must be a built Keras model. Received: {model!r}")
         if not is_graph(model):
             raise ValueError(f"model '{model.name}' is subclassed: its layers cannot be replaced.")
         self._model, self._data, self._error = model, check_inputs("data", model, data), error
-        self.left = _reasons(model)
+        self.left = _reasons(model, dense)
         self._replaced = {
             layer.name for layer in model._flatten_layers() if isinstance(layer, tuple(_TWINS))
         } - self.left.keys()
@@ -156,7 +167,7 @@ class _Search:
         if not self._layers:
             why = "; ".join(f"'{name}': {reason}" for name, reason in self.left.items())
             raise ValueError(
-                f"model '{model.name}' has no GRU, LSTM, SimpleRNN or LightGRU that can become a delta layer"
+                f"model '{model.name}' has no GRU, LSTM, SimpleRNN, LightGRU or Dense that can become a delta layer"
                 f"{f' ({why})' if why else ''}."
             )
         self.holds = [(layer.name, name) for layer in self._layers for name in _holds_of(layer)]
@@ -183,6 +194,9 @@ class _Search:
             if twin is None or layer.name in self.left:
                 return type(layer).from_config(layer.get_config())
             given = arguments(layer.name)
+            if twin is DeltaDense:
+                given = {name: value for name, value in given.items() if name not in _HOLDS[1:]}
+                return DeltaDense.from_config(DeltaDense.config_of(layer) | given)
             if isinstance(layer, keras.layers.GRU) and not layer.reset_after:
                 given = {**given, "reset_threshold": given.get("reset_threshold", given["hidden_threshold"])}
             else:
@@ -201,13 +215,15 @@ class _Search:
         }
         weights = [weight for weight in made.weights if id(weight) not in added]
         for weight, value in zip(weights, self._model.get_weights(), strict=True):
-            weight.assign(value)
+            weight.assign(np.reshape(value, weight.shape))  # that of a Conv1D has an axis more
         return made
 
     def _delta_layers(self, made):
         """Returns the layers of a clone that have replaced others."""
         layers = made._flatten_layers()
-        return [layer for layer in layers if isinstance(layer, DeltaLayer) and layer.name in self._replaced]
+        return [
+            layer for layer in layers if isinstance(layer, (DeltaLayer, DeltaDense)) and layer.name in self._replaced
+        ]
 
     def _outputs(self, scales):
         for variable, scale in zip(self._variables, scales, strict=True):
@@ -299,17 +315,40 @@ def _deviations(expected, outputs):
     )
 
 
-def _reasons(model):
+def _reasons(model, dense):
     """Returns a dict from the names of layers that could be delta layers, but are left unchanged, to the reasons."""
     left = {}
     for layer in model._flatten_layers():
         if not isinstance(layer, tuple(_TWINS)):
             continue
-        if layer.return_state:
-            left[layer.name] = "return_state=True: a delta layer has other states"
-        elif any(len(node.arguments.args) > 1 or "initial_state" in node.arguments.kwargs for node in _nodes(layer)):
-            left[layer.name] = "it is called with an initial state"
+        if isinstance(layer, keras.layers.RNN):
+            reason = _reason_of_rnn(layer)
+        else:
+            reason = _reason_of_dense(layer) if dense else "dense=False"
+        if reason:
+            left[layer.name] = reason
     return left
+
+
+def _reason_of_rnn(layer):
+    if layer.return_state:
+        return "return_state=True: a delta layer has other states"
+    if any(len(node.arguments.args) > 1 or "initial_state" in node.arguments.kwargs for node in _nodes(layer)):
+        return "it is called with an initial state"
+    return None
+
+
+def _reason_of_dense(layer):
+    read = [tensor for node in _nodes(layer) for tensor in node.input_tensors]
+    if not read or any(len(tensor.shape) != 3 for tensor in read):
+        return "it is not called on sequences"
+    if any(getattr(tensor, "_keras_mask", None) is not None for tensor in read):
+        return "its inputs have a mask, of which it makes nothing"
+    if isinstance(layer, keras.layers.Conv1D):
+        settings = layer.kernel_size, layer.strides, layer.groups, layer.data_format
+        if settings != ((1,), (1,), 1, "channels_last"):
+            return "a Conv1D over several steps"
+    return None
 
 
 def _nodes(layer):
@@ -338,7 +377,8 @@ def _show(search, made, found):
     for layer in macs:
         scales = by_name.get(layer.name.split("/")[-1])
         text = "as it was" if scales is None else ", ".join(f"{n} {s:.3g}" for n, s in scales.items())
-        rates = f"{layer.input_rate:8.0%}{layer.activity:8.0%}"
+        states = "" if scales is not None and "hidden" not in scales else f"{layer.activity:.0%}"
+        rates = f"{layer.input_rate:8.0%}{states:>8}"
         lines.append(f"{layer.name:20}{text:34}{rates}{layer.effective:9,.0f}{layer.dense:9,}")
     dense, effective = sum(layer.dense for layer in macs), sum(layer.effective for layer in macs)
     lines.append(f"{'all':20}{'':50}{effective:9,.0f}{dense:9,}  {dense / max(effective, 1):.2f} times fewer")

@@ -47,7 +47,8 @@ def test_the_error_is_within_the_tolerance_and_most_is_held(made):
     model, delta = made
     assert 0.05 < deviation(model, delta, walks()) <= 0.1
     macs = ksr.profiling.count_macs(delta, walks())
-    assert [layer.name for layer in macs] == ["gru", "inner/directions/forward_both", "inner/directions/backward_both"]
+    names = ["gru", "inner/directions/forward_both", "inner/directions/backward_both", "dense"]
+    assert [layer.name.rstrip("_0123456789") for layer in macs] == names
     assert sum(layer.effective for layer in macs) < 0.7 * sum(layer.dense for layer in macs)
 
 
@@ -104,7 +105,9 @@ def test_layers_that_cannot_hold_are_left_or_refused_by_name(capsys):
         "left as it is: 'encoder', return_state=True: a delta layer has other states",
         "left as it is: 'decoder', it is called with an initial state",
     ]
-    with pytest.raises(ValueError, match="has no GRU, LSTM, SimpleRNN or LightGRU .*'encoder': return_state=True"):
+    with pytest.raises(
+        ValueError, match="has no GRU, LSTM, SimpleRNN, LightGRU or Dense .*'encoder': return_state=True"
+    ):
         ksr.to_delta(keras.Model(x, state), walks())
     for tolerance in (0, True, "a", None, np.nan):
         with pytest.raises(
@@ -115,12 +118,38 @@ def test_layers_that_cannot_hold_are_left_or_refused_by_name(capsys):
         ksr.to_delta(keras.Sequential([layers.GRU(3)]), walks())
 
 
+def test_dense_layers_on_sequences_hold_too(capsys):
+    keras.utils.set_random_seed(0)
+    x, tokens = keras.Input((None, FEATURES)), keras.Input((None,))
+    masked = layers.Embedding(7, 3, mask_zero=True)(tokens)
+    y = layers.Conv1D(6, 1, activation="relu", name="pointwise")(x)
+    y = layers.Dense(4, activation="tanh", name="dense")(layers.Conv1D(6, 2, padding="causal", name="window")(y))
+    last = layers.GRU(3, return_sequences=True, name="gru")(layers.Dense(3, name="masked")(masked))
+    outputs = [layers.Dense(2, name="steps")(y), layers.Dense(2, name="last")(last[:, -1])]
+    model = keras.Model([x, tokens], outputs)
+    data = [walks(), np.random.default_rng(0).integers(0, 7, (4, 8))]
+    delta = ksr.to_delta(model, data, 0.05)
+    kinds = {layer.name: type(layer) for layer in delta.layers}
+    assert {name for name, kind in kinds.items() if kind is ours.DeltaDense} == {"pointwise", "dense", "steps"}
+    assert kinds["gru"] is ours.DeltaGRU and kinds["masked"] is kinds["last"] is layers.Dense
+    left = {line.split("'")[1]: line.split("', ")[1] for line in capsys.readouterr().out.splitlines() if "left" in line}
+    assert left == {
+        "window": "a Conv1D over several steps",
+        "masked": "its inputs have a mask, of which it makes nothing",
+        "last": "it is not called on sequences",
+    }
+    for one, other in zip(model.predict(data, verbose=0), delta.predict(data, verbose=0), strict=True):
+        assert np.sqrt(np.mean((one - other) ** 2)) <= 0.05 * one.std()
+    kept = ksr.to_delta(model, data, 0.05, dense=False, verbose=False)
+    assert not any(isinstance(layer, ours.DeltaDense) for layer in kept.layers)
+
+
 class TestTolerance:
     """No delta network leaves with a larger error than was asked for."""
 
     def test_thresholds_are_zero_where_no_larger_ones_are_within_it(self):
         model = keras.Sequential([keras.Input((8, FEATURES)), layers.GRU(4, return_sequences=True), layers.Dense(2)])
-        delta = ksr.to_delta(model, walks(), 1e-6, verbose=False)
+        delta = ksr.to_delta(model, walks(), 1e-6, verbose=False, dense=False)
         assert not delta.layers[0].input_threshold.any() and not delta.layers[0].hidden_threshold.any()
         assert deviation(model, delta, walks()) <= 1e-6
 

@@ -11,7 +11,7 @@ from event_models import event_model, prune, sequences
 from keras.layers import GRU, LSTM, SimpleRNN
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import DeltaGRU, DeltaHold, DeltaLSTM, DeltaSimpleRNN, EventGRU, LightGRU
+from keras_sparse_rnn.layers import DeltaDense, DeltaGRU, DeltaHold, DeltaLSTM, DeltaSimpleRNN, EventGRU, LightGRU
 
 ENGINES = ("reference", "native", "litert") + (("tflm",) if importlib.util.find_spec("tflite_micro") else ())
 STEPS = 12
@@ -34,6 +34,7 @@ LAYERS = {
     ),
     "DeltaLSTM": partial(DeltaLSTM, input_threshold=0.3, hidden_threshold=0.05),
     "DeltaSimpleRNN": partial(DeltaSimpleRNN, input_threshold=0.3, hidden_threshold=0.05),
+    "DeltaDense": partial(DeltaDense, input_threshold=0.3, activation="tanh"),
 }
 WITH_OTHER_ACTIVATIONS = {
     "LightGRU, relu": partial(LightGRU, activation="relu"),

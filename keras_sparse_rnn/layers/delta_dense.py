@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import keras
 import numpy as np
@@ -29,8 +29,10 @@ class DeltaDenseCell(keras.layers.Layer):
         The output, a tensor (batch, units), and a list of the inputs held now.
     """
 
-    gates = {"kernel": ("y",)}
+    gates: ClassVar[dict[str, tuple[str, ...]]] = {"kernel": ("y",)}
+    candidate_gate = 0
     skips = "unchanged"
+    holds_of_states = ()
 
     def __init__(
         self,
@@ -170,6 +172,7 @@ class DeltaDense(TimeMajorLayer):
     """
 
     state_names = ("held x",)
+    in_keras = keras.layers.Dense
 
     def __init__(
         self,
@@ -208,9 +211,7 @@ class DeltaDense(TimeMajorLayer):
             trainable=kwargs.get("trainable", True),
             name="delta_dense_cell",
         )
-        super().__init__(
-            cell, activity_regularizer=activity_regularizer, return_sequences=return_sequences, **kwargs
-        )
+        super().__init__(cell, activity_regularizer=activity_regularizer, return_sequences=return_sequences, **kwargs)
 
     @classmethod
     def from_dense(cls, layer: keras.layers.Dense, **arguments: Any) -> "Self":
@@ -228,13 +229,18 @@ class DeltaDense(TimeMajorLayer):
         """
         if not isinstance(layer, keras.layers.Dense):
             raise ValueError(f"`layer` must be a keras.layers.Dense. Received: {type(layer).__name__}")
-        config = layer.get_config()
-        new = cls.from_config({name: config[name] for name in _OF_DENSE if name in config} | arguments)
+        new = cls.from_config(cls.config_of(layer) | arguments)
         if layer.built:
             new.build((None, None, layer.kernel.shape[0]))
             weights = [layer.kernel, *([layer.bias] if layer.use_bias else [])]
             new.set_weights([ops.convert_to_numpy(weight) for weight in weights])
         return new
+
+    @staticmethod
+    def config_of(layer: keras.layers.Layer) -> dict[str, Any]:
+        """Returns the arguments that a DeltaDense shares with a Dense or a Conv1D, as these have them."""
+        config = layer.get_config()
+        return {"units": config.get("filters")} | {name: config[name] for name in _OF_DENSE if name in config}
 
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Sets all weights. A list with the weights of a Dense only leaves the thresholds unchanged."""

@@ -198,7 +198,9 @@ class _Check:
         for name, threshold in (("recurrent_kernel", "hidden_threshold"), ("kernel", "input_threshold")):
             given, i = self._schema.inputs[self._schema.index(name)], self._schema.word_index("layout")
             if threshold in self._present and name not in self._present:
-                self._refuse("UNEXPECTED", self._schema.index(threshold), f"is given; it must be absent where {name} is")
+                self._refuse(
+                    "UNEXPECTED", self._schema.index(threshold), f"is given; it must be absent where {name} is"
+                )
             if threshold in self._present and self._is_by_outputs(given):
                 layout = self._options.layout
                 reason = (

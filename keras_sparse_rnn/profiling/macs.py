@@ -25,7 +25,7 @@ class LayerMacs:
         effective: MACs per step if zero weights and inactive sources are skipped; mean over the counted steps.
         input_rate: Fraction of active inputs, in [0, 1]. An input is active if it is not zero or, if the layer holds
             inputs, if its held value has changed. 1 for layers that skip no inputs.
-        activity: Fraction of active units in the recurrence, in [0, 1], in the same sense.
+        activity: Fraction of active units in the recurrence, in [0, 1], in the same sense; 0 without a recurrence.
         gates: Effective MACs per step of each gate, in the order of the kernel's columns.
     """
 
@@ -56,7 +56,7 @@ def count_macs(model: keras.Model, x: Arrays, valid: ArrayLike | None = None, pa
     of the previous step. The count is taken over the actual steps instead of mean rates, because units that fire often
     may have more weights. Active sources are:
         EventGRU: inputs and events that are not zero
-        DeltaGRU, DeltaLSTM, DeltaSimpleRNN: inputs and states whose held value has changed
+        DeltaGRU, DeltaLSTM, DeltaSimpleRNN, DeltaDense: inputs and states whose held value has changed
         any layer directly after a DeltaHold: inputs whose held value has changed
         any other layer: all, including zeros; `effective` is then the number of non-zero weights
     Element-wise operations (3 non-linearities per unit in a GRU) and other layers are not counted. `profile` also
@@ -144,11 +144,11 @@ def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
     return LayerMacs(
         name=part.name,
         steps=seen.counted,
-        weights=kernels[0].size + kernels[1].size,
+        weights=sum(kernel.size for kernel in kernels[:2]),
         nonzero_weights=sum(int(np.count_nonzero(weights)) for weights in kernels),
         effective=float(macs.sum()),
         input_rate=float(rates[0].mean()),
-        activity=float(rates[1].mean()),
+        activity=float(rates[1].mean()) if rates[1].size else 0.0,
         gates=tuple(map(float, macs)),
     )
 
@@ -185,9 +185,10 @@ def _kernels(part):
     matrices: dict[bool, list] = {False: [], True: []}
     for name, weights in part.matrices.items():
         matrices["recurrent" in name].append(keras.ops.convert_to_numpy(weights))
-    of_inputs, of_states = (
-        np.concatenate(same, axis=1).reshape(len(same[0]), -1, part.layer.units) for same in matrices.values()
+    of_inputs, *of_recurrence = (
+        np.concatenate(same, axis=1).reshape(len(same[0]), -1, part.layer.units) for same in matrices.values() if same
     )
+    of_states = of_recurrence[0] if of_recurrence else of_inputs[:0]
     if not read_apart(part.layer):
         return [of_inputs, of_states]
     is_apart = np.isin(np.arange(of_states.shape[1]), read_apart(part.layer))[:, None]

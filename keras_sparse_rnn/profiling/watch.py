@@ -268,8 +268,9 @@ class _Watch:
             inputs, units, acting = sources.get(id(part.layer), (None, None, None))
             seen.counted += int(counted.sum())
             if inputs is not None:
-                units_fed = part.matrices["recurrent_kernel"].shape[0]
-                flags = [inputs, units if units is not None else np.ones((*counted.shape, units_fed), bool)]
+                if units is None:
+                    units = np.ones((*counted.shape, part.matrices["recurrent_kernel"].shape[0]), bool)
+                flags = [inputs, units]
                 _add(seen, np.concatenate([acts[counted].sum(axis=0) for acts in flags]))
             if acting is not None:
                 _note_acting(seen, acting[counted])
@@ -301,7 +302,8 @@ def _sources(rnn, parts, sequences, initial_state, mask):
 
     Returns:
         Dict from the id of a cell to three boolean arrays `(batch, steps, ...)`: which inputs act, which units act on
-        the recurrence, and which units act at the end of the step. The steps are in the order of computation.
+        the recurrence, and which units act at the end of the step (None without a recurrence). The steps are in the
+        order of computation.
     """
     skips = {id(part.layer): part.skips for part in parts if part.skips in ("zeros", "unchanged")}
     if not skips:
@@ -315,15 +317,22 @@ def _sources(rnn, parts, sequences, initial_state, mask):
     found, start = {}, 0
     for inner in cells_in(rnn.cell):
         if id(inner) in skips:
-            widths = np.cumsum([0, inner.kernel.shape[0], _state_sources(inner), inner.units]) + start
+            widths = np.cumsum([0, inner.kernel.shape[0], _state_sources(inner), _acting_units(inner)]) + start
             found[id(inner)] = [flags[..., a:b] for a, b in itertools.pairwise(widths)]
+            if not _acting_units(inner):
+                found[id(inner)][2] = None
             start = widths[-1]
     return found
 
 
 def _state_sources(cell):
     """Returns the number of sources that a cell's recurrent kernel reads."""
-    return cell.units * (2 if read_apart(cell) else 1)
+    return _acting_units(cell) * (2 if read_apart(cell) else 1)
+
+
+def _acting_units(cell):
+    """Returns the number of units that a recurrence reads."""
+    return cell.units if hasattr(cell, "recurrent_kernel") else 0
 
 
 class _Sources(keras.layers.Layer):
@@ -334,7 +343,7 @@ class _Sources(keras.layers.Layer):
         self.cell, self.skips = cell, skips
         self.state_size = cell.state_size
         self.output_size = sum(
-            c.kernel.shape[0] + _state_sources(c) + c.units for c in cells_in(cell) if id(c) in skips
+            c.kernel.shape[0] + _state_sources(c) + _acting_units(c) for c in cells_in(cell) if id(c) in skips
         )
 
     def build(self, input_shape):
@@ -359,10 +368,8 @@ class _Sources(keras.layers.Layer):
         if skips == "zeros":
             flags += [keras.ops.not_equal(values, 0) for values in (inputs, states[0], new_states[0])]
         elif skips == "unchanged":
-            apart, held, inputs_held = (
-                keras.ops.not_equal(new_states[n], states[n]) if len(states) >= -n else None for n in (-3, -2, -1)
-            )
-            flags += [inputs_held, held, *([apart] if read_apart(cell) else []), held]
+            changed = [keras.ops.not_equal(new, old) for new, old in zip(new_states, states, strict=True)]
+            flags += [changed[-1], *changed[-2:-1], *([changed[-3]] if read_apart(cell) else []), *changed[-2:-1]]
         return output, new_states
 
     def get_initial_state(self, batch_size=None):

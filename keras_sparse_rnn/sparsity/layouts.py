@@ -1,5 +1,6 @@
 """The prunable weights of a layer, and the matrix (inputs, outputs) of a weight of any rank."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,7 @@ def prunable_weights(layer: keras.layers.Layer) -> dict[str, tuple[Any, Layout]]
     Returns:
         Dict from names to pairs (weight, layout), or a string that says why there are none.
     """
-    if hasattr(layer, "recurrent_kernel"):
+    if hasattr(layer, "recurrent_kernel") or isinstance(getattr(layer, "gates", None), Mapping):
         gates = _gates(layer)
         if gates is None:
             return f"{type(layer).__name__} does not say how many gates its kernels hold (attribute `gates`)"

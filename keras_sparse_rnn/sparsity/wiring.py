@@ -321,7 +321,7 @@ class Wiring:
         for variable in (weight for weight in cell.weights if id(weight) not in thresholds):
             if variable is cell.kernel:
                 self._connect(variable, x, columns, wakes)
-            elif variable is cell.recurrent_kernel:
+            elif variable is getattr(cell, "recurrent_kernel", None):
                 self._connect(variable, y, columns, wakes)
             elif variable.shape[-1] == columns.size:
                 self._connect(variable, None, columns, wakes)

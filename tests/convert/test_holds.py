@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from event_models import event_model
-from keras.layers import GRU, Bidirectional, Dense
-from zoo import biases_as_after_training, error_by_sample
+from keras.layers import GRU, Bidirectional, Dense, ReLU
+from zoo import assert_follows_keras, biases_as_after_training, error_by_sample
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import DeltaGRU, DeltaHold
+from keras_sparse_rnn.layers import DeltaDense, DeltaGRU, DeltaHold
 
 
 def walks():
@@ -38,10 +38,34 @@ def test_a_delta_gru_in_both_directions():
     assert np.median(error_by_sample(converted.predict(x), np.asarray(model(x)))) <= 1e-5
 
 
+@pytest.mark.parametrize("weights", ["float32", "int8", "int8x16"])
+def test_dense_layers_that_hold_their_inputs(weights):
+    """As a DeltaDense, and as a Dense behind a DeltaHold, which are one op; softmax stays apart."""
+    x = walks()
+    held = [DeltaHold(0.05), Dense(9, activation="tanh"), DeltaHold(0.02), Dense(4, activation="softmax")]
+    delta = [DeltaDense(9, 0.05, activation="tanh"), DeltaDense(4, 0.02, activation="softmax")]
+    models = [event_model([*layers, Dense(2)]) for layers in (held, delta)]
+    for model in models:
+        biases_as_after_training(model)
+        model.set_weights(models[0].get_weights())
+    converted = [ksr.convert(model, x, weights=weights) for model in models]
+    for one in converted:
+        assert [op.name for op in one.report.inspection.ops].count("KsrSimpleRnn") == 2
+        assert_follows_keras(one, x, [models[0].predict(x[:6], verbose=0)], weights, limit=0.06)
+    for engine in ("native", "litert"):
+        np.testing.assert_allclose(
+            converted[0].predict(x[:6], engine), converted[1].predict(x[:6], engine), rtol=0, atol=1e-6
+        )
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([DeltaHold(0.1, name="lone"), Dense(2), GRU(3)], "'lone' .DeltaHold. can be converted in front of EventGRU"),
+        (
+            [DeltaHold(0.1, name="lone"), ReLU(), GRU(3)],
+            "'lone' .DeltaHold. can be converted in front of Dense, EventGRU",
+        ),
+        ([DeltaDense(3, 0.1, return_state=True)], "has return_state=True; only False can be converted"),
         ([GRU(3, return_sequences=True), DeltaHold(0.1, name="last")], "'last' .DeltaHold. can be converted in front"),
         ([DeltaHold(0.1, name="before"), GRU(3, go_backwards=True)], "'before' .* must both go forwards"),
         ([DeltaHold(0.1, go_backwards=True, name="before"), GRU(3)], "'before' .* must both go forwards"),

@@ -53,6 +53,10 @@ def recorded_models():
         ops[f"int{bits}_delta_lstm"] = random_op(44, kind="KsrLstm", holds=True, weight_bits=0, activation_bits=bits)
     ops["int8_delta_rnn"] = random_op(44, kind="KsrSimpleRnn", holds=True, weight_bits=0)
     assert all(ops[name].op.hidden_threshold is not None for name in ops if "delta" in name)
+    for bits in (8, 16):  # without recurrent weights
+        ops[f"int{bits}_held_dense"] = _without_recurrence(
+            random_op(44, kind="KsrSimpleRnn", holds=True, weight_bits=0, activation_bits=bits)
+        )
     assert all(ops[name].op.reset_threshold is not None for name in ops if "reset" in name)
     assert all(ops[f"int16_{kind}"].op.output_scales is not None for kind in KINDS)
     # More sources than are multiplied at once.
@@ -73,6 +77,12 @@ def recorded_models():
 def _by_outputs(random):
     op = random.op.laid_out()
     return replace(random, op=op, constants=op.constants(sparse=False))
+
+
+def _without_recurrence(random):
+    op = replace(random.op, recurrent_kernel=0 * random.op.recurrent_kernel, hidden_threshold=None).laid_out()
+    assert not op.is_recurrent and op.input_threshold is not None
+    return replace(random, op=op, constants=op.constants())
 
 
 def _outputs(op):

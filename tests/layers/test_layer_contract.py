@@ -1,6 +1,7 @@
 """What the recurrent layers here have in common with Keras's own: shapes, states, masks, directions, files."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import keras
 import numpy as np
@@ -9,6 +10,8 @@ from keras import layers, ops
 
 from keras_sparse_rnn.layers import (
     ONLSTM,
+    DeltaDense,
+    DeltaDenseCell,
     DeltaGRU,
     DeltaGRUCell,
     DeltaLSTM,
@@ -89,6 +92,13 @@ KINDS = {
         {"input_threshold": 0.5, "hidden_threshold": 0.1},
         (UNITS, UNITS, FEATURES),
         {"input_threshold": 0.0, "hidden_threshold": 0.0},
+    ),
+    "DeltaDense": Kind(
+        partial(DeltaDense, return_sequences=False),
+        DeltaDenseCell,
+        {"input_threshold": 0.5, "activation": "tanh"},
+        (FEATURES,),
+        {"input_threshold": 0.0},
     ),
     "RecurrentHighway": Kind(RecurrentHighway, RecurrentHighwayCell),
     "RecurrentHighway, not coupled": Kind(RecurrentHighway, RecurrentHighwayCell, {"coupled": False, "depth": 2}),

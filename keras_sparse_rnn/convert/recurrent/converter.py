@@ -137,7 +137,7 @@ class LayerConverter(ABC):
 
 def activation_number(layer, argument):
     """Returns the number of a layer's activation; raises ValueError if the ops do not have it."""
-    function, name, is_of_keras = _named(getattr(layer, argument))
+    name, is_of_keras = _named(getattr(layer, argument))
     if not is_of_keras or name not in NUMBERS:
         what = name if is_of_keras else f"{name}, which is none of Keras's own"
         raise ValueError(
@@ -149,15 +149,15 @@ def activation_number(layer, argument):
 
 def has_number(activation):
     """Whether the ops have an activation."""
-    _, name, is_of_keras = _named(activation)
+    name, is_of_keras = _named(activation)
     return is_of_keras and name in NUMBERS
 
 
 def _named(activation):
-    """The function of an activation, its name, and whether it is Keras's own."""
+    """The name of an activation, and whether it is Keras's own."""
     function = _of_layer(activation)
     name = getattr(function, "__name__", type(function).__name__)
-    return function, name, function is getattr(keras.activations, name, None)
+    return name, function is getattr(keras.activations, name, None)
 
 
 def _of_layer(activation):
