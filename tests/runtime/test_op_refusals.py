@@ -349,6 +349,17 @@ def test_what_depends_on_the_reset():
     assert without.status(candidate_kernel=before.tensors["candidate_kernel"]) == ("UNEXPECTED", at("candidate_kernel"))
 
 
+def test_without_recurrent_weights_no_state_is_held():
+    node = Node("KsrSimpleRnn", INT8)
+    at, parts = node.schema.index, ("recurrent_kernel", "recurrent_kernel_index", "recurrent_kernel_rows")
+    assert node.status() is None and node.status(**dict.fromkeys(parts)) is None
+    assert node.status(recurrent_kernel=None) == ("UNEXPECTED", at("recurrent_kernel_index"))
+    units = node.op.options.units
+    held = {"hidden_threshold": np.zeros(units, np.uint8), "held_h": np.zeros((1, units), np.int8)}
+    assert node.status(**held) is None
+    assert node.status(**held, **dict.fromkeys(parts)) == ("UNEXPECTED", at("hidden_threshold"))
+
+
 def test_messages_say_what_is_wrong():
     node = Node("KsrGru", INT8)
     data = replace(node.op.options, fraction=11).to_bytes()
