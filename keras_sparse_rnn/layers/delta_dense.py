@@ -111,8 +111,8 @@ class DeltaDenseCell(keras.layers.Layer):
         return self.activation(ops.add(outputs, self.bias) if self.use_bias else outputs)
 
     def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
-        held, states = self.input_hold(inputs, states)
-        return self.project(held), states
+        held, _ = self.input_hold(inputs, states)
+        return self.project(held), [held]
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
