@@ -238,7 +238,7 @@ class DeltaDense(TimeMajorLayer):
 
     @staticmethod
     def config_of(layer: keras.layers.Layer) -> dict[str, Any]:
-        """Returns the arguments that a DeltaDense shares with a Dense or a Conv1D, as these have them."""
+        """Returns the arguments that a DeltaDense shares with a `layer`, a Dense or a Conv1D, and that this has."""
         config = layer.get_config()
         return {"units": config.get("filters")} | {name: config[name] for name in _OF_DENSE if name in config}
 
