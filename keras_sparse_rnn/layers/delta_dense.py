@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class DeltaDenseCell(keras.layers.Layer):
-    """One step of `DeltaDense`, which documents the equation and the arguments.
+    """One step of `DeltaDense`, which documents the equation and whose arguments it has.
 
     Call arguments:
         inputs: Tensor (batch, features).
