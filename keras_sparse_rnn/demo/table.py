@@ -122,7 +122,7 @@ class Table:
     def markdown(self):
         """The table for a README."""
         lines = [f"**{self.title}**", ""]
-        lines.append("| | " + " | ".join(f"{name}<br>{kind}" for name, kind in self.columns) + " |")
+        lines.append("| | " + " | ".join(f"{name}, {kind}" for name, kind in self.columns) + " |")
         lines.append("|---|" + "---:|" * len(self.columns))
         lines += [f"| {label} | " + " | ".join(texts) + " |" for label, texts in self.rows]
         verdict, *sentences = self.verdict
