@@ -11,6 +11,7 @@ from keras_sparse_rnn.ops.activations import NUMBERS
 from keras_sparse_rnn.ops.event_gru import EventGru
 from keras_sparse_rnn.ops.gru import AFTER, WITHOUT, Gru
 from keras_sparse_rnn.ops.lstm import Lstm
+from keras_sparse_rnn.ops.schema import BLOCKS
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime.model import Model
 
@@ -18,7 +19,17 @@ X_SCALE = Scale(1 / 32, 0)
 
 
 def event_gru(
-    units, inputs, block, sparsity, activity, steps=40, seed=0, dtype=np.int8, pruned=None, number_format=INT8
+    units,
+    inputs,
+    block,
+    sparsity,
+    activity,
+    steps=40,
+    seed=0,
+    dtype=np.int8,
+    pruned=None,
+    pruned_inputs=None,
+    number_format=INT8,
 ):
     """An EventGRU, all of its inputs active, of whose units a given share fires.
 
@@ -31,13 +42,17 @@ def event_gru(
         dtype: `np.int8` or `np.float32`.
         number_format: That of an integer op.
         pruned: Pair (rows, cols) of the blocks that are zero or not; by default those that are stored, (1, block).
+        pruned_inputs: Likewise of the input kernel; by default as `pruned`.
 
     Returns:
         `(op, x)`: an `EventGru` and an input `(steps, inputs)`.
     """
     rng = np.random.default_rng(seed)
     pruned = pruned or (1, block)
-    kernels = [_kernel(rng, sources, 3, units, pruned, sparsity) for sources in (inputs, units)]
+    kernels = [
+        _kernel(rng, sources, 3, units, blocks, sparsity)
+        for sources, blocks in ((inputs, pruned_inputs or pruned), (units, pruned))
+    ]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = EventGru.SCHEMA.options(
         units=units, block=block, go_backwards=0, return_sequences=1, readout=0, reset=1, trace_rate=2**30
@@ -64,14 +79,26 @@ def event_gru(
     return with_shift(high), x
 
 
-def gru(units, inputs, block, sparsity, steps=40, seed=0, dtype=np.int8, reset_gate=AFTER, number_format=INT8, **words):
+def gru(
+    units,
+    inputs,
+    block,
+    sparsity,
+    steps=40,
+    seed=0,
+    dtype=np.int8,
+    reset_gate=AFTER,
+    number_format=INT8,
+    pruned=None,
+    **words,
+):
     """A GRU and an input, likewise; all of its units are active. `words`: more of the op's options."""
     rng = np.random.default_rng(seed)
     options = Gru.SCHEMA.options(
         units=units, block=block, go_backwards=0, return_sequences=1, reset_gate=reset_gate, **words
     )
     gates = 3 if reset_gate else 2
-    kernels = [_kernel(rng, sources, gates, units, (1, block), sparsity) for sources in (inputs, units)]
+    kernels = [_kernel(rng, sources, gates, units, pruned or (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     op, x = Gru(options, *kernels, bias), _input(rng, steps, inputs)
     if dtype == np.float32:
@@ -117,10 +144,10 @@ def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, se
     return op, x
 
 
-def lstm(units, inputs, block, sparsity, steps=40, seed=0, number_format=INT8):
+def lstm(units, inputs, block, sparsity, steps=40, seed=0, number_format=INT8, pruned=None):
     """An int8 LSTM and an input, likewise."""
     rng = np.random.default_rng(seed)
-    kernels = [_kernel(rng, sources, 4, units, (1, block), sparsity) for sources in (inputs, units)]
+    kernels = [_kernel(rng, sources, 4, units, pruned or (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     options = Lstm.SCHEMA.options(units=units, block=block, go_backwards=0, return_sequences=1)
     op = quantize(Lstm(options, *kernels, bias), "random", X_SCALE, 1.0, Scale.of_range(-1, 1), number_format)
@@ -146,7 +173,7 @@ def to_model(op, x):
     y_scale = (1 / 128, op.options.output_zero_point) if op.is_integer else None
     inputs = writer.add_tensor("x", (1, *x.shape), x.dtype, scale=x_scale)
     output = writer.add_tensor("y", (1, len(x), op.options.units), x.dtype, scale=y_scale)
-    op = op.laid_out()
+    op = op.laid_out().in_blocks(op.options.block, BLOCKS)
     writer.add_recurrent("layer", op, op.constants(), inputs, output)
     return Model(writer.finish({"x": inputs}, {"y": output}))
 

@@ -63,7 +63,8 @@ class OpInspection:
         bytes: Bytes of its constant tensors as stored.
         dense_bytes: Bytes of the same tensors with every weight stored, without indices.
         zeros: Share of its weights that are zero; None where it has none.
-        block: Width of the blocks in which they are stored; None where they are not.
+        block: Shape of the blocks in which they are stored, sources by units: "1x4", or "16x1, 1x4" where its matrices
+            differ; None where they are not.
         weight_bits: Bits of a weight of ours that are packed, 4; None for whole elements.
         macs: Multiply-accumulates of one inference that skips nothing; None where they are not counted.
         effective_macs: Those of weights that are not zero, where the op skips the others; events, and changes of what
@@ -77,7 +78,7 @@ class OpInspection:
     bytes: int
     dense_bytes: int
     zeros: float | None
-    block: int | None
+    block: str | None
     weight_bits: int | None
     macs: int | None
     effective_macs: int | None
@@ -128,7 +129,7 @@ class Inspection:
         for op in self.ops:
             zeros = "" if op.zeros is None else f"{op.zeros:.1%}"
             macs = ["?" if count is None else f"{count:,}" if count else "" for count in (op.macs, op.effective_macs)]
-            block = ", ".join([f"1x{op.block}"] * bool(op.block) + [f"{op.weight_bits} bits"] * bool(op.weight_bits))
+            block = ", ".join([op.block] * bool(op.block) + [f"{op.weight_bits} bits"] * bool(op.weight_bits))
             rows.append((op.name, str(op.output), f"{op.bytes:,}", f"{op.dense_bytes:,}", zeros, block, *macs))
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         for i, row in enumerate(rows):
@@ -306,7 +307,7 @@ def _decoded(tensor):
 
 
 def _ours(kind, options, inputs, outputs, weights):
-    """Dense constants, share of zeros, block width, bits of packed weights, MACs and effective MACs of our op."""
+    """Dense constants, share of zeros, shape of blocks, bits of packed weights, MACs and effective MACs of our op."""
     from keras_sparse_rnn.ops.check import check
     from keras_sparse_rnn.ops.macs import macs_as_stored
 
@@ -315,8 +316,8 @@ def _ours(kind, options, inputs, outputs, weights):
     weights.decoding(sum(kernel.nbytes for kernel in op.kernels))
     others = [raw for name, raw in parts.items() if "kernel" not in name]
     dense = b"".join(part.tobytes() for part in (*op.kernels, *others))
-    block = op.options.block if any(name.endswith("_index") for name in parts) else None
     steps, in_blocks = math.prod(inputs[0].shape[:-1]), [name for name in parts if f"{name}_index" in parts]
+    block = ", ".join(dict.fromkeys(op.block_shape(name) for name in in_blocks)) or None
     macs, effective = macs_as_stored(op, in_blocks)
     nonzero = sum(np.count_nonzero(kernel) for kernel in op.kernels)
     return dense, 1 - nonzero / macs, block, op.options.weight_bits or None, macs * steps, effective * steps

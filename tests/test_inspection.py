@@ -32,7 +32,7 @@ def test_ops_and_totals(converted):
     inspection = ksr.inspect(converted.data)
     (gru, dense), file = inspection.ops, Model(converted.data)
     layer = converted.report.layers[0]
-    assert (gru.name, gru.is_custom, gru.block, gru.output) == ("KsrGru", True, 4, (1, 3, 32))
+    assert (gru.name, gru.is_custom, gru.block, gru.output) == ("KsrGru", True, "1x4", (1, 3, 32))
     assert gru.zeros == pytest.approx(layer.sparsity) and 0.85 < gru.zeros < 0.95
     bias = 4 * 32 * 4
     assert (gru.bytes, gru.dense_bytes) == (layer.bytes + bias, layer.dense_bytes + bias)

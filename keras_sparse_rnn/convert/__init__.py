@@ -84,8 +84,9 @@ def convert(
             model with `stateful=True` layers, chunk by chunk. It also equals the result on whole sequences if all other
             layers treat each step alone (a layer that reads several steps, such as pooling, sees its chunk only).
             Representative data are then sequences as long as in use, of any whole number of chunks.
-        block_size: Width of a block along the units: 4, 8 or 16. By default, the one that takes the fewest bytes, for
-            each layer.
+        block_size: Weights per stored block: 4, 8 or 16. They lie along the units, or, in integers and if all sources
+            of a matrix are active in every step, along the sources if this takes fewer bytes. By default, the size that
+            takes the fewest bytes, for each layer.
         percentile: Which part of the representative data the ranges of an integer model cover: from the
             `100 - percentile` to the `percentile` percentile of an input, an output or a state; above 50. 100 covers
             all values; 99.99 leaves out rare outliers, which then saturate, in exchange for a finer step. It applies to

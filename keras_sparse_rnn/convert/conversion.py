@@ -333,9 +333,10 @@ def _check_initial(name, op, initial, states):
 
 
 def _pack_call(call, packed, blocks):
-    """Returns the call with its constants, in blocks of the width that takes the fewest bytes."""
+    """Returns the call with its constants, in blocks of the width or height that takes the fewest bytes."""
     words = {"initial_states": int(bool(call.initial))}
-    ops = [replace(packed.op, options=replace(packed.op.options, block=block, **words)) for block in blocks]
+    op = replace(packed.op, options=replace(packed.op.options, **words))
+    ops = [op.in_blocks(block, heights=blocks) for block in blocks]
     packed = [replace(packed, op=op, constants=op.constants()) for op in ops]
     return min(packed, key=lambda call: sum(part.nbytes for part in call.constants.values()))
 

@@ -17,10 +17,10 @@ class LayerReport:
     """One recurrent layer.
 
     Attributes:
-        name, units, inputs, block: Name and sizes of the layer, and the width of its stored blocks.
+        name, units, inputs: Name and sizes of the layer.
         sparsity: Share of zeros in both kernels as stored (for int8 after rounding).
-        storage: "blocks" or "dense" for the kernel and for the recurrent kernel. A GRU with `reset_after=False` has a
-            third matrix, for its candidate.
+        storage: "dense", or "blocks of 1x4" and the like (sources by units), for the kernel and for the recurrent
+            kernel. A GRU with `reset_after=False` has a third matrix, for its candidate.
         bytes, dense_bytes: Bytes of both kernels as stored, indices included, and as dense matrices of float32 or int8.
         weight_error: Root mean square of the rounding error of its weights, divided by that of the weights; None in
             float32.
@@ -40,7 +40,6 @@ class LayerReport:
     name: str
     units: int
     inputs: int
-    block: int
     sparsity: float
     storage: tuple
     bytes: int
@@ -66,9 +65,10 @@ class LayerReport:
             name=call.layer.name,
             units=op.options.units,
             inputs=len(op.kernel),
-            block=op.options.block,
             sparsity=1 - sum(np.count_nonzero(kernel) for kernel in op.kernels) / weights,
-            storage=tuple("blocks" if f"{name}_index" in parts else "dense" for name in matrices),
+            storage=tuple(
+                f"blocks of {op.block_shape(name)}" if f"{name}_index" in parts else "dense" for name in matrices
+            ),
             bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
             dense_bytes=weights * op.kernel.itemsize,
             operand_bits=_operand_bits(op.options) if op.is_integer else None,
@@ -84,8 +84,7 @@ class LayerReport:
     def stored(self):
         """How its matrices are stored, in words: "dense", "blocks of 1x4", or "dense and blocks of 1x4" if they differ,
         in the order of `storage`."""
-        ways = [f"blocks of 1x{self.block}" if way == "blocks" else way for way in self.storage]
-        return " and ".join(dict.fromkeys(ways))
+        return " and ".join(dict.fromkeys(self.storage))
 
 
 @dataclass

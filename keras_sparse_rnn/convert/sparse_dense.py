@@ -65,8 +65,10 @@ def pack_sparse_dense(writer, weight_bits=0):
         made = _of_4_bits(x, weights, bias) if bits else (weights, bias)
         candidates = [_sparse_dense(op.options.fusedActivationFunction, x, *made, y, block, bits) for block in blocks]
         prefix = "4 bits, " if bits else ""
+        if is_taken and weights.dtype == np.int8:
+            candidates += [candidates[0].in_high_blocks(height) for height in BLOCKS]
         packed = {
-            f"{prefix}blocks of 1x{candidate.options.block}": (candidate, candidate.constants(sparse=True))
+            f"{prefix}blocks of {candidate.block_shape('kernel')}": (candidate, candidate.constants(sparse=True))
             for candidate in candidates
         }
         if bits:

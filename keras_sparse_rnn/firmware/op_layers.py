@@ -8,7 +8,7 @@ import numpy as np
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
-from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, height_of
 
 # What the structs of recurrent ops have in their member `recurrent`; the rest of an op's schema is beside it.
 _WORDS = ("units", "x_zero_point", "x_shift", "h_shift", "operand_bits", "go_backwards", "return_sequences")
@@ -160,6 +160,7 @@ def _matrix(schema, words, name, operands, stride):
         "stride": stride,
         "slots": [len(slots), slots[-1]],
         "weight_bits": words["weight_bits"],
+        "height": height_of(words["layout"], given.sources) if f"{name}_rows" in operands else 1,
         "by_outputs": int(bool(words["layout"] & BY_OUTPUTS[given.sources]) and f"{name}_rows" not in operands),
     }
 

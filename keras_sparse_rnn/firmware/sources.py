@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_sparse_rnn.formats import FLOAT32, INT8X16
 from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GROUPS
-from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, height_of
 from keras_sparse_rnn.ops.schema import BLOCKS
 
 _INCLUDE = re.compile(r'^ *#include "([^"]+)"', re.MULTILINE)
@@ -34,7 +34,7 @@ def source_folder():
 # formats of a matrix, bits of a weight, and held values.
 FEATURES = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in ("usual_gates", "other_gates", *GROUPS)}
-_MATRICES = (*(f"blocks_{width}" for width in BLOCKS), "by_sources", "by_outputs")
+_MATRICES = (*(f"blocks_{width}" for width in BLOCKS), "high_blocks", "by_sources", "by_outputs")
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, "weights_8", "weights_4", "holds")}
 
 
@@ -60,7 +60,8 @@ def _matrices_of(kind, op):
         if matrix.name in given:
             needed.add(f"weights_{options.weight_bits or 8}")
         if f"{matrix.name}_rows" in given:
-            needed.add(f"blocks_{options.block}")
+            is_high = height_of(options.layout, matrix.sources) > 1
+            needed.add("high_blocks" if is_high else f"blocks_{options.block}")
         elif matrix.name in given:
             needed.add("by_outputs" if options.layout & BY_OUTPUTS[matrix.sources] else "by_sources")
     return needed

@@ -44,6 +44,7 @@ def encode(
     sparse: bool | None = None,
     by_outputs: bool = False,
     bits: int = 0,
+    height: int = 1,
 ) -> BlockSparseMatrix:
     """Packs a kernel.
 
@@ -55,6 +56,8 @@ def encode(
         by_outputs: Whether to store a dense int8 matrix in tiles of four outputs and sixteen sources, for sources that
             all act in every step (`tflite/include/ksr_matrix.h`).
         bits: 4 packs two weights, from -8 to 7, into a byte; 0 stores one per byte.
+        height: Sources per block: 1 for blocks of `block` units; 4, 8 or 16 for blocks along the sources, of one unit,
+            with one row for each group of so many sources.
 
     Returns:
         A `BlockSparseMatrix`.
@@ -67,7 +70,7 @@ def encode(
     dense = BlockSparseMatrix(_packed(values) if bits else values)
     if sparse is False:
         return dense
-    blocks = _encode_blocks(padded.reshape(sources, gates, -1, block), slots)
+    blocks = _encode_blocks(_in_blocks(padded, block, height), slots)
     blocks = replace(blocks, values=_packed(blocks.values)) if bits else blocks
     return blocks if sparse or blocks.nbytes < (padded.nbytes // 2 if bits else padded.nbytes) else dense
 
@@ -119,6 +122,25 @@ def _from_tiles(values, sources, bits):
     return _offset(np.concatenate(tiles, axis=2).reshape(-1, width).T, bits)[:sources]
 
 
+def smallest_height(matrices, block: int, heights: Sequence[int], bits: int = 0) -> int:
+    """The height of blocks with which matrices, pairs `(kernel, slots)`, take the fewest bytes: one of `heights`, or 1
+    where none is as small."""
+
+    def size(height):
+        return sum(encode(*(kernel, block, slots, True), bits=bits, height=height).nbytes for kernel, slots in matrices)
+
+    return min((*heights, 1), key=size)
+
+
+def _in_blocks(kernel, block, height):
+    """`(rows, gates, blocks, weights of a block)`."""
+    sources, gates, stride = kernel.shape
+    if height == 1:
+        return kernel.reshape(sources, gates, stride // block, block)
+    rows = np.pad(kernel, ((0, -sources % height), (0, 0), (0, 0))).reshape(-1, height, gates, stride)
+    return np.moveaxis(rows, 1, -1)
+
+
 def _encode_blocks(blocks, slots):
     sources, _, per_slot, block = blocks.shape
     row, gate, k = np.nonzero(blocks.any(axis=-1))
@@ -147,6 +169,7 @@ def decode(
     slots: Sequence[int],
     by_outputs: bool = False,
     bits: int = 0,
+    height: int = 1,
 ) -> np.ndarray:
     """Returns the kernel `(sources, gates, units)` that `encode` has packed.
 
@@ -166,8 +189,11 @@ def decode(
         raise ValueError(f"the rows of a matrix must hold its {len(matrix.index)} blocks")
     starts, counts = matrix.rows[:-1].astype(np.int64), np.diff(matrix.rows.astype(np.int64))
     steps = np.concatenate([[0], np.cumsum(matrix.index, dtype=np.int64)])
-    row = np.repeat(np.arange(sources), counts)
+    row = np.repeat(np.arange(len(counts)), counts)
     column = steps[1:] - np.repeat(steps[starts], counts)  # each row counts from its own first block
-    columns = np.zeros((sources, (slots[-1] + 1) * stride // block, block), matrix.values.dtype)
-    columns[row, column] = matrix.values.reshape(-1, block)
-    return columns.reshape(sources, -1, stride)[:, list(slots), :units]
+    width, size = (block, block) if height == 1 else (1, height)
+    columns = np.zeros((len(counts), (slots[-1] + 1) * stride // width, size), matrix.values.dtype)
+    columns[row, column] = matrix.values.reshape(-1, size)
+    if height > 1:
+        columns = np.moveaxis(columns, -1, 1)
+    return columns.reshape(-1, slots[-1] + 1, stride)[:sources, list(slots), :units]

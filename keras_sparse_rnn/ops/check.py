@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, padded_sources, stride_of, unpacked
-from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, height_of, is_for_all, with_height
 from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, RefusedOpError
 from keras_sparse_rnn.ops.tensor import TensorInfo
 
@@ -152,7 +152,7 @@ class _Check:
             self._check_matrix(i - 2, self._schema.inputs[i - 2])
         elif given.size == "values" and not {f"{given.name}_index", f"{given.name}_rows"} & self._present:
             gates, sources = len(given.slots_of(self._words)), self._sizes[given.sources]
-            sources = padded_sources(sources) if self._is_by_outputs(given) else sources
+            sources = padded_sources(sources) if self._is_for_all(given) else sources
             expected = self._bytes_of(gates * self._sizes["stride"] * sources)
             if tensor.shape[0] != expected:
                 self._refuse("SHAPE", i, f"has {tensor.shape[0]} values; allowed, without an index: {expected}")
@@ -165,10 +165,14 @@ class _Check:
     def _check_matrix(self, i, given: Input):
         """Checks a matrix that is stored in blocks; input number i holds its values."""
         values, index, rows = self._inputs[i : i + 3]
-        block, sources = self._options.block, self._sizes[given.sources]
-        blocks, columns = index.shape[0], (given.slots_of(self._words)[-1] + 1) * self._sizes["stride"] // block
-        if rows.shape[0] != sources + 1:
-            self._refuse("SHAPE", i + 2, f"has {rows.shape[0]} values; allowed: {sources + 1}, a row for each source")
+        height, sources = height_of(self._options.layout, given.sources), self._sizes[given.sources]
+        width = self._options.block if height == 1 else 1
+        block = width * height
+        blocks, columns = index.shape[0], (given.slots_of(self._words)[-1] + 1) * self._sizes["stride"] // width
+        count = -(-sources // height)
+        if rows.shape[0] != count + 1:
+            each = "each source" if height == 1 else f"{height} sources each"
+            self._refuse("SHAPE", i + 2, f"has {rows.shape[0]} values; allowed: {count + 1}, a row for {each}")
         if values.shape[0] != self._bytes_of(blocks * block):
             self._refuse("SHAPE", i, f"has {values.shape[0]} values; allowed: {self._bytes_of(blocks * block)}, "
                          f"{self._bytes_of(block)} for each block in its index")  # fmt: skip
@@ -188,9 +192,9 @@ class _Check:
         """Number of stored values for this many weights."""
         return weights // 2 if self._options.weight_bits else weights
 
-    def _is_by_outputs(self, given):
-        """Whether a matrix is stored by outputs."""
-        return self._options.layout & BY_OUTPUTS[given.sources] and f"{given.name}_index" not in self._present
+    def _is_for_all(self, given):
+        """Whether a matrix is stored for sources that all act in every step."""
+        return is_for_all(self._options.layout, given.sources, f"{given.name}_index" in self._present)
 
     def _check_holds(self):
         """Checks holds: changes of int16 inputs, which have 17 bits, must fit into 16, and held values need weights
@@ -201,11 +205,10 @@ class _Check:
                 self._refuse(
                     "UNEXPECTED", self._schema.index(threshold), f"is given; it must be absent where {name} is"
                 )
-            if threshold in self._present and self._is_by_outputs(given):
+            if threshold in self._present and self._is_for_all(given):
                 layout = self._options.layout
-                reason = (
-                    f"layout (word {i}) is {layout}; allowed with {threshold}: {layout & ~BY_OUTPUTS[given.sources]}"
-                )
+                allowed = with_height(layout & ~BY_OUTPUTS[given.sources], given.sources, 1)
+                reason = f"layout (word {i}) is {layout}; allowed with {threshold}: {allowed}"
                 raise RefusedOpError(self._schema, "WORD", i, reason)
         if self._format.activation_bits == 16 and self._format.is_integer and "input_threshold" in self._present:
             shift, i = self._options.x_shift, self._schema.word_index("x_shift")
@@ -218,15 +221,11 @@ class _Check:
         i = self._schema.index("bias")
         bias = self._inputs[i].data.astype(np.int64)
         room = LARGEST - np.abs(bias)
+        most_x = 128 if self._is_for_all(self._schema.inputs[1]) else 255
         if not self._schema.takes_sequences:
-            room -= (
-                128
-                * (128 if self._options.layout and "kernel_index" not in self._present else 255)
-                * self._sizes["inputs"]
-            )
+            room -= 128 * most_x * self._sizes["inputs"]
         else:
             o, is_int16 = self._options, self._format.activation_bits == 16
-            most_x = 128 if self._is_by_outputs(self._schema.inputs[1]) else 255
             largest = {
                 "inputs": 2**15 >> o.x_shift if is_int16 else most_x << o.x_shift,
                 "units": (1 << (o.operand_bits if is_int16 else 8)) << o.h_shift,
@@ -247,16 +246,21 @@ class _Check:
         sums = np.zeros(SLOTS * stride, np.int64)
         if index is None:
             sources = self._sizes[given.sources]
-            by_outputs = bool(self._is_by_outputs(given))
+            by_outputs = self._is_for_all(given)
             bits = self._options.weight_bits
             kernel = decode(BlockSparseMatrix(values), sources, stride, block, slots, by_outputs, bits)
             by_gate = np.abs(kernel.astype(np.int64)).sum(axis=0)
             sums.reshape(SLOTS, stride)[list(slots)] = by_gate
             return sums
+        height = height_of(self._options.layout, given.sources)
         begins, steps = rows.astype(np.int64), index.astype(np.int64)
         starts = begins[:-1][np.diff(begins) > 0]
         place = np.cumsum(steps)
         place -= np.repeat(place[starts] - steps[starts], np.diff(np.append(starts, len(steps))))
         values = unpacked(values) if self._options.weight_bits else values
-        np.add.at(sums.reshape(-1, block), place, np.abs(values.astype(np.int64)).reshape(-1, block))
+        weights = np.abs(values.astype(np.int64))
+        if height > 1:
+            np.add.at(sums, place, weights.reshape(-1, height).sum(axis=1))
+        else:
+            np.add.at(sums.reshape(-1, block), place, weights.reshape(-1, block))
         return sums

@@ -13,7 +13,7 @@ from keras_sparse_rnn.ops.gates import (
     rescale,
 )
 from keras_sparse_rnn.ops.recurrent import ResetGateOp, product
-from keras_sparse_rnn.ops.recurrent_schema import Q15_STATE, operand_scale, recurrent_schema
+from keras_sparse_rnn.ops.recurrent_schema import LAYOUT_OF_INPUTS, Q15_STATE, operand_scale, recurrent_schema
 from keras_sparse_rnn.ops.schema import LARGEST, OpSchema, Word, constant, reserved, state
 
 READOUTS = ("event", "cell", "trace")
@@ -40,7 +40,7 @@ SCHEMA = recurrent_schema(
         state("trace", "Q15", "units", "int16", Q15_STATE, where=("readout", (READOUTS.index("trace"),))),
     ],
     changes=[
-        Word.integer("layout", "1: the kernel is stored by outputs where it is dense", 0, 1),
+        Word.integer("layout", LAYOUT_OF_INPUTS, 0, 13, form="without 2"),
         Word(
             *("operand_bits", "bits of an event", (0, 0)),
             int8=(2, 8),

@@ -211,6 +211,7 @@ def _op_tables(schema):
 
 def _word_row(schema, word, number_of):
     forms = {"": "KSR_ANY_VALUE", "power of two": "KSR_POWER_OF_TWO", "0 or 4": "KSR_0_OR_4", "15 bits": "KSR_15_BITS"}
+    forms["without 2"] = "KSR_WITHOUT_2"
     constant, limit = 0, 0
     if word.limit is not None:
         constant, sign, other = word.limit
@@ -360,6 +361,8 @@ def _described(word):
     texts = {number_format.name: _bounds(*word.ranges[number_format.number]) for number_format in FORMATS}
     if word.form == "0 or 4":
         texts = {name: text.replace("0 to 4", word.form) for name, text in texts.items()}
+    if word.form == "without 2":
+        texts = {name: text.replace("0 to 13", "0, 1, 4, 5, 8, 9, 12, 13") for name, text in texts.items()}
     if len(set(texts.values())) == 1:
         return texts["int8"]
     return "; ".join(f"{name}: {text}" for name, text in texts.items())

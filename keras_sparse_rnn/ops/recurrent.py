@@ -8,9 +8,16 @@ import numpy as np
 
 from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, NUMBERS, SIGMOID, TANH
-from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
+from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, smallest_height, stride_of
 from keras_sparse_rnn.ops.gates import pre_activation, saturate, sigmoid_int8, tanh_int8
-from keras_sparse_rnn.ops.recurrent_schema import BACKWARDS_IN_ORDER, BY_OUTPUTS
+from keras_sparse_rnn.ops.recurrent_schema import (
+    BACKWARDS_IN_ORDER,
+    BY_OUTPUTS,
+    block_shape,
+    height_of,
+    is_for_all,
+    with_height,
+)
 from keras_sparse_rnn.ops.schema import (
     SLOTS,
     OpSchema,
@@ -129,11 +136,10 @@ class RecurrentOp(ABC):
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         arrays = {name: getattr(self, name) for name in self._vectors()}
         for name, (kernel, slots) in self.matrices().items():
-            by_outputs = self.is_by_outputs(self.options, name)
-            matrix = encode(kernel, self.options.block, slots, sparse, by_outputs, self.options.weight_bits)
+            matrix = encode(kernel, self.options.block, slots, sparse, *self._stored(self.options, name))
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
         vectors = {"bias": self.bias, "output_scales": self.output_scales}
-        if arrays["kernel_index"] is None and self.is_by_outputs(self.options, "kernel"):
+        if is_for_all(self.options.layout, "inputs", arrays["kernel_index"] is not None):
             vectors["bias"] = self.bias - self._from_zero_point()
         for name, vector in vectors.items():
             if vector is not None:
@@ -151,8 +157,7 @@ class RecurrentOp(ABC):
             if arrays.get(name) is None:
                 return np.zeros((sources, len(slots), options.units), arrays["kernel"].dtype)
             stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
-            by_outputs = cls.is_by_outputs(options, name)
-            return decode(stored, sources, options.units, options.block, slots, by_outputs, options.weight_bits)
+            return decode(stored, sources, options.units, options.block, slots, *cls._stored(options, name))
 
         by_output = {
             name: None if arrays.get(name) is None else arrays[name].reshape(SLOTS, stride)[:, : options.units]
@@ -165,7 +170,7 @@ class RecurrentOp(ABC):
             **by_output,
             **{name: arrays.get(name) for name in cls._vectors()},
         )
-        if arrays.get("kernel_index") is None and cls.is_by_outputs(options, "kernel"):
+        if is_for_all(options.layout, "inputs", arrays.get("kernel_index") is not None):
             op = replace(op, bias=op.bias + op._from_zero_point())
         return op
 
@@ -185,10 +190,31 @@ class RecurrentOp(ABC):
         """Whether the recurrence reads all units in every step."""
         return self.hidden_threshold is None
 
+    def in_blocks(self, block, heights):
+        """The op with blocks `block` units wide; in matrices of which all sources act, as `laid_out` found, with blocks
+        of one of these heights instead where that takes no more bytes."""
+        layout = self.options.layout
+        for sources, bit in BY_OUTPUTS.items():
+            if layout & bit:
+                matrices = [matrix for name, matrix in self.matrices().items() if self.sources_of(name) == sources]
+                height = smallest_height(matrices, block, heights, self.options.weight_bits)
+                layout = with_height(layout, sources, height)
+        return replace(self, options=replace(self.options, block=block, layout=layout))
+
+    def block_shape(self, name):
+        """The shape of a matrix' blocks, sources by units, where it is stored in such: "1x4" or "16x1"."""
+        return block_shape(self.options, self.sources_of(name))
+
     @classmethod
-    def is_by_outputs(cls, options, name):
-        """Whether a matrix is stored by outputs if it is dense."""
-        return bool(options.layout & BY_OUTPUTS[cls.SCHEMA.inputs[cls.SCHEMA.index(name)].sources])
+    def sources_of(cls, name):
+        """Whether a matrix is of "inputs" or of "units"."""
+        return cls.SCHEMA.inputs[cls.SCHEMA.index(name)].sources
+
+    @classmethod
+    def _stored(cls, options, name):
+        """The last arguments of `encode` and `decode`, for a matrix."""
+        sources = cls.sources_of(name)
+        return bool(options.layout & BY_OUTPUTS[sources]), options.weight_bits, height_of(options.layout, sources)
 
     def _from_zero_point(self):
         """What inputs at the zero point of x would add to the accumulators without its subtraction, `(4, U)` int32."""

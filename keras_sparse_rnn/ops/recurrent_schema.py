@@ -17,7 +17,37 @@ from keras_sparse_rnn.ops.schema import (
 )
 
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
-BY_OUTPUTS = {"inputs": 1, "units": 2}  # bits of `layout` by the sources of a matrix
+# Of `layout`, by the sources of a matrix: a bit for one that is dense, and where the two bits begin for one in blocks.
+BY_OUTPUTS = {"inputs": 1, "units": 2}
+_HEIGHT_AT = {"inputs": 2, "units": 4}
+LAYOUT_OF_INPUTS = (
+    "1: the kernel is stored by outputs where it is dense; 4 · k: its blocks are of 2^(k + 1) sources and one output"
+)
+
+
+def height_of(layout, sources):
+    """Sources of a block, for a matrix of "inputs" or of "units"."""
+    exponent = layout >> _HEIGHT_AT[sources] & 3
+    return 2 << exponent if exponent else 1
+
+
+def block_shape(options, sources):
+    """ "1x4", or "16x1" for blocks of several sources."""
+    height = height_of(options.layout, sources)
+    return f"{height}x1" if height > 1 else f"1x{options.block}"
+
+
+def is_for_all(layout, sources, in_blocks):
+    """Whether a matrix of "inputs" or of "units" is stored for sources that all act in every step: what it is
+    multiplied with is taken as it is, and the biases have what the zero point adds."""
+    return height_of(layout, sources) > 1 if in_blocks else bool(layout & BY_OUTPUTS[sources])
+
+
+def with_height(layout, sources, height):
+    """A layout with blocks of 1, 4, 8 or 16 sources for the matrices of these sources."""
+    at, exponent = _HEIGHT_AT[sources], height.bit_length() - 2 if height > 1 else 0
+    return layout & ~(3 << at) | exponent << at
+
 
 _LAST = len(ALL_ACTIVATIONS) - 1
 _X_SHIFT = "operand shift of x; int8x16: to the right, and 2 at least where x is held"
@@ -35,7 +65,7 @@ WORDS = (
     Word.every("activation", "of the candidate and of an LSTM's cell state", 0, _LAST, usual=TANH),
     Word.every("recurrent_activation", "of the gates", 0, _LAST, usual=SIGMOID),
     WEIGHT_BITS,
-    Word.integer("layout", "what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state", 0, 3),
+    Word.integer("layout", f"of the kernel {LAYOUT_OF_INPUTS}; of what reads the state likewise 2 and 16 · k", 0, 63),
     Word.every(
         "zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0", 0, 1
     ),

@@ -59,7 +59,8 @@ class Word:
     Attributes:
         name, doc: Its name and description.
         float32, int8, int8x16: The smallest and the largest allowed value in each number format.
-        form: "power of two", "0 or 4", or "15 bits" (at most so many significant bits); "" allows any value.
+        form: "power of two", "0 or 4", "without 2" (this bit is not set), or "15 bits" (at most so many significant
+            bits); "" allows any value.
         limit: `(constant, sign, name)`: it is at most constant + sign * the word of that name.
         is_reserved: Whether no kernel supports another value yet.
         usual: Its default, as far as its range allows it.
@@ -107,6 +108,7 @@ class Word:
             not self.form
             or (self.form == "power of two" and value & (value - 1) == 0)
             or (self.form == "0 or 4" and value & 3 == 0)
+            or (self.form == "without 2" and not value & 2)
             or (self.form == "15 bits" and value.bit_length() - (value & -value).bit_length() < 15)
         )
 
@@ -124,8 +126,9 @@ class Word:
             return self.form
         if low >= high:
             return f"{low}" + (" (reserved for later versions)" if self.is_reserved else "")
-        form = {"power of two": ", a power of two", "15 bits": ", of at most 15 significant bits"}.get(self.form, "")
-        return f"from {low} to {high}{form}"
+        forms = {"power of two": ", a power of two", "without 2": ", without the bit 2"}
+        forms["15 bits"] = ", of at most 15 significant bits"
+        return f"from {low} to {high}{forms.get(self.form, '')}"
 
 
 WEIGHT_BITS = Word.integer("weight_bits", "4: two weights in a byte; 0: one", 0, 4, form="0 or 4")

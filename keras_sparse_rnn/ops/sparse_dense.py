@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, stride_of
+from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, smallest_height, stride_of
+from keras_sparse_rnn.ops.recurrent_schema import LAYOUT_OF_INPUTS, block_shape, height_of, is_for_all, with_height
 from keras_sparse_rnn.ops.schema import LARGEST, WEIGHT_BITS, Input, OpSchema, Word, constant, matrix
 
 ACTIVATIONS = ("linear", "relu", "relu6")
@@ -19,7 +20,7 @@ SCHEMA = OpSchema(
         Word.every("block", "width of a block: 4, 8 or 16", 4, 16, form="power of two"),
         Word.every("activation", "0 linear, 1 relu, 2 relu6; in integers it is in the output's range", 0, 2),
         WEIGHT_BITS,
-        Word.integer("layout", "1: the kernel is stored by outputs where it is dense", 0, 1),
+        Word.integer("layout", LAYOUT_OF_INPUTS, 0, 13, form="without 2"),
         Word.integer("x_zero_point", "zero point of x", -128, 127),
         Word.integer("output_zero_point", "zero point of the output", -128, 127),
         Word.integer("output_min", "with the activation", -128, 127, limit=(0, 1, "output_max")),
@@ -71,11 +72,11 @@ class SparseDense:
     def constants(self, sparse=None):
         """The constant tensors that it has, by the names of its inputs."""
         o = self.options
-        matrix = encode(self.kernel, o.block, (0,), sparse, bool(o.layout), o.weight_bits)
-        is_by_outputs = self.options.layout and matrix.index is None
+        matrix = encode(self.kernel, o.block, (0,), sparse, *self._stored(o))
+        is_for_all = self._is_for_all(o, matrix)
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         arrays = {"kernel": matrix.values, "kernel_index": matrix.index, "kernel_rows": matrix.rows}
-        arrays["bias"] = np.pad(self.bias - self._from_zero_point() if is_by_outputs else self.bias, (0, padding))
+        arrays["bias"] = np.pad(self.bias - self._from_zero_point() if is_for_all else self.bias, (0, padding))
         if self.is_integer:
             arrays["multiplier"] = np.pad(self.multiplier, (0, padding))
             arrays["shift"] = np.pad(self.shift, (0, padding), constant_values=1)
@@ -85,14 +86,37 @@ class SparseDense:
     def from_constants(cls, options, arrays, inputs):
         """Creates the op from its options, a dict of its constant tensors by name, and the size of its input."""
         matrix = BlockSparseMatrix(*(arrays.get(name) for name in ("kernel", "kernel_index", "kernel_rows")))
-        kernel = decode(matrix, inputs, options.units, options.block, (0,), bool(options.layout), options.weight_bits)
+        kernel = decode(matrix, inputs, options.units, options.block, (0,), *cls._stored(options))
         vectors = {name: arrays[name][: options.units] for name in ("bias", "multiplier", "shift") if name in arrays}
         op = cls(options, kernel, **vectors)
-        return replace(op, bias=op.bias + op._from_zero_point()) if options.layout and matrix.index is None else op
+        return replace(op, bias=op.bias + op._from_zero_point()) if cls._is_for_all(options, matrix) else op
+
+    @staticmethod
+    def _stored(options):
+        """The last arguments of `encode` and `decode`."""
+        return bool(options.layout & 1), options.weight_bits, height_of(options.layout, "inputs")
+
+    @staticmethod
+    def _is_for_all(options, matrix):
+        return is_for_all(options.layout, "inputs", matrix.index is not None)
 
     def laid_out(self, inputs_act=True):
         """Returns the op in its fastest layout; `inputs_act` says that most inputs are nonzero."""
         return replace(self, options=replace(self.options, layout=int(inputs_act and self.is_integer)))
+
+    def in_blocks(self, block, heights):
+        """As `RecurrentOp.in_blocks`."""
+        o = self.options
+        height = smallest_height([(self.kernel, (0,))], block, heights, o.weight_bits) if o.layout else 1
+        return replace(self, options=replace(o, block=block)).in_high_blocks(height)
+
+    def in_high_blocks(self, height):
+        """The op with blocks of that many inputs and one output."""
+        return replace(self, options=replace(self.options, layout=with_height(self.options.layout, "inputs", height)))
+
+    def block_shape(self, name):
+        """As `RecurrentOp.block_shape`."""
+        return block_shape(self.options, "inputs")
 
     def _from_zero_point(self):
         """What the zero point of x would add to the accumulators, int32; 0 where it is subtracted."""

@@ -68,10 +68,25 @@ def test_functional_model_of_several_inputs_and_outputs(weights):
 def test_pruned_weights_are_stored_in_blocks(converted):
     report = converted().report
     first, second = report.layers
-    assert first.storage == ("blocks", "blocks") and first.block == 4
+    assert first.storage == ("blocks of 1x4", "blocks of 1x4")
     assert second.storage == ("dense", "dense")
     assert first.bytes < 0.2 * first.dense_bytes
     assert second.bytes == second.dense_bytes
+
+
+def test_what_is_pruned_along_the_sources_is_stored_along_them():
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.GRU(32, return_sequences=True, name="gru"), EventGRU(24, name="events"), Dense(64)]
+    model = keras.Sequential([keras.Input((12, 32)), *layers])
+    along_sources = ["gru", lambda layer: isinstance(layer, Dense), "events/event_gru_cell/kernel"]
+    ksr.prune(model, 0.8, block_shape=(16, 1), layers=along_sources)
+    ksr.prune(model, 0.8, block_shape=(1, 4), layers="events/event_gru_cell/recurrent_kernel")
+    report = ksr.convert(model, np.random.default_rng(0).normal(size=(20, 12, 32)).astype("float32")).report
+    gru, events = report.layers
+    assert events.storage == ("blocks of 16x1", "blocks of 1x4")
+    assert gru.storage == ("blocks of 16x1", "blocks of 16x1") and gru.bytes < 0.3 * gru.dense_bytes
+    assert report.dense[0].stored == "blocks of 8x1"  # of 24 inputs, which are no whole blocks of 16
+    assert [op.block for op in report.inspection.ops if op.is_custom] == ["16x1", "16x1, 1x4", "8x1"]
 
 
 @pytest.mark.parametrize("block_size", [4, 8, 16])

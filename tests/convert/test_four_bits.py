@@ -112,8 +112,8 @@ def test_bytes(weights):
     ksr.prune(model, 0.9, block_shape=(1, 4))
     pruned = ksr.convert(model, x, weights=weights, block_size=4, verify=False).report.layers[0]
     assert (dense.stored, pruned.stored) == ("dense", "blocks of 1x4")
-    assert replace(pruned, storage=("dense", "blocks")).stored == "dense and blocks of 1x4"
-    assert pruned.storage == ("blocks", "blocks") and pruned.bytes < 0.085 * pruned.dense_bytes
+    assert replace(pruned, storage=("dense", "blocks of 1x4")).stored == "dense and blocks of 1x4"
+    assert pruned.storage == ("blocks of 1x4", "blocks of 1x4") and pruned.bytes < 0.085 * pruned.dense_bytes
 
 
 def test_counts_and_scales():

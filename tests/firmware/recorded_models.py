@@ -11,6 +11,7 @@ from keras_sparse_rnn.firmware.image import Recording
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.ops.activations import NUMBERS
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
+from keras_sparse_rnn.ops.recurrent_schema import with_height
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime import native
 from keras_sparse_rnn.runtime.model import Model
@@ -64,6 +65,10 @@ def recorded_models():
         wide = {"holds": False, "inputs": 150, "weight_bits": bits}
         ops[f"{name}_wide"] = _by_outputs(random_op(24, kind="KsrLstm", **wide))
         ops[f"{name}x16_wide"] = _by_outputs(random_op(24, kind="KsrGru", activation_bits=16, **wide))
+    for height in (4, 8, 16):
+        ops[f"int8_high_{height}"] = _in_high_blocks(24, height, kind="KsrLstm", weight_bits=0)
+    ops["int16_high"] = _in_high_blocks(24, 16, kind="KsrGru", weight_bits=0, activation_bits=16)
+    ops["int4_high"] = _in_high_blocks(24, 8, kind="KsrSimpleRnn", weight_bits=4)
     models = {name: (op.to_model(), op.x, _outputs(op)) for name, op in ops.items()}
     models |= {
         "stack": _stack(0),
@@ -83,6 +88,17 @@ def _without_recurrence(random):
     op = replace(random.op, recurrent_kernel=0 * random.op.recurrent_kernel, hidden_threshold=None).laid_out()
     assert not op.is_recurrent and op.input_threshold is not None
     return replace(random, op=op, constants=op.constants())
+
+
+def _in_high_blocks(seed, height, **options):
+    """Of more sources than are multiplied at once, of which the last are no whole block."""
+    random = random_op(seed, holds=False, inputs=150, **options)
+    op, rng = random.op.laid_out(), np.random.default_rng(seed)
+    layout = with_height(with_height(op.options.layout, "inputs", height), "units", height)
+    masks = {name: rng.random(getattr(op, name).shape) < 0.1 for name in ("kernel", "recurrent_kernel")}
+    kernels = {name: getattr(op, name) * mask for name, mask in masks.items()}
+    op = replace(op, options=replace(op.options, layout=layout), **kernels)
+    return replace(random, op=op, constants=op.constants(sparse=True))
 
 
 def _outputs(op):

@@ -82,13 +82,16 @@ def test_a_model_says_how_its_matrices_are_stored():
     assert stored(False, 3, holds=False) == {"by_outputs", "weights_8"}
     assert stored(False, 1, holds=False) == {"by_outputs", "by_sources", "weights_8"}
     assert stored(True, 3, holds=False) == {"blocks_8", "weights_8"}
+    assert stored(True, 3 + 4 * 3 + 16 * 1, holds=False) == {"high_blocks", "weights_8"}
+    assert stored(True, 3 + 4 * 3, holds=False) == {"blocks_8", "high_blocks", "weights_8"}
     assert stored(True, weight_bits=4, holds=False) == {"blocks_8", "weights_4"}
     assert stored(False, holds=False, dtype=np.float32) == set()
 
 
 def test_a_core_refuses_what_it_was_built_without(tmp_path):
     sources = [*KERNELS.glob("*.c"), *KERNELS.glob("*/*.c")]
-    off = ["-DKSR_WITH_BLOCKS_8=0", "-DKSR_WITH_BY_SOURCES=0", "-DKSR_WITH_HOLDS=0", "-DKSR_WITH_WEIGHTS_4=0"]
+    off = ["-DKSR_WITH_BLOCKS_8=0", "-DKSR_WITH_HIGH_BLOCKS=0", "-DKSR_WITH_BY_SOURCES=0"]
+    off += ["-DKSR_WITH_HOLDS=0", "-DKSR_WITH_WEIGHTS_4=0"]
     include = [f"-I{KERNELS}", f"-I{KERNELS.parent / 'include'}"]
     library = tmp_path / "core.so"
     shared = ["-shared", "-fPIC", "-Wl,-Bsymbolic"]  # not the functions of a core that this process has already
@@ -111,6 +114,7 @@ def test_a_core_refuses_what_it_was_built_without(tmp_path):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(native, "load_library", lambda: core)
         assert status(True, 0, 8, False) == "NOT_BUILT"
+        assert status(True, 3 + 4 * 3, 4, False) == "NOT_BUILT"
         assert status(False, 0, 4, False) == "NOT_BUILT"
         assert status(True, 0, 4, True) == "NOT_BUILT"
         assert status(True, 0, 4, False, weight_bits=4) == "NOT_BUILT"

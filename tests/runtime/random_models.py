@@ -10,6 +10,7 @@ from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, with_height
 
 KINDS = list(OPS)
 RESET_GATES = {"KsrGru": (WITHOUT, AFTER, BEFORE), "KsrEventGru": (WITHOUT, AFTER)}
@@ -113,6 +114,9 @@ def random_op(
     if activation_bits == 16:
         op, x = _of_16_bits(np.random.default_rng([seed, 3]), op, x)
     layout = op.laid_out().options.layout & int(np.random.default_rng([seed, 4]).choice([0, 1, 2, 3, 3, 3]))
+    heights = np.random.default_rng([seed, 6])
+    for sources, bit in BY_OUTPUTS.items():
+        layout = with_height(layout, sources, int(heights.choice([1, 4, 8, 16])) if layout & bit else 1)
     op = replace(op, options=replace(op.options, layout=layout))
     label = f"{kind.SCHEMA.name}, seed {seed}: {op.options}, {inputs} inputs, {steps} steps, {activity}, "
     label += f"usual gates {op.has_usual_gates}, holds {op.input_threshold is not None}, "

@@ -10,6 +10,7 @@ from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.check import check
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, with_height
 from keras_sparse_rnn.ops.schema import FORMATS, LARGEST, RefusedOpError
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.ops.tensor import TensorInfo
@@ -104,7 +105,7 @@ def test_words(kind, number_format):
             if -(2**31) <= value < 2**31:
                 assert node.status(words={word.name: value}) in found, (word.name, value)
         if word.form:
-            value = {"power of two": 6, "0 or 4": 2, "15 bits": 2**16 + 1}[word.form]
+            value = {"power of two": 6, "0 or 4": 2, "without 2": 2, "15 bits": 2**16 + 1}[word.form]
             if value <= high:
                 assert node.status(words={word.name: value}) == ("WORD", index), word.name
     for value in (-1, 3):
@@ -271,26 +272,66 @@ def test_a_dense_layer_that_could_overflow(layout):
         assert node.status(bias=changed) == (found and (found, node.schema.index("bias")))
 
 
-class DenseNode(Node):
-    """One that holds nothing, with its matrices stored by outputs."""
+class NodeForAll(Node):
+    """One that holds nothing, with its matrices stored for sources that all act: by outputs, or in blocks of `height`
+    of them."""
 
-    def __init__(self, kind, number_format, **words):
+    def __init__(self, kind, number_format, height=1, **words):
         super().__init__(kind, number_format, **words)
-        self.op = replace(self.op, input_threshold=None).laid_out()
+        op = self.op if kind == "KsrSparseDense" else replace(self.op, input_threshold=None)
+        self.op = op = op.laid_out()
+        for sources, bit in BY_OUTPUTS.items():
+            if op.options.layout & bit:
+                layout = with_height(self.op.options.layout, sources, height)
+                self.op = replace(self.op, options=replace(self.op.options, layout=layout))
         states = {name: tensor.zeros() for name, tensor in self.op.states().items()}
-        self.tensors = {"x": self.tensors["x"], **self.op.constants(sparse=False), **states}
+        self.tensors = {"x": self.tensors["x"], **self.op.constants(sparse=height > 1), **states}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("number_format", [INT8, INT8X16], ids=["int8", "int8x16"])
 def test_matrices_by_outputs(kind, number_format):
-    node = DenseNode(kind, number_format)
+    node = NodeForAll(kind, number_format)
     assert node.status() is None
     for given in node.schema.matrices:
         if given.name in node.tensors:
             values = node.tensors[given.name]
             for wrong in (values[:-1], values[: -values.size // 8], np.append(values, values[:4])):
                 assert node.status(**{given.name: wrong}) == ("SHAPE", node.schema.index(given.name))
+    _check_room(node, number_format)
+
+
+@pytest.mark.parametrize("height", [4, 8, 16])
+@pytest.mark.parametrize(
+    ("kind", "number_format"),
+    [case for case in CASES if case[1].is_integer],
+    ids=lambda part: getattr(part, "name", part),
+)
+def test_matrices_in_high_blocks(kind, number_format, height):
+    if number_format is FLOAT32:
+        node = Node(kind, FLOAT32)
+        assert node.status(words={"layout": 4}) == ("WORD", node.schema.word_index("layout"))
+        return
+    node = NodeForAll(kind, number_format, height)
+    assert node.status() is None
+    names = ["kernel"] if kind in ("KsrSparseDense", "KsrEventGru") else ["kernel", "recurrent_kernel"]
+    for name in names:
+        at, rows, index = node.schema.index(name), node.tensors[f"{name}_rows"], node.tensors[f"{name}_index"]
+        assert len(rows) == 1 + -(-len(getattr(node.op, name)) // height)
+        assert node.status(**{f"{name}_rows": np.append(rows, rows[-1])}) == ("SHAPE", at + 2)
+        assert node.status(**{name: node.tensors[name][:-4]}) == ("SHAPE", at)
+        for wrong, found in ((0, "VALUES"), (255, "VALUES")):  # of a second block: the same one again, or past the last
+            changed = index.copy()
+            changed[1:] = wrong
+            assert len(index) < 2 or rows[1] < 2 or node.status(**{f"{name}_index": changed}) == (found, at + 1)
+        for layout in (1, node.op.options.layout & 3):  # as a matrix with a row for each source
+            assert node.status(words={"layout": layout})[0] == "SHAPE"
+    if kind != "KsrSparseDense":
+        _check_room(node, number_format)
+
+
+def _check_room(node, number_format):
+    """Beside what the weights of the last output can add, there is room for a bias up to that."""
     o, ours = node.op.options, node.op
     unit, slot = o.units - 1, max(ours.kernel_slots)
     column = slot * -(-o.units // o.block) * o.block + unit
@@ -322,6 +363,11 @@ def test_what_is_held_is_stored_by_sources(kind):
         by_outputs = replace(node.op, options=replace(node.op.options, layout=layout)).constants(sparse=False)
         matrices = {name: by_outputs[name] for name in ("kernel", "recurrent_kernel")}
         assert node.status(words={"layout": layout}, **matrices) == ("WORD", node.schema.word_index("layout"))
+    for sources in ("inputs", "units") if holds_h else ("inputs",):
+        high = replace(node.op, options=replace(node.op.options, layout=with_height(0, sources, 4)))
+        matrices = {name: array for name, array in high.constants(sparse=True).items() if "kernel" in name}
+        status = node.status(words={"layout": high.options.layout}, **matrices)
+        assert status == ("WORD", node.schema.word_index("layout"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

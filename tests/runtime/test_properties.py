@@ -27,19 +27,21 @@ seeds = st.integers(0, 2**32 - 1)
     stored=st.sampled_from(
         [(np.int8, 0, False), (np.int8, 0, True), (np.int8, 4, False), (np.int8, 4, True), (np.float32, 0, False)]
     ),
+    height=st.sampled_from([1, 1, *BLOCKS]),
     seed=seeds,
 )
-def test_matrices_survive_encoding(sources, units, slots, block, density, sparse, stored, seed):
+def test_matrices_survive_encoding(sources, units, slots, block, density, sparse, stored, height, seed):
     dtype, weight_bits, by_outputs = stored
     rng = np.random.default_rng(seed)
     shape = (sources, len(slots), units)
     most = 8 if weight_bits else 128
     kernel = (rng.integers(-most, most, shape) * (rng.random(shape) < density)).astype(dtype)
-    matrix = encode(kernel, block, slots, sparse, by_outputs, weight_bits)
-    np.testing.assert_array_equal(decode(matrix, sources, units, block, slots, by_outputs, weight_bits), kernel)
+    matrix = encode(kernel, block, slots, sparse, by_outputs, weight_bits, height)
+    np.testing.assert_array_equal(decode(matrix, sources, units, block, slots, by_outputs, weight_bits, height), kernel)
     assert matrix.nbytes <= encode(kernel, block, slots, False, by_outputs, weight_bits).nbytes or sparse
     if weight_bits:
-        assert 2 * len(matrix.values) == len(encode(kernel, block, slots, matrix.index is not None, by_outputs).values)
+        of_8_bits = encode(kernel, block, slots, matrix.index is not None, by_outputs, height=height)
+        assert 2 * len(matrix.values) == len(of_8_bits.values)
 
 
 @few

@@ -38,6 +38,7 @@ extern const unsigned char ksr_core_with_usual_gates, ksr_core_with_other_gates;
 extern const unsigned char ksr_core_with_piecewise, ksr_core_with_softsign, ksr_core_with_sigmoid;
 extern const unsigned char ksr_core_with_tanh, ksr_core_with_exponential, ksr_core_with_gelu;
 extern const unsigned char ksr_core_with_blocks_4, ksr_core_with_blocks_8, ksr_core_with_blocks_16;
+extern const unsigned char ksr_core_with_high_blocks;
 extern const unsigned char ksr_core_with_by_sources, ksr_core_with_by_outputs, ksr_core_with_holds;
 extern const unsigned char ksr_core_with_weights_8, ksr_core_with_weights_4;
 

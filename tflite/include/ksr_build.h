@@ -45,7 +45,8 @@
 #define KSR_WITH_GELU 1
 #endif
 
-/* In integers: matrices in blocks of each width, dense ones stored by sources and by outputs. */
+/* In integers: matrices in blocks of each width, and of several sources; dense ones stored by sources and by
+ * outputs. */
 #ifndef KSR_WITH_BLOCKS_4
 #define KSR_WITH_BLOCKS_4 1
 #endif
@@ -56,6 +57,10 @@
 
 #ifndef KSR_WITH_BLOCKS_16
 #define KSR_WITH_BLOCKS_16 1
+#endif
+
+#ifndef KSR_WITH_HIGH_BLOCKS
+#define KSR_WITH_HIGH_BLOCKS 1
 #endif
 
 #ifndef KSR_WITH_BY_SOURCES

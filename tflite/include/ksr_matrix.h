@@ -11,6 +11,10 @@
  * tile has the weights of the first output, then those of the second, and so on. Weights of even sources are unsigned,
  * with an offset of 128.
  *
+ * For such sources, the blocks of a sparse matrix may also be `height` sources high and one output wide. Row j then has
+ * the blocks of the sources height * j to height * j + height - 1, with zeros for those that do not exist, and index
+ * entries count single columns.
+ *
  * Weights of 4 bits are stored two per byte, the first in the lower half. By outputs, all tiles have eight sources; the
  * weights of three sources of four are unsigned, with an offset of 8, and that of the fourth is signed. */
 #ifndef KSR_MATRIX_H_
@@ -40,6 +44,7 @@ typedef struct ksr_matrix {
   int32_t stride; /* units padded to whole blocks */
   ksr_slots slots;
   int32_t by_outputs; /* whether a dense matrix is stored by outputs */
+  int32_t height; /* of the blocks of a sparse matrix: 4, 8 or 16 sources; below 2: one source and `block` outputs */
   int32_t weight_bits; /* 4; or 0: one weight per element */
 } ksr_matrix;
 
@@ -48,8 +53,23 @@ static inline int32_t ksr_padded_sources(int32_t sources) { return (sources + 7)
 
 /* How a matrix is stored. The compiler knows the formats that a build lacks, and removes their code. */
 static inline int ksr_is_by_outputs(const ksr_matrix *matrix) {
-  const int others = KSR_WITH_BY_SOURCES || KSR_WITH_BLOCKS_4 || KSR_WITH_BLOCKS_8 || KSR_WITH_BLOCKS_16;
-  return KSR_WITH_BY_OUTPUTS && (!others || matrix->by_outputs);
+  const int in_blocks = KSR_WITH_BLOCKS_4 || KSR_WITH_BLOCKS_8 || KSR_WITH_BLOCKS_16 || KSR_WITH_HIGH_BLOCKS;
+  return KSR_WITH_BY_OUTPUTS && (!(KSR_WITH_BY_SOURCES || in_blocks) || matrix->by_outputs);
+}
+
+static inline int ksr_has_high_blocks(const ksr_matrix *matrix) {
+  const int wide = KSR_WITH_BLOCKS_4 || KSR_WITH_BLOCKS_8 || KSR_WITH_BLOCKS_16;
+  return KSR_WITH_HIGH_BLOCKS && (!(KSR_WITH_BY_SOURCES || KSR_WITH_BY_OUTPUTS || wide) || matrix->height > 1);
+}
+
+/* Whether it is stored for sources that all act in every step. */
+static inline int ksr_is_for_all(const ksr_matrix *matrix) {
+  return ksr_is_by_outputs(matrix) || ksr_has_high_blocks(matrix);
+}
+
+/* The number of a row's first block, unless dense. */
+static inline uint32_t ksr_row_start(const ksr_matrix *matrix, int32_t row) {
+  return matrix->rows16 ? matrix->rows16[row] : matrix->rows32[row];
 }
 
 static inline int ksr_is_by_sources(const ksr_matrix *matrix) {

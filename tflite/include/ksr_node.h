@@ -23,9 +23,20 @@ const void *ksr_data_of(const ksr_node *node, int32_t i);
 /* Reads `count` words of the custom options, little-endian, beginning with number `first`. */
 void ksr_read_words(const ksr_node *node, int32_t first, int32_t count, int32_t *words);
 
-/* Reads the matrix whose values are input number `i`; `by_outputs` applies if it is dense. */
+/* What the word `layout` says of a matrix of inputs or of units: of a dense one, and of one in blocks. */
+typedef struct ksr_layout {
+  int32_t by_outputs, height;
+} ksr_layout;
+
+static inline ksr_layout ksr_layout_of(int32_t word, int32_t of_units) {
+  const int32_t exponent = word >> (of_units ? 4 : 2) & 3;
+  const ksr_layout layout = {word >> (of_units ? 1 : 0) & 1, exponent ? 2 << exponent : 1};
+  return layout;
+}
+
+/* Reads the matrix whose values are input number `i`. */
 ksr_matrix ksr_matrix_of(const ksr_node *node, int32_t i, int32_t sources, int32_t block, int32_t stride,
-                         ksr_slots slots, int32_t by_outputs, int32_t weight_bits);
+                         ksr_slots slots, ksr_layout layout, int32_t weight_bits);
 
 #ifdef __cplusplus
 }

@@ -15,7 +15,9 @@ typedef struct ksr_recurrent_options {
   int32_t activation;           /* of the candidate and of an LSTM's cell state */
   int32_t recurrent_activation; /* of the gates */
   int32_t weight_bits;          /* 4: two weights in a byte; 0: one */
-  int32_t layout;               /* what is stored by outputs where it is dense: 1 the kernel, 2 what reads the state */
+  /* of the kernel 1: the kernel is stored by outputs where it is dense; 4 * k: its blocks are of 2^(k + 1)
+   * sources and one output; of what reads the state likewise 2 and 16 * k */
+  int32_t layout;
   int32_t zero_output_for_mask; /* 1: the output of a masked step is 0; 0: that of the step before, at the start 0 */
   int32_t initial_states;       /* 1: states that are given are those to begin with, and only read; 0: kept */
   int32_t state_bits;           /* states and candidates lie in [-2^state_bits, 2^state_bits) */

@@ -16,7 +16,7 @@ typedef struct ksr_range {
 
 /* Further conditions on a word within its range. KSR_15_BITS: at most 15 significant bits, so that processors without a
  * 64-bit product can split it. */
-enum { KSR_ANY_VALUE = 0, KSR_POWER_OF_TWO, KSR_0_OR_4, KSR_15_BITS };
+enum { KSR_ANY_VALUE = 0, KSR_POWER_OF_TWO, KSR_0_OR_4, KSR_WITHOUT_2, KSR_15_BITS };
 
 typedef struct ksr_word {
   uint8_t range[KSR_FORMATS]; /* number of its range in each number format */
@@ -62,7 +62,7 @@ typedef struct ksr_schema {
   uint8_t word_count, input_count;
   uint8_t bias;            /* number of that input */
   uint8_t weight_bits;     /* number of that word */
-  uint8_t layout;          /* number of that word: 1, dense matrices of inputs by outputs; 2, those of units */
+  uint8_t layout;          /* number of that word: how matrices are stored, see ksr_layout_of */
   uint8_t takes_sequences; /* x (B, T, I) and the output (B, T, U) or (B, U); else rows (.., I) and (.., U) */
 } ksr_schema;
 

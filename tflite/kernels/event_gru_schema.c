@@ -15,7 +15,7 @@ static const ksr_word words[] = {
     {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* activation */
     {{5, 5, 5}, KSR_ANY_VALUE, 0, 0}, /* recurrent_activation */
     {{6, 7, 7}, KSR_0_OR_4, 0, 0}, /* weight_bits */
-    {{6, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* layout */
+    {{6, 5, 5}, KSR_WITHOUT_2, 0, 0}, /* layout */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* zero_output_for_mask */
     {{4, 4, 4}, KSR_ANY_VALUE, 0, 0}, /* initial_states */
     {{6, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* state_bits */

@@ -18,7 +18,7 @@ static void add(const ksr_gru_layer *gru, const ksr_matrix *matrix, int32_t j, i
 /* Adds what a matrix makes of the states of `count` units from number `first` on, a multiple of KSR_SOURCES_AT_ONCE. */
 static void add_states(const ksr_gru_layer *gru, const ksr_gates *gates, const ksr_matrix *matrix,
                        const int16_t *states, int32_t first, int32_t count, int32_t *acc) {
-  if (ksr_is_by_outputs(matrix)) {
+  if (ksr_is_for_all(matrix)) {
     for (int32_t j = 0; j < count; j += KSR_SOURCES_AT_ONCE) {
       int16_t operands[KSR_SOURCES_AT_ONCE];
       const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;

@@ -15,7 +15,7 @@ static void add_states(const ksr_gru_layer *gru, const ksr_matrix *matrix, const
                        int32_t count, int32_t *acc) {
   const ksr_gates *gates = &gru->gates;
   const int32_t h_shift = gru->recurrent.h_shift, factor = 1 << h_shift;
-  if (ksr_is_by_outputs(matrix)) {
+  if (ksr_is_for_all(matrix)) {
     for (int32_t j = 0; j < count; j += KSR_SOURCES_AT_ONCE) {
       int8_t operands[KSR_SOURCES_AT_ONCE];
       const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;

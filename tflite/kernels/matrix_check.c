@@ -19,18 +19,15 @@ static int32_t weight_of(const ksr_matrix *matrix, int32_t row, int32_t source) 
   return source & 1 ? (int8_t)weight : weight - 128;
 }
 
-static uint32_t row_start(const ksr_matrix *matrix, int32_t j) {
-  return matrix->rows16 ? matrix->rows16[j] : matrix->rows32[j];
-}
-
 int ksr_matrix_check(const ksr_matrix *matrix, int32_t block_count) {
   enum { SOUND = 0, INDEX, ROWS };
   if (!matrix->index) return SOUND;
   const uint32_t blocks = (uint32_t)block_count;
-  const uint32_t columns = (uint32_t)((matrix->slots.last + 1) * (matrix->stride / matrix->block));
-  if (row_start(matrix, 0) != 0 || row_start(matrix, matrix->sources) != blocks) return ROWS;
-  for (int32_t j = 0; j < matrix->sources; ++j) {
-    const uint32_t begin = row_start(matrix, j), end = row_start(matrix, j + 1);
+  const int32_t rows = ksr_rows_of(matrix), width = matrix->height > 1 ? 1 : matrix->block;
+  const uint32_t columns = (uint32_t)((matrix->slots.last + 1) * (matrix->stride / width));
+  if (ksr_row_start(matrix, 0) != 0 || ksr_row_start(matrix, rows) != blocks) return ROWS;
+  for (int32_t j = 0; j < rows; ++j) {
+    const uint32_t begin = ksr_row_start(matrix, j), end = ksr_row_start(matrix, j + 1);
     if (end < begin || end > blocks) return ROWS;
     uint32_t column = 0;
     for (uint32_t k = begin; k < end; ++k) {
@@ -43,16 +40,19 @@ int ksr_matrix_check(const ksr_matrix *matrix, int32_t block_count) {
   return SOUND;
 }
 
+/* The magnitude of weight number `at`. */
+static uint32_t magnitude(const ksr_matrix *matrix, int32_t at) {
+  const int32_t value = matrix->weight_bits ? four_bits(matrix, at) : ((const int8_t *)matrix->values)[at];
+  return (uint32_t)(value < 0 ? -value : value);
+}
+
 /* Of `width` weights from number `at` on, of which the first is of column `column`, those of the columns from `first`
  * on. */
 static void add_magnitudes(const ksr_matrix *matrix, int32_t at, int32_t column, int32_t width, int32_t first,
                            int32_t count, uint32_t *sums) {
   const int32_t begin = first > column ? first - column : 0;
   const int32_t end = first + count < column + width ? first + count - column : width;
-  for (int32_t i = begin; i < end; ++i) {
-    const int32_t value = matrix->weight_bits ? four_bits(matrix, at + i) : ((const int8_t *)matrix->values)[at + i];
-    sums[column + i - first] += (uint32_t)(value < 0 ? -value : value);
-  }
+  for (int32_t i = begin; i < end; ++i) sums[column + i - first] += magnitude(matrix, at + i);
 }
 
 /* Likewise of a matrix by outputs. */
@@ -68,9 +68,27 @@ static void add_magnitudes_by_outputs(const ksr_matrix *matrix, int32_t first, i
   }
 }
 
+/* Likewise of a matrix whose blocks are one column wide. */
+static void add_magnitudes_of_high(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
+  const int32_t height = matrix->height;
+  for (int32_t j = 0; j < ksr_rows_of(matrix); ++j) {
+    const uint32_t end = ksr_row_start(matrix, j + 1);
+    int32_t column = -first;
+    for (uint32_t k = ksr_row_start(matrix, j); k < end; ++k) {
+      column += matrix->index[k];
+      if (column >= count) break;
+      for (int32_t i = 0; column >= 0 && i < height; ++i) sums[column] += magnitude(matrix, (int32_t)k * height + i);
+    }
+  }
+}
+
 void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
   if (matrix->by_outputs) {
     add_magnitudes_by_outputs(matrix, first, count, sums);
+    return;
+  }
+  if (matrix->height > 1) {
+    add_magnitudes_of_high(matrix, first, count, sums);
     return;
   }
   const int32_t stride = matrix->stride, block = matrix->block, gates = matrix->slots.gates;
@@ -82,9 +100,9 @@ void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32
       }
       continue;
     }
-    const uint32_t end = row_start(matrix, j + 1);
+    const uint32_t end = ksr_row_start(matrix, j + 1);
     int32_t column = 0;
-    for (uint32_t k = row_start(matrix, j); k < end; ++k) {
+    for (uint32_t k = ksr_row_start(matrix, j); k < end; ++k) {
       column += matrix->index[k] * block;
       if (column >= first + count) break;
       add_magnitudes(matrix, (int32_t)k * block, column, block, first, count, sums);

@@ -5,6 +5,11 @@
 
 #include "ksr_matrix.h"
 
+/* Rows of a matrix in blocks: one for each source, or for as many as a block is high. */
+static inline int32_t ksr_rows_of(const ksr_matrix *matrix) {
+  return matrix->height > 1 ? (matrix->sources + matrix->height - 1) / matrix->height : matrix->sources;
+}
+
 /* Whether no row pointer and no block index leads past the values or past the last slot: 0, or 1 if an index does, 2
  * if a row pointer does. Call once, before any accumulation. */
 int ksr_matrix_check(const ksr_matrix *matrix, int32_t block_count);

@@ -1,4 +1,5 @@
-/* Products with dense matrices that are stored by outputs: sums stay in registers while the sources go by. */
+/* Products with matrices for sources that all act: dense ones stored by outputs, whose sums stay in registers while the
+ * sources go by, and such in blocks several sources high. */
 #ifndef KSR_MULTIPLY_H_
 #define KSR_MULTIPLY_H_
 
@@ -20,7 +21,17 @@ void ksr_multiply_4_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first,
 void ksr_multiply_4_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                         int32_t *acc);
 
+/* In blocks several sources high. */
+void ksr_multiply_blocks_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
+                            int32_t *acc);
+void ksr_multiply_blocks_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
+                             int32_t *acc);
+
 /* In plain C. */
+void ksr_multiply_blocks_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
+                                     int32_t shift, int32_t *acc);
+void ksr_multiply_blocks_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count,
+                                      int32_t shift, int32_t *acc);
 void ksr_multiply_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                               int32_t *acc);
 void ksr_multiply_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,

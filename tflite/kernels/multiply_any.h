@@ -5,10 +5,12 @@
 #include "add_events.h"
 #include "multiply.h"
 
-/* Weights of either size. */
+/* Those for sources that all act. */
 static inline void ksr_multiply_by_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
                                       int32_t shift, int32_t *acc) {
-  if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
+  if (KSR_WITH_HIGH_BLOCKS && ksr_has_high_blocks(matrix)) {
+    ksr_multiply_blocks_i8(matrix, x, first, count, shift, acc);
+  } else if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
     ksr_multiply_4_i8(matrix, x, first, count, shift, acc);
   } else {
     ksr_multiply_i8(matrix, x, first, count, shift, acc);
@@ -17,18 +19,20 @@ static inline void ksr_multiply_by_i8(const ksr_matrix *matrix, const int8_t *x,
 
 static inline void ksr_multiply_by_i16(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count,
                                        int32_t shift, int32_t *acc) {
-  if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
+  if (KSR_WITH_HIGH_BLOCKS && ksr_has_high_blocks(matrix)) {
+    ksr_multiply_blocks_i16(matrix, x, first, count, shift, acc);
+  } else if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
     ksr_multiply_4_i16(matrix, x, first, count, shift, acc);
   } else {
     ksr_multiply_i16(matrix, x, first, count, shift, acc);
   }
 }
 
-/* acc += (x - zero_point) * 2^shift * matrix, for a vector x of all sources; in matrices by outputs the biases have
- * what the zero point adds. */
+/* acc += (x - zero_point) * 2^shift * matrix, for a vector x of all sources; with matrices for sources that all act
+ * the biases have what the zero point adds. */
 static inline void ksr_multiply_all_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t shift,
                                        int32_t *acc) {
-  if (ksr_is_by_outputs(matrix)) {
+  if (ksr_is_for_all(matrix)) {
     ksr_multiply_by_i8(matrix, x, 0, matrix->sources, shift, acc);
   } else {
     ksr_add_vector(matrix, x, zero_point, 1 << shift, acc);

@@ -11,7 +11,7 @@ void ksr_read_words(const ksr_node *node, int32_t first, int32_t count, int32_t 
 }
 
 ksr_matrix ksr_matrix_of(const ksr_node *node, int32_t i, int32_t sources, int32_t block, int32_t stride,
-                         ksr_slots slots, int32_t by_outputs, int32_t weight_bits) {
+                         ksr_slots slots, ksr_layout layout, int32_t weight_bits) {
   const void *rows = ksr_data_of(node, i + 2);
   const int is_wide = rows && node->inputs[i + 2].type == KSR_UINT32;
   const ksr_matrix matrix = {.values = node->inputs[i].data,
@@ -22,7 +22,8 @@ ksr_matrix ksr_matrix_of(const ksr_node *node, int32_t i, int32_t sources, int32
                              .block = block,
                              .stride = stride,
                              .slots = slots,
-                             .by_outputs = by_outputs && !ksr_data_of(node, i + 1),
+                             .by_outputs = layout.by_outputs && !ksr_data_of(node, i + 1),
+                             .height = ksr_data_of(node, i + 1) ? layout.height : 1,
                              .weight_bits = weight_bits};
   return matrix;
 }

@@ -97,7 +97,7 @@ static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, operand_of 
 
 /* acc += matrix of a vector of 16 bits. */
 static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, operand_of to, int32_t *acc) {
-  if (ksr_is_by_outputs(matrix)) {
+  if (ksr_is_for_all(matrix)) {
     multiply_i16(matrix, x, to, acc);
     return;
   }

@@ -9,7 +9,7 @@ enum { COLUMNS_AT_ONCE = 64 }; /* while weights are summed up */
 /* The largest that a source's value can be: of x, and of the state. */
 static int64_t largest_x(const ksr_recurrent *recurrent) {
   if (recurrent->is_int16) return 32768 >> recurrent->x_shift;
-  return (recurrent->kernel.by_outputs ? 128 : 255) * (1 << recurrent->x_shift);
+  return (ksr_is_for_all(&recurrent->kernel) ? 128 : 255) * (1 << recurrent->x_shift);
 }
 
 static int64_t largest_h(const ksr_recurrent *recurrent) {
@@ -65,8 +65,8 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix 
     return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
   if (!KSR_WITH_HOLDS && recurrent->is_integer && recurrent->input_threshold) return KSR_NOT_BUILT;
-  if ((recurrent->input_threshold && recurrent->kernel.by_outputs) ||
-      (recurrent->hidden_threshold && recurrent->recurrent_kernel.by_outputs)) {
+  if ((recurrent->input_threshold && ksr_is_for_all(&recurrent->kernel)) ||
+      (recurrent->hidden_threshold && ksr_is_for_all(&recurrent->recurrent_kernel))) {
     return KSR_STATUS(KSR_WORD, KSR_LAYOUT_WORD);
   }
   if (recurrent->is_integer &&

@@ -91,8 +91,8 @@ ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t h
 
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node, int32_t i, ksr_slots slots) {
   const int32_t sources = i == KSR_KERNEL ? layer->inputs : layer->units;
-  const int32_t by_outputs = WORD_OF(node, layout) >> (i != KSR_KERNEL) & 1;
-  return ksr_matrix_of(node, i, sources, layer->kernel.block, layer->stride, slots, by_outputs,
+  const ksr_layout layout = ksr_layout_of(WORD_OF(node, layout), i != KSR_KERNEL);
+  return ksr_matrix_of(node, i, sources, layer->kernel.block, layer->stride, slots, layout,
                        WORD_OF(node, weight_bits));
 }
 

@@ -30,6 +30,7 @@ static int word_fits(const ksr_schema *schema, const int32_t *words, int32_t num
   if (value < range.low || value > range.high) return 0;
   if (form == KSR_POWER_OF_TWO) return (value & (value - 1)) == 0;
   if (form == KSR_0_OR_4) return (value & 3) == 0;
+  if (form == KSR_WITHOUT_2) return (value & 2) == 0;
   if (form == KSR_15_BITS) {
     while (value > INT16_MAX && !(value & 1)) value >>= 1;
     return value <= INT16_MAX;
@@ -145,8 +146,8 @@ static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, cons
     slots.gates += (int32_t)(bits & 1u);
     ++slots.last;
   }
-  const int32_t by_outputs = words[schema->layout] & (input->flags & KSR_OF_UNITS ? 2 : 1);
-  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots, by_outputs,
+  const ksr_layout layout = ksr_layout_of(words[schema->layout], input->flags & KSR_OF_UNITS);
+  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots, layout,
                        words[schema->weight_bits]);
 }
 
@@ -155,8 +156,9 @@ static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, c
                                const sizes *sizes, int32_t i) {
   const ksr_matrix matrix = matrix_of(schema, node, words, sizes, i);
   const ksr_tensor *tensors = &node->inputs[i];
-  if (tensors[2].dims[0] != matrix.sources + 1) return KSR_STATUS(KSR_SHAPE, i + 2);
-  const int32_t block_values = matrix.weight_bits ? sizes->block / 2 : sizes->block;
+  if (tensors[2].dims[0] != ksr_rows_of(&matrix) + 1) return KSR_STATUS(KSR_SHAPE, i + 2);
+  const int32_t weights = matrix.height > 1 ? matrix.height : sizes->block;
+  const int32_t block_values = matrix.weight_bits ? weights / 2 : weights;
   if (tensors[0].dims[0] % block_values != 0 || tensors[0].dims[0] / block_values != tensors[1].dims[0]) {
     return KSR_STATUS(KSR_SHAPE, i);
   }
@@ -168,6 +170,7 @@ static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, c
 static int is_built(const ksr_matrix *matrix) {
   if (!(matrix->weight_bits ? KSR_WITH_WEIGHTS_4 : KSR_WITH_WEIGHTS_8)) return 0;
   if (!matrix->index) return matrix->by_outputs ? KSR_WITH_BY_OUTPUTS : KSR_WITH_BY_SOURCES;
+  if (matrix->height > 1) return KSR_WITH_HIGH_BLOCKS;
   return matrix->block == 4 ? KSR_WITH_BLOCKS_4 : matrix->block == 8 ? KSR_WITH_BLOCKS_8 : KSR_WITH_BLOCKS_16;
 }
 

@@ -32,7 +32,7 @@ static void set_up(dense_data *dense, const ksr_node *node) {
   layer->output_max = o->output_max;
   layer->activation = o->activation;
   layer->kernel = ksr_matrix_of(node, KSR_SPARSE_DENSE_KERNEL, layer->inputs, o->block, layer->stride, slots,
-                                o->layout, o->weight_bits);
+                                ksr_layout_of(o->layout, 0), o->weight_bits);
   layer->bias = ksr_data_of(node, KSR_SPARSE_DENSE_BIAS);
   layer->multiplier = ksr_data_of(node, KSR_SPARSE_DENSE_MULTIPLIER);
   layer->shift = ksr_data_of(node, KSR_SPARSE_DENSE_SHIFT);
@@ -40,7 +40,7 @@ static void set_up(dense_data *dense, const ksr_node *node) {
 
 /* Whether no accumulator could overflow. */
 static int biases_fit(const ksr_sparse_dense_layer *layer) {
-  const int64_t room = INT32_MAX - (int64_t)128 * (layer->kernel.by_outputs ? 128 : 255) * layer->inputs;
+  const int64_t room = INT32_MAX - (int64_t)128 * (ksr_is_for_all(&layer->kernel) ? 128 : 255) * layer->inputs;
   const int32_t *bias = layer->bias;
   for (int32_t i = 0; i < layer->stride; ++i) {
     if (bias[i] > room || bias[i] < -room) return 0;

@@ -49,6 +49,9 @@ const unsigned char ksr_core_with_blocks_8 = 1;
 #if KSR_WITH_BLOCKS_16
 const unsigned char ksr_core_with_blocks_16 = 1;
 #endif
+#if KSR_WITH_HIGH_BLOCKS
+const unsigned char ksr_core_with_high_blocks = 1;
+#endif
 #if KSR_WITH_BY_SOURCES
 const unsigned char ksr_core_with_by_sources = 1;
 #endif

@@ -15,6 +15,8 @@
 #define ksr_multiply_4_i8 ksr_multiply_4_i8_dsp     /* dsp/multiply_4.c */
 #define ksr_multiply_i8 ksr_multiply_i8_dsp         /* dsp/multiply.c */
 #define ksr_multiply_i16 ksr_multiply_i16_dsp       /* dsp/multiply.c */
+#define ksr_multiply_blocks_i8 ksr_multiply_blocks_i8_dsp /* dsp/multiply_blocks.c */
+#define ksr_multiply_blocks_i16 ksr_multiply_blocks_i16_dsp /* dsp/multiply_blocks.c */
 #define ksr_events_of ksr_events_of_dsp             /* dsp/events.c */
 #define ksr_events_send ksr_events_send_dsp         /* dsp/events.c */
 #define ksr_events_read ksr_events_read_dsp         /* dsp/events.c */

@@ -9,6 +9,8 @@
 #undef ksr_add_vector_i8
 #undef ksr_multiply_i8
 #undef ksr_multiply_4_i8
+#undef ksr_multiply_blocks_i8
+#undef ksr_multiply_blocks_i16
 #undef ksr_write_states_i8
 #undef ksr_fill_i8
 #undef ksr_scale_i32
@@ -16,6 +18,8 @@
 #define ksr_add_vector_i8 ksr_add_vector_i8_helium /* helium/add_events.c helium/add_dense.c */
 #define ksr_multiply_i8 ksr_multiply_i8_helium     /* helium/multiply.c */
 #define ksr_multiply_4_i8 ksr_multiply_4_i8_helium /* helium/multiply_4.c */
+#define ksr_multiply_blocks_i8 ksr_multiply_blocks_i8_helium /* helium/multiply_blocks.c */
+#define ksr_multiply_blocks_i16 ksr_multiply_blocks_i16_helium /* helium/multiply_blocks.c */
 #define ksr_write_states_i8 ksr_write_states_i8_helium /* helium/write_states.c */
 #define ksr_fill_i8 ksr_fill_i8_helium             /* helium/vectors.c */
 #define ksr_scale_i32 ksr_scale_i32_helium         /* helium/vectors.c */

@@ -26,6 +26,12 @@
 #ifndef ksr_multiply_i16
 #define ksr_multiply_i16 ksr_multiply_i16_portable /* portable/multiply.c */
 #endif
+#ifndef ksr_multiply_blocks_i8
+#define ksr_multiply_blocks_i8 ksr_multiply_blocks_i8_portable /* portable/multiply_blocks.c */
+#endif
+#ifndef ksr_multiply_blocks_i16
+#define ksr_multiply_blocks_i16 ksr_multiply_blocks_i16_portable /* portable/multiply_blocks.c */
+#endif
 #ifndef ksr_events_of
 #define ksr_events_of ksr_events_of_portable /* portable/events.c */
 #endif
