@@ -319,8 +319,9 @@ def _ours(kind, options, inputs, outputs, weights):
     steps, in_blocks = math.prod(inputs[0].shape[:-1]), [name for name in parts if f"{name}_index" in parts]
     block = ", ".join(dict.fromkeys(op.block_shape(name) for name in in_blocks)) or None
     macs, effective = macs_as_stored(op, in_blocks)
-    nonzero = sum(np.count_nonzero(kernel) for kernel in op.kernels)
-    return dense, 1 - nonzero / macs, block, op.options.weight_bits or None, macs * steps, effective * steps
+    zeros = 1 - sum(np.count_nonzero(kernel) for kernel in op.kernels) / macs if macs else None
+    bits = getattr(op.options, "weight_bits", 0) or None
+    return dense, zeros, block, bits, macs * steps, effective * steps
 
 
 def _builtin_macs(name, inputs, output):

@@ -12,6 +12,7 @@ from keras_sparse_rnn.convert.causes import likely_causes
 from keras_sparse_rnn.convert.child_process import convert_in_child
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.float32_model import in_float32
+from keras_sparse_rnn.convert.frame_gates import MadeSteps, RepeatedOutputs, verify_gate
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.lower import lower, lower_float32
 from keras_sparse_rnn.convert.pack import ModelWriter
@@ -91,6 +92,7 @@ class Observations:
     Attributes:
         data, outputs: Inputs and outputs of the model, lists of arrays `(samples, chunks, ...)`.
         calls: An `Observed` for each recurrent call.
+        gates: For each gate what it read and gave, as sequences `(sequences, steps, ...)`.
         values: Dict from the id of each symbolic tensor between the rest and the recurrent calls to its values,
             `(samples, ...)`, clipped to the given percentile.
     """
@@ -98,6 +100,7 @@ class Observations:
     data: list
     outputs: list
     calls: list
+    gates: list
     values: dict
 
 
@@ -145,7 +148,8 @@ def run(model, representative_data, representative_labels, ranges, options, prog
         quantized = _quantize(call, observed, scales, options, learned)
         quantized = replace(quantized, op=_laid_out(quantized, observed))
         calls.append(_pack_call(call, quantized, options.blocks))
-    file, dense = _pack(cut, rest, calls, scales, options, learned)
+    gates = [gate.op(scales.get(id(gate.x)), options.number_format) for gate in cut.gates]
+    file, dense = _pack(cut, rest, calls, gates, scales, options, learned)
     layers = [LayerReport.of(call, observed) for call, observed in zip(calls, seen.calls, strict=True)]
     report = Report(
         weights=options.weights,
@@ -157,8 +161,15 @@ def run(model, representative_data, representative_labels, ranges, options, prog
         data=file,
     )
     report.warnings += _alike_when_rounded(cut, seen, scales)
+    report.steps_made = {
+        gate.layer.name: float(made.mean()) for gate, (*_, made) in zip(cut.gates, seen.gates, strict=True)
+    }
     converted = ConvertedModel(file, report, [array[:2, 0] for array in data])
     if options.verify:
+        for gate, op, (x, *given, made) in zip(cut.gates, gates, seen.gates, strict=True):
+            scale = scales.get(id(gate.x))
+            warning = verify_gate(gate, op, scale, x, made, given[0] if given else None)
+            report.warnings += [warning] if warning else []
         causes = _likely_causes(cut, seen, options) if options.is_integer else []
         verify_layers(calls, seen.calls, layers, causes, progress)
         keras_model = partial(_run_keras, cut)
@@ -220,10 +231,11 @@ def _run_keras(cut, data):
 
 def observe(cut, data, percentile):
     """Returns the `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)` from `_check_data`."""
-    calls, masks, rows, floats, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    probed = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    calls, masks, gates, rows, floats, outputs = probed
     tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
     tensors += [(call.y, values) for call, values in zip(cut.lookups, rows, strict=True)]
-    for call, seen in zip(cut.floats, floats, strict=True):
+    for call, seen in zip((*cut.floats, *cut.gates), (*floats, *gates), strict=True):
         tensors += zip((*call.read, call.y), seen, strict=True)
     for call, seen in zip(cut.masks, masks, strict=True):
         tensors += zip((call.x, call.y), seen, strict=True)
@@ -235,7 +247,7 @@ def observe(cut, data, percentile):
         backwards = call.layer.layer.go_backwards
         observed.append(Observed.of(seen["x"], seen["states"], seen["initial"], seen["masks"], backwards))
     values = {id(tensor): within_percentile(_each(array), percentile) for tensor, array in tensors}
-    return Observations(data, outputs, observed, values)
+    return Observations(data, outputs, observed, [[_whole(part) for part in gate] for gate in gates], values)
 
 
 def _run_probe(probe, data):
@@ -254,7 +266,9 @@ def _run_probe(probe, data):
         size = len(batch[0])
         batch = [np.resize(array, (PROBE_BATCH, *array.shape[1:])) for array in batch]  # the last one too
         for layer in probe.layers:
-            if isinstance(layer, keras.layers.RNN) and layer.stateful:
+            if isinstance(layer, (MadeSteps, RepeatedOutputs)):
+                layer.reset_state()
+            elif isinstance(layer, keras.layers.RNN) and layer.stateful:
                 for state in keras.tree.flatten(layer.states):  # its reset_state fails for stacked cells
                     state.assign(keras.ops.zeros_like(state))
         inputs = [[array[:, i] for array in batch] for i in range(batch[0].shape[1])]
@@ -278,7 +292,7 @@ def _scales(cut, rest, values, number_format, learned):
     which is the rest's own if the rest has the tensor."""
     scales = {}
     ends = [part for call in cut.calls for part in (call.x, call.y)]
-    ends += [mask.x for mask in cut.masks] + [lookup.y for lookup in cut.lookups]
+    ends += [mask.x for mask in (*cut.masks, *cut.gates)] + [lookup.y for lookup in cut.lookups]
     ends += [part for call in cut.floats for part in (*call.read, call.y)]
     for tensor in [*cut.inputs, *cut.outputs, *ends]:
         if "float" not in tensor.dtype:
@@ -341,7 +355,7 @@ def _pack_call(call, packed, blocks):
     return min(packed, key=lambda call: sum(part.nbytes for part in call.constants.values()))
 
 
-def _pack(cut, rest, calls, scales, options, learned):
+def _pack(cut, rest, calls, gates, scales, options, learned):
     """The file's bytes, and a `DenseReport` for each dense layer."""
     writer = ModelWriter(rest.data)
     if options.target == "tflm":
@@ -392,6 +406,11 @@ def _pack(cut, rest, calls, scales, options, learned):
     for mask in cut.masks:
         x = number_of(mask.x, "masked")
         numbers[id(mask.y)] = writer.add_mask(x, mask.value, numbers.get(id(mask.y)))
+    for call, op in zip(cut.gates, gates, strict=True):
+        name = call.layer.name
+        mask = None if call.mask is None else number_of(call.mask, f"{name}/mask")
+        x, y = number_of(call.x, f"{name}/input"), number_of(call.y, f"{name}/steps")
+        writer.add_recurrent(name, op, op.constants(), x, y, stateful=options.stateful, mask=mask)
     for call, packed in zip(cut.calls, calls, strict=True):
         name = call.layer.name
         x, y = number_of(call.x, f"{name}/input"), number_of(call.y, f"{name}/output")
@@ -407,6 +426,7 @@ def _pack(cut, rest, calls, scales, options, learned):
             initial=initial,
             last=last if call.last else [],
             mask=None if call.mask is None else number_of(call.mask, f"{name}/mask"),
+            repeats=call.repeats,
         )
     inputs = {name: number_of(tensor, name) for name, tensor in zip(cut.input_names, cut.inputs, strict=True)}
     outputs = {name: number_of(tensor, name) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_sparse_rnn.convert.frame_gates import GateCall, MadeSteps
+from keras_sparse_rnn.layers import FrameGate
+
 
 @dataclass(frozen=True, eq=False)
 class MaskCall:
@@ -21,13 +24,15 @@ class Masks:
     """The masks of the tensors that a walk has met.
 
     Args:
-        calls: A list to which each `MaskCall` is added.
+        calls, gates: Lists to which each `MaskCall` and `GateCall` is added.
         apply: Function `apply(function, *args)` that calls an operation of the rest.
         begin: Function `begin(tensor)` that records a tensor that the rest takes.
+        keeps_states: Whether gates continue from call to call.
     """
 
-    def __init__(self, calls, apply, begin):
-        self._calls, self._apply, self._begin = calls, apply, begin
+    def __init__(self, calls, gates, apply, begin, keeps_states):
+        self._calls, self._gates, self._apply, self._begin = calls, gates, apply, begin
+        self._keeps_states = keeps_states
         self._differs = {}  # id of what an operation makes of x -> x, and the value that it is compared with
         self._masks = {}  # id of a tensor -> which of its steps are not left out
         self._kept = []  # an id names a tensor only while the tensor lives
@@ -65,6 +70,8 @@ class Masks:
             self._put(results, self._mask_call(args[0], 0))
         elif isinstance(layer, keras.layers.Masking):
             self._put(results, self._mask_call(args[0], layer.mask_value))
+        elif isinstance(layer, FrameGate):
+            self._put(results, self._gate_call(layer, args[0], masks))
         elif has_any(masks) and getattr(layer, "supports_masking", False):
             passed = masks
             if isinstance(masks, (list, tuple)) and hasattr(layer, "_merge_function"):
@@ -93,6 +100,13 @@ class Masks:
         differs = keras.ops.not_equal(x, value)
         call = MaskCall(x, differs if x.dtype == "int32" else keras.ops.any(differs, axis=-1), value)
         self._calls.append(call)
+        self._begin(call.y)
+        return call.y
+
+    def _gate_call(self, layer, x, mask):
+        read = [x] if mask is None else [x, mask]
+        call = GateCall(layer, x, mask, MadeSteps(layer, self._keeps_states)(read))
+        self._gates.append(call)
         self._begin(call.y)
         return call.y
 

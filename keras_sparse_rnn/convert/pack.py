@@ -8,6 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn._version import __version__
 from keras_sparse_rnn.convert.quantize import Scale
+from keras_sparse_rnn.ops.tensor import TensorInfo
 from keras_sparse_rnn.runtime.model import METADATA
 from keras_sparse_rnn.tflite_file import ModelFile, Operator
 
@@ -19,12 +20,14 @@ class ModelWriter(ModelFile):
         data: Bytes of a model to start from, or None for an empty one.
     """
 
-    def add_recurrent(self, name, op, constants, x, output, *, stateful=False, initial=None, last=(), mask=None):
+    def add_recurrent(
+        self, name, op, constants, x, output, *, stateful=False, initial=None, last=(), mask=None, repeats=False
+    ):
         """Adds an op that reads tensor number `x` and writes tensor number `output`.
 
         Args:
             name: Prefix of the names of its constant tensors.
-            op: A `RecurrentOp`.
+            op: A `RecurrentOp`, or another op of `keras_sparse_rnn.ops`.
             constants: Its constant tensors, as `op.constants()` returns them.
             x, output: Tensor numbers.
             stateful: Whether it keeps its states from one inference to the next, in variable tensors.
@@ -32,12 +35,15 @@ class ModelWriter(ModelFile):
                 declares some.
             last: Tensor numbers for the states after the last step, one per state; empty if nothing reads them.
             mask: Number of a tensor (B, T), or None.
+            repeats: Whether masked steps repeat the output of the previous inference.
         """
         batch, x_scale = self.tensors[x].shape[0], self.tensors[x].scale
-        is_kept = stateful and not op.options.initial_states
+        is_kept = stateful and not getattr(op.options, "initial_states", 0)
         states = op.states(1.0 if x_scale is None else x_scale) if is_kept else {}
         states = {label: self._add_variable(f"{name}/{label}", batch, state) for label, state in states.items()}
         given = {"x": x, **states, **(initial or {}), **({} if mask is None else {"mask": mask})}
+        if repeats:
+            given["last_output"] = self._add_variable(f"{name}/last_output", batch, self._row_of(output))
         self.add_operator(
             op.SCHEMA.name, self._inputs(name, op, given, constants), [output, *last], op.options.to_bytes()
         )
@@ -155,6 +161,11 @@ class ModelWriter(ModelFile):
         for label, data in constants.items():
             numbers[label] = self.add_tensor(f"{name}/{label}", data.shape, data.dtype, data=data)
         return tuple(-1 if number is None else number for number in op.SCHEMA.placed(numbers))
+
+    def _row_of(self, number):
+        """An output of one step, with the type and the scale of a tensor, as a `TensorInfo`."""
+        tensor = self.tensors[number]
+        return TensorInfo(tensor.name, (1, tensor.shape[-1]), tensor.dtype, tensor.scale, tensor.zero_point)
 
     def _add_variable(self, name, batch, tensor):
         scale = None if tensor.scale is None else (tensor.scale, tensor.zero_point)

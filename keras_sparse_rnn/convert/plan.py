@@ -10,6 +10,7 @@ import keras
 
 from keras_sparse_rnn.convert.dilated import DilatedConvolution, is_dilated
 from keras_sparse_rnn.convert.float_layers import FloatCall, FloatLayers
+from keras_sparse_rnn.convert.frame_gates import RepeatedOutputs
 from keras_sparse_rnn.convert.lookup import Lookup
 from keras_sparse_rnn.convert.masks import Masks, has_any
 from keras_sparse_rnn.convert.model_inputs import (
@@ -25,7 +26,7 @@ from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_co
 from keras_sparse_rnn.convert.recurrent.held import dense_behind
 from keras_sparse_rnn.convert.refused_layers import check_layer_class
 from keras_sparse_rnn.convert.traced import holds_recurrent, is_functional, trace
-from keras_sparse_rnn.layers import DeltaDense, DeltaHold
+from keras_sparse_rnn.layers import DeltaDense, DeltaHold, FrameGate
 
 PROBE_BATCH = 32
 
@@ -59,6 +60,7 @@ class RecurrentCall:
         initial: The states that it begins with, by the names of the op's states; empty where it begins at zero.
         last: The states after the last step, likewise; empty where nothing asks for them.
         mask: (batch, steps), False where a step is left out; None where none is.
+        repeats: Whether steps that are left out repeat the output of an inference before.
     """
 
     layer: LayerConverter
@@ -67,6 +69,7 @@ class RecurrentCall:
     initial: dict
     last: dict
     mask: object
+    repeats: bool
 
     @property
     def read(self):
@@ -96,15 +99,15 @@ class Plan:
         inputs, outputs: Symbolic tensors of the model, of the batch of one inference.
         input_names, output_names: What the signature calls them.
         calls: The `RecurrentCall`s in the order of execution.
-        masks: The `MaskCall`s.
+        masks, gates: The `MaskCall`s and `GateCall`s.
         lookups: The `LookupCall`s.
         floats: The `FloatCall`s.
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
         probe: A Keras model from the inputs (any batch; `PROBE_BATCH` with `stateful`, when it goes on from call to
             call) to the tensors of `observed` in one flat list.
-        observed: `[calls, masks, lookups, floats, outputs]`: of each call a dict of `x`, `y`, the `states` that its
-            `observe` gives, `initial`, `last`, and `masks`, a list of at most one; `[x, y]` of each mask; what each
-            lookup gives; what each float call reads and gives; and the model's outputs.
+        observed: `[calls, masks, gates, lookups, floats, outputs]`: of each call a dict of `x`, `y`, the `states` that
+            its `observe` gives, `initial`, `last`, and `masks`, a list of at most one; `[x, y]` of each mask; what each
+            gate reads and gives; what each lookup gives; what each float call reads and gives; and the model's outputs.
         has_time: For each input, whether its first axis is time.
         time_steps: Steps of one inference; None without recurrent layers.
     """
@@ -115,6 +118,7 @@ class Plan:
     output_names: list
     calls: list
     masks: list
+    gates: list
     lookups: list
     floats: list
     sources: dict
@@ -126,14 +130,14 @@ class Plan:
     @property
     def given(self):
         """The tensors that the rest may take."""
-        apart = [*self.masks, *self.lookups, *self.floats]
+        apart = [*self.masks, *self.gates, *self.lookups, *self.floats]
         return [*self.inputs, *(part for call in self.calls for part in call.given), *(call.y for call in apart)]
 
     @property
     def read(self):
         """Those that are wanted of it, where nothing gives them already."""
         apart = [*self.masks, *self.lookups]
-        read = [part for call in (*self.calls, *self.floats) for part in call.read]
+        read = [part for call in (*self.calls, *self.gates, *self.floats) for part in call.read]
         return [*read, *(call.x for call in apart), *self.outputs]
 
 
@@ -200,6 +204,7 @@ def plan(model, options):
     observed = [
         calls,
         [[mask.x, mask.y] for mask in probe_walk.masks],
+        [[*gate.read, gate.y] for gate in probe_walk.gates],
         [call.y for call in probe_walk.lookups],
         [[*call.read, call.y] for call in probe_walk.floats],
         probe_outputs,
@@ -211,6 +216,7 @@ def plan(model, options):
         output_names=_output_names(model),
         calls=walk.calls,
         masks=walk.masks,
+        gates=walk.gates,
         lookups=walk.lookups,
         floats=walk.floats,
         sources=walk.sources,
@@ -243,7 +249,7 @@ class _Walk:
 
     Attributes:
         calls: The `RecurrentCall`s met, in the order of execution.
-        masks, lookups, floats: The `MaskCall`s, `LookupCall`s and `FloatCall`s met.
+        masks, gates, lookups, floats: The `MaskCall`s, `GateCall`s, `LookupCall`s and `FloatCall`s met.
         sources: For each symbolic tensor's id, which inputs and recurrent outputs it is computed from, without passing
             through a recurrent layer: a dict from their ids to them.
     """
@@ -252,10 +258,10 @@ class _Walk:
         self._stateful = stateful
         self._float_layers = float_layers
         self._keeps_states = keeps_states
-        self.calls, self.masks, self.lookups, self.floats = [], [], [], []
+        self.calls, self.masks, self.gates, self.lookups, self.floats = [], [], [], [], []
         self.sources = {}
         self._inputs = []
-        self._masked = Masks(self.masks, self._apply, self._begin)
+        self._masked = Masks(self.masks, self.gates, self._apply, self._begin, keeps_states)
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
         self._names = {}  # layer names in use -> the layer
         self._kept = []  # an id names a tensor only while the tensor lives
@@ -328,8 +334,8 @@ class _Walk:
             return args[0]
         if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear:
             return args[0]
-        if isinstance(layer, keras.layers.Masking):
-            return args[0]  # where it would put zeros, layers behind it leave the step out
+        if isinstance(layer, (keras.layers.Masking, FrameGate)):
+            return args[0]  # where a Masking would put zeros, layers behind it leave the step out
         if isinstance(layer, keras.layers.RNN):
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
         if isinstance(layer, keras.layers.Embedding):
@@ -352,6 +358,7 @@ class _Walk:
         parts = layers_in(layer)
         results = self._over_time(layer, x, initial, mask)
         y, *states = keras.tree.flatten(results)
+        y = self._repeated(layer, y, initial, mask)
         if in_order:
             y = keras.ops.flip(y, axis=1)
         initial, ends = keras.tree.flatten(initial or []), []
@@ -362,6 +369,7 @@ class _Walk:
                 own, result, part_in_order = states[len(states) - count :] if states else [], y, in_order
             else:  # all backwards or none: so the ones between keep the order of their inputs
                 result, *own = keras.tree.flatten(self._over_time(part, x, first or None, mask))
+                result = self._repeated(part, result, first, mask)
                 part_in_order = part.go_backwards
                 result = keras.ops.flip(result, axis=1) if part_in_order else result
             self._add_call(part, x, result, part_in_order, first, own, mask)
@@ -373,6 +381,12 @@ class _Walk:
         hold, read = self._holds.get(id(x), (None, x))
         recurrent = recurrent_layer(layer, in_order, hold)
         recurrent.check(self._stateful)
+        if self._is_gated(mask) and layer.go_backwards:
+            raise ValueError(
+                f"layer '{layer.name}' goes backwards behind a FrameGate: the gate decides about a frame by those "
+                "before it, as they come, and a board cannot know the last ones first. Put the gate in front of layers "
+                "that go forward alone (no Bidirectional, no go_backwards=True)."
+            )
         if initial:
             recurrent.check_initial()
         names = recurrent.STATES
@@ -383,10 +397,25 @@ class _Walk:
             dict(zip(names, initial, strict=False)),
             dict(zip(names, last, strict=False)),
             mask,
+            self._repeats(layer, initial, mask),
         )
         self.calls.append(call)
         for tensor in call.given:
             self._begin(tensor)
+
+    def _is_gated(self, mask):
+        """Whether a mask comes from a FrameGate."""
+        return mask is not None and any(id(gate.y) in self.sources.get(id(mask), {}) for gate in self.gates)
+
+    def _repeats(self, layer, initial, mask):
+        """As in `RecurrentCall`."""
+        return self._stateful and not initial and self._is_gated(mask) and not layer.zero_output_for_mask
+
+    def _repeated(self, layer, y, initial, mask):
+        """What a layer puts out, with the outputs that it repeats from the call before."""
+        if not (self._keeps_states and self._repeats(layer, initial, mask)):
+            return y
+        return RepeatedOutputs(len(y.shape) == 3)(y, mask)
 
     def _cell(self, cell, x, states, **_):
         """A cell called on one step: its layer on a sequence of one."""

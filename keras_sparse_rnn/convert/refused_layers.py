@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from keras_sparse_rnn.layers import ONLSTM, FrameGate, RecurrentHighway
+from keras_sparse_rnn.layers import ONLSTM, RecurrentHighway
 from keras_sparse_rnn.ops.activations import NUMBERS
 
 _L = keras.layers
@@ -30,11 +30,6 @@ REFUSALS = (
         "take TimeDistributed convolutions with a GRU or an LSTM behind them",
     ),
     Refusal((RecurrentHighway, ONLSTM), "no op here computes its cell", "take an EventGRU, a GRU or an LSTM"),
-    Refusal(
-        (FrameGate,),
-        "no op here decides which steps are made",
-        "convert the model without it, with stateful=True, and step it for the frames that have moved alone",
-    ),
     Refusal(
         (_L.Conv3D, _L.Conv3DTranspose, _L.MaxPooling3D, _L.AveragePooling3D),
         "TensorFlow Lite Micro has no ops over three dimensions",

@@ -103,6 +103,8 @@ class Report:
             outputs. None if not verified, or if Keras's outputs hardly vary: by fewer than four steps of their scale,
             or 4 % of the largest of them.
         warnings: Warnings about large errors: their size and their likely causes.
+        steps_made: Dict from the name of each FrameGate to the share of steps that Keras computed of the representative
+            data.
         equal_decisions: Share of samples with the same largest output; None if the model does not classify.
         accuracy, keras_accuracy: Accuracy of the converted model and of the Keras model on the representative data;
             None if no labels were given.
@@ -120,6 +122,7 @@ class Report:
     output_error: float | None = None
     relative_error: float | None = None
     warnings: list = field(default_factory=list)
+    steps_made: dict = field(default_factory=dict)
     equal_decisions: float | None = None
     accuracy: float | None = None
     keras_accuracy: float | None = None
@@ -145,6 +148,7 @@ class Report:
         bits = NUMBER_FORMATS[self.weights].weight_bits
         scales = ", a scale for each output" if self.scales == "output" or bits else ""
         lines = [f"{self.weights} model{scales} for {self.target}, {self.file_bytes:,} bytes{state}"]
+        lines += [f"  {name}: {share:.1%} of the steps are made" for name, share in self.steps_made.items()]
         for layer in self.layers:
             events = "" if layer.event_rate is None else f", {layer.event_rate:.1%} events"
             events += "" if layer.input_rate is None else f", {layer.input_rate:.1%} of the inputs change"

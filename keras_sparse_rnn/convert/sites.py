@@ -161,7 +161,7 @@ class Sites:
         for call in cut.calls:
             self._visit(call.x)
             self.reads[call.layer.name] = call.x
-        for tensor in [*cut.outputs, *(mask.x for mask in cut.masks)]:
+        for tensor in [*cut.outputs, *(mask.x for mask in (*cut.masks, *cut.gates))]:
             self._visit(tensor)
         self.reads, self.gives = (
             {name: self.of(tensor) for name, tensor in part.items()} for part in (self.reads, self.gives)

@@ -21,8 +21,9 @@ REMARKABLE_ERROR = 0.1  # root mean square of an output's error, in standard dev
 ROUNDED = 0.01  # change of the weights by rounding to 4 bits from which on the model was not trained for them
 REMARKABLE_ERROR_OF_A_CHANNEL = 0.25  # in standard deviations of its own
 FEWEST_STEPS, SMALLEST_SHARE = 4, 0.04  # of an output's scale, of its largest value: what varies less hardly varies
-# For models with event or delta layers: inputs are moved by this share of their standard deviation, as rounding would
-# move them. The change of Keras's outputs times this factor is accepted; two unrelated outputs are 1.4 apart.
+# For models with event or delta layers or a gate: inputs are moved by this share of their standard deviation, as
+# rounding would move them. The change of Keras's outputs times this factor is accepted; two unrelated outputs are 1.4
+# apart.
 MOVED_BY, ROUNDING_FACTOR, MOST_OF_ROUNDING = 0.01, 3, 1.6
 _STEPS = 256
 _SAMPLES = 32
@@ -328,7 +329,8 @@ def _judge(report, ratings, sensitivity, causes, options, trained):
     if error <= min(REMARKABLE_ERROR, allowed) and not is_rounded:
         report.warnings += _of_channels(ratings)
         return
-    if any(layer.event_rate is not None or layer.input_rate is not None for layer in report.layers):
+    decides = [layer.event_rate is not None or layer.input_rate is not None for layer in report.layers]
+    if any(decides) or report.steps_made:
         moved = sensitivity()
         if moved is not None and moved > REMARKABLE_ERROR:
             allowed = max(allowed, min(ROUNDING_FACTOR * moved, MOST_OF_ROUNDING))

@@ -55,6 +55,8 @@ def op_layer(op, name, operands):
     """
     schema = ALL_OPS[op.name].SCHEMA
     options = schema.decode(op.options)
+    if schema.gives_mask:
+        return _frame_gate(options, name, operands)
     words = asdict(options)
     stride = -(-options.units // options.block) * options.block
     symbol, kernel = op_symbol(op.name), options.number_format.kernel
@@ -93,9 +95,20 @@ def op_layer(op, name, operands):
             f"static void {name}_run(const void *layer, void *scratch) {{ {symbol}_run_{kernel}(layer, scratch); }}\n"
             f"static {symbol}_layer {name}_masked;\n"
         )
-        arguments = f"{operands['mask'].label}, {words['zero_output_for_mask']}, {words['output_zero_point']}"
+        last_output = operands["last_output"].label if "last_output" in operands else "0"
+        arguments = ", ".join(
+            map(str, (operands["mask"].label, last_output, words["zero_output_for_mask"], words["output_zero_point"]))
+        )
         call = f"{name}_masked = {name};\n  ksr_run_masked(&{name}_masked, {name}_run, {arguments}, {name}_scratch);"
     return declaration, call
+
+
+def _frame_gate(options, name, operands):
+    x, labels = operands["x"], {key: operand.label for key, operand in operands.items()}
+    members = {"inputs": x.shape[2], "steps": x.shape[1], "count": options.count, "threshold": labels["threshold"]}
+    arguments = ", ".join((labels["x"], labels.get("mask", "0"), labels["last"], labels["output"]))
+    call = f"ksr_frame_gate_run_{options.number_format.kernel}(&{name}, {arguments});"
+    return f"static const ksr_frame_gate_layer {name} = {_struct(members)};\n", call
 
 
 def _activations(kind, options):

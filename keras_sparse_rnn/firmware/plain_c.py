@@ -18,6 +18,7 @@ from keras_sparse_rnn.firmware.moving_layers import MOVING, history_call, moving
 from keras_sparse_rnn.firmware.names import c_identifier, distinct, model_name
 from keras_sparse_rnn.firmware.op_layers import Operand, op_header, op_layer
 from keras_sparse_rnn.firmware.rendering import render
+from keras_sparse_rnn.firmware.skipped_steps import before_gate
 from keras_sparse_rnn.firmware.sources import features_of
 from keras_sparse_rnn.firmware.time_axis import follow_time
 from keras_sparse_rnn.firmware.window_layers import WINDOWS, window_call
@@ -119,6 +120,7 @@ class PlainC:
         time: Its `TimeAxis`.
         is_streaming: Whether the model takes one time step per call. Then `NAME_step` exists and keeps the states
             between its calls, and `NAME_run` runs a sequence step by step.
+        gate: The `Operator` of a FrameGate after which `NAME_step` returns at a skipped step; None if there is none.
         steps: Time steps in a sequence; 1 if the model takes whole sequences.
         inputs, outputs: Tuples of `Parameter`.
         shapes: The shape in one call of each tensor that is no constant, by its number. Those that an op writes or the
@@ -126,7 +128,9 @@ class PlainC:
         headers: Names of the core's headers that the source includes.
         states: A list of `State`.
         thresholds: A list of `Thresholds`; empty without `threshold_scale`.
-        declarations, calls: C for the source: its constants and buffers; the ops.
+        operators: Those of the model in the order in which they run.
+        always: Those of them that run at each step, also where a gate leaves it out.
+        declarations, calls, gated_calls: C for the source: its constants and buffers; these ops; the others.
         header, source: The text of the two files, `templates/model-plain-c`.
     """
 
@@ -139,6 +143,7 @@ class PlainC:
             self.time = follow_time(model)
         self.is_streaming = allow_streaming and self.time.obstacle is None
         self.steps = self.time.steps if self.is_streaming else 1
+        self.gate = self.time.gate if self.is_streaming else None
         self.shapes = {
             i: self.time.shape_in(1, i, tensor.shape) if self.is_streaming else tensor.shape
             for i, tensor in enumerate(model.tensors)
@@ -154,9 +159,14 @@ class PlainC:
         for i, tensor in enumerate(model.tensors):
             if tensor.is_variable:
                 self._add_state(f"tensor_{i}", tensor)
-        for number, op in enumerate(model.operators):
+        self.always, gated = before_gate(model, self.gate) if self.gate else (model.operators, [])
+        self.operators = [*self.always, *gated]
+        for number, op in enumerate(self.operators):
             with _of_sound_files(op.name):
                 (self._add_custom if op.is_custom else self._add_layer)(f"op_{number}", op)
+        self.calls, self.gated_calls = self.calls[: len(self.always)], self.calls[len(self.always) :]
+        if self.gate:
+            self._add_outputs_to_repeat()
         values = {"model": self, "version": __version__, "core_include": core_include, "core_symbols": core_symbols}
         self.header, self.source = (render(f"model-plain-c/MODEL.{suffix}", **values) for suffix in "hc")
 
@@ -207,6 +217,11 @@ class PlainC:
         size = math.prod(tensor.shape)
         self.states.append(State(name, C_TYPES[tensor.dtype], size, size * tensor.dtype.itemsize, zero, is_kept))
 
+    def _add_outputs_to_repeat(self):
+        is_kept = self.keeps_states
+        self.states.append(State("has_begun", "uint8_t", 1, 1, 0, is_kept))
+        self.states += [State(f"last_{y.name}", y.c_type, y.size, y.bytes, 0, is_kept) for y in self.outputs]
+
     def _add_custom(self, name, op):
         kind = ALL_OPS[op.name]
         options = kind.SCHEMA.decode(op.options)
@@ -243,8 +258,9 @@ class PlainC:
         operands["output"] = Operand(f"tensor_{op.outputs[0]}", *kinds[0])
         # Checks the op and its constants, which do not change.
         scratch = NativeOp(op.name, op.options, kind.SCHEMA.placed(arrays), kinds).scratch_size
-        self.declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
         declaration, call = op_layer(op, name, operands)
+        if f"{name}_scratch" in call:
+            self.declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
         self.declarations.append(declaration)
         self.calls.append("\n  ".join([*before, call, *after]))
         for header in (op_header(op.name), *(["ksr_masked.h"] if "mask" in given else [])):

@@ -147,7 +147,7 @@ def measure(
         raise RuntimeError(f"the emulated board reported {len(calls)} of {len(inputs)} calls.")
     counts, parts = zip(*calls, strict=True)
     mean = np.mean(counts, axis=0)
-    ops = _op_costs([op.name for op in model.operators], mean, np.mean(parts, axis=0), target)
+    ops = _op_costs([op.name for op in code.operators], mean, np.mean(parts, axis=0), target)
     cycles = float(mean[1]) if target.is_timed else None
     in_flash = cycles * target.flash_factor if cycles and target.flash_factor else None
     instructions, functions = tuple(n for n, _ in counts), {name: n / len(calls) for name, n in seen.functions.items()}

@@ -8,11 +8,14 @@ import numpy as np
 from keras_sparse_rnn.firmware.elementwise_layers import ELEMENTWISE
 from keras_sparse_rnn.firmware.joining_layers import JOINING
 from keras_sparse_rnn.firmware.moving_layers import MOVING, padding
+from keras_sparse_rnn.firmware.skipped_steps import mask_of, skipping_gate
 from keras_sparse_rnn.firmware.window_layers import WINDOWS, window_size
 from keras_sparse_rnn.ops import ALL_OPS, OPS
+from keras_sparse_rnn.ops.frame_gate import FrameGate
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime.views import strides_of, view_of
 from keras_sparse_rnn.runtime.windows import window_of
+from keras_sparse_rnn.tflite_file import Operator
 
 _BESIDE = (*JOINING, *ELEMENTWISE)  # ops of several inputs that lie beside each other
 
@@ -29,12 +32,14 @@ class TimeAxis:
             One step of such a tensor consists of this many previous steps and the new one.
         steps: Time steps in a sequence with the shapes of the file; None if there is no time axis.
         obstacle: Why the model cannot take single steps; None if it can.
+        gate: The `Operator` of a FrameGate if nothing is to be computed at the steps that it skips; else None.
     """
 
     axes: dict
     history: dict
     steps: int | None
     obstacle: str | None
+    gate: Operator | None = None
 
     def shape_in(self, steps, number, shape):
         """The shape of a tensor, `shape` in the file, in a sequence of this many steps."""
@@ -66,14 +71,16 @@ def follow_time(model):
         if is_of_numbers and (not lengths or tensor.shape[1] in lengths):
             axes[i] = 1
             lengths.add(tensor.shape[1])
-    history = {}
+    history, gate = {}, skipping_gate(model)
     if not lengths:
         return TimeAxis({}, {}, None, "no input has a time axis")
     steps = lengths.pop()
     try:
         if lengths:
             raise _EndsAStreamError("the inputs have different numbers of time steps")
-        _follow(model, axes, history, steps)
+        _follow(model, axes, history, steps, gate)
+        if history and gate:
+            raise _EndsAStreamError("a convolution reads steps that a FrameGate leaves out")
         for i in (*model.input_indices, *model.output_indices):
             tensor = model.tensors[i]
             if history.get(i):
@@ -82,11 +89,11 @@ def follow_time(model):
                 raise _EndsAStreamError(f"the time steps of '{tensor.name}' do not lie one after another")
     except _EndsAStreamError as error:
         return TimeAxis({}, {}, steps, str(error))
-    return TimeAxis(axes, history, steps, None)
+    return TimeAxis(axes, history, steps, None, gate)
 
 
-def _follow(model, axes, history, steps):
-    """Adds the tensors that ops write to `axes` and `history`."""
+def _follow(model, axes, history, steps, gate):
+    """Adds the tensors that ops write to `axes` and `history`; `gate` is that of `TimeAxis`."""
     ended = set()
     for op in model.operators:
         y, *states = op.outputs
@@ -104,7 +111,10 @@ def _follow(model, axes, history, steps):
             axes[i] == axes[first] and model.tensors[i].shape[axes[i]] == steps + before and history.get(i, 0) == before
             for i in timed
         )
-        if (len(timed) > 1 and not (op.name in _BESIDE and beside)) or read & ended:
+        is_gated = op is gate or (gate is not None and mask_of(op) == gate.outputs[0])
+        if not is_gated and (mask_of(op) is not None or op.name == FrameGate.SCHEMA.name):
+            raise _EndsAStreamError(f"{op.name} of '{model.tensors[y].name}' leaves masked steps out")
+        if (len(timed) > 1 and not ((op.name in _BESIDE or is_gated) and beside)) or read & ended:
             raise _EndsAStreamError(f"{op.name} of '{model.tensors[y].name}' joins what has a time axis")
         ended.update(states)
         x = _Time(axes[first], steps + before, model.tensors[first].shape, before)
@@ -157,8 +167,6 @@ def _axis_behind(op, x, y, tensors):
             raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' goes over another axis than time")
         if options.initial_states and x.steps > 1:
             raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' begins from states that it is given")
-        if "mask" in ALL_OPS[op.name].SCHEMA.named([None if i < 0 else i for i in op.inputs]):
-            raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' leaves masked steps out")
         if options.go_backwards:
             raise _EndsAStreamError(f"{op.name} of '{tensors[y].name}' goes backwards")
         return 1 if options.return_sequences else None

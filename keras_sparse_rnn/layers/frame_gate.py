@@ -25,8 +25,9 @@ class FrameGate(keras.layers.Layer):
 
     `profile` counts the computed steps. The gate always decides in forward order: a following layer with
     `go_backwards=True` reads the same steps in reverse, which is not possible in a stream. As with every mask, Keras
-    excludes masked steps from a loss per step. The gate itself is not converted: convert the layers after it, and call
-    them for changed frames only (documentation, "Stream").
+    excludes masked steps from a loss per step. In a stream of chunks, Keras begins each chunk with outputs of zero
+    until a step is computed; a converted model repeats the last output. Layers that go backwards are refused by
+    `convert`.
 
     Source: the delta network of Neil et al., "Delta networks for optimized recurrent network computation", ICML 2017,
     arXiv:1612.05571, applied to whole frames.

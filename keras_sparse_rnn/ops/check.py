@@ -46,9 +46,12 @@ class _Check:
         self._words = vars(options)
         self._format = options.number_format
         self._present = {given.name for given, tensor in zip(schema.inputs, inputs, strict=True) if tensor is not None}
-        self._sizes = {"units": options.units, "stride": stride_of(options.units, options.block)}
-        self._sizes["slots"] = SLOTS * self._sizes["stride"]
-        self._sizes["sums"] = self._sizes["slots"] + self._format.is_integer
+        self._sizes = {}
+        if not schema.gives_mask:
+            self._sizes = {"units": options.units, "stride": stride_of(options.units, options.block)}
+            self._sizes["slots"] = SLOTS * self._sizes["stride"]
+            self._sizes["sums"] = self._sizes["slots"] + self._format.is_integer
+            self._sizes["output"] = options.units
         self._samples = 1
 
     def __call__(self, outputs):
@@ -59,9 +62,9 @@ class _Check:
                 if tensor is not None:
                     self._check_input(i, given, tensor)
         self._check_states(outputs[1:])
-        if self._schema.takes_sequences:
+        if self._schema.takes_sequences and not self._schema.gives_mask:
             self._check_holds()
-        if self._format.is_integer:
+        if self._format.is_integer and not self._schema.gives_mask:
             self._check_room()
         return self._options
 
@@ -83,6 +86,9 @@ class _Check:
         self._sizes["inputs"] = x.shape[-1]
         self._samples = x.shape[0] if sequences else 1
         self._sizes["steps"] = math.prod(x.shape[:-1]) // self._samples
+        if self._schema.gives_mask:
+            self._check_mask(output, x.shape[:-1])
+            return
         expected = (*x.shape[:-1], self._options.units)
         if sequences and not self._options.return_sequences:
             expected = (expected[0], expected[2])
@@ -93,6 +99,11 @@ class _Check:
         )
         if output.dtype != x.dtype or not fits or math.prod(expected) > LARGEST:
             reason = f"the output is {output.dtype} {output.shape}; allowed: {x.dtype} {expected}"
+            raise RefusedOpError(self._schema, "OUTPUT", 0, reason)
+
+    def _check_mask(self, output, expected):
+        if (output.dtype, output.shape) != (np.dtype(bool), expected):
+            reason = f"the output is {output.dtype} {output.shape}; allowed: bool {expected}"
             raise RefusedOpError(self._schema, "OUTPUT", 0, reason)
 
     def _check_states(self, outputs):
@@ -135,7 +146,7 @@ class _Check:
         types += [np.dtype(np.uint32)] * (given.size == "rows")
         if tensor.dtype not in types:
             self._refuse("TYPE", i, f"is {tensor.dtype}; allowed: {' or '.join(map(str, types))}")
-        if given.is_state or given.size == "steps":
+        if given.is_state or given.size in ("steps", "output"):
             expected = (self._samples, self._sizes[given.size])
             if tensor.shape != expected:
                 self._refuse("SHAPE", i, f"has the shape {tensor.shape}; allowed: {expected}")

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 MADE = "made by keras_sparse_rnn/ops/generate.py"
 DOCS = ROOT / "docs" / "format.md"
 _SIZES = {"any": "KSR_ANY", "inputs": "KSR_INPUTS", "units": "KSR_UNITS", "stride": "KSR_STRIDE"}
-_SIZES |= {name: f"KSR_{name.upper()}_SIZE" for name in ("slots", "sums", "values", "index", "rows", "steps")}
+_SIZES |= {name: f"KSR_{name.upper()}_SIZE" for name in ("slots", "sums", "values", "index", "rows", "steps", "output")}
 # Numbers that C must know beside the schemas, by the op's symbol: name, value, what it is.
 _NUMBERS = {"ksr_lstm": ("KSR_LSTM_BOUNDED_CELL_BITS", BOUNDED_CELL_BITS, "most `cell_bits` with usual gates")}
 COLUMNS = 120
@@ -143,8 +143,14 @@ def _op_header(schema):
                 else []
             ),
             f"/* Its {'own ' if schema.shared_words else ''}inputs. */\n{enum}",
-            "/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */\n"
-            + _slots(schema),
+            *(
+                [
+                    "/* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */\n"
+                    + _slots(schema)
+                ]
+                if schema.matrices
+                else []
+            ),
         ]
     )
     return _header(
@@ -202,11 +208,17 @@ def _op_tables(schema):
             "};",
             "",
             f"const ksr_schema {name}_schema = {{ranges, words, inputs, {len(words)}, {len(inputs)}, "
-            f"{schema.index('bias')}, {schema.word_index('weight_bits')}, "
-            f"{schema.word_index('layout')}, {int(schema.takes_sequences)}}};",
+            f"{', '.join(map(str, _places(schema)))}, {int(schema.takes_sequences)}, {int(schema.gives_mask)}}};",
             "",
         ]
     )
+
+
+def _places(schema):
+    """Numbers of what the checks of matrices read: bias, and the words for bits and layout; 0 where there are none."""
+    if not schema.matrices:
+        return 0, 0, 0
+    return schema.index("bias"), schema.word_index("weight_bits"), schema.word_index("layout")
 
 
 def _word_row(schema, word, number_of):
@@ -339,9 +351,9 @@ def _docs(text):
             if schema.inputs[i] not in LAST_INPUTS
         ]
     )
-    dense = ALL_OPS["KsrSparseDense"].SCHEMA
-    tables["words of KsrSparseDense"] = _word_table(dense.words, 1)
-    tables["inputs of KsrSparseDense"] = _input_table(dense.inputs, dense)
+    for schema in (schema for schema in _SCHEMAS if not schema.shared_words):
+        tables[f"words of {schema.name}"] = _word_table(schema.words, 1)
+        tables[f"inputs of {schema.name}"] = _input_table(schema.inputs, schema)
     for name, table in tables.items():
         begin, end = f"<!-- {name} -->\n", "<!-- end -->"
         before, after = text.split(begin)
@@ -385,8 +397,17 @@ def _shared_inputs():
 
 def _input_cells(i, given, schema):
     sizes = {"inputs": "I", "units": "U", "stride": "stride", "slots": "4 · stride", "sums": "4 · stride + 1"}
+    sizes |= {"output": "U"}
     size = sizes.get(given.size, "")
-    size = f" (B, {size})" if given.is_state else " (B, T)" if given.size == "steps" else f" ({size})" if size else ""
+    size = (
+        f" (B, {size})"
+        if given.is_state or given.size == "output"
+        else " (B, T)"
+        if given.size == "steps"
+        else f" ({size})"
+        if size
+        else ""
+    )
     types = [f"{name}{size}" if name else "absent" for name in given.types]
     if given.size == "sums":
         types[0] = types[0].replace(" + 1", "")

@@ -257,7 +257,7 @@ class RecurrentOp(ABC):
         sizes = {"inputs": len(self.kernel), "units": self.options.units, "sums": slots + self.is_integer}
         return dict(self.SCHEMA.state_tensors(self.options, sizes, present, x_scale))
 
-    def __call__(self, x, state=None, mask=None):
+    def __call__(self, x, state=None, mask=None, last_output=None):
         """Runs the op over a sequence.
 
         Args:
@@ -266,6 +266,7 @@ class RecurrentOp(ABC):
                 is updated in place. None starts from zero.
             mask: Booleans `(T,)`. Where it is False the states are kept, and the output is the previous one or zero.
                 None masks no step.
+            last_output: Output `(U,)` before the first step, updated in place to the last one. None is zero.
 
         Returns:
             Outputs `(T, U)` in the dtype of x, in the order of computation, or with `BACKWARDS_IN_ORDER` in the order
@@ -277,10 +278,14 @@ class RecurrentOp(ABC):
             state = {name: np.zeros(tensor.shape[1], wide) for name, tensor in self.states().items()}
         mask = np.ones(len(x), bool) if mask is None else mask
         zero = output = np.full(self.options.units, self.options.output_zero_point, self.dtype)
+        if last_output is not None:
+            output = last_output.copy()
         outputs = []
         for t in range(len(x))[:: -1 if self.options.go_backwards else 1]:
             output = step(x[t], state) if mask[t] else zero if self.options.zero_output_for_mask else output
             outputs.append(output)
+        if last_output is not None:
+            last_output[:] = output
         return np.stack(outputs[::-1] if self.options.go_backwards == BACKWARDS_IN_ORDER else outputs)
 
     def acting(self, x, before, after):
@@ -299,13 +304,14 @@ class RecurrentOp(ABC):
             for name, kernel in zip(names, self.kernels, strict=True)
         )
 
-    def invoke(self, x, states, mask=None):
-        """Returns the output tensor for the tensor x, `(B, T, I)`. States and mask are as in `__call__` with a batch
-        axis, `(B, size)` and `(B, T)`."""
+    def invoke(self, x, states, mask=None, last_output=None):
+        """Returns the output tensor for the tensor x, `(B, T, I)`. States, mask and last output are as in `__call__`
+        with a batch axis, `(B, size)`, `(B, T)` and `(B, U)`."""
         outputs = []
         for i, sample in enumerate(x):
             state = {name: values[i] for name, values in states.items()}
-            outputs.append(self(sample, state, None if mask is None else mask[i]))
+            rest = (None if given is None else given[i] for given in (mask, last_output))
+            outputs.append(self(sample, state, *rest))
             for name, values in state.items():
                 states[name][i] = values
         outputs = np.stack(outputs)

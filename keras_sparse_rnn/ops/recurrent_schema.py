@@ -67,7 +67,8 @@ WORDS = (
     WEIGHT_BITS,
     Word.integer("layout", f"of the kernel {LAYOUT_OF_INPUTS}; of what reads the state likewise 2 and 16 · k", 0, 63),
     Word.every(
-        "zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0", 0, 1
+        *("zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0"),
+        *(0, 1),
     ),
     Word.every("initial_states", "1: states that are given are those to begin with, and only read; 0: kept", 0, 1),
     Word.integer("state_bits", "states and candidates lie in [-2^state_bits, 2^state_bits)", 0, MOST_BITS),
@@ -165,6 +166,12 @@ LAST_INPUTS = (
     ),
     reserved("threshold_scale", "scales the thresholds at run time"),
     reserved("diagonal", "of the recurrent kernel, stored apart"),
+    Input(
+        *("last_output", "variable: the output of the last step made, which masked steps at the start repeat"),
+        *(("float32", "int8", "int16"), "output"),
+        is_optional=True,
+        needs="mask",
+    ),
 )
 
 

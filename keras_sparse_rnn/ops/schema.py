@@ -17,7 +17,7 @@ VERSION = 3
 FORMATS = (FLOAT32, INT8, INT8X16)  # by their numbers
 BLOCKS = (4, 8, 16)
 LARGEST = 2**31 - 1
-SIZES = ("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows", "steps")
+SIZES = ("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows", "steps", "output")
 STATUSES = {  # of the C core, by their numbers
     "OK": "ok",
     "OPTIONS_SIZE": "the custom options have the wrong size",
@@ -143,7 +143,8 @@ class Input:
         types: Name of the element type in each number format (float32, int8, int8x16); None if it is absent there.
         size: Determines the number of elements (of one sample for a state), one of `SIZES`: the op's inputs or units,
             the units padded to whole blocks (stride), four of these (slots), in integers with a word behind them
-            (sums); the part of a matrix that it holds; or a value per step, (B, T), which is not constant.
+            (sums); the part of a matrix that it holds; or, not constant, a value per step, (B, T), or an output,
+            (B, U).
         is_optional: Whether it may be absent where it is allowed.
         is_state: Whether it is a state, kept from one inference to the next or given at the start; absent states begin
             at zero.
@@ -183,7 +184,7 @@ class Input:
     @property
     def is_constant(self) -> bool:
         """Whether its values are constants of the file; undefined for x."""
-        return not self.is_state and not self.is_reserved and self.size != "steps"
+        return not self.is_state and not self.is_reserved and self.size not in ("steps", "output")
 
     def slots_of(self, words: dict[str, int]) -> tuple[int, ...]:
         return self.slots if self.slots_by is None else self.slots_by[1][words[self.slots_by[0]]]
@@ -255,6 +256,7 @@ class OpSchema:
         shared_words, shared_inputs: Number of its first words and inputs that all recurrent ops share.
         optional: Number of the first optional input that all recurrent ops share.
         takes_sequences: Whether x is (B, T, I) and the output (B, T, U) or (B, U); otherwise (.., I) and (.., U).
+        gives_mask: Whether x is (B, T, I) and the output a mask, bool (B, T).
         options: Class of its options.
     """
 
@@ -264,6 +266,7 @@ class OpSchema:
     inputs: tuple[Input, ...]
     shared_words: int = 0
     takes_sequences: bool = True
+    gives_mask: bool = False
     options: Any = field(init=False)
 
     def __post_init__(self):

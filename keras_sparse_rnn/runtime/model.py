@@ -131,7 +131,7 @@ class Model:
                 if tensor is None:
                     continue
                 fault = None
-                if given.is_state and is_kept:
+                if given.size == "output" or (given.is_state and is_kept):
                     fault = None if tensor.is_variable and tensor.data is None else "is no variable"
                 elif given.is_state:
                     fault = "is a variable" if tensor.is_variable else None

@@ -45,7 +45,8 @@ class ReferenceEngine(GraphEngine):
         zeros = {name: tensor.zero_point or 0 for name, tensor in tensors.items()}
         wide = np.int64 if run.is_integer else np.float32
         states = {name: array.astype(wide) - zeros[name] for name, array in stored.items()}
-        output = run.invoke(inputs[0], states, *([given["mask"]] if "mask" in given else []))
+        beside = {name: given[name] for name in ("mask", "last_output") if name in given}
+        output = run.invoke(inputs[0], states, **beside)
         for name, array in stored.items():
             array[...] = states[name] + zeros[name]
         return [output, *(array.copy() for array in stored.values())][: len(op.outputs)]

@@ -133,6 +133,3 @@ def test_what_does_not_fit_is_refused_by_name():
         FrameGate([0.1, 0.2, 0.3])(walk())
     with pytest.raises(ValueError, match="stateful=True and needs a fixed batch size"):
         keras.Sequential([keras.Input((TIME, FEATURES)), FrameGate(0.5, stateful=True)])
-    model = keras.Sequential([keras.Input((TIME, FEATURES)), FrameGate(0.5, name="gate"), LightGRU(3)])
-    with pytest.raises(ValueError, match=r"layer 'gate' \(FrameGate\) cannot be converted"):
-        ksr.convert(model, weights="float32")

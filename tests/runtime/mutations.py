@@ -28,6 +28,7 @@ def base_models():
     """Sound models to damage: each op in int8, int16 and float32, with and without state, held inputs and masks, one in
     both directions and one of a batch, one between dense layers, and dense layers in both sparse encodings."""
     from adapter_models import between_dense_layers, both_directions, sparse_fully_connected, with_state
+    from gated_models import gated_model
     from random_models import KINDS, random_op
     from state_models import state_model
 
@@ -49,6 +50,7 @@ def base_models():
         name = np.dtype(dtype).name
         models.append((f"both directions, {name}", both_directions(dtype)))
         models.append((f"KsrSparseDense, {name}", _sparse_dense(dtype)))
+        models.append((f"KsrFrameGate, {name}", gated_model(random_op(9, dtype, "KsrGru"), stateful=True)[0]))
         models.append((f"SparsityParameters, {name}", sparse_fully_connected(dtype)))
     return models
 

@@ -9,6 +9,7 @@ from random_models import KINDS, random_op
 from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.check import check
+from keras_sparse_rnn.ops.frame_gate import FrameGate
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
 from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, with_height
 from keras_sparse_rnn.ops.schema import FORMATS, LARGEST, RefusedOpError
@@ -19,6 +20,7 @@ from keras_sparse_rnn.runtime.native import NativeOp
 SEED = 9
 CASES = [(kind, number_format) for kind in KINDS for number_format in FORMATS]
 CASES += [("KsrSparseDense", FLOAT32), ("KsrSparseDense", INT8)]
+CASES += [("KsrFrameGate", number_format) for number_format in FORMATS]
 by_case = pytest.mark.parametrize(("kind", "number_format"), CASES, ids=lambda part: getattr(part, "name", part))
 
 
@@ -32,6 +34,8 @@ class Node:
         self.schema = ALL_OPS[kind].SCHEMA
         if kind == "KsrSparseDense":
             op, x, y = _sparse_dense(number_format)
+        elif kind == "KsrFrameGate":
+            op, x, y = _frame_gate(number_format)
         else:
             dtype, bits = number_format.weights, 16 if number_format is INT8X16 else 8
             random = random_op(*(SEED, dtype.type, kind, True, bits), reset_gate=words.get("reset_gate", AFTER))
@@ -40,9 +44,10 @@ class Node:
             if number_format.is_integer:
                 op = replace(op, output_scales=np.full((4, op.options.units), 2**14, np.int16))
             x, y = random.x[None], (1, len(random.x), op.options.units)
-        self.op, self.output = op, TensorInfo("y", y, np.dtype(x.dtype))
+        self.op, self.output = op, TensorInfo("y", y, np.dtype(bool if self.schema.gives_mask else x.dtype))
         states = {name: tensor.zeros() for name, tensor in op.states().items()}
-        self.tensors = {"x": x, **op.constants(sparse=True), **states}
+        constants = op.constants() if self.schema.gives_mask else op.constants(sparse=True)
+        self.tensors = {"x": x, **constants, **states}
 
     def status(self, *, words=None, data=None, output=None, extra=(), **changes):
         """What both say of the node with tensors changed (None: absent): `(status, index)`; None if it is sound."""
@@ -84,6 +89,12 @@ def _sparse_dense(number_format):
     options = SparseDense.SCHEMA.options(**words, output_min=-128, output_max=127)
     scales = rng.integers(0, 2**31, 18).astype(np.int32), rng.integers(35, 50, 18).astype(np.uint8)
     return SparseDense(options, kernel, bias.astype(np.int32), *scales), x, (3, 18)
+
+
+def _frame_gate(number_format):
+    dtype = {"float32": np.float32, "int8": np.uint8, "int8x16": np.uint16}[number_format.name]
+    options = FrameGate.SCHEMA.options(format=number_format.number, count=2)
+    return FrameGate(options, np.arange(12).astype(dtype)), np.zeros((1, 3, 12), number_format.activations), (1, 3)
 
 
 def _constants(node):
@@ -134,6 +145,7 @@ def test_x_and_output(kind, number_format):
     assert node.status(x=x[:0]) == ("SHAPE", 0)
     if node.schema.takes_sequences:
         assert node.status(x=x[0]) == ("SHAPE", 0)
+    if node.schema.shared_words:
         assert node.status(words={"return_sequences": 0, "go_backwards": 0}) == ("OUTPUT", 0)
     shape = node.output.shape
     for wrong in ((*shape[:-1], shape[-1] + 1), (*shape[:-2], shape[-2] + 1, shape[-1]), ()):

@@ -42,5 +42,5 @@ def test_names_are_placed_where_the_schema_has_them(schema):
     names = [given.name for given in schema.inputs]
     assert len(set(names)) == len(names)
     assert schema.placed({name: name for name in names}) == names
-    assert schema.placed({"x": 1, "kernel_rows": 2}) == [1, None, None, 2]
-    assert schema.named([1, None, None, 2]) == {"x": 1, "kernel_rows": 2}
+    assert schema.placed({"x": 1, names[3]: 2}) == [1, None, None, 2]
+    assert schema.named([1, None, None, 2]) == {"x": 1, names[3]: 2}

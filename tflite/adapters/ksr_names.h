@@ -7,11 +7,12 @@
 #include "ksr_lstm_schema.h"
 #include "ksr_simple_rnn_schema.h"
 #include "ksr_sparse_dense_schema.h"
+#include "ksr_frame_gate_schema.h"
 
 typedef struct ksr_names {
   const ksr_schema *schema;
   const char *words[31];
-  const char *inputs[23];
+  const char *inputs[24];
 } ksr_names;
 
 static const ksr_names all_names[] = {
@@ -23,7 +24,7 @@ static const ksr_names all_names[] = {
       "output_zero_point", "operand_bits", "readout", "reset", "trace_rate", "reset_gate"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "threshold", "y", "c", "trace", "output_scales", "input_threshold",
-      "hidden_threshold", "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+      "hidden_threshold", "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal", "last_output"}},
     {&ksr_gru_schema,
      {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
       "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",
@@ -33,7 +34,7 @@ static const ksr_names all_names[] = {
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "candidate_kernel", "candidate_kernel_index",
       "candidate_kernel_rows", "h", "reset_threshold", "held_reset", "output_scales", "input_threshold",
-      "hidden_threshold", "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+      "hidden_threshold", "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal", "last_output"}},
     {&ksr_lstm_schema,
      {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
       "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",
@@ -42,7 +43,7 @@ static const ksr_names all_names[] = {
       "output_zero_point", "operand_bits", "cell_bits"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "h", "c", "output_scales", "input_threshold", "hidden_threshold",
-      "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+      "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal", "last_output"}},
     {&ksr_simple_rnn_schema,
      {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
       "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",
@@ -51,11 +52,14 @@ static const ksr_names all_names[] = {
       "output_zero_point", "operand_bits"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "h", "output_scales", "input_threshold", "hidden_threshold",
-      "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal"}},
+      "held_x", "sums", "held_h", "mask", "threshold_scale", "diagonal", "last_output"}},
     {&ksr_sparse_dense_schema,
      {"format", "units", "block", "activation", "weight_bits", "layout", "x_zero_point",
       "output_zero_point", "output_min", "output_max"},
      {"x", "kernel", "kernel_index", "kernel_rows", "bias", "multiplier", "shift"}},
+    {&ksr_frame_gate_schema,
+     {"format", "count", "x_zero_point"},
+     {"x", "threshold", "last", "mask"}},
 };
 
 #endif /* KSR_NAMES_H_ */

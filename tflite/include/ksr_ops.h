@@ -7,8 +7,9 @@
 #include "ksr_lstm.h"
 #include "ksr_simple_rnn.h"
 #include "ksr_sparse_dense.h"
+#include "ksr_frame_gate.h"
 
-#define KSR_OPS(X) X(ksr_event_gru) X(ksr_gru) X(ksr_lstm) X(ksr_simple_rnn) X(ksr_sparse_dense)
-#define KSR_OP_COUNT 5
+#define KSR_OPS(X) X(ksr_event_gru) X(ksr_gru) X(ksr_lstm) X(ksr_simple_rnn) X(ksr_sparse_dense) X(ksr_frame_gate)
+#define KSR_OP_COUNT 6
 
 #endif /* KSR_OPS_H_ */

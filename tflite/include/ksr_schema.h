@@ -26,7 +26,8 @@ typedef struct ksr_word {
 } ksr_word;
 
 /* Number of elements of an input; of one sample for a state. SLOTS: four times the stride; SUMS: in integers one more.
- * VALUES, INDEX and ROWS are the parts of a matrix, in this order. STEPS: one per step, not constant. */
+ * VALUES, INDEX and ROWS are the parts of a matrix, in this order. STEPS: one per step, not constant. OUTPUT:
+ * an output per sample, not constant. */
 enum {
   KSR_ANY = 0,
   KSR_INPUTS,
@@ -37,7 +38,8 @@ enum {
   KSR_VALUES_SIZE,
   KSR_INDEX_SIZE,
   KSR_ROWS_SIZE,
-  KSR_STEPS_SIZE
+  KSR_STEPS_SIZE,
+  KSR_OUTPUT_SIZE
 };
 
 enum { KSR_MOST_WORDS = 32 }; /* of an op, with the version */
@@ -64,6 +66,7 @@ typedef struct ksr_schema {
   uint8_t weight_bits;     /* number of that word */
   uint8_t layout;          /* number of that word: how matrices are stored, see ksr_layout_of */
   uint8_t takes_sequences; /* x (B, T, I) and the output (B, T, U) or (B, U); else rows (.., I) and (.., U) */
+  uint8_t gives_mask;      /* x (B, T, I) and the output bool (B, T) */
 } ksr_schema;
 
 /* Checks a node: its options, the presence of inputs, their types and shapes, every pointer and index in a matrix, and

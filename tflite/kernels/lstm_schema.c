@@ -59,6 +59,7 @@ static const ksr_input inputs[] = {
     {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* mask */
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* threshold_scale */
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* diagonal */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 16, 0}, /* last_output */
 };
 
-const ksr_schema ksr_lstm_schema = {ranges, words, inputs, 28, 19, 7, 8, 9, 1};
+const ksr_schema ksr_lstm_schema = {ranges, words, inputs, 28, 20, 7, 8, 9, 1, 0};

@@ -7,6 +7,7 @@
 /* A sequence of which some steps are left out; steps are counted in the order of computation. */
 typedef struct sequence {
   const uint8_t *x, *mask;
+  uint8_t *last_output; /* NULL: 0 */
   uint8_t *output; /* NULL: not asked for */
   int32_t steps, go_backwards, return_sequences;
   size_t input_bytes, output_bytes;
@@ -37,7 +38,9 @@ static void run_steps(const sequence *s, ksr_recurrent *layer, int32_t step, int
 static void leave_out(const sequence *s, int32_t step, int32_t count, int32_t zero_output, int zero) {
   for (; count; --count, ++step) {
     uint8_t *output = output_of(s, step);
-    if (zero_output || !step) {
+    if (!zero_output && !step && s->last_output) {
+      memcpy(output, s->last_output, s->output_bytes);
+    } else if (zero_output || !step) {
       memset(output, zero, s->output_bytes);
     } else if (s->return_sequences) {
       memcpy(output, output_of(s, step - 1), s->output_bytes);
@@ -45,11 +48,12 @@ static void leave_out(const sequence *s, int32_t step, int32_t count, int32_t ze
   }
 }
 
-void ksr_run_masked(void *layer, void (*run)(const void *layer, void *scratch), const void *mask, int32_t zero_output,
-                    int32_t output_zero_point, void *scratch) {
+void ksr_run_masked(void *layer, void (*run)(const void *layer, void *scratch), const void *mask, void *last_output,
+                    int32_t zero_output, int32_t output_zero_point, void *scratch) {
   ksr_recurrent *r = layer;
   const sequence s = {.x = r->x,
                       .mask = mask,
+                      .last_output = last_output,
                       .output = r->output,
                       .steps = r->steps,
                       .go_backwards = r->go_backwards,
@@ -66,6 +70,7 @@ void ksr_run_masked(void *layer, void (*run)(const void *layer, void *scratch), 
       leave_out(&s, step, count, zero_output, zero);
     }
   }
+  if (s.last_output && s.output) memcpy(s.last_output, output_of(&s, s.steps - 1), s.output_bytes);
   r->x = s.x;
   r->output = s.output;
   r->steps = s.steps;

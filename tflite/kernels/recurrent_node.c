@@ -172,7 +172,7 @@ static void write_states(const ksr_recurrent_kind *kind, const ksr_recurrent_cal
 void ksr_recurrent_invoke(const ksr_recurrent_kind *kind, const ksr_recurrent_calls *calls, const ksr_node *node,
                           void *layer, void *scratch) {
   ksr_recurrent *r = layer;
-  const int32_t mask = kind->shared + KSR_MASK;
+  const int32_t mask = kind->shared + KSR_MASK, last = kind->shared + KSR_LAST_OUTPUT;
   for (int32_t sample = 0; sample < node->inputs[KSR_X].dims[0]; ++sample) {
     r->x = of_sample(&node->inputs[KSR_X], sample);
     r->output = of_sample(&node->outputs[0], sample);
@@ -180,8 +180,9 @@ void ksr_recurrent_invoke(const ksr_recurrent_kind *kind, const ksr_recurrent_ca
     if (ksr_is_absent(node, mask)) {
       kind->run(layer, scratch);
     } else {
-      ksr_run_masked(layer, kind->run, of_sample(&node->inputs[mask], sample), calls->zero_output_for_mask,
-                     calls->output_zero_point, scratch);
+      void *last_output = ksr_is_absent(node, last) ? 0 : of_sample(&node->inputs[last], sample);
+      ksr_run_masked(layer, kind->run, of_sample(&node->inputs[mask], sample), last_output,
+                     calls->zero_output_for_mask, calls->output_zero_point, scratch);
     }
     write_states(kind, calls, node, sample, r);
   }

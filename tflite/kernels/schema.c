@@ -4,7 +4,7 @@
 #include "matrix_check.h"
 
 enum { VERSION = 3, LARGEST_SIZE = 65535 }; /* sources of events are uint16 */
-enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words that every op, or every recurrent op has */
+enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words of every op, of those with units, of recurrent ops */
 
 /* What x and the options say. Where an op takes no sequences, its rows are the steps of one sample. */
 typedef struct sizes {
@@ -77,6 +77,11 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
   sizes->samples = schema->takes_sequences ? x->dims[0] : 1;
   sizes->steps = elements_of(x, last) / sizes->samples;
   sizes->inputs = inputs;
+  if (schema->gives_mask) {
+    const int fits = y->type == KSR_BOOL && y->rank == 2 && y->dims[0] == sizes->samples && y->dims[1] == sizes->steps;
+    sizes->units = sizes->block = sizes->stride = 0;
+    return fits ? KSR_OK : KSR_OUTPUT;
+  }
   sizes->units = words[UNITS];
   sizes->block = words[BLOCK];
   sizes->stride = (sizes->units + sizes->block - 1) / sizes->block * sizes->block;
@@ -95,7 +100,7 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
 static int32_t size_of(const ksr_input *input, const sizes *sizes) {
   const int32_t is_integer = sizes->format != KSR_FLOAT32_FORMAT;
   const int32_t counts[] = {-1, sizes->inputs, sizes->units, sizes->stride, 4 * sizes->stride,
-                            4 * sizes->stride + is_integer, -1, -1, -1, sizes->steps};
+                            4 * sizes->stride + is_integer, -1, -1, -1, sizes->steps, sizes->units};
   return counts[input->size];
 }
 
@@ -182,7 +187,7 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   if (tensor->type != input->type[sizes->format] && !(input->size == KSR_ROWS_SIZE && tensor->type == KSR_UINT32)) {
     return KSR_STATUS(KSR_TYPE, i);
   }
-  if (input->flags & KSR_STATE || input->size == KSR_STEPS_SIZE) {
+  if (input->flags & KSR_STATE || input->size == KSR_STEPS_SIZE || input->size == KSR_OUTPUT_SIZE) {
     const int fits = tensor->rank == 2 && tensor->dims[0] == sizes->samples && tensor->dims[1] == size;
     if (!fits) return KSR_STATUS(KSR_SHAPE, i);
     return tensor->data ? KSR_STATUS(KSR_CONSTANT, i) : KSR_OK;

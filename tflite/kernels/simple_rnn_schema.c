@@ -58,6 +58,7 @@ static const ksr_input inputs[] = {
     {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* mask */
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* threshold_scale */
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* diagonal */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 15, 0}, /* last_output */
 };
 
-const ksr_schema ksr_simple_rnn_schema = {ranges, words, inputs, 27, 18, 7, 8, 9, 1};
+const ksr_schema ksr_simple_rnn_schema = {ranges, words, inputs, 27, 19, 7, 8, 9, 1, 0};

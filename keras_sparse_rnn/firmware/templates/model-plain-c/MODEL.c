@@ -61,8 +61,31 @@ ksr_status {{ model.name }}_init(void) {
   KSR_COUNT_PART();
 {% endif %}
 {% endfor %}
+{% if model.gate %}
+  /* A step that is left out repeats the last outputs. */
+  if (tensor_{{ model.gate.outputs[0] }}[0] || !states.has_begun[0]) {
+{% for call in model.gated_calls %}
+    {{ call|replace("\n", "\n  ") }}
+{% if model.has_marks %}
+    KSR_COUNT_PART();
+{% endif %}
+{% endfor %}
 {% for y in model.outputs %}
-  memcpy({{ y.name }}, {{ y.buffer }}, sizeof({{ y.buffer }}));
+    memcpy(states.last_{{ y.name }}, {{ y.buffer }}, sizeof({{ y.buffer }}));
+{% endfor %}
+    states.has_begun[0] = 1;
+  }
+{%- if model.has_marks %}
+ else {
+{% for call in model.gated_calls %}
+    KSR_COUNT_PART();
+{% endfor %}
+  }
+{%- endif %}
+
+{% endif %}
+{% for y in model.outputs %}
+  memcpy({{ y.name }}, {{ "states.last_" ~ y.name if model.gate else y.buffer }}, sizeof({{ y.buffer }}));
 {% endfor %}
 {% endmacro %}
 {% if model.is_streaming %}

@@ -1,0 +1,141 @@
+"""A FrameGate as the op KsrFrameGate: its place in the graph, its integers, and what holds it to Keras."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.convert.converted_model import VerificationError
+from keras_sparse_rnn.convert.recurrent.holds import THRESHOLD_TYPES, counts
+from keras_sparse_rnn.layers import FrameGate
+from keras_sparse_rnn.ops import frame_gate as op
+from keras_sparse_rnn.runtime.native import NativeOp
+
+_ROUNDING = 1e-5  # of floats, relative to the largest
+_MOST_STEPS = 4096  # to verify
+_MANY = 0.05  # of the steps
+
+
+@dataclass(frozen=True, eq=False)
+class GateCall:
+    """A FrameGate at one place of the graph, between symbolic tensors: `y` is True where a step of `x` is made, of
+    those that `mask` leaves (None: all)."""
+
+    layer: FrameGate
+    x: object
+    mask: object
+    y: object
+
+    @property
+    def read(self):
+        """The tensors that it takes."""
+        return [self.x, *([] if self.mask is None else [self.mask])]
+
+    def op(self, x_scale, number_format):
+        """Its `ops.frame_gate.FrameGate`; `x_scale` is the `Scale` of x, None in float32."""
+        threshold = np.broadcast_to(np.asarray(self.layer.threshold, np.float32), self.x.shape[-1:])
+        words = {"format": number_format.number, "count": self.layer.count}
+        if x_scale is not None:
+            threshold = counts(threshold, x_scale.scale, THRESHOLD_TYPES[number_format.activation_bits])
+            words["x_zero_point"] = x_scale.zero_point
+        return op.FrameGate(op.SCHEMA.options(**words), np.array(threshold))
+
+
+class MadeSteps(keras.layers.Layer):
+    """The mask of a FrameGate as a tensor, of its `GateCall.read`; with `stateful` it goes on from call to call."""
+
+    def __init__(self, gate, stateful):
+        super().__init__()
+        self._gate = FrameGate.from_config(gate.get_config() | {"stateful": stateful, "name": f"{gate.name}_steps"})
+
+    def build(self, input_shape):
+        self._gate.build(input_shape[0])
+
+    def call(self, inputs):
+        return self._gate.compute_mask(*inputs)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs[0].shape[:2], "bool")
+
+    def reset_state(self):
+        self._gate.reset_state()
+
+
+class RepeatedOutputs(keras.layers.Layer):
+    """The outputs of a recurrent layer, with those before the first step of a call that is made repeated from the call
+    before, where Keras begins at zero.
+
+    Args:
+        has_time: Whether they are (batch, time, units), else (batch, units).
+    """
+
+    def __init__(self, has_time):
+        super().__init__()
+        self._has_time = has_time
+        self.supports_masking = True
+
+    def build(self, outputs_shape, made_shape):
+        self._last = self.add_weight((outputs_shape[0], outputs_shape[-1]), "zeros", trainable=False, name="last")
+
+    def call(self, outputs, made):
+        begun = keras.ops.cumsum(keras.ops.cast(made, "int32"), axis=1) > 0
+        if self._has_time:
+            outputs = keras.ops.where(begun[..., None], outputs, self._last[:, None])
+            self._last.assign(outputs[:, -1])
+        else:
+            outputs = keras.ops.where(begun[:, -1:], outputs, self._last)
+            self._last.assign(outputs)
+        return outputs
+
+    def compute_output_spec(self, outputs, made):
+        return keras.KerasTensor(outputs.shape, outputs.dtype)
+
+    def reset_state(self):
+        self._last.assign(keras.ops.zeros_like(self._last))
+
+
+def verify_gate(call, gate, x_scale, x, made, given):
+    """Compares the op with Keras, each step from the same state.
+
+    Args:
+        call: The `GateCall`.
+        gate: Its op.
+        x_scale: Of x, None in float32.
+        x: `(sequences, steps, features)`, as the layer was given them.
+        made, given: Which steps Keras made of them, and which were left to make (None: all), `(sequences, steps)`.
+
+    Returns:
+        A warning where many steps differ, though within rounding; None where few do.
+
+    Raises:
+        VerificationError: It differs where rounding does not explain it.
+    """
+    last = np.zeros_like(x)
+    for t in range(1, x.shape[1]):
+        last[:, t] = np.where(made[:, t - 1, None], x[:, t - 1], last[:, t - 1])
+    use = np.ones_like(made) if given is None else given
+    x, last, made = (part[use][:_MOST_STEPS] for part in (x, last, made))
+    if not len(x):
+        return None
+    stored = [part if x_scale is None else x_scale.quantize(part) for part in (x, last)]
+    stored[0], dtype = stored[0][:, None], gate.options.number_format.activations
+    tensors = {"x": stored[0].astype(dtype), "last": stored[1].astype(dtype), **gate.constants()}
+    run = NativeOp(op.SCHEMA.name, gate.options.to_bytes(), op.SCHEMA.placed(tensors), [((len(x), 1), np.dtype(bool))])
+    [ours] = run(op.SCHEMA.placed(tensors))
+    near = _ROUNDING * max(1.0, float(np.abs(x).max())) if x_scale is None else 1.01 * x_scale.scale
+    beyond = np.abs(x - last) - np.asarray(call.layer.threshold, np.float32)
+    sure, possible = (np.count_nonzero(beyond > by, axis=1) for by in (near, -near))
+    differs = ours[:, 0] != made
+    decided = (sure >= call.layer.count) | (possible < call.layer.count)
+    saturated = 0 if x_scale is None else np.any((stored[0][:, 0] == -128) | (stored[0][:, 0] == 127), axis=1)
+    if np.any(differs & decided & ~np.bool_(saturated)):
+        raise VerificationError(
+            f"layer '{call.layer.name}' makes other steps than Keras: {np.mean(differs & decided):.2%} of them, "
+            "further from its thresholds than rounding explains; convert(..., verify=False) returns the model as it is."
+        )
+    if differs.mean() <= _MANY:
+        return None
+    return (
+        f"layer '{call.layer.name}' decides otherwise than Keras at {differs.mean():.1%} of the steps: a threshold is "
+        f"no more than a few steps of the input's scale ({near:.2g}). Take weights='int8x16', or a larger threshold"
+    )

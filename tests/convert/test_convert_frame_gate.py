@@ -1,0 +1,102 @@
+"""A FrameGate in front of recurrent layers, converted: it decides as in Keras, and what is behind it repeats."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from zoo import ENGINES
+
+import keras_sparse_rnn as ksr
+from keras_sparse_rnn.convert import VerificationError, frame_gates
+from keras_sparse_rnn.layers import DeltaGRU, FrameGate, LightGRU
+from keras_sparse_rnn.ops.frame_gate import FrameGate as Op
+
+STEPS, FEATURES = 16, 5
+WEIGHTS = ("float32", "int8", "int8x16")
+
+
+def _walks():
+    steps = np.random.default_rng(0).normal(0, 0.25, (24, STEPS, FEATURES))
+    x = np.cumsum(steps, axis=1).astype("float32")
+    x[:, :2] *= 0.05  # nothing moves at first
+    return x
+
+
+@pytest.fixture(scope="module")
+def gated():
+    """`(model, x, outputs, steps made)`: a dense layer between the gate and what recurs, and one behind that."""
+    keras.utils.set_random_seed(0)
+    gate = FrameGate([0.3, 0.5, 0.2, 0.4, 0.4], count=2, name="gate")
+    behind = [layers.Dense(6), LightGRU(9, return_sequences=True), layers.LSTM(7, return_sequences=True)]
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), gate, *behind, layers.Dense(3)])
+    x = _walks()
+    made = keras.ops.convert_to_numpy(gate.compute_mask(keras.ops.convert_to_tensor(x)))
+    assert 0.3 < made.mean() < 0.8 and not made[:, 0].any()
+    return model, x, model.predict(x, verbose=0), made
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_all_at_once_and_step_by_step(gated, weights):
+    """Every engine gives the same, whole or as a stream, but for roundings of int16 dense layers; floats are Keras's,
+    integers near it."""
+    model, x, expected, made = gated
+    whole, stream = (ksr.convert(model, x, weights=weights, stateful=stateful) for stateful in (False, True))
+    reference = whole.engine("reference").predict(x)
+    error = np.abs(reference - expected)
+    limit = {"float32": 1e-5, "int8x16": 0.02, "int8": 0.4}[weights]
+    assert error.max() < limit and error.mean() < limit / 4
+    for name in ENGINES:
+        chunks = x[:4].reshape(4, STEPS, 1, FEATURES)
+        outputs = [whole.engine(name).predict(x[:4]), stream.engine(name).run_chunks([chunks])[0][:, :, 0]]
+        for ours in outputs:
+            if weights == "float32":
+                np.testing.assert_allclose(ours, reference[:4], atol=1e-5)
+            else:
+                atol = 1e-7 if weights == "int8" else 2e-4
+                np.testing.assert_allclose(ours, reference[:4], rtol=1e-6, atol=atol, err_msg=name)
+            left_out = ~made[:4, 1:]
+            if weights != "int8":  # whose gate may decide otherwise within rounding
+                np.testing.assert_array_equal(ours[:, 1:][left_out], ours[:, :-1][left_out])
+
+
+def test_steps_of_a_mask_are_left_out_as_well():
+    x = _walks()
+    x[:, 5:8] = 0
+    keras.utils.set_random_seed(0)
+    inner = [layers.Masking(), FrameGate(0.3, count=2), DeltaGRU(8), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), *inner])
+    converted = ksr.convert(model, x, weights="float32", target="litert")
+    np.testing.assert_allclose(converted.predict(x), model.predict(x, verbose=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("where", ["Bidirectional", "go_backwards"])
+def test_what_goes_backwards_is_refused(where):
+    layer = layers.Bidirectional(LightGRU(3)) if where == "Bidirectional" else layers.GRU(3, go_backwards=True)
+    model = keras.Sequential([keras.Input((STEPS, FEATURES)), FrameGate(0.5), layers.Dense(4), layer])
+    with pytest.raises(ValueError, match="goes backwards behind a FrameGate: the gate decides about a frame by those"):
+        ksr.convert(model, weights="float32")
+
+
+def test_a_gate_that_decides_otherwise_is_found(gated, monkeypatch):
+    """Thresholds that the op has wrong; or so small that integers cannot tell them."""
+    model, x, _, _ = gated
+    monkeypatch.setattr(frame_gates, "counts", lambda threshold, scale, dtype: np.full(len(threshold), 9, dtype))
+    with pytest.raises(VerificationError, match=r"layer 'gate' makes other steps than Keras: [\d.]+% of them"):
+        ksr.convert(model, x)
+    monkeypatch.undo()
+    keras.utils.set_random_seed(0)
+    fine = keras.Sequential([keras.Input((STEPS, FEATURES)), FrameGate(0.03, count=3, name="fine"), LightGRU(4)])
+    noise = np.random.default_rng(0).normal(0, 0.03, x.shape).astype("float32")
+    noise[0] *= 100  # so that one count is about the threshold
+    with pytest.warns(UserWarning, match=r"layer 'fine' decides otherwise than Keras at [\d.]+% of the steps"):
+        ksr.convert(fine, noise, target="litert", max_relative_error=10)
+
+
+def test_the_op_holds_the_thresholds_of_the_layer(gated):
+    model, x, _, _ = gated
+    file = ksr.convert(model, x, target="litert")
+    engine = file.engine("reference")
+    [gate] = [op for op in engine.definitions.values() if isinstance(op, Op)]
+    scale = engine.inputs[0].scale
+    np.testing.assert_array_equal(gate.threshold, np.floor(np.array([0.3, 0.5, 0.2, 0.4, 0.4]) / scale))
+    assert gate.options.count == 2 and gate.options.x_zero_point == engine.inputs[0].zero_point
