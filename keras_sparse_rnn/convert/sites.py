@@ -71,8 +71,8 @@ class LearnedScales:
         return np.clip(generator.normal(middle, spread, shape), low, high).astype(np.float32)
 
     def states(self, call):
-        """Dict from each state of a `RecurrentCall` to the ends of its range, as an array."""
-        return {name: np.array(self._ranges[f"{call.layer.name}/{name}"]) for name in call.layer.STATES}
+        """Dict from each range that a `RecurrentCall` needs to its ends, as an array."""
+        return {name: np.array(self._ranges[f"{call.layer.name}/{name}"]) for name in call.layer.ranged}
 
     def fake(self, values, scale):
         """Applies TensorFlow's op that gives its converter the scale of a tensor."""

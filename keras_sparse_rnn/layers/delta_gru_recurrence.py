@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_sparse_rnn.layers.delta_recurrence import DeltaRecurrence, HoldRecurrence
 from keras_sparse_rnn.layers.gru_recurrence import GRURecurrence
-from keras_sparse_rnn.layers.recurrence import gate_products, kernel_gradient
+from keras_sparse_rnn.layers.recurrence import kernel_gradient
 from keras_sparse_rnn.layers.slopes import slope_of
 
 
@@ -30,25 +30,23 @@ class DeltaGRURecurrence(DeltaRecurrence, GRURecurrence):
 
     @property
     def tape_names(self):
-        return ("distance", "held", "change", *self.gate_names)
+        return tuple(dict.fromkeys(("distance", "held", "change", *self.gate_names)))
 
     @property
     def hand_written(self):
         return bool(slope_of(self.activation) and slope_of(self.recurrent_activation))
 
     def cell(self, inputs, source, states, weights, automatic):
-        h = states[0]
-        new, values = self.update(inputs, source, h, weights)
-        return {**values, "h": new, "distance": h - values["g"]}
+        new, values = self.update(inputs, source, states[0], weights)
+        return {**values, "h": new}
 
     def cell_gradient(self, tape, d_states, d_values, weights):
-        slope, gate_slope = slope_of(self.activation), slope_of(self.recurrent_activation)
-        d_h, z, g = d_states[0], tape["z"], tape["g"]
-        d_a_z, d_a_h = tape["distance"] * gate_slope(z) * d_h, (1 - z) * slope(g) * d_h
+        d_h, z = d_states[0], tape["z"]
+        d_a_z, d_a_h = tape["distance"] * self.slope("z", tape) * d_h, (1 - z) * self.slope("g", tape) * d_h
         if not self.reset_gate:
             return ops.concatenate([d_a_z, d_a_h], axis=-1) @ weights[0], [z * d_h], (d_a_z, d_a_h), []
         r = tape["r"]
-        d_q_h, d_a_r = r * d_a_h, tape["q_h"] * gate_slope(r) * d_a_h
+        d_q_h, d_a_r = r * d_a_h, tape["q_h"] * self.slope("r", tape) * d_a_h
         d_source = ops.concatenate([d_a_z, d_a_r, d_q_h], axis=-1) @ weights[0]
         return d_source, [z * d_h], (d_a_z, d_a_r, d_a_h, d_q_h), []
 
@@ -82,27 +80,28 @@ class DeltaResetRecurrence(DeltaRecurrence):
         (a_z, a_r, a_h), (h, held_reset), masks = inputs, states, self.masks_of(weights)
         units = h.shape[-1]
         kernel, of_candidate = weights[0][:, : 2 * units], weights[0][:, 2 * units :]
-        q_z, q_r = gate_products(source, kernel, masks[:2], 2)
-        z, r = self.recurrent_activation(a_z + q_z), self.recurrent_activation(a_r + q_r)
+        values = {"before": h}
+        q_z, q_r = self.products(source, kernel, masks[:2], 2, weights)
+        z = self.activate(values, "z", self.pre_activation("z", a_z + q_z, weights), weights)
+        r = self.activate(values, "r", self.pre_activation("r", a_r + q_r, weights), weights)
         threshold = self.threshold_of(weights)[units:]
-        held_reset, change = self.hidden.hold(r * h, held_reset, threshold, automatic)
-        (q_h,) = gate_products(held_reset, of_candidate, masks[2:], 1)
-        g = self.activation(a_h + q_h)
-        values = {"before": h, "z": z, "r": r, "g": g, "reset_change": change}
-        return {**values, "h": g + z * (h - g), "held_reset": held_reset}
+        held_reset, change = self.hidden.hold(self.times(r, h, weights), held_reset, threshold, automatic)
+        (q_h,) = self.products(held_reset, of_candidate, masks[2:], 1, weights)
+        total = self.total(a_h, self.pre_activation("q_h", q_h, weights), weights)
+        g = self.activate(values, "g", total, weights)
+        return {**values, "h": self.mix(z, g, h, weights), "held_reset": held_reset, "reset_change": change}
 
     def cell_gradient(self, tape, d_states, d_values, weights):
-        slope, gate_slope = slope_of(self.activation), slope_of(self.recurrent_activation)
         (d_h, d_held), (h, z, r, g) = d_states, (tape[name] for name in ("before", "z", "r", "g"))
         units = h.shape[-1]
         kernel, of_candidate = weights[0][: 2 * units], weights[0][2 * units :]
-        d_a_z, d_a_h = (h - g) * gate_slope(z) * d_h, (1 - z) * slope(g) * d_h
+        d_a_z, d_a_h = (h - g) * self.slope("z", tape) * d_h, (1 - z) * self.slope("g", tape) * d_h
         d_reset, d_held_before, d_threshold = self.hidden.hold_gradient(
-            tape["reset_change"], d_held + d_a_h @ of_candidate, self.threshold_of(weights)[units:]
+            tape.get("reset_change"), d_held + d_a_h @ of_candidate, self.threshold_of(weights)[units:]
         )
         if "reset_change" in d_values:
             d_reset, d_held_before = d_reset + d_values["reset_change"], d_held_before - d_values["reset_change"]
-        d_a_r = h * gate_slope(r) * d_reset
+        d_a_r = h * self.slope("r", tape) * d_reset
         d_source = ops.concatenate([d_a_z, d_a_r], axis=-1) @ kernel
         return d_source, [z * d_h + r * d_reset, d_held_before], (d_a_z, d_a_r, d_a_h), [d_threshold]
 

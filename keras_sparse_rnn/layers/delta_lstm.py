@@ -11,7 +11,7 @@ from keras import ops
 from keras_sparse_rnn.layers.delta_cell import DeltaCell
 from keras_sparse_rnn.layers.delta_layer import DeltaLayerOfKeras
 from keras_sparse_rnn.layers.delta_recurrence import DeltaRecurrence, HoldRecurrence
-from keras_sparse_rnn.layers.recurrence import gate_products, kernel_gradient
+from keras_sparse_rnn.layers.recurrence import kernel_gradient
 from keras_sparse_rnn.layers.slopes import slope_of
 
 if TYPE_CHECKING:
@@ -38,23 +38,26 @@ class DeltaLSTMRecurrence(DeltaRecurrence):
         return bool(slope_of(self.activation) and slope_of(self.recurrent_activation))
 
     def cell(self, inputs, source, states, weights, automatic):
-        sums = zip(inputs, gate_products(source, weights[0], self.masks_of(weights), 4), strict=True)
-        i, f, g, o = (a + q for a, q in sums)
-        i, f, o = (self.recurrent_activation(gate) for gate in (i, f, o))
-        g, before = self.activation(g), states[1]
-        c = f * before + i * g
-        active = self.activation(c)
-        return {"i": i, "f": f, "g": g, "o": o, "before": before, "active": active, "c": c, "h": o * active}
+        values = {"before": states[1]}
+        products = self.products(source, weights[0], self.masks_of(weights), 4, weights)
+        for name, a, q in zip(("i", "f", "g", "o"), inputs, products, strict=True):
+            self.activate(values, name, self.pre_activation(name, a + q, weights), weights)
+        c = self.next_cell(values, weights)
+        active = self.activate(values, "active", self.pre_activation("active", c, weights), weights)
+        return {**values, "c": c, "h": self.times(values["o"], active, weights)}
+
+    def next_cell(self, values, weights):
+        """Returns f * c' + i * g."""
+        return values["f"] * values["before"] + values["i"] * values["g"]
 
     def cell_gradient(self, tape, d_states, d_values, weights):
-        slope, gate_slope = slope_of(self.activation), slope_of(self.recurrent_activation)
         (d_h, d_c), (i, f, g, o) = d_states, (tape[name] for name in ("i", "f", "g", "o"))
-        d_c = d_c + d_h * o * slope(tape["active"])
+        d_c = d_c + d_h * o * self.slope("active", tape)
         d_step = (
-            d_c * g * gate_slope(i),
-            d_c * tape["before"] * gate_slope(f),
-            d_c * i * slope(g),
-            d_h * tape["active"] * gate_slope(o),
+            d_c * g * self.slope("i", tape),
+            d_c * tape["before"] * self.slope("f", tape),
+            d_c * i * self.slope("g", tape),
+            d_h * tape["active"] * self.slope("o", tape),
         )
         return ops.concatenate(d_step, axis=-1) @ weights[0], [ops.zeros_like(d_h), d_c * f], d_step, []
 

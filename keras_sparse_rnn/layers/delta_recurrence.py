@@ -110,7 +110,8 @@ class DeltaRecurrence(Recurrence):
     def step(self, inputs, states, weights, automatic=True):
         *own, held = states
         threshold = self.threshold_of(weights)
-        held, change = self.hidden.hold(own[0], held, threshold[: held.shape[-1]], automatic)
+        read = self.read(own[0], weights)
+        held, change = self.hidden.hold(read, held, threshold[: held.shape[-1]], automatic)
         values = self.cell(inputs, held, own, weights, automatic)
         return {**values, "held": held, "change": change}
 
@@ -118,7 +119,7 @@ class DeltaRecurrence(Recurrence):
         *d_own, d_held = d_states
         threshold = self.threshold_of(weights)[: d_held.shape[-1]]
         d_source, d_before, d_step, d_thresholds = self.cell_gradient(tape, d_own, d_values, weights)
-        d_sent, d_held_before, d_threshold = self.hidden.hold_gradient(tape["change"], d_held + d_source, threshold)
+        d_sent, d_held_before, d_threshold = self.hidden.hold_gradient(tape.get("change"), d_held + d_source, threshold)
         d_before[0] = d_before[0] + d_sent
         if "change" in d_values:
             d_before[0], d_held_before = d_before[0] + d_values["change"], d_held_before - d_values["change"]
@@ -126,12 +127,9 @@ class DeltaRecurrence(Recurrence):
             d_threshold = ops.concatenate([d_threshold, *d_thresholds], axis=-1)
         return (*d_before, d_held_before), d_step, d_threshold
 
-    def threshold_of(self, weights):
-        """Returns all thresholds, concatenated; masks of recurrent dropout may follow them in `weights`."""
-        return weights[self.weight_names.index("threshold")]
-
-    def masks_of(self, weights):
-        return weights[len(self.weight_names) :]
+    def read(self, state, weights):
+        """Returns a state as it is compared with its held value."""
+        return state
 
     def weights_backward(self, weights):
         return (ops.transpose(weights[0]), *weights[1:])

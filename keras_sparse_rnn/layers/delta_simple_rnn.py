@@ -10,7 +10,7 @@ from keras import ops
 from keras_sparse_rnn.layers.delta_cell import DeltaCell
 from keras_sparse_rnn.layers.delta_layer import DeltaLayerOfKeras
 from keras_sparse_rnn.layers.delta_recurrence import DeltaRecurrence, HoldRecurrence
-from keras_sparse_rnn.layers.recurrence import gate_products, kernel_gradient
+from keras_sparse_rnn.layers.recurrence import kernel_gradient
 from keras_sparse_rnn.layers.slopes import slope_of
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ class DeltaSimpleRecurrence(DeltaRecurrence):
         return slope_of(self.activation) is not None
 
     def cell(self, inputs, source, states, weights, automatic):
-        (q,) = gate_products(source, weights[0], self.masks_of(weights), 1)
-        return {"h": self.activation(inputs[0] + q)}
+        values = {}
+        (q,) = self.products(source, weights[0], self.masks_of(weights), 1, weights)
+        self.activate(values, "h", self.pre_activation("h", inputs[0] + q, weights), weights)
+        return values
 
     def cell_gradient(self, tape, d_states, d_values, weights):
-        d_a = slope_of(self.activation)(tape["h"]) * d_states[0]
+        d_a = self.slope("h", tape) * d_states[0]
         return d_a @ weights[0], [ops.zeros_like(d_a)], (d_a,), []
 
     def gradients(self, first_states, tape, d_steps, d_threshold):

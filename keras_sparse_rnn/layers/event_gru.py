@@ -7,7 +7,6 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from keras_sparse_rnn.layers import event_recurrence
 from keras_sparse_rnn.layers.event_gru_cell import READOUTS, EventGRUCell
 from keras_sparse_rnn.layers.gru_weights_layer import GRUWeightsLayer
 from keras_sparse_rnn.layers.recurrent_layer import check_rate
@@ -168,12 +167,11 @@ class EventGRU(GRUWeightsLayer):
         self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
     ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
         recurrence, gates = self.cell.recurrence, self.cell.project(sequences, training)
-        recurrent_kernel, *weights = self.cell.recurrent_weights()
+        weights = self.cell.recurrent_weights()
         masks = self.cell.recurrent_masks(states[0], training)
         if training and self.recurrent_dropconnect:
-            recurrent_kernel = keras.random.dropout(
-                recurrent_kernel, self.recurrent_dropconnect, seed=self.seed_generator
-            )
+            kernel = keras.random.dropout(weights[0], self.recurrent_dropconnect, seed=self.seed_generator)
+            weights = (kernel, *weights[1:])
         if not self.carry_cell:
             states = [states[0], ops.zeros_like(states[1]), *states[2:]]
         sequence_of = {"event": "y", "cell": "c", "trace": "y"}[self.readout]
@@ -185,7 +183,7 @@ class EventGRU(GRUWeightsLayer):
         emitted, last_states = recurrence.sequence(
             gates,
             states[:2],
-            (recurrent_kernel, *weights, *masks),
+            (*weights, *masks),
             mask,
             asked,
             by_hand=recurrence.hand_written and training and not masks,
@@ -193,11 +191,11 @@ class EventGRU(GRUWeightsLayer):
         emitted = dict(zip(asked, emitted, strict=True))
         outputs = emitted.get(sequence_of)
         if self.readout == "trace":
-            outputs, last_trace = event_recurrence.trace(outputs, states[2], self.trace_decay, mask)
+            outputs, last_trace = recurrence.trace(outputs, states[2], self.trace_decay, weights, mask)
             last_states = (*last_states, last_trace)
         if self.event_penalty is not None:
             candidate = emitted["candidate"]
-            events = recurrence.event(candidate, weights[-1])
+            events = recurrence.event(candidate, recurrence.threshold_of(weights))
             self.add_loss(self.event_penalty.penalty(candidate, events, mask))
         return outputs, last_states[READOUTS.index(self.readout)], last_states
 

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.initializers import Beta
-from keras_sparse_rnn.layers.event_recurrence import EventRecurrence, trace_step
+from keras_sparse_rnn.layers.event_recurrence import EventRecurrence
 from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
 from keras_sparse_rnn.typing import (
     Activation,
@@ -218,7 +218,7 @@ class EventGRUCell(GRUWeightsCell):
         values = self.recurrence.step(self.project(inputs, training), states[:2], weights)
         new_states = [values["y"], values["c"]]
         if self.readout == "trace":
-            new_states.append(trace_step(values["y"], states[2], self.trace_decay))
+            new_states.append(self.recurrence.trace_step(values["y"], states[2], self.trace_decay, weights))
         return new_states[READOUTS.index(self.readout)], new_states
 
     def get_config(self) -> dict[str, Any]:

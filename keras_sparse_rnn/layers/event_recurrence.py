@@ -48,7 +48,7 @@ class EventRecurrence(GRURecurrence):
 
     def step(self, inputs, states, weights, automatic=True):
         y, c = states
-        threshold = weights[2]
+        threshold = self.threshold_of(weights)
         candidate, values = self.update(inputs, y, c, weights)
         e = self.event(candidate, threshold) if automatic else _fired(candidate, threshold)
         new_c = candidate - e * threshold if self.reset else candidate
@@ -56,7 +56,7 @@ class EventRecurrence(GRURecurrence):
 
     def step_gradient(self, tape, d_states, d_values, weights):
         d_y, d_c = d_states
-        candidate, threshold = tape["candidate"], weights[2]
+        candidate, threshold = tape["candidate"], self.threshold_of(weights)
         e = _fired(candidate, threshold)
         d_e = candidate * d_y
         if self.reset:
@@ -75,34 +75,33 @@ class EventRecurrence(GRURecurrence):
         y_before = ops.concatenate([first_states[0][None], tape["y"][:-1]], axis=0)
         return *self.update_gradients(y_before, d_steps), d_threshold
 
+    def trace_step(self, y, trace, decay, weights):
+        return decay * trace + (1 - decay) * y
 
-def trace_step(y, trace, decay):
-    return decay * trace + (1 - decay) * y
+    def trace(self, sequence, initial, decay, weights, mask=None):
+        """Returns the decaying trace of a sequence: tr = decay * tr' + (1 - decay) * y, unchanged at masked steps.
 
+        Args:
+            sequence: Array (time, batch, units).
+            initial: The trace before the first step, (batch, units).
+            decay: In [0, 1).
+            weights: Those of the recurrence.
+            mask: Boolean array (time, batch, 1) or None.
 
-def trace(sequence, initial, decay, mask=None):
-    """Returns the decaying trace of a sequence: tr = decay * tr' + (1 - decay) * y, unchanged at masked steps.
+        Returns:
+            The traces (time, batch, units), and the last one.
+        """
 
-    Args:
-        sequence: Array (time, batch, units).
-        initial: The trace before the first step, (batch, units).
-        decay: In [0, 1).
-        mask: Boolean array (time, batch, 1) or None.
+        def step(states, inputs):
+            y, *masks = inputs
+            new = self.trace_step(y, states[0], decay, weights)
+            for valid in masks:
+                new = ops.where(valid, new, states[0])
+            return (new,), (new,)
 
-    Returns:
-        The traces (time, batch, units), and the last one.
-    """
-
-    def step(states, inputs):
-        y, *masks = inputs
-        new = trace_step(y, states[0], decay)
-        for valid in masks:
-            new = ops.where(valid, new, states[0])
-        return (new,), (new,)
-
-    sequences = (sequence, mask) if mask is not None else (sequence,)
-    (last,), (traces,) = loops.scan(step, (initial,), sequences, 1)
-    return traces, last
+        sequences = (sequence, mask) if mask is not None else (sequence,)
+        (last,), (traces,) = loops.scan(step, (initial,), sequences, 1)
+        return traces, last
 
 
 def _fired(candidate, threshold):

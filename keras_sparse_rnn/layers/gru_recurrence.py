@@ -6,7 +6,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from keras_sparse_rnn.layers.recurrence import Recurrence, gate_products, kernel_gradient
+from keras_sparse_rnn.layers.recurrence import Recurrence, kernel_gradient
 from keras_sparse_rnn.layers.slopes import slope_of
 
 
@@ -27,7 +27,8 @@ class GRURecurrence(Recurrence):
     @property
     def gate_names(self):
         """Names of the values that `update_gradient` reads."""
-        return ("z", "r", "g", "q_h") if self.reset_gate else ("z", "g")
+        names = ("z", "r", "g", "q_h") if self.reset_gate else ("z", "g")
+        return names if self._has_sigmoid else (*names, "distance")
 
     @property
     def input_names(self):
@@ -35,27 +36,33 @@ class GRURecurrence(Recurrence):
 
     @property
     def step_gradients(self):
-        return len(self.gate_names)  # of the inputs, and with a reset gate of q_h
+        return 4 if self.reset_gate else 2  # of the inputs, and with a reset gate of q_h
 
     @property
     def hand_written(self):
-        return slope_of(self.activation) is not None and self.recurrent_activation is keras.activations.sigmoid
+        return slope_of(self.activation) is not None and self._has_sigmoid
+
+    @property
+    def _has_sigmoid(self):
+        return self.recurrent_activation is keras.activations.sigmoid
 
     def weights_backward(self, weights):
         return (ops.transpose(weights[0]), *weights[1:])
 
     def update(self, inputs, source, c, weights):
         """Returns the new state (batch, units), and a dict of the values `gate_names`."""
-        (recurrent_kernel, bias), masks = weights[:2], weights[len(self.weight_names) :]
-        q = gate_products(source, recurrent_kernel, masks, len(inputs))
-        q_h = q[-1] + bias
-        z = self.recurrent_activation(inputs[0] + q[0])
-        if not self.reset_gate:
-            g = self.activation(inputs[1] + q_h)
-            return g + z * (c - g), {"z": z, "g": g}
-        r = self.recurrent_activation(inputs[1] + q[1])
-        g = self.activation(inputs[2] + r * q_h)
-        return g + z * (c - g), {"z": z, "r": r, "g": g, "q_h": q_h}
+        values = {}
+        q = self.products(source, weights[0], self.masks_of(weights), len(inputs), weights)
+        q_h = q[-1] + weights[1]
+        z = self.activate(values, "z", self.pre_activation("z", inputs[0] + q[0], weights), weights)
+        if self.reset_gate:
+            r = self.activate(values, "r", self.pre_activation("r", inputs[1] + q[1], weights), weights)
+            values["q_h"] = self.pre_activation("q_h", q_h, weights)
+            total = self.total(inputs[2], r * values["q_h"], weights)
+        else:
+            total = self.pre_activation("g", inputs[1] + q_h, weights)
+        g = self.activate(values, "g", total, weights)
+        return self.mix(z, g, c, weights), {**values, "distance": c - g}
 
     def update_gradient(self, tape, state, d_state, weights):
         """Returns the gradients in the source, in the previous state, and in (a_z, a_r, a_h, q_h).
@@ -64,16 +71,21 @@ class GRURecurrence(Recurrence):
         d_q_h = r d_a_h ;  d_a_r = q_h (1 - r) d_q_h ;  d_u = (d_a_z, d_a_r, d_q_h) R^T
 
         d_c is the gradient in the new state, and f' the derivative of the activation, 1 - g^2 for tanh. Without a
-        reset gate, the gradients are in (a_z, a_h), and d_u = (d_a_z, d_a_h) R^T.
+        reset gate, the gradients are in (a_z, a_h), and d_u = (d_a_z, d_a_h) R^T. These are the equations for the
+        sigmoid; for other recurrent activations, their derivative replaces z (1 - z) and r (1 - r).
         """
         z, g = tape["z"], tape["g"]
         d_not_z = (1 - z) * d_state
-        d_a_z, d_a_h = (state - g) * d_not_z, slope_of(self.activation)(g) * d_not_z  # c - g = z (c' - g)
+        d_a_h = self.slope("g", tape) * d_not_z
+        if self._has_sigmoid:
+            d_a_z = (state - g) * d_not_z  # c - g = z (c' - g)
+        else:
+            d_a_z = tape["distance"] * self.slope("z", tape) * d_state
         if not self.reset_gate:
             return ops.concatenate([d_a_z, d_a_h], axis=-1) @ weights[0], z * d_state, (d_a_z, d_a_h)
         r, q_h = tape["r"], tape["q_h"]
         d_q_h = r * d_a_h
-        d_a_r = q_h * (1 - r) * d_q_h
+        d_a_r = q_h * ((1 - r) * d_q_h if self._has_sigmoid else self.slope("r", tape) * d_a_h)
         d_source = ops.concatenate([d_a_z, d_a_r, d_q_h], axis=-1) @ weights[0]
         return d_source, z * d_state, (d_a_z, d_a_r, d_a_h, d_q_h)
 
@@ -94,7 +106,10 @@ class LightGRURecurrence(GRURecurrence):
     reset_gate = trainable_threshold = False
     weight_names = ("recurrent_kernel", "bias")
     state_names = ("h",)
-    tape_names = ("h", "z", "g")
+
+    @property
+    def tape_names(self):
+        return ("h", *self.gate_names)
 
     def step(self, inputs, states, weights, automatic=True):
         h, values = self.update(inputs, states[0], states[0], weights)

@@ -6,6 +6,9 @@ import dataclasses
 from keras import ops
 
 from keras_sparse_rnn.layers import loops
+from keras_sparse_rnn.layers.slopes import slope_of
+
+GATES = ("z", "r", "i", "f", "o")  # values of a step with the recurrent activation
 
 
 class Recurrence(abc.ABC):
@@ -13,14 +16,17 @@ class Recurrence(abc.ABC):
 
     A subclass names its arrays and works on tuples of arrays in this order:
         input_names: time-major sequences that have a gradient
-        weight_names: arrays that are the same at each step; the last one is the threshold
+        weight_names: arrays that are the same at each step; the thresholds are "threshold"
         state_names: arrays that a step passes to the next step
         tape_names: values of a step, or its new states, that `step_gradient` and `gradients` read
         step_gradients: number of gradients per step that `step_gradient` passes to `gradients`
         trainable_threshold: whether the threshold has a gradient
+
+    The arithmetic of a step is in the methods from `products` on. `quantization` replaces them with integers.
     """
 
     hand_written = True  # whether `step_gradient` is the gradient of `step` with the subclass's settings
+    weight_names: tuple[str, ...]
 
     @abc.abstractmethod
     def step(self, inputs, states, weights, automatic=True):
@@ -51,6 +57,50 @@ class Recurrence(abc.ABC):
     def weights_backward(self, weights):
         """Returns the weights as `step_gradient` reads them, prepared once for all steps."""
         return weights
+
+    def threshold_of(self, weights):
+        """Returns all thresholds, concatenated; masks of recurrent dropout may follow them in `weights`."""
+        return weights[self.weight_names.index("threshold")]
+
+    def masks_of(self, weights):
+        return weights[len(self.weight_names) :]
+
+    def products(self, source, kernel, masks, gates, weights):
+        """Returns the products (batch, units) of a source (batch, sources) with each gate's part of a kernel.
+
+        `masks` multiply the source, one per gate; the tuple is empty without recurrent dropout.
+        """
+        if not masks:
+            return ops.split(source @ kernel, gates, axis=-1)
+        return [(source * mask) @ part for mask, part in zip(masks, ops.split(kernel, gates, axis=-1), strict=True)]
+
+    def pre_activation(self, name, value, weights):
+        """Returns the pre-activation of a value of the step, from the sum of all products and biases."""
+        return value
+
+    def activate(self, values, name, value, weights):
+        """Adds the activation of a pre-activation to the values of the step, and returns it."""
+        values[name] = self.function_of(name)(value)
+        return values[name]
+
+    def function_of(self, name):
+        """Returns the activation of a value of the step."""
+        return self.recurrent_activation if name in GATES else self.activation
+
+    def slope(self, name, tape):
+        """Returns the derivative of the activation of a value of the step."""
+        return slope_of(self.function_of(name))(tape[name])
+
+    def total(self, x, y, weights):
+        """Returns the sum of two pre-activations."""
+        return x + y
+
+    def times(self, gate, state, weights):
+        return gate * state
+
+    def mix(self, z, g, before, weights):
+        """Returns z * before + (1 - z) * g."""
+        return g + z * (before - g)
 
     def sequence(self, inputs, states, weights, mask=None, outputs=(), by_hand=False):
         """Computes all steps of a sequence.
@@ -132,8 +182,9 @@ class _BackwardPass:
                 )
             return (*d_before, *(total + d_threshold_here for total in d_threshold)), d_step
 
-        threshold = weights[len(recurrence.weight_names) - 1]
-        d_threshold = (ops.zeros_like(d_last[-1][:, :1] * threshold),) if recurrence.trainable_threshold else ()
+        d_threshold = ()
+        if recurrence.trainable_threshold:
+            d_threshold = (ops.zeros_like(d_last[-1][:, :1] * recurrence.threshold_of(weights)),)
         carried, d_steps = loops.scan(
             step, (*d_last, *d_threshold), (*tape, *masks, *d_outputs), recurrence.step_gradients, reverse=True
         )
@@ -147,16 +198,6 @@ class _BackwardPass:
 def triangle(distance, height, width):
     """Returns the surrogate derivative of a step at distance 0: a triangle with this height and half-width."""
     return ops.relu(height - height / width * ops.abs(distance))
-
-
-def gate_products(source, kernel, masks, gates):
-    """Returns the products (batch, units) of a source (batch, sources) with each gate's part of a kernel.
-
-    `masks` multiply the source, one per gate; the tuple is empty without recurrent dropout.
-    """
-    if not masks:
-        return ops.split(source @ kernel, gates, axis=-1)
-    return [(source * mask) @ part for mask, part in zip(masks, ops.split(kernel, gates, axis=-1), strict=True)]
 
 
 def kernel_gradient(sources, d_gates):

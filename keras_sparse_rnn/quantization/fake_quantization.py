@@ -19,7 +19,7 @@ from keras_sparse_rnn.convert.sites import (
     check_computes_in_floats,
     input_names,
 )
-from keras_sparse_rnn.quantization.recurrent import INTEGER_LAYERS, check_integer_layer
+from keras_sparse_rnn.quantization.recurrent import IntegerLayer, check_integer_layer, threshold_in_integers
 from keras_sparse_rnn.quantization.rounding import Grid, Recorder, kernel_in_int8
 
 MOMENTUM = 0.95
@@ -96,13 +96,17 @@ class IntegerModel:
         self._recorders = dict(self._inputs)
         self._grids, self._recurrent, self._logits = {}, {}, {}
         self._layers = self._own_layers(cut)
-        for name, layer in self._layers.items():
+        recurrent = {call.layer.name: call.layer for call in cut.calls}
+        # A DeltaHold is a part of the op of the layer behind it.
+        self._holds = {name: part.hold for name, part in recurrent.items() if hasattr(part, "hold")}
+        for name in self._layers:
             site = self._sites.reads.get(name)
             if site is not None:
                 self._grid(site)
-            kind = INTEGER_LAYERS.get(type(layer))
-            if kind is not None:
-                twin = self._recurrent[name] = kind(layer, self._grid(site), momentum, self._options)
+            if name in recurrent:
+                twin = self._recurrent[name] = IntegerLayer(
+                    recurrent[name], self._grid(site), momentum, self._options
+                )
                 self._recorders[name] = twin.output
                 self._recorders |= {f"{name}/{state}": recorder for state, recorder in twin.states.items()}
             else:
@@ -144,17 +148,21 @@ class IntegerModel:
             recording: Whether they record ranges.
         """
         self.recording = recording
-        replaced = {name: "inner_loop" if name in self._recurrent else "call" for name in self._layers}
+        replace = self._rounding if rounds else self._recording
+        replaced = []
+        for name, layer in self._layers.items():
+            replaced.append((layer, "inner_loop" if name in self._recurrent else "call", replace(name, layer)))
+        for name, hold in self._holds.items():
+            replaced.append((hold, "inner_loop", self._holding(name, hold, rounds)))
         # In the instances' dicts, because Keras would track attributes.
-        for name, method in replaced.items():
-            layer = self._layers[name]
-            vars(layer)[method] = (self._rounding if rounds else self._recording)(name, layer)
+        for layer, method, function in replaced:
+            vars(layer)[method] = function
         try:
             yield
         finally:
             self.recording = False
-            for name, method in replaced.items():
-                vars(self._layers[name]).pop(method, None)
+            for layer, method, _ in replaced:
+                vars(layer).pop(method, None)
 
     def release(self):
         """Removes the variables from the model."""
@@ -179,6 +187,17 @@ class IntegerModel:
             return self._in_parts(name, layer, lambda: type(layer).call(layer, *args, **kwargs), rounds=False)
 
         return call
+
+    def _holding(self, name, hold, rounds):
+        """Returns the `inner_loop` of a DeltaHold in front of a recurrent layer."""
+
+        def inner_loop(sequences, *args, **kwargs):
+            sequences = self._read(name, sequences, rounds)
+            grid = self._grid(self._sites.reads[name])
+            with threshold_in_integers(hold.cell, grid) if rounds else contextlib.nullcontext():
+                return type(hold).inner_loop(hold, sequences, *args, **kwargs)
+
+        return inner_loop
 
     def _rounding(self, name, layer):
         if name in self._recurrent:

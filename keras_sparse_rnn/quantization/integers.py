@@ -1,203 +1,184 @@
-"""The arithmetic of the integer ops (`ops/gates.py`), in floats that hold integers, or fractions with 15 bits.
+"""The arithmetic of the integer ops (`ops/gates.py`) in the recurrences of the layers.
 
+Values are real numbers on the grids of the integers; only operands, accumulators and recurrent kernels are in counts.
 Products beyond 24 bits are rounded. This rarely changes a result, and by one count at most.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
 from keras import ops
 
-from keras_sparse_rnn.layers.gru_recurrence import GRURecurrence
-from keras_sparse_rnn.layers.recurrence import Recurrence, kernel_gradient
+from keras_sparse_rnn.layers.recurrence import GATES, Recurrence
+from keras_sparse_rnn.quantization.activations import IN_INTEGERS, SLOPES, floor_to, usual_sigmoid, usual_tanh
+from keras_sparse_rnn.quantization.rounding import carrying, straight_through
 
-ONE = 2.0**15
-LARGEST = 1 - 2.0**-15
-
-
-def sigmoid(index):
-    """Returns the entry of the sigmoid table at an index, clipped to the table; a fraction in (0, 1)."""
-    return in_q15(ops.sigmoid(ops.clip(index, -512.0, 511.0) * 2.0**-6))
+SLOTS = {"z": 0, "r": 1, "q_h": 3, "i": 0, "f": 1, "o": 3, "g": 2, "h": 0}  # of accumulators
+# Scalars: operand counts per unit of the state; steps per unit of states, gates, pre-activations and cell states.
+NUMBERS = ("operand", "per_state", "per_gate", "per_unit", "per_cell")
+_OF_SLOTS = ("factor", "step")  # from an accumulator to steps of its pre-activation, and what a step is worth
 
 
-def tanh(index):
-    """Returns the entry of the tanh table at an index, clipped to the table; a fraction in (-1, 1)."""
-    return in_q15(ops.tanh(ops.clip(index, -512.0, 511.0) * 2.0**-7))
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Integers(Recurrence):
+    """A recurrence in integers: a class with this base in front of the recurrence of a layer.
 
+    The sums of products that a step begins with are accumulators in counts. Gradients are those of the exact functions
+    at the rounded values, with respect to real values: the caller gives accumulators and the recurrent kernel the
+    gradient of their real values.
 
-def in_q15(value):
-    return ops.clip(ops.round(value * ONE) * (1 / ONE), -LARGEST, LARGEST)
+    Further weights:
+        slopes: what a count of the recurrent kernel is worth in its column, per unit of the state
+        NUMBERS, and for each slot `factor_0`, `step_0` ..
+        scales_0 ..: with a scale per output, the factors from its scale to that of the slot
 
-
-def times(gate, value):
-    """Returns the product of two fractions, rounded to 15 bits."""
-    return ops.floor(gate * value * ONE + 0.5) * (1 / ONE)
-
-
-def operand(state, factor, low, high):
-    """Returns a state in counts, in [low, high], as the recurrence reads it."""
-    return ops.clip(ops.floor(state * factor + 0.5), low, high)
-
-
-def carrying(value, carrier):
-    """Returns exactly `value`, with the gradient of `carrier`."""
-    return ops.stop_gradient(value) + (carrier - ops.stop_gradient(carrier))
-
-
-@dataclasses.dataclass(frozen=True)
-class IntegerGRU(GRURecurrence):
-    """KsrGru with the reset gate after the product.
-
-    The inputs are the accumulators of z and r from x and the biases, and the candidate's part from x in Q(fraction).
-    The gradients are with respect to pre-activations: those of the exact functions at the rounded values. The caller
-    multiplies them by the real value of a count.
-
-    Weights:
-        recurrent_kernel: in counts
-        bias: of the candidate's recurrent part, in counts
-        slopes: real value of one count of each accumulator
-        operand: counts per unit of the state
-        z, r, y: factors from the accumulators to table indices (z, r) and to Q(fraction + 1) (y)
-        index: factor from Q(fraction) to a table index
-        unit: real value of one count in Q(fraction + 1)
-        z_scales, r_scales, y_scales: with a scale per output, the factors from its scale to that of the gate
+    Attributes:
+        is_usual: Whether the op has the tables of tanh and sigmoid, without interpolation.
+        has_output_scales: Whether there is a scale per output.
+        holds_operand: Whether the held state is the operand of the recurrence.
+        operand_range: The smallest and the largest operand.
+        recorded: Names of values of a step to record in addition to the outputs.
+        record: Function that takes a dict of these.
     """
 
-    has_output_scales: bool = False
-    activation: Callable = keras.activations.tanh
+    is_usual: bool
+    has_output_scales: bool
+    holds_operand: bool
+    operand_range: tuple[float, float]
+    recorded: tuple[str, ...]
+    record: Callable
 
-    reset_gate = True
-    state_names = ("h",)
-    tape_names = ("h", "read", "z", "r", "g", "q_h")
-    trainable_threshold = False
     hand_written = True
 
     @property
     def weight_names(self):
-        scales = ("z_scales", "r_scales", "y_scales") if self.has_output_scales else ()
-        return ("recurrent_kernel", "bias", "slopes", "operand", "z", "r", "y", "index", "unit", *scales)
+        of_slots = [*_OF_SLOTS, *(["scales"] if self.has_output_scales else [])]
+        return (
+            *super().weight_names,
+            "slopes",
+            *NUMBERS,
+            *(f"{name}_{slot}" for name in of_slots for slot in range(4)),
+        )
+
+    @property
+    def tape_names(self):
+        names = super().tape_names
+        if isinstance(getattr(self, "hidden", None), NoHold):
+            names = [name for name in names if not name.endswith("change")]
+        activated = {*GATES, "g", "active"} if "g" in names else {"h"}
+        return (*names, *(f"slope_{name}" for name in names if name in activated and self.function_of(name) in SLOPES))
 
     def weights_backward(self, weights):
-        kernel, _, slopes, factor, *_ = weights
-        return (ops.transpose(kernel * slopes) * factor, *weights[1:])
-
-    def step(self, inputs, states, weights, automatic=True):
-        a_z, a_r, x = inputs
-        (h,) = states
-        kernel, bias, _, factor, to_z, to_r, to_y, index, unit, *scales = weights
-        read = operand(h, factor, -128.0, 127.0)
-        q_z, q_r, q_h = ops.split(read @ kernel, 3, axis=-1)
-        accumulators = (a_z + q_z, a_r + q_r, q_h + bias)
-        if scales:
-            accumulators = (ops.floor(a * scale) for a, scale in zip(accumulators, scales, strict=True))
-        z, r, y = accumulators
-        z, r = sigmoid(ops.floor(z * to_z)), sigmoid(ops.floor(r * to_r))
-        y = ops.floor(y * to_y)
-        g = tanh(ops.floor((x + ops.floor(r * y * 0.5)) * index))
-        h = ops.clip(g + times(z, h - g), -1.0, LARGEST)
-        return {"h": h, "read": read, "z": z, "r": r, "g": g, "q_h": y * unit}
-
-    def step_gradient(self, tape, d_states, d_values, weights):
-        d_read, d_h, d_step = self.update_gradient(tape, tape["h"], d_states[0], weights)
-        return (d_read + d_h,), d_step, None
+        return (ops.transpose(weights[0] * self._of(weights, "slopes")), *weights[1:])
 
     def gradients(self, first_states, tape, d_steps, d_threshold):
-        return (*self.update_gradients(tape["read"], d_steps), *(None for _ in self.weight_names[2:]))
+        own = super().gradients(first_states, tape, d_steps, d_threshold)
+        return (*own, *(None for _ in range(len(self.weight_names) - len(super().weight_names))))
+
+    def sequence(self, inputs, states, weights, mask=None, outputs=(), by_hand=False):
+        names = tuple(dict.fromkeys((*outputs, *self.recorded)))
+        emitted, last = super().sequence(inputs, states, weights, mask, names, by_hand)
+        values = dict(zip(names, emitted, strict=True))
+        self.record({name: values[name] for name in self.recorded})
+        return tuple(values[name] for name in outputs), last
+
+    def read(self, state, weights):
+        return self._operand(state, weights) / self._of(weights, "operand") if self.holds_operand else state
+
+    def products(self, source, kernel, masks, gates, weights):
+        return ops.split(self._operand(source, weights) @ kernel, gates, axis=-1)
+
+    def pre_activation(self, name, value, weights):
+        if name == "active":
+            return ops.floor(value * 128 + 0.5) * (1 / 128) if self.is_usual else value
+        slot = SLOTS[name]
+        if self.has_output_scales:
+            value = ops.floor(value * self._of(weights, f"scales_{slot}"))
+        return ops.floor(value * self._of(weights, f"factor_{slot}")) * self._of(weights, f"step_{slot}")
+
+    def activate(self, values, name, value, weights):
+        function = self.function_of(name)
+        if self.is_usual:
+            values[name] = usual_sigmoid(value) if name in GATES else usual_tanh(value)
+        else:
+            per_unit = self._of(weights, "per_unit")
+            if name == "active":
+                per_unit = ops.maximum(self._of(weights, "per_cell"), 128.0)
+            per_step = self._of(weights, "per_gate" if name in GATES else "per_state")
+            values[name] = IN_INTEGERS[function.__name__](value, per_unit, per_step)
+        if function in SLOPES:
+            values[f"slope_{name}"] = SLOPES[function](value)
+        return values[name]
+
+    def slope(self, name, tape):
+        return tape[f"slope_{name}"] if f"slope_{name}" in tape else super().slope(name, tape)
+
+    def total(self, x, y, weights):
+        return x + floor_to(y, self._of(weights, "per_unit"))
+
+    def times(self, gate, state, weights):
+        return self._saturated(self._product(gate, state, weights), weights)
+
+    def mix(self, z, g, before, weights):
+        return self._saturated(g + self._product(z, before - g, weights), weights)
+
+    def next_cell(self, values, weights):
+        """Of an LSTM: f * c' + i * g."""
+        per_cell = self._of(weights, "per_cell")
+        counts = ops.floor((values["f"] * values["before"] + values["i"] * values["g"]) * per_cell + 0.5)
+        return ops.clip(counts, -(2.0**15), 2.0**15 - 1) / per_cell
+
+    def trace_step(self, y, trace, decay, weights):
+        """Of an EventGRU: the rate as the op has it, 15 bits of `trace_rate`."""
+        moved = (y - trace) * ((min(round((1 - decay) * 2**31), 2**31 - 1) >> 16) / 2**15)
+        per_state = self._of(weights, "per_state")
+        return trace + straight_through(moved, ops.floor(moved * per_state + 0.5) / per_state)
+
+    def _operand(self, source, weights):
+        low, high = self.operand_range
+        return ops.clip(ops.floor(source * self._of(weights, "operand") + 0.5), low, high)
+
+    def _product(self, gate, state, weights):
+        per_state = self._of(weights, "per_state")
+        return ops.floor(gate * state * per_state + 0.5) / per_state
+
+    def _saturated(self, state, weights):
+        per_state = self._of(weights, "per_state")
+        return ops.clip(state, -(2.0**15) / per_state, (2.0**15 - 1) / per_state)
+
+    def _of(self, weights, name):
+        return weights[self.weight_names.index(name)]
 
 
 @dataclasses.dataclass(frozen=True)
-class IntegerLSTM(Recurrence):
-    """KsrLstm.
+class NoHold:
+    """In place of a `HoldRecurrence`, for a layer that holds nothing."""
 
-    The inputs are the accumulators of i, f, g and o from x and the biases. The gradients are as in `IntegerGRU`.
+    trainable_threshold = False
 
-    Weights:
-        recurrent_kernel, slopes, operand: as in `IntegerGRU`
-        i, f, g, o: factors from the accumulators to table indices
-        cell: counts per unit of c
-        i_scales, f_scales, g_scales, o_scales: with a scale per output, the factors from its scale to that of the gate
+    def hold(self, x, held, threshold, automatic=True):
+        return x, x
+
+    def hold_gradient(self, change, d_held, threshold):
+        return d_held, ops.zeros_like(d_held), None
+
+
+def in_integers(recurrence, activation, recurrent_activation, **arithmetic):
+    """Returns a recurrence in integers.
+
+    Args:
+        recurrence: The `Recurrence` of a layer.
+        activation, recurrent_activation: Names of its activations, as Keras spells them.
+        **arithmetic: The attributes of `Integers`.
     """
-
-    has_output_scales: bool = False
-
-    hand_written = True
-    trainable_threshold = False
-    input_names = ("a_i", "a_f", "a_g", "a_o")
-    state_names = ("h", "c")
-    tape_names = ("h", "c", "read", "i", "f", "g", "o")
-    step_gradients = 4
-
-    @property
-    def weight_names(self):
-        scales = ("i_scales", "f_scales", "g_scales", "o_scales") if self.has_output_scales else ()
-        return ("recurrent_kernel", "slopes", "operand", "i", "f", "g", "o", "cell", *scales)
-
-    def weights_backward(self, weights):
-        kernel, slopes, factor, *_ = weights
-        return (ops.transpose(kernel * slopes) * factor, *weights[1:])
-
-    def step(self, inputs, states, weights, automatic=True):
-        h, c = states
-        kernel, _, factor, to_i, to_f, to_g, to_o, cell, *scales = weights
-        read = operand(h, factor, -128.0, 127.0)
-        accumulators = [a + q for a, q in zip(inputs, ops.split(read @ kernel, 4, axis=-1), strict=True)]
-        if scales:
-            accumulators = [ops.floor(a * scale) for a, scale in zip(accumulators, scales, strict=True)]
-        i, f, g, o = accumulators
-        i, f, o = sigmoid(ops.floor(i * to_i)), sigmoid(ops.floor(f * to_f)), sigmoid(ops.floor(o * to_o))
-        g = tanh(ops.floor(g * to_g))
-        c = ops.clip(ops.floor((f * c + i * g) * cell + 0.5), -ONE, ONE - 1) / cell
-        h = times(o, tanh(ops.floor(c * 128 + 0.5)))
-        return {"h": h, "c": c, "read": read, "i": i, "f": f, "g": g, "o": o}
-
-    def step_gradient(self, tape, d_states, d_values, weights):
-        """d_c includes the gradient through h; c' f = c - i g."""
-        d_h, d_c = d_states
-        c, i, f, g, o = (tape[name] for name in ("c", "i", "f", "g", "o"))
-        of_c = ops.tanh(c)
-        d_c = d_c + d_h * o * (1 - of_c * of_c)
-        d_i, d_f = d_c * g * i * (1 - i), d_c * (c - i * g) * (1 - f)
-        d_g, d_o = d_c * i * (1 - g * g), d_h * of_c * o * (1 - o)
-        d_step = (d_i, d_f, d_g, d_o)
-        return (ops.concatenate(d_step, axis=-1) @ weights[0], d_c * f), d_step, None
-
-    def gradients(self, first_states, tape, d_steps, d_threshold):
-        return (*d_steps, kernel_gradient(tape["read"], d_steps), *(None for _ in self.weight_names[1:]))
+    fields = {field.name: getattr(recurrence, field.name) for field in dataclasses.fields(recurrence)}
+    names = {"activation": activation, "recurrent_activation": recurrent_activation}
+    functions = {name: getattr(keras.activations, names[name]) for name in names if name in fields}
+    return _kind_in_integers(type(recurrence))(**fields | functions, **arithmetic)
 
 
-@dataclasses.dataclass(frozen=True)
-class IntegerSimpleRNN(Recurrence):
-    """KsrSimpleRnn; inputs and weights as in `IntegerLSTM`, for one gate."""
-
-    has_output_scales: bool = False
-
-    hand_written = True
-    trainable_threshold = False
-    input_names = ("a",)
-    state_names = ("h",)
-    tape_names = ("h", "read")
-    step_gradients = 1
-
-    @property
-    def weight_names(self):
-        return ("recurrent_kernel", "slopes", "operand", "h", *(("scales",) if self.has_output_scales else ()))
-
-    def weights_backward(self, weights):
-        kernel, slopes, factor, *_ = weights
-        return (ops.transpose(kernel * slopes) * factor, *weights[1:])
-
-    def step(self, inputs, states, weights, automatic=True):
-        kernel, _, factor, to_index, *scales = weights
-        read = operand(states[0], factor, -128.0, 127.0)
-        accumulators = inputs[0] + read @ kernel
-        for scale in scales:
-            accumulators = ops.floor(accumulators * scale)
-        return {"h": tanh(ops.floor(accumulators * to_index)), "read": read}
-
-    def step_gradient(self, tape, d_states, d_values, weights):
-        d_a = d_states[0] * (1 - tape["h"] * tape["h"])
-        return (d_a @ weights[0],), (d_a,), None
-
-    def gradients(self, first_states, tape, d_steps, d_threshold):
-        return (*d_steps, kernel_gradient(tape["read"], d_steps), *(None for _ in self.weight_names[1:]))
+@functools.cache
+def _kind_in_integers(kind):
+    return dataclasses.dataclass(frozen=True, eq=False)(type(f"Integer{kind.__name__}", (Integers, kind), {}))

@@ -1,41 +1,56 @@
 """Recurrent layers that compute with the integers of their ops during training."""
 
-from abc import ABC, abstractmethod
+import contextlib
 from types import SimpleNamespace
-from typing import ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
 from keras_sparse_rnn.convert.quantize import Scale
-from keras_sparse_rnn.convert.recurrent.gru import GRUConverter
-from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
-from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
+from keras_sparse_rnn.convert.recurrent import KINDS
+from keras_sparse_rnn.layers.delta_gru_recurrence import DeltaGRURecurrence, DeltaResetRecurrence
+from keras_sparse_rnn.layers.delta_lstm import DeltaLSTMRecurrence
+from keras_sparse_rnn.layers.delta_simple_rnn import DeltaSimpleRecurrence
+from keras_sparse_rnn.layers.event_recurrence import EventRecurrence
+from keras_sparse_rnn.layers.recurrence import GATES
 from keras_sparse_rnn.layers.recurrent_layer import over_time
-from keras_sparse_rnn.quantization.integers import IntegerGRU, IntegerLSTM, IntegerSimpleRNN, carrying
-from keras_sparse_rnn.quantization.rounding import Held, Recorder, rounded
+from keras_sparse_rnn.ops.lstm import Lstm
+from keras_sparse_rnn.ops.schema import SLOTS
+from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
+from keras_sparse_rnn.quantization.integers import NUMBERS, NoHold, in_integers
+from keras_sparse_rnn.quantization.rounding import Held, Recorder, carrying, rounded, threshold_between
+
+_FIRST_LARGEST = {"c": 8.0}  # of states until they are recorded; of others, that of the output
+_KERAS = {  # what a layer of Keras computes, as a recurrence of ours that holds nothing
+    keras.layers.LSTM: lambda cell: DeltaLSTMRecurrence(cell.activation, cell.recurrent_activation, NoHold()),
+    keras.layers.SimpleRNN: lambda cell: DeltaSimpleRecurrence(cell.activation, NoHold()),
+    keras.layers.GRU: lambda cell: (DeltaGRURecurrence if cell.reset_after else DeltaResetRecurrence)(
+        cell.activation, cell.recurrent_activation, NoHold()
+    ),
+}
 
 
-class IntegerLayer(ABC):
-    """The `inner_loop` of a recurrent layer in integers, in place of Keras's.
+class IntegerLayer:
+    """The `inner_loop` of a recurrent layer in integers, in place of its own.
 
-    Class attributes:
-        CONVERTER: The `LayerConverter` that chooses the integers.
-        LARGEST: Maps each state whose range the converter needs to its assumed largest value until one is recorded.
+    Args:
+        converter: Its `LayerConverter`, which chooses the integers.
+        grid: The `Grid` of what it reads.
+        momentum: Momentum of the moving averages of ranges.
+        options: A `ConvertOptions`.
     """
 
-    CONVERTER: ClassVar[type]
-    LARGEST: ClassVar[dict] = {"h": 1.0}
-
-    def __init__(self, layer, grid, momentum, options):
-        self.layer, self._grid, self._options = layer, grid, options
+    def __init__(self, converter, grid, momentum, options):
+        self._converter = getattr(converter, "reader", converter)
+        self.layer = layer = self._converter.layer
+        self._grid, self._options = grid, options
         self.recording = False
-        self._converter = self.CONVERTER(layer)
-        self.states = {name: Recorder(f"{layer.name}/{name}", momentum) for name in self.LARGEST}
+        self.states = {name: Recorder(f"{layer.name}/{name}", momentum) for name in self._converter.ranged}
         self.output = Recorder(layer.name, momentum)
         any_scale = Scale(1 / 64, 0)
-        numbers = self._numbers(self._made(any_scale, any_scale), any_scale)
+        self._op = self._made(any_scale, any_scale)
+        numbers = self._numbers(self._op, any_scale, any_scale)
         self._shapes = {name: np.shape(values) for name, values in numbers.items()}
         self._held = Held(sum(int(np.prod(shape)) for shape in self._shapes.values()), f"numbers_{layer.name}")
 
@@ -51,7 +66,7 @@ class IntegerLayer(ABC):
             x, output: `Scale` of the input and of the output.
             ranges: Function that returns the range of a name, or None if it is not known yet.
         """
-        numbers = self._numbers(self._made(x, output, ranges), output)
+        numbers = self._numbers(self._made(x, output, ranges), x, output)
         self._held.write(np.concatenate([np.ravel(values) for values in numbers.values()]))
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
@@ -60,58 +75,159 @@ class IntegerLayer(ABC):
 
     def _made(self, x, output, ranges=None):
         """Returns the integer op for these scales and ranges."""
+        of, name = ranges or (lambda name: None), self.layer.name
         states = {}
-        for name, largest in self.LARGEST.items():
-            low, high = (ranges and ranges(f"{self.layer.name}/{name}")) or (-largest, largest)
-            states[name] = np.array([low, high])
-        seen = SimpleNamespace(states=states, x=None, mask=None)
+        for state in self._converter.ranged:
+            largest = _FIRST_LARGEST.get(state) or np.abs(of(name) or 1.0).max()
+            states[state] = np.array(of(f"{name}/{state}") or (-largest, largest))
+        seen = SimpleNamespace(states=states)
         return self._converter.integer_op(self._options.blocks[0], x, output, seen, self._options)
 
-    def _numbers(self, op, output):
+    def _numbers(self, op, x, output):
         """Returns the numbers of an integer op that the loop needs, a dict from names to arrays."""
         o, made = op.options, op.made_with
-        factors = np.array([getattr(o, f"multiplier_{slot}") for slot in range(4)]) / 2**32
-        bits = np.array([_index_bits(kind, o.fraction, "reset" in op.slots) for kind in op.slots])
+        factors = np.array([getattr(o, f"multiplier_{slot}") for slot in range(SLOTS)]) / 2**32
+        steps = 2.0 ** -np.array([_bits(op, kind) for kind in op.slots])
+        by_output = np.ones((SLOTS, 1)) if op.output_scales is None else op.output_scales / 2**16
+        per_state = 2.0 ** (15 - o.state_bits)
         numbers = {
             "x_shift": 2.0**o.x_shift,
             "h_shift": 2.0**o.h_shift,
-            "operand": o.operand_multiplier / 2.0**o.operand_shift * 2**15,
-            "output": np.array([o.output_multiplier / 2.0**o.output_shift * 2**15, o.output_zero_point]),
+            "operand": o.operand_multiplier / 2.0**o.operand_shift * per_state,
+            "per_state": per_state,
+            "per_gate": 2.0 ** (15 - o.gate_bits),
+            "per_unit": 2.0**o.fraction,
+            "per_cell": 2.0 ** (15 - getattr(o, "cell_bits", 0)),
+            "output": np.array([o.output_multiplier / 2.0**o.output_shift * per_state, o.output_zero_point]),
             "output_scale": output.scale,
             "factors": factors,
-            "worth": (factors / 2.0**bits)[:, None] * (1 if op.output_scales is None else op.output_scales / 2**16),
-            "fraction": float(o.fraction),
+            "steps": steps,
+            "worth": np.broadcast_to((factors * steps)[:, None] * by_output, (SLOTS, o.units)),
             "kernel": made.kernel.reshape(-1),
             "recurrent_kernel": made.recurrent_kernel.reshape(-1),
             "bias": made.bias,
             "half_step": made.half_step[:, None],
         }
         if op.output_scales is not None:
-            numbers["scales"] = op.output_scales / 2**16
-        numbers["worth"] = np.broadcast_to(numbers["worth"], (4, o.units))
-        return numbers
+            numbers["scales"] = by_output
+        states = op.states(x.scale)
+        return numbers | {name: states[name].scale for name in ("held_h", "held_reset") if name in states}
 
     def _loop(self, sequences, states, mask, training):
-        numbers, most = self._unpacked(), float(self._options.number_format.most_counts)
-        cell = self.layer.cell
-        counts = self._grid.counts(sequences)
-        if not training:  # with dropout, inputs are not on the grid
-            counts = ops.round(counts)
-        if training and cell.dropout:
-            counts = counts * cell.get_dropout_mask(sequences[0])
-        kernel = _in_counts(cell.kernel, numbers["kernel"], most)
-        bias = rounded((self._bias() + numbers["half_step"]) / numbers["bias"])
-        gates = ops.split((counts * numbers["x_shift"]) @ kernel, kernel.shape[-1] // self.layer.units, axis=-1)
-        inputs = [gate + bias[slot] for slot, gate in enumerate(gates)]
-        recurrent_kernel = _in_counts(cell.recurrent_kernel, numbers["recurrent_kernel"], most) * numbers["h_shift"]
-        states = [*states]
-        output, last = self._steps(inputs, recurrent_kernel, bias, numbers, states, mask)
+        numbers, layer = self._unpacked(), self.layer
+        recurrence = self._recurrence()
+        cell = self._cell_in_integers(recurrence, numbers)
+        if type(layer) in _KERAS:
+            held = [ops.zeros_like(states[0])] * (len(recurrence.state_names) - len(states))
+            weights = cell["recurrent_weights"]()
+            (outputs,), last = recurrence.sequence(
+                cell["project"](sequences, training), (*states, *held), weights, mask, ("h",), by_hand=True
+            )
+            last_output, last = last[0], last[: len(states)]
+        else:
+            with _replaced(layer.cell, cell), self._input_threshold():
+                outputs, last_output, last = type(layer).loop(layer, sequences, states, mask, training)
+        given = last_output if outputs is None else outputs
         if self.recording:
-            self.output.record(output if self.layer.return_sequences else output[-1])
+            self.output.record(given if layer.return_sequences else last_output)
         factor, zero_point = ops.unstack(numbers["output"])
-        on_grid = ops.clip(ops.floor(output * factor + 0.5) + zero_point, -128.0, 127.0) - zero_point
-        output = carrying(on_grid * numbers["output_scale"], output)
-        return output, output[-1], last
+        on_grid = ops.clip(ops.floor(given * factor + 0.5) + zero_point, -128.0, 127.0) - zero_point
+        given = carrying(on_grid * numbers["output_scale"], given)
+        return (None, given, last) if outputs is None else (given, given[-1], last)
+
+    def _recurrence(self):
+        op, kind = self._op, type(self.layer)
+        own = _KERAS[kind](self.layer.cell) if kind in _KERAS else self.layer.cell.recurrence
+        recorded = {name: _values_of(name, own) for name in self.states} if self.recording else {}
+        is_event = isinstance(own, EventRecurrence)
+
+        def record(values):
+            for name, parts in recorded.items():
+                if parts:
+                    self.states[name].record(*(values[part] for part in parts))
+
+        return in_integers(
+            own,
+            op.activation.name,
+            op.recurrent_activation and op.recurrent_activation.name,
+            is_usual=op.has_usual_gates,
+            has_output_scales=op.output_scales is not None,
+            holds_operand=isinstance(op, (Lstm, SimpleRnn)),
+            operand_range=(0.0, 255.0) if is_event else (-128.0, 127.0),
+            recorded=tuple(dict.fromkeys(part for parts in recorded.values() for part in parts)),
+            record=record,
+        )
+
+    def _cell_in_integers(self, recurrence, numbers):
+        """Returns what the cell has in integers, a dict from its attributes."""
+        cell, op, worth = self.layer.cell, self._op, numbers["worth"]
+        most = float(self._options.number_format.most_counts)
+        bias = rounded((self._bias() + numbers["half_step"]) / numbers["bias"])
+        in_advance = "reset" in op.slots  # x and y of such a candidate are rounded apart
+
+        def project(inputs, training=False):
+            counts = self._grid.counts(inputs)
+            if not training:  # with dropout, inputs are not on the grid
+                counts = ops.round(counts)
+            elif cell.dropout:
+                counts = counts * cell.get_dropout_mask(inputs[0])
+            kernel = _in_counts(cell.kernel, numbers["kernel"], most)
+            gates = ops.split((counts * numbers["x_shift"]) @ kernel, len(op.kernel_slots), axis=-1)
+            return tuple(_sums(gate, slot) for gate, slot in zip(gates, op.kernel_slots, strict=True))
+
+        def _sums(gate, slot):
+            sums = gate + bias[slot]
+            real = sums * worth[slot]
+            if in_advance and slot == 2:
+                scaled = ops.floor(sums * numbers["scales"][slot]) if "scales" in numbers else sums
+                sums = ops.floor(scaled * numbers["factors"][slot]) * numbers["steps"][slot]
+            return carrying(sums, real)
+
+        def recurrent_weights():
+            kernel = _in_counts(cell.recurrent_kernel, numbers["recurrent_kernel"], most) * numbers["h_shift"]
+            slopes = ops.concatenate([worth[slot] for slot in op.recurrent_slots]) * numbers["operand"]
+            last = carrying(bias[3], bias[3] * worth[3]) if in_advance else ops.zeros_like(bias[3])
+            weights = {"recurrent_kernel": carrying(kernel, kernel * slopes), "bias": last, "slopes": slopes}
+            weights |= {name: numbers[name] for name in NUMBERS}
+            for name, part in (("factor", "factors"), ("step", "steps"), ("scales", "scales")):
+                if part in numbers:
+                    weights |= {f"{name}_{slot}": value for slot, value in enumerate(ops.unstack(numbers[part]))}
+            if "threshold" in recurrence.weight_names:
+                weights["threshold"] = self._thresholds(numbers)
+            return tuple(weights[name] for name in recurrence.weight_names)
+
+        return {"project": project, "recurrent_weights": recurrent_weights, "recurrence": recurrence}
+
+    def _bias(self):
+        """Returns the biases of the accumulators, `(slots, units)`."""
+        op, units = self._op, self.layer.units
+        slots = [ops.zeros((units,))] * SLOTS
+        if self.layer.use_bias:
+            stored = ops.reshape(ops.convert_to_tensor(self.layer.cell.bias), (-1, len(op.kernel_slots), units))
+            for row, of_row in enumerate((op.kernel_slots, op.recurrent_slots)[: stored.shape[0]]):
+                for gate, slot in enumerate(of_row):
+                    slots[slot] = slots[slot] + stored[row, gate]
+        return ops.stack(slots)
+
+    def _thresholds(self, numbers):
+        cell = self.layer.cell
+        if isinstance(getattr(cell, "recurrence", None), EventRecurrence):
+            threshold, per_state = ops.convert_to_tensor(cell.threshold), numbers["per_state"]
+            return ops.clip(rounded(threshold * per_state), 0.0, 2.0**15 - 1) / per_state
+        if type(self.layer) in _KERAS:
+            return ops.zeros((2 * self.layer.units,))
+        most = 255.0 if isinstance(self._op, (Lstm, SimpleRnn)) else 2.0**16 - 1
+        names = [name for name in ("held_h", "held_reset") if name in numbers]
+        return ops.concatenate(
+            [
+                threshold_between(hold.threshold_tensor(), numbers[name], most)
+                for hold, name in zip(cell.holds_of_states, names, strict=True)
+            ]
+        )
+
+    def _input_threshold(self):
+        hold = getattr(self.layer.cell, "input_hold", None)
+        return contextlib.nullcontext() if hold is None else threshold_in_integers(hold, self._grid)
 
     def _unpacked(self):
         values, numbers, place = self._held.value, {}, 0
@@ -121,123 +237,40 @@ class IntegerLayer(ABC):
             place += size
         return numbers
 
-    def _record(self, state, values):
-        if self.recording:
-            self.states[state].record(values)
 
-    @abstractmethod
-    def _bias(self):
-        """Returns the biases of the accumulators of the four slots, `(4, units)`."""
-
-    @abstractmethod
-    def _steps(self, inputs, recurrent_kernel, bias, numbers, states, mask):
-        """Computes all steps from the accumulators of each gate.
-
-        Returns:
-            Real outputs `(steps, batch, units)`, and the last states.
-        """
-
-    def _all_steps(self, recurrence, inputs, recurrent_kernel, numbers, weights, states, mask, names):
-        """Computes all steps of a recurrence that first adds the accumulators of x and h."""
-        worth, scales = numbers["worth"], numbers.get("scales")
-        inputs = [carrying(gate, gate * worth[slot]) for slot, gate in enumerate(inputs)]
-        slopes = ops.reshape(worth[: len(inputs)], (-1,))
-        weights = [carrying(recurrent_kernel, recurrent_kernel * slopes), slopes, *weights]
-        if scales is not None:
-            weights += ops.unstack(scales[: len(inputs)])
-        steps = recurrence(scales is not None)
-        return steps.sequence(tuple(inputs), states, tuple(weights), mask, names, by_hand=True)
+def threshold_in_integers(cell, grid):
+    """Context manager in which a `DeltaHoldCell` compares changes of values on a grid."""
+    own = cell.threshold_tensor
+    return _replaced(cell, {"threshold_tensor": lambda: grid.threshold(own())})
 
 
-class IntegerGRULayer(IntegerLayer):
-    CONVERTER = GRUConverter
-
-    def _bias(self):
-        cell, units = self.layer.cell, self.layer.units
-        if not self.layer.use_bias:
-            return ops.zeros((4, units))
-        from_x, from_h = ops.unstack(ops.reshape(cell.bias, (2, 3, units)))
-        both = from_x[:2] + from_h[:2]
-        return ops.concatenate([both, from_x[2:], from_h[2:]], axis=0)
-
-    def _steps(self, inputs, recurrent_kernel, bias, numbers, states, mask):
-        factors, worth, scales = ops.unstack(numbers["factors"]), numbers["worth"], numbers.get("scales")
-        a_z, a_r, a_h = inputs
-        x = ops.floor((a_h if scales is None else ops.floor(a_h * scales[2])) * factors[2])
-        inputs = (carrying(a_z, a_z * worth[0]), carrying(a_r, a_r * worth[1]), carrying(x, a_h * worth[2]))
-        slopes = ops.concatenate([worth[0], worth[1], worth[3]])
-        one = ops.power(2.0, numbers["fraction"])
-        weights = [
-            carrying(recurrent_kernel, recurrent_kernel * slopes),
-            carrying(bias[3], bias[3] * worth[3]),
-            *(slopes, numbers["operand"], factors[0], factors[1], factors[3], 128 / one, 0.5 / one),
-        ]
-        if scales is not None:
-            weights += [scales[0], scales[1], scales[3]]
-        (h,), last = IntegerGRU(scales is not None).sequence(inputs, states, tuple(weights), mask, ("h",), by_hand=True)
-        self._record("h", h)
-        return h, last
-
-
-class IntegerLSTMLayer(IntegerLayer):
-    CONVERTER = LSTMConverter
-    LARGEST: ClassVar[dict] = {"h": 1.0, "c": 8.0}
-
-    def _numbers(self, op, output):
-        return super()._numbers(op, output) | {"cell": 2.0 ** (15 - op.options.cell_bits)}
-
-    def _bias(self):
-        units = self.layer.units
-        return ops.reshape(self.layer.cell.bias, (4, units)) if self.layer.use_bias else ops.zeros((4, units))
-
-    def _steps(self, inputs, recurrent_kernel, bias, numbers, states, mask):
-        weights = [numbers["operand"], *ops.unstack(numbers["factors"]), numbers["cell"]]
-        (h, c), last = self._all_steps(
-            IntegerLSTM, inputs, recurrent_kernel, numbers, weights, states, mask, ("h", "c")
-        )
-        self._record("h", h)
-        self._record("c", c)
-        return h, last
-
-
-class IntegerSimpleRNNLayer(IntegerLayer):
-    CONVERTER = SimpleRNNConverter
-
-    def _bias(self):
-        units = self.layer.units
-        bias = self.layer.cell.bias if self.layer.use_bias else ops.zeros(units)
-        return ops.pad(ops.reshape(bias, (1, units)), ((0, 3), (0, 0)))
-
-    def _steps(self, inputs, recurrent_kernel, bias, numbers, states, mask):
-        weights = [numbers["operand"], numbers["factors"][0]]
-        (h,), last = self._all_steps(IntegerSimpleRNN, inputs, recurrent_kernel, numbers, weights, states, mask, ("h",))
-        self._record("h", h)
-        return h, last
-
-
-INTEGER_LAYERS = {
-    keras.layers.GRU: IntegerGRULayer,
-    keras.layers.LSTM: IntegerLSTMLayer,
-    keras.layers.SimpleRNN: IntegerSimpleRNNLayer,
-}
+@contextlib.contextmanager
+def _replaced(layer, attributes):
+    """Context manager in which a layer has other attributes; in its dict, because Keras would track them."""
+    before = {name: vars(layer)[name] for name in attributes if name in vars(layer)}
+    vars(layer).update(attributes)
+    try:
+        yield
+    finally:
+        for name in attributes:
+            del vars(layer)[name]
+        vars(layer).update(before)
 
 
 def check_integer_layer(recurrent):
     """Raises ValueError if training for integers does not support a `LayerConverter`'s layer."""
     layer = recurrent.layer
-    kind = INTEGER_LAYERS.get(type(layer))
-    if kind is None or type(recurrent) is not kind.CONVERTER:
-        known = ", ".join(kind.__name__ for kind in INTEGER_LAYERS)
-        what = f"{type(layer).__name__} behind a DeltaHold" if kind else type(layer).__name__
-        raise ValueError(f"layer '{layer.name}' ({what}) cannot be trained for integers; can be: {known}.")
-    allowed = {"activation": "tanh", "recurrent_activation": "sigmoid", "recurrent_dropout": 0.0, "reset_after": True}
-    config = layer.get_config()
-    for argument, value in allowed.items():
-        if config.get(argument, value) != value:
-            raise ValueError(
-                f"layer '{layer.name}' has {argument}={config[argument]!r}; training for integers knows {value!r} "
-                "alone."
-            )
+    known = [kind.LAYER for kind in KINDS]
+    if type(layer) not in known:
+        names = ", ".join(kind.__name__ for kind in known)
+        raise ValueError(
+            f"layer '{layer.name}' ({type(layer).__name__}) cannot be trained for integers; can be: {names}."
+        )
+    if layer.recurrent_dropout:
+        raise ValueError(
+            f"layer '{layer.name}' has recurrent_dropout={layer.recurrent_dropout!r}; training for integers knows 0.0 "
+            "alone."
+        )
     if layer.compute_dtype != "float32":
         raise ValueError(
             f"layer '{layer.name}' computes in {layer.compute_dtype}, which cannot represent integer counts: train for "
@@ -245,9 +278,28 @@ def check_integer_layer(recurrent):
         )
 
 
-def _index_bits(kind, fraction, has_reset):
-    """Returns the fractional bits of a slot's accumulators after its multiplier (`convert/quantize.py`)."""
-    return {"gate": 6, "candidate": fraction if has_reset else 7, "reset": fraction + 1}.get(kind, 0)
+def _values_of(name, recurrence):
+    """Returns the names of the values of a step whose range the converter needs under a name."""
+    if name not in ("gates", "candidates"):
+        return (name,)
+    if name == "gates":
+        return tuple(part for part in recurrence.tape_names if part in GATES)
+    if isinstance(recurrence, EventRecurrence):
+        return ("g", "y", "c")
+    candidates = [part for part in recurrence.tape_names if part in ("g", "active")]
+    return (*candidates, "h")
+
+
+def _bits(op, kind):
+    """Returns the fractional bits of a slot's pre-activation (`convert/quantize.py`)."""
+    o = op.options
+    if kind == "reset":
+        return o.fraction + 1 + o.gate_bits
+    if kind is None:
+        return 0
+    if not op.has_usual_gates:
+        return o.fraction
+    return 6 if kind == "gate" else o.fraction if "reset" in op.slots else 7
 
 
 def _in_counts(kernel, scales, most):

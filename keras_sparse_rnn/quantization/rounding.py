@@ -10,9 +10,20 @@ def straight_through(value, rounded):
     return value + ops.stop_gradient(rounded - value)
 
 
+def carrying(value, carrier):
+    """Returns exactly `value`, with the gradient of `carrier`."""
+    return ops.stop_gradient(value) + (carrier - ops.stop_gradient(carrier))
+
+
 def rounded(value):
     """Rounds to the nearest integer, with the gradient of the value."""
     return straight_through(value, ops.round(value))
+
+
+def threshold_between(threshold, scale, most):
+    """Rounds thresholds down to counts of a scale, at most `most`, plus a half: changes are compared in floats."""
+    counts = ops.minimum(ops.floor(threshold / scale), most)
+    return straight_through(threshold, (counts + 0.5) * scale)
 
 
 def kernel_in_int8(kernel, axes):
@@ -54,8 +65,10 @@ class Recorder:
         self.held = Held(3, f"range_{name.replace('/', '_')}")
         self._weight = 1 - momentum
 
-    def record(self, values):
-        now = ops.stop_gradient(ops.stack([ops.min(values), ops.max(values)]))
+    def record(self, *values):
+        """Records the range of all of these tensors together."""
+        low, high = (ops.stack([end(part) for part in values]) for end in (ops.min, ops.max))
+        now = ops.stop_gradient(ops.stack([ops.min(low), ops.max(high)]))
         held = self.held.value
         is_first = ops.isnan(held[2])
         count = ops.where(is_first, 1.0, held[2] + 1)
@@ -83,6 +96,10 @@ class Grid:
         scale, zero_point = ops.unstack(self.held.value)
         values = ops.clip(values, (-128 - zero_point) * scale, (127 - zero_point) * scale)
         return rounded(values / scale) * scale
+
+    def threshold(self, threshold):
+        """Rounds thresholds of changes, which 8 bits hold, down to counts; between two, as floats are compared."""
+        return threshold_between(threshold, self.held.value[0], 255.0)
 
     def counts(self, values):
         """Converts values on the grid to counts from the zero point."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.quantize import quantize
 from keras_sparse_rnn.layers.states import states_of
-from keras_sparse_rnn.ops.activations import NUMBERS
+from keras_sparse_rnn.ops.activations import NUMBERS, SIGMOID, TANH
 from keras_sparse_rnn.ops.recurrent_schema import BACKWARDS_IN_ORDER
 
 
@@ -19,6 +19,7 @@ class LayerConverter(ABC):
         LAYER, CELL: Classes of the Keras layer and of its cell.
         STATES: The op's names of the states of the cell, in their order.
         ACTIVATIONS: Names of the arguments that are activations.
+        RANGED: The states whose ranges determine its integers.
         SENDS_EVENTS: Whether it sends events.
         HOLDS_INPUTS: Whether it holds its inputs itself.
 
@@ -33,6 +34,7 @@ class LayerConverter(ABC):
     STATES: ClassVar[tuple] = ("h",)
     ACTIVATIONS: ClassVar[tuple] = ("activation", "recurrent_activation")
 
+    RANGED: ClassVar[tuple] = ("h",)
     SENDS_EVENTS: ClassVar[bool] = False
     HOLDS_INPUTS: ClassVar[bool] = False
 
@@ -50,6 +52,14 @@ class LayerConverter(ABC):
         check_layer(self.layer, {}, stateful)
         for argument in self.ACTIVATIONS:
             activation_number(self.layer, argument)
+
+    @property
+    def ranged(self):
+        """Of what it needs ranges in integers: states, and with other activations than tanh and sigmoid all gates, and
+        all states and candidates."""
+        usual = {"activation": TANH, "recurrent_activation": SIGMOID}
+        is_usual = all(activation_number(self.layer, argument) == usual[argument] for argument in self.ACTIVATIONS)
+        return self.RANGED if is_usual else (*self.RANGED, "gates", "candidates")
 
     def check_initial(self):  # noqa: B027
         """Raises ValueError if the op cannot begin with given states."""
@@ -80,7 +90,8 @@ class LayerConverter(ABC):
         Args:
             block: Width of a block.
             x, output: `Scale` of the input and of the output tensor.
-            seen: An `Observed`: its inputs, and the results of `observe`, on the representative data.
+            seen: An `Observed`: its inputs, and the results of `observe`, on the representative data; or the ranges of
+                `ranged` in place of its states.
             options: A `ConvertOptions`.
 
         Raises:
@@ -92,7 +103,12 @@ class LayerConverter(ABC):
     def quantize(self, block, x, output, largest, seen, options):
         """Returns the op in integers, given the largest state that the recurrence reads."""
         op, number_format = self.float32_op(block), options.number_format
-        gates, states = (0.0, 0.0) if op.has_usual_gates else _largest(op, seen)
+        if op.has_usual_gates:
+            gates = states = 0.0
+        elif "gates" in seen.states:
+            gates, states = (float(np.abs(seen.states[name]).max()) for name in ("gates", "candidates"))
+        else:
+            gates, states = _largest(op, seen)
         return quantize(
             op, self.name, x, largest, output, number_format, options.scales, self.SENDS_EVENTS, gates, states
         )

@@ -17,6 +17,7 @@ class EventGRUConverter(LayerConverter):
     LAYER: ClassVar[type] = EventGRU
     CELL: ClassVar[type] = EventGRUCell
     STATES: ClassVar[tuple] = ("y", "c", "trace")
+    RANGED: ClassVar[tuple] = ("y",)
     SENDS_EVENTS: ClassVar[bool] = True
 
     def check(self, stateful):

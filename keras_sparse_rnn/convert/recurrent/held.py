@@ -21,6 +21,10 @@ class HeldConverter(LayerConverter):
         self.reader = reader
         self.SENDS_EVENTS, self.STATES = reader.SENDS_EVENTS, reader.STATES
 
+    @property
+    def ranged(self):
+        return self.reader.ranged
+
     def check(self, stateful):
         self.reader.check(stateful)
         if self.reader.HOLDS_INPUTS:

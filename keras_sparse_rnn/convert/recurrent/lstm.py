@@ -19,6 +19,7 @@ class LSTMConverter(LayerConverter):
     LAYER: ClassVar[type] = keras.layers.LSTM
     CELL: ClassVar[type] = keras.layers.LSTMCell
     STATES: ClassVar[tuple] = ("h", "c")
+    RANGED: ClassVar[tuple] = ("h", "c")
 
     def float32_op(self, block):
         cell, units = self.layer.cell, self.layer.units
