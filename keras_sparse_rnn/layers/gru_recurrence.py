@@ -77,10 +77,8 @@ class GRURecurrence(Recurrence):
         z, g = tape["z"], tape["g"]
         d_not_z = (1 - z) * d_state
         d_a_h = self.slope("g", tape) * d_not_z
-        if self._has_sigmoid:
-            d_a_z = (state - g) * d_not_z  # c - g = z (c' - g)
-        else:
-            d_a_z = tape["distance"] * self.slope("z", tape) * d_state
+        # c - g = z (c' - g), of which the tape has the distance for other functions than the sigmoid.
+        d_a_z = (state - g) * d_not_z if self._has_sigmoid else tape["distance"] * self.slope("z", tape) * d_state
         if not self.reset_gate:
             return ops.concatenate([d_a_z, d_a_h], axis=-1) @ weights[0], z * d_state, (d_a_z, d_a_h)
         r, q_h = tape["r"], tape["q_h"]

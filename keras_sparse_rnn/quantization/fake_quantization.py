@@ -104,9 +104,7 @@ class IntegerModel:
             if site is not None:
                 self._grid(site)
             if name in recurrent:
-                twin = self._recurrent[name] = IntegerLayer(
-                    recurrent[name], self._grid(site), momentum, self._options
-                )
+                twin = self._recurrent[name] = IntegerLayer(recurrent[name], self._grid(site), momentum, self._options)
                 self._recorders[name] = twin.output
                 self._recorders |= {f"{name}/{state}": recorder for state, recorder in twin.states.items()}
             else:

@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_sparse_rnn.layers.recurrence import GATES, Recurrence
 from keras_sparse_rnn.quantization.activations import IN_INTEGERS, SLOPES, floor_to, usual_sigmoid, usual_tanh
-from keras_sparse_rnn.quantization.rounding import carrying, straight_through
+from keras_sparse_rnn.quantization.rounding import straight_through
 
 SLOTS = {"z": 0, "r": 1, "q_h": 3, "i": 0, "f": 1, "o": 3, "g": 2, "h": 0}  # of accumulators
 # Scalars: operand counts per unit of the state; steps per unit of states, gates, pre-activations and cell states.

@@ -2,6 +2,7 @@
 
 import contextlib
 from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,14 +20,22 @@ from keras_sparse_rnn.ops.lstm import Lstm
 from keras_sparse_rnn.ops.schema import SLOTS
 from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
 from keras_sparse_rnn.quantization.integers import NUMBERS, NoHold, in_integers
-from keras_sparse_rnn.quantization.rounding import Held, Recorder, carrying, rounded, threshold_between
+from keras_sparse_rnn.quantization.rounding import (
+    Held,
+    Recorder,
+    carrying,
+    rounded,
+    straight_through,
+    threshold_between,
+)
 
+_NO_HOLD: Any = NoHold()
 _FIRST_LARGEST = {"c": 8.0}  # of states until they are recorded; of others, that of the output
 _KERAS = {  # what a layer of Keras computes, as a recurrence of ours that holds nothing
-    keras.layers.LSTM: lambda cell: DeltaLSTMRecurrence(cell.activation, cell.recurrent_activation, NoHold()),
-    keras.layers.SimpleRNN: lambda cell: DeltaSimpleRecurrence(cell.activation, NoHold()),
+    keras.layers.LSTM: lambda cell: DeltaLSTMRecurrence(cell.activation, cell.recurrent_activation, _NO_HOLD),
+    keras.layers.SimpleRNN: lambda cell: DeltaSimpleRecurrence(cell.activation, _NO_HOLD),
     keras.layers.GRU: lambda cell: (DeltaGRURecurrence if cell.reset_after else DeltaResetRecurrence)(
-        cell.activation, cell.recurrent_activation, NoHold()
+        cell.activation, cell.recurrent_activation, _NO_HOLD
     ),
 }
 
@@ -303,4 +312,6 @@ def _bits(op, kind):
 
 
 def _in_counts(kernel, scales, most):
-    return rounded(ops.clip(ops.convert_to_tensor(kernel) / scales, -most, most))
+    counts = ops.convert_to_tensor(kernel) / scales
+    # The next update of the scales follows weights that have grown, so these keep their gradient.
+    return straight_through(counts, ops.clip(ops.round(counts), -most, most))

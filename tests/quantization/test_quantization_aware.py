@@ -10,10 +10,38 @@ import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert.options import ConvertOptions
 from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.convert.recurrent import recurrent_layer
+from keras_sparse_rnn.ops.activations import BY_NAME
 from keras_sparse_rnn.quantization import QuantizationAware, Ranges, fake_quantized
+from keras_sparse_rnn.quantization.activations import IN_INTEGERS
 
 STEPS, FEATURES, UNITS = 9, 5, 12
-RECURRENT = {kind.__name__: kind for kind in (keras.layers.GRU, keras.layers.LSTM, keras.layers.SimpleRNN)}
+RECURRENT = {  # and how far a gradient may be from that in floats: events and changes are sent at other steps
+    "GRU": (keras.layers.GRU, {}, 0.03),
+    "LSTM": (keras.layers.LSTM, {}, 0.03),
+    "SimpleRNN": (keras.layers.SimpleRNN, {}, 0.03),
+    "GRU, reset before": (keras.layers.GRU, {"reset_after": False}, 0.03),
+    "GRU, other gates": (keras.layers.GRU, {"activation": "gelu", "recurrent_activation": "softsign"}, 0.03),
+    "LightGRU, hard": (
+        ksr.layers.LightGRU,
+        {"activation": "relu", "recurrent_activation": "hard_sigmoid", "use_bias": False},
+        0.12,
+    ),
+    "EventGRU": (ksr.layers.EventGRU, {"readout": "trace"}, 0.15),
+    "EventGRU, no reset gate": (ksr.layers.EventGRU, {"readout": "cell", "reset_gate": False}, 0.15),
+    "DeltaGRU": (ksr.layers.DeltaGRU, {"input_threshold": 0.5, "hidden_threshold": 0.1, "reset_after": False}, 0.15),
+    "DeltaLSTM": (ksr.layers.DeltaLSTM, {"input_threshold": 0.5, "hidden_threshold": 0.1}, 0.15),
+    "DeltaSimpleRNN": (
+        ksr.layers.DeltaSimpleRNN,
+        {"input_threshold": 0.1, "hidden_threshold": 0.05, "trainable_threshold": True},
+        0.2,
+    ),
+}
+FORMATS = (("int8", "gate"), ("int8", "output"), ("int4", "gate"))
+
+
+def recurrent(kind):
+    layer, arguments, _ = RECURRENT[kind]
+    return layer(UNITS, return_sequences=True, **arguments)
 
 
 def data(samples=48, seed=0):
@@ -36,14 +64,33 @@ def trained(model, *callbacks, epochs=2, **options):
     return training.ranges
 
 
+@pytest.mark.parametrize("name", IN_INTEGERS)
+@pytest.mark.parametrize(("more", "bits"), [(0, 0), (3, 2)])
+def test_activations_are_those_of_the_ops(name, more, bits):
+    value = np.arange(-(10 << 7), 10 << 7) * (1 << more) + 3 * (more > 0)
+    defined = BY_NAME[name].integer(value, more, bits) / 2 ** (15 - bits)
+    ours = IN_INTEGERS[name]((value / 2 ** (7 + more)).astype("float32"), 2.0 ** (7 + more), 2.0 ** (15 - bits))
+    counts = np.abs(keras.ops.convert_to_numpy(ours) - defined) * 2 ** (15 - bits)
+    assert counts.max() <= 1 and np.mean(counts > 0) < 0.02
+
+
 def in_steps(difference, scale):
     return float(np.abs(difference).max() / scale)
 
 
 @pytest.mark.parametrize(
-    ("weights", "scales", "convolution", "engines"),
+    ("weights", "scales", "more", "engines"),
     [
-        ("int4", "gate", [], ("reference", "native", "litert", "tflm")),
+        (
+            "int4",
+            "gate",
+            [
+                ksr.layers.EventGRU(UNITS, return_sequences=True),
+                ksr.layers.DeltaHold(0.05),
+                ksr.layers.LightGRU(UNITS, "relu", "hard_sigmoid", return_sequences=True),
+            ],
+            ("reference", "native", "litert", "tflm"),
+        ),
         (
             "int8",
             "output",
@@ -52,13 +99,11 @@ def in_steps(difference, scale):
         ),
     ],
 )
-def test_outputs_of_the_integer_model_are_those_of_the_trained_one_in_every_engine(
-    weights, scales, convolution, engines
-):
+def test_outputs_of_the_integer_model_are_those_of_the_trained_one_in_every_engine(weights, scales, more, engines):
     model = built(
         keras.layers.GRU(UNITS, return_sequences=True, dropout=0.1),
         keras.layers.Bidirectional(keras.layers.LSTM(UNITS, return_sequences=True)),
-        *convolution,
+        *more,
         keras.layers.SimpleRNN(UNITS, return_sequences=True),
         keras.layers.GlobalAveragePooling1D(),
         keras.layers.Dense(8, activation="relu"),
@@ -92,20 +137,23 @@ def test_rows_of_an_embedding_are_rounded_too():
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize(("weights", "scales"), [("int8", "gate"), ("int8", "output"), ("int4", "gate")])
-@pytest.mark.parametrize("kind", RECURRENT)
-def test_a_layer_computes_what_the_definition_of_its_op_does(kind, weights, scales):
-    model = built(RECURRENT[kind](UNITS, return_sequences=True), loss="mse", optimizer=keras.optimizers.SGD(0.5))
+@pytest.mark.parametrize(("kind", "number"), [(kind, i % 3) for i, kind in enumerate((*RECURRENT, "DeltaHold"))])
+def test_a_layer_computes_what_the_definition_of_its_op_does(kind, number):
+    weights, scales = FORMATS[number]
+    hold = ksr.layers.DeltaHold(0.5) if kind == "DeltaHold" else None
+    layer = keras.layers.GRU(UNITS, return_sequences=True) if hold else recurrent(kind)
+    layers = [hold, layer] if hold else [layer]
+    model = built(*layers, loss="mse", optimizer=keras.optimizers.SGD(0.5))
     x = data()[0]
     training = QuantizationAware(weights, scales=scales)
     model.fit(x, np.zeros((len(x), STEPS, UNITS)), batch_size=16, epochs=2, verbose=0, callbacks=[training])
-    ranges, name = training.ranges, model.layers[0].name
+    ranges, name = training.ranges, layer.name
     with fake_quantized(model, ranges):
         ours = model.predict(x, verbose=0)
 
-    converter = recurrent_layer(model.layers[0])
+    converter = recurrent_layer(layer, hold=hold)
     scale, output = Scale.of_range(*ranges["inputs/0"]), Scale.of_range(*ranges[name])
-    seen = _Seen({state: np.array(ranges[f"{name}/{state}"]) for state in converter.STATES})
+    seen = _Seen({state: np.array(ranges[f"{name}/{state}"]) for state in converter.ranged})
     op = converter.integer_op(4, scale, output, seen, ConvertOptions(weights=weights, scales=scales))
     defined = np.stack([op(scale.quantize(sample)) for sample in x])
     difference = np.abs(ours / output.scale + output.zero_point - defined)
@@ -128,13 +176,13 @@ def test_gradients_are_those_of_keras_but_for_rounding(kind):
     for label, callbacks in (("floats", []), ("integers", [QuantizationAware()])):
         optimizer = keras.optimizers.SGD(1.0)
         keras.utils.set_random_seed(0)  # before the layer draws its own
-        model = built(RECURRENT[kind](UNITS, return_sequences=True), loss=lambda y, p: y * p, optimizer=optimizer)
+        model = built(recurrent(kind), loss=lambda y, p: y * p, optimizer=optimizer)
         before = model.get_weights()
         wanted[16:] = wanted[:16]
         model.fit(x, wanted, batch_size=16, shuffle=False, verbose=0, callbacks=callbacks)
         moved[label] = [after - w for after, w in zip(model.get_weights(), before, strict=True)]
-    for floats, integers in zip(moved["floats"], moved["integers"], strict=True):
-        assert np.linalg.norm(integers - floats) < 0.03 * np.linalg.norm(floats)
+    floats, integers = (np.concatenate([np.ravel(w) for w in weights]) for weights in moved.values())
+    assert np.linalg.norm(integers - floats) < RECURRENT[kind][2] * np.linalg.norm(floats)
 
 
 def test_the_model_is_a_plain_keras_model_at_any_time(tmp_path):
@@ -284,7 +332,11 @@ class TestRefused:
             (keras.layers.Dense(4, "elu", name="bad"), "layer 'bad' has activation=elu"),
             (keras.layers.Dense(4, "gelu", name="bad"), "layer 'bad' has activation=gelu"),
             (keras.layers.Activation("gelu", name="bad"), "layer 'bad' has activation=gelu"),
-            (keras.layers.GRU(4, "relu", return_sequences=True, name="bad"), "layer 'bad' has activation='relu'"),
+            (
+                ksr.layers.EventGRU(4, recurrent_dropout=0.1, return_sequences=True, name="bad"),
+                "layer 'bad' has recurrent_dropout=0.1",
+            ),
+            (keras.layers.GRU(4, "mish", return_sequences=True, name="bad"), "layer 'bad' has activation=mish"),
             (keras.layers.RNN(keras.layers.GRUCell(4), return_sequences=True, name="bad"), "layer 'bad' cannot be"),
         ],
     )
