@@ -10,12 +10,13 @@ from keras import ops
 
 from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.convert.recurrent import KINDS
+from keras_sparse_rnn.layers.delta_dense import DeltaDense
 from keras_sparse_rnn.layers.delta_gru_recurrence import DeltaGRURecurrence, DeltaResetRecurrence
 from keras_sparse_rnn.layers.delta_lstm import DeltaLSTMRecurrence
 from keras_sparse_rnn.layers.delta_simple_rnn import DeltaSimpleRecurrence
 from keras_sparse_rnn.layers.event_recurrence import EventRecurrence
 from keras_sparse_rnn.layers.recurrence import GATES
-from keras_sparse_rnn.layers.recurrent_layer import over_time
+from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer, over_time
 from keras_sparse_rnn.ops.lstm import Lstm
 from keras_sparse_rnn.ops.schema import SLOTS
 from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
@@ -31,7 +32,8 @@ from keras_sparse_rnn.quantization.rounding import (
 
 _NO_HOLD: Any = NoHold()
 _FIRST_LARGEST = {"c": 8.0}  # of states until they are recorded; of others, that of the output
-_KERAS = {  # what a layer of Keras computes, as a recurrence of ours that holds nothing
+_RECURRENCES = {  # of layers without one
+    DeltaDense: lambda cell: DeltaSimpleRecurrence(cell.activation, _NO_HOLD),
     keras.layers.LSTM: lambda cell: DeltaLSTMRecurrence(cell.activation, cell.recurrent_activation, _NO_HOLD),
     keras.layers.SimpleRNN: lambda cell: DeltaSimpleRecurrence(cell.activation, _NO_HOLD),
     keras.layers.GRU: lambda cell: (DeltaGRURecurrence if cell.reset_after else DeltaResetRecurrence)(
@@ -126,7 +128,7 @@ class IntegerLayer:
         numbers, layer = self._unpacked(), self.layer
         recurrence = self._recurrence()
         cell = self._cell_in_integers(recurrence, numbers)
-        if type(layer) in _KERAS:
+        if not isinstance(layer, TimeMajorLayer):
             held = [ops.zeros_like(states[0])] * (len(recurrence.state_names) - len(states))
             weights = cell["recurrent_weights"]()
             (outputs,), last = recurrence.sequence(
@@ -145,8 +147,8 @@ class IntegerLayer:
         return (None, given, last) if outputs is None else (given, given[-1], last)
 
     def _recurrence(self):
-        op, kind = self._op, type(self.layer)
-        own = _KERAS[kind](self.layer.cell) if kind in _KERAS else self.layer.cell.recurrence
+        op, cell = self._op, self.layer.cell
+        own = _RECURRENCES.get(type(self.layer), lambda cell: cell.recurrence)(cell)
         recorded = {name: _values_of(name, own) for name in self.states} if self.recording else {}
         is_event = isinstance(own, EventRecurrence)
 
@@ -172,12 +174,13 @@ class IntegerLayer:
         cell, op, worth = self.layer.cell, self._op, numbers["worth"]
         most = float(self._options.number_format.most_counts)
         bias = rounded((self._bias() + numbers["half_step"]) / numbers["bias"])
+        is_dense = isinstance(self.layer, DeltaDense)
         in_advance = "reset" in op.slots  # x and y of such a candidate are rounded apart
 
         def project(inputs, training=False):
             counts = self._grid.counts(inputs)
             if not training:  # with dropout, inputs are not on the grid
-                counts = ops.round(counts)
+                counts = straight_through(counts, ops.round(counts))
             elif cell.dropout:
                 counts = counts * cell.get_dropout_mask(inputs[0])
             kernel = _in_counts(cell.kernel, numbers["kernel"], most)
@@ -193,7 +196,9 @@ class IntegerLayer:
             return carrying(sums, real)
 
         def recurrent_weights():
-            kernel = _in_counts(cell.recurrent_kernel, numbers["recurrent_kernel"], most) * numbers["h_shift"]
+            kernel = ops.zeros((self.layer.units, self.layer.units))
+            if not is_dense:
+                kernel = _in_counts(cell.recurrent_kernel, numbers["recurrent_kernel"], most) * numbers["h_shift"]
             slopes = ops.concatenate([worth[slot] for slot in op.recurrent_slots]) * numbers["operand"]
             last = carrying(bias[3], bias[3] * worth[3]) if in_advance else ops.zeros_like(bias[3])
             weights = {"recurrent_kernel": carrying(kernel, kernel * slopes), "bias": last, "slopes": slopes}
@@ -205,6 +210,15 @@ class IntegerLayer:
                 weights["threshold"] = self._thresholds(numbers)
             return tuple(weights[name] for name in recurrence.weight_names)
 
+        def outputs(inputs):
+            (sums,), weights = project(inputs), recurrent_weights()
+            value = carrying(recurrence.pre_activation("h", sums, weights), sums)
+            y = carrying(recurrence.activate({}, "h", value, weights), recurrence.function_of("h")(value))
+            recurrence.record({"h": y})
+            return y
+
+        if is_dense:
+            return {"project": outputs}
         return {"project": project, "recurrent_weights": recurrent_weights, "recurrence": recurrence}
 
     def _bias(self):
@@ -223,7 +237,7 @@ class IntegerLayer:
         if isinstance(getattr(cell, "recurrence", None), EventRecurrence):
             threshold, per_state = ops.convert_to_tensor(cell.threshold), numbers["per_state"]
             return ops.clip(rounded(threshold * per_state), 0.0, 2.0**15 - 1) / per_state
-        if type(self.layer) in _KERAS:
+        if type(self.layer) in _RECURRENCES:
             return ops.zeros((2 * self.layer.units,))
         most = 255.0 if isinstance(self._op, (Lstm, SimpleRnn)) else 2.0**16 - 1
         names = [name for name in ("held_h", "held_reset") if name in numbers]
@@ -275,7 +289,7 @@ def check_integer_layer(recurrent):
         raise ValueError(
             f"layer '{layer.name}' ({type(layer).__name__}) cannot be trained for integers; can be: {names}."
         )
-    if layer.recurrent_dropout:
+    if getattr(layer, "recurrent_dropout", 0):
         raise ValueError(
             f"layer '{layer.name}' has recurrent_dropout={layer.recurrent_dropout!r}; training for integers knows 0.0 "
             "alone."
@@ -290,7 +304,7 @@ def check_integer_layer(recurrent):
 def _values_of(name, recurrence):
     """Returns the names of the values of a step whose range the converter needs under a name."""
     if name not in ("gates", "candidates"):
-        return (name,)
+        return (name,)  # a state
     if name == "gates":
         return tuple(part for part in recurrence.tape_names if part in GATES)
     if isinstance(recurrence, EventRecurrence):

@@ -29,6 +29,7 @@ RECURRENT = {  # and how far a gradient may be from that in floats: events and c
     "EventGRU": (ksr.layers.EventGRU, {"readout": "trace"}, 0.15),
     "EventGRU, no reset gate": (ksr.layers.EventGRU, {"readout": "cell", "reset_gate": False}, 0.15),
     "DeltaGRU": (ksr.layers.DeltaGRU, {"input_threshold": 0.5, "hidden_threshold": 0.1, "reset_after": False}, 0.15),
+    "DeltaDense": (ksr.layers.DeltaDense, {"input_threshold": 0.1, "activation": "tanh"}, 0.1),
     "DeltaLSTM": (ksr.layers.DeltaLSTM, {"input_threshold": 0.5, "hidden_threshold": 0.1}, 0.15),
     "DeltaSimpleRNN": (
         ksr.layers.DeltaSimpleRNN,

@@ -55,11 +55,12 @@ class LayerConverter(ABC):
 
     @property
     def ranged(self):
-        """Of what it needs ranges in integers: states, and with other activations than tanh and sigmoid all gates, and
-        all states and candidates."""
+        """The ranges that determine its integers: of states, and with other activations than tanh and sigmoid of all
+        gates, and of all states and candidates."""
         usual = {"activation": TANH, "recurrent_activation": SIGMOID}
         is_usual = all(activation_number(self.layer, argument) == usual[argument] for argument in self.ACTIVATIONS)
-        return self.RANGED if is_usual else (*self.RANGED, "gates", "candidates")
+        has_gates = "recurrent_activation" in self.ACTIVATIONS
+        return self.RANGED if is_usual else (*self.RANGED, *["gates"] * has_gates, "candidates")
 
     def check_initial(self):  # noqa: B027
         """Raises ValueError if the op cannot begin with given states."""
@@ -105,8 +106,8 @@ class LayerConverter(ABC):
         op, number_format = self.float32_op(block), options.number_format
         if op.has_usual_gates:
             gates = states = 0.0
-        elif "gates" in seen.states:
-            gates, states = (float(np.abs(seen.states[name]).max()) for name in ("gates", "candidates"))
+        elif "candidates" in seen.states:
+            gates, states = (float(np.abs(seen.states.get(name, 0.0)).max()) for name in ("gates", "candidates"))
         else:
             gates, states = _largest(op, seen)
         return quantize(
