@@ -8,7 +8,7 @@ import numpy as np
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
-from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, height_of
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, DIAGONAL, height_of
 
 # What the structs of recurrent ops have in their member `recurrent`; the rest of an op's schema is beside it.
 _WORDS = ("units", "x_zero_point", "x_shift", "h_shift", "operand_bits", "go_backwards", "return_sequences")
@@ -167,6 +167,12 @@ def _matrix(schema, words, name, operands, stride):
         members["index"] = operands[f"{name}_index"].label
         members["rows16" if rows.dtype == np.uint16 else "rows32"] = rows.label
     sources = operands["x"].shape[-1] if given.sources == "inputs" else words["units"]
+    if given.sources == "units" and DIAGONAL in operands:
+        # Gate by gate, of all matrices that read the state.
+        before = (
+            0 if name == "recurrent_kernel" else len(schema.inputs[schema.index("recurrent_kernel")].slots_of(words))
+        )
+        members["diagonal"] = f"{operands[DIAGONAL].label} + {before * stride}" if before else operands[DIAGONAL].label
     return members | {
         "sources": sources,
         "block": words["block"],

@@ -7,7 +7,7 @@ from pathlib import Path
 from keras_sparse_rnn.formats import FLOAT32, INT8X16
 from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GROUPS
-from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, height_of
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, DIAGONAL, height_of
 from keras_sparse_rnn.ops.schema import BLOCKS
 
 _INCLUDE = re.compile(r'^ *#include "([^"]+)"', re.MULTILINE)
@@ -31,11 +31,11 @@ def source_folder():
 
 # Features that a build may omit, with the switches of `tflite/include/ksr_build.h`: number formats other than int8, by
 # the endings of their kernels; gates of recurrent layers, and the files of their activations; in integers, storage
-# formats of a matrix, bits of a weight, and held values.
+# formats of a matrix, bits of a weight, held values, and diagonals stored apart.
 FEATURES = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in ("usual_gates", "other_gates", *GROUPS)}
 _MATRICES = (*(f"blocks_{width}" for width in BLOCKS), "high_blocks", "by_sources", "by_outputs")
-FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, "weights_8", "weights_4", "holds")}
+FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, "weights_8", "weights_4", "holds", "diagonal")}
 
 
 def features_of(ops, tensors):
@@ -56,6 +56,7 @@ def _matrices_of(kind, op):
         return set()
     given = set(schema.named([None if i < 0 else i for i in op.inputs]))
     needed = {"holds"} if "input_threshold" in given else set()
+    needed |= {"diagonal"} if DIAGONAL in given else set()
     for matrix in schema.matrices:
         if matrix.name in given:
             needed.add(f"weights_{options.weight_bits or 8}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, padded_sources, stride_of, unpacked
-from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, height_of, is_for_all, with_height
+from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, DIAGONAL, height_of, is_for_all, with_height
 from keras_sparse_rnn.ops.schema import LARGEST, SLOTS, Input, OpSchema, RefusedOpError
 from keras_sparse_rnn.ops.tensor import TensorInfo
 
@@ -52,6 +52,8 @@ class _Check:
             self._sizes["slots"] = SLOTS * self._sizes["stride"]
             self._sizes["sums"] = self._sizes["slots"] + self._format.is_integer
             self._sizes["output"] = options.units
+            gates = sum(len(matrix.slots_of(self._words)) for matrix in self._read_state())
+            self._sizes["diagonal"] = gates * self._sizes["stride"]
         self._samples = 1
 
     def __call__(self, outputs):
@@ -208,8 +210,8 @@ class _Check:
         return is_for_all(self._options.layout, given.sources, f"{given.name}_index" in self._present)
 
     def _check_holds(self):
-        """Checks holds: changes of int16 inputs, which have 17 bits, must fit into 16, and held values need weights
-        stored by sources."""
+        """Checks holds: changes of int16 inputs, which have 17 bits, must fit into 16, and held values and a
+        diagonal apart need weights stored by sources."""
         for name, threshold in (("recurrent_kernel", "hidden_threshold"), ("kernel", "input_threshold")):
             given, i = self._schema.inputs[self._schema.index(name)], self._schema.word_index("layout")
             if threshold in self._present and name not in self._present:
@@ -221,11 +223,21 @@ class _Check:
                 allowed = with_height(layout & ~BY_OUTPUTS[given.sources], given.sources, 1)
                 reason = f"layout (word {i}) is {layout}; allowed with {threshold}: {allowed}"
                 raise RefusedOpError(self._schema, "WORD", i, reason)
+        for given in self._read_state():
+            if DIAGONAL in self._present and self._is_for_all(given):
+                i, layout = self._schema.word_index("layout"), self._options.layout
+                allowed = with_height(layout & ~BY_OUTPUTS[given.sources], given.sources, 1)
+                reason = f"layout (word {i}) is {layout}; allowed with {DIAGONAL}: {allowed}"
+                raise RefusedOpError(self._schema, "WORD", i, reason)
         if self._format.activation_bits == 16 and self._format.is_integer and "input_threshold" in self._present:
             shift, i = self._options.x_shift, self._schema.word_index("x_shift")
             if shift < 2:
                 reason = f"x_shift (word {i}) is {shift}; allowed where x is held: from 2 to 7"
                 raise RefusedOpError(self._schema, "WORD", i, reason)
+
+    def _read_state(self):
+        """The matrices that read the state."""
+        return [m for m in self._schema.matrices if m.sources == "units" and m.name in self._present]
 
     def _check_room(self):
         """Checks that no accumulator can overflow int32."""
@@ -245,6 +257,11 @@ class _Check:
                 if given.name in self._present:
                     first = given.base * self._sizes["stride"]
                     room[first:] -= self._magnitudes(given)[: len(room) - first] * largest[given.sources]
+            if DIAGONAL in self._present:
+                weights = np.abs(self._inputs[self._schema.index(DIAGONAL)].data.astype(np.int64))
+                places = [m.base + slot for m in self._read_state() for slot in m.slots_of(self._words)]
+                by_slot = room.reshape(SLOTS, -1)
+                np.subtract.at(by_slot, places, weights.reshape(len(places), -1) * largest["units"])
         if room.min() < 0:
             self._refuse("OVERFLOW", i, f"leaves no room for what the weights can add: int32 could overflow by "
                          f"{-room.min()} in accumulator {room.argmin()}")  # fmt: skip

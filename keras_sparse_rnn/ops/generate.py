@@ -22,7 +22,10 @@ ROOT = Path(__file__).parents[2]
 MADE = "made by keras_sparse_rnn/ops/generate.py"
 DOCS = ROOT / "docs" / "format.md"
 _SIZES = {"any": "KSR_ANY", "inputs": "KSR_INPUTS", "units": "KSR_UNITS", "stride": "KSR_STRIDE"}
-_SIZES |= {name: f"KSR_{name.upper()}_SIZE" for name in ("slots", "sums", "values", "index", "rows", "steps", "output")}
+_SIZES |= {
+    name: f"KSR_{name.upper()}_SIZE"
+    for name in ("slots", "sums", "values", "index", "rows", "steps", "output", "diagonal")
+}
 # Numbers that C must know beside the schemas, by the op's symbol: name, value, what it is.
 _NUMBERS = {"ksr_lstm": ("KSR_LSTM_BOUNDED_CELL_BITS", BOUNDED_CELL_BITS, "most `cell_bits` with usual gates")}
 COLUMNS = 120
@@ -397,7 +400,7 @@ def _shared_inputs():
 
 def _input_cells(i, given, schema):
     sizes = {"inputs": "I", "units": "U", "stride": "stride", "slots": "4 · stride", "sums": "4 · stride + 1"}
-    sizes |= {"output": "U"}
+    sizes |= {"output": "U", "diagonal": "gates · stride"}
     size = sizes.get(given.size, "")
     size = (
         f" (B, {size})"

@@ -13,6 +13,7 @@ from keras_sparse_rnn.ops.gates import pre_activation, saturate, sigmoid_int8, t
 from keras_sparse_rnn.ops.recurrent_schema import (
     BACKWARDS_IN_ORDER,
     BY_OUTPUTS,
+    DIAGONAL,
     block_shape,
     height_of,
     is_for_all,
@@ -135,9 +136,10 @@ class RecurrentOp(ABC):
         """
         padding = stride_of(self.options.units, self.options.block) - self.options.units
         arrays = {name: getattr(self, name) for name in self._vectors()}
-        for name, (kernel, slots) in self.matrices().items():
-            matrix = encode(kernel, self.options.block, slots, sparse, *self._stored(self.options, name))
+        matrices, diagonal = self._encoded(sparse)
+        for name, matrix in matrices.items():
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
+        arrays[DIAGONAL] = diagonal
         vectors = {"bias": self.bias, "output_scales": self.output_scales}
         if is_for_all(self.options.layout, "inputs", arrays["kernel_index"] is not None):
             vectors["bias"] = self.bias - self._from_zero_point()
@@ -145,6 +147,30 @@ class RecurrentOp(ABC):
             if vector is not None:
                 arrays[name] = np.pad(vector, ((0, 0), (0, padding))).reshape(-1)
         return {given.name: arrays[given.name] for given in self.SCHEMA.constants if arrays.get(given.name) is not None}
+
+    def _encoded(self, sparse):
+        """Returns `(matrices, diagonal)`: the stored matrices by name, and the diagonal of those that read the state if
+        it takes fewer bytes apart from their blocks, else None."""
+
+        def encoded(name, kernel, slots):
+            return encode(kernel, self.options.block, slots, sparse, *self._stored(self.options, name))
+
+        whole = {name: encoded(name, *of) for name, of in self.matrices().items()}
+        units, padding = self.options.units, stride_of(self.options.units, self.options.block) - self.options.units
+        each, apart, diagonal = np.arange(units), {}, []
+        for name, (kernel, slots) in self.matrices().items():
+            if self.sources_of(name) == "units":
+                diagonal += list(kernel[each, :, each].T)
+                kernel = kernel.copy()
+                kernel[each, :, each] = 0
+                apart[name] = encoded(name, kernel, slots)
+        if not apart or is_for_all(self.options.layout, "units", in_blocks=True):
+            return whole, None
+        diagonal = np.pad(diagonal, ((0, 0), (0, padding))).reshape(-1)
+        saved = sum(whole[name].nbytes - matrix.nbytes for name, matrix in apart.items())
+        if any(matrix.index is None for matrix in apart.values()) or saved <= diagonal.nbytes:
+            return whole, None
+        return whole | apart, diagonal
 
     @classmethod
     def from_constants(cls, options, arrays, inputs):
@@ -166,7 +192,7 @@ class RecurrentOp(ABC):
         op = cls(
             options,
             matrix("kernel"),
-            cls._read_recurrent_kernel(options, matrix),
+            _with_diagonal(cls._read_recurrent_kernel(options, matrix), arrays.get(DIAGONAL)),
             **by_output,
             **{name: arrays.get(name) for name in cls._vectors()},
         )
@@ -469,6 +495,23 @@ class ResetGateOp(RecurrentOp):
     @property
     def slots(self):
         return self.SLOTS if self.options.reset_gate else ("gate", None, "candidate", None)
+
+
+def _with_diagonal(kernel, diagonal):
+    """A recurrent kernel with the diagonal that was stored apart from it."""
+    if diagonal is None:
+        return kernel
+    units = len(kernel)
+    each = np.arange(units)
+    of_units = diagonal.reshape(kernel.shape[1], -1)[:, :units].T
+    if diagonal.dtype == np.int8:
+        wide = kernel[each, :, each] + of_units.astype(np.int16)
+        # Only a file that convert has not written has weights in both places.
+        kernel = kernel.astype(np.int8 if (wide.astype(np.int8) == wide).all() else np.int16)
+        of_units = wide - kernel[each, :, each]
+    kernel = kernel.copy()
+    kernel[each, :, each] += of_units.astype(kernel.dtype)
+    return kernel
 
 
 def hold(value, held, threshold):

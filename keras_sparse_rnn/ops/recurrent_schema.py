@@ -17,6 +17,7 @@ from keras_sparse_rnn.ops.schema import (
 )
 
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
+DIAGONAL = "recurrent_kernel_diagonal"
 # Of `layout`, by the sources of a matrix: a bit for one that is dense, and where the two bits begin for one in blocks.
 BY_OUTPUTS = {"inputs": 1, "units": 2}
 _HEIGHT_AT = {"inputs": 2, "units": 4}
@@ -165,7 +166,12 @@ LAST_INPUTS = (
         is_optional=True,
     ),
     reserved("threshold_scale", "scales the thresholds at run time"),
-    reserved("diagonal", "of the recurrent kernel, stored apart"),
+    constant(
+        *(DIAGONAL, "what each unit feeds to itself, gate by gate, added to what blocks hold of it"),
+        *("diagonal", "float32", "int8", "int8"),
+        is_optional=True,
+        needs="recurrent_kernel_index",
+    ),
     Input(
         *("last_output", "variable: the output of the last step made, which masked steps at the start repeat"),
         *(("float32", "int8", "int16"), "output"),

@@ -17,7 +17,7 @@ VERSION = 3
 FORMATS = (FLOAT32, INT8, INT8X16)  # by their numbers
 BLOCKS = (4, 8, 16)
 LARGEST = 2**31 - 1
-SIZES = ("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows", "steps", "output")
+SIZES = ("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows", "steps", "output", "diagonal")
 STATUSES = {  # of the C core, by their numbers
     "OK": "ok",
     "OPTIONS_SIZE": "the custom options have the wrong size",
@@ -143,8 +143,8 @@ class Input:
         types: Name of the element type in each number format (float32, int8, int8x16); None if it is absent there.
         size: Determines the number of elements (of one sample for a state), one of `SIZES`: the op's inputs or units,
             the units padded to whole blocks (stride), four of these (slots), in integers with a word behind them
-            (sums); the part of a matrix that it holds; or, not constant, a value per step, (B, T), or an output,
-            (B, U).
+            (sums); the stride for each gate that reads the state (diagonal); the part of a matrix that it holds; or,
+            not constant, a value per step, (B, T), or an output, (B, U).
         is_optional: Whether it may be absent where it is allowed.
         is_state: Whether it is a state, kept from one inference to the next or given at the start; absent states begin
             at zero.

@@ -1,5 +1,6 @@
 """Models in C that together reach every loop of each processor, with inputs and outputs by the NumPy definition."""
 
+import itertools
 from dataclasses import replace
 from functools import cache
 
@@ -11,7 +12,7 @@ from keras_sparse_rnn.firmware.image import Recording
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.ops.activations import NUMBERS
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
-from keras_sparse_rnn.ops.recurrent_schema import with_height
+from keras_sparse_rnn.ops.recurrent_schema import DIAGONAL, with_height
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
 from keras_sparse_rnn.runtime import native
 from keras_sparse_rnn.runtime.model import Model
@@ -68,6 +69,10 @@ def recorded_models():
     for height in (4, 8, 16):
         ops[f"int8_high_{height}"] = _in_high_blocks(24, height, kind="KsrLstm", weight_bits=0)
     ops["int16_high"] = _in_high_blocks(24, 16, kind="KsrGru", weight_bits=0, activation_bits=16)
+    for kind in KINDS:
+        for bits in (8, 16):
+            drawn = (random_op(seed, kind=kind, activation_bits=bits) for seed in itertools.count(300))
+            ops[f"diagonal_{kind}_{bits}"] = next(op for op in drawn if DIAGONAL in op.constants)
     ops["int4_high"] = _in_high_blocks(24, 8, kind="KsrSimpleRnn", weight_bits=4)
     models = {name: (op.to_model(), op.x, _outputs(op)) for name, op in ops.items()}
     models |= {

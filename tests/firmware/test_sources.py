@@ -77,21 +77,21 @@ def test_a_model_says_how_its_matrices_are_stored():
         features = set(features_of(model.operators, model.tensors))
         return features - {"i16", "f32", "usual_gates", "other_gates", *GROUPS}
 
-    assert stored(True, holds=True) == {"blocks_8", "weights_8", "holds"}
+    assert stored(True, holds=True) == {"blocks_8", "weights_8", "holds", "diagonal"}
     assert stored(False, holds=True) == {"by_sources", "weights_8", "holds"}
     assert stored(False, 3, holds=False) == {"by_outputs", "weights_8"}
     assert stored(False, 1, holds=False) == {"by_outputs", "by_sources", "weights_8"}
-    assert stored(True, 3, holds=False) == {"blocks_8", "weights_8"}
+    assert stored(True, 3, holds=False) == {"blocks_8", "weights_8", "diagonal"}
     assert stored(True, 3 + 4 * 3 + 16 * 1, holds=False) == {"high_blocks", "weights_8"}
-    assert stored(True, 3 + 4 * 3, holds=False) == {"blocks_8", "high_blocks", "weights_8"}
-    assert stored(True, weight_bits=4, holds=False) == {"blocks_8", "weights_4"}
+    assert stored(True, 3 + 4 * 3, holds=False) == {"blocks_8", "high_blocks", "weights_8", "diagonal"}
+    assert stored(True, weight_bits=4, holds=False) == {"blocks_8", "weights_4", "diagonal"}
     assert stored(False, holds=False, dtype=np.float32) == set()
 
 
 def test_a_core_refuses_what_it_was_built_without(tmp_path):
     sources = [*KERNELS.glob("*.c"), *KERNELS.glob("*/*.c")]
     off = ["-DKSR_WITH_BLOCKS_8=0", "-DKSR_WITH_HIGH_BLOCKS=0", "-DKSR_WITH_BY_SOURCES=0"]
-    off += ["-DKSR_WITH_HOLDS=0", "-DKSR_WITH_WEIGHTS_4=0"]
+    off += ["-DKSR_WITH_HOLDS=0", "-DKSR_WITH_WEIGHTS_4=0", "-DKSR_WITH_DIAGONAL=0"]
     include = [f"-I{KERNELS}", f"-I{KERNELS.parent / 'include'}"]
     library = tmp_path / "core.so"
     shared = ["-shared", "-fPIC", "-Wl,-Bsymbolic"]  # not the functions of a core that this process has already
@@ -101,12 +101,12 @@ def test_a_core_refuses_what_it_was_built_without(tmp_path):
         ours, theirs = getattr(native.load_library(), name), getattr(core, name)
         theirs.restype, theirs.argtypes = ours.restype, ours.argtypes
 
-    def status(sparse, layout, block, holds, weight_bits=0):
-        op = random_op(8, kind="KsrLstm", holds=holds, weight_bits=weight_bits).op
+    def status(sparse, layout, block, holds, weight_bits=0, kind="KsrLstm"):
+        op = random_op(8 if kind == "KsrGru" else 10, kind=kind, holds=holds, weight_bits=weight_bits).op
         op = replace(op, options=replace(op.options, layout=layout, block=block))
         random = RandomOp(op, op.constants(sparse), np.zeros((2, len(op.kernel)), op.dtype), "")
         try:
-            native.NativeOp("KsrLstm", op.options.to_bytes(), random.inputs(), [(random.output_shape, random.x.dtype)])
+            native.NativeOp(kind, op.options.to_bytes(), random.inputs(), [(random.output_shape, random.x.dtype)])
         except ValueError as error:
             return error.status
         return None
@@ -118,5 +118,6 @@ def test_a_core_refuses_what_it_was_built_without(tmp_path):
         assert status(False, 0, 4, False) == "NOT_BUILT"
         assert status(True, 0, 4, True) == "NOT_BUILT"
         assert status(True, 0, 4, False, weight_bits=4) == "NOT_BUILT"
+        assert status(True, 0, 4, False, kind="KsrGru") == "NOT_BUILT"  # a diagonal apart
         assert status(True, 0, 4, False) is None
         assert status(False, 3, 8, False) is None

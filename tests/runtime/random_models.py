@@ -113,6 +113,7 @@ def random_op(
         op = _of_4_bits(op)
     if activation_bits == 16:
         op, x = _of_16_bits(np.random.default_rng([seed, 3]), op, x)
+    op = _with_diagonal(np.random.default_rng([seed, 6]), op)
     layout = op.laid_out().options.layout & int(np.random.default_rng([seed, 4]).choice([0, 1, 2, 3, 3, 3]))
     heights = np.random.default_rng([seed, 6])
     for sources, bit in BY_OUTPUTS.items():
@@ -123,6 +124,19 @@ def random_op(
     label += f"output scales {op.output_scales is not None}, "
     label += f"density {density:.2f}, sparse={sparse}"
     return RandomOp(op, op.constants(sparse), x, label, activity)
+
+
+def _with_diagonal(rng, op):
+    """Perhaps a recurrent kernel of which little but the diagonal is left, as `keep_diagonal` prunes it."""
+    if rng.random() < 0.7:
+        return op
+    kernel, each = op.recurrent_kernel.copy(), np.arange(op.options.units)
+    diagonal = kernel[each, :, each]
+    low, high = (-8, 8) if op.options.weight_bits else (-128, 128)
+    drawn = rng.integers(low, high, diagonal.shape) if op.is_integer else rng.normal(size=diagonal.shape) / 8
+    kernel[rng.random(op.options.units) < 0.9] = 0
+    kernel[each, :, each] = drawn.astype(kernel.dtype)
+    return replace(op, recurrent_kernel=kernel)
 
 
 def _with_narrow_numbers(rng, op):

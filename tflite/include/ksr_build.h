@@ -85,6 +85,11 @@
 #define KSR_WITH_HOLDS 1
 #endif
 
+/* Diagonals of recurrent kernels that are stored apart. */
+#ifndef KSR_WITH_DIAGONAL
+#define KSR_WITH_DIAGONAL 1
+#endif
+
 /* 1: less flash, more instructions. sigmoid and tanh share one table of half the entries, and kernels for a processor
  * that are larger than those in portable C are omitted. */
 #ifndef KSR_SMALL

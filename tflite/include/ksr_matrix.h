@@ -6,6 +6,9 @@
  * row is its block column, each later one the distance from the previous block (1 to 255; blocks of zeros bridge longer
  * distances). A dense matrix has neither index nor rows, and gates * stride values per row.
  *
+ * The diagonal of a recurrent kernel, the weights from each unit to itself, may be stored apart from the blocks: stride
+ * values per gate, which are added to those in the blocks.
+ *
  * A dense matrix may be stored by outputs, for sources that are all active in every step: gates * stride outputs in
  * groups of four. The weights of a group are in tiles of sixteen sources, the last one of eight if that is enough. A
  * tile has the weights of the first output, then those of the second, and so on. Weights of even sources are unsigned,
@@ -46,6 +49,7 @@ typedef struct ksr_matrix {
   int32_t by_outputs; /* whether a dense matrix is stored by outputs */
   int32_t height; /* of the blocks of a sparse matrix: 4, 8 or 16 sources; below 2: one source and `block` outputs */
   int32_t weight_bits; /* 4; or 0: one weight per element */
+  const void *diagonal; /* int8 or float32; NULL: in the blocks */
 } ksr_matrix;
 
 /* Sources of a matrix by outputs, padded to whole tiles. */
@@ -88,6 +92,8 @@ static inline int ksr_has_blocks_of_8(const ksr_matrix *matrix) {
 static inline int ksr_has_weights_of_4_bits(const ksr_matrix *matrix) {
   return KSR_WITH_WEIGHTS_4 && (!KSR_WITH_WEIGHTS_8 || matrix->weight_bits == 4);
 }
+
+static inline int ksr_has_diagonal(const ksr_matrix *matrix) { return KSR_WITH_DIAGONAL && matrix->diagonal; }
 
 /* A nonzero source and its value. Some processors load it as one word. */
 typedef struct KSR_ALIGNED(4) ksr_event {

@@ -27,7 +27,7 @@ typedef struct ksr_word {
 
 /* Number of elements of an input; of one sample for a state. SLOTS: four times the stride; SUMS: in integers one more.
  * VALUES, INDEX and ROWS are the parts of a matrix, in this order. STEPS: one per step, not constant. OUTPUT:
- * an output per sample, not constant. */
+ * an output per sample, not constant. DIAGONAL: the stride for each gate that reads the state. */
 enum {
   KSR_ANY = 0,
   KSR_INPUTS,
@@ -39,7 +39,8 @@ enum {
   KSR_INDEX_SIZE,
   KSR_ROWS_SIZE,
   KSR_STEPS_SIZE,
-  KSR_OUTPUT_SIZE
+  KSR_OUTPUT_SIZE,
+  KSR_DIAGONAL_SIZE
 };
 
 enum { KSR_MOST_WORDS = 32 }; /* of an op, with the version */

@@ -2,6 +2,7 @@
 #ifndef KSR_ADD_EVENTS_H_
 #define KSR_ADD_EVENTS_H_
 
+#include "diagonal.h"
 #include "ksr_matrix.h"
 #include "target.h"
 
@@ -25,14 +26,19 @@ void ksr_add_events_4(const ksr_matrix *matrix, const ksr_event *event, const ks
 void ksr_add_vector_4(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc);
 void ksr_add_events_4_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
-/* Weights of either size. */
-static inline void ksr_add_events(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end,
-                                  int32_t *acc) {
+/* Weights of either size, without those of a diagonal that is stored apart. */
+static inline void ksr_add_rows(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
   if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
     ksr_add_events_4(matrix, event, end, acc);
   } else {
     ksr_add_events_i8(matrix, event, end, acc);
   }
+}
+
+static inline void ksr_add_events(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end,
+                                  int32_t *acc) {
+  ksr_add_rows(matrix, event, end, acc);
+  if (ksr_has_diagonal(matrix)) ksr_add_diagonal_i8(matrix, event, end, acc);
 }
 
 static inline void ksr_add_vector(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
@@ -42,6 +48,7 @@ static inline void ksr_add_vector(const ksr_matrix *matrix, const int8_t *x, int
   } else {
     ksr_add_vector_i8(matrix, x, zero_point, factor, acc);
   }
+  if (ksr_has_diagonal(matrix)) ksr_add_vector_diagonal_i8(matrix, x, zero_point, factor, acc);
 }
 
 /* One source; `value` fits into int16. */

@@ -68,6 +68,18 @@ static void add_magnitudes_by_outputs(const ksr_matrix *matrix, int32_t first, i
   }
 }
 
+/* Likewise of a diagonal. */
+static void add_magnitudes_of_diagonal(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
+  const int8_t *weights = matrix->diagonal;
+  for (int32_t gate = 0; gate < matrix->slots.gates; ++gate, weights += matrix->stride) {
+    const int32_t column = (gate == matrix->slots.gates - 1 ? matrix->slots.last : gate) * matrix->stride;
+    for (int32_t j = 0; j < matrix->stride; ++j) {
+      const int32_t at = column + j - first, weight = weights[j];
+      if (at >= 0 && at < count) sums[at] += (uint32_t)(weight < 0 ? -weight : weight);
+    }
+  }
+}
+
 /* Likewise of a matrix whose blocks are one column wide. */
 static void add_magnitudes_of_high(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
   const int32_t height = matrix->height;
@@ -83,6 +95,7 @@ static void add_magnitudes_of_high(const ksr_matrix *matrix, int32_t first, int3
 }
 
 void ksr_matrix_add_magnitudes_i8(const ksr_matrix *matrix, int32_t first, int32_t count, uint32_t *sums) {
+  if (matrix->diagonal) add_magnitudes_of_diagonal(matrix, first, count, sums);
   if (matrix->by_outputs) {
     add_magnitudes_by_outputs(matrix, first, count, sums);
     return;

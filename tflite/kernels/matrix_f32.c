@@ -73,7 +73,22 @@ KSR_INLINE void add_any(const ksr_matrix *matrix, const event *now, const event 
   }
 }
 
-KSR_CLONED(static void add_events, add_any, (const ksr_matrix *matrix, const event *now, const event *end, float *acc),
+KSR_INLINE void add_diagonal(const ksr_matrix *matrix, const event *now, const event *end, float *acc) {
+  const int32_t stride = matrix->stride, others = matrix->slots.gates - 1;
+  for (; now < end; ++now) {
+    const float *weight = (const float *)matrix->diagonal + now->source;
+    float *at = acc + now->source;
+    for (int32_t gate = 0; gate < others; ++gate, at += stride, weight += stride) *at += now->value * *weight;
+    acc[matrix->slots.last * stride + now->source] += now->value * *weight;
+  }
+}
+
+KSR_INLINE void add_all(const ksr_matrix *matrix, const event *now, const event *end, float *acc) {
+  add_any(matrix, now, end, acc);
+  if (matrix->diagonal) add_diagonal(matrix, now, end, acc);
+}
+
+KSR_CLONED(static void add_events, add_all, (const ksr_matrix *matrix, const event *now, const event *end, float *acc),
            (matrix, now, end, acc))
 
 void ksr_matrix_add_f32(const ksr_matrix *matrix, int32_t j, float value, float *acc) {

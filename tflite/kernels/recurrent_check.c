@@ -45,7 +45,8 @@ static int columns_fit(const ksr_recurrent *recurrent, const ksr_matrix *kernel,
   const int64_t x = largest_x(recurrent), h = largest_h(recurrent);
   const int32_t *bias = recurrent->bias;
   /* Almost always there is room for any weights: their number says so, without a look at them. */
-  const int64_t from_x = kernel ? 128 * x * kernel->sources : 0, from_h = 128 * h * recurrent_kernel->sources;
+  const int32_t units = recurrent_kernel->sources + (recurrent_kernel->diagonal != 0);
+  const int64_t from_x = kernel ? 128 * x * kernel->sources : 0, from_h = 128 * h * units;
   if (from_x + from_h <= least_room(bias, begin, end)) return 1;
   for (int32_t first = begin; first < end; first += COLUMNS_AT_ONCE) {
     const int32_t count = end - first < COLUMNS_AT_ONCE ? end - first : COLUMNS_AT_ONCE;
@@ -65,7 +66,11 @@ ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix 
     return KSR_STATUS(KSR_WORD, X_SHIFT);
   }
   if (!KSR_WITH_HOLDS && recurrent->is_integer && recurrent->input_threshold) return KSR_NOT_BUILT;
+  if (!KSR_WITH_DIAGONAL && recurrent->is_integer && recurrent->recurrent_kernel.diagonal) return KSR_NOT_BUILT;
+  /* What is held, or has its diagonal apart, needs weights by sources. */
   if ((recurrent->input_threshold && ksr_is_for_all(&recurrent->kernel)) ||
+      (recurrent->recurrent_kernel.diagonal && ksr_is_for_all(&recurrent->recurrent_kernel)) ||
+      (candidate && candidate->diagonal && ksr_is_for_all(candidate)) ||
       (recurrent->hidden_threshold && ksr_is_for_all(&recurrent->recurrent_kernel))) {
     return KSR_STATUS(KSR_WORD, KSR_LAYOUT_WORD);
   }

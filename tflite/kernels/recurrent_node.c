@@ -49,6 +49,7 @@ void ksr_recurrent_set_up(ksr_recurrent *layer, ksr_gates *gates, const ksr_node
   layer->go_backwards = o->go_backwards;
   layer->return_sequences = o->return_sequences;
   layer->kernel.block = o->block;
+  layer->recurrent_kernel = (ksr_matrix){.diagonal = ksr_data_of(node, shared + KSR_RECURRENT_KERNEL_DIAGONAL)};
   layer->bias = ksr_data_of(node, KSR_BIAS);
   layer->output_scales = ksr_data_of(node, shared + KSR_OUTPUT_SCALES);
   layer->input_threshold = ksr_data_of(node, shared + KSR_INPUT_THRESHOLD);
@@ -92,8 +93,16 @@ ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t h
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node, int32_t i, ksr_slots slots) {
   const int32_t sources = i == KSR_KERNEL ? layer->inputs : layer->units;
   const ksr_layout layout = ksr_layout_of(WORD_OF(node, layout), i != KSR_KERNEL);
-  return ksr_matrix_of(node, i, sources, layer->kernel.block, layer->stride, slots, layout,
-                       WORD_OF(node, weight_bits));
+  ksr_matrix matrix = ksr_matrix_of(node, i, sources, layer->kernel.block, layer->stride, slots, layout,
+                                    WORD_OF(node, weight_bits));
+  const uint8_t *diagonal = layer->recurrent_kernel.diagonal;
+  if (i == KSR_RECURRENT_KERNEL) {
+    matrix.diagonal = diagonal;
+  } else if (i != KSR_KERNEL && diagonal) { /* the last gates of all that read the state */
+    const size_t weight_size = layer->is_integer ? sizeof(int8_t) : sizeof(float);
+    matrix.diagonal = diagonal + (size_t)(layer->recurrent_kernel.slots.gates * layer->stride) * weight_size;
+  }
+  return matrix;
 }
 
 /* A tensor's part that belongs to one sample of the batch, its first dimension. */

@@ -9,6 +9,7 @@ enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words of every op, o
 /* What x and the options say. Where an op takes no sequences, its rows are the steps of one sample. */
 typedef struct sizes {
   int32_t format, samples, steps, inputs, units, block, stride;
+  int32_t state_gates; /* of the matrices that read the state */
 } sizes;
 
 ksr_range ksr_range_of_word(const ksr_schema *schema, const int32_t *words, int32_t number) {
@@ -66,6 +67,15 @@ static int32_t elements_of(const ksr_tensor *tensor, int32_t rank) {
   return elements;
 }
 
+static ksr_slots slots_of(const ksr_input *input, const int32_t *words) {
+  ksr_slots slots = {0, -1};
+  for (uint32_t bits = input->slots[input->flags & KSR_SLOTS_BY_WORD ? words[input->where] : 0]; bits; bits >>= 1) {
+    slots.gates += (int32_t)(bits & 1u);
+    ++slots.last;
+  }
+  return slots;
+}
+
 static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, const int32_t *words, sizes *sizes) {
   const ksr_tensor *x = &node->inputs[0], *y = &node->outputs[0];
   if (ksr_is_absent(node, 0)) return KSR_STATUS(KSR_MISSING, 0);
@@ -79,12 +89,18 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
   sizes->inputs = inputs;
   if (schema->gives_mask) {
     const int fits = y->type == KSR_BOOL && y->rank == 2 && y->dims[0] == sizes->samples && y->dims[1] == sizes->steps;
-    sizes->units = sizes->block = sizes->stride = 0;
+    sizes->units = sizes->block = sizes->stride = sizes->state_gates = 0;
     return fits ? KSR_OK : KSR_OUTPUT;
   }
   sizes->units = words[UNITS];
   sizes->block = words[BLOCK];
   sizes->stride = (sizes->units + sizes->block - 1) / sizes->block * sizes->block;
+  sizes->state_gates = 0;
+  for (int32_t i = 0; i < schema->input_count; ++i) {
+    const ksr_input *input = &schema->inputs[i];
+    const int reads_state = input->size == KSR_VALUES_SIZE && input->flags & KSR_OF_UNITS && !ksr_is_absent(node, i);
+    if (reads_state) sizes->state_gates += slots_of(input, words).gates;
+  }
 
   const int32_t one_a_sample = schema->takes_sequences && !words[RETURN_SEQUENCES];
   const int32_t rows = one_a_sample ? sizes->samples : sizes->samples * sizes->steps;
@@ -100,7 +116,8 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
 static int32_t size_of(const ksr_input *input, const sizes *sizes) {
   const int32_t is_integer = sizes->format != KSR_FLOAT32_FORMAT;
   const int32_t counts[] = {-1, sizes->inputs, sizes->units, sizes->stride, 4 * sizes->stride,
-                            4 * sizes->stride + is_integer, -1, -1, -1, sizes->steps, sizes->units};
+                            4 * sizes->stride + is_integer, -1, -1, -1, sizes->steps, sizes->units,
+                            sizes->state_gates * sizes->stride};
   return counts[input->size];
 }
 
@@ -145,12 +162,7 @@ static int32_t sources_of(const ksr_input *input, const sizes *sizes) {
 static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, const int32_t *words, const sizes *sizes,
                             int32_t i) {
   const ksr_input *input = &schema->inputs[i];
-  const int32_t choice = input->flags & KSR_SLOTS_BY_WORD ? words[input->where] : 0;
-  ksr_slots slots = {0, -1};
-  for (uint32_t bits = input->slots[choice]; bits; bits >>= 1) {
-    slots.gates += (int32_t)(bits & 1u);
-    ++slots.last;
-  }
+  const ksr_slots slots = slots_of(input, words);
   const ksr_layout layout = ksr_layout_of(words[schema->layout], input->flags & KSR_OF_UNITS);
   return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots, layout,
                        words[schema->weight_bits]);

@@ -1,7 +1,5 @@
 #include "ksr_simple_rnn.h"
 
-#include <string.h>
-
 #include "ksr_simple_rnn_layer.h"
 #include "ksr_simple_rnn_schema.h"
 #include "recurrent_check.h"
@@ -12,7 +10,6 @@ static void set_up(ksr_simple_rnn_layer *rnn, const ksr_node *node) {
   ksr_recurrent *r = &rnn->recurrent;
   ksr_recurrent_set_up(r, &rnn->gates, node, 0, 0, KSR_SIMPLE_RNN_SHARED_INPUTS);
   r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel);
-  memset(&r->recurrent_kernel, 0, sizeof(r->recurrent_kernel));
   if (!ksr_is_absent(node, KSR_RECURRENT_KERNEL)) {
     r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel);
   }

@@ -57,7 +57,8 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 11, 12}, /* held_h */
     {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* mask */
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* threshold_scale */
-    {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* diagonal */
+    /* recurrent_kernel_diagonal */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_DIAGONAL_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 5, 0},
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 15, 0}, /* last_output */
 };
 

@@ -67,3 +67,6 @@ const unsigned char ksr_core_with_weights_4 = 1;
 #if KSR_WITH_HOLDS
 const unsigned char ksr_core_with_holds = 1;
 #endif
+#if KSR_WITH_DIAGONAL
+const unsigned char ksr_core_with_diagonal = 1;
+#endif

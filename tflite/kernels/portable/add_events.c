@@ -84,6 +84,6 @@ void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32
       const int32_t value = x[j] - zero_point;
       if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
     }
-    ksr_add_events(matrix, events, end, acc);
+    ksr_add_rows(matrix, events, end, acc);
   }
 }
