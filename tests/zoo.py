@@ -11,7 +11,16 @@ from event_models import event_model, prune, sequences
 from keras.layers import GRU, LSTM, SimpleRNN
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.layers import DeltaDense, DeltaGRU, DeltaHold, DeltaLSTM, DeltaSimpleRNN, EventGRU, LightGRU
+from keras_sparse_rnn.layers import (
+    DeltaDense,
+    DeltaGRU,
+    DeltaHold,
+    DeltaLSTM,
+    DeltaSimpleRNN,
+    EventGRU,
+    LightGRU,
+    RecurrentHighway,
+)
 
 ENGINES = ("reference", "native", "litert") + (("tflm",) if importlib.util.find_spec("tflite_micro") else ())
 STEPS = 12
@@ -26,6 +35,8 @@ LAYERS = {
     "LightGRU": LightGRU,
     "EventGRU, no reset gate": partial(EventGRU, reset_gate=False),
     "DeltaGRU, no reset gate": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, reset_gate=False),
+    "RecurrentHighway": RecurrentHighway,
+    "RecurrentHighway, not coupled": partial(RecurrentHighway, coupled=False, depth=2),
     "LSTM": LSTM,
     "SimpleRNN": SimpleRNN,
     "DeltaGRU": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, trainable_threshold=True),

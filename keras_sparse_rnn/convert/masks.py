@@ -64,6 +64,13 @@ class Masks:
         is_users = any(mask is other for other in [call.y for call in self._calls] + inputs)
         return masks if has_any(masks) and not is_users else mask
 
+    def read(self, args, kwargs, masks):
+        """Of these masks, those that Keras hands to the layer: to one that is called with several tensors, such as
+        initial states, only what a user gives as `mask`."""
+        given = (*args, *kwargs.values())
+        tensors = [one for one in given if any(isinstance(x, keras.KerasTensor) for x in keras.tree.flatten(one))]
+        return masks if len(tensors) == 1 or kwargs.get("mask") is not None else None
+
     def note(self, layer, args, masks, results):
         """Records the mask of a layer's outputs."""
         if isinstance(layer, keras.layers.Embedding) and layer.mask_zero:

@@ -44,7 +44,8 @@ class ConvertOptions:
                 raise ValueError(f"{name} must be one of {allowed}; given: {getattr(self, name)!r}.")
         for name, value in (("batch_size", self.batch_size), ("time_steps", self.time_steps)):
             if not (is_integer(value) and value >= 1) and (name, value) != ("time_steps", None):
-                raise ValueError(f"{name} must be an integer of at least 1; given: {value!r}.")
+                hint = " It is fixed in the file; predict takes any number of samples." if name == "batch_size" else ""
+                raise ValueError(f"{name} must be an integer of at least 1; given: {value!r}.{hint}")
         for name in ("stateful", "verify"):
             check_flag(name, getattr(self, name))
         percentile = self.percentile

@@ -287,7 +287,7 @@ class _Walk:
         if begun is not None:
             return begun
         masks = self._masked.given(args, kwargs, self._inputs)
-        results = self._call_masked(layer, masks, *args, **kwargs)
+        results = self._call_masked(layer, self._masked.read(args, kwargs, masks), *args, **kwargs)
         if not isinstance(layer, keras.Model):  # whose layers have done so
             self._masked.note(layer, args, masks, results)
         return results

@@ -140,12 +140,14 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         output_zero_point=output.zero_point,
         operand_bits=operands.bits,
     )
+    bias, *deep = np.rint((op.biases + half_step[:, None]) / weights.scales).astype(np.int32)
     return replace(
         op,
         options=options,
         kernel=weights.kernel,
         recurrent_kernel=weights.recurrent_kernel,
-        bias=np.rint((op.bias + half_step[:, None]) / weights.scales).astype(np.int32),
+        bias=bias,
+        **({"deep_bias": np.concatenate(deep)} if deep else {}),
         output_scales=weights.factors,
         made_with=WeightScales(*weights.of_kernels(op, operands), weights.scales, half_step),
     )
@@ -263,12 +265,15 @@ class _Weights:
 
 def _fits(op, weights, operands):
     """Whether no accumulator can overflow, by the kernel's own check."""
-    largest = np.abs(op.bias / weights.scales) + 1
+    largest = np.abs(op.biases / weights.scales).max(axis=0) + 1
     for kernel, slots, most in (
         (weights.kernel, op.kernel_slots, operands.largest[0]),
         (weights.recurrent_kernel, op.recurrent_slots, operands.largest[1]),
     ):
-        largest[slots] += np.abs(kernel.astype(np.int64)).sum(axis=0) * most
+        magnitudes = np.abs(kernel.astype(np.int64))
+        if kernel is weights.recurrent_kernel:  # one micro-layer below the other
+            magnitudes = magnitudes.reshape(-1, op.options.units, *kernel.shape[1:]).max(axis=0)
+        largest[slots] += magnitudes.sum(axis=0) * most
     return largest.max() < _ACCUMULATOR_LIMIT
 
 
@@ -300,7 +305,7 @@ def _accumulator_scales(op, x_unit, h_unit, most):
     np.maximum.at(scales, op.kernel_slots, x_unit * weight_scales(op.kernel, most))
     np.maximum.at(scales, op.recurrent_slots, h_unit * weight_scales(op.recurrent_kernel, most))
     # A bias takes at most a quarter of the accumulator's range; a matrix of zeros gets any scale.
-    return np.maximum(scales, (np.abs(op.bias).max(axis=1, keepdims=True) + 1) / 2**29)
+    return np.maximum(scales, (np.abs(op.biases).max(axis=(0, 2))[:, None] + 1) / 2**29)
 
 
 def _fraction(op, accumulators, most):
@@ -333,16 +338,14 @@ def _largest(kernel):
 def _bound(op, x_shift, h_shift, most):
     """The largest accumulator that inputs can cause with weights of at most `most` counts, close to the kernel's own
     check."""
-    sources, units = len(op.kernel), len(op.recurrent_kernel)
+    sources, units = len(op.kernel), op.options.units
     return (most + 1) * 255 * ((sources << x_shift) + (units << h_shift))
 
 
 def _range_bits(op, name, gates, states):
     """Bits before the point: of states and candidates, and of gates."""
-    gate, limit = op.recurrent_activation, op.activation.limit
-    if gate is not None and not gate.is_gate and op.MIXES_STATE:
-        limit = math.inf  # a gate above 1 makes a state grow by itself
-    return range_bits(name, "states", states, limit), range_bits(name, "gates", gates, gate.limit) if gate else 0
+    gate, states = op.recurrent_activation, range_bits(name, "states", states, op.state_limit)
+    return states, range_bits(name, "gates", gates, gate.limit) if gate else 0
 
 
 def range_bits(name, what, largest, limit=math.inf, most=MOST_BITS):

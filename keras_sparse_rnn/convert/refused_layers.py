@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from keras_sparse_rnn.layers import ONLSTM, RecurrentHighway
+from keras_sparse_rnn.layers import ONLSTM
 from keras_sparse_rnn.ops.activations import NUMBERS
 
 _L = keras.layers
@@ -29,7 +29,7 @@ REFUSALS = (
         "no op here convolves a state",
         "take TimeDistributed convolutions with a GRU or an LSTM behind them",
     ),
-    Refusal((RecurrentHighway, ONLSTM), "no op here computes its cell", "take an EventGRU, a GRU or an LSTM"),
+    Refusal((ONLSTM,), "no op here computes its cell", "take an EventGRU, a GRU or an LSTM"),
     Refusal(
         (_L.Conv3D, _L.Conv3DTranspose, _L.MaxPooling3D, _L.AveragePooling3D),
         "TensorFlow Lite Micro has no ops over three dimensions",

@@ -7,13 +7,14 @@ import numpy as np
 
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS
-from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, UNCOUPLED, WITHOUT
 from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, DIAGONAL, height_of
 
 # What the structs of recurrent ops have in their member `recurrent`; the rest of an op's schema is beside it.
 _WORDS = ("units", "x_zero_point", "x_shift", "h_shift", "operand_bits", "go_backwards", "return_sequences")
 _TENSORS = ("x", "output", "bias", "output_scales", "input_threshold", "hidden_threshold", "held_x", "held_h", "sums")
 _MATRICES = ("kernel", "recurrent_kernel")
+_OWN_SIZES = ("units", "deep_slots")
 _DENSE_WORDS = ("units", "x_zero_point", "output_zero_point", "output_min", "output_max", "activation")
 
 
@@ -76,7 +77,7 @@ def op_layer(op, name, operands):
     else:
         own_words = [word.name for word in schema.words[schema.shared_words :]]
         own_matrices = [given.name for given in schema.matrices if given.name not in _MATRICES]
-        own_tensors = [g.name for g in schema.inputs if g.size == "units" and g.name not in _TENSORS]
+        own_tensors = [g.name for g in schema.inputs if g.size in _OWN_SIZES and g.name not in _TENSORS]
         is_integer = options.number_format.is_integer
         kinds = {"is_integer": int(is_integer), "is_int16": int(kernel == "i16")}
         sizes = {"stride": stride, "inputs": x.shape[2], "steps": x.shape[1]}
@@ -132,7 +133,12 @@ def _units(kind, options):
     variant = f"usual_{kernel}" if is_usual else "other"
     if "reset" not in kind.SLOTS:
         return {"units": f"{symbol}_units_{variant}"}
-    units = {WITHOUT: "light_gru_units", AFTER: "gru_units", BEFORE: "gru_units_after_reset"}[options.reset_gate]
+    units = {
+        WITHOUT: "light_gru_units",
+        AFTER: "gru_units",
+        BEFORE: "gru_units_after_reset",
+        UNCOUPLED: "uncoupled_units",
+    }[options.reset_gate]
     reset = {"reset": f"ksr_gru_reset_{variant}"} if options.reset_gate == BEFORE else {}
     if _has_hard_units(kind, options):
         return {"units": f"ksr_{units}_hard"} | reset
@@ -166,7 +172,7 @@ def _matrix(schema, words, name, operands, stride):
         rows = operands[f"{name}_rows"]
         members["index"] = operands[f"{name}_index"].label
         members["rows16" if rows.dtype == np.uint16 else "rows32"] = rows.label
-    sources = operands["x"].shape[-1] if given.sources == "inputs" else words["units"]
+    sources = schema.count_sources(given, words, operands["x"].shape[-1])
     if given.sources == "units" and DIAGONAL in operands:
         # Gate by gate, of all matrices that read the state.
         before = (

@@ -31,11 +31,13 @@ def source_folder():
 
 # Features that a build may omit, with the switches of `tflite/include/ksr_build.h`: number formats other than int8, by
 # the endings of their kernels; gates of recurrent layers, and the files of their activations; in integers, storage
-# formats of a matrix, bits of a weight, held values, and diagonals stored apart.
+# formats of a matrix, bits of a weight, held values, diagonals stored apart, and
+# several micro-layers in a step.
 FEATURES = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in ("usual_gates", "other_gates", *GROUPS)}
 _MATRICES = (*(f"blocks_{width}" for width in BLOCKS), "high_blocks", "by_sources", "by_outputs")
-FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, "weights_8", "weights_4", "holds", "diagonal")}
+_OTHERS = ("weights_8", "weights_4", "holds", "diagonal", "deep")
+FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, *_OTHERS)}
 
 
 def features_of(ops, tensors):
@@ -52,10 +54,10 @@ def features_of(ops, tensors):
 
 def _matrices_of(kind, op):
     schema, options = kind.SCHEMA, kind.SCHEMA.decode(op.options)
-    if not options.number_format.is_integer:
-        return set()
     given = set(schema.named([None if i < 0 else i for i in op.inputs]))
-    needed = {"holds"} if "input_threshold" in given else set()
+    if not options.number_format.is_integer:
+        return {"deep"} & {name.removesuffix("_kernel") for name in given}
+    needed = ({"holds"} if "input_threshold" in given else set()) | ({"deep"} if "deep_kernel" in given else set())
     needed |= {"diagonal"} if DIAGONAL in given else set()
     for matrix in schema.matrices:
         if matrix.name in given:

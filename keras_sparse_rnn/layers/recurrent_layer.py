@@ -116,8 +116,10 @@ def over_time(
         sequences = ops.flip(sequences, axis=0)
         mask = None if mask is None else ops.flip(mask, axis=0)
     outputs, last_output, states = loop(sequences, initial_state, mask, bool(training))
-    if mask is not None and layer.zero_output_for_mask:
-        last_output = ops.where(mask[-1], last_output, ops.zeros_like(last_output))
-        outputs = None if outputs is None else ops.where(mask, outputs, ops.zeros_like(outputs))
+    if mask is not None:
+        # Until a step is computed, keras.layers.RNN puts out zeros, whatever the initial state.
+        shown = mask if layer.zero_output_for_mask else ops.cumsum(ops.cast(mask, "int32"), axis=0) > 0
+        last_output = ops.where(shown[-1], last_output, ops.zeros_like(last_output))
+        outputs = None if outputs is None else ops.where(shown, outputs, ops.zeros_like(outputs))
     outputs = ops.transpose(outputs, (1, 0, 2)) if layer.return_sequences else ops.expand_dims(last_output, 1)
     return last_output, outputs, list(states)

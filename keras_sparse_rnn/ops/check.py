@@ -54,6 +54,8 @@ class _Check:
             self._sizes["output"] = options.units
             gates = sum(len(matrix.slots_of(self._words)) for matrix in self._read_state())
             self._sizes["diagonal"] = gates * self._sizes["stride"]
+            self._sizes["deep"] = options.units * self._words.get("deep", 0)
+            self._sizes["deep_slots"] = self._sizes["slots"] * self._words.get("deep", 0)
         self._samples = 1
 
     def __call__(self, outputs):
@@ -65,6 +67,7 @@ class _Check:
                     self._check_input(i, given, tensor)
         self._check_states(outputs[1:])
         if self._schema.takes_sequences and not self._schema.gives_mask:
+            self._check_deep()
             self._check_holds()
         if self._format.is_integer and not self._schema.gives_mask:
             self._check_room()
@@ -141,6 +144,8 @@ class _Check:
             return f"it must be absent in the format {self._format.name}"
         if given.where is not None and self._words[given.where[0]] not in given.where[1]:
             return f"it must be absent where {given.where[0]} is not {' or '.join(map(str, given.where[1]))}"
+        if given.is_deep and not self._words["deep"]:
+            return "it must be absent where deep is 0"
         return f"it must be absent where {given.needs} is"
 
     def _check_input(self, i, given, tensor):
@@ -209,6 +214,13 @@ class _Check:
         """Whether a matrix is stored for sources that all act in every step."""
         return is_for_all(self._options.layout, given.sources, f"{given.name}_index" in self._present)
 
+    def _check_deep(self):
+        """Further micro-layers have no reset gate."""
+        if self._words.get("deep") and self._words["reset_gate"] in (1, 2):
+            i = self._schema.word_index("deep")
+            reason = f"deep (word {i}) is {self._words['deep']}; allowed with a reset gate: 0"
+            raise RefusedOpError(self._schema, "WORD", i, reason)
+
     def _check_holds(self):
         """Checks holds: changes of int16 inputs, which have 17 bits, must fit into 16, and held values and a
         diagonal apart need weights stored by sources."""
@@ -254,7 +266,7 @@ class _Check:
                 "units": (1 << (o.operand_bits if is_int16 else 8)) << o.h_shift,
             }
             for given in self._schema.matrices:
-                if given.name in self._present:
+                if given.name in self._present and not given.is_deep:
                     first = given.base * self._sizes["stride"]
                     room[first:] -= self._magnitudes(given)[: len(room) - first] * largest[given.sources]
             if DIAGONAL in self._present:
@@ -262,9 +274,26 @@ class _Check:
                 places = [m.base + slot for m in self._read_state() for slot in m.slots_of(self._words)]
                 by_slot = room.reshape(SLOTS, -1)
                 np.subtract.at(by_slot, places, weights.reshape(len(places), -1) * largest["units"])
+        self._check_room_of(i, room)
+        if self._words.get("deep"):
+            i = self._schema.index("deep_bias")
+            most = self._magnitudes_of_deep() * largest["units"]
+            self._check_room_of(i, LARGEST - np.abs(self._inputs[i].data.astype(np.int64)) - most.reshape(-1))
+
+    def _check_room_of(self, i, room):
         if room.min() < 0:
             self._refuse("OVERFLOW", i, f"leaves no room for what the weights can add: int32 could overflow by "
                          f"{-room.min()} in accumulator {room.argmin()}")  # fmt: skip
+
+    def _magnitudes_of_deep(self):
+        """The sums of the weights' magnitudes, for each accumulator of each further micro-layer."""
+        i, units, stride = self._schema.index("deep_kernel"), self._options.units, self._sizes["stride"]
+        stored = BlockSparseMatrix(*(None if t is None else t.data for t in self._inputs[i : i + 3]))
+        slots = self._schema.inputs[i].slots_of(self._words)
+        kernel = decode(stored, self._sizes["deep"], stride, self._options.block, slots, bits=self._options.weight_bits)
+        sums = np.zeros((self._words["deep"], SLOTS, stride), np.int64)
+        sums[:, list(slots)] = np.abs(kernel.astype(np.int64)).reshape(-1, units, len(slots), stride).sum(axis=1)
+        return sums
 
     def _magnitudes(self, given):
         """Sums of the magnitudes of the weights, for each accumulator."""

@@ -24,7 +24,7 @@ DOCS = ROOT / "docs" / "format.md"
 _SIZES = {"any": "KSR_ANY", "inputs": "KSR_INPUTS", "units": "KSR_UNITS", "stride": "KSR_STRIDE"}
 _SIZES |= {
     name: f"KSR_{name.upper()}_SIZE"
-    for name in ("slots", "sums", "values", "index", "rows", "steps", "output", "diagonal")
+    for name in ("slots", "sums", "values", "index", "rows", "steps", "output", "diagonal", "deep_slots")
 }
 # Numbers that C must know beside the schemas, by the op's symbol: name, value, what it is.
 _NUMBERS = {"ksr_lstm": ("KSR_LSTM_BOUNDED_CELL_BITS", BOUNDED_CELL_BITS, "most `cell_bits` with usual gates")}
@@ -211,7 +211,8 @@ def _op_tables(schema):
             "};",
             "",
             f"const ksr_schema {name}_schema = {{ranges, words, inputs, {len(words)}, {len(inputs)}, "
-            f"{', '.join(map(str, _places(schema)))}, {int(schema.takes_sequences)}, {int(schema.gives_mask)}}};",
+            f"{', '.join(map(str, _places(schema)))}, {int(schema.takes_sequences)}, "
+            f"{int(schema.gives_mask)}, {_deep(schema)}}};",
             "",
         ]
     )
@@ -222,6 +223,11 @@ def _places(schema):
     if not schema.matrices:
         return 0, 0, 0
     return schema.index("bias"), schema.word_index("weight_bits"), schema.word_index("layout")
+
+
+def _deep(schema):
+    """Number of that word; 0 for none."""
+    return schema.word_index("deep") if "deep" in [word.name for word in schema.words] else 0
 
 
 def _word_row(schema, word, number_of):
@@ -238,7 +244,7 @@ def _word_row(schema, word, number_of):
 def _input_row(schema, given: Input, number_of):
     types = ", ".join("-1" if name is None else str(ELEMENT_TYPES[np.dtype(name)].ksr) for name in given.types)
     flags = [name for name, has in (("OPTIONAL", given.is_optional), ("STATE", given.is_state)) if has]
-    flags += ["OF_UNITS"] if given.sources == "units" else []
+    flags += ["OF_UNITS"] if given.sources == "units" else ["OF_DEEP"] if given.is_deep else []
     where, values = 0, 0
     choices: tuple[tuple[int, ...], ...] = (given.slots,)
     if given.where is not None:
@@ -265,7 +271,9 @@ def _bits(numbers):
 
 def _with_name(row, declared):
     comment = f"/* {declared.name} */"
-    return f"{row} {comment}" if len(row) + len(comment) < 115 else f"{comment}\n    {row}"
+    if len(row) + len(comment) < 115:
+        return f"{row} {comment}"
+    return f"{comment}\n    {_wrapped(row, indent=5, width=COLUMNS - 5)}"
 
 
 def _activation_table():
@@ -400,7 +408,7 @@ def _shared_inputs():
 
 def _input_cells(i, given, schema):
     sizes = {"inputs": "I", "units": "U", "stride": "stride", "slots": "4 · stride", "sums": "4 · stride + 1"}
-    sizes |= {"output": "U", "diagonal": "gates · stride"}
+    sizes |= {"output": "U", "diagonal": "gates · stride", "deep_slots": "deep · 4 · stride"}
     size = sizes.get(given.size, "")
     size = (
         f" (B, {size})"
@@ -418,6 +426,7 @@ def _input_cells(i, given, schema):
     doc += "; reserved, absent until a later version" if given.is_reserved else ""
     doc += f"; where `{given.where[0]}` is {' or '.join(map(str, given.where[1]))}" if given.where else ""
     doc += f"; where `{given.needs}` is given" if given.needs else ""
+    doc += "; where `deep` is not 0" if given.is_deep else ""
     return f"| {i} | `{given.name}` | {' | '.join(types)} | {doc} |"
 
 

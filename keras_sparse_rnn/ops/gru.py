@@ -1,31 +1,52 @@
-"""KsrGru: the GRU, its reset gate after the recurrent product, before it, or left out (`tflite/include/ksr_gru.h`)."""
+"""KsrGru: the GRU, its reset gate after the recurrent product, before it, or left out, and the recurrent highway
+network (`tflite/include/ksr_gru.h`)."""
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
 
 from keras_sparse_rnn.ops.activations import ONE
-from keras_sparse_rnn.ops.gates import gru_unit_float32, gru_unit_int8, operand_int8, output_int8
+from keras_sparse_rnn.ops.gates import (
+    gru_unit_float32,
+    gru_unit_int8,
+    operand_int8,
+    output_int8,
+    pre_activation,
+    saturate,
+)
 from keras_sparse_rnn.ops.recurrent import ResetGateOp, product
 from keras_sparse_rnn.ops.recurrent_schema import Q15_STATE, hold_of, recurrent_schema
-from keras_sparse_rnn.ops.schema import OpSchema, Word, matrix, state
+from keras_sparse_rnn.ops.schema import OpSchema, Word, constant, matrix, state
 
-WITHOUT, AFTER, BEFORE = range(3)  # as `reset_gate`
+WITHOUT, AFTER, BEFORE, UNCOUPLED = range(4)  # as `reset_gate`
+MOST_DEEP = 63  # further micro-layers
 H = state("h", "Q15", "units", "int16", Q15_STATE)
+DEEP_SLOTS = ((0, 2), (0, 2), (0, 2), (0, 1, 2))  # a reset gate has none
 RESET = replace(H, name="reset", doc="r * h")
 
 SCHEMA = recurrent_schema(
     "KsrGru",
     "the GRU, with the reset gate after or before the recurrent product, or without one",
-    ("reset_gate", ((0, 2), (0, 1, 2), (0, 1, 2))),
-    ("reset_gate", ((0, 2), (0, 1, 3), (0, 1))),
+    ("reset_gate", ((0, 2), (0, 1, 2), (0, 1, 2), (0, 1, 2))),
+    ("reset_gate", ((0, 2), (0, 1, 3), (0, 1), (0, 1, 2))),
     words=[
         Word.every(
-            "reset_gate", "0: there is none; 1: it comes after the product with R; 2: before it", 0, 2, usual=AFTER
-        )
+            "reset_gate",
+            "0: there is none; 1: it comes after the product with R; 2: before it; 3: in its place is a gate of the "
+            "candidate's share",
+            *(0, 3),
+            usual=AFTER,
+        ),
+        Word.every("deep", "micro-layers that follow the first in each step, without a reset gate", 0, MOST_DEEP),
     ],
     inputs=[
+        *matrix(
+            *("deep_kernel", "R of the further micro-layers, one below the other", "deep", (0, 1, 2)),
+            slots_by=("reset_gate", DEEP_SLOTS),
+        ),
+        constant("deep_bias", "what their accumulators start from", "deep_slots", "float32", "int32", "int32"),
         *matrix("candidate_kernel", "R of the candidate", "units", (0,), base=3, where=("reset_gate", (BEFORE,))),
         H,
         *hold_of(RESET, "reset_threshold", "held_reset", where=("reset_gate", (BEFORE,)), needs="hidden_threshold"),
@@ -40,14 +61,51 @@ SCHEMA = recurrent_schema(
 class Gru(ResetGateOp):
     """The op KsrGru.
 
+    A recurrent highway network is one without a reset gate whose state goes through several micro-layers in a step. The
+    rows of `recurrent_kernel` are then `(depth * U, gates, U)`, those of each micro-layer below those before.
+
     Attributes:
+        deep_bias `(deep * 4, U)`: As `bias`, of the micro-layers behind the first; None where there are none.
         reset_threshold `(U,)`: With the reset before the product, like `hidden_threshold`: r * h is held, too, which
             the candidate reads.
     """
 
     reset_threshold: np.ndarray | None = field(default=None, kw_only=True)
+    deep_bias: np.ndarray | None = field(default=None, kw_only=True)
 
     SCHEMA: ClassVar[OpSchema] = SCHEMA
+
+    @classmethod
+    def are_usual(cls, options):
+        return super().are_usual(options) and options.reset_gate != UNCOUPLED
+
+    @classmethod
+    def are_hard(cls, options):
+        return super().are_hard(options) and options.reset_gate != UNCOUPLED
+
+    @property
+    def slots(self):
+        return ("gate", "gate", "candidate", None) if self.options.reset_gate == UNCOUPLED else super().slots
+
+    @property
+    def gates(self):
+        return ("z", "t", "h") if self.options.reset_gate == UNCOUPLED else super().gates
+
+    @property
+    def biases(self):
+        return (
+            self.bias[None] if self.deep_bias is None else np.stack([self.bias, *np.split(self.deep_bias, self.deep)])
+        )
+
+    @property
+    def deep(self):
+        """How many micro-layers follow the first in a step."""
+        return self.options.deep
+
+    @property
+    def state_limit(self):
+        # What it keeps and what it takes over are no shares of one whole.
+        return math.inf if self.options.reset_gate == UNCOUPLED else super().state_limit
 
     @property
     def kernels(self):
@@ -61,6 +119,10 @@ class Gru(ResetGateOp):
         return super().recurrent_slots if self.options.reset_gate != BEFORE else list(self.SCHEMA.matrices[1].slots)
 
     def matrices(self):
+        if self.deep:
+            first, deep = np.split(self.recurrent_kernel, [self.options.units])
+            slots = self.recurrent_slots
+            return super().matrices() | {"recurrent_kernel": (first, slots), "deep_kernel": (deep, slots)}
         if self.options.reset_gate != BEFORE:
             return super().matrices()
         # r * h is known only after the products with h: the candidate's part is a matrix of its own.
@@ -71,6 +133,8 @@ class Gru(ResetGateOp):
 
     @classmethod
     def _read_recurrent_kernel(cls, options, matrix):
+        if options.deep:
+            return np.concatenate([matrix("recurrent_kernel"), matrix("deep_kernel")])
         if options.reset_gate != BEFORE:
             return super()._read_recurrent_kernel(options, matrix)
         return np.concatenate([matrix("recurrent_kernel"), matrix("candidate_kernel")], axis=1)
@@ -103,8 +167,35 @@ class Gru(ResetGateOp):
         z, r = gate(acc[0]), gate(acc[1]) if self.options.reset_gate else 0
         if self.options.reset_gate == BEFORE:
             from_y, r = self._candidate_accumulators(r * h, state), np.float32(1)
-        state["h"] = gru_unit_float32(self, z, r, acc[2], from_y, h)
-        return state["h"]
+        is_uncoupled = self.options.reset_gate == UNCOUPLED
+        h = self._micro_layer(acc, h) if is_uncoupled else gru_unit_float32(self, z, r, acc[2], from_y, h)
+        for n in range(self.deep):
+            h = self._micro_layer(self._deep_accumulators(n, h), h)
+        state["h"] = h
+        return h
+
+    def _deep_accumulators(self, n, h):
+        """Those `(4, U)` of a micro-layer behind the first, or with h `(T, U)` those `(4, T, U)` of some steps."""
+        units = self.options.units
+        kernel = self.recurrent_kernel[(n + 1) * units : (n + 2) * units]
+        products = self._from_operand(self._read(h), kernel) if self.is_integer else product(h, kernel)
+        acc = self.biases[n + 1].astype(products.dtype)
+        if h.ndim == 2:
+            acc, products = np.repeat(acc[:, None], len(h), axis=1), np.moveaxis(products, 1, 0)
+        acc[self.recurrent_slots] += products
+        return self._scaled(acc) if self.is_integer else acc
+
+    def _micro_layer(self, acc, h):
+        """The state, without a reset gate, from scaled accumulators and the state before."""
+        if self.is_integer:
+            z, t = self.gate(0, acc[0]), self.gate(1, acc[1])
+            if self.options.reset_gate != UNCOUPLED:
+                return gru_unit_int8(self, z, 0, acc[2], acc[3], h)
+            shift, g = 15 - self.options.gate_bits, self.candidate(pre_activation(self.options, 2, acc[2]))
+            return saturate((z * h + t * g + (1 << (shift - 1))) >> shift, 16)
+        gate, g = self.recurrent_activation.float32, self.activation.float32(acc[2])
+        z = gate(acc[0])
+        return z * h + (gate(acc[1]) if self.options.reset_gate == UNCOUPLED else np.float32(1) - z) * g
 
     def _step_int8(self, x, state):
         o, h, acc = self.options, state["h"], self._scaled(self._accumulators(x, state))
@@ -112,10 +203,15 @@ class Gru(ResetGateOp):
         if o.reset_gate == BEFORE:
             from_y = self._scaled(self._candidate_accumulators(self.times(r, h), state), 3)
             r = ONE >> o.gate_bits
-        state["h"] = gru_unit_int8(self, z, r, acc[2], from_y, h)
-        return output_int8(o, state["h"])
+        h = self._micro_layer(acc, h) if o.reset_gate == UNCOUPLED else gru_unit_int8(self, z, r, acc[2], from_y, h)
+        for n in range(self.deep):
+            h = self._micro_layer(self._deep_accumulators(n, h), h)
+        state["h"] = h
+        return output_int8(o, h)
 
     def _activated(self, acc, before, after):
+        if self.deep or self.options.reset_gate == UNCOUPLED:
+            return self._all_activated(acc, before["h"])
         z, r = self.recurrent_activation.float32(acc[:2])
         r = r if self.options.reset_gate else np.zeros_like(r)
         from_y = r * acc[3]
@@ -123,3 +219,24 @@ class Gru(ResetGateOp):
             read = after["held_reset"] if "held_reset" in after else r * before["h"]
             from_y = self.bias[3] + self._from_reset(read)[:, 0]
         return [z, r], [self.activation.float32(acc[2] + from_y), after["h"]]
+
+    def _all_activated(self, acc, h):
+        """Likewise, of all micro-layers."""
+        gates, candidates = [], []
+        used = [0, 1] if self.options.reset_gate == UNCOUPLED else [0]
+        for of_layer, behind in self._micro_layers(acc, h):
+            gates.append(self.recurrent_activation.float32(of_layer[used]))
+            candidates += [self.activation.float32(of_layer[2]), behind]
+        return gates, candidates
+
+    def largest_between(self, x, before, after):
+        """The largest magnitude of the state behind any micro-layer, of a float32 op as in `largest`."""
+        states = [h for _, h in self._micro_layers(self._all_accumulators(x, before, after), before["h"])]
+        return float(np.abs(states).max())
+
+    def _micro_layers(self, acc, h):
+        """The accumulators of each, from those of the first, and the state behind it."""
+        for n in range(self.deep + 1):
+            acc = acc if n == 0 else self._deep_accumulators(n - 1, h)
+            h = self._micro_layer(acc, h)
+            yield acc, h

@@ -1,5 +1,6 @@
 """What the recurrent ops have in common, as `tflite/include/ksr_recurrent.h` defines it."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
@@ -119,6 +120,19 @@ class RecurrentOp(ABC):
         return list(self.SCHEMA.matrices[1].slots_of(vars(self.options)))
 
     @property
+    def biases(self):
+        """What the accumulators start from, `(micro-layers, 4, U)`."""
+        return self.bias[None]
+
+    @property
+    def state_limit(self):
+        """The largest magnitude that states and candidates can have; infinity where nothing limits them."""
+        gate = self.recurrent_activation
+        # What a state takes over of itself may be more than all of it.
+        grows = self.MIXES_STATE and gate is not None and not gate.is_gate
+        return math.inf if grows else self.activation.limit
+
+    @property
     def gates(self):
         """The names of its gates, in the order of the kernels."""
         return self.GATES
@@ -140,7 +154,7 @@ class RecurrentOp(ABC):
         for name, matrix in matrices.items():
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
         arrays[DIAGONAL] = diagonal
-        vectors = {"bias": self.bias, "output_scales": self.output_scales}
+        vectors = {name: getattr(self, name) for name in self._by_output()}
         if is_for_all(self.options.layout, "inputs", arrays["kernel_index"] is not None):
             vectors["bias"] = self.bias - self._from_zero_point()
         for name, vector in vectors.items():
@@ -179,15 +193,15 @@ class RecurrentOp(ABC):
 
         def matrix(name):
             given = cls.SCHEMA.inputs[cls.SCHEMA.index(name)]
-            slots, sources = given.slots_of(vars(options)), inputs if given.sources == "inputs" else options.units
+            slots, sources = given.slots_of(vars(options)), cls.SCHEMA.count_sources(given, vars(options), inputs)
             if arrays.get(name) is None:
                 return np.zeros((sources, len(slots), options.units), arrays["kernel"].dtype)
             stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
             return decode(stored, sources, options.units, options.block, slots, *cls._stored(options, name))
 
         by_output = {
-            name: None if arrays.get(name) is None else arrays[name].reshape(SLOTS, stride)[:, : options.units]
-            for name in ("bias", "output_scales")
+            name: None if arrays.get(name) is None else arrays[name].reshape(-1, stride)[:, : options.units]
+            for name in cls._by_output()
         }
         op = cls(
             options,
@@ -233,7 +247,7 @@ class RecurrentOp(ABC):
 
     @classmethod
     def sources_of(cls, name):
-        """Whether a matrix is of "inputs" or of "units"."""
+        """Whether a matrix is of "inputs", of "units" or "deep"."""
         return cls.SCHEMA.inputs[cls.SCHEMA.index(name)].sources
 
     @classmethod
@@ -266,6 +280,11 @@ class RecurrentOp(ABC):
     def _read_recurrent_kernel(cls, options, matrix):
         """The inverse of `matrices`; `matrix(name)` unpacks one matrix."""
         return matrix("recurrent_kernel")
+
+    @classmethod
+    def _by_output(cls):
+        """Names of the fields that have rows of one value for each unit, for each slot a row."""
+        return [part.name for part in fields(cls) if part.name.endswith("bias")] + ["output_scales"]
 
     @classmethod
     def _vectors(cls):
@@ -350,15 +369,19 @@ class RecurrentOp(ABC):
             x: Inputs `(T, I)`.
             before, after: The states before and after each step, dicts of arrays `(T, size)`.
         """
+        gates, candidates = self._activated(self._all_accumulators(x, before, after), before, after)
+        return tuple(max((float(np.abs(part).max()) for part in parts), default=0.0) for parts in (gates, candidates))
+
+    def _all_accumulators(self, x, before, after):
+        """Those of the steps of a float32 op, `(4, T, U)`, as in `largest`."""
         read = after["held_h"] if "held_h" in after else before[self.READS]
         acc = np.repeat(self.bias[:, None], len(x), axis=1)
         for slots, sources, kernel in (
             (self.kernel_slots, after.get("held_x", x), self.kernel),
-            (self.recurrent_slots, read, self.recurrent_kernel),
+            (self.recurrent_slots, read, self.recurrent_kernel[: self.options.units]),
         ):
             acc[slots] += np.moveaxis(product(sources, kernel), 1, 0)
-        gates, candidates = self._activated(acc, before, after)
-        return tuple(max((float(np.abs(part).max()) for part in parts), default=0.0) for parts in (gates, candidates))
+        return acc
 
     @abstractmethod
     def _activated(self, acc, before, after):

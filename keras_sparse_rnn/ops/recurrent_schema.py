@@ -19,8 +19,8 @@ from keras_sparse_rnn.ops.schema import (
 BACKWARDS_IN_ORDER = 2  # as `go_backwards`
 DIAGONAL = "recurrent_kernel_diagonal"
 # Of `layout`, by the sources of a matrix: a bit for one that is dense, and where the two bits begin for one in blocks.
-BY_OUTPUTS = {"inputs": 1, "units": 2}
-_HEIGHT_AT = {"inputs": 2, "units": 4}
+BY_OUTPUTS = {"inputs": 1, "units": 2, "deep": 0}
+_HEIGHT_AT = {"inputs": 2, "units": 4, "deep": 6}
 LAYOUT_OF_INPUTS = (
     "1: the kernel is stored by outputs where it is dense; 4 · k: its blocks are of 2^(k + 1) sources and one output"
 )

@@ -17,7 +17,10 @@ VERSION = 3
 FORMATS = (FLOAT32, INT8, INT8X16)  # by their numbers
 BLOCKS = (4, 8, 16)
 LARGEST = 2**31 - 1
-SIZES = ("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows", "steps", "output", "diagonal")
+SIZES = (
+    *("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows", "steps", "output", "diagonal"),
+    "deep_slots",
+)
 STATUSES = {  # of the C core, by their numbers
     "OK": "ok",
     "OPTIONS_SIZE": "the custom options have the wrong size",
@@ -143,8 +146,8 @@ class Input:
         types: Name of the element type in each number format (float32, int8, int8x16); None if it is absent there.
         size: Determines the number of elements (of one sample for a state), one of `SIZES`: the op's inputs or units,
             the units padded to whole blocks (stride), four of these (slots), in integers with a word behind them
-            (sums); the stride for each gate that reads the state (diagonal); the part of a matrix that it holds; or,
-            not constant, a value per step, (B, T), or an output, (B, U).
+            (sums), or per further micro-layer (deep_slots); the stride for each gate that reads the state (diagonal);
+            the part of a matrix that it holds; or, not constant, a value per step, (B, T), or an output, (B, U).
         is_optional: Whether it may be absent where it is allowed.
         is_state: Whether it is a state, kept from one inference to the next or given at the start; absent states begin
             at zero.
@@ -156,7 +159,7 @@ class Input:
         slots_by: `(word, slots of each value)` if the slots depend on a word, which begins at 0; `slots` are then those
             of all gates.
         base: Slot from which the slots of a matrix are counted.
-        sources: For a matrix, "inputs" or "units".
+        sources: For a matrix, "inputs", "units", or "deep": the units before each further micro-layer.
         scale: For a state in an integer model, its `(scale, zero point)` from the options and the scale of x.
     """
 
@@ -180,6 +183,11 @@ class Input:
     def is_reserved(self) -> bool:
         """Whether no kernel supports it yet: it must be absent."""
         return not any(self.types)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether it is of further micro-layers, and given where the word `deep` says that there are some."""
+        return self.sources == "deep" or self.size == "deep_slots"
 
     @property
     def is_constant(self) -> bool:
@@ -302,6 +310,12 @@ class OpSchema:
         """The values of each."""
         return tuple(given for given in self.inputs if given.size == "values")
 
+    def count_sources(self, given: Input, words: dict[str, int], inputs: int) -> int:
+        """How many sources a matrix has."""
+        if given.sources == "inputs":
+            return inputs
+        return words["units"] * (words["deep"] if given.sources == "deep" else 1)
+
     def placed(self, tensors: dict[str, Any]) -> list[Any]:
         """Converts a dict from names of inputs to tensors to a list in the order of the inputs, with None for absent
         ones except at the end."""
@@ -339,6 +353,7 @@ class OpSchema:
             given.types[words["format"]] is not None
             and (given.where is None or words[given.where[0]] in given.where[1])
             and (given.needs is None or given.needs in present)
+            and (not given.is_deep or words["deep"] > 0)
         )
 
     def states_of(self, words: dict[str, int], present: set[str]) -> tuple[Input, ...]:

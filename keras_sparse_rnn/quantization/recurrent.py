@@ -283,7 +283,7 @@ def _replaced(layer, attributes):
 def check_integer_layer(recurrent):
     """Raises ValueError if training for integers does not support a `LayerConverter`'s layer."""
     layer = recurrent.layer
-    known = [kind.LAYER for kind in KINDS]
+    known = [kind.LAYER for kind in KINDS if kind.TRAINS_IN_INTEGERS]
     if type(layer) not in known:
         names = ", ".join(kind.__name__ for kind in known)
         raise ValueError(

@@ -1,6 +1,7 @@
 """What holds for each recurrent layer that is converted, in each number format and each engine."""
 
 import numpy as np
+import pytest
 from event_models import event_model, sequences
 from keras.layers import Dense
 from zoo import (
@@ -38,7 +39,8 @@ def test_int8_is_the_same_in_every_engine_and_follows_keras(kind):
         np.testing.assert_array_equal(first, other)
     assert len(np.unique(first)) > 50
     # All of a SimpleRNN's state is int8, rounded at each step; an event or a change may come a step later.
-    steps = (3 if this.may_flip or kind in HELD else 1) * (1.25 if "SimpleRNN" in kind else 1)
+    # Each micro-layer rounds.
+    steps = 3 if this.may_flip or kind in HELD or "RecurrentHighway" in kind else 1.25 if "SimpleRNN" in kind else 1
     assert np.abs(first - this.expected).mean() <= steps * int8.engine().outputs[0].scale
     for layer in int8.report.layers:
         assert layer.step_error <= (0.01 if kind in HELD or "SimpleRNN" in kind else 0.005)
@@ -113,11 +115,16 @@ def test_pruned_layers_are_stored_in_blocks(kind):
         first, second = converted(kind, weights=weights).report.layers
         assert set(first.storage) == {"blocks of 1x4"} and set(second.storage) == {"dense"}
         assert first.bytes < 0.25 * first.dense_bytes
-        assert second.bytes == second.dense_bytes * 12 / 9 * _padding(kind, weights)  # nine units in three blocks
+        assert second.bytes == pytest.approx(
+            second.dense_bytes * 12 / 9 * _padding(kind, weights)
+        )  # nine units in three blocks
 
 
 def _padding(kind, weights):
     """Integers of sources that all act are stored by outputs: the nine sources of the recurrence count as sixteen."""
+    if kind.startswith("RecurrentHighway") and weights == "int8":  # those of further micro-layers as nine
+        deep = 9 * (1 if "not coupled" in kind else 2)
+        return (32 + 16 + deep) / (32 + 9 + deep)
     return (
         (32 + 16) / (32 + 9)
         if weights == "int8" and kind.split(",")[0] in ("GRU", "LightGRU", "LSTM", "SimpleRNN")
@@ -146,7 +153,10 @@ def test_backwards(kind):
     error = error_by_sample(ksr.convert(model, x, weights="float32", target="litert").predict(x), expected)
     assert (np.median(error) if may_flip else error.max()) <= 1e-5
     int8 = ksr.convert(model, x)
-    assert np.abs(int8.predict(x) - expected).mean() <= (3 if may_flip else 1.25) * int8.engine().outputs[0].scale
+    assert (
+        np.abs(int8.predict(x) - expected).mean()
+        <= (3 if may_flip or "Highway" in kind else 1.25) * int8.engine().outputs[0].scale
+    )
 
 
 def test_layers_of_each_kind_in_a_row():

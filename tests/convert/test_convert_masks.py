@@ -134,6 +134,21 @@ def test_a_stream_with_masks():
     np.testing.assert_allclose(outputs[last], expected, atol=1e-5)
 
 
+def test_with_an_initial_state_a_layer_has_only_the_mask_that_it_is_given():
+    """As in Keras, which hands the mask of an input on to layers that are called with nothing else."""
+    keras.utils.set_random_seed(0)
+    x, h = keras.Input((STEPS, 7)), keras.Input((5,))
+    masked = layers.Masking()(x)
+    rest = keras.ops.any(keras.ops.not_equal(x, 0), axis=-1)
+    gru = GRU(5, return_sequences=True)
+    model = keras.Model([x, h], [gru(masked, initial_state=h), gru(masked, initial_state=h, mask=rest)])
+    data = [sequences(steps=STEPS) * _lengths()[..., None], np.random.default_rng(0).uniform(-1, 1, (24, 5))]
+    data[1] = data[1].astype("float32")
+    without, with_mask = model.predict(data, verbose=0)
+    assert np.abs(without - with_mask).max() > 0.1
+    assert_follows_keras(ksr.convert(model, data, weights="float32"), data, [without, with_mask], "float32")
+
+
 def test_what_rounds_to_the_mask_value_is_said():
     """Steps that are nearly 0 are left out in int8; the warning counts them."""
     model = keras.Sequential([keras.Input((STEPS, 7)), layers.Masking(), GRU(5)])

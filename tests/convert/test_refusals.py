@@ -11,7 +11,7 @@ from keras.layers import GRU
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.convert import refused_layers
 from keras_sparse_rnn.convert.ranges import Ranges
-from keras_sparse_rnn.layers import ONLSTM, EventGRU, RecurrentHighway, RecurrentHighwayCell
+from keras_sparse_rnn.layers import ONLSTM, EventGRU, ONLSTMCell, RecurrentHighway
 
 LIMITS = Path(__file__).parents[2] / "docs" / "limits.md"
 
@@ -27,7 +27,7 @@ def model():
         (lambda: keras.Sequential([EventGRU(4)]), "not built"),
         (lambda: event_model([keras.layers.Dropout(0.1, name="only")]), "has no layer that computes anything"),
         (
-            lambda: event_model([keras.layers.RNN(RecurrentHighwayCell(4), name="loop")]),
+            lambda: event_model([keras.layers.RNN(ONLSTMCell(4, 2), name="loop")]),
             r"'loop' \(RNN\).*supported: DeltaDense, .*DeltaSimpleRNN, EventGRU, GRU, .*, in Bidirectional too",
         ),
         (
@@ -153,9 +153,10 @@ def test_layers_that_are_refused_are_those_of_the_table():
     ("layer", "message"),
     [
         (
-            lambda: RecurrentHighway(4, name="deep"),
-            r"'deep' \(RecurrentHighway\) cannot be converted: no op",
+            lambda: RecurrentHighway(4, recurrent_activation="relu", name="deep"),
+            "'deep' has coupled=True and recurrent_activation=relu; can be converted: sigmoid, hard_sigmoid, or any",
         ),
+        (lambda: RecurrentHighway(4, depth=65, name="deep"), "'deep' has depth=65; up to 64 micro-layers"),
         (lambda: ONLSTM(4, 2, name="tree"), r"'tree' \(ONLSTM\) cannot be converted: no op here computes its cell"),
         (lambda: keras.layers.Discretization([0.0], name="bins"), r"'bins' \(Discretization\) .* before the model"),
     ],

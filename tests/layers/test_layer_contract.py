@@ -198,6 +198,18 @@ def test_masked_steps_hold_the_state_and_repeat_the_output(kind):
 
 
 @by_kind
+def test_masked_steps_at_the_start_give_zeros_whatever_the_initial_state(kind):
+    layer = kind.layer(return_sequences=True, return_state=True)
+    _, *states = layer(sequences())
+    mask = np.broadcast_to(np.arange(TIME) >= 2, (BATCH, TIME))
+    output = numpy(layer(sequences(1), initial_state=states, mask=mask)[0])
+    expected = numpy(layer(sequences(1)[:, 2:], initial_state=states)[0])
+    assert_close(output, np.pad(expected, ((0, 0), (2, 0), (0, 0))))
+    last = with_weights_of(kind.layer(), layer)
+    assert_close(last(sequences(1), initial_state=states, mask=np.zeros_like(mask)), np.zeros((BATCH, UNITS)))
+
+
+@by_kind
 def test_mask_of_an_embedding_reaches_the_layer(kind):
     words = layers.Embedding(9, FEATURES, mask_zero=True)
     model = keras.Sequential([keras.Input((None,)), words, kind.layer()])

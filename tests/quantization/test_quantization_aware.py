@@ -328,7 +328,10 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("layer", "message"),
         [
-            (ksr.layers.RecurrentHighway(4, return_sequences=True, name="bad"), "layer 'bad' .* cannot be converted"),
+            (
+                ksr.layers.RecurrentHighway(4, return_sequences=True, name="bad"),
+                "layer 'bad' .* cannot be trained for integers; can be: ",
+            ),
             (keras.layers.BatchNormalization(name="bad"), "layer 'bad' .* cannot be trained for integers"),
             (keras.layers.Dense(4, "elu", name="bad"), "layer 'bad' has activation=elu"),
             (keras.layers.Dense(4, "gelu", name="bad"), "layer 'bad' has activation=gelu"),

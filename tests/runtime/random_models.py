@@ -8,12 +8,12 @@ from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS
-from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, UNCOUPLED, WITHOUT
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, with_height
 
 KINDS = list(OPS)
-RESET_GATES = {"KsrGru": (WITHOUT, AFTER, BEFORE), "KsrEventGru": (WITHOUT, AFTER)}
+RESET_GATES = {"KsrGru": (WITHOUT, AFTER, BEFORE, UNCOUPLED), "KsrEventGru": (WITHOUT, AFTER)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +63,7 @@ def random_op(
     usual_gates=None,
     reset_gate=None,
     weight_bits=None,
+    deep=None,
 ):
     """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated.
 
@@ -72,7 +73,7 @@ def random_op(
         holds: Whether it holds its inputs, and a GRU perhaps its state; None: perhaps.
         inputs: Their number; None: drawn.
         usual_gates: Whether it has tanh and sigmoid; None: perhaps.
-        reset_gate: That word, of an op that has it; None: drawn.
+        reset_gate, deep: Those words, of an op that has them; None: drawn, of an op with a given reset gate deep is 0.
         weight_bits: Of integer ops, as the word of that name; None: drawn.
     """
     rng = np.random.default_rng(seed)
@@ -93,15 +94,21 @@ def random_op(
     if "reset_gate" in own:
         drawn = np.random.default_rng([seed, 5]).choice(RESET_GATES[kind.SCHEMA.name])
         own["reset_gate"] = int(drawn) if reset_gate is None else reset_gate
+    if "deep" in own:
+        may_be = reset_gate is None and own["reset_gate"] in (WITHOUT, UNCOUPLED)
+        own["deep"] = int(np.random.default_rng([seed, 6]).integers(4)) * may_be if deep is None else deep
     density = rng.choice([0.0, 1.0, rng.random()])
     sparse = [None, True, False][rng.integers(3)]
     kernels = kernel_shapes(kind, inputs, units, own)
     masks = [rng.random(shape) < density for shape in kernels]
     make = _int8 if dtype == np.int8 else _float32
+    more_arrays = {}
     more_options, arrays, x = make(rng, kernels, masks, steps, activity)
     if kind.SCHEMA.name == "KsrEventGru":
         arrays.append(_thresholds(rng, units, dtype, activity))
-    op = kind(kind.SCHEMA.options(**options, **own, **more_options), *arrays)
+    if own.get("deep"):
+        more_arrays["deep_bias"] = np.concatenate([arrays[2][:, ::-1]] * own["deep"])
+    op = kind(kind.SCHEMA.options(**options, **own, **more_options), *arrays, **more_arrays)
     holding = np.random.default_rng([seed, 1])  # its own, so that it changes nothing else
     if holding.random() < 0.4 if holds is None else holds:
         op = replace(op, **_thresholds_of_holds(holding, op))
@@ -238,7 +245,7 @@ def random_words(schema, rng, words):
 def kernel_shapes(kind, inputs, units, words):
     """Of the kernel and the recurrent kernel of an op with these words of its own."""
     gates = len(kind.SCHEMA.matrices[0].slots_of(words))
-    return [(sources, gates, units) for sources in (inputs, units)]
+    return [(sources, gates, units) for sources in (inputs, units * (1 + words.get("deep", 0)))]
 
 
 def _int8(rng, kernels, masks, steps, activity):

@@ -90,6 +90,11 @@
 #define KSR_WITH_DIAGONAL 1
 #endif
 
+/* Several micro-layers in a step. */
+#ifndef KSR_WITH_DEEP
+#define KSR_WITH_DEEP 1
+#endif
+
 /* 1: less flash, more instructions. sigmoid and tanh share one table of half the entries, and kernels for a processor
  * that are larger than those in portable C are omitted. */
 #ifndef KSR_SMALL

@@ -12,7 +12,11 @@
  * way.
  *
  * With the reset before the product, r * h' may be held like h (ksr_recurrent.h) if h is held. The candidate's sums are
- * then products with the held value. */
+ * then products with the held value.
+ *
+ * Without a reset gate, a step may have further micro-layers, h <- z * h + (1 - z) * tanh(h R_n + b_n): the recurrent
+ * highway network (arXiv 1607.03474) with z = 1 - t. All share their scales. Not coupled, the candidate's share has a
+ * gate of its own in the second slot: h <- z * h + t * tanh(..), which may exceed 1. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
 /* Sources: gru_op.c */

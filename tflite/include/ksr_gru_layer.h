@@ -23,10 +23,13 @@ typedef struct ksr_gru_layer {
   ksr_gru_units *units; /* integer layers only */
   ksr_gru_reset *reset; /* integer layers with the reset before the product only */
   int32_t reset_gate; /* KSR_NO_RESET_GATE, .. */
+  int32_t deep;       /* micro-layers behind the first in each step */
   void *h; /* state; NULL: zero at the start, kept in scratch */
   ksr_matrix candidate_kernel; /* with the reset before the product only */
   const void *reset_threshold; /* likewise; NULL: r * h is not held */
   void *held_reset;            /* state: the held r * h */
+  ksr_matrix deep_kernel; /* R of the further micro-layers, one below the other */
+  const void *deep_bias;
 } ksr_gru_layer;
 
 /* Bytes of scratch memory that its functions need, aligned to 16. */

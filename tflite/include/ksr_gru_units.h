@@ -15,8 +15,9 @@
 extern "C" {
 #endif
 
-/* Whether a GRU has a reset gate, and whether it is applied before or after the product with R. */
-enum { KSR_NO_RESET_GATE = 0, KSR_RESET_AFTER = 1, KSR_RESET_BEFORE = 2 };
+/* Whether a GRU has a reset gate, and whether it is applied before or after the product with R; or instead a gate of
+ * the candidate's share. */
+enum { KSR_NO_RESET_GATE = 0, KSR_RESET_AFTER = 1, KSR_RESET_BEFORE = 2, KSR_UNCOUPLED = 3 };
 
 typedef void ksr_gru_units(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
 
@@ -31,6 +32,9 @@ ksr_gru_units ksr_gru_units_hard, ksr_gru_units_after_reset_hard;
 /* Without a reset gate: g = f(acc[2]). */
 ksr_gru_units ksr_light_gru_units_usual_i8, ksr_light_gru_units_i16, ksr_light_gru_units_other;
 ksr_gru_units ksr_light_gru_units_hard;
+
+/* The candidate's share has a gate of its own: state = z * state + r * f(acc[2]). */
+ksr_gru_units ksr_uncoupled_units_other;
 
 #ifdef __cplusplus
 }

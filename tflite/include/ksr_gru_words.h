@@ -6,12 +6,19 @@
 
 /* The words of its custom options, behind those that it shares. */
 typedef struct ksr_gru_options {
-  int32_t reset_gate; /* 0: there is none; 1: it comes after the product with R; 2: before it */
+  /* 0: there is none; 1: it comes after the product with R; 2: before it; 3: in its place is a gate of the
+   * candidate's share */
+  int32_t reset_gate;
+  int32_t deep;       /* micro-layers that follow the first in each step, without a reset gate */
 } ksr_gru_options;
 
 /* Its own inputs. */
 enum {
-  KSR_GRU_CANDIDATE_KERNEL = 8,
+  KSR_GRU_DEEP_KERNEL = 8,
+  KSR_GRU_DEEP_KERNEL_INDEX,
+  KSR_GRU_DEEP_KERNEL_ROWS,
+  KSR_GRU_DEEP_BIAS,
+  KSR_GRU_CANDIDATE_KERNEL,
   KSR_GRU_CANDIDATE_KERNEL_INDEX,
   KSR_GRU_CANDIDATE_KERNEL_ROWS,
   KSR_GRU_H,
@@ -19,11 +26,12 @@ enum {
   KSR_GRU_HELD_RESET
 };
 
-enum { KSR_GRU_SHARED_INPUTS = 14 }; /* the first that any recurrent op may have */
+enum { KSR_GRU_SHARED_INPUTS = 18 }; /* the first that any recurrent op may have */
 
 /* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
-#define KSR_GRU_KERNEL_SLOTS {{2, 2}, {3, 2}, {3, 2}}
-#define KSR_GRU_RECURRENT_KERNEL_SLOTS {{2, 2}, {3, 3}, {2, 1}}
+#define KSR_GRU_KERNEL_SLOTS {{2, 2}, {3, 2}, {3, 2}, {3, 2}}
+#define KSR_GRU_RECURRENT_KERNEL_SLOTS {{2, 2}, {3, 3}, {2, 1}, {3, 2}}
+#define KSR_GRU_DEEP_KERNEL_SLOTS {{2, 2}, {2, 2}, {2, 2}, {3, 2}}
 #define KSR_GRU_CANDIDATE_KERNEL_SLOTS {1, 0}
 
 #endif /* KSR_GRU_WORDS_H_ */

@@ -27,7 +27,8 @@ typedef struct ksr_word {
 
 /* Number of elements of an input; of one sample for a state. SLOTS: four times the stride; SUMS: in integers one more.
  * VALUES, INDEX and ROWS are the parts of a matrix, in this order. STEPS: one per step, not constant. OUTPUT:
- * an output per sample, not constant. DIAGONAL: the stride for each gate that reads the state. */
+ * an output per sample, not constant. DIAGONAL: the stride for each gate that reads the state.
+ * DEEP_SLOTS: SLOTS for each further micro-layer. */
 enum {
   KSR_ANY = 0,
   KSR_INPUTS,
@@ -40,19 +41,22 @@ enum {
   KSR_ROWS_SIZE,
   KSR_STEPS_SIZE,
   KSR_OUTPUT_SIZE,
-  KSR_DIAGONAL_SIZE
+  KSR_DIAGONAL_SIZE,
+  KSR_DEEP_SLOTS_SIZE
 };
 
 enum { KSR_MOST_WORDS = 32 }; /* of an op, with the version */
 
-enum { KSR_OPTIONAL = 1, KSR_STATE = 2, KSR_SLOTS_BY_WORD = 4, KSR_OF_UNITS = 8 /* the sources of a matrix */ };
+/* KSR_OF_UNITS: a matrix whose sources are the units. KSR_OF_DEEP: of further micro-layers, of which each reads the
+ * units; given where there are some. */
+enum { KSR_OPTIONAL = 1, KSR_STATE = 2, KSR_SLOTS_BY_WORD = 4, KSR_OF_UNITS = 8, KSR_OF_DEEP = 16 };
 
 typedef struct ksr_input {
   int8_t type[KSR_FORMATS]; /* a ksr_type in each number format; -1: absent */
   uint8_t size;
   uint8_t flags;
   uint8_t range;                /* number of that of its values in integer models; 0: any */
-  uint8_t slots[3];             /* of a matrix, a bit for each: the first, or by the word `where` (KSR_SLOTS_BY_WORD) */
+  uint8_t slots[4];             /* of a matrix, a bit for each: the first, or by the word `where` (KSR_SLOTS_BY_WORD) */
   uint8_t where, values;        /* given only where that word has a value whose bit is set; 0: always */
   uint8_t needs;                /* given only if that input is; 0: always */
   uint8_t together;             /* a state that is given if and only if this one is; 0: none */
@@ -68,6 +72,7 @@ typedef struct ksr_schema {
   uint8_t layout;          /* number of that word: how matrices are stored, see ksr_layout_of */
   uint8_t takes_sequences; /* x (B, T, I) and the output (B, T, U) or (B, U); else rows (.., I) and (.., U) */
   uint8_t gives_mask;      /* x (B, T, I) and the output bool (B, T) */
+  uint8_t deep;            /* number of the word that counts further micro-layers; 0: there are none */
 } ksr_schema;
 
 /* Checks a node: its options, the presence of inputs, their types and shapes, every pointer and index in a matrix, and

@@ -62,11 +62,12 @@ void ksr_gru_units_f32(const ksr_activations *activations, float *acc, int32_t s
     return;
   }
   float *z = acc, *r = z + stride, *g = r + stride, *y = g + stride;
+  const int32_t is_uncoupled = reset_gate == KSR_UNCOUPLED;
   activations->recurrent_activation(z, units, 0, 0);
-  if (reset_after) activations->recurrent_activation(r, units, 0, 0);
-  for (int32_t i = 0; reset_gate && i < units; ++i) g[i] += reset_after ? r[i] * y[i] : y[i];
+  if (reset_after || is_uncoupled) activations->recurrent_activation(r, units, 0, 0);
+  for (int32_t i = 0; reset_gate && !is_uncoupled && i < units; ++i) g[i] += reset_after ? r[i] * y[i] : y[i];
   activations->activation(g, units, 0, 0);
-  for (int32_t i = 0; i < units; ++i) h[i] = z[i] * h[i] + (1.0f - z[i]) * g[i];
+  for (int32_t i = 0; i < units; ++i) h[i] = z[i] * h[i] + (is_uncoupled ? r[i] : 1.0f - z[i]) * g[i];
 }
 
 void ksr_lstm_units_f32(const ksr_activations *activations, float *acc, int32_t stride, float *c, float *h,

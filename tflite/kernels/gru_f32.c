@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "gates_f32.h"
+#include "gru_accumulators.h"
 #include "ksr_gru_layer.h"
 #include "recurrent.h"
 
@@ -34,6 +35,12 @@ void ksr_gru_run_f32(const ksr_gru_layer *gru, void *scratch) {
     ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, h, acc);
     ksr_gru_units_f32(&gru->gates.activations, acc, r->stride, gru->reset_gate, h, r->units);
+    for (int32_t n = 0; KSR_WITH_DEEP && n < gru->deep; ++n) {
+      const ksr_matrix matrix = ksr_gru_deep_kernel(gru, n);
+      memcpy(acc, ksr_gru_deep_bias(gru, n), KSR_SLOTS * (uint32_t)r->stride * sizeof(float));
+      ksr_matrix_add_vector_f32(&matrix, h, acc);
+      ksr_gru_units_f32(&gru->gates.activations, acc, r->stride, gru->reset_gate, h, r->units);
+    }
     float *output = ksr_recurrent_output(r, step);
     if (output) memcpy(output, h, state_size);
   }

@@ -6,6 +6,7 @@
 #include "ksr_gru_layer.h"
 #include "multiply_any.h"
 #include "recurrent.h"
+#include "vectors.h"
 
 static int32_t operand_of(const ksr_gru_layer *gru, const ksr_gates *gates, int32_t state) {
   return ksr_saturate_bits(ksr_rescale(state, gates->operand), gru->recurrent.operand_bits);
@@ -63,6 +64,18 @@ static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, co
   ksr_recurrent_scale_outputs(r, 3, 1, acc);
 }
 
+/* The micro-layers behind the first. */
+static void go_deep(const ksr_gru_layer *gru, const ksr_gates *gates, int16_t *h, int32_t *acc) {
+  const ksr_recurrent *r = &gru->recurrent;
+  for (int32_t n = 0; n < gru->deep; ++n) {
+    const ksr_matrix matrix = ksr_gru_deep_kernel(gru, n);
+    ksr_copy_words(acc, ksr_gru_deep_bias(gru, n), KSR_SLOTS * r->stride);
+    add_states(gru, gates, &matrix, h, 0, r->units, acc);
+    ksr_recurrent_scale_outputs(r, 0, 3, acc);
+    gru->units(gates, acc, r->stride, h, r->units);
+  }
+}
+
 void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
   const int holds_h = KSR_WITH_HOLDS && r->hidden_threshold != 0;
@@ -80,6 +93,7 @@ void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
     ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, &gates, h, acc);
     gru->units(&gates, acc, r->stride, h, r->units);
+    if (KSR_WITH_DEEP) go_deep(gru, &gates, h, acc);
     int16_t *output = ksr_recurrent_output(r, step);
     for (int32_t i = 0; output && i < r->units; ++i) output[i] = ksr_output_i16(&gates, h[i]);
   }

@@ -7,6 +7,7 @@
 #include "ksr_gru_layer.h"
 #include "multiply_any.h"
 #include "recurrent.h"
+#include "vectors.h"
 
 enum { UNITS_AT_ONCE = 64 };
 
@@ -72,6 +73,18 @@ static void add_reset_state(const ksr_gru_layer *gru, const int16_t *h, int32_t 
   ksr_recurrent_scale_outputs(r, 3, 1, acc);
 }
 
+/* The micro-layers behind the first. */
+static void go_deep(const ksr_gru_layer *gru, int16_t *h, int32_t *acc) {
+  const ksr_recurrent *r = &gru->recurrent;
+  for (int32_t n = 0; n < gru->deep; ++n) {
+    const ksr_matrix matrix = ksr_gru_deep_kernel(gru, n);
+    ksr_copy_words(acc, ksr_gru_deep_bias(gru, n), KSR_SLOTS * r->stride);
+    add_states(gru, &matrix, h, 0, r->units, acc);
+    ksr_recurrent_scale_outputs(r, 0, 3, acc);
+    gru->units(&gru->gates, acc, r->stride, h, r->units);
+  }
+}
+
 void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
   const ksr_gates *gates = &gru->gates;
@@ -89,6 +102,7 @@ void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
     ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, h, acc);
     gru->units(gates, acc, r->stride, h, r->units);
+    if (KSR_WITH_DEEP) go_deep(gru, h, acc);
     int8_t *output = ksr_recurrent_output(r, step);
     if (output) ksr_write_states_i8(gates->output, gates->output_zero_point, h, r->units, output);
   }

@@ -1,5 +1,6 @@
 #include "ksr_gru.h"
 
+#include "gru_accumulators.h"
 #include "ksr_gru_layer.h"
 #include "ksr_gru_schema.h"
 #include "recurrent_check.h"
@@ -9,13 +10,24 @@ static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
   const ksr_slots kernel[] = KSR_GRU_KERNEL_SLOTS, recurrent_kernel[] = KSR_GRU_RECURRENT_KERNEL_SLOTS;
   const ksr_slots candidate = KSR_GRU_CANDIDATE_KERNEL_SLOTS;
   ksr_recurrent *r = &gru->recurrent;
-  ksr_recurrent_set_up(r, &gru->gates, node, &gru->reset_gate, 1, KSR_GRU_SHARED_INPUTS);
+  ksr_gru_options own;
+  ksr_recurrent_set_up(r, &gru->gates, node, (int32_t *)&own, sizeof(own) / sizeof(int32_t), KSR_GRU_SHARED_INPUTS);
+  gru->reset_gate = own.reset_gate;
+  gru->deep = own.deep;
   r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel[gru->reset_gate]);
   r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel[gru->reset_gate]);
   if (gru->reset_gate == KSR_RESET_BEFORE) {
     gru->candidate_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_CANDIDATE_KERNEL, candidate);
   }
   gru->reset_threshold = ksr_data_of(node, KSR_GRU_RESET_THRESHOLD);
+  if (gru->deep) {
+    const ksr_slots deep[] = KSR_GRU_DEEP_KERNEL_SLOTS;
+    gru->deep_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_DEEP_KERNEL, deep[gru->reset_gate]);
+    gru->deep_kernel.by_outputs = 0;
+    gru->deep_kernel.height = 1;
+    gru->deep_kernel.diagonal = 0;
+    gru->deep_bias = ksr_data_of(node, KSR_GRU_DEEP_BIAS);
+  }
 }
 
 static void run(const void *layer, void *scratch) {
@@ -54,7 +66,7 @@ static ksr_gru_units *const usual_units_i16[] = {ksr_light_gru_units_i16, ksr_gr
 #endif
 #if KSR_WITH_OTHER_GATES
 static ksr_gru_units *const other_units[] = {ksr_light_gru_units_other, ksr_gru_units_other,
-                                             ksr_gru_units_after_reset_other};
+                                             ksr_gru_units_after_reset_other, ksr_uncoupled_units_other};
 #if KSR_WITH_PIECEWISE
 static ksr_gru_units *const hard_units[] = {ksr_light_gru_units_hard, ksr_gru_units_hard,
                                             ksr_gru_units_after_reset_hard};
@@ -62,7 +74,8 @@ static ksr_gru_units *const hard_units[] = {ksr_light_gru_units_hard, ksr_gru_un
 #endif
 
 static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
-  if (ksr_has_usual_gates(node, 1)) {
+  const int32_t is_uncoupled = gru->reset_gate == KSR_UNCOUPLED;
+  if (ksr_has_usual_gates(node, 1) && !is_uncoupled) {
 #if KSR_WITH_USUAL_GATES
     gru->units = usual_units[gru->reset_gate];
     gru->reset = ksr_gru_reset_usual_i8;
@@ -78,13 +91,26 @@ static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
 #if KSR_WITH_OTHER_GATES
     gru->units = other_units[gru->reset_gate];
 #if KSR_WITH_PIECEWISE
-    if (ksr_has_hard_gates(node)) gru->units = hard_units[gru->reset_gate];
+    if (ksr_has_hard_gates(node) && !is_uncoupled) gru->units = hard_units[gru->reset_gate];
 #endif
     gru->reset = ksr_gru_reset_other;
     return ksr_set_activations(&gru->gates, node, 1);
 #endif
   }
   return KSR_NOT_BUILT;
+}
+
+enum { DEEP_WORD = (sizeof(ksr_recurrent_options) + offsetof(ksr_gru_options, deep)) / sizeof(int32_t) };
+
+/* Whether no accumulator of the further micro-layers could overflow. */
+static ksr_status check_deep(const ksr_gru_layer *gru) {
+  for (int32_t n = 0; gru->recurrent.is_integer && n < gru->deep; ++n) {
+    ksr_recurrent micro_layer = gru->recurrent;
+    micro_layer.bias = ksr_gru_deep_bias(gru, n);
+    micro_layer.recurrent_kernel = ksr_gru_deep_kernel(gru, n);
+    if (!ksr_recurrent_state_fits(&micro_layer)) return KSR_STATUS(KSR_OVERFLOW, KSR_GRU_DEEP_BIAS);
+  }
+  return KSR_OK;
 }
 
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
@@ -95,6 +121,11 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   *scratch_size = ksr_recurrent_set_calls(&d->calls, &kind, node, ksr_gru_scratch(&d->layer));
   const ksr_status chosen = choose_units(&d->layer, node);
   if (chosen != KSR_OK) return chosen;
+  const int32_t has_reset = d->layer.reset_gate == KSR_RESET_AFTER || d->layer.reset_gate == KSR_RESET_BEFORE;
+  if (d->layer.deep && !KSR_WITH_DEEP) return KSR_NOT_BUILT;
+  if (d->layer.deep && has_reset) return KSR_STATUS(KSR_WORD, DEEP_WORD);
+  const ksr_status deep = check_deep(&d->layer);
+  if (deep != KSR_OK) return deep;
   const ksr_matrix *candidate = d->layer.reset_gate == KSR_RESET_BEFORE ? &d->layer.candidate_kernel : 0;
   return ksr_recurrent_check(&d->layer.recurrent, candidate);
 }

@@ -58,6 +58,10 @@ static int columns_fit(const ksr_recurrent *recurrent, const ksr_matrix *kernel,
   return 1;
 }
 
+int32_t ksr_recurrent_state_fits(const ksr_recurrent *recurrent) {
+  return columns_fit(recurrent, 0, &recurrent->recurrent_kernel, 0, KSR_SLOTS * recurrent->stride);
+}
+
 ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix *candidate) {
   enum { X_SHIFT = offsetof(ksr_recurrent_options, x_shift) / sizeof(int32_t), LEAST_HELD_SHIFT = 2 };
   const int32_t stride = recurrent->stride;

@@ -14,4 +14,7 @@ enum { KSR_LAYOUT_WORD = offsetof(ksr_recurrent_options, layout) / sizeof(int32_
  * the state holds to slot number 3, or NULL. */
 ksr_status ksr_recurrent_check(const ksr_recurrent *recurrent, const ksr_matrix *candidate);
 
+/* Whether no accumulator could overflow where the state alone is multiplied. */
+int32_t ksr_recurrent_state_fits(const ksr_recurrent *recurrent);
+
 #endif /* KSR_KERNELS_RECURRENT_CHECK_H_ */

@@ -8,7 +8,7 @@ enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words of every op, o
 
 /* What x and the options say. Where an op takes no sequences, its rows are the steps of one sample. */
 typedef struct sizes {
-  int32_t format, samples, steps, inputs, units, block, stride;
+  int32_t format, samples, steps, inputs, units, block, stride, deep;
   int32_t state_gates; /* of the matrices that read the state */
 } sizes;
 
@@ -93,6 +93,7 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
     return fits ? KSR_OK : KSR_OUTPUT;
   }
   sizes->units = words[UNITS];
+  sizes->deep = schema->deep ? words[schema->deep] : 0;
   sizes->block = words[BLOCK];
   sizes->stride = (sizes->units + sizes->block - 1) / sizes->block * sizes->block;
   sizes->state_gates = 0;
@@ -117,19 +118,21 @@ static int32_t size_of(const ksr_input *input, const sizes *sizes) {
   const int32_t is_integer = sizes->format != KSR_FLOAT32_FORMAT;
   const int32_t counts[] = {-1, sizes->inputs, sizes->units, sizes->stride, 4 * sizes->stride,
                             4 * sizes->stride + is_integer, -1, -1, -1, sizes->steps, sizes->units,
-                            sizes->state_gates * sizes->stride};
+                            sizes->state_gates * sizes->stride,
+                            4 * sizes->stride * sizes->deep};
   return counts[input->size];
 }
 
-static int may_be_given(const ksr_input *input, const ksr_node *node, const int32_t *words) {
-  return input->type[words[FORMAT]] >= 0 &&
+static int may_be_given(const ksr_schema *schema, const ksr_input *input, const ksr_node *node,
+                        const int32_t *words) {
+  return (!(input->flags & KSR_OF_DEEP) || words[schema->deep]) && input->type[words[FORMAT]] >= 0 &&
          (!input->where || input->flags & KSR_SLOTS_BY_WORD || input->values >> words[input->where] & 1) &&
          (!input->needs || !ksr_is_absent(node, input->needs));
 }
 
 static ksr_status check_presence(const ksr_schema *schema, const ksr_node *node, const int32_t *words, int32_t i) {
   const ksr_input *input = &schema->inputs[i];
-  const int is_given = !ksr_is_absent(node, i), is_allowed = may_be_given(input, node, words);
+  const int is_given = !ksr_is_absent(node, i), is_allowed = may_be_given(schema, input, node, words);
   int other = is_given; /* whether what must be given together with it is */
   if (is_given && !is_allowed) return KSR_STATUS(KSR_UNEXPECTED, i);
   if (!is_given && is_allowed && !(input->flags & KSR_OPTIONAL)) return KSR_STATUS(KSR_MISSING, i);
@@ -156,6 +159,7 @@ static int values_are_within(const ksr_tensor *tensor, ksr_range range) {
 }
 
 static int32_t sources_of(const ksr_input *input, const sizes *sizes) {
+  if (input->flags & KSR_OF_DEEP) return sizes->units * sizes->deep;
   return input->flags & KSR_OF_UNITS ? sizes->units : sizes->inputs;
 }
 
@@ -163,7 +167,10 @@ static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, cons
                             int32_t i) {
   const ksr_input *input = &schema->inputs[i];
   const ksr_slots slots = slots_of(input, words);
-  const ksr_layout layout = ksr_layout_of(words[schema->layout], input->flags & KSR_OF_UNITS);
+  const ksr_layout by_sources = {0, 1};
+  const ksr_layout layout = input->flags & KSR_OF_DEEP
+                                ? by_sources
+                                : ksr_layout_of(words[schema->layout], input->flags & KSR_OF_UNITS);
   return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots, layout,
                        words[schema->weight_bits]);
 }
@@ -229,7 +236,7 @@ static ksr_status check_states(const ksr_schema *schema, const ksr_node *node, c
   int32_t count = 1, fit = 1;
   for (int32_t i = 0; i < schema->input_count; ++i) {
     const ksr_input *input = &schema->inputs[i];
-    if (!(input->flags & KSR_STATE) || !may_be_given(input, node, words)) continue;
+    if (!(input->flags & KSR_STATE) || !may_be_given(schema, input, node, words)) continue;
     if (count < node->output_count) {
       const ksr_tensor *state = &node->outputs[count];
       fit = fit && state->type == input->type[sizes->format] && state->rank == 2 &&
@@ -247,7 +254,7 @@ uint32_t ksr_state_bytes(const ksr_schema *schema, const ksr_node *node, int32_t
   sizes sizes;
   read_words(schema, node, words);
   read_sizes(schema, node, words, &sizes);
-  if (!may_be_given(input, node, words)) return 0;
+  if (!may_be_given(schema, input, node, words)) return 0;
   return (uint32_t)size_of(input, &sizes) * (uint32_t)ksr_size_of(input->type[sizes.format]);
 }
 

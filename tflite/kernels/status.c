@@ -70,3 +70,6 @@ const unsigned char ksr_core_with_holds = 1;
 #if KSR_WITH_DIAGONAL
 const unsigned char ksr_core_with_diagonal = 1;
 #endif
+#if KSR_WITH_DEEP
+const unsigned char ksr_core_with_deep = 1;
+#endif

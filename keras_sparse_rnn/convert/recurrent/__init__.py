@@ -12,6 +12,7 @@ from keras_sparse_rnn.convert.recurrent.event_gru import EventGRUConverter
 from keras_sparse_rnn.convert.recurrent.gru import GRUConverter, LightGRUConverter
 from keras_sparse_rnn.convert.recurrent.held import HeldConverter
 from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
+from keras_sparse_rnn.convert.recurrent.recurrent_highway import RecurrentHighwayConverter
 from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
 
 KINDS = (
@@ -23,6 +24,7 @@ KINDS = (
     GRUConverter,
     LightGRUConverter,
     LSTMConverter,
+    RecurrentHighwayConverter,
     SimpleRNNConverter,
 )
 

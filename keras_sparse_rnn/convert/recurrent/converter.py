@@ -22,6 +22,7 @@ class LayerConverter(ABC):
         RANGED: The states whose ranges determine its integers.
         SENDS_EVENTS: Whether it sends events.
         HOLDS_INPUTS: Whether it holds its inputs itself.
+        TRAINS_IN_INTEGERS: Whether training for integers supports it.
 
     Attributes:
         layer: The Keras layer.
@@ -37,6 +38,7 @@ class LayerConverter(ABC):
     RANGED: ClassVar[tuple] = ("h",)
     SENDS_EVENTS: ClassVar[bool] = False
     HOLDS_INPUTS: ClassVar[bool] = False
+    TRAINS_IN_INTEGERS: ClassVar[bool] = True
 
     def __init__(self, layer, in_order=False):
         self.layer = layer
@@ -209,6 +211,13 @@ def unit_of(op):
 def _largest(op, seen):
     """The largest magnitudes of gates, and of states and candidates, of a float32 op on the observed data."""
     largest = np.zeros(2)
+    for x, before, after in steps_seen(op, seen):
+        largest = np.maximum(largest, op.largest(x, before, after))
+    return tuple(largest.tolist())
+
+
+def steps_seen(op, seen):
+    """The steps of each sample that an op was observed in: what they read, and the states before and after them."""
     for i, x in enumerate(seen.x):
         steps = np.arange(len(x)) if seen.mask is None else np.flatnonzero(seen.mask[i])
         if not len(steps):
@@ -222,8 +231,7 @@ def _largest(op, seen):
             for name, state in states.items()
         }
         around = ({name: state[steps] for name, state in part.items()} for part in (before, after))
-        largest = np.maximum(largest, op.largest(x[steps], *around))
-    return tuple(largest.tolist())
+        yield x[steps], *around
 
 
 def check_layer(layer, allowed, stateful):
