@@ -1,6 +1,7 @@
 """What tests of several folders share."""
 
 import dataclasses
+import gc
 import importlib
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,22 @@ def pytest_collection_modifyitems(items):
         mark = item.get_closest_marker("backend")
         if mark and any(item.callspec.params[name] not in values for name, values in mark.kwargs.items()):
             item.own_markers.remove(mark)
+
+
+def pytest_collection_finish():
+    """What is imported stays, and TensorFlow's graphs are many small objects: looking through them took a tenth of the
+    time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_as_they_are():
+    """TensorFlow's optimization of a graph takes longer than running nets as small as those of the tests."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 @pytest.fixture(scope="session")

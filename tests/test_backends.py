@@ -25,6 +25,12 @@ pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason=
 on_others = pytest.mark.parametrize("backend", ["jax", "torch"])
 
 
+@pytest.mark.slow
+@on_others
+def test_more_of_what_a_backend_computes(backend, tmp_path):
+    assert _passed(backend, "backend and slow", tmp_path) >= 15
+
+
 @on_others
 def test_what_a_backend_computes_and_that_a_model_trained_there_converts(backend, tmp_path):
     assert _passed(backend, "backend and not slow", tmp_path) >= 90
@@ -58,6 +64,9 @@ def _passed(backend, marked, folder):
             "KERAS_BACKEND": backend,
             "PYTHONPATH": os.pathsep.join(path),
             "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # nets this small take longer to compile than to train
+            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),  # each fit compiles what those before it did
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
         },
         cwd=TESTS.parent,
         capture_output=True,

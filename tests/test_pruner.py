@@ -99,7 +99,9 @@ METHODS = {
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method", [pytest.param(m, marks=[] if m in ("magnitude", "rigl") else [pytest.mark.slow]) for m in METHODS]
+)
 def test_ends_as_fit_does(method, recwarn):
     ours, theirs = gru_model(), gru_model()
     list(LOOP(ours, lambda optimizer: ksr.Pruner(ours, METHODS[method](), optimizer=optimizer)))

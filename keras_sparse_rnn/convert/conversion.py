@@ -34,6 +34,7 @@ from keras_sparse_rnn.tflite_file import ModelFile
 
 _UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
 _UNGIVEN_CHUNKS = 4
+_FEW_STEPS = 48  # running them op by op takes less time than building and compiling a graph
 # From this share of inputs that are not zero, a product with all of them is faster on a Cortex-M4.
 _FEWEST_ACTIVE = 0.4
 
@@ -225,13 +226,13 @@ def _whole_numbers(array):
 
 def _run_keras(cut, data):
     """Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
-    *_, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    *_, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut, data))
     return outputs
 
 
 def observe(cut, data, percentile):
     """Returns the `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)` from `_check_data`."""
-    probed = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut.probe, data))
+    probed = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut, data))
     calls, masks, gates, rows, floats, outputs = probed
     tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
     tensors += [(call.y, values) for call, values in zip(cut.lookups, rows, strict=True)]
@@ -250,18 +251,20 @@ def observe(cut, data, percentile):
     return Observations(data, outputs, observed, [[_whole(part) for part in gate] for gate in gates], values)
 
 
-def _run_probe(probe, data):
-    """Runs the Keras model; each chunk begins with the states after the previous one.
+def _run_probe(cut, data):
+    """Runs the Keras model `Plan.probe`; each chunk begins with the states after the previous one.
 
     Args:
-        probe: The Keras model `Plan.probe`.
+        cut: The `Plan`.
         data: A list with an array `(samples, chunks, *shape)` for each input.
 
     Returns:
         A list with an array `(samples, chunks, *shape)` for each output of the probe.
     """
-    batches = []
-    for first in range(0, len(data[0]), PROBE_BATCH):
+    probe, batches = cut.probe, []
+    samples, chunks = data[0].shape[:2]
+    probe.run_eagerly = -(-samples // PROBE_BATCH) * chunks * (cut.time_steps or 1) <= _FEW_STEPS
+    for first in range(0, samples, PROBE_BATCH):
         batch = [array[first : first + PROBE_BATCH] for array in data]
         size = len(batch[0])
         batch = [np.resize(array, (PROBE_BATCH, *array.shape[1:])) for array in batch]  # the last one too
@@ -271,9 +274,9 @@ def _run_probe(probe, data):
             elif isinstance(layer, keras.layers.RNN) and layer.stateful:
                 for state in keras.tree.flatten(layer.states):  # its reset_state fails for stacked cells
                     state.assign(keras.ops.zeros_like(state))
-        inputs = [[array[:, i] for array in batch] for i in range(batch[0].shape[1])]
-        chunks = [keras.tree.flatten(probe.predict_on_batch(chunk)) for chunk in inputs]  # one output comes alone
-        batches.append([np.stack(parts, axis=1)[:size] for parts in zip(*chunks, strict=True)])
+        inputs = [[array[:, i] for array in batch] for i in range(chunks)]
+        outputs = [keras.tree.flatten(probe.predict_on_batch(chunk)) for chunk in inputs]  # one output comes alone
+        batches.append([np.stack(parts, axis=1)[:size] for parts in zip(*outputs, strict=True)])
     return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
 
 

@@ -151,7 +151,7 @@ def every_kind():
 # Of the methods RigL asks most of a backend: the gradient of each kernel.
 @pytest.mark.backend(method=["rigl"])
 @pytest.mark.parametrize(
-    "method", [pytest.param(m, marks=[] if m in ("magnitude", "rigl") else pytest.mark.slow) for m in METHODS]
+    "method", [pytest.param(m, marks=[] if m == "magnitude" else pytest.mark.slow) for m in METHODS]
 )
 def test_in_every_kind_of_layer(method):
     keras.utils.set_random_seed(7)

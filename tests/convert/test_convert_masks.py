@@ -1,5 +1,7 @@
 """Masks over time steps, held to what Keras predicts."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -32,8 +34,13 @@ def _embedded(x):
     return _lookup()(x)
 
 
-@pytest.mark.parametrize("weights", ["float32", "int8", "int8x16"])
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    ("weights", "nested"),
+    [
+        pytest.param(*case, marks=[] if case in {("float32", False), ("int8", True)} else [pytest.mark.slow])
+        for case in itertools.product(("float32", "int8", "int8x16"), (False, True))
+    ],
+)
 def test_indices_of_keras_default_type_are_int32(weights, nested):
     """The file is that of the same model with an input of int32."""
     files = []

@@ -23,7 +23,10 @@ COMPILER = ("aarch64-linux-gnu-gcc", "-static", "-O2")
     ("options", "write"),
     [
         ((), write_plain_c),
-        (("-march=armv8.2-a+dotprod",), partial(write_single_file, processor=PROCESSORS["arm64"])),
+        pytest.param(
+            *(("-march=armv8.2-a+dotprod",), partial(write_single_file, processor=PROCESSORS["arm64"])),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_every_bit_equals_the_definition(options, write, tmp_path):

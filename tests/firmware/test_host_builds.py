@@ -11,7 +11,7 @@ from keras_sparse_rnn.firmware.image import build_for_host
 SANITIZERS = ("-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", [pytest.param("gcc", marks=pytest.mark.slow), "clang"])
 def test_every_bit_equals_the_definition_and_no_rule_of_c_is_broken(compiler, tmp_path):
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} not installed")

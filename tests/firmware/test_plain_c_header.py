@@ -88,7 +88,7 @@ def test_the_header_tells_sizes_and_scales():
 
 
 @needs_cross_compiler
-@pytest.mark.parametrize("level", ["-O0", "-Os", "-O2"])
+@pytest.mark.parametrize("level", [pytest.param("-O0", marks=pytest.mark.slow), "-Os", "-O2"])
 def test_a_call_takes_less_stack_than_the_header_says(level, tmp_path):
     """By the compiler's figures, along the deepest chain of calls, with a reserve for what loops in assembly push."""
     op = random_op(145, kind="KsrGru", activation_bits=16, holds=True)  # the deepest of all

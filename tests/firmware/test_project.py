@@ -266,6 +266,7 @@ def test_no_two_files_or_objects_have_one_name(many):
     assert all(Path(path).name.startswith("ksr") for path in firmware.files if "/" in path)
 
 
+@pytest.mark.slow
 @needs_cmake
 @needs_tools
 def test_every_model_has_its_share_of_the_printed_sizes(many, tmp_path):

@@ -21,6 +21,8 @@ needs_tools = pytest.mark.skipif(
     bool(qemu.missing_tools()),
     reason=f"{', '.join(qemu.missing_tools())} not installed ({qemu.INSTALL})",
 )
+# Each set of kernels once, and the level that boards are built at by default.
+QUICK = {*((cpu, "-O2") for cpu in ("cortex-m0plus", "cortex-m4", "cortex-m55", "rv32imc")), ("cortex-m4", "-Os")}
 
 
 def _calls(op):
@@ -37,9 +39,7 @@ def _needs(cpu):
 @pytest.mark.parametrize(
     ("cpu", "level"),
     [
-        pytest.param(
-            cpu, level, marks=[_needs(cpu), *([] if level == "-O2" or cpu == "cortex-m4" else [pytest.mark.slow])]
-        )
+        pytest.param(cpu, level, marks=[_needs(cpu), *([] if (cpu, level) in QUICK else [pytest.mark.slow])])
         for cpu in TARGETS
         for level in ("-O0", "-Os", "-O2")
     ],
@@ -50,10 +50,8 @@ def test_every_bit_equals_the_definition(cpu, level):
 
 @needs_tools
 @pytest.mark.skipif(shutil.which("clang") is None, reason="clang not installed (Debian: apt-get install clang)")
-@pytest.mark.parametrize(
-    "cpu",
-    ["cortex-m4", *(pytest.param(cpu, marks=pytest.mark.slow) for cpu in ("cortex-m0plus", "cortex-m55"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", ["cortex-m4", "cortex-m0plus", "cortex-m55"])
 def test_every_bit_of_what_clang_compiles_equals_the_definition(cpu):
     search = subprocess.run(["arm-none-eabi-cpp", "-v", "/dev/null"], check=True, capture_output=True, text=True).stderr
     library = next(folder for folder in search.split() if Path(folder, "string.h").exists())
@@ -62,9 +60,8 @@ def test_every_bit_of_what_clang_compiles_equals_the_definition(cpu):
 
 
 @needs_tools
-@pytest.mark.parametrize(
-    "cpu", [pytest.param(cpu, marks=[] if cpu == "cortex-m4" else pytest.mark.slow) for cpu in TARGETS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", TARGETS)
 def test_every_bit_of_small_kernels_equals_the_definition(cpu):
     qemu.check(recorded_models(), cpu, "-Os", write=partial(write_plain_c, small=True))
 

@@ -51,7 +51,7 @@ def test_all_models_in_one_file_run_here(cpu, small, tmp_path):
     [
         "cortex-m4",
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("cortex-m0plus", "cortex-m3", "cortex-m55")),
-        pytest.param("rv32imc", marks=needs_riscv),
+        pytest.param("rv32imc", marks=[needs_riscv, pytest.mark.slow]),
     ],
 )
 def test_all_models_in_one_file_run_on_a_board(cpu):

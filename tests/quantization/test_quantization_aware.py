@@ -251,7 +251,14 @@ class _Fails(keras.callbacks.Callback):
 
 class TestInterrupted:
     @pytest.mark.backend
-    @pytest.mark.parametrize("hook", ["on_train_batch_begin", "on_train_batch_end", "on_test_batch_end"])
+    @pytest.mark.parametrize(
+        "hook",
+        [
+            pytest.param("on_train_batch_begin", marks=pytest.mark.slow),
+            "on_train_batch_end",
+            pytest.param("on_test_batch_end", marks=pytest.mark.slow),
+        ],
+    )
     def test_the_model_is_a_plain_one_afterwards(self, hook, tmp_path):
         model = built(keras.layers.GRU(UNITS, name="gru"), keras.layers.Dense(2, name="dense"), loss="mse")
         x, y = data()
@@ -298,7 +305,7 @@ class _Watches(keras.callbacks.Callback):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("callbacks", [[], [QuantizationAware]])
+@pytest.mark.parametrize("callbacks", [pytest.param([], marks=pytest.mark.slow), [QuantizationAware]])
 def test_integers_can_be_watched_from_a_callback_of_a_running_fit(callbacks):
     model = built(keras.layers.GRU(UNITS), keras.layers.Dense(2, activation="softmax"))
     x, y = data()
