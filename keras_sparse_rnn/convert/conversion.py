@@ -12,97 +12,30 @@ from keras_sparse_rnn.convert.causes import likely_causes
 from keras_sparse_rnn.convert.child_process import convert_in_child
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.float32_model import in_float32
-from keras_sparse_rnn.convert.frame_gates import MadeSteps, RepeatedOutputs, verify_gate
+from keras_sparse_rnn.convert.frame_gates import verify_gate
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.lower import lower, lower_float32
+from keras_sparse_rnn.convert.observe import observe, run_keras
 from keras_sparse_rnn.convert.pack import ModelWriter
-from keras_sparse_rnn.convert.plan import PROBE_BATCH, plan
+from keras_sparse_rnn.convert.plan import plan
 from keras_sparse_rnn.convert.quantize import Scale, within_percentile
 from keras_sparse_rnn.convert.ranges import check_ranges
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter
 from keras_sparse_rnn.convert.report import LayerReport, Report
+from keras_sparse_rnn.convert.representative_data import check_data
 from keras_sparse_rnn.convert.sites import LearnedScales, check_computes_in_floats
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
 from keras_sparse_rnn.convert.tflm_rewrites import rewrite_for_tflm
 from keras_sparse_rnn.convert.traced import as_functional
 from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_outputs
-from keras_sparse_rnn.inputs import check_array
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 from keras_sparse_rnn.runtime.native import load_library
 from keras_sparse_rnn.tflite_file import ModelFile
 
-_UNGIVEN_SAMPLES = 8  # random inputs to verify a float model on
-_UNGIVEN_CHUNKS = 4
-_FEW_STEPS = 48  # running them op by op takes less time than building and compiling a graph
 # From this share of inputs that are not zero, a product with all of them is faster on a Cortex-M4.
 _FEWEST_ACTIVE = 0.4
-
-
-@dataclass(frozen=True, eq=False)
-class Observed:
-    """Inputs and states of a recurrent call on the representative data.
-
-    Attributes:
-        x: Its input, `(samples, steps, ...)`.
-        states: Dict from names to its states after each step, `(samples, steps, ...)`, in the order of computation.
-        initial: Dict from names to the initial states, `(samples, size)`; empty if they are 0.
-        mask: False where a step is skipped, `(samples, steps)`; None if no step is.
-    """
-
-    x: np.ndarray
-    states: dict
-    initial: dict
-    mask: np.ndarray | None
-
-    @classmethod
-    def of(cls, x, states, initial, masks, go_backwards):
-        """From what the probe gave, `(samples, chunks, ...)` each."""
-        if masks:  # Keras shows 0 in a chunk until a step has been made
-            ordered = masks[0][..., ::-1] if go_backwards else masks[0]
-            made = np.logical_or.accumulate(ordered, axis=2)[..., None]
-            states = {name: _held(state, made, initial.get(name)) for name, state in states.items()}
-        # A chunk that is given its states does not go on from the one before.
-        join = _each if initial else _whole
-        states = {name: join(state) for name, state in states.items()}
-        initial = {name: _each(state) for name, state in initial.items()}
-        return cls(join(x), states, initial, join(masks[0]) if masks else None)
-
-    def all_states(self, name):
-        """The values of a state, including initial ones: `(samples, steps, size)`."""
-        if name not in self.initial:
-            return self.states[name]
-        return np.concatenate([self.initial[name][:, None], self.states[name]], axis=1)
-
-
-def _held(states, made, initial):
-    """States `(samples, chunks, steps, size)` with those at steps before the first that is `made` in a chunk: what the
-    chunk begins with."""
-    before, held = np.zeros_like(states[:, 0, :1]), []
-    for chunk in range(states.shape[1]):
-        before = before if initial is None else initial[:, chunk, None]
-        held.append(np.where(made[:, chunk], states[:, chunk], before))
-        before = held[-1][:, -1:]
-    return np.stack(held, axis=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Observations:
-    """Values in the Keras model on the representative data.
-
-    Attributes:
-        data, outputs: Inputs and outputs of the model, lists of arrays `(samples, chunks, ...)`.
-        calls: An `Observed` for each recurrent call.
-        gates: For each gate what it read and gave, as sequences `(sequences, steps, ...)`.
-        values: Dict from the id of each symbolic tensor between the rest and the recurrent calls to its values,
-            `(samples, ...)`, clipped to the given percentile.
-    """
-
-    data: list
-    outputs: list
-    calls: list
-    gates: list
-    values: dict
+_FEW_SAMPLES = 8  # enough to see whether masks are those of Keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +67,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
             "an integer model needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
             "activations. Without them take weights='float32', or ranges that training has learned."
         )
-    data = _check_data(cut, representative_data, options.stateful, learned)
+    data = check_data(cut, representative_data, options.stateful, learned)
     progress.show(f"running the Keras model on {len(data[0])} samples")
     seen = observe(cut, data, options.percentile)
     if any(call.mask is not None for call in cut.calls) and not options.stateful:
@@ -173,7 +106,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
             report.warnings += [warning] if warning else []
         causes = _likely_causes(cut, seen, options) if options.is_integer else []
         verify_layers(calls, seen.calls, layers, causes, progress)
-        keras_model = partial(_run_keras, cut)
+        keras_model = partial(run_keras, cut)
         rates = representative_data is not None or not options.is_integer
         verify_outputs(
             converted, data, seen.outputs, labels, keras_model, causes, options, progress, rates, learned is not None
@@ -188,10 +121,10 @@ def _likely_causes(cut, seen, options):
 
 def _check_masks(model, cut, data, outputs):
     """Raises ValueError if the plan passes masks on in another way than Keras does."""
-    few = [array[:_UNGIVEN_SAMPLES, 0] for array in data]
+    few = [array[:_FEW_SAMPLES, 0] for array in data]
     expected = keras.tree.flatten(model.predict_on_batch(few if len(few) > 1 else few[0]))
     for name, ours, keras_own in zip(cut.output_names, outputs, expected, strict=True):
-        error = np.abs(ours[:_UNGIVEN_SAMPLES, 0] - keras_own)
+        error = np.abs(ours[:_FEW_SAMPLES, 0] - keras_own)
         by_sample = error.reshape(len(error), -1).max(axis=1)
         finite = by_sample[np.isfinite(by_sample)]
         if len(finite) and np.median(finite) > 1e-3 * max(1.0, float(np.abs(keras_own).max())):
@@ -215,79 +148,6 @@ def _alike_when_rounded(cut, seen, scales):
                     f"mask value {mask.value:g}; take weights='int8x16', or a mask value that no step comes near"
                 )
     return warned
-
-
-def _whole_numbers(array):
-    """Floats as int32 if that changes none of them, and otherwise unchanged."""
-    with np.errstate(invalid="ignore"):
-        integers = array.astype(np.int32)
-    return integers if np.array_equal(integers, array) else array
-
-
-def _run_keras(cut, data):
-    """Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
-    *_, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut, data))
-    return outputs
-
-
-def observe(cut, data, percentile):
-    """Returns the `Observations` of a `Plan` on data, arrays `(samples, chunks, *shape)` from `_check_data`."""
-    probed = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut, data))
-    calls, masks, gates, rows, floats, outputs = probed
-    tensors = [*zip(cut.inputs, data, strict=True), *zip(cut.outputs, outputs, strict=True)]
-    tensors += [(call.y, values) for call, values in zip(cut.lookups, rows, strict=True)]
-    for call, seen in zip((*cut.floats, *cut.gates), (*floats, *gates), strict=True):
-        tensors += zip((*call.read, call.y), seen, strict=True)
-    for call, seen in zip(cut.masks, masks, strict=True):
-        tensors += zip((call.x, call.y), seen, strict=True)
-    observed = []
-    for call, seen in zip(cut.calls, calls, strict=True):
-        given = [seen["x"], *seen["initial"].values(), *seen["masks"]]
-        tensors += [*zip(call.read, given, strict=True)]
-        tensors += [*zip(call.given, [seen["y"], *seen["last"].values()], strict=True)]
-        backwards = call.layer.layer.go_backwards
-        observed.append(Observed.of(seen["x"], seen["states"], seen["initial"], seen["masks"], backwards))
-    values = {id(tensor): within_percentile(_each(array), percentile) for tensor, array in tensors}
-    return Observations(data, outputs, observed, [[_whole(part) for part in gate] for gate in gates], values)
-
-
-def _run_probe(cut, data):
-    """Runs the Keras model `Plan.probe`; each chunk begins with the states after the previous one.
-
-    Args:
-        cut: The `Plan`.
-        data: A list with an array `(samples, chunks, *shape)` for each input.
-
-    Returns:
-        A list with an array `(samples, chunks, *shape)` for each output of the probe.
-    """
-    probe, batches = cut.probe, []
-    samples, chunks = data[0].shape[:2]
-    probe.run_eagerly = -(-samples // PROBE_BATCH) * chunks * (cut.time_steps or 1) <= _FEW_STEPS
-    for first in range(0, samples, PROBE_BATCH):
-        batch = [array[first : first + PROBE_BATCH] for array in data]
-        size = len(batch[0])
-        batch = [np.resize(array, (PROBE_BATCH, *array.shape[1:])) for array in batch]  # the last one too
-        for layer in probe.layers:
-            if isinstance(layer, (MadeSteps, RepeatedOutputs)):
-                layer.reset_state()
-            elif isinstance(layer, keras.layers.RNN) and layer.stateful:
-                for state in keras.tree.flatten(layer.states):  # its reset_state fails for stacked cells
-                    state.assign(keras.ops.zeros_like(state))
-        inputs = [[array[:, i] for array in batch] for i in range(chunks)]
-        outputs = [keras.tree.flatten(probe.predict_on_batch(chunk)) for chunk in inputs]  # one output comes alone
-        batches.append([np.stack(parts, axis=1)[:size] for parts in zip(*outputs, strict=True)])
-    return [np.concatenate(parts) for parts in zip(*batches, strict=True)]
-
-
-def _whole(chunks):
-    """Reshapes `(samples, chunks, steps, ...)` to `(samples, all steps, ...)`."""
-    return chunks.reshape(len(chunks), -1, *chunks.shape[3:])
-
-
-def _each(chunks):
-    """Reshapes `(samples, chunks, ...)` so that every chunk is a sample."""
-    return chunks.reshape(-1, *chunks.shape[2:])
 
 
 def _scales(cut, rest, values, number_format, learned):
@@ -479,53 +339,3 @@ def _check_ranges(ranges, options):
                 f"{name} must be that of the training, {getattr(ranges, name)!r}; given: {getattr(options, name)!r}."
             )
     return ranges
-
-
-def _check_data(cut, data, stateful, learned=None):
-    """Returns the representative data as a list of arrays `(samples, chunks, *shape)`, one for each input. If none were
-    given, they are random, within the learned ranges."""
-    shapes = [tuple(tensor.shape[1:]) for tensor in cut.inputs]
-    if data is None:
-        generator = np.random.default_rng(0)
-        lead = (_UNGIVEN_SAMPLES, _UNGIVEN_CHUNKS if stateful else 1)
-        if learned is not None:
-            return [learned.sample(tensor, lead, generator) for tensor in cut.inputs]
-        return [
-            generator.standard_normal((*lead, *shape)).astype(np.float32)
-            if "float" in tensor.dtype
-            else generator.integers(0, 2, (*lead, *shape)).astype(tensor.dtype)
-            for tensor, shape in zip(cut.inputs, shapes, strict=True)
-        ]
-    if isinstance(data, dict):
-        if set(data) != set(cut.input_names):
-            raise ValueError(f"representative_data must have the keys {cut.input_names}; given: {sorted(data)}.")
-        data = [data[name] for name in cut.input_names]
-    elif not isinstance(data, (list, tuple)):
-        data = [data]
-    if len(data) != len(shapes):
-        raise ValueError(f"representative_data must hold {len(shapes)} arrays, one for each input; given: {len(data)}.")
-    data = [np.asarray(array) for array in data]
-    chunked = []
-    for name, shape, tensor, timed, array in zip(cut.input_names, shapes, cut.inputs, cut.has_time, data, strict=True):
-        if tensor.dtype == "int32" and np.issubdtype(array.dtype, np.floating):
-            array = _whole_numbers(array)
-        kind = np.floating if "float" in tensor.dtype else np.bool_ if tensor.dtype == "bool" else np.integer
-        if not np.issubdtype(array.dtype, kind):
-            raise ValueError(
-                f"representative_data for input '{name}' must have {'an' if kind is np.integer else 'a'} "
-                f"{kind.__name__} dtype ({tensor.dtype}); given: {array.dtype}."
-            )
-        timed = timed and stateful
-        chunks = array.shape[1] // shape[0] if timed and array.ndim > 1 else 1
-        expected = (chunks * shape[0], *shape[1:]) if timed else shape
-        shown = (f"a multiple of {shape[0]} steps", *shape[1:]) if timed else shape
-        check_array(f"representative_data for input '{name}'", array, expected, data[0].shape[:1], shown)
-        chunked.append(array.reshape(len(array), chunks, *shape))
-    most = max(array.shape[1] for array in chunked)
-    for name, timed, array in zip(cut.input_names, cut.has_time, chunked, strict=True):
-        if timed and array.shape[1] != most:
-            raise ValueError(
-                f"representative_data for input '{name}' must be as long as that of the other inputs, {most} chunks of "
-                f"time_steps; given: {array.shape[1]}."
-            )
-    return [np.broadcast_to(array, (len(array), most, *array.shape[2:])) for array in chunked]
