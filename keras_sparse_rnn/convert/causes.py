@@ -8,6 +8,7 @@ RANGE_RATIO = 30  # of the range that a scale covers to that of a channel, which
 OUTLIER_RATIO = 5  # of the range that a scale covers to that of the usual values
 USUAL = 99.9  # from this percentile on either side a value is an outlier
 FEW_SAMPLES = 20
+FEW_STEPS = 8  # of its integers in the standard deviation of a tensor; rounding alone is then 4 % of it
 _MOST_NAMED = 8
 
 
@@ -35,6 +36,36 @@ def likely_causes(inputs, outputs, options):
     if samples < FEW_SAMPLES:
         causes.append(f"representative_data hold {samples} samples only; give about a hundred")
     return causes
+
+
+def few_steps(tensors, options):
+    """Returns the cause of a large error that lies inside the model: a tensor that varies by few steps of its integers.
+
+    Args:
+        tensors: A list of `(description, values (samples, ..., channels), Scale or None)`.
+        options: The `ConvertOptions`.
+
+    Returns:
+        A list with one sentence about the tensor that varies by the fewest steps, or empty if all vary by many.
+    """
+    varies = [(deviation(values) / scale.scale, what) for what, values, scale in tensors if scale is not None]
+    steps, what = min(varies, default=(FEW_STEPS, ""))
+    if steps >= FEW_STEPS:
+        return []
+    return [f"{what} varies by {steps:.2g} steps of its integers only{finer_integers(options)}"]
+
+
+def finer_integers(options):
+    """Returns advice on the next finer number format, to append to a cause; empty if there is none."""
+    if options.number_format.activation_bits == 8:
+        return ": weights='int8x16' may come closer"
+    return "" if options.scales == "output" else ": scales='output' may come closer"
+
+
+def deviation(values):
+    """Returns the standard deviation of values `(..., channels)`, with each channel centred on its own mean."""
+    channels = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values.reshape(-1, 1)
+    return float(np.sqrt(channels.astype(np.float64).var(axis=0).mean()))
 
 
 def _narrow_channels(name, values, options):

@@ -8,7 +8,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_sparse_rnn._version import __version__
-from keras_sparse_rnn.convert.causes import likely_causes
+from keras_sparse_rnn.convert.causes import few_steps, likely_causes
 from keras_sparse_rnn.convert.child_process import convert_in_child
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.float32_model import in_float32
@@ -104,7 +104,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
             scale = scales.get(id(gate.x))
             warning = verify_gate(gate, op, scale, x, made, given[0] if given else None)
             report.warnings += [warning] if warning else []
-        causes = _likely_causes(cut, seen, options) if options.is_integer else []
+        causes = _likely_causes(cut, seen, scales, options) if options.is_integer else []
         verify_layers(calls, seen.calls, layers, causes, progress)
         keras_model = partial(run_keras, cut)
         rates = representative_data is not None or not options.is_integer
@@ -114,9 +114,13 @@ def run(model, representative_data, representative_labels, ranges, options, prog
     return converted
 
 
-def _likely_causes(cut, seen, options):
+def _likely_causes(cut, seen, scales, options):
     inputs = dict(zip(cut.input_names, seen.data, strict=True))
-    return likely_causes(inputs, dict(zip(cut.output_names, seen.outputs, strict=True)), options)
+    causes = likely_causes(inputs, dict(zip(cut.output_names, seen.outputs, strict=True)), options)
+    tensors = [(f"the input of layer '{call.layer.name}'", call.x) for call in cut.calls]
+    tensors += [(f"the output of layer '{call.layer.name}'", call.y) for call in cut.calls]
+    tensors += [(f"output '{name}'", tensor) for name, tensor in zip(cut.output_names, cut.outputs, strict=True)]
+    return causes or few_steps([(what, seen.values[id(x)], scales.get(id(x))) for what, x in tensors], options)
 
 
 def _check_masks(model, cut, data, outputs):

@@ -11,6 +11,7 @@ from functools import partial
 
 import numpy as np
 
+from keras_sparse_rnn.convert.causes import deviation, finer_integers
 from keras_sparse_rnn.convert.converted_model import VerificationError
 from keras_sparse_rnn.runtime.native import NativeOp
 
@@ -270,11 +271,6 @@ class _Rating:
         return text + "."
 
 
-def deviation(outputs):
-    """Standard deviation of outputs `(.., channels)`, each channel around its own mean."""
-    return float(np.sqrt(_channels(outputs).var(axis=0).mean()))
-
-
 def _channels(outputs):
     """Reshapes outputs `(.., channels)` to `(all others, channels)`, float64."""
     channels = outputs.reshape(-1, outputs.shape[-1]) if outputs.ndim > 1 else outputs.reshape(-1, 1)
@@ -339,8 +335,7 @@ def _judge(report, ratings, sensitivity, causes, options, trained):
                 f"the model amplifies rounding: Keras's own outputs move by {moved:.2g} standard deviations where each "
                 f"input moves by {MOVED_BY:.0%} of its own",
             ]
-    finer = "weights='int8x16'" + " or scales='output'" * bool(report.layers)
-    causes = causes or [f"nothing that the data show; {finer} may come closer"]
+    causes = causes or [_rounding(report.layers) + finer_integers(options)]
     message = (
         f"output '{worst.name}' in {worst.engine} is off by {error:.2g} standard deviations of Keras's outputs (root "
         f"mean square)"
@@ -352,6 +347,15 @@ def _judge(report, ratings, sensitivity, causes, options, trained):
         )
     of_channels = [] if worst.varies else _of_channels(ratings)
     report.warnings += of_channels or [f"{message}. Likely: {'; '.join(causes)}."]
+
+
+def _rounding(layers):
+    """Returns the cause of last resort, with the layer whose steps rounding moves most."""
+    steps = [(layer.step_error, layer.name) for layer in layers if layer.step_error is not None]
+    if not steps:
+        return "rounding of weights and activations"
+    error, name = max(steps)
+    return f"rounding, which moves the states of layer '{name}' by {error:.2g} in each step"
 
 
 def _of_channels(ratings):

@@ -8,8 +8,9 @@ import pytest
 from keras.layers import GRU, Dense
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.convert.causes import likely_causes
+from keras_sparse_rnn.convert.causes import few_steps, likely_causes
 from keras_sparse_rnn.convert.options import ConvertOptions
+from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.layers import EventGRU
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="conversion needs TensorFlow")
@@ -112,6 +113,24 @@ def test_causes():
     (outlier,) = likely_causes({"x": spike}, y, options)
     assert outlier.startswith("the range of input 'x' is ") and outlier.endswith("take percentile=99.9")
     assert likely_causes({"x": spike}, y, ConvertOptions(percentile=99.9)) == []
+
+
+def test_what_varies_by_few_steps_of_its_integers_is_a_cause():
+    values, options = np.tile([[0.5], [-0.5]], (10, 3)), ConvertOptions()
+    tensors = [("fine", values, Scale(1 / 32, 0, 8)), ("coarse", values, Scale(1 / 8, 0, 8)), ("a mask", values, None)]
+    assert few_steps(tensors[::2], options) == []
+    assert few_steps(tensors, options) == [
+        "coarse varies by 4 steps of its integers only: weights='int8x16' may come closer"
+    ]
+    assert few_steps(tensors, ConvertOptions(weights="int8x16", scales="output")) == [
+        "coarse varies by 4 steps of its integers only"
+    ]
+
+
+def test_without_any_other_cause_the_layer_that_rounding_moves_most_is_named():
+    model = sequential(lambda: [GRU(16, name="gru"), Dense(2)])
+    with pytest.raises(ksr.VerificationError, match="Likely: rounding, which moves the states of layer 'gru' by 0.00"):
+        ksr.convert(model, walks(), target="litert", max_relative_error=1e-4)
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan, "0.5", True])
