@@ -524,7 +524,7 @@ def _with_diagonal(kernel, diagonal):
     """A recurrent kernel with the diagonal that was stored apart from it."""
     if diagonal is None:
         return kernel
-    units = len(kernel)
+    units = kernel.shape[2]
     each = np.arange(units)
     of_units = diagonal.reshape(kernel.shape[1], -1)[:, :units].T
     if diagonal.dtype == np.int8:

@@ -141,7 +141,7 @@ def _with_diagonal(rng, op):
     diagonal = kernel[each, :, each]
     low, high = (-8, 8) if op.options.weight_bits else (-128, 128)
     drawn = rng.integers(low, high, diagonal.shape) if op.is_integer else rng.normal(size=diagonal.shape) / 8
-    kernel[rng.random(op.options.units) < 0.9] = 0
+    kernel[: op.options.units][rng.random(op.options.units) < 0.9] = 0  # of the first micro-layer
     kernel[each, :, each] = drawn.astype(kernel.dtype)
     return replace(op, recurrent_kernel=kernel)
 
