@@ -13,12 +13,14 @@ import numpy as np
 
 from keras_sparse_rnn.convert.causes import deviation, finer_integers
 from keras_sparse_rnn.convert.converted_model import VerificationError
+from keras_sparse_rnn.convert.quantize import within_percentile
 from keras_sparse_rnn.runtime.native import NativeOp
 
 FLOAT_TOLERANCE = 1e-5
 INT8_STEP_ERROR = 0.03  # mean distance of a state in [-1, 1]
 INT8_EVENT_AGREEMENT = 0.9
 REMARKABLE_ERROR = 0.1  # root mean square of an output's error, in standard deviations of Keras's output: a warning
+MOVED_BY_CLIPPING = 0.03  # likewise, by `percentile` alone: twice what int8 usually does
 ROUNDED = 0.01  # change of the weights by rounding to 4 bits from which on the model was not trained for them
 REMARKABLE_ERROR_OF_A_CHANNEL = 0.25  # in standard deviations of its own
 FEWEST_STEPS, SMALLEST_SHARE = 4, 0.04  # of an output's scale, of its largest value: what varies less hardly varies
@@ -191,6 +193,8 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
         VerificationError: The outputs have little to do with Keras's.
     """
     report, everything = converted.report, data
+    if options.percentile != 100:
+        report.warnings += _moved_by_clipping(data, expected, run_keras, options.percentile)
     if labels is None:
         data, expected = [array[:_SAMPLES] for array in data], [array[:_SAMPLES] for array in expected]
     else:
@@ -295,6 +299,23 @@ def _sensitivity(data, expected, run_keras):
     outputs = [array.reshape(keras.shape) for array, keras in zip(run_keras(moved), expected, strict=True)]
     pairs = [(_rms(array - keras), deviation(keras)) for array, keras in zip(outputs, expected, strict=True)]
     return max((error / spread for error, spread in pairs if spread), default=None)
+
+
+def _moved_by_clipping(data, expected, run_keras, percentile):
+    """Warnings about outputs of Keras that move if inputs and outputs are clipped as the ranges will clip them."""
+    outputs = run_keras([within_percentile(values, percentile) for values in data])
+    moved = {}
+    for number, (ours, keras) in enumerate(zip(outputs, expected, strict=True)):
+        low, high = np.percentile(keras, [100 - percentile, percentile])
+        keras = keras.reshape(-1, *keras.shape[2:])
+        error = _rms(np.clip(ours, low, high).reshape(keras.shape) - keras)
+        moved[number] = error / deviation(keras) if deviation(keras) else 0.0
+    return [
+        f"percentile={percentile:g} clips values that matter: without any rounding it moves output {number} of Keras "
+        f"by {error:.2g} standard deviations (root mean square). Take percentile=100, or one nearer to it."
+        for number, error in moved.items()
+        if error > MOVED_BY_CLIPPING
+    ]
 
 
 def _alike(inputs, data):

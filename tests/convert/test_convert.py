@@ -193,6 +193,19 @@ def test_percentile_leaves_outliers_out(classifier):
     assert converted.report.output_error < 0.02
 
 
+def test_percentile_warns_where_clipping_moves_the_outputs():
+    """The output of the first model is that of its largest inputs; that of the second is bounded."""
+    x = sequences()
+    x[0, 0, 0] = 30
+    inputs = keras.Input((12, 7))
+    peak = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.GlobalMaxPooling1D()(inputs)))
+    report = ksr.convert(peak, x, percentile=99, max_relative_error=10).report
+    assert sum(text.startswith("percentile=99 clips values that matter") for text in report.warnings) == 1
+    bounded = keras.Model(inputs, keras.layers.Dense(1, "tanh")(keras.layers.GRU(4)(inputs)))
+    report = ksr.convert(bounded, x, percentile=99.9).report
+    assert not any("clips values" in text for text in report.warnings)
+
+
 def test_percentile_narrows_the_range_of_a_state():
     model = keras.Sequential([keras.Input((12, 7)), keras.layers.GRU(6, return_sequences=True)])
     x = sequences()
