@@ -18,17 +18,17 @@ LARGEST = 2.0**15 - 1
 
 def floor_to(value, per_unit):
     """Rounds down to a multiple of 1 / per_unit."""
-    return ops.floor(value * per_unit) / per_unit
+    return ops.floor(value * per_unit) * (1 / per_unit)
 
 
 def usual_sigmoid(value):
-    """Returns the entry of the sigmoid table, without interpolation."""
+    """Returns the entry of the sigmoid table for a multiple of 1 / 64, without interpolation."""
     return ops.round(ops.sigmoid(ops.clip(value, -8.0, 511 / 64)) * ONE) * (1 / ONE)
 
 
 def usual_tanh(value):
-    """Returns the entry of the tanh table, without interpolation."""
-    return ops.round(ops.tanh(ops.clip(ops.floor(value * 128) * (1 / 128), -4.0, 511 / 128)) * ONE) * (1 / ONE)
+    """Returns the entry of the tanh table for a multiple of 1 / 128, without interpolation."""
+    return ops.round(ops.tanh(ops.clip(value, -4.0, 511 / 128)) * ONE) * (1 / ONE)
 
 
 def _linear(value, per_unit, per_step):

@@ -116,7 +116,8 @@ class Integers(Recurrence):
         return tape[f"slope_{name}"] if f"slope_{name}" in tape else super().slope(name, tape)
 
     def total(self, x, y, weights):
-        return x + floor_to(y, self._of(weights, "per_unit"))
+        total = x + floor_to(y, self._of(weights, "per_unit"))
+        return floor_to(total, 128.0) if self.is_usual else total
 
     def times(self, gate, state, weights):
         return self._saturated(self._product(gate, state, weights), weights)
@@ -128,7 +129,7 @@ class Integers(Recurrence):
         """Of an LSTM: f * c' + i * g."""
         per_cell = self._of(weights, "per_cell")
         counts = ops.floor((values["f"] * values["before"] + values["i"] * values["g"]) * per_cell + 0.5)
-        return ops.clip(counts, -(2.0**15), 2.0**15 - 1) / per_cell
+        return ops.clip(counts, -(2.0**15), 2.0**15 - 1) * (1 / per_cell)
 
     def trace_step(self, y, trace, decay, weights):
         """Of an EventGRU: the rate as the op has it, 15 bits of `trace_rate`."""
@@ -142,9 +143,11 @@ class Integers(Recurrence):
 
     def _product(self, gate, state, weights):
         per_state = self._of(weights, "per_state")
-        return ops.floor(gate * state * per_state + 0.5) / per_state
+        return ops.floor(gate * state * per_state + 0.5) * (1 / per_state)
 
     def _saturated(self, state, weights):
+        if self.is_usual:  # gates lie in (0, 1), candidates in (-1, 1)
+            return state
         per_state = self._of(weights, "per_state")
         return ops.clip(state, -(2.0**15) / per_state, (2.0**15 - 1) / per_state)
 
