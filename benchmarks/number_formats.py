@@ -1,16 +1,22 @@
-"""What each number format of `ksr.convert` costs and keeps, on real data: the table of docs/quantisation.md.
+"""What each number format of `ksr.convert` costs and keeps, on real data.
 
-    python benchmarks/number_formats.py                     # JapaneseVowels, from the wheel of aeon
+    python benchmarks/number_formats.py                     # the table of docs/quantisation.md
+    python benchmarks/number_formats.py --trained --units 24 --epochs 60 --seeds 0 1        # of docs/train_integers.md
     KSR_DATA=~/data python benchmarks/number_formats.py --data fsdd
 
-The demo's nets, trained by its recipe: an EventGRU and a GRU of 128 units, pruned to 90 % in 1x4 blocks, and a dense
-GRU of --small units. "output error": mean distance of the class probabilities from Keras's on the test set. "drift":
-that of the recurrent layer's output in the first and in the last hundred of 1,000 steps, test sequences end to end.
-Bytes are those of the whole file; instructions are executed, not cycles, a step of the recurrent layer alone on a
-Cortex-M4 in QEMU (integers alone: C libraries differ in the last bit of float32, which the run would refuse).
+By default the demo's nets, trained by its recipe: an EventGRU and a GRU of --units units, pruned to 90 % in 1x4 blocks,
+and a dense GRU of --small units. With --trained, dense nets of --units units of several kinds, each of them in floats,
+and then a tenth of the epochs more in the integers of int8 and of int4, by a tenth of the learning rate.
+
+"output error": mean distance of the class probabilities from those of the model that was converted: in floats, or if
+it was trained in integers, in these. "drift": that of the recurrent layer's output in the first and in the last hundred
+of 1,000 steps, test sequences end to end. Bytes are those of the whole file; instructions are executed, not cycles, per
+step of the recurrent layer alone on a Cortex-M4 in QEMU (integers only: C libraries differ in the last bit of float32,
+which the run would refuse). JapaneseVowels comes from the wheel of aeon.
 """
 
 import argparse
+import contextlib
 import os
 from dataclasses import replace
 
@@ -22,8 +28,9 @@ import numpy as np
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.experiments.data import load
-from keras_sparse_rnn.experiments.training import RECIPES, SPARSITY, build, start_again, train
+from keras_sparse_rnn.experiments.training import RECIPES, SPARSITY, build, classifier, start_again, train
 from keras_sparse_rnn.firmware import qemu
+from keras_sparse_rnn.quantization import QuantizationAware, fake_quantized
 from keras_sparse_rnn.runtime.model import Model
 
 FORMATS = {
@@ -33,63 +40,117 @@ FORMATS = {
     "int8x16": {"weights": "int8x16"},
     "int8x16, per output": {"weights": "int8x16", "scales": "output"},
 }
+AFTER_TRAINING = {name: FORMATS[name] for name in ("float32", "int8x16", "int8")} | {"int4": {"weights": "int4"}}
+IN_TRAINING = ("int8", "int4")
+LAYERS = {
+    "GRU": keras.layers.GRU,
+    "LSTM": keras.layers.LSTM,
+    "EventGRU": ksr.layers.EventGRU,
+    "DeltaGRU": lambda units, **arguments: ksr.layers.DeltaGRU(units, 0.1, 0.05, **arguments),
+    "LightGRU": ksr.layers.LightGRU,
+}
+MORE = 0.1  # share of the epochs, and of the learning rate, of a training in integers
 STEPS, STREAMS, MEASURED = 1000, 4, 40
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", choices=list(RECIPES), default="japanese-vowels")
+    parser.add_argument("--trained", action="store_true", help="nets that were trained in integers, too")
+    parser.add_argument("--nets", nargs="+", choices=list(LAYERS), default=list(LAYERS), help="with --trained")
+    parser.add_argument("--units", type=int, help="instead of the recipe's")
     parser.add_argument("--small", type=int, default=24, help="units of the small dense GRU; default: %(default)s")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the recipe's")
     arguments = parser.parse_args()
     recipe = RECIPES[arguments.data]
     recipe = replace(recipe, epochs=arguments.epochs or recipe.epochs, seeds=tuple(arguments.seeds or recipe.seeds))
-    data = load(arguments.data)
-    print("| net | numbers | accuracy | output error | drift: first, last | bytes | M4 instructions |")
-    print("|---|---|---|---|---|---|---|")
-    for kind, units, is_pruned in (
-        ("EventGRU", recipe.units, True),
-        ("GRU", recipe.units, True),
-        ("GRU", arguments.small, False),
-    ):
-        _print_net(kind, units, is_pruned, data, recipe)
+    units, data = arguments.units or recipe.units, load(arguments.data)
+    print("| net | numbers | accuracy | NLL | output error | drift: first, last | bytes | M4 instructions |")
+    print("|---|---|---|---|---|---|---|---|")
+    if arguments.trained:
+        for kind in arguments.nets:
+            _print_trained(kind, units, data, recipe)
+    else:
+        for kind, size, is_pruned in (("EventGRU", units, True), ("GRU", units, True), ("GRU", arguments.small, False)):
+            _print_net(kind, size, is_pruned, data, recipe)
 
 
 def _print_net(kind, units, is_pruned, data, recipe):
     trained = build(kind, units, data, recipe)
-    figures = {name: [] for name in FORMATS if kind == "EventGRU" or "events" not in FORMATS[name]}
+    figures = {name: [] for name in FORMATS}
     for seed in recipe.seeds:
         start_again(trained, seed)
         train(trained, data, recipe, SPARSITY if is_pruned else 0, seed)
-        model = keras.models.clone_model(trained)
-        model.set_weights(trained.get_weights())
+        model = _copy(trained)
         for name, rows in figures.items():
             rows.append(_measure(model, data, FORMATS[name]))
+    _print_rows(f"{kind} {units}{', pruned' if is_pruned else ''}", figures)
+
+
+def _print_trained(kind, units, data, recipe):
+    further = replace(recipe, epochs=round(recipe.epochs * MORE), learning_rate=recipe.learning_rate * MORE)
+    in_floats, in_integers = (
+        classifier(LAYERS[kind](units, return_sequences=True, name="recurrent"), data, part)
+        for part in (recipe, further)
+    )
+    figures = {name: [] for name in (*AFTER_TRAINING, *(f"{name}, trained" for name in IN_TRAINING))}
+    for seed in recipe.seeds:
+        start_again(in_floats, seed)
+        train(in_floats, data, recipe, 0, seed)
+        model = _copy(in_floats)
+        for name, number_format in AFTER_TRAINING.items():
+            figures[name].append(_measure(model, data, number_format))
+        for weights in IN_TRAINING:
+            start_again(in_integers, seed)
+            in_integers.set_weights(in_floats.get_weights())
+            training = QuantizationAware(weights)
+            train(in_integers, data, further, 0, seed, [training])
+            measured = _measure(_copy(in_integers), data, {"weights": weights}, training.ranges)
+            figures[f"{weights}, trained"].append(measured)
+    _print_rows(f"{kind} {units}", figures)
+
+
+def _print_rows(net, figures):
     for name, rows in figures.items():
-        accuracy, error, first, last, size, instructions = np.mean(rows, axis=0)
-        cells = [f"{kind} {units}{', pruned' if is_pruned else ''}", name, f"{accuracy:.2%}", f"{error:.5f}"]
-        cells += [f"{first:.5f}, {last:.5f}", f"{size:,.0f}", "" if np.isnan(instructions) else f"{instructions:,.0f}"]
+        accuracy, nll, error, first, last, size, instructions = np.mean(rows, axis=0)
+        cells = [net, name, f"{accuracy:.2%}", f"{nll:.4f}", f"{error:.5f}", f"{first:.5f}, {last:.5f}"]
+        cells += [f"{size:,.0f}", "" if np.isnan(instructions) else f"{instructions:,.0f}"]
         print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def _measure(model, data, number_format):
-    """Accuracy, output error, drift in the first and the last tenth, bytes, instructions."""
-    x, y = data.test.x, data.test.y
-    samples = data.train.x[:: max(1, len(data.train) // 100)]
-    converted = ksr.convert(model, samples, **number_format)
-    outputs = converted.predict(x)
-    error = np.abs(outputs - model.predict(x, verbose=0)).mean()
+def _copy(trained):
+    model = keras.models.clone_model(trained)
+    model.set_weights(trained.get_weights())
+    return model
 
+
+def _measure(model, data, number_format, ranges=None):
+    """Accuracy, NLL, output error, drift in the first and the last tenth, bytes, instructions."""
+    x, y = data.test.x, data.test.y
     recurrent = _alone(model.get_layer("recurrent"), x.shape[2])
-    streams, calibration = _streams(data.test, seed=0), _streams(data.train, seed=1)
-    layer = ksr.convert(recurrent, calibration, **number_format)
-    drift = layer.drift(streams, recurrent.predict(streams, verbose=0))
+    streams = _streams(data.test, seed=0)
+    with fake_quantized(model, ranges) if ranges else contextlib.nullcontext():
+        expected = model.predict(x, verbose=0)
+    with fake_quantized(recurrent, ranges) if ranges else contextlib.nullcontext():
+        expected_states = recurrent.predict(streams, verbose=0)
+    # Those of a model that was not trained for 4 bits may be as far off as they are.
+    number_format = number_format | ({"max_relative_error": np.inf} if "int4" in number_format.values() else {})
+    if ranges:
+        converted, layer = (ksr.convert(part, ranges=ranges, **number_format) for part in (model, recurrent))
+    else:
+        samples = data.train.x[:: max(1, len(data.train) // 100)]
+        converted = ksr.convert(model, samples, **number_format)
+        layer = ksr.convert(recurrent, _streams(data.train, seed=1), **number_format)
+    outputs = converted.predict(x)
+    nll = -np.log(np.maximum(outputs[np.arange(len(y)), y], 1 / 256)).mean()
+    drift = layer.drift(streams, expected_states)
     file = Model(layer.data)
     inputs = file.inputs[0].quantize(streams[0, -MEASURED:])
     is_float32 = file.inputs[0].dtype == np.float32
     instructions = np.nan if is_float32 else qemu.measure(file, inputs, "cortex-m4").mean_instructions
-    return np.mean(outputs.argmax(axis=1) == y), error, drift[0], drift[-1], len(converted.data), instructions
+    accuracy, error = np.mean(outputs.argmax(axis=1) == y), np.abs(outputs - expected).mean()
+    return accuracy, nll, error, drift[0], drift[-1], len(converted.data), instructions
 
 
 def _alone(layer, inputs):
