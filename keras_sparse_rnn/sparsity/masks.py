@@ -65,6 +65,10 @@ class Masks:
             blocks.sizes if on is None else blocks.count(~on)
             for blocks, on in zip(self.blocks, self._diagonals, strict=True)
         ]
+        # Sums and comparisons over all blocks take longer than the choice itself, so they are made once.
+        self._block_sizes = [int(s.flat[0]) if s.min() == s.max() else s for s in self.maskable]
+        self._sizes = [int(blocks.sizes.sum()) for blocks in self.blocks]
+        self._maskable_sizes = [int(sizes.sum()) for sizes in self.maskable]
 
     @property
     def structure_sparsity(self) -> float | None:
@@ -159,14 +163,15 @@ class Masks:
         ranks = scores
         if self.pattern:
             ranks = [np.where(self.pattern.lowest(s), s, np.inf) for s in ranks]
-        return [np.where(sizes > 0, s, np.inf) for s, sizes in zip(ranks, self.maskable, strict=True)]
+        each = zip(ranks, self.maskable, self._diagonals, strict=True)
+        return [s if on is None else np.where(sizes > 0, s, np.inf) for s, sizes, on in each]
 
     def _lowest(self, place, ranks, sparsity):
         """Returns the blocks to mask in one kernel for a given sparsity of this kernel."""
         sizes, full = self.maskable[place], self.blocks[place].sizes
         if self._gate_density is None:
             share = self.pattern.reached(sparsity) if self.pattern else sparsity
-            return lowest(ranks, sizes, share * full.sum() / sizes.sum())
+            return lowest(ranks, self._block_sizes[place], share * self._sizes[place] / self._maskable_sizes[place])
         shares = self._gate_density.shares(self.kernels[place], sparsity)
         of_gates = [
             lowest(ranks[:, [g]], sizes[:, [g]], share * full[:, g].sum() / sizes[:, g].sum())
@@ -232,13 +237,13 @@ class Masks:
     @property
     def sparsity(self) -> float:
         """Fraction of the kernels' weights that is masked, in [0, 1]."""
-        return float(np.average(self.sparsities, weights=[blocks.sizes.sum() for blocks in self.blocks]))
+        return float(np.average(self.sparsities, weights=self._sizes))
 
     @property
     def sparsities(self) -> list[float]:
         """Fraction of the weights that is masked in each kernel, in [0, 1]."""
-        each = zip(self.blocks, self.maskable, self.kept, strict=True)
-        return [int(sizes[~kept].sum()) / int(blocks.sizes.sum()) for blocks, sizes, kept in each]
+        each = zip(self._sizes, self.maskable, self.kept, strict=True)
+        return [int(sizes[~kept].sum()) / size for size, sizes, kept in each]
 
     def zeros(self) -> float:
         """Returns the fraction of the kernels' weights that are now exactly zero, masked or not, in [0, 1]."""
@@ -253,25 +258,26 @@ class Masks:
     @property
     def size(self) -> int:
         """Number of the kernels' weights."""
-        return sum(int(blocks.sizes.sum()) for blocks in self.blocks)
+        return sum(self._sizes)
 
 
-def lowest(scores: np.ndarray, sizes: np.ndarray, sparsity: float) -> np.ndarray:
+def lowest(scores: np.ndarray, sizes: np.ndarray | int, sparsity: float) -> np.ndarray:
     """Chooses the blocks with the lowest scores that contain a fraction `sparsity` of all weights.
 
     Args:
         scores: Float array with a score per block. Among equal scores, the first is chosen first.
-        sizes: Int array of the same shape: the number of weights in each block.
-        sparsity: Fraction of `sizes.sum()` to reach, in [0, 1), to the nearest whole block. One block always remains.
+        sizes: Int array of the same shape: the number of weights in each block. Or an integer if all are equal.
+        sparsity: Fraction of all weights to reach, in [0, 1), to the nearest whole block. One block always remains.
 
     Returns:
         Bool array of the same shape, True for the chosen blocks.
     """
-    if sizes.min() == sizes.max():
+    if isinstance(sizes, int) or sizes.min() == sizes.max():
         # Only the boundary between the ranks matters, and a partition is many times faster than a sort.
         chosen = _count_lowest(np.ravel(scores), min(math.ceil(sparsity * scores.size - 0.5), scores.size - 1))
         if chosen is not None:
             return chosen.reshape(np.shape(scores))
+    sizes = np.broadcast_to(sizes, np.shape(scores))
     order = np.argsort(scores, axis=None, kind="stable")
     reached = np.concatenate([[0], np.cumsum(np.ravel(sizes)[order])])
     count = min(int(np.argmin(np.abs(reached - sparsity * reached[-1]))), order.size - 1)
