@@ -10,7 +10,7 @@ from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.check import check
 from keras_sparse_rnn.ops.frame_gate import FrameGate
-from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, MOST_DEEP, UNCOUPLED, WITHOUT
 from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, with_height
 from keras_sparse_rnn.ops.schema import FORMATS, LARGEST, RefusedOpError
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
@@ -38,7 +38,8 @@ class Node:
             op, x, y = _frame_gate(number_format)
         else:
             dtype, bits = number_format.weights, 16 if number_format is INT8X16 else 8
-            random = random_op(*(SEED, dtype.type, kind, True, bits), reset_gate=words.get("reset_gate", AFTER))
+            more = {"reset_gate": words.get("reset_gate", AFTER), "deep": words.get("deep", 0)}
+            random = random_op(*(SEED, dtype.type, kind, True, bits), **more)
             op = replace(random.op, options=replace(random.op.options, return_sequences=1, **words))
             op = replace(op, **{name: None for name in HIDDEN if hasattr(op, name)})
             if number_format.is_integer:
@@ -313,10 +314,28 @@ def test_matrices_by_outputs(kind, number_format):
     _check_room(node, number_format)
 
 
+@pytest.mark.parametrize("number_format", FORMATS, ids=lambda part: part.name)
+@pytest.mark.parametrize("reset_gate", [WITHOUT, UNCOUPLED])
+def test_micro_layers(number_format, reset_gate):
+    node = Node("KsrGru", number_format, reset_gate=reset_gate, deep=2)
+    at = {name: node.schema.index(name) for name in ("deep_kernel", "deep_kernel_rows", "deep_bias")}
+    rows, bias = node.tensors["deep_kernel_rows"], node.tensors["deep_bias"]
+    assert node.status() is None
+    assert node.status(deep_bias=None) == ("MISSING", at["deep_bias"])
+    assert node.status(deep_bias=bias[:-4]) == ("SHAPE", at["deep_bias"])
+    assert node.status(deep_kernel_rows=np.append(rows, rows[-1])) == ("SHAPE", at["deep_kernel_rows"])
+    assert node.status(words={"deep": 1})[0] == "SHAPE"
+    assert node.status(words={"deep": 0}) == ("UNEXPECTED", at["deep_kernel"])
+    assert node.status(words={"deep": MOST_DEEP + 1}) == ("WORD", node.schema.word_index("deep"))
+    if number_format.is_integer:
+        wrong = np.full_like(bias, np.iinfo(np.int32).max)
+        assert node.status(deep_bias=wrong) == ("OVERFLOW", at["deep_bias"])
+
+
 @pytest.mark.parametrize("height", [4, 8, 16])
 @pytest.mark.parametrize(
     ("kind", "number_format"),
-    [case for case in CASES if case[1].is_integer],
+    [case for case in CASES if case[1].is_integer and case[0] != "KsrFrameGate"],
     ids=lambda part: getattr(part, "name", part),
 )
 def test_matrices_in_high_blocks(kind, number_format, height):
