@@ -50,14 +50,14 @@ RATES = {
     "delta_gru": ["input_rate", "activity"],
     "light_delta_gru": ["input_rate", "activity"],
 }
-RATES |= {"gru": [], "light_gru": [], "hard_light_gru": [], "lstm": [], "sparse_dense": []}
+RATES |= {"gru": [], "light_gru": [], "hard_light_gru": [], "fast_grnn": [], "lstm": [], "sparse_dense": []}
 # What C functions serve, by their names; the first that fits.
 PARTS = {
     "accumulate": r"(ksr_)?(matrix_)?add_",
     "held inputs": r"(ksr_)?hold_inputs",
     "biases": r"ksr_recurrent_start",
-    "units": r"units_|light_units|ksr_(light_)?gru_units|(ksr_)?(events|hold_states|write)|send$|read_eights|ksr_fill|"
-    r"ksr_(event_gru|gru|lstm)_run|ksr_sparse_dense|run_i8|__aeabi_lmul",
+    "units": r"units_|light_units|ksr_(light_gru|fast_grnn|gru)_units|(ksr_)?(events|hold_states|write)|send$|"
+    r"read_eights|ksr_fill|ksr_(event_gru|gru|lstm)_run|ksr_sparse_dense|run_i8|__aeabi_lmul",
     "call": "",
 }
 # Layers of the table: kind, units, inputs, sparsity, and rates and number format.
@@ -67,6 +67,8 @@ TABLE = {
     "LightGRU dense 128/40": ("light_gru", 128, 40, 0, {}),
     "LightGRU dense 24/12": ("light_gru", 24, 12, 0, {}),
     "LightGRU dense 24/12, hard gates": ("hard_light_gru", 24, 12, 0, {}),
+    "FastGRNN dense 128/40": ("fast_grnn", 128, 40, 0, {}),
+    "FastGRNN dense 24/12": ("fast_grnn", 24, 12, 0, {}),
     "LSTM dense 128/40": ("lstm", 128, 40, 0, {}),
     "LSTM dense 24/12": ("lstm", 24, 12, 0, {}),
     "GRU 90 % 128/40": ("gru", 128, 40, 0.9, {}),

@@ -9,7 +9,7 @@ from keras_sparse_rnn.convert.quantize import Scale, quantize
 from keras_sparse_rnn.formats import INT8
 from keras_sparse_rnn.ops.activations import NUMBERS
 from keras_sparse_rnn.ops.event_gru import EventGru
-from keras_sparse_rnn.ops.gru import AFTER, WITHOUT, Gru
+from keras_sparse_rnn.ops.gru import AFTER, SHARED, WITHOUT, Gru
 from keras_sparse_rnn.ops.lstm import Lstm
 from keras_sparse_rnn.ops.schema import BLOCKS
 from keras_sparse_rnn.ops.sparse_dense import SparseDense
@@ -97,7 +97,7 @@ def gru(
     options = Gru.SCHEMA.options(
         units=units, block=block, go_backwards=0, return_sequences=1, reset_gate=reset_gate, **words
     )
-    gates = 3 if reset_gate else 2
+    gates = {WITHOUT: 2, SHARED: 1}.get(reset_gate, 3)
     kernels = [_kernel(rng, sources, gates, units, pruned or (1, block), sparsity) for sources in (inputs, units)]
     bias = rng.normal(0, 0.3, (4, units)).astype(np.float32)
     op, x = Gru(options, *kernels, bias), _input(rng, steps, inputs)
@@ -109,6 +109,11 @@ def gru(
 def light_gru(units, inputs, block, sparsity, **more):
     """A LightGRU and an input, likewise."""
     return gru(units, inputs, block, sparsity, reset_gate=WITHOUT, **more)
+
+
+def fast_grnn(units, inputs, block, sparsity, **more):
+    """A FastGRNN and an input, likewise."""
+    return gru(units, inputs, block, sparsity, reset_gate=SHARED, zeta=int(0.73 * 2**30), nu=2**24, **more)
 
 
 def hard_light_gru(units, inputs, block, sparsity, **more):

@@ -44,6 +44,7 @@ class Child(Own):
         (ours.EventGRUCell(4), ZRH, 2, "zeros"),
         (ours.DeltaGRUCell(4), ZRH, 2, "unchanged"),
         (ours.LightGRUCell(4), ("z", "h"), 1, "nothing"),
+        (ours.FastGRNNCell(4), ("h",), None, "nothing"),
         (ours.EventGRUCell(4, reset_gate=False), ("z", "h"), 1, "zeros"),
         (ours.DeltaGRUCell(4, reset_gate=False), ("z", "h"), 1, "unchanged"),
         (ours.DeltaLSTMCell(4), IFCO, 2, "unchanged"),

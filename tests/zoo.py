@@ -18,6 +18,7 @@ from keras_sparse_rnn.layers import (
     DeltaLSTM,
     DeltaSimpleRNN,
     EventGRU,
+    FastGRNN,
     LightGRU,
     RecurrentHighway,
 )
@@ -33,6 +34,7 @@ LAYERS = {
     "GRU": GRU,
     "GRU, reset before": partial(GRU, reset_after=False),
     "LightGRU": LightGRU,
+    "FastGRNN": FastGRNN,
     "EventGRU, no reset gate": partial(EventGRU, reset_gate=False),
     "DeltaGRU, no reset gate": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, reset_gate=False),
     "RecurrentHighway": RecurrentHighway,
@@ -61,11 +63,22 @@ HELD = {
     "held GRU": (partial(DeltaHold, 0.5), LAYERS["GRU"]),
     "held GRU, reset before": (partial(DeltaHold, 0.5), LAYERS["GRU, reset before"]),
     "held LightGRU": (partial(DeltaHold, 0.5), LAYERS["LightGRU"]),
+    "held FastGRNN": (partial(DeltaHold, 0.5), LAYERS["FastGRNN"]),
     "held LSTM": (partial(DeltaHold, [0.1 * i for i in range(7)]), LAYERS["LSTM"]),
     "held SimpleRNN": (partial(DeltaHold, 0.5), LAYERS["SimpleRNN"]),
 }
 KINDS = (*LAYERS, *HELD)
-ONE_OF_EACH = ("EventGRU", "GRU", "GRU, reset before", "LightGRU", "LSTM", "SimpleRNN", "DeltaGRU", "DeltaLSTM")
+ONE_OF_EACH = (
+    "EventGRU",
+    "GRU",
+    "GRU, reset before",
+    "LightGRU",
+    "FastGRNN",
+    "LSTM",
+    "SimpleRNN",
+    "DeltaGRU",
+    "DeltaLSTM",
+)
 
 
 def by_kind(*quick, of=KINDS):

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from keras_sparse_rnn.ops import ALL_OPS
-from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS
-from keras_sparse_rnn.ops.gru import AFTER, BEFORE, UNCOUPLED, WITHOUT
+from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, SIGMOID, TANH
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, SHARED, UNCOUPLED, WITHOUT
 from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, DIAGONAL, height_of
 
 # What the structs of recurrent ops have in their member `recurrent`; the rest of an op's schema is beside it.
@@ -15,6 +15,7 @@ _WORDS = ("units", "x_zero_point", "x_shift", "h_shift", "operand_bits", "go_bac
 _TENSORS = ("x", "output", "bias", "output_scales", "input_threshold", "hidden_threshold", "held_x", "held_h", "sums")
 _MATRICES = ("kernel", "recurrent_kernel")
 _OWN_SIZES = ("units", "deep_slots")
+_OF_ACTIVATIONS = ("zeta", "nu")  # words that lie beside the activations
 _DENSE_WORDS = ("units", "x_zero_point", "output_zero_point", "output_min", "output_max", "activation")
 
 
@@ -75,7 +76,7 @@ def op_layer(op, name, operands):
         members |= pointers(("bias", "multiplier", "shift"))
         call = f"{symbol}_run_{kernel}(&{name}, {x.label}, {operands['output'].label}, {name}_scratch);"
     else:
-        own_words = [word.name for word in schema.words[schema.shared_words :]]
+        own_words = [word.name for word in schema.words[schema.shared_words :] if word.name not in _OF_ACTIVATIONS]
         own_matrices = [given.name for given in schema.matrices if given.name not in _MATRICES]
         own_tensors = [g.name for g in schema.inputs if g.size in _OWN_SIZES and g.name not in _TENSORS]
         is_integer = options.number_format.is_integer
@@ -118,12 +119,21 @@ def _activations(kind, options):
     names |= {"recurrent_activation": options.recurrent_activation} if "gate" in kind.SLOTS else {}
     ending = "" if options.number_format.is_integer else "_f32"
     functions = {name: f"ksr_activate_{ALL_ACTIVATIONS[number].name}{ending}" for name, number in names.items()}
-    return functions | {"state_bits": options.state_bits, "gate_bits": options.gate_bits}
+    if options.number_format.is_integer and _has_usual_fast_units(options):
+        functions = {}
+    numbers = {"state_bits": options.state_bits, "gate_bits": options.gate_bits}
+    return functions | numbers | {word: getattr(options, word) for word in _OF_ACTIVATIONS if getattr(options, word, 0)}
 
 
 def _has_hard_units(kind, options):
     """Whether its units use the kernels for hard gates, so that no activation function is called."""
     return "reset" in kind.SLOTS and options.reset_gate != BEFORE and kind.are_hard(options)
+
+
+def _has_usual_fast_units(options):
+    """Whether a layer is a FastGRNN whose units use the kernel for sigmoid and tanh."""
+    words = (options.activation, options.recurrent_activation, options.gate_bits)
+    return getattr(options, "reset_gate", None) == SHARED and words == (TANH, SIGMOID, 0)
 
 
 def _units(kind, options):
@@ -138,7 +148,10 @@ def _units(kind, options):
         AFTER: "gru_units",
         BEFORE: "gru_units_after_reset",
         UNCOUPLED: "uncoupled_units",
+        SHARED: "fast_grnn_units",
     }[options.reset_gate]
+    if _has_usual_fast_units(options):
+        return {"units": f"ksr_{units}_usual"}
     reset = {"reset": f"ksr_gru_reset_{variant}"} if options.reset_gate == BEFORE else {}
     if _has_hard_units(kind, options):
         return {"units": f"ksr_{units}_hard"} | reset

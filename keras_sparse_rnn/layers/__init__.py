@@ -8,6 +8,8 @@ from keras_sparse_rnn.layers.delta_lstm import DeltaLSTM, DeltaLSTMCell
 from keras_sparse_rnn.layers.delta_simple_rnn import DeltaSimpleRNN, DeltaSimpleRNNCell
 from keras_sparse_rnn.layers.event_gru import EventGRU
 from keras_sparse_rnn.layers.event_gru_cell import EventGRUCell
+from keras_sparse_rnn.layers.fast_grnn import FastGRNN
+from keras_sparse_rnn.layers.fast_grnn_cell import FastGRNNCell
 from keras_sparse_rnn.layers.frame_gate import FrameGate
 from keras_sparse_rnn.layers.light_gru import LightGRU
 from keras_sparse_rnn.layers.light_gru_cell import LightGRUCell
@@ -27,6 +29,8 @@ __all__ = [
     "DeltaSimpleRNNCell",
     "EventGRU",
     "EventGRUCell",
+    "FastGRNN",
+    "FastGRNNCell",
     "FrameGate",
     "LightGRU",
     "LightGRUCell",

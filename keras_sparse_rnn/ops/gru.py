@@ -1,5 +1,5 @@
-"""KsrGru: the GRU, its reset gate after the recurrent product, before it, or left out, and the recurrent highway
-network (`tflite/include/ksr_gru.h`)."""
+"""KsrGru: the GRU, its reset gate after the recurrent product, before it, or left out; the recurrent highway
+network; and FastGRNN (`tflite/include/ksr_gru.h`)."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -20,26 +20,29 @@ from keras_sparse_rnn.ops.recurrent import ResetGateOp, product
 from keras_sparse_rnn.ops.recurrent_schema import Q15_STATE, hold_of, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, constant, matrix, state
 
-WITHOUT, AFTER, BEFORE, UNCOUPLED = range(4)  # as `reset_gate`
+WITHOUT, AFTER, BEFORE, UNCOUPLED, SHARED = range(5)  # as `reset_gate`
+_OF_OTHER_UNITS = UNCOUPLED, SHARED  # which are no GRUs
 MOST_DEEP = 63  # further micro-layers
 H = state("h", "Q15", "units", "int16", Q15_STATE)
-DEEP_SLOTS = ((0, 2), (0, 2), (0, 2), (0, 1, 2))  # a reset gate has none
+DEEP_SLOTS = ((0, 2), (0, 2), (0, 2), (0, 1, 2), (0,))  # a reset gate has none
 RESET = replace(H, name="reset", doc="r * h")
 
 SCHEMA = recurrent_schema(
     "KsrGru",
     "the GRU, with the reset gate after or before the recurrent product, or without one",
-    ("reset_gate", ((0, 2), (0, 1, 2), (0, 1, 2), (0, 1, 2))),
-    ("reset_gate", ((0, 2), (0, 1, 3), (0, 1), (0, 1, 2))),
+    ("reset_gate", ((0, 2), (0, 1, 2), (0, 1, 2), (0, 1, 2), (0,))),
+    ("reset_gate", ((0, 2), (0, 1, 3), (0, 1), (0, 1, 2), (0,))),
     words=[
         Word.every(
             "reset_gate",
             "0: there is none; 1: it comes after the product with R; 2: before it; 3: in its place is a gate of the "
-            "candidate's share",
-            *(0, 3),
+            "candidate's share; 4: there is none, and gate and candidate share one product, as in FastGRNN",
+            *(0, 4),
             usual=AFTER,
         ),
         Word.every("deep", "micro-layers that follow the first in each step, without a reset gate", 0, MOST_DEEP),
+        Word.every("zeta", "of FastGRNN, Q30", 0, 2**30),
+        Word.every("nu", "of FastGRNN, Q30", 0, 2**30),
     ],
     inputs=[
         *matrix(
@@ -77,19 +80,21 @@ class Gru(ResetGateOp):
 
     @classmethod
     def are_usual(cls, options):
-        return super().are_usual(options) and options.reset_gate != UNCOUPLED
+        return super().are_usual(options) and options.reset_gate not in _OF_OTHER_UNITS
 
     @classmethod
     def are_hard(cls, options):
-        return super().are_hard(options) and options.reset_gate != UNCOUPLED
+        return super().are_hard(options) and options.reset_gate not in _OF_OTHER_UNITS
 
     @property
     def slots(self):
-        return ("gate", "gate", "candidate", None) if self.options.reset_gate == UNCOUPLED else super().slots
+        if self.options.reset_gate in _OF_OTHER_UNITS:
+            return ("gate", "gate" if self.options.reset_gate == UNCOUPLED else None, "candidate", None)
+        return super().slots
 
     @property
     def gates(self):
-        return ("z", "t", "h") if self.options.reset_gate == UNCOUPLED else super().gates
+        return {UNCOUPLED: ("z", "t", "h"), SHARED: ("h",)}.get(self.options.reset_gate, super().gates)
 
     @property
     def biases(self):
@@ -105,7 +110,7 @@ class Gru(ResetGateOp):
     @property
     def state_limit(self):
         # What it keeps and what it takes over are no shares of one whole.
-        return math.inf if self.options.reset_gate == UNCOUPLED else super().state_limit
+        return math.inf if self.options.reset_gate in _OF_OTHER_UNITS else super().state_limit
 
     @property
     def kernels(self):
@@ -167,8 +172,8 @@ class Gru(ResetGateOp):
         z, r = gate(acc[0]), gate(acc[1]) if self.options.reset_gate else 0
         if self.options.reset_gate == BEFORE:
             from_y, r = self._candidate_accumulators(r * h, state), np.float32(1)
-        is_uncoupled = self.options.reset_gate == UNCOUPLED
-        h = self._micro_layer(acc, h) if is_uncoupled else gru_unit_float32(self, z, r, acc[2], from_y, h)
+        is_other = self.options.reset_gate in _OF_OTHER_UNITS
+        h = self._micro_layer(acc, h) if is_other else gru_unit_float32(self, z, r, acc[2], from_y, h)
         for n in range(self.deep):
             h = self._micro_layer(self._deep_accumulators(n, h), h)
         state["h"] = h
@@ -187,6 +192,8 @@ class Gru(ResetGateOp):
 
     def _micro_layer(self, acc, h):
         """The state, without a reset gate, from scaled accumulators and the state before."""
+        if self.options.reset_gate == SHARED:
+            return self._fast_unit_int8(acc, h) if self.is_integer else self._fast_unit_float32(acc, h)
         if self.is_integer:
             z, t = self.gate(0, acc[0]), self.gate(1, acc[1])
             if self.options.reset_gate != UNCOUPLED:
@@ -203,14 +210,30 @@ class Gru(ResetGateOp):
         if o.reset_gate == BEFORE:
             from_y = self._scaled(self._candidate_accumulators(self.times(r, h), state), 3)
             r = ONE >> o.gate_bits
-        h = self._micro_layer(acc, h) if o.reset_gate == UNCOUPLED else gru_unit_int8(self, z, r, acc[2], from_y, h)
+        is_other = o.reset_gate in _OF_OTHER_UNITS
+        h = self._micro_layer(acc, h) if is_other else gru_unit_int8(self, z, r, acc[2], from_y, h)
         for n in range(self.deep):
             h = self._micro_layer(self._deep_accumulators(n, h), h)
         state["h"] = h
         return output_int8(o, h)
 
+    def _fast_unit_float32(self, acc, h):
+        """z * h + (zeta * (1 - z) + nu) * g, where z reads the first accumulators and g these and the third."""
+        zeta, nu = (np.float32(word) * np.float32(2.0**-30) for word in (self.options.zeta, self.options.nu))
+        z, g = self.recurrent_activation.float32(acc[0]), self.activation.float32(acc[0] + acc[2])
+        return z * h + (zeta * (np.float32(1) - z) + nu) * g
+
+    def _fast_unit_int8(self, acc, h):
+        """Likewise."""
+        o = self.options
+        shift, half = 15 - o.gate_bits, 1 << (14 - o.gate_bits)
+        z = self.gate(0, acc[0])
+        g = self.candidate(saturate(pre_activation(o, 0, acc[0]) + pre_activation(o, 2, acc[2]), 31))
+        share = (((o.zeta >> 15) * ((ONE >> o.gate_bits) - z) + (1 << 14)) >> 15) + (o.nu >> (15 + o.gate_bits))
+        return saturate(((z * h + half) >> shift) + ((saturate(share, 17) * g + half) >> shift), 16)
+
     def _activated(self, acc, before, after):
-        if self.deep or self.options.reset_gate == UNCOUPLED:
+        if self.deep or self.options.reset_gate in _OF_OTHER_UNITS:
             return self._all_activated(acc, before["h"])
         z, r = self.recurrent_activation.float32(acc[:2])
         r = r if self.options.reset_gate else np.zeros_like(r)
@@ -226,7 +249,8 @@ class Gru(ResetGateOp):
         used = [0, 1] if self.options.reset_gate == UNCOUPLED else [0]
         for of_layer, behind in self._micro_layers(acc, h):
             gates.append(self.recurrent_activation.float32(of_layer[used]))
-            candidates += [self.activation.float32(of_layer[2]), behind]
+            shared = of_layer[0] if self.options.reset_gate == SHARED else 0
+            candidates += [self.activation.float32(of_layer[2] + shared), behind]
         return gates, candidates
 
     def largest_between(self, x, before, after):

@@ -20,6 +20,8 @@ from keras_sparse_rnn.layers import (
     DeltaSimpleRNNCell,
     EventGRU,
     EventGRUCell,
+    FastGRNN,
+    FastGRNNCell,
     LightGRU,
     LightGRUCell,
     ONLSTMCell,
@@ -72,6 +74,7 @@ KINDS = {
     ),
     "EventGRU, no reset gate": Kind(EventGRU, EventGRUCell, {"reset_gate": False}, 2 * (UNITS,), EVENTS),
     "LightGRU": Kind(LightGRU, LightGRUCell),
+    "FastGRNN": Kind(FastGRNN, FastGRNNCell),
     "DeltaGRU, reset before": Kind(
         DeltaGRU,
         DeltaGRUCell,
@@ -105,7 +108,9 @@ KINDS = {
     "ONLSTM": Kind(ONLSTM, ONLSTMCell, {"chunk_size": 2}, 2 * (UNITS,)),
 }
 by_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-on_other_backends = pytest.mark.backend(kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"], KINDS["LightGRU"]])
+on_other_backends = pytest.mark.backend(
+    kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"], KINDS["LightGRU"], KINDS["FastGRNN"]]
+)
 
 
 def sequences(seed=0):

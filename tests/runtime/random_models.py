@@ -8,12 +8,12 @@ from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, MOST_BITS
-from keras_sparse_rnn.ops.gru import AFTER, BEFORE, UNCOUPLED, WITHOUT
+from keras_sparse_rnn.ops.gru import AFTER, BEFORE, SHARED, UNCOUPLED, WITHOUT
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, with_height
 
 KINDS = list(OPS)
-RESET_GATES = {"KsrGru": (WITHOUT, AFTER, BEFORE, UNCOUPLED), "KsrEventGru": (WITHOUT, AFTER)}
+RESET_GATES = {"KsrGru": (WITHOUT, AFTER, BEFORE, UNCOUPLED, SHARED), "KsrEventGru": (WITHOUT, AFTER)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +94,9 @@ def random_op(
     if "reset_gate" in own:
         drawn = np.random.default_rng([seed, 5]).choice(RESET_GATES[kind.SCHEMA.name])
         own["reset_gate"] = int(drawn) if reset_gate is None else reset_gate
+    if "zeta" in own:
+        of_scalars = np.random.default_rng([seed, 7])
+        own |= {name: int(of_scalars.choice([0, 2**30, of_scalars.integers(2**30)])) for name in ("zeta", "nu")}
     if "deep" in own:
         may_be = reset_gate is None and own["reset_gate"] in (WITHOUT, UNCOUPLED)
         own["deep"] = int(np.random.default_rng([seed, 6]).integers(4)) * may_be if deep is None else deep

@@ -102,6 +102,8 @@ def test_float32_agrees_with_the_reference_at_each_step(kind):
             most *= 2  # sums gather the rounding of every change
         if getattr(op.op.options, "deep", 0):
             most *= 4  # as many products in a step
+        if np.isinf(op.op.state_limit):
+            most *= 2  # sums gather the rounding of every change, and so does a state that grows
         assert (np.median(error) if may_part else error.max()) <= most, op.label
 
 

@@ -31,7 +31,7 @@ static const ksr_names all_names[] = {
       "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",
       "x_zero_point", "x_shift", "h_shift", "fraction", "multiplier_0", "multiplier_1", "multiplier_2",
       "multiplier_3", "operand_multiplier", "operand_shift", "output_multiplier", "output_shift",
-      "output_zero_point", "operand_bits", "reset_gate", "deep"},
+      "output_zero_point", "operand_bits", "reset_gate", "deep", "zeta", "nu"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "deep_kernel", "deep_kernel_index", "deep_kernel_rows", "deep_bias",
       "candidate_kernel", "candidate_kernel_index", "candidate_kernel_rows", "h", "reset_threshold",

@@ -22,6 +22,7 @@ typedef void ksr_activation(void *values, int32_t count, int32_t more, int32_t b
 typedef struct ksr_activations {
   ksr_activation *activation, *recurrent_activation; /* of the candidate, of the gates */
   int32_t state_bits, gate_bits;                     /* states are in Q(15 - state_bits), gates in Q(15 - gate_bits) */
+  int32_t zeta, nu;                                  /* of FastGRNN, Q30 */
 } ksr_activations;
 
 ksr_activation ksr_activate_linear, ksr_activate_relu, ksr_activate_relu6, ksr_activate_leaky_relu;

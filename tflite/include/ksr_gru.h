@@ -1,8 +1,11 @@
 /* KsrGru: the GRU (arXiv 1406.1078), with the reset gate after or before the recurrent product, or without it (the
- * light GRU, arXiv 1803.10225).
+ * light GRU, arXiv 1803.10225); and FastGRNN (arXiv 1901.02358), whose gate and candidate share one product.
  *
  *   a = x W + b_x    q = h' R + b_r    z = sigma(a_z + q_z)    r = sigma(a_r + q_r)
  *   g = tanh(a_h + r * q_h), or reset before: tanh(a_h + (r * h') R_h + b_r)    h = z * h' + (1 - z) * g
+ *
+ * FastGRNN: a = x W + h' R    z = sigma(a + b_z)    g = tanh(a + b_h)    h = z * h' + (zeta * (1 - z) + nu) * g, where
+ * the first slot begins with b_z, and the third holds b_h - b_z.
  *
  * Slots: z, r, and the candidate's input part and recurrent part. Without a reset gate, z is in the first slot and the
  * candidate in the third, g = tanh(a_h + q_h), and the other slots are unused. Words and inputs: ksr_gru_words.h.

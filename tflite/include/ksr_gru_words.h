@@ -7,9 +7,11 @@
 /* The words of its custom options, behind those that it shares. */
 typedef struct ksr_gru_options {
   /* 0: there is none; 1: it comes after the product with R; 2: before it; 3: in its place is a gate of the
-   * candidate's share */
+   * candidate's share; 4: there is none, and gate and candidate share one product, as in FastGRNN */
   int32_t reset_gate;
   int32_t deep;       /* micro-layers that follow the first in each step, without a reset gate */
+  int32_t zeta;       /* of FastGRNN, Q30 */
+  int32_t nu;         /* of FastGRNN, Q30 */
 } ksr_gru_options;
 
 /* Its own inputs. */
@@ -29,9 +31,9 @@ enum {
 enum { KSR_GRU_SHARED_INPUTS = 18 }; /* the first that any recurrent op may have */
 
 /* For each gate of a matrix the slot of accumulators that it adds to; see ksr_matrix.h. */
-#define KSR_GRU_KERNEL_SLOTS {{2, 2}, {3, 2}, {3, 2}, {3, 2}}
-#define KSR_GRU_RECURRENT_KERNEL_SLOTS {{2, 2}, {3, 3}, {2, 1}, {3, 2}}
-#define KSR_GRU_DEEP_KERNEL_SLOTS {{2, 2}, {2, 2}, {2, 2}, {3, 2}}
+#define KSR_GRU_KERNEL_SLOTS {{2, 2}, {3, 2}, {3, 2}, {3, 2}, {1, 0}}
+#define KSR_GRU_RECURRENT_KERNEL_SLOTS {{2, 2}, {3, 3}, {2, 1}, {3, 2}, {1, 0}}
+#define KSR_GRU_DEEP_KERNEL_SLOTS {{2, 2}, {2, 2}, {2, 2}, {3, 2}, {1, 0}}
 #define KSR_GRU_CANDIDATE_KERNEL_SLOTS {1, 0}
 
 #endif /* KSR_GRU_WORDS_H_ */

@@ -56,7 +56,7 @@ typedef struct ksr_input {
   uint8_t size;
   uint8_t flags;
   uint8_t range;                /* number of that of its values in integer models; 0: any */
-  uint8_t slots[4];             /* of a matrix, a bit for each: the first, or by the word `where` (KSR_SLOTS_BY_WORD) */
+  uint8_t slots[5];             /* of a matrix, a bit for each: the first, or by the word `where` (KSR_SLOTS_BY_WORD) */
   uint8_t where, values;        /* given only where that word has a value whose bit is set; 0: always */
   uint8_t needs;                /* given only if that input is; 0: always */
   uint8_t together;             /* a state that is given if and only if this one is; 0: none */

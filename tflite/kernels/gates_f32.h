@@ -9,7 +9,8 @@
  *
  * acc holds rows of `stride` accumulators: update gate z, reset gate r, and what the candidate has of the input and of
  * the state. h becomes z h + (1 - z) tanh(x + r y); with KSR_RESET_BEFORE the state has been reset, and r is 1; without
- * a reset gate it becomes z h + (1 - z) tanh(x). */
+ * a reset gate it becomes z h + (1 - z) tanh(x). With KSR_SHARED_PRODUCT it becomes z h + (zeta (1 - z) + nu) tanh(x),
+ * of which x is the sum of the rows of z and of the input; the activations are not NULL. */
 void ksr_gru_units_f32(const ksr_activations *activations, float *acc, int32_t stride, int32_t reset_gate, float *h,
                        int32_t units);
 

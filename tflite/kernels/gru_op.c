@@ -14,6 +14,8 @@ static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
   ksr_recurrent_set_up(r, &gru->gates, node, (int32_t *)&own, sizeof(own) / sizeof(int32_t), KSR_GRU_SHARED_INPUTS);
   gru->reset_gate = own.reset_gate;
   gru->deep = own.deep;
+  gru->gates.activations.zeta = own.zeta;
+  gru->gates.activations.nu = own.nu;
   r->kernel = ksr_recurrent_matrix(r, node, KSR_KERNEL, kernel[gru->reset_gate]);
   r->recurrent_kernel = ksr_recurrent_matrix(r, node, KSR_RECURRENT_KERNEL, recurrent_kernel[gru->reset_gate]);
   if (gru->reset_gate == KSR_RESET_BEFORE) {
@@ -66,7 +68,8 @@ static ksr_gru_units *const usual_units_i16[] = {ksr_light_gru_units_i16, ksr_gr
 #endif
 #if KSR_WITH_OTHER_GATES
 static ksr_gru_units *const other_units[] = {ksr_light_gru_units_other, ksr_gru_units_other,
-                                             ksr_gru_units_after_reset_other, ksr_uncoupled_units_other};
+                                             ksr_gru_units_after_reset_other, ksr_uncoupled_units_other,
+                                             ksr_fast_grnn_units_other};
 #if KSR_WITH_PIECEWISE
 static ksr_gru_units *const hard_units[] = {ksr_light_gru_units_hard, ksr_gru_units_hard,
                                             ksr_gru_units_after_reset_hard};
@@ -74,8 +77,8 @@ static ksr_gru_units *const hard_units[] = {ksr_light_gru_units_hard, ksr_gru_un
 #endif
 
 static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
-  const int32_t is_uncoupled = gru->reset_gate == KSR_UNCOUPLED;
-  if (ksr_has_usual_gates(node, 1) && !is_uncoupled) {
+  const int32_t is_gru = gru->reset_gate <= KSR_RESET_BEFORE;
+  if (is_gru && ksr_has_usual_gates(node, 1)) {
 #if KSR_WITH_USUAL_GATES
     gru->units = usual_units[gru->reset_gate];
     gru->reset = ksr_gru_reset_usual_i8;
@@ -90,8 +93,9 @@ static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
   } else {
 #if KSR_WITH_OTHER_GATES
     gru->units = other_units[gru->reset_gate];
+    if (gru->reset_gate == KSR_SHARED_PRODUCT && ksr_has_usual_functions(node)) gru->units = ksr_fast_grnn_units_usual;
 #if KSR_WITH_PIECEWISE
-    if (ksr_has_hard_gates(node) && !is_uncoupled) gru->units = hard_units[gru->reset_gate];
+    if (is_gru && ksr_has_hard_gates(node)) gru->units = hard_units[gru->reset_gate];
 #endif
     gru->reset = ksr_gru_reset_other;
     return ksr_set_activations(&gru->gates, node, 1);

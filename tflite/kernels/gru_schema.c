@@ -3,7 +3,7 @@
 
 static const ksr_range ranges[] = {
     {0, 0}, {0, 2}, {1, 65535}, {4, 16}, {0, 1}, {0, 13}, {0, 0}, {0, 4}, {0, 63}, {0, 14}, {-128, 127},
-    {0, 7}, {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}, {0, 3}
+    {0, 7}, {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}, {0, 1073741824}
 };
 
 static const ksr_word words[] = {
@@ -34,25 +34,28 @@ static const ksr_word words[] = {
     {{6, 16, 16}, KSR_ANY_VALUE, 0, 0}, /* output_shift */
     {{6, 10, 6}, KSR_ANY_VALUE, 0, 0}, /* output_zero_point */
     {{6, 17, 18}, KSR_ANY_VALUE, 0, 0}, /* operand_bits */
-    {{19, 19, 19}, KSR_ANY_VALUE, 0, 0}, /* reset_gate */
+    {{7, 7, 7}, KSR_ANY_VALUE, 0, 0}, /* reset_gate */
     {{8, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* deep */
+    {{19, 19, 19}, KSR_ANY_VALUE, 0, 0}, /* zeta */
+    {{19, 19, 19}, KSR_ANY_VALUE, 0, 0}, /* nu */
 };
 
 static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* x */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_SLOTS_BY_WORD, 0, {5, 7, 7, 7}, 28, 0, 0, 0}, /* kernel */
+    /* kernel */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_SLOTS_BY_WORD, 0, {5, 7, 7, 7, 1}, 28, 0, 0, 0},
     {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* kernel_index */
     {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* kernel_rows */
     /* recurrent_kernel */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS | KSR_SLOTS_BY_WORD, 0, {5, 11, 3, 7}, 28, 0, 0,
-     0},
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS | KSR_SLOTS_BY_WORD, 0, {5, 11, 3, 7, 1}, 28, 0,
+     0, 0},
     /* recurrent_kernel_index */
     {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 0, 0, 0, 0},
     /* recurrent_kernel_rows */
     {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 0, 0, 0, 0},
     {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SLOTS_SIZE, 0, 0, {0}, 0, 0, 0, 0}, /* bias */
     /* deep_kernel */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_DEEP | KSR_SLOTS_BY_WORD, 0, {5, 5, 5, 7}, 28, 0, 0,
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_DEEP | KSR_SLOTS_BY_WORD, 0, {5, 5, 5, 7, 1}, 28, 0, 0,
      0},
     /* deep_kernel_index */
     {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_DEEP, 0, {0}, 0, 0, 0, 0},
@@ -80,4 +83,4 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 24, 0}, /* last_output */
 };
 
-const ksr_schema ksr_gru_schema = {ranges, words, inputs, 29, 28, 7, 8, 9, 1, 0, 29};
+const ksr_schema ksr_gru_schema = {ranges, words, inputs, 31, 28, 7, 8, 9, 1, 0, 29};

@@ -23,7 +23,7 @@ static ksr_gates gates_of(const ksr_recurrent_options *o) {
                            {o->operand_multiplier, o->operand_shift},
                            {o->output_multiplier, o->output_shift},
                            o->output_zero_point,
-                           {0, 0, 0, 0}};
+                           {0, 0, 0, 0, 0, 0}};
   return gates;
 }
 
@@ -77,6 +77,11 @@ int32_t ksr_has_hard_gates(const ksr_node *node) {
   return WORD_OF(node, activation) == KSR_ACTIVATION_HARD_TANH &&
          WORD_OF(node, recurrent_activation) == KSR_ACTIVATION_HARD_SIGMOID && !WORD_OF(node, state_bits) &&
          !WORD_OF(node, gate_bits);
+}
+
+int32_t ksr_has_usual_functions(const ksr_node *node) {
+  return WORD_OF(node, activation) == KSR_ACTIVATION_TANH &&
+         WORD_OF(node, recurrent_activation) == KSR_ACTIVATION_SIGMOID && !WORD_OF(node, gate_bits);
 }
 
 ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t has_gates) {

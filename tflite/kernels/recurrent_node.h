@@ -47,6 +47,9 @@ int32_t ksr_has_usual_gates(const ksr_node *node, int32_t has_gates);
 /* Whether a node has hard_tanh, its gates hard_sigmoid, and neither states nor gates beyond 1. */
 int32_t ksr_has_hard_gates(const ksr_node *node);
 
+/* Whether a node has tanh, its gates sigmoid, and no gates beyond 1. */
+int32_t ksr_has_usual_functions(const ksr_node *node);
+
 /* The activations of a node, where it has others; KSR_NOT_BUILT where one was left out of the build. */
 ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t has_gates);
 

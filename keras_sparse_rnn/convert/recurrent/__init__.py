@@ -9,6 +9,7 @@ from keras_sparse_rnn.convert.recurrent.delta import (
     DeltaSimpleRNNConverter,
 )
 from keras_sparse_rnn.convert.recurrent.event_gru import EventGRUConverter
+from keras_sparse_rnn.convert.recurrent.fast_grnn import FastGRNNConverter
 from keras_sparse_rnn.convert.recurrent.gru import GRUConverter, LightGRUConverter
 from keras_sparse_rnn.convert.recurrent.held import HeldConverter
 from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
@@ -21,6 +22,7 @@ KINDS = (
     DeltaLSTMConverter,
     DeltaSimpleRNNConverter,
     EventGRUConverter,
+    FastGRNNConverter,
     GRUConverter,
     LightGRUConverter,
     LSTMConverter,

@@ -1,0 +1,28 @@
+"""FastGRNN becomes KsrGru."""
+
+from typing import ClassVar
+
+import keras
+import numpy as np
+
+from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
+from keras_sparse_rnn.layers import FastGRNN, FastGRNNCell
+from keras_sparse_rnn.ops.gru import SHARED, Gru
+
+
+class FastGRNNConverter(LayerConverter):
+    """A FastGRNN layer. Its state is h."""
+
+    LAYER: ClassVar[type] = FastGRNN
+    CELL: ClassVar[type] = FastGRNNCell
+    TRAINS_IN_INTEGERS: ClassVar[bool] = False
+
+    def float32_op(self, block):
+        cell, units = self.layer.cell, self.layer.units
+        bias = np.zeros((4, units), np.float32)
+        if self.layer.use_bias:
+            of_gate, of_candidate = to_float32(cell.bias)
+            bias[0], bias[2] = of_gate, of_candidate - of_gate
+        kernels = (to_float32(kernel).reshape(-1, 1, units) for kernel in (cell.kernel, cell.recurrent_kernel))
+        scalars = {name: round(float(keras.ops.sigmoid(getattr(cell, name))) * 2**30) for name in ("zeta", "nu")}
+        return Gru(Gru.SCHEMA.options(**self._options(block), reset_gate=SHARED, **scalars), *kernels, bias)

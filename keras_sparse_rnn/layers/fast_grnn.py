@@ -1,0 +1,137 @@
+"""FastGRNN as a Keras layer."""
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+import keras
+
+from keras_sparse_rnn.layers.fast_grnn_cell import FastGRNNCell
+from keras_sparse_rnn.layers.keras_place_layer import KerasPlaceLayer
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
+
+
+@keras.saving.register_keras_serializable(package="keras_sparse_rnn")
+class FastGRNN(KerasPlaceLayer):
+    """A gated layer with one matrix for gate and candidate: a third of the weights and of the products of a GRU.
+
+    `FastGRNNCell` computes one step and documents the equations. The layer has all arguments of `keras.layers.GRU`
+    except `reset_after`. It usually needs more units than a GRU.
+
+    Args:
+        units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            zeta_initializer, nu_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer,
+            kernel_constraint, recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed: As in
+            `FastGRNNCell`.
+        activity_regularizer: Regularizer of the output.
+        return_sequences: Whether to return h for every step instead of the last step only.
+        return_state: Whether to also return the last state.
+        go_backwards: Whether to process the sequence in reverse and return the reversed sequence.
+        stateful: Whether the last state of a batch is the initial state of the next batch.
+        zero_output_for_mask: Whether the output is zero at masked steps. By default, masked steps repeat the previous
+            output.
+        use_cudnn: Must be "auto" or False, as cuDNN has no kernel for this layer. `unroll`, another argument of
+            `keras.layers.GRU`, must be False.
+
+    Call arguments:
+        sequences: Tensor (batch, time, features).
+        initial_state: List of one tensor, h (batch, units) before the first step. Zero by default.
+        mask: Boolean tensor (batch, time), False at steps to skip: the state does not change there.
+        training: Whether to apply dropout.
+
+    Output shape:
+        (batch, units), or (batch, time, units) with `return_sequences`; with `return_state`, followed by the state.
+
+    Raises:
+        ValueError: If an argument is out of range, or `initial_state` has the wrong number of states.
+
+    Example:
+
+    >>> layer = FastGRNN(32, return_sequences=True)
+    >>> layer(np.random.random((8, 20, 4))).shape
+    (8, 20, 32)
+    """
+
+    in_keras = None
+    has_events = False
+    state_names = ("h",)
+
+    def __init__(
+        self,
+        units: int,
+        activation: Activation = "tanh",
+        recurrent_activation: Activation = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "ones",
+        zeta_initializer: Initializer | float = 1.0,
+        nu_initializer: Initializer | float = -4.0,
+        kernel_regularizer: Regularizer = None,
+        recurrent_regularizer: Regularizer = None,
+        bias_regularizer: Regularizer = None,
+        activity_regularizer: Regularizer = None,
+        kernel_constraint: Constraint = None,
+        recurrent_constraint: Constraint = None,
+        bias_constraint: Constraint = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        zero_output_for_mask: bool = False,
+        use_cudnn: str | bool = "auto",
+        **kwargs: Any,
+    ) -> None:
+        cell = FastGRNNCell(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            zeta_initializer=zeta_initializer,
+            nu_initializer=nu_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="fast_grnn_cell",
+        )
+        super().__init__(
+            cell,
+            activity_regularizer=activity_regularizer,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            zero_output_for_mask=zero_output_for_mask,
+            use_cudnn=use_cudnn,
+            **kwargs,
+        )
+
+    def loop(
+        self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
+    ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
+        recurrence, masks = self.cell.recurrence, self.cell.recurrent_masks(states[0], training)
+        emitted, last_states = recurrence.sequence(
+            self.cell.project(sequences, training),
+            states,
+            (*self.cell.recurrent_weights(), *masks),
+            mask,
+            ["h"] * self.return_sequences,
+            by_hand=recurrence.hand_written and training and not masks,
+        )
+        return emitted[0] if emitted else None, last_states[0], last_states
+
+    recurrent_activation = property(attrgetter("cell.recurrent_activation"))
