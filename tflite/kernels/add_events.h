@@ -38,7 +38,7 @@ static inline void ksr_add_rows(const ksr_matrix *matrix, const ksr_event *event
 static inline void ksr_add_events(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end,
                                   int32_t *acc) {
   ksr_add_rows(matrix, event, end, acc);
-  if (ksr_has_diagonal(matrix)) ksr_add_diagonal_i8(matrix, event, end, acc);
+  if (KSR_WITH_DIAGONAL && ksr_has_diagonal(matrix)) ksr_add_diagonal_i8(matrix, event, end, acc);
 }
 
 static inline void ksr_add_vector(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
@@ -48,7 +48,7 @@ static inline void ksr_add_vector(const ksr_matrix *matrix, const int8_t *x, int
   } else {
     ksr_add_vector_i8(matrix, x, zero_point, factor, acc);
   }
-  if (ksr_has_diagonal(matrix)) ksr_add_vector_diagonal_i8(matrix, x, zero_point, factor, acc);
+  if (KSR_WITH_DIAGONAL && ksr_has_diagonal(matrix)) ksr_add_vector_diagonal_i8(matrix, x, zero_point, factor, acc);
 }
 
 /* One source; `value` fits into int16. */
