@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from keras_sparse_rnn.tflite_parts import (
     TYPE_NAMES,
+    DamageError,
     FileTensor,
     Graph,
     Operator,
@@ -72,10 +73,10 @@ class ModelFile:
             raise ValueError(f"model has {len(data)} bytes; a .tflite file has at most {LARGEST_FILE}.")
         try:
             self._read(schema.Model.GetRootAs(self.data, 0), Reader(self.data))
-        except ValueError as error:
+        except DamageError as error:
             raise ValueError(f"model is damaged, or has what is not read here: {error}") from error
-        # What flatbuffers raises for offsets that lead out of the file.
-        except (struct.error, TypeError, IndexError, AttributeError, OverflowError) as error:
+        # What flatbuffers and NumPy raise for offsets that lead out of the file.
+        except (struct.error, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise ValueError(
                 f"model is damaged: an offset in it leads out of its {len(data)} bytes. Copy the file, or convert the "
                 "model, again."
@@ -89,11 +90,11 @@ class ModelFile:
         buffers = [read_buffer(buffer, reader) for buffer in reader.parts(file, "Buffers")]
         self.graphs = [read_graph(graph, buffers, codes, reader) for graph in reader.parts(file, "Subgraphs")]
         if not self.graphs:
-            raise ValueError("it holds no graph")
+            raise DamageError("it holds no graph")
         for entry in reader.parts(file, "Metadata"):
             name, number = reader.text(entry.Name()), entry.Buffer()
             if number >= len(buffers):
-                raise ValueError(f"its metadata '{name}' lies in buffer {number} of {len(buffers)}")
+                raise DamageError(f"its metadata '{name}' lies in buffer {number} of {len(buffers)}")
             self.metadata[name] = reader.numbers(buffers[number]).tobytes()
 
     @property

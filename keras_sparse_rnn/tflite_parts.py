@@ -25,6 +25,10 @@ TYPE_NAMES = {code: name.lower() for name, code in vars(schema.TensorType).items
 _BUILTIN_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
 
+class DamageError(ValueError):
+    """What is wrong with a file; another ValueError while it is read comes from NumPy or flatbuffers."""
+
+
 @dataclass(frozen=True, eq=False)
 class FileTensor(TensorInfo):
     """A tensor as a file has it. Where no op here has its type, `dtype` is uint8, and `data` are its bytes, flat.
@@ -106,7 +110,7 @@ class Reader:
         length = getattr(owner, f"{name}Length")()
         self._parts_left -= length
         if self._parts_left < 0:
-            raise ValueError(f"it has more than {MOST_PARTS:,} tensors, ops, buffers and the like")
+            raise DamageError(f"it has more than {MOST_PARTS:,} tensors, ops, buffers and the like")
         return [getattr(owner, name)(i) for i in range(length)]
 
     def numbers(self, vector):
@@ -120,13 +124,13 @@ class Reader:
         raw = raw or b""
         self._take(len(raw))
         if len(raw) > LONGEST_TEXT:
-            raise ValueError(f"a name in it has {len(raw)} bytes; at most {LONGEST_TEXT} are read")
+            raise DamageError(f"a name in it has {len(raw)} bytes; at most {LONGEST_TEXT} are read")
         return printable(raw)
 
     def _take(self, size):
         self._bytes_left -= size
         if self._bytes_left < 0:
-            raise ValueError("many parts of it are the same bytes, so that it says much more than its size")
+            raise DamageError("many parts of it are the same bytes, so that it says much more than its size")
 
 
 def read_code(code, reader):
@@ -135,13 +139,13 @@ def read_code(code, reader):
     if builtin == schema.BuiltinOperator.CUSTOM:
         return reader.text(code.CustomCode()), True, code.Version()
     if builtin not in _BUILTIN_NAMES:
-        raise ValueError(f"it has a builtin op of number {builtin}, which the installed ai-edge-litert does not know")
+        raise DamageError(f"it has a builtin op of number {builtin}, which the installed ai-edge-litert does not know")
     return _BUILTIN_NAMES[builtin], False, code.Version()
 
 
 def read_buffer(buffer, reader):
     if buffer.Offset() > 1:
-        raise ValueError("it keeps data behind its end, as files of more than 2 GB do")
+        raise DamageError("it keeps data behind its end, as files of more than 2 GB do")
     return reader.numbers(buffer.DataAsNumpy())
 
 
@@ -151,21 +155,21 @@ def read_graph(graph, buffers, codes, reader):
     ends = [tuple(reader.numbers(numbers()).tolist()) for numbers in (graph.InputsAsNumpy, graph.OutputsAsNumpy)]
     for i in (*ends[0], *ends[1]):
         if not 0 <= i < len(tensors):
-            raise ValueError(f"a graph's inputs and outputs name tensor {i} of {len(tensors)}")
+            raise DamageError(f"a graph's inputs and outputs name tensor {i} of {len(tensors)}")
     for op in operators:
         for i in (*op.inputs, *op.outputs):
             if not -1 <= i < len(tensors):
-                raise ValueError(f"op {op.name} uses tensor {i} of {len(tensors)}")
+                raise DamageError(f"op {op.name} uses tensor {i} of {len(tensors)}")
     return Graph(tensors, operators, *ends, source=graph)
 
 
 def _operator(op, codes, reader):
     number = op.OpcodeIndex()
     if number >= len(codes):
-        raise ValueError(f"an op has code {number} of {len(codes)}")
+        raise DamageError(f"an op has code {number} of {len(codes)}")
     name, is_custom, version = codes[number]
     if op.LargeCustomOptionsOffset() > 1:
-        raise ValueError(f"op {name} keeps its options behind the end of the file")
+        raise DamageError(f"op {name} keeps its options behind the end of the file")
     if is_custom:
         options: Any = reader.numbers(op.CustomOptionsAsNumpy()).tobytes()
     elif op.BuiltinOptionsType() == schema.BuiltinOptions.VarHandleOptions:
@@ -179,20 +183,23 @@ def _operator(op, codes, reader):
 def _tensor(tensor, buffers, reader):
     name, type_name = reader.text(tensor.Name()), TYPE_NAMES.get(tensor.Type())
     if type_name is None:
-        raise ValueError(f"tensor '{name}' has the type {tensor.Type()}, which does not exist")
+        raise DamageError(f"tensor '{name}' has the type {tensor.Type()}, which does not exist")
     dtype = TFLITE_DTYPES.get(tensor.Type(), np.dtype(np.uint8))
     shape = reader.numbers(tensor.ShapeAsNumpy())
     if len(shape) > MOST_DIMENSIONS:
-        raise ValueError(f"tensor '{name}' has {len(shape)} dimensions; at most {MOST_DIMENSIONS} are read")
+        raise DamageError(f"tensor '{name}' has {len(shape)} dimensions; at most {MOST_DIMENSIONS} are read")
     shape = tuple(shape.tolist())
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize > _LARGEST_TENSOR:
-        raise ValueError(f"tensor '{name}' has the shape {shape}")
+        raise DamageError(f"tensor '{name}' has the shape {shape}")
     if tensor.Buffer() >= len(buffers):
-        raise ValueError(f"tensor '{name}' lies in buffer {tensor.Buffer()} of {len(buffers)}")
+        raise DamageError(f"tensor '{name}' lies in buffer {tensor.Buffer()} of {len(buffers)}")
     sparsity = _sparsity(tensor.Sparsity(), reader)
     data = _constant(name, tensor.Type(), shape, buffers[tensor.Buffer()], sparsity is None)
     if sparsity is not None:
-        check_encoding(shape, sparsity, data)
+        try:
+            check_encoding(shape, sparsity, data)
+        except ValueError as error:
+            raise DamageError(str(error)) from error
     quantization, is_variable = tensor.Quantization(), bool(tensor.IsVariable())
     scale, zero_point = _quantization(name, quantization, shape, dtype, reader)
     axis = 0 if quantization is None else quantization.QuantizedDimension()
@@ -206,7 +213,7 @@ def _constant(name, number, shape, raw, is_dense):
     dtype = TFLITE_DTYPES[number]
     expected = math.prod(shape) * dtype.itemsize
     if len(raw) % dtype.itemsize or (is_dense and len(raw) != expected):
-        raise ValueError(f"tensor '{name}' has {len(raw)} bytes; its shape {shape} of {dtype} takes {expected}")
+        raise DamageError(f"tensor '{name}' has {len(raw)} bytes; its shape {shape} of {dtype} takes {expected}")
     # Weights in a sparse encoding are fewer than their shape says.
     data = raw.view(dtype).reshape(shape if is_dense else -1)
     data.flags.writeable = False
@@ -223,14 +230,14 @@ def _quantization(name, quantization, shape, dtype, reader):
     axis = 0 if len(shape) == 1 else quantization.QuantizedDimension()  # older files give a bias that of its weights
     channels = shape[axis] if 0 <= axis < len(shape) else 1
     if len(scales) not in (1, channels) or len(zeros) != len(scales):
-        raise ValueError(
+        raise DamageError(
             f"tensor '{name}' has {len(scales)} scales and {len(zeros)} zero points for {channels} channels"
         )
     if not np.all((scales >= 0) & (scales < math.inf)):
-        raise ValueError(f"tensor '{name}' has a scale that is negative, infinite or no number")
+        raise DamageError(f"tensor '{name}' has a scale that is negative, infinite or no number")
     limits = np.iinfo(dtype if dtype.kind in "iu" else np.int32)
     if not np.all((limits.min <= zeros) & (zeros <= limits.max)):
-        raise ValueError(f"tensor '{name}' of {dtype} has a zero point out of its range")
+        raise DamageError(f"tensor '{name}' of {dtype} has a zero point out of its range")
     if len(scales) == 1:
         return float(scales[0]), int(zeros[0])
     return scales.astype(np.float32), zeros.astype(np.int32)
@@ -242,7 +249,7 @@ def _sparsity(sparsity, reader):
         return None
     for part in ("TraversalOrder", "BlockMap", "DimMetadata"):
         if getattr(sparsity, f"{part}Length")() > _MOST_LEVELS:
-            raise ValueError(f"a sparse encoding has more than {_MOST_LEVELS} levels")
+            raise DamageError(f"a sparse encoding has more than {_MOST_LEVELS} levels")
     reader.parts(sparsity, "DimMetadata")
     read = schema.SparsityParametersT.InitFromObj(sparsity)
     for level in read.dimMetadata or []:

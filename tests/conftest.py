@@ -24,7 +24,7 @@ def pytest_collection_finish():
     """What is imported stays, and TensorFlow's graphs are many small objects: looking through them took a tenth of the
     time."""
     gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,6 +32,16 @@ def zeros(size):
     return b"\0\0\0\0TFL3" + bytes(size)
 
 
+def data_beyond_the_end():
+    """A sound model but for the length of a constant, which leads out of the file."""
+    data = bytearray(random_op(0).to_model())
+    buffers = schema.Model.GetRootAs(data, 0)
+    table = next(b for i in range(buffers.BuffersLength()) if (b := buffers.Buffers(i)).DataLength())._tab
+    length = table.Vector(table.Offset(4)) - 4
+    data[length : length + 4] = (2**31 - 1).to_bytes(4, "little")
+    return bytes(data)
+
+
 def many_large_tensors(count=2000, size=2**29 - 1):
     """A chain of RELU over tensors of `size` float32 values each."""
     writer = ModelWriter()
@@ -164,6 +174,7 @@ NOT_READ = {
     "very many graphs that are one": lambda: one_table_as_many("subgraphs", 300_000),
     "ops with one vector of inputs": one_vector_as_many,
     "a long name": lambda: long_name(10**6),
+    "data beyond the end": data_beyond_the_end,
 }
 NOT_RUN = {
     "nested metadata": lambda: with_metadata(b"[" * 100_000 + b"]" * 100_000),

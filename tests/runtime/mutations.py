@@ -299,7 +299,7 @@ def _changed(rng, value):
         changed = np.resize(value, int(rng.choice([0, value.size, value.size + 1, 2 * value.size])))
         if changed.size:
             extreme = np.array(int(rng.choice(EXTREMES)), np.int64).astype(value.dtype)
-            largest = np.inf if value.dtype.kind == "f" else np.iinfo(value.dtype).max
+            largest = np.inf if value.dtype.kind == "f" else value.dtype.kind == "b" or np.iinfo(value.dtype).max
             changed[rng.integers(changed.size)] = extreme if rng.random() < 0.8 else largest
         return changed
     if isinstance(value, list) and value:

@@ -29,6 +29,7 @@ ENTRIES = {name: run for name, run in ENTRIES.items() if name != "tflm" or impor
 MESSAGES = {
     "zeros": "it holds no graph",
     "ops with one vector of inputs": "many parts of it are the same bytes",
+    "data beyond the end": "model is damaged: an offset in it leads out of its [0-9]+ bytes",
     "a long name": "a name in it has 1000000 bytes; at most 65536",
     "nested metadata": "no JSON, or nested too deeply",
     "metadata of a megabyte": "have 1500016 bytes; at most 1048576",
