@@ -63,6 +63,7 @@ def test_what_tfmot_pruned_is_taken_over_and_converted(tmp_path, beside_tfmot):
     assert picture.read_bytes()[1:4] == b"PNG"
 
 
+@pytest.mark.slow
 @converts
 @pytest.mark.skipif("KSR_DATA" not in os.environ, reason="KSR_DATA does not name a folder with rnnoise.npz")
 def test_rnnoise_is_what_its_own_c_computes():
