@@ -1,6 +1,6 @@
 """RNNoise, a net that removes noise from speech, on a microcontroller: its own trained weights, as int8 and int8x16.
 
-    python examples/rnnoise.py [--quick] [--data DIR] [--delta DB ...]
+    python examples/rnnoise.py [--quick] [--data DIR] [--delta DB ...] [--train UPDATES] [--students UPDATES]
 
 DIR, or KSR_DATA, names the folder that holds rnnoise.npz: the weights of RNNoise v0.1 (github.com/xiph/rnnoise, BSD) as
 `w_NAME`, int8 times 1/256, and as `f_NAME` a row for each frame of 10 ms of a noisy recording: 42 features, and the 22
@@ -12,7 +12,13 @@ those of RNNoise's C in dB, where gains below -40 dB count as -40 dB. "Scaled": 
 deviation, so that one scale of int8 serves all, and the weights that read it are multiplied by as much.
 
 --delta makes delta networks of the scaled net, without training: inputs and states are held until they have changed, by
-thresholds that change its gains by DB on the four recordings. MACs are those of a frame of the others.
+thresholds that change its gains by DB on the four recordings. MACs are those of a frame of the others. --train
+fine-tunes them on RNNoise's own gains of the four recordings. --picture draws what the last of them does over time,
+--firmware writes it as C, with `rnnoise_model_set_threshold`.
+
+--students trains smaller nets on these gains, from random weights, in place of all that: dense, also at half the frame
+rate, pruned, delta, and delta and pruned. Their loss is the mean of (sqrt gain - sqrt of RNNoise's gain)^2 on the
+others.
 """
 
 import argparse
@@ -29,6 +35,8 @@ from keras_sparse_rnn.runtime.model import Model
 FEATURES, GAINS = 42, 22
 CALIBRATED_ON = ("f_none0", "f_white15", "f_pink5", "f_babble10")
 CHUNK = 500  # frames of a representative sample
+TRAINED_ON, BATCH = 100, 16  # frames of a sequence in training, and sequences of a batch
+INPUTS_HELD, STATES_HELD = 0.5, 0.2  # scales of sensitivity, of students
 FLOOR = 0.01  # -40 dB
 CORES = {"M4": "cortex-m4", "M55": "cortex-m55"}
 # RNNoise v0.1 compiled with GCC 12.2 -O2, instructions between two marks in QEMU: its three GRUs alone, in float32.
@@ -70,15 +78,15 @@ def error_in_db(outputs, expected):
     return float(np.mean([np.abs(decibels(y) - decibels(e)).mean() for y, e in zip(outputs, expected, strict=True)]))
 
 
-def on_board(converted, frames):
-    """Instructions a frame on each core, in the mean over these frames, the GRUs' share of them behind a slash."""
+def on_board(converted, frames, frames_per_step=1):
+    """Instructions per frame on each core, on average over these steps; those of the GRUs after a slash."""
     if qemu.missing_tools():
         return ["no QEMU" for _ in CORES]
     model, cells = Model(converted.data), []
     for cpu in CORES.values():
         seen = qemu.measure(model, model.inputs[0].quantize(frames), cpu)
         grus = sum(op.instructions for op in seen.ops if op.name == "KsrGru")
-        cells.append(f"{np.mean(seen.instructions):,.0f} / {grus:,.0f}")
+        cells.append(f"{np.mean(seen.instructions) / frames_per_step:,.0f} / {grus / frames_per_step:,.0f}")
     return cells
 
 
@@ -88,6 +96,112 @@ def as_delta(net, samples, tolerance):
     return ksr.to_delta(net, samples, tolerance, error=in_db, verbose=False)
 
 
+def loss_of_gains(theirs, gains):
+    """The mean of (sqrt gain - sqrt of RNNoise's gain)^2."""
+    roots = [keras.ops.sqrt(keras.ops.maximum(part[..., :GAINS], 1e-6)) for part in (theirs, gains)]
+    return keras.ops.mean(keras.ops.square(roots[0] - roots[1]), axis=-1)
+
+
+def train(net, x, y, updates, rate, seed=0, sparsity=0.0):
+    """Trains a net on pieces of `TRAINED_ON` frames; with a sparsity, prunes it in blocks of 1x4."""
+    x, y = (np.concatenate([pieces(part, TRAINED_ON) for part in parts]) for parts in (x, y))
+    epochs = -(-updates // -(-len(x) // BATCH))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate / 20, updates, warmup_target=rate, warmup_steps=updates // 20
+    )
+    keras.utils.set_random_seed(seed)
+    net.compile(keras.optimizers.AdamW(schedule, weight_decay=0.001, clipnorm=1.0), loss_of_gains)
+    callbacks = []
+    if sparsity:
+        ramp = ksr.schedules.PolynomialDecay(
+            0, sparsity, updates // 10, max(2, updates * 2 // 3), frequency=1 + updates // 100
+        )
+        callbacks.append(ksr.callbacks.MagnitudePruning(ramp, block_shape=(1, 4)))
+    net.fit(x, y, batch_size=BATCH, epochs=epochs, callbacks=callbacks, verbose=0)
+
+
+def student(width, kind="dense", seed=0):
+    """A net wired as RNNoise's, with `width` times its units: Keras's own layers, or delta layers by sensitivity."""
+    keras.utils.set_random_seed(seed)
+    layers, hold = keras.layers, ksr.initializers.Sensitivity
+    features = keras.Input((None, FEATURES), name="features")
+
+    def gru(units, x):
+        units = max(4, round(width * units))
+        if kind == "dense":
+            return layers.GRU(units, return_sequences=True)(x)
+        return ksr.layers.DeltaGRU(units, hold(INPUTS_HELD), hold(STATES_HELD), return_sequences=True)(x)
+
+    def dense(units, activation, x):
+        if kind == "dense":
+            return layers.Dense(units, activation)(x)
+        return ksr.layers.DeltaDense(units, hold(INPUTS_HELD), activation)(x)
+
+    first = dense(max(4, round(width * 24)), "tanh", features)
+    vad = gru(24, first)
+    noise = gru(48, layers.concatenate([first, vad, features]))
+    denoise = gru(96, layers.concatenate([vad, noise, features]))
+    outputs = [dense(GAINS, "sigmoid", denoise), dense(1, "sigmoid", vad)]
+    return keras.Model(features, layers.concatenate(outputs), name="student")
+
+
+STUDENTS = (  # kind, width, share of zeros, frames per step
+    *(("dense", width, 0.0, 1) for width in (0.5, 0.35, 0.25, 0.15)),
+    *(("dense", width, 0.0, 2) for width in (0.5, 0.25)),
+    ("dense", 0.5, 0.7, 1),
+    ("delta", 0.5, 0.0, 1),
+    ("delta", 0.5, 0.7, 1),
+)
+
+
+def compare_students(features, theirs, spread, updates, seeds, counted, chosen):
+    """Prints what students of RNNoise cost and how near they come."""
+    tested = [name for name in features if name not in CALIBRATED_ON]
+    print(
+        f"{'':30}{'loss':>10}{'error, dB':>10}{'MACs':>9}" + "".join(f"{core + ', all / GRUs':>20}" for core in CORES)
+    )
+    for kind, width, sparsity, rate in chosen:
+        rows = []
+        for seed in range(seeds):
+            net = student(width, kind, seed)
+            known = [[part[name][::rate] for name in CALIBRATED_ON] for part in (features, theirs)]
+            train(net, [x / spread for x in known[0]], known[1], updates, 4e-3, seed, sparsity)
+            outputs = [
+                np.repeat(net.predict(features[name][None, ::rate] / spread, verbose=0)[0], rate, axis=0)
+                for name in tested
+            ]
+            outputs = [y[: len(theirs[name])] for y, name in zip(outputs, tested, strict=True)]
+            pairs = [(theirs[name], y) for y, name in zip(outputs, tested, strict=True)]
+            loss = np.mean([float(keras.ops.mean(loss_of_gains(*pair))) for pair in pairs])
+            test = np.concatenate([pieces(features[name][::rate], TRAINED_ON) for name in tested]) / spread
+            macs, _ = macs_of(net, test)
+            rows.append((loss, error_in_db(outputs, [theirs[name] for name in tested]), macs / rate))
+        converted = ksr.convert(net, test, stateful=True)
+        costs = on_board(converted, features[tested[0]][: counted * rate : rate] / spread, rate)
+        loss, error, macs = np.mean(rows, axis=0)
+        name = (
+            f"{kind} {width:g}{f', {sparsity:.0%} zeros' if sparsity else ''}{', half the rate' if rate == 2 else ''}"
+        )
+        print(f"{name:30}{loss:10.5f}{error:10.2f}{macs:9,.0f}" + "".join(f"{c:>20}" for c in costs), flush=True)
+
+
+def draw(net, frames, theirs, path):
+    """Gains of a delta network and of RNNoise, and how much of each layer changes, frame by frame."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    mine, own, below = figure.subplots(3, 1, sharex=True)
+    extent = (0, len(frames) / 100, 0, GAINS)
+    for axes, gains, title in ((mine, net.predict(frames[None], verbose=0)[0], net.name), (own, theirs, "RNNoise's C")):
+        axes.imshow(gains[:, :GAINS].T, origin="lower", aspect="auto", cmap="cividis", vmin=0, vmax=1, extent=extent)
+        axes.set(ylabel="band", title=f"gains, {title}")
+    for name, events in ksr.profiling.record_events(net, frames[None]).items():
+        below.plot(np.arange(len(frames)) / 100, 100 * events[0].mean(axis=-1), label=name, linewidth=0.8)
+    below.set(xlabel="time (s)", ylabel="states that change (%)", ylim=(0, 100))
+    below.legend(frameon=False)
+    figure.savefig(path, dpi=120)
+
+
 def macs_of(net, samples):
     """MACs of a frame, in the mean: those made, and those of every weight."""
     recurrent = ksr.profiling.count_macs(net, samples)
@@ -95,11 +209,17 @@ def macs_of(net, samples):
     return (sum(getattr(layer, kind) for layer in recurrent) + others for kind in ("effective", "dense"))
 
 
-def main(folder, frames, counted, tolerances):
+def main(folder, frames, counted, arguments):
     data = dict(np.load(folder / "rnnoise.npz"))
     recordings = {name: rows[:frames] for name, rows in data.items() if name.startswith("f_")}
     features = {name: rows[None, :, :FEATURES] for name, rows in recordings.items()}
     theirs = {name: rows[:, FEATURES:] for name, rows in recordings.items()}
+    spread = np.concatenate([features[name][0] for name in CALIBRATED_ON]).std(axis=0)
+    if arguments.students:
+        frames_of = {name: x[0] for name, x in features.items()}
+        chosen = STUDENTS[::4] if arguments.quick else STUDENTS
+        compare_students(frames_of, theirs, spread, arguments.students, arguments.seeds, counted, chosen)
+        return
     model = build(data)
     float32 = {name: model.predict(x, verbose=0)[0] for name, x in features.items()}
     largest = max(np.abs(float32[name][:, :GAINS] - theirs[name][:, :GAINS]).max() for name in recordings)
@@ -108,7 +228,6 @@ def main(folder, frames, counted, tolerances):
 
     samples = np.concatenate([pieces(features[name][0]) for name in CALIBRATED_ON])
     tested = [name for name in recordings if name not in CALIBRATED_ON]
-    spread = np.concatenate([features[name][0] for name in CALIBRATED_ON]).std(axis=0)
     print(
         f"{'':14}{'error, dB':>10}{'bytes':>9}{'arena':>8}" + "".join(f"{core + ', all / GRUs':>20}" for core in CORES)
     )
@@ -122,13 +241,16 @@ def main(folder, frames, counted, tolerances):
         arena = "-" if arena is None else f"{arena:,}"
         name = weights if np.isscalar(scale) else f"{weights}, scaled"
         print(f"{name:14}{error:10.2f}{len(converted.data):9,}{arena:>8}" + "".join(f"{cost:>20}" for cost in costs))
-    for tolerance in tolerances:
+    for tolerance in arguments.delta:
         delta = as_delta(build(data, spread), samples / spread, tolerance)
+        if arguments.train:
+            known = [features[name][0] / spread for name in CALIBRATED_ON]
+            train(delta, known, [theirs[name] for name in CALIBRATED_ON], arguments.train, 5e-4)
         frames = np.concatenate([pieces(features[name][0]) for name in tested]) / spread
         macs, dense = macs_of(delta, frames)
-        print(
-            f"delta network, {tolerance:g} dB: {macs:,.0f} MACs a frame, {dense / macs:.2f} times fewer than {dense:,}"
-        )
+        trained = f", {arguments.train} updates" if arguments.train else ""
+        title = f"delta network, {tolerance:g} dB{trained}"
+        print(f"{title}: {macs:,.0f} MACs a frame, {dense / macs:.2f} times fewer than {dense:,}")
         outputs = [delta.predict(features[name] / spread, verbose=0)[0] for name in tested]
         print(f"{'  Keras':14}{error_in_db(outputs, [theirs[name] for name in tested]):10.2f}")
         for weights in ("int8", "int8x16"):
@@ -139,13 +261,20 @@ def main(folder, frames, counted, tolerances):
             print(
                 f"{'  ' + weights:14}{error:10.2f}{len(converted.data):9,}{'':8}" + "".join(f"{c:>20}" for c in costs)
             )
+            if weights == "int8" and arguments.firmware and tolerance == arguments.delta[-1]:
+                recorded = features[tested[0]][0, :counted, None] / spread
+                print(
+                    converted.save_firmware(arguments.firmware, name="rnnoise", inputs=recorded, threshold_scale=True)
+                )
+    if arguments.picture and arguments.delta:
+        draw(delta, features[tested[0]][0] / spread, theirs[tested[0]], arguments.picture)
     own = "".join(f"{f'- / {count:,}':>20}" for count in OWN_C.values())
     print(f"{'float32 in C':14}{0:10.2f}{'':17}{own}   RNNoise v0.1 compiled with GCC 12.2 -O2")
 
 
-def pieces(frames):
-    """Samples of at most `CHUNK` frames each, `(samples, frames, features)`."""
-    length = min(CHUNK, len(frames))
+def pieces(frames, length=CHUNK):
+    """Samples of at most `length` frames each, `(samples, frames, features)`."""
+    length = min(length, len(frames))
     return np.stack([frames[i : i + length] for i in range(0, len(frames) - length + 1, length)])
 
 
@@ -162,7 +291,12 @@ if __name__ == "__main__":
     parser.add_argument(
         "--delta", type=float, nargs="*", default=[], metavar="DB", help="delta networks, by their error"
     )
+    parser.add_argument("--train", type=int, default=0, metavar="UPDATES", help="fine-tune the delta networks")
+    parser.add_argument("--students", type=int, default=0, metavar="UPDATES", help="train smaller nets instead")
+    parser.add_argument("--seeds", type=int, default=1, help="of each student")
+    parser.add_argument("--picture", type=Path, help="gains and events of the last delta network, a .png")
+    parser.add_argument("--firmware", type=Path, help="a new folder for the C of the last delta network, in int8")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("--data, or KSR_DATA, must name the folder that holds rnnoise.npz")
-    main(Path(arguments.data), *((150, 3) if arguments.quick else (None, 100)), arguments.delta)
+    main(Path(arguments.data), *((150, 3) if arguments.quick else (None, 100)), arguments)
