@@ -38,7 +38,7 @@ SMOOTH_S, REFRACTORY_S, LATE_S = 0.1, 0.8, 0.5
 TARGET_S = (0.06, 0.24)  # before and after the end of the word: where the net is to say so
 FALSE_PER_HOUR = (1.0, 0.5)
 GATE = {"threshold": 1.0, "count": 2}  # in standard deviations
-BATCH = 64
+BATCH = 32
 
 
 @dataclass(frozen=True)

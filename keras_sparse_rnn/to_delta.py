@@ -206,7 +206,7 @@ class _Search:
             config = {**layer.get_config(), "unroll": False, "seed": layer.cell.seed, **given}
             return twin.from_config(config)
 
-        made = keras.models.clone_model(self._model, clone_function=clone, recursive=True)
+        made = _cloned(self._model, clone)
         added = {
             id(hold._threshold)
             for layer in self._delta_layers(made)
@@ -302,6 +302,20 @@ class _Search:
         for (layer, name), scale in zip(self.holds, scales, strict=True):
             by_layer.setdefault(layer, {})[name] = Sensitivity(scale)
         return self._clone(by_layer.__getitem__)
+
+
+def _cloned(model, clone):
+    """Returns a model with clones of the layers of another, also in models within it; it is not compiled."""
+
+    def part(layer):
+        return _cloned(layer, clone) if is_graph(layer) else clone(layer)
+
+    if isinstance(model, keras.Sequential):
+        inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in model.inputs]
+        return keras.Sequential([*inputs, *map(part, model.layers)], name=model.name)
+    # Keras compiles a clone as its model was, and fails at losses that it cannot serialize: clone one not compiled.
+    graph = keras.Model(model.input, model.output, name=model.name)
+    return keras.models.clone_model(graph, clone_function=part)
 
 
 _ONES = {name: Sensitivity(1.0) for name in _HOLDS}

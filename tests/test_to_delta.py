@@ -144,6 +144,27 @@ def test_dense_layers_on_sequences_hold_too(capsys):
     assert not any(isinstance(layer, ours.DeltaDense) for layer in kept.layers)
 
 
+def test_a_model_that_was_trained_with_a_loss_of_ones_own():
+    """Keras's clones are compiled as their model was, which fails without the function."""
+
+    def loss(y_true, y_pred):
+        return keras.ops.mean(keras.ops.abs(y_true - y_pred), axis=-1)
+
+    x = keras.Input((8, FEATURES))
+    functional = keras.Model(x, layers.GRU(4, return_sequences=True)(x))
+    for model in (functional, keras.Sequential([keras.Input((8, FEATURES)), layers.GRU(4, return_sequences=True)])):
+        model.compile("sgd", loss)
+        model.train_on_batch(walks(), np.ones((4, 8, 4)))
+        delta = ksr.to_delta(model, walks(), 0.1, verbose=False)
+        assert type(delta) is type(model) and not delta.compiled and model.compiled
+        assert deviation(model, delta, walks()) <= 0.1
+    if keras.backend.backend() == "tensorflow":
+        converted = ksr.convert(functional, weights="float32")
+        np.testing.assert_allclose(
+            converted.predict(walks(), "native"), functional.predict(walks(), verbose=0), rtol=0, atol=1e-5
+        )
+
+
 class TestTolerance:
     """No delta network leaves with a larger error than was asked for."""
 

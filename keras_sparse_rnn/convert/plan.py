@@ -276,8 +276,12 @@ class _Walk:
                 x = self._call(layer, x)
             return keras.tree.flatten(x)
         structure = keras.tree.pack_sequence_as(model.input, inputs)
+        # Keras compiles a clone as its model was, and fails at losses that it cannot serialize: clone one not compiled.
         cloned = keras.models.clone_model(
-            model, input_tensors=structure, clone_function=lambda layer: layer, call_function=self._call
+            keras.Model(model.input, model.output),
+            input_tensors=structure,
+            clone_function=lambda layer: layer,
+            call_function=self._call,
         )
         return keras.tree.flatten(cloned.outputs)
 
