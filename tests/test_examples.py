@@ -79,6 +79,30 @@ def test_rnnoise_is_what_its_own_c_computes():
         assert max(on_m4) < own_on_m4 / 4
 
 
+@converts
+@pytest.mark.slow
+@pytest.mark.skipif("KSR_DATA" not in os.environ, reason="KSR_DATA does not name a folder with rnnoise.npz")
+def test_rnnoise_is_fine_tuned_drawn_and_written_as_c(tmp_path):
+    for name in ("tflite_micro", "matplotlib"):
+        pytest.importorskip(name)
+    out = tmp_path / "gains.png", tmp_path / "c"
+    printed = printed_by("rnnoise.py", "--delta", 1, "--train", 4, "--picture", out[0], "--firmware", out[1])
+    title = next(line for line in printed.splitlines() if line.startswith("delta network"))
+    assert title.startswith("delta network, 1 dB, 4 updates: ") and float(title.split("frame, ")[1].split()[0]) > 1.5
+    assert out[0].read_bytes()[1:4] == b"PNG"
+    assert "rnnoise_model_set_threshold" in (out[1] / "rnnoise_model.h").read_text()
+
+
+@converts
+@pytest.mark.slow
+@pytest.mark.skipif("KSR_DATA" not in os.environ, reason="KSR_DATA does not name a folder with rnnoise.npz")
+def test_students_of_rnnoise_are_pruned_and_hold():
+    *_, row = printed_by("rnnoise.py", "--students", 4).splitlines()
+    loss, _, macs = (float(cell.replace(",", "")) for cell in row[30:].split()[:3])
+    assert row.startswith("delta 0.5, 70% zeros") and 0 < loss < 0.5
+    assert macs < 0.3 * 27_060  # of the dense one of the same width
+
+
 def test_a_cell_of_ones_own_is_pruned(tmp_path):
     pytest.importorskip("matplotlib")
     printed = printed_by("custom_cell.py", "--picture", tmp_path / "kernel.png").splitlines()
