@@ -1,5 +1,6 @@
 import io
 import json
+import shlex
 from types import SimpleNamespace
 
 import keras
@@ -87,6 +88,33 @@ def test_the_smallest_competitor_is_the_first_within_a_standard_error():
     held = made_up([0.95, 0.97, 0.96, 0.90], [200, 4000, 400, 50])
     assert held.smallest is None
     assert len(held.shown) == 3
+
+
+def test_no_size_is_tried_after_one_that_is_as_accurate(two_classes):
+    from concurrent.futures import Future
+
+    contest = pytest.importorskip("keras_sparse_rnn.demo.contest")
+    loaded, _ = two_classes
+
+    def done(net):
+        future = Future()
+        future.set_result(net)
+        return future
+
+    event, worse, as_accurate = (SimpleNamespace(accuracy=accuracy) for accuracy in (0.95, 0.8, 0.92))
+    training = SimpleNamespace(data=loaded, run=lambda: "trained")  # 20 test sequences: a margin of 0.05
+    assert contest._run_unless_passed(training, done(event), [done(worse), done(worse)]) == "trained"
+    assert contest._run_unless_passed(training, done(event), [done(worse), done(as_accurate)]) is None
+    assert contest._run_unless_passed(training, done(event), [done(as_accurate), done(None)]) is None
+
+
+def test_commands_that_the_demo_ends_with_are_understood(tmp_path):
+    from keras_sparse_rnn import cli, demo
+
+    for command, verb in zip(demo.next_commands(tmp_path), ("report", "bench", "firmware"), strict=True):
+        arguments = shlex.split(command)
+        assert arguments[1:4] == ["-m", "keras_sparse_rnn", verb]
+        cli._parser().parse_args(arguments[3:])
 
 
 def test_the_verdict_hides_nothing(two_classes):

@@ -86,6 +86,22 @@ def test_batches_leave_padding_silent_and_are_the_same_for_a_seed(two_classes):
     assert seen == len(loaded.train)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data")
+def test_batches_made_ahead_are_those_of_each_epoch(two_classes):
+    from keras_sparse_rnn.experiments.training import Batches, _of_all_epochs
+
+    loaded, recipe = two_classes
+    made = list(_of_all_epochs(Batches(loaded.train, recipe, 0), 2))
+    batches, expected = Batches(loaded.train, recipe, 0), []
+    for _ in range(2):
+        expected += [batches[index] for index in range(len(batches))]
+        batches.on_epoch_end()
+    assert len(made) == len(expected) == 8
+    for ours, theirs in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+
+
 def test_start_again_is_a_fresh_start(two_classes, without_xla):
     from keras_sparse_rnn.experiments.training import build, start_again, train
 

@@ -1,6 +1,8 @@
 """`keras-sparse-rnn demo`: train, prune, convert and run a sparse network, and compare it with dense ones."""
 
 import dataclasses
+import shlex
+import sys
 import time
 from pathlib import Path
 
@@ -60,6 +62,18 @@ def run(data, out, quick=False):
     (out / "results.json").write_text(report.json())
     report.show(Console(highlight=False))
     print(f"\n{time.monotonic() - start:.0f} s. Files in {out}: " + ", ".join(sorted(p.name for p in out.iterdir())))
+    print("\n".join(["", "What to do next:", *next_commands(out)]))
+
+
+def next_commands(out):
+    """Returns commands for the files that a demo has written to the folder `out`, a list of lines."""
+    program = f"{Path(sys.executable).name} -m keras_sparse_rnn"
+    model, inputs = shlex.quote(str(out / "event_gru_128_pruned.tflite")), shlex.quote(str(out / "inputs.npy"))
+    return [
+        f"  {program} report {model} --data {inputs} -o {shlex.quote(str(out / 'report.html'))}",
+        f"  {program} bench {model} --inputs {inputs} --cpu m4",
+        f"  {program} firmware {model} --data {inputs} --out {shlex.quote(str(out / 'board'))}",
+    ]
 
 
 def _check(data):

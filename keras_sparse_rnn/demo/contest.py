@@ -1,5 +1,9 @@
 """The nets of the demo side by side: an EventGRU, and the GRUs that it has to be compared with."""
 
+import itertools
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import keras
@@ -7,7 +11,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert import convert
 from keras_sparse_rnn.demo.progress import Report
-from keras_sparse_rnn.experiments.training import SPARSITY, build, start_again, train
+from keras_sparse_rnn.experiments.training import SPARSITY, build, initial_weights, start_from, train
 from keras_sparse_rnn.profiling import LayerMacs, count_macs
 
 ENGINES = {"litert": "LiteRT", "tflm": "TFLM"}
@@ -105,7 +109,7 @@ class Contest:
 
 
 def hold(data, recipe, display):
-    """Trains and measures all nets.
+    """Trains the nets side by side, as many at a time as there are cores, and measures them.
 
     Args:
         data: A `Data`.
@@ -115,40 +119,79 @@ def hold(data, recipe, display):
     Returns:
         A `Contest`.
     """
+    stop = threading.Event()
 
-    def enter(kind, units, is_pruned=False, watch=False):
-        return _train_and_measure(kind, units, is_pruned, watch, data, recipe, display)
+    def training(kind, units, is_pruned=False, watch=False):
+        return _Training(kind, units, is_pruned, watch, data, recipe, display, stop)
 
-    event = enter("EventGRU", recipe.units, is_pruned=True, watch=True)
-    contest = Contest(
-        event=event,
-        dense=enter("GRU", recipe.units, watch=True),
-        pruned=enter("GRU", recipe.units, is_pruned=True, watch=True),
-        tried=[],
-        margin=float(np.sqrt(event.accuracy * (1 - event.accuracy) / len(data.test))),
-    )
-    for units in recipe.smaller:
-        if contest.smallest is None:
-            contest.tried.append(enter("GRU", units))
+    # All are built before the first is trained: initial weights come from generators that threads share.
+    event = training("EventGRU", recipe.units, is_pruned=True, watch=True)
+    dense = training("GRU", recipe.units, watch=True)
+    pruned = training("GRU", recipe.units, is_pruned=True, watch=True)
+    smaller = [training("GRU", units) for units in recipe.smaller]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        try:
+            of_event = pool.submit(event.run)
+            of_size, tried = [], []
+            for large, small in itertools.zip_longest((dense, pruned), smaller):
+                if small:  # two sizes are trained before the accuracy that they need is known
+                    before = list(tried) if len(tried) > 1 else []
+                    tried.append(pool.submit(_run_unless_passed, small, of_event, before))
+                if large:
+                    of_size.append(pool.submit(large.run))
+            contest = Contest(of_event.result(), *(future.result() for future in of_size), [], 0.0)
+            contest.margin = _margin(contest.event, data)
+            for future in tried:
+                if contest.smallest is None:
+                    contest.tried.append(future.result())
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     for net in contest.shown:
         with display.task(f"{net.name}, int8") as update:
             _run_as_int8(net, data, update)
     return contest
 
 
-def _train_and_measure(kind, units, is_pruned, watch, data, recipe, display):
-    name = f"{kind} {units}{', pruned' if is_pruned else ''}"
-    model, runs = build(kind, units, data, recipe), []
-    with display.task(name, recipe.epochs * len(recipe.seeds)) as update:
-        for number, seed in enumerate(recipe.seeds):
-            start_again(model, seed)
-            history = train(
-                model, data, recipe, SPARSITY * is_pruned, seed, [Report(update, number * recipe.epochs)], watch
-            )
-            runs.append(_measure(model, history, data.test))
-    plain = keras.models.clone_model(model)  # without the optimizer of the last run
-    plain.set_weights(runs[0].weights)
-    return Net(name, kind, units, is_pruned, plain, runs)
+def _run_unless_passed(training, of_event, before):
+    """Trains a smaller GRU, unless one of those before is as accurate as the EventGRU: then None."""
+    for future in before:
+        net, event = future.result(), of_event.result()
+        if net is None or net.accuracy >= event.accuracy - _margin(event, training.data):
+            return None
+    return training.run()
+
+
+def _margin(event, data):
+    return float(np.sqrt(event.accuracy * (1 - event.accuracy) / len(data.test)))
+
+
+class _Training:
+    """A net that is built, with its initial weights for each seed; `run` may be called in any thread."""
+
+    def __init__(self, kind, units, is_pruned, watch, data, recipe, display, stop):
+        self.data, self._recipe, self._display, self._stop = data, recipe, display, stop
+        self._net = Net(f"{kind} {units}{', pruned' if is_pruned else ''}", kind, units, is_pruned, None, [])
+        self._watch = watch
+        self._model = build(kind, units, data, recipe)
+        self._initial = [initial_weights(self._model, seed) for seed in recipe.seeds]
+        self._net.model = keras.models.clone_model(self._model)  # without an optimizer
+
+    def run(self):
+        """Trains and measures; returns the `Net`."""
+        net, model, recipe = self._net, self._model, self._recipe
+        with self._display.task(net.name, recipe.epochs * len(recipe.seeds)) as update:
+            for number, (seed, initial) in enumerate(zip(recipe.seeds, self._initial, strict=True)):
+                start_from(model, initial)
+                report = Report(update, number * recipe.epochs, self._stop)
+                sparsity = SPARSITY * net.is_pruned
+                history = train(model, self.data, recipe, sparsity, seed, [report], self._watch, ahead=True)
+                net.runs.append(_measure(model, history, self.data.test))
+                runs = f"run {number + 1} of {len(recipe.seeds)}"
+                update(f"{100 * net.runs[-1].accuracy:.1f} % on the test set, {runs}")
+        net.model.set_weights(net.runs[0].weights)
+        return net
 
 
 def _measure(model, history, test):

@@ -52,14 +52,18 @@ class Display:
 
 
 class Report(keras.callbacks.Callback):
-    """Hands each epoch's figures to `update`, a function of `Display.task`, after `done` epochs of earlier runs."""
+    """Passes each epoch's figures to `update`, a function of `Display.task`, after `done` epochs of earlier runs. The
+    training ends when the `threading.Event` `stop` is set."""
 
-    def __init__(self, update, done=0):
+    def __init__(self, update, done, stop):
         super().__init__()
         self._update = update
         self._done = done
+        self._stop = stop
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._stop.is_set():
+            self.model.stop_training = True
         state = f"loss {logs['loss']:.3f}, accuracy {100 * logs['accuracy']:.1f} %"
         if "sparsity" in logs:
             state += f", zeros {100 * logs['sparsity']:.0f} %"

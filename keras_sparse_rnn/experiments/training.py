@@ -116,13 +116,23 @@ def classifier(recurrent, data, recipe):
 
 def start_again(model, seed):
     """Gives a compiled model new initial weights and keeps its compiled functions, which take long to make."""
+    start_from(model, initial_weights(model, seed))
+
+
+def initial_weights(model, seed):
+    """The weights of a new model like this one. Draws from generators that all threads share."""
     keras.utils.set_random_seed(seed)
-    model.set_weights(keras.models.clone_model(model).get_weights())
+    return keras.models.clone_model(model).get_weights()
+
+
+def start_from(model, weights):
+    """Gives a compiled model these weights, and clears its optimizer."""
+    model.set_weights(weights)
     for variable in model.optimizer.variables:
         variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
 
 
-def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=BLOCK):
+def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=BLOCK, ahead=False):
     """Trains a net from `build` or `classifier`.
 
     Args:
@@ -132,6 +142,9 @@ def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=
         seed: Seed of the order of the sequences and of the noise on them.
         callbacks: Further Keras callbacks.
         watch: Whether to evaluate on the test set now and then; nothing is selected by it.
+        block: Shape of the blocks.
+        ahead: Whether to make all batches before the training, which then takes less time per step and draws from no
+            generator that threads share. Needs TensorFlow.
 
     Returns:
         Keras's `History.history`.
@@ -143,8 +156,10 @@ def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=
         schedule = PolynomialDecay(0.0, sparsity, begin, end, frequency=max(1, steps // 100))
         callbacks = [MagnitudePruning(schedule, block_shape=block), *callbacks]
     return model.fit(
-        batches,
+        _of_all_epochs(batches, recipe.epochs) if ahead else batches,
         epochs=recipe.epochs,
+        steps_per_epoch=len(batches) if ahead else None,
+        shuffle=not ahead,
         callbacks=list(callbacks),
         validation_data=(data.test.x, data.test.y) if watch else None,
         validation_freq=watched_epochs(recipe.epochs),
@@ -156,6 +171,22 @@ def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=
 def watched_epochs(epochs):
     """The epochs, counted from 1, after which a training that is watched looks at the test set: about twenty."""
     return sorted({round(epoch) for epoch in np.linspace(1, epochs, min(epochs, 21))})
+
+
+def _of_all_epochs(batches, epochs):
+    """All batches of a training as a `tf.data.Dataset`."""
+    import tensorflow as tf
+
+    made = []
+    for _ in range(epochs):
+        made += [batches[index] for index in range(len(batches))]
+        batches.on_epoch_end()
+    x, y = (np.concatenate(parts) for parts in zip(*made, strict=True))
+    x, y = (values.reshape(epochs, -1, *values.shape[1:]) for values in (x, y))
+    size = len(made[0][0])
+    return tf.data.Dataset.from_tensor_slices((x, y)).flat_map(
+        lambda *epoch: tf.data.Dataset.from_tensor_slices(epoch).batch(size)
+    )
 
 
 class Batches(keras.utils.PyDataset):

@@ -15,7 +15,7 @@ def add(verbs):
         description="Trains a sparse EventGRU and the GRUs that it has to be compared with, prunes it to 90 % in 1x4 "
         "blocks during fit, converts it to int8, runs the whole test set in LiteRT and in TensorFlow Lite Micro, and "
         "prints one table. Writes table.md, results.json, picture.png, the pruned .keras model, a .tflite file of each "
-        "net and a few inputs for them into DIR. Takes a few minutes on two cores.",
+        "net and a few inputs for them into DIR. Takes about two minutes on two cores.",
         examples=[
             "python -m keras_sparse_rnn demo",
             "KSR_DATA=~/data python -m keras_sparse_rnn demo --data fsdd --out digits   # reads ~/data/fsdd.npz",
