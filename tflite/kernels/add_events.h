@@ -9,13 +9,15 @@
 /* acc[column] += value * weight for everything that the events' sources feed. */
 void ksr_add_events_i8(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
-/* acc += (x - zero_point) * factor * matrix, for a vector x of all sources; products of the first two fit int16. */
-void ksr_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc);
+/* acc += (x - zero_point) * factor * matrix, for sources `first` to `first + count - 1`, the first of which x points at;
+ * products of the first two fit int16. */
+void ksr_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t zero_point,
+                       int32_t factor, int32_t *acc);
 
 /* Any matrix, in plain C. */
 void ksr_add_events_i8_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
-void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
-                                int32_t *acc);
+void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
+                                int32_t zero_point, int32_t factor, int32_t *acc);
 
 /* Dense ones. */
 void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
@@ -23,7 +25,8 @@ void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *event, cons
 
 /* Weights of 4 bits. */
 void ksr_add_events_4(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
-void ksr_add_vector_4(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc);
+void ksr_add_vector_4(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t zero_point,
+                      int32_t factor, int32_t *acc);
 void ksr_add_events_4_portable(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
 /* Weights of either size, without those of a diagonal that is stored apart. */
@@ -41,14 +44,16 @@ static inline void ksr_add_events(const ksr_matrix *matrix, const ksr_event *eve
   if (KSR_WITH_DIAGONAL && ksr_has_diagonal(matrix)) ksr_add_diagonal_i8(matrix, event, end, acc);
 }
 
-static inline void ksr_add_vector(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
-                                  int32_t *acc) {
+static inline void ksr_add_vector(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
+                                  int32_t zero_point, int32_t factor, int32_t *acc) {
   if (KSR_WITH_WEIGHTS_4 && ksr_has_weights_of_4_bits(matrix)) {
-    ksr_add_vector_4(matrix, x, zero_point, factor, acc);
+    ksr_add_vector_4(matrix, x, first, count, zero_point, factor, acc);
   } else {
-    ksr_add_vector_i8(matrix, x, zero_point, factor, acc);
+    ksr_add_vector_i8(matrix, x, first, count, zero_point, factor, acc);
   }
-  if (KSR_WITH_DIAGONAL && ksr_has_diagonal(matrix)) ksr_add_vector_diagonal_i8(matrix, x, zero_point, factor, acc);
+  if (KSR_WITH_DIAGONAL && ksr_has_diagonal(matrix)) {
+    ksr_add_vector_diagonal_i8(matrix, x, first, count, zero_point, factor, acc);
+  }
 }
 
 /* One source; `value` fits into int16. */

@@ -11,12 +11,12 @@ void ksr_add_diagonal_i8(const ksr_matrix *matrix, const ksr_event *event, const
   }
 }
 
-void ksr_add_vector_diagonal_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
-                                int32_t *acc) {
+void ksr_add_vector_diagonal_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
+                                int32_t zero_point, int32_t factor, int32_t *acc) {
   const int32_t gates = matrix->slots.gates;
-  const int8_t *weights = matrix->diagonal;
+  const int8_t *weights = (const int8_t *)matrix->diagonal + first;
   for (int32_t gate = 0; gate < gates; ++gate, weights += matrix->stride) {
-    int32_t *at = acc + (gate == gates - 1 ? matrix->slots.last : gate) * matrix->stride;
-    for (int32_t j = 0; j < matrix->sources; ++j) at[j] += (x[j] - zero_point) * factor * weights[j];
+    int32_t *at = acc + (gate == gates - 1 ? matrix->slots.last : gate) * matrix->stride + first;
+    for (int32_t j = 0; j < count; ++j) at[j] += (x[j] - zero_point) * factor * weights[j];
   }
 }

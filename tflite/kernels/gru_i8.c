@@ -15,24 +15,11 @@ enum { UNITS_AT_ONCE = 64 };
 static void add_states(const ksr_gru_layer *gru, const ksr_matrix *matrix, const int16_t *states, int32_t first,
                        int32_t count, int32_t *acc) {
   const ksr_gates *gates = &gru->gates;
-  const int32_t h_shift = gru->recurrent.h_shift, factor = 1 << h_shift;
-  if (ksr_is_for_all(matrix)) {
-    for (int32_t j = 0; j < count; j += KSR_SOURCES_AT_ONCE) {
-      int8_t operands[KSR_SOURCES_AT_ONCE];
-      const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;
-      ksr_write_states_i8(gates->operand, 0, states + j, part, operands);
-      ksr_multiply_by_i8(matrix, operands, first + j, part, h_shift, acc);
-    }
-    return;
-  }
-  for (int32_t j = 0; j < count;) {
-    ksr_event events[UNITS_AT_ONCE];
-    ksr_event *end = events;
-    for (; j < count && end < events + UNITS_AT_ONCE; ++j) {
-      const int32_t operand = ksr_operand_i8(gates, states[j]);
-      if (operand) *end++ = (ksr_event){(uint16_t)(first + j), (int16_t)(operand * factor)};
-    }
-    ksr_add_events(matrix, events, end, acc);
+  for (int32_t j = 0; j < count; j += KSR_SOURCES_AT_ONCE) {
+    int8_t operands[KSR_SOURCES_AT_ONCE];
+    const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;
+    ksr_write_states_i8(gates->operand, 0, states + j, part, operands);
+    ksr_multiply_some_i8(matrix, operands, first + j, part, 0, gru->recurrent.h_shift, acc);
   }
 }
 

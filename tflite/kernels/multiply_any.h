@@ -28,15 +28,22 @@ static inline void ksr_multiply_by_i16(const ksr_matrix *matrix, const int16_t *
   }
 }
 
-/* acc += (x - zero_point) * 2^shift * matrix, for a vector x of all sources; with matrices for sources that all act
- * the biases have what the zero point adds. */
+/* acc += (x - zero_point) * 2^shift * matrix for the sources `first` to `first + count - 1`, a multiple of
+ * KSR_SOURCES_AT_ONCE and the following ones; with matrices for sources that all act the biases have what the zero point
+ * adds. */
+static inline void ksr_multiply_some_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
+                                        int32_t zero_point, int32_t shift, int32_t *acc) {
+  if (ksr_is_for_all(matrix)) {
+    ksr_multiply_by_i8(matrix, x, first, count, shift, acc);
+  } else {
+    ksr_add_vector(matrix, x, first, count, zero_point, 1 << shift, acc);
+  }
+}
+
+/* Likewise for a vector x of all sources. */
 static inline void ksr_multiply_all_i8(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t shift,
                                        int32_t *acc) {
-  if (ksr_is_for_all(matrix)) {
-    ksr_multiply_by_i8(matrix, x, 0, matrix->sources, shift, acc);
-  } else {
-    ksr_add_vector(matrix, x, zero_point, 1 << shift, acc);
-  }
+  ksr_multiply_some_i8(matrix, x, 0, matrix->sources, zero_point, shift, acc);
 }
 
 #endif /* KSR_MULTIPLY_ANY_H_ */

@@ -66,14 +66,16 @@ void ksr_add_events_4_dsp(const ksr_matrix *matrix, const ksr_event *event, cons
   add(matrix, &rows, event, end, 0);
 }
 
-void ksr_add_vector_4_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor, int32_t *acc) {
-  if (!matrix->rows16) {
-    ksr_add_vector_i8_portable(matrix, x, zero_point, factor, acc);
+void ksr_add_vector_4_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t zero_point,
+                          int32_t factor, int32_t *acc) {
+  if (!matrix->rows16) { /* dense too */
+    ksr_add_vector_i8_portable(matrix, x, first, count, zero_point, factor, acc);
     return;
   }
-  const vector_rows rows = {first_of(matrix, acc), zero_point,     factor,
-                            x + matrix->sources,   matrix->index, matrix->values};
-  add(matrix, &rows, x, matrix->rows16, 1);
+  const uint16_t *start = matrix->rows16 + first;
+  const vector_rows rows = {first_of(matrix, acc), zero_point, factor, x + count, matrix->index + *start,
+                            (const int8_t *)matrix->values + *start * matrix->block / 2};
+  add(matrix, &rows, x, start, 1);
 }
 
 #endif /* KSR_DSP && KSR_WITH_WEIGHTS_4 */

@@ -133,39 +133,41 @@ void ksr_add_events_i8_helium(const ksr_matrix *matrix, const ksr_event *event, 
   }
 }
 
-/* Sources j to `end`, fewer than there is room for; returns the end of the list. */
-static ksr_event *list(const int8_t *x, int32_t j, int32_t end, int32_t zero_point, int32_t factor, ksr_event *event) {
-  for (; j < end; ++j) {
+/* Fewer values of sources from number `first` on than there is room for; returns the end of the list. */
+static ksr_event *list(const int8_t *x, int32_t first, int32_t count, int32_t zero_point, int32_t factor,
+                       ksr_event *event) {
+  for (int32_t j = 0; j < count; ++j) {
     /* Eight at once where none is zero, as in an input that is not held. */
-    while (j + 8 <= end) {
+    while (j + 8 <= count) {
       const int16x8_t values = vsubq_n_s16(vldrbq_s16(x + j), (int16_t)zero_point);
       if (vminavq_s16(UINT16_MAX, values) == 0) break;
-      const int16x8x2_t pairs = {{vreinterpretq_s16_u16(vidupq_n_u16((uint32_t)j, 1)),
+      const int16x8x2_t pairs = {{vreinterpretq_s16_u16(vidupq_n_u16((uint32_t)(first + j), 1)),
                                   vmulq_n_s16(values, (int16_t)factor)}};
       vst2q_s16((int16_t *)(void *)event, pairs);
       event += 8;
       j += 8;
     }
-    if (j == end) break;
+    if (j == count) break;
     const int32_t value = x[j] - zero_point;
-    if (value) *event++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
+    if (value) *event++ = (ksr_event){(uint16_t)(first + j), (int16_t)(value * factor)};
   }
   return event;
 }
 
-void ksr_add_vector_i8_helium(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
-                              int32_t *acc) {
-  const int32_t sources = matrix->sources;
+void ksr_add_vector_i8_helium(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
+                              int32_t zero_point, int32_t factor, int32_t *acc) {
   if (!matrix->rows16) { /* dense too */
-    for (int32_t j = 0; j < sources; j += SOURCES_AT_ONCE) {
+    for (int32_t j = 0; j < count; j += SOURCES_AT_ONCE) {
       ksr_event events[SOURCES_AT_ONCE];
-      const int32_t next = sources - j > SOURCES_AT_ONCE ? j + SOURCES_AT_ONCE : sources;
-      ksr_add_events_i8_helium(matrix, events, list(x, j, next, zero_point, factor, events), acc);
+      const int32_t now = count - j < SOURCES_AT_ONCE ? count - j : SOURCES_AT_ONCE;
+      ksr_add_events_i8_helium(matrix, events, list(x + j, first + j, now, zero_point, factor, events), acc);
     }
     return;
   }
-  const vector_rows rows = {matrix->rows16, matrix->index, matrix->values, acc, zero_point, factor};
-  const int8_t *end = x + sources;
+  const uint16_t *start = matrix->rows16 + first;
+  const vector_rows rows = {start, matrix->index + *start, (const int8_t *)matrix->values + *start * matrix->block,
+                            acc, zero_point, factor};
+  const int8_t *end = x + count;
   if (ksr_has_blocks_of_4(matrix)) {
     add_vector_1x4(&rows, x, end);
   } else if (ksr_has_blocks_of_8(matrix)) {

@@ -73,17 +73,24 @@ void ksr_add_events_i8_portable(const ksr_matrix *matrix, const ksr_event *event
   }
 }
 
-void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t zero_point, int32_t factor,
-                                int32_t *acc) {
-  const int32_t sources = matrix->sources;
-  for (int32_t j = 0; j < sources;) {
+/* Lists the sources from number `first` on whose values are not zero; returns the end of the list. */
+static inline ksr_event *list(const int8_t *x, int32_t first, int32_t count, int32_t zero_point, int32_t factor,
+                              ksr_event *event) {
+  for (int32_t j = 0; j < count; ++j) {
+    const int32_t value = (x[j] - zero_point) * factor;
+    if (!value) continue;
+    event->source = (uint16_t)(first + j);
+    event->value = (int16_t)value;
+    ++event;
+  }
+  return event;
+}
+
+void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
+                                int32_t zero_point, int32_t factor, int32_t *acc) {
+  for (int32_t j = 0; j < count; j += SOURCES_AT_ONCE) {
     ksr_event events[SOURCES_AT_ONCE];
-    ksr_event *end = events;
-    const int32_t next = sources - j > SOURCES_AT_ONCE ? j + SOURCES_AT_ONCE : sources;
-    for (; j < next; ++j) {
-      const int32_t value = x[j] - zero_point;
-      if (value) *end++ = (ksr_event){(uint16_t)j, (int16_t)(value * factor)};
-    }
-    ksr_add_rows(matrix, events, end, acc);
+    const int32_t now = count - j < SOURCES_AT_ONCE ? count - j : SOURCES_AT_ONCE;
+    ksr_add_rows(matrix, events, list(x + j, first + j, now, zero_point, factor, events), acc);
   }
 }

@@ -22,5 +22,13 @@ void ksr_light_gru_units_i8_portable(const ksr_gates *gates, const int32_t *acc,
 
 void ksr_write_states_i8_portable(ksr_rescaling by, int32_t zero_point, const int16_t *state, int32_t units,
                                   int8_t *output) {
-  for (int32_t i = 0; i < units; ++i) output[i] = (int8_t)ksr_saturate_i8(ksr_rescale(state[i], by) + zero_point);
+  int32_t i = 0;
+#if !KSR_SMALL
+  for (; i + 2 <= units; i += 2) {
+    const int32_t first = state[i], second = state[i + 1];
+    output[i] = (int8_t)ksr_saturate_i8(ksr_rescale(first, by) + zero_point);
+    output[i + 1] = (int8_t)ksr_saturate_i8(ksr_rescale(second, by) + zero_point);
+  }
+#endif
+  for (; i < units; ++i) output[i] = (int8_t)ksr_saturate_i8(ksr_rescale(state[i], by) + zero_point);
 }
