@@ -27,18 +27,21 @@
   "4:\n"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-/* Of a multiple of four units, at least four; all but `events` aligned to words. */
-__attribute__((naked)) static ksr_event *events_of_fours(int16_t *cell, const int16_t *threshold, const int16_t *end,
+#define FOUR_UNITS(first, third)    \
+  "ldm r0!, {r5, r6}\n"             \
+  "ldm r1!, {r7, r8}\n"             \
+  PAIR(first, "r5", "r7", "-8")     \
+  PAIR(third, "r6", "r8", "-4")
+
+/* Of a multiple of eight units, at least eight; all but `events` aligned to words. */
+__attribute__((naked)) static ksr_event *events_of_eights(int16_t *cell, const int16_t *threshold, const int16_t *end,
                                                          ksr_event *events) {
   __asm__ volatile(
       ".syntax unified\n"
       "push {r4-r9, r10, lr}\n"
       "movs r4, #0\n"
-      "1: ldm r0!, {r5, r6}\n"
-      "ldm r1!, {r7, r8}\n"
-      PAIR("0", "r5", "r7", "-8")
-      PAIR("2", "r6", "r8", "-4")
-      "adds r4, #4\n"
+      "1:\n" FOUR_UNITS("0", "2") FOUR_UNITS("4", "6")
+      "adds r4, #8\n"
       "cmp r0, r2\n"
       "bne 1b\n"
       "mov r0, r3\n"
@@ -47,10 +50,10 @@ __attribute__((naked)) static ksr_event *events_of_fours(int16_t *cell, const in
 
 ksr_event *ksr_events_of_dsp(int16_t *cell, const int16_t *threshold, int32_t first, int32_t end, int32_t reset,
                              ksr_event *event) {
-  const int32_t fours = end & ~3;
-  if (reset && first == 0 && fours && !(((uintptr_t)cell | (uintptr_t)threshold) & 3u)) {
-    event = events_of_fours(cell, threshold, cell + fours, event);
-    first = fours;
+  const int32_t eights = end & ~7;
+  if (reset && first == 0 && eights && !(((uintptr_t)cell | (uintptr_t)threshold) & 3u)) {
+    event = events_of_eights(cell, threshold, cell + eights, event);
+    first = eights;
   }
   return first < end ? ksr_events_of_portable(cell, threshold, first, end, reset, event) : event;
 }
@@ -109,32 +112,29 @@ typedef struct send_arguments {
   int8_t *output, *y;
 } send_arguments;
 
-/* r3, r4 operand; r5, r6 output multiplier and offset; r7 shift, r8 output, r9 y */
-__attribute__((naked)) static void send(ksr_event *event, const ksr_event *end, const send_arguments *arguments) {
-  __asm__ volatile(
-      ".syntax unified\n"
-      "push {r4-r9, r10, lr}\n"
-      "ldm r2, {r3-r9}\n"
-      "1: ldr r2, [r0]\n"
-      "smlawt r12, r3, r2, r4\n"
-      "smlawt r10, r5, r2, r6\n"
-      "usat r12, #8, r12, asr #8\n"
-      "ssat r10, #8, r10, asr #8\n"
-      "uxth r2, r2\n"
-      "lsl lr, r12, r7\n"
-      "orr lr, lr, r2\n"
-      "str lr, [r0], #4\n"
-      "cmp r8, #0\n"
-      "it ne\n"
-      "strbne r10, [r8, r2]\n"
-      "cmp r9, #0\n"
-      "itt ne\n"
-      "subne r12, r12, #128\n"
-      "strbne r12, [r9, r2]\n"
-      "cmp r0, r1\n"
-      "bne 1b\n"
-      "pop {r4-r9, r10, pc}\n");
-}
+/* r3, r4 operand; r5, r6 output multiplier and offset; r7 shift, r8 output, r9 y, which may be the same: the output
+ * remains */
+#define DEFINE_SEND(name, output, write)                                                                       \
+  __attribute__((naked)) static void name(ksr_event *event, const ksr_event *end, const send_arguments *arguments) { \
+    __asm__ volatile(                                                                                          \
+        ".syntax unified\n"                                                                                    \
+        "push {r4-r9, r10, lr}\n"                                                                              \
+        "ldm r2, {r3-r9}\n"                                                                                    \
+        "1: ldr r2, [r0]\n"                                                                                    \
+        "smlawt r12, r3, r2, r4\n" output                                                                      \
+        "usat r12, #8, r12, asr #8\n"                                                                          \
+        "uxth r2, r2\n"                                                                                        \
+        "lsl lr, r12, r7\n"                                                                                    \
+        "orr lr, lr, r2\n"                                                                                     \
+        "str lr, [r0], #4\n" write                                                                             \
+        "cmp r0, r1\n"                                                                                         \
+        "bne 1b\n"                                                                                             \
+        "pop {r4-r9, r10, pc}\n");                                                                             \
+  }
+
+DEFINE_SEND(send, "", "")
+DEFINE_SEND(send_and_write, "smlawt r10, r5, r2, r6\n ssat r10, #8, r10, asr #8\n",
+            "subs r12, #128\n strb r12, [r9, r2]\n strb r10, [r8, r2]\n")
 
 static int is_for_24_bits(ksr_rescaling r) { return 8 <= r.shift && r.shift <= 24; }
 
@@ -145,10 +145,16 @@ void ksr_events_send_dsp(ksr_event *event, const ksr_event *end, const ksr_gates
     ksr_events_send_portable(event, end, gates, h_shift, output, y);
     return;
   }
-  const send_arguments arguments = {operand.multiplier << (24 - operand.shift), 1 << 7,
-                                    to_output.multiplier << (24 - to_output.shift),
-                                    (1 << 7) + gates->output_zero_point * (1 << 8), 16 + h_shift, output, y};
-  if (event < end) send(event, end, &arguments);
+  if (event == end) return;
+  const int32_t to_operand = operand.multiplier << (24 - operand.shift);
+  send_arguments arguments = {to_operand, 1 << 7, to_output.multiplier << (24 - to_output.shift),
+                              (1 << 7) + gates->output_zero_point * (1 << 8), 16 + h_shift, output, y ? y : output};
+  if (!output) { /* y in both places */
+    arguments.output_multiplier = to_operand;
+    arguments.output_offset = (1 << 7) - (1 << 15);
+    arguments.output = y;
+  }
+  (output || y ? send_and_write : send)(event, end, &arguments);
 }
 
 #endif /* KSR_DSP */

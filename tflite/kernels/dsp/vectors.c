@@ -17,12 +17,18 @@ void ksr_copy_words_dsp(int32_t *to, const int32_t *from, int32_t count) {
 void ksr_fill_i8_dsp(int8_t *to, int8_t value, int32_t count) {
   if (((uintptr_t)to & 3u) == 0) {
     const uint32_t four = (uint8_t)value * 0x01010101u;
+    for (; count >= 64; count -= 64) {
+      __asm__ volatile(
+          "mov r4, %1\n mov r5, %1\n mov r6, %1\n mov r8, %1\n stm %0!, {r4-r6, r8}\n stm %0!, {r4-r6, r8}\n"
+          "stm %0!, {r4-r6, r8}\n stm %0!, {r4-r6, r8}"
+          : "+r"(to) : "r"(four) : "r4", "r5", "r6", "r8", "memory");
+    }
     for (; count >= 32; count -= 32) {
       __asm__ volatile("mov r4, %1\n mov r5, %1\n mov r6, %1\n mov r8, %1\n stm %0!, {r4-r6, r8}\n stm %0!, {r4-r6, r8}"
                        : "+r"(to) : "r"(four) : "r4", "r5", "r6", "r8", "memory");
     }
   }
-  memset(to, value, (uint32_t)count);
+  if (count) memset(to, value, (uint32_t)count);
 }
 
 void ksr_scale_i32_dsp(int32_t *acc, const int16_t *scale, int32_t count) {

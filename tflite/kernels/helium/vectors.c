@@ -7,7 +7,7 @@
 
 void ksr_fill_i8_helium(int8_t *to, int8_t value, int32_t count) {
   for (; count >= 16; count -= 16, to += 16) vstrbq_s8(to, vdupq_n_s8(value));
-  memset(to, value, (uint32_t)count);
+  if (count) memset(to, value, (uint32_t)count);
 }
 
 void ksr_scale_i32_helium(int32_t *acc, const int16_t *scale, int32_t count) {
