@@ -28,9 +28,8 @@ static inline void ksr_multiply_by_i16(const ksr_matrix *matrix, const int16_t *
   }
 }
 
-/* acc += (x - zero_point) * 2^shift * matrix for the sources `first` to `first + count - 1`, a multiple of
- * KSR_SOURCES_AT_ONCE and the following ones; with matrices for sources that all act the biases have what the zero point
- * adds. */
+/* acc += (x - zero_point) * 2^shift * matrix for the sources `first` to `first + count - 1`; `first` is a multiple of
+ * KSR_SOURCES_AT_ONCE. With matrices for sources that all act, the biases have what the zero point adds. */
 static inline void ksr_multiply_some_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count,
                                         int32_t zero_point, int32_t shift, int32_t *acc) {
   if (ksr_is_for_all(matrix)) {
