@@ -9,8 +9,8 @@
 /* acc[column] += value * weight for everything that the events' sources feed. */
 void ksr_add_events_i8(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
-/* acc += (x - zero_point) * factor * matrix, for the sources `first` to `first + count - 1`, the first of which x points
- * at; products of the first two fit int16. */
+/* acc += (x - zero_point) * factor * matrix, for the sources `first` to `first + count - 1`; x points at the first one.
+ * Products of the first two fit int16. */
 void ksr_add_vector_i8(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t zero_point,
                        int32_t factor, int32_t *acc);
 

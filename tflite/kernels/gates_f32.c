@@ -66,7 +66,9 @@ void ksr_gru_units_f32(const ksr_activations *activations, float *acc, int32_t s
   for (int32_t i = 0; shares && i < units; ++i) g[i] += z[i];
   activations->recurrent_activation(z, units, 0, 0);
   if (reset_after || is_uncoupled) activations->recurrent_activation(r, units, 0, 0);
-  for (int32_t i = 0; reset_gate && !is_uncoupled && !shares && i < units; ++i) g[i] += reset_after ? r[i] * y[i] : y[i];
+  for (int32_t i = 0; reset_gate && !is_uncoupled && !shares && i < units; ++i) {
+    g[i] += reset_after ? r[i] * y[i] : y[i];
+  }
   activations->activation(g, units, 0, 0);
   const float q30 = 1.0f / (1 << 30), zeta = shares ? (float)activations->zeta * q30 : 1.0f;
   const float nu = shares ? (float)activations->nu * q30 : 0.0f;
