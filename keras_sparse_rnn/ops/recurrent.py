@@ -343,11 +343,11 @@ class RecurrentOp(ABC):
         Returns:
             Booleans for the sources of each of `kernels`: `(I,)` for the inputs, and `(U,)` for the units.
         """
-        names = ("held_x", "held_h", "held_reset")[: len(self.kernels)]
-        return tuple(
-            after[name] != before[name] if name in after else np.ones(len(kernel), bool)
-            for name, kernel in zip(names, self.kernels, strict=True)
-        )
+        acting = [np.ones(len(kernel), bool) for kernel in self.kernels]
+        for name, acts in zip(("held_x", "held_h", "held_reset"), acting, strict=False):
+            if name in after:  # further micro-layers read states that are not held
+                acts[: len(after[name])] = after[name] != before[name]
+        return tuple(acting)
 
     def invoke(self, x, states, mask=None, last_output=None):
         """Returns the output tensor for the tensor x, `(B, T, I)`. States, mask and last output are as in `__call__`
