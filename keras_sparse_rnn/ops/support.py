@@ -35,7 +35,7 @@ def formats() -> str:
     for name, op in ALL_OPS.items():
         words = {word.name: word for word in op.SCHEMA.words}
         has = [f.number <= words["format"].float32[1] for f in FORMATS]
-        rows.append([f"`{name}`", *has, "weight_bits" in words])
+        rows.append([f"`{name}`", *has, "weight_bits" in words or not op.SCHEMA.matrices])
     return _table(["op", *(f.name for f in FORMATS), "int4"], rows)
 
 
