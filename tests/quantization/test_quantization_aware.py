@@ -137,7 +137,7 @@ def test_rows_of_an_embedding_are_rounded_too():
     assert in_steps(converted.predict(words.astype("int32")) - expected, scale) <= 1.01
 
 
-@pytest.mark.backend(kind=["GRU", "LSTM", "SimpleRNN", "EventGRU", "DeltaGRU"])
+@pytest.mark.backend(kind=["GRU", "LSTM", "SimpleRNN", "EventGRU", "DeltaGRU"], others_slowly=True)
 @pytest.mark.parametrize(("kind", "number"), [(kind, i % 3) for i, kind in enumerate((*RECURRENT, "DeltaHold"))])
 def test_a_layer_computes_what_the_definition_of_its_op_does(kind, number):
     weights, scales = FORMATS[number]
@@ -166,7 +166,7 @@ class _Seen:
         self.states = states
 
 
-@pytest.mark.backend(kind=["GRU", "LSTM", "LightGRU, hard", "DeltaLSTM"])
+@pytest.mark.backend(kind=["GRU", "LSTM", "LightGRU, hard", "DeltaLSTM"], others_slowly=True)
 @pytest.mark.parametrize("kind", RECURRENT)
 def test_gradients_are_those_of_keras_but_for_rounding(kind):
     """Of the second step, since the first records ranges in floats. The loss is linear: its gradient is that of the
