@@ -28,6 +28,7 @@ def likely_causes(inputs, outputs, options):
         if np.issubdtype(values.dtype, np.floating) and values.ndim > 2:
             usual = within_percentile(values, min(options.percentile, USUAL))
             causes += _narrow_channels(name, usual, options)
+            causes += _large_samples(name, within_percentile(values, options.percentile), options)
     for kind, named in (("input", inputs), ("output", outputs)):
         for name, values in named.items():
             if np.issubdtype(values.dtype, np.floating):
@@ -84,6 +85,20 @@ def _narrow_channels(name, values, options):
     return [
         f"channels {named} of input '{name}' span less than 1/{ratio} of the range that its one scale covers "
         f"(channel {own.argmax()} spans {own.max():.3g}, channel {narrow[0]} {own[narrow[0]]:.3g}): {advice}"
+    ]
+
+
+def _large_samples(name, values, options):
+    spans = np.ptp(values.reshape(len(values), -1), axis=1)
+    ratio = RANGE_RATIO * 2 ** (options.number_format.activation_bits - 8)
+    large = np.flatnonzero(spans > ratio * np.median(spans))
+    if not len(large) or not np.median(spans):
+        return []
+    named = ", ".join(map(str, large[:_MOST_NAMED])) + (" and more" if len(large) > _MOST_NAMED else "")
+    return [
+        f"samples {named} of input '{name}' in representative_data span over {ratio} times what most do "
+        f"(sample {spans.argmax()} spans {spans.max():.3g}, the median {np.median(spans):.3g}): leave them out if they "
+        "are no sound data"
     ]
 
 

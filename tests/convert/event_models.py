@@ -15,9 +15,11 @@ def sequences(samples=24, steps=12, inputs=7, seed=0):
 
 
 def prune(layer, share=0.9, seed=0):
-    """Zeroes random 1x4 blocks of both kernels."""
+    """Zeroes random 1x4 blocks of the kernels."""
     rng = np.random.default_rng(seed)
-    for variable in (layer.cell.kernel, layer.cell.recurrent_kernel):
+    for variable in (layer.cell.kernel, getattr(layer.cell, "recurrent_kernel", None)):
+        if variable is None:  # a DeltaDense
+            continue
         values = np.array(keras.ops.convert_to_numpy(variable))
         gates = values.reshape(len(values), -1, layer.units)
         for first in range(0, gates.shape[-1], 4):

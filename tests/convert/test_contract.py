@@ -40,7 +40,8 @@ def test_int8_is_the_same_in_every_engine_and_follows_keras(kind):
     assert len(np.unique(first)) > 50
     # All of a SimpleRNN's state is int8, rounded at each step; an event or a change may come a step later.
     # Each micro-layer rounds.
-    steps = 3 if this.may_flip or kind in HELD or "RecurrentHighway" in kind else 1.25 if "SimpleRNN" in kind else 1
+    steps = 3 if this.may_flip or kind in HELD or "RecurrentHighway" in kind else 1
+    steps *= 1.25 if "SimpleRNN" in kind else 1
     assert np.abs(first - this.expected).mean() <= steps * int8.engine().outputs[0].scale
     for layer in int8.report.layers:
         assert layer.step_error <= (0.01 if kind in HELD or "SimpleRNN" in kind else 0.005)
@@ -137,7 +138,7 @@ def _padding(kind, weights):
 @by_kind(*LAYERS, "held EventGRU", "held GRU", "held LSTM")
 def test_rates_are_those_of_the_layer(kind):
     first = converted(kind).report.layers[0]
-    assert (first.event_rate is not None) == member(kind).may_flip
+    assert (first.event_rate is not None) == (member(kind).may_flip and kind != "DeltaDense")  # which sends to nobody
     assert (first.input_rate is not None) == (kind in HELD or kind.startswith("Delta"))
     for rate in (first.event_rate, first.input_rate):
         assert rate is None or 0.05 < rate < 0.95

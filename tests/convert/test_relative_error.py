@@ -110,7 +110,8 @@ def test_causes():
     assert likely_causes({"x": offset.astype(np.float32)}, y, fine) == []
     spike = walks()[:, None].copy()
     spike[0, 0, 0, 0] = 1e3
-    (outlier,) = likely_causes({"x": spike}, y, options)
+    sample, outlier = likely_causes({"x": spike}, y, options)
+    assert sample.startswith("samples 0 of input 'x' in representative_data span over 30 times what most do")
     assert outlier.startswith("the range of input 'x' is ") and outlier.endswith("take percentile=99.9")
     assert likely_causes({"x": spike}, y, ConvertOptions(percentile=99.9)) == []
 

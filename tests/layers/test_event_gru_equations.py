@@ -26,7 +26,8 @@ def smooth_event(distance, height, width):
 
 
 def forward(p, x, mask, reset, height, width, event):
-    """Readouts {"event", "cell", "trace"}: (time, batch, units), and what the backward pass needs of each step."""
+    """Readouts {"event", "cell", "trace"}: (time, batch, units), zero before the first step that is not masked, and what
+    the backward pass needs of each step."""
     y, c, tr = p["y0"], p["c0"], np.zeros_like(p["y0"])
     readouts, tape = {"event": [], "cell": [], "trace": []}, []
     for t in range(x.shape[0]):
@@ -43,13 +44,19 @@ def forward(p, x, mask, reset, height, width, event):
         tr = np.where(m, DECAY * tr + (1 - DECAY) * y, tr)
         for name, value in (("event", y), ("cell", c), ("trace", tr)):
             readouts[name].append(value)
-    return {name: np.array(values) for name, values in readouts.items()}, tape
+    return {name: np.array(values) * has_begun(mask) for name, values in readouts.items()}, tape
+
+
+def has_begun(mask):
+    """Whether a step has been computed."""
+    return np.maximum.accumulate(mask)
 
 
 def backward(p, x, mask, reset, height, width, tape, upstream):
     """Gradients of sum(readout * upstream) summed over the readouts, step by step backwards in time."""
     grads = {name: np.zeros_like(value) for name, value in p.items()} | {"x": np.zeros_like(x)}
     d_y, d_c, d_tr = (np.zeros((x.shape[1], p["theta"].size)) for _ in range(3))
+    upstream = {name: values * has_begun(mask) for name, values in upstream.items()}
     for t in reversed(range(x.shape[0])):
         y, c, z, r, g, q_h, candidate, e = tape[t]
         m = mask[t]
