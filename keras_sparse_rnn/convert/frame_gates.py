@@ -46,6 +46,7 @@ class MadeSteps(keras.layers.Layer):
 
     def __init__(self, gate, stateful):
         super().__init__()
+        self.supports_masking = True  # the mask of its input is an input of its own
         self._gate = FrameGate.from_config(gate.get_config() | {"stateful": stateful, "name": f"{gate.name}_steps"})
 
     def build(self, input_shape):

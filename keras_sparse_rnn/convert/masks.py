@@ -82,7 +82,7 @@ class Masks:
         elif has_any(masks) and getattr(layer, "supports_masking", False):
             passed = masks
             if isinstance(masks, (list, tuple)) and hasattr(layer, "_merge_function"):
-                passed = self._merged(layer, masks)
+                passed = self._merged(masks)
             elif not isinstance(layer, keras.layers.TimeDistributed):
                 passed = self._apply(layer.compute_mask, args[0], masks)
             for result, mask in zip(_listed(results), _listed(passed), strict=False):
@@ -117,17 +117,13 @@ class Masks:
         self._begin(call.y)
         return call.y
 
-    def _merged(self, layer, masks):
-        """The mask of a layer that merges its inputs: Concatenate keeps a step if any input does, other layers if all
-        inputs do."""
-        given = list({id(mask): mask for mask in masks if mask is not None}.values())
-        is_any = isinstance(layer, keras.layers.Concatenate)
-        if is_any and any(mask is None for mask in masks):
+    def _merged(self, masks):
+        """The mask of a layer that merges its inputs, which keeps a step if any input does: none if one has none."""
+        if any(mask is None for mask in masks):
             return None
-        merge = keras.ops.logical_or if is_any else keras.ops.logical_and
-        merged = given[0]
-        for mask in given[1:]:
-            merged = self._apply(merge, merged, mask)
+        merged, *others = {id(mask): mask for mask in masks}.values()
+        for mask in others:
+            merged = self._apply(keras.ops.logical_or, merged, mask)
         return merged
 
     def _of(self, tensor):

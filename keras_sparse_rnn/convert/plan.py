@@ -263,10 +263,14 @@ class _Walk:
         self._inputs = []
         self._masked = Masks(self.masks, self.gates, self._apply, self._begin, keeps_states)
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
+        self._aliases = {}  # id of a tensor with a mask of its own -> the tensor
         self._names = {}  # layer names in use -> the layer
         self._kept = []  # an id names a tensor only while the tensor lives
 
     def __call__(self, model, inputs):
+        return self._plain(self._walk(model, inputs))
+
+    def _walk(self, model, inputs):
         self._inputs += inputs
         for tensor in inputs:
             self.sources.setdefault(id(tensor), {id(tensor): tensor})
@@ -287,14 +291,26 @@ class _Walk:
 
     def _call(self, layer, *args, **kwargs):
         """Calls a layer, and notes which steps of what it puts out are masked."""
-        begun = self._masked.begun(layer, args)
+        plain = self._plain(args)
+        begun = self._masked.begun(layer, plain)
         if begun is not None:
             return begun
         masks = self._masked.given(args, kwargs, self._inputs)
         results = self._call_masked(layer, self._masked.read(args, kwargs, masks), *args, **kwargs)
         if not isinstance(layer, keras.Model):  # whose layers have done so
-            self._masked.note(layer, args, masks, results)
+            self._masked.note(layer, plain, masks, results)
         return results
+
+    def _alias(self, x):
+        """Another name of a tensor: x with a mask, where others read x without it."""
+        alias = keras.ops.copy(x)
+        self._aliases[id(alias)] = x
+        self._kept.append(alias)
+        return alias
+
+    def _plain(self, given):
+        """A nested structure with the tensors that aliases stand for."""
+        return keras.tree.map_structure(lambda value: self._aliases.get(id(value), value), given)
 
     def _lookup(self, layer, x):
         if "float" in x.dtype:
@@ -313,9 +329,9 @@ class _Walk:
     def _call_masked(self, layer, masks, *args, **kwargs):
         check_layer_class(layer)
         if isinstance(layer, DeltaHold):
-            return self._hold(layer, args[0], masks)
-        if isinstance(layer, keras.layers.Dense) and id(args[0]) in self._holds:
-            hold, x = self._holds[id(args[0])]
+            return self._hold(layer, self._plain(args[0]), masks)
+        if isinstance(layer, keras.layers.Dense) and id(self._plain(args[0])) in self._holds:
+            hold, x = self._holds[id(self._plain(args[0]))]
             return self._call_masked(dense_behind(hold, layer), masks, x)
         if isinstance(layer, DeltaDense) and not has_number(layer.activation):
             behind = keras.layers.Activation(layer.activation, name=f"{layer.name}_activation")
@@ -332,24 +348,25 @@ class _Walk:
             layer = _traced(layer, args, kwargs)
             args, kwargs = keras.tree.flatten((args, kwargs)), {}
         if isinstance(layer, keras.Model):
-            results = self(layer, keras.tree.flatten(args))
+            results = self._walk(layer, keras.tree.flatten(args))
             return results[0] if len(results) == 1 else results
         if isinstance(layer, _TRAINING_ONLY):
             return args[0]
         if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear:
             return args[0]
         if isinstance(layer, (keras.layers.Masking, FrameGate)):
-            return args[0]  # where a Masking would put zeros, layers behind it leave the step out
+            # Where a Masking would put zeros, layers behind it leave the step out.
+            return self._alias(self._plain(args[0]))
         if isinstance(layer, keras.layers.RNN):
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
         if isinstance(layer, keras.layers.Embedding):
-            return self._lookup(Lookup(layer), args[0])
+            return self._lookup(Lookup(layer), self._plain(args[0]))
         behind = self._float_layers.activation_behind(layer)
         if behind is not None:
             return self._call(behind, self._call(copy_layer(layer, activation="linear"), *args, **kwargs))
         if is_dilated(layer):
             layer = DilatedConvolution(layer)
-        kwargs = kwargs | self._masked.arguments(layer, masks, args)
+        args, kwargs = self._plain((args, kwargs | self._masked.arguments(layer, masks, args)))
         y = self._apply(self._named_alone(layer), *args, **kwargs)
         if self._float_layers.has(layer, masked=has_any(masks)):
             read = [part for part in keras.tree.flatten((args, kwargs)) if isinstance(part, keras.KerasTensor)]
@@ -359,6 +376,7 @@ class _Walk:
 
     def _recurrent(self, layer, x, in_order=False, initial=None, mask=None):
         """Puts a call of each layer in a recurrent one in place; what that puts out, as Keras gives it."""
+        x, initial = self._plain((x, initial))
         parts = layers_in(layer)
         results = self._over_time(layer, x, initial, mask)
         y, *states = keras.tree.flatten(results)
@@ -494,6 +512,7 @@ class _Walk:
 
     def _apply(self, function, *args, **kwargs):
         """Calls a layer or an operation of the rest."""
+        args, kwargs = self._plain((args, kwargs))
         self.check_read(keras.tree.flatten((args, kwargs)))
         results = function(*args, **kwargs)
         read = [self.sources.get(id(tensor), {}) for tensor in keras.tree.flatten((args, kwargs))]

@@ -69,6 +69,32 @@ def test_steps_of_a_mask_are_left_out_as_well():
     np.testing.assert_allclose(converted.predict(x), model.predict(x, verbose=0), atol=1e-5)
 
 
+def _around_the_gate():
+    """What is in front of the gate is read without its mask, by a recurrent layer and by a sum."""
+    x = keras.Input((STEPS, FEATURES))
+    y = LightGRU(FEATURES, return_sequences=True)(FrameGate(0.3, count=2)(x))
+    z = layers.Concatenate()([layers.GRU(3, return_sequences=True)(x), layers.Add()([x, y])])
+    return keras.Model(x, layers.LSTM(4, return_sequences=True)(z))
+
+
+def _two_gates():
+    """A sum of what two gates mask is a step where either of them makes it."""
+    x = keras.Input((STEPS, FEATURES))
+    y = LightGRU(FEATURES, return_sequences=True)(FrameGate(0.3, count=2)(x))
+    z = layers.GRU(FEATURES, return_sequences=True)(FrameGate(0.1)(x))
+    return keras.Model(x, layers.LSTM(4, return_sequences=True)(layers.Add()([y, z])))
+
+
+@pytest.mark.parametrize("stateful", [False, True])
+@pytest.mark.parametrize("build", [_around_the_gate, _two_gates])
+def test_masks_are_merged_as_in_keras(build, stateful):
+    keras.utils.set_random_seed(0)
+    model, x = build(), _walks()
+    engine = ksr.convert(model, x, weights="float32", stateful=stateful, target="litert").engine("reference")
+    ours = engine.run_chunks([x[:, :, None]])[0][:, :, 0] if stateful else engine.predict(x)
+    np.testing.assert_allclose(ours, model.predict(x, verbose=0), atol=1e-5)
+
+
 @pytest.mark.parametrize("where", ["Bidirectional", "go_backwards"])
 def test_what_goes_backwards_is_refused(where):
     layer = layers.Bidirectional(LightGRU(3)) if where == "Bidirectional" else layers.GRU(3, go_backwards=True)
