@@ -194,6 +194,7 @@ def plan(model, options):
     if {id(tensor) for tensor in outputs} <= {id(tensor) for tensor in inputs}:
         raise ValueError(f"model '{model.name}' has no layer that computes anything at inference.")
 
+    walk.check_gates(outputs)
     probe_walk = _Walk(stateful, FloatLayers(options), keeps_states=stateful)
     batch = PROBE_BATCH if stateful else None
     probe_inputs = [
@@ -296,6 +297,11 @@ class _Walk:
         if begun is not None:
             return begun
         masks = self._masked.given(args, kwargs, self._inputs)
+        if self._stateful and isinstance(layer, keras.layers.Multiply) and len(set(map(id, masks or ()))) > 1:
+            raise ValueError(
+                f"layer '{layer.name}' (Multiply) multiplies tensors of different masks: Keras puts ones at masked "
+                "steps, which cannot be converted with stateful=True. Give all of them the same mask, or none."
+            )
         results = self._call_masked(layer, self._masked.read(args, kwargs, masks), *args, **kwargs)
         if not isinstance(layer, keras.Model):  # whose layers have done so
             self._masked.note(layer, plain, masks, results)
@@ -463,6 +469,18 @@ class _Walk:
         given = {"initial_state": initial, "mask": mask}
         given = {name: value for name, value in given.items() if value is not None}
         return self._named_alone(layer)(x, **given)
+
+    def check_gates(self, outputs):
+        """Raises ValueError where nothing reads the mask of a FrameGate."""
+        read = [*outputs, *(tensor for call in (*self.calls, *self.gates, *self.floats) for tensor in call.read)]
+        sources = {key for tensor in read for key in self.sources.get(id(tensor), {})}
+        for gate in self.gates:
+            if id(gate.y) not in sources:
+                raise ValueError(
+                    f"layer '{gate.layer.name}' (FrameGate) has no effect: no layer reads its mask. Convolutions drop "
+                    "masks, and Keras ignores that of a recurrent layer that is called with initial_state. Put the "
+                    "gate in front of recurrent layers, or take it out."
+                )
 
     def check_read(self, tensors):
         """Raises ValueError where one of them is what a DeltaHold holds: only recurrent and Dense layers read that."""

@@ -103,6 +103,26 @@ def test_what_goes_backwards_is_refused(where):
         ksr.convert(model, weights="float32")
 
 
+@pytest.mark.parametrize("behind", ["Dense", "Conv1D", "initial_state"])
+def test_a_gate_that_nothing_reads_is_refused(behind):
+    x, state = keras.Input((STEPS, FEATURES)), keras.Input((3,))
+    y = FrameGate(0.5, name="gate")(x)
+    if behind == "initial_state":  # where Keras itself ignores the mask
+        y = layers.GRU(3)(y, initial_state=state)
+    else:
+        y = layers.GRU(3)(layers.Conv1D(4, 3)(y)) if behind == "Conv1D" else layers.Dense(3)(y)
+    model = keras.Model([x, state] if behind == "initial_state" else x, y)
+    with pytest.raises(ValueError, match=r"layer 'gate' \(FrameGate\) has no effect: no layer reads its mask"):
+        ksr.convert(model, weights="float32")
+
+
+def test_products_of_different_masks_are_refused_in_streams():
+    x = keras.Input((STEPS, FEATURES))
+    y = layers.Multiply(name="product")([x, LightGRU(FEATURES, return_sequences=True)(FrameGate(0.5)(x))])
+    with pytest.raises(ValueError, match=r"layer 'product' \(Multiply\) multiplies tensors of different masks"):
+        ksr.convert(keras.Model(x, y), weights="float32", stateful=True)
+
+
 def test_a_gate_that_decides_otherwise_is_found(gated, monkeypatch):
     """Thresholds that the op has wrong; or so small that integers cannot tell them."""
     model, x, _, _ = gated
