@@ -1,6 +1,5 @@
 """A gate in front of recurrent layers: a step is computed only when enough features have changed."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse_rnn.layers import loops
-from keras_sparse_rnn.typing import Shape, Tensor, check_flag
+from keras_sparse_rnn.typing import Shape, Tensor, check_flag, not_negative
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -57,9 +56,7 @@ class FrameGate(keras.layers.Layer):
     def __init__(
         self, threshold: float | Sequence[float], count: int = 1, stateful: bool = False, **kwargs: Any
     ) -> None:
-        given = ops.convert_to_numpy(threshold).astype("float64")
-        if given.ndim > 1 or not given.size or not np.all((given >= 0) & (given < math.inf)):
-            raise ValueError(f"`threshold` must be a number or a list of numbers, >= 0. Received: {threshold!r}")
+        given = not_negative("threshold", threshold)
         if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
             raise ValueError(f"`count` must be a positive integer. Received: {count!r}")
         super().__init__(**kwargs)

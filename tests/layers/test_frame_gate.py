@@ -121,7 +121,7 @@ def test_thresholds_by_sensitivity():
 
 
 def test_what_does_not_fit_is_refused_by_name():
-    for threshold in (-1.0, [], [[0.5]], np.nan, [0.1, np.inf]):
+    for threshold in (-1.0, [], [[0.5]], np.nan, [0.1, np.inf], "a", True, 1 + 2j, {"a": 1}):
         with pytest.raises(ValueError, match="`threshold` must be a number or a list of numbers, >= 0"):
             FrameGate(threshold)
     for count in (0, 1.5, True):
