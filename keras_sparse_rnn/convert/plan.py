@@ -360,6 +360,10 @@ class _Walk:
             return args[0]
         if isinstance(layer, keras.layers.Activation) and layer.activation is keras.activations.linear:
             return args[0]
+        if isinstance(layer, FrameGate) and layer.stateful and not self._stateful:
+            raise ValueError(
+                f"layer '{layer.name}' has stateful=True; only False can be converted without stateful=True."
+            )
         if isinstance(layer, (keras.layers.Masking, FrameGate)):
             # Where a Masking would put zeros, layers behind it leave the step out.
             return self._alias(self._plain(args[0]))

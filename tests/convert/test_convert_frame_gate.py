@@ -116,6 +116,15 @@ def test_a_gate_that_nothing_reads_is_refused(behind):
         ksr.convert(model, weights="float32")
 
 
+def test_a_stateful_gate_is_refused_without_states():
+    model = keras.Sequential(
+        [keras.Input(batch_shape=(4, STEPS, FEATURES)), FrameGate(0.5, stateful=True, name="gate")]
+    )
+    model.add(layers.GRU(3))
+    with pytest.raises(ValueError, match="layer 'gate' has stateful=True; only False can be converted without"):
+        ksr.convert(model, weights="float32")
+
+
 def test_products_of_different_masks_are_refused_in_streams():
     x = keras.Input((STEPS, FEATURES))
     y = layers.Multiply(name="product")([x, LightGRU(FEATURES, return_sequences=True)(FrameGate(0.5)(x))])
