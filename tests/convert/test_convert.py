@@ -149,7 +149,9 @@ def test_verification_names_the_worst_layer(classifier, monkeypatch):
 
 def test_verification_finds_a_range_ruined_by_an_outlier(classifier):
     x = sequences()
-    with pytest.raises(ksr.VerificationError, match=rf"samples {len(x)} of input .* in representative_data span over 30 times"):
+    with pytest.raises(
+        ksr.VerificationError, match=rf"samples {len(x)} of input .* in representative_data span over 30 times"
+    ):
         ksr.convert(classifier, np.concatenate([x, x[:1] * 1e3]))
 
 

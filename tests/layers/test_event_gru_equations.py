@@ -26,7 +26,7 @@ def smooth_event(distance, height, width):
 
 
 def forward(p, x, mask, reset, height, width, event):
-    """Readouts {"event", "cell", "trace"}: (time, batch, units), zero before the first step that is not masked, and what
+    """Readouts {"event", "cell", "trace"}: (time, batch, units), zero before the first computed step, and what
     the backward pass needs of each step."""
     y, c, tr = p["y0"], p["c0"], np.zeros_like(p["y0"])
     readouts, tape = {"event": [], "cell": [], "trace": []}, []
