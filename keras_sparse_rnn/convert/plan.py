@@ -302,6 +302,13 @@ class _Walk:
                 f"layer '{layer.name}' (Multiply) multiplies tensors of different masks: Keras puts ones at masked "
                 "steps, which cannot be converted with stateful=True. Give all of them the same mask, or none."
             )
+        zeroed = {id(mask.y) for mask in self.masks if mask.value != 0}
+        if self._stateful and hasattr(layer, "_merge_function") and any(id(mask) in zeroed for mask in masks or ()):
+            raise ValueError(
+                f"layer '{layer.name}' ({type(layer).__name__}) merges what a Masking of another value than 0 puts "
+                "out: Keras puts zeros at masked steps, which cannot be converted with stateful=True. Take 0 as the mask "
+                "value, or merge in front of the Masking."
+            )
         results = self._call_masked(layer, self._masked.read(args, kwargs, masks), *args, **kwargs)
         if not isinstance(layer, keras.Model):  # whose layers have done so
             self._masked.note(layer, plain, masks, results)

@@ -125,6 +125,18 @@ def test_a_stateful_gate_is_refused_without_states():
         ksr.convert(model, weights="float32")
 
 
+@pytest.mark.parametrize("value", [0.0, 5.0])
+def test_sums_of_what_is_masked_by_another_value_than_zero_are_refused_in_streams(value):
+    x = keras.Input((STEPS, FEATURES))
+    masked = layers.Masking(value)(x)
+    model = keras.Model(x, layers.Add(name="sum")([masked, LightGRU(FEATURES, return_sequences=True)(masked)]))
+    if value:
+        with pytest.raises(ValueError, match=r"layer 'sum' \(Add\) merges what a Masking of another value than 0"):
+            ksr.convert(model, weights="float32", stateful=True)
+    else:
+        assert ksr.convert(model, weights="float32", stateful=True).data
+
+
 def test_products_of_different_masks_are_refused_in_streams():
     x = keras.Input((STEPS, FEATURES))
     y = layers.Multiply(name="product")([x, LightGRU(FEATURES, return_sequences=True)(FrameGate(0.5)(x))])
