@@ -306,8 +306,8 @@ class _Walk:
         if self._stateful and hasattr(layer, "_merge_function") and any(id(mask) in zeroed for mask in masks or ()):
             raise ValueError(
                 f"layer '{layer.name}' ({type(layer).__name__}) merges what a Masking of another value than 0 puts "
-                "out: Keras puts zeros at masked steps, which cannot be converted with stateful=True. Take 0 as the mask "
-                "value, or merge in front of the Masking."
+                "out: Keras puts zeros at masked steps, which cannot be converted with stateful=True. Take the mask "
+                "value 0, or merge in front of the Masking."
             )
         results = self._call_masked(layer, self._masked.read(args, kwargs, masks), *args, **kwargs)
         if not isinstance(layer, keras.Model):  # whose layers have done so
