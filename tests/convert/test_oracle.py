@@ -74,7 +74,9 @@ def test_builtin_ops_of_one_step_say_the_same(kind):
         theirs = ksr.runtime.load(data, name)
         expected = np.stack([_run(theirs, data, sequence) for sequence in x])
         unit = max(1, np.abs(expected).max() / 2)  # states may go beyond 1
-        for weights, limit in (("float32", 1e-5 * unit), ("int8", 0.02 * unit)):
+        # All of a DeltaSimpleRNN's state is int8, rounded at each step, and what changes may be sent a step later.
+        of_int8 = 0.04 if kind == "DeltaSimpleRNN" else 0.02
+        for weights, limit in (("float32", 1e-5 * unit), ("int8", of_int8 * unit)):
             ours = converted(kind, weights=weights).predict(x, name)
             # Events and changes within rounding of their threshold may be sent in one and not in the other.
             error = (
