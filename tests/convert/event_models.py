@@ -14,12 +14,16 @@ def sequences(samples=24, steps=12, inputs=7, seed=0):
     return np.random.default_rng(seed).normal(size=(samples, steps, inputs)).astype(np.float32)
 
 
+def kernels_of(layer):
+    """Kernels by name; a DeltaDense has no recurrent one."""
+    names = ("kernel", "recurrent_kernel")
+    return {name: getattr(layer.cell, name) for name in names if hasattr(layer.cell, name)}
+
+
 def prune(layer, share=0.9, seed=0):
     """Zeroes random 1x4 blocks of the kernels."""
     rng = np.random.default_rng(seed)
-    for variable in (layer.cell.kernel, getattr(layer.cell, "recurrent_kernel", None)):
-        if variable is None:  # a DeltaDense
-            continue
+    for variable in kernels_of(layer).values():
         values = np.array(keras.ops.convert_to_numpy(variable))
         gates = values.reshape(len(values), -1, layer.units)
         for first in range(0, gates.shape[-1], 4):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from event_models import event_model, prune, sequences
+from event_models import event_model, kernels_of, prune, sequences
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from zoo import LAYERS
@@ -56,9 +56,9 @@ def _check(stack, inputs, holds, zeros, block_size, batch_size, stateful):
         read = kind.from_constants(
             kind.SCHEMA.decode(op.options), kind.SCHEMA.named(tensors), layer.cell.kernel.shape[0]
         )
-        kernels = (keras.ops.convert_to_numpy(k) for k in (layer.cell.kernel, layer.cell.recurrent_kernel))
-        for stored, kernel in zip((read.kernel, read.recurrent_kernel), kernels, strict=True):
-            gates = kernel.reshape(stored.shape)
+        for name, kernel in kernels_of(layer).items():
+            stored = getattr(read, name)
+            gates = keras.ops.convert_to_numpy(kernel).reshape(stored.shape)
             assert not stored[gates == 0].any()
             step = np.abs(gates).max(axis=(0, 2), keepdims=True) / 64  # at most two of a scale that two matrices share
             np.testing.assert_array_equal(np.sign(stored)[np.abs(gates) > step], np.sign(gates)[np.abs(gates) > step])
