@@ -10,6 +10,7 @@ from random_models import KINDS, random_op
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware.image import Recording
 from keras_sparse_rnn.firmware.plain_c import PlainC
+from keras_sparse_rnn.firmware.targets import TARGETS
 from keras_sparse_rnn.ops.activations import NUMBERS
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, WITHOUT
 from keras_sparse_rnn.ops.recurrent_schema import DIAGONAL, with_height
@@ -82,6 +83,18 @@ def recorded_models():
         "by_outputs": _sparse_dense(150, False),
     }
     return [_recording(name, *model) for name, model in models.items()]
+
+
+def images(cpu):
+    """All models, in groups that leave half of a target's memory to the code."""
+    groups, size = [[]], 0
+    for model in recorded_models():
+        size += model.code.constant_bytes
+        if size > TARGETS[cpu].code[1] // 2:
+            groups.append([])
+            size = model.code.constant_bytes
+        groups[-1].append(model)
+    return groups
 
 
 def _by_outputs(random):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from adapter_models import between_dense_layers
 from random_models import random_op
-from recorded_models import recorded_models
+from recorded_models import images, recorded_models
 
 from keras_sparse_rnn.firmware import qemu
 from keras_sparse_rnn.firmware.project import write_plain_c
@@ -45,20 +45,8 @@ def _needs(cpu):
     ],
 )
 def test_every_bit_equals_the_definition(cpu, level):
-    for models in _images(cpu):
+    for models in images(cpu):
         qemu.check(models, cpu, level)
-
-
-def _images(cpu):
-    """All models, in groups that leave half of a target's memory to the code."""
-    images, size = [[]], 0
-    for model in recorded_models():
-        size += model.code.constant_bytes
-        if size > TARGETS[cpu].code[1] // 2:
-            images.append([])
-            size = model.code.constant_bytes
-        images[-1].append(model)
-    return images
 
 
 @needs_tools
@@ -69,7 +57,7 @@ def test_every_bit_of_what_clang_compiles_equals_the_definition(cpu):
     search = subprocess.run(["arm-none-eabi-cpp", "-v", "/dev/null"], check=True, capture_output=True, text=True).stderr
     library = next(folder for folder in search.split() if Path(folder, "string.h").exists())
     target = [option for option in TARGETS[cpu].compiler("-Os") if option.startswith("-m")]
-    for models in _images(cpu):
+    for models in images(cpu):
         qemu.check(models, cpu, "-Os", ("clang", "--target=arm-none-eabi", *target, f"-isystem{library}"))
 
 
@@ -77,7 +65,7 @@ def test_every_bit_of_what_clang_compiles_equals_the_definition(cpu):
 @pytest.mark.slow
 @pytest.mark.parametrize("cpu", TARGETS)
 def test_every_bit_of_small_kernels_equals_the_definition(cpu):
-    for models in _images(cpu):
+    for models in images(cpu):
         qemu.check(models, cpu, "-Os", write=partial(write_plain_c, small=True))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from adapter_models import between_dense_layers
 from random_models import random_op
-from recorded_models import recorded_models
+from recorded_models import images, recorded_models
 
 from keras_sparse_rnn.cli import main
 from keras_sparse_rnn.firmware import host_check, qemu, save_firmware
@@ -55,7 +55,8 @@ def test_all_models_in_one_file_run_here(cpu, small, tmp_path):
     ],
 )
 def test_all_models_in_one_file_run_on_a_board(cpu):
-    qemu.check(recorded_models(), cpu, write=partial(write_single_file, processor=PROCESSORS[cpu]))
+    for models in images(cpu):
+        qemu.check(models, cpu, write=partial(write_single_file, processor=PROCESSORS[cpu]))
 
 
 @pytest.mark.parametrize("cpu", BODIES)
