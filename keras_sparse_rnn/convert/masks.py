@@ -64,6 +64,24 @@ class Masks:
         is_users = any(mask is other for other in [call.y for call in self._calls] + inputs)
         return masks if has_any(masks) and not is_users else mask
 
+    def check_merge_in_stream(self, layer, masks):
+        """Raises ValueError for a layer that merges its inputs, if Keras puts something else into their masked steps:
+        whole sequences are compared with Keras, streams are not."""
+        if not hasattr(layer, "_merge_function"):
+            return
+        given = {id(mask) for mask in masks or ()}
+        if isinstance(layer, keras.layers.Multiply) and len(given) > 1:
+            raise ValueError(
+                f"layer '{layer.name}' (Multiply) multiplies tensors of different masks: Keras puts ones at masked "
+                "steps, which cannot be converted with stateful=True. Give all of them the same mask, or none."
+            )
+        if given & {id(call.y) for call in self._calls if call.value != 0}:
+            raise ValueError(
+                f"layer '{layer.name}' ({type(layer).__name__}) merges what a Masking of another value than 0 puts "
+                "out: Keras puts zeros at masked steps, which cannot be converted with stateful=True. Take the mask "
+                "value 0, or merge in front of the Masking."
+            )
+
     def read(self, args, kwargs, masks):
         """Of these masks, those that Keras hands to the layer: to one that is called with several tensors, such as
         initial states, only what a user gives as `mask`."""

@@ -297,18 +297,8 @@ class _Walk:
         if begun is not None:
             return begun
         masks = self._masked.given(args, kwargs, self._inputs)
-        if self._stateful and isinstance(layer, keras.layers.Multiply) and len(set(map(id, masks or ()))) > 1:
-            raise ValueError(
-                f"layer '{layer.name}' (Multiply) multiplies tensors of different masks: Keras puts ones at masked "
-                "steps, which cannot be converted with stateful=True. Give all of them the same mask, or none."
-            )
-        zeroed = {id(mask.y) for mask in self.masks if mask.value != 0}
-        if self._stateful and hasattr(layer, "_merge_function") and any(id(mask) in zeroed for mask in masks or ()):
-            raise ValueError(
-                f"layer '{layer.name}' ({type(layer).__name__}) merges what a Masking of another value than 0 puts "
-                "out: Keras puts zeros at masked steps, which cannot be converted with stateful=True. Take the mask "
-                "value 0, or merge in front of the Masking."
-            )
+        if self._stateful:
+            self._masked.check_merge_in_stream(layer, masks)
         results = self._call_masked(layer, self._masked.read(args, kwargs, masks), *args, **kwargs)
         if not isinstance(layer, keras.Model):  # whose layers have done so
             self._masked.note(layer, plain, masks, results)

@@ -1,5 +1,6 @@
 """Base class of the cells whose kernels read held inputs and states."""
 
+import abc
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -42,9 +43,9 @@ class DeltaCell(WeightsCell):
         own = [own] if isinstance(own, int) else list(own)
         self.state_size = [*own, units, None]  # the last is known when built: the number of features
 
+    @abc.abstractmethod
     def _make_recurrence(self, hold: Any) -> DeltaRecurrence:
         """Returns the recurrence on arrays, with a `HoldRecurrence` for the states."""
-        raise NotImplementedError
 
     def _read_by_state(self) -> Tensor:
         """The columns of R that h^ feeds."""

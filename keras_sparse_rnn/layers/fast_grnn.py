@@ -1,6 +1,5 @@
 """FastGRNN as a Keras layer."""
 
-from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -8,7 +7,7 @@ import keras
 
 from keras_sparse_rnn.layers.fast_grnn_cell import FastGRNNCell
 from keras_sparse_rnn.layers.keras_place_layer import KerasPlaceLayer
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -119,19 +118,5 @@ class FastGRNN(KerasPlaceLayer):
             use_cudnn=use_cudnn,
             **kwargs,
         )
-
-    def loop(
-        self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
-    ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
-        recurrence, masks = self.cell.recurrence, self.cell.recurrent_masks(states[0], training)
-        emitted, last_states = recurrence.sequence(
-            self.cell.project(sequences, training),
-            states,
-            (*self.cell.recurrent_weights(), *masks),
-            mask,
-            ["h"] * self.return_sequences,
-            by_hand=recurrence.hand_written and training and not masks,
-        )
-        return emitted[0] if emitted else None, last_states[0], last_states
 
     recurrent_activation = property(attrgetter("cell.recurrent_activation"))

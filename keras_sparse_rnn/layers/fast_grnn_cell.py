@@ -114,29 +114,7 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
 
     def build(self, input_shape: Shape) -> None:
         keras.layers.Layer.build(self, input_shape)
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], self.units),
-            name="kernel",
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, self.units),
-            name="recurrent_kernel",
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
-        self.bias: Any = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                shape=(2, self.units),
-                name="bias",
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.add_weights(input_shape, (2, self.units))
         self.zeta = self.add_weight(shape=(), name="zeta", initializer=self.zeta_initializer)
         self.nu = self.add_weight(shape=(), name="nu", initializer=self.nu_initializer)
 

@@ -49,30 +49,7 @@ class GRUWeightsCell(WeightsCell, keras.layers.GRUCell):
             super().build(input_shape)
             return
         keras.layers.Layer.build(self, input_shape)
-        columns = 2 * self.units
-        self.kernel = self.add_weight(
-            shape=(input_shape[-1], columns),
-            name="kernel",
-            initializer=self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-        )
-        self.recurrent_kernel = self.add_weight(
-            shape=(self.units, columns),
-            name="recurrent_kernel",
-            initializer=self.recurrent_initializer,
-            regularizer=self.recurrent_regularizer,
-            constraint=self.recurrent_constraint,
-        )
-        self.bias: Any = None
-        if self.use_bias:
-            self.bias = self.add_weight(
-                shape=(columns,),
-                name="bias",
-                initializer=self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-            )
+        self.add_weights(input_shape, (2 * self.units,))
 
     @property
     def has_recurrent_bias(self) -> bool:

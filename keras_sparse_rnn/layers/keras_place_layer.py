@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer
-from keras_sparse_rnn.typing import Regularizer
+from keras_sparse_rnn.typing import Regularizer, Tensor
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -67,6 +67,21 @@ class KerasPlaceLayer(TimeMajorLayer):
     def set_weights(self, weights: Sequence[np.ndarray]) -> None:
         """Sets all weights. A list with the weights of the Keras layer only leaves the thresholds unchanged."""
         self.cell.set_weights(weights)
+
+    def loop(
+        self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
+    ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
+        """See `TimeMajorLayer`; of a layer that puts out its only state h."""
+        recurrence, masks = self.cell.recurrence, self.cell.recurrent_masks(states[0], training)
+        emitted, last_states = recurrence.sequence(
+            self.cell.project(sequences, training),
+            states,
+            (*self.cell.recurrent_weights(), *masks),
+            mask,
+            ["h"] * self.return_sequences,
+            by_hand=recurrence.hand_written and training and not masks,
+        )
+        return emitted[0] if emitted else None, last_states[0], last_states
 
     units = property(attrgetter("cell.units"))
     activation = property(attrgetter("cell.activation"))

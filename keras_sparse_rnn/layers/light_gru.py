@@ -1,13 +1,12 @@
 """The light GRU as a Keras layer."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_sparse_rnn.layers.gru_weights_layer import GRUWeightsLayer
 from keras_sparse_rnn.layers.light_gru_cell import LightGRUCell
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -113,17 +112,3 @@ class LightGRU(GRUWeightsLayer):
             use_cudnn=use_cudnn,
             **kwargs,
         )
-
-    def loop(
-        self, sequences: Tensor, states: Sequence[Tensor], mask: Tensor | None, training: bool
-    ) -> tuple[Tensor | None, Tensor, Sequence[Tensor]]:
-        recurrence, masks = self.cell.recurrence, self.cell.recurrent_masks(states[0], training)
-        emitted, last_states = recurrence.sequence(
-            self.cell.project(sequences, training),
-            states,
-            (*self.cell.recurrent_weights(), *masks),
-            mask,
-            ["h"] * self.return_sequences,
-            by_hand=recurrence.hand_written and training and not masks,
-        )
-        return emitted[0] if emitted else None, last_states[0], last_states

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_sparse_rnn.layers.recurrent_layer import check_rate
-from keras_sparse_rnn.typing import Tensor, check_flag, is_integer
+from keras_sparse_rnn.typing import Shape, Tensor, check_flag, is_integer
 
 
 class WeightsCell(keras.layers.Layer):
@@ -34,6 +34,32 @@ class WeightsCell(keras.layers.Layer):
         of_dropout = seed if dropout or recurrent_dropout else 0
         super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, seed=of_dropout, **kwargs)
         self.seed = seed
+
+    def add_weights(self, input_shape: Shape, bias_shape: Shape) -> None:
+        """Creates W (features, gates * units), R (units, gates * units) and, with `use_bias`, a bias."""
+        columns = len(self.gates) * self.units
+        self.kernel, self.recurrent_kernel = (
+            self.add_weight(
+                shape=(sources, columns),
+                name=name,
+                initializer=getattr(self, f"{kind}_initializer"),
+                regularizer=getattr(self, f"{kind}_regularizer"),
+                constraint=getattr(self, f"{kind}_constraint"),
+            )
+            for name, kind, sources in (
+                ("kernel", "kernel", input_shape[-1]),
+                ("recurrent_kernel", "recurrent", self.units),
+            )
+        )
+        self.bias: Any = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                shape=bias_shape,
+                name="bias",
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def input_biases(self) -> list[Tensor]:
         """Returns the biases to add to the projected inputs, a tensor (units,) per gate."""
