@@ -114,7 +114,7 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
 
     def build(self, input_shape: Shape) -> None:
         keras.layers.Layer.build(self, input_shape)
-        self.add_weights(input_shape, (2, self.units))
+        self._add_weights(input_shape, (2, self.units))
         self.zeta = self.add_weight(shape=(), name="zeta", initializer=self.zeta_initializer)
         self.nu = self.add_weight(shape=(), name="nu", initializer=self.nu_initializer)
 

@@ -49,7 +49,7 @@ class GRUWeightsCell(WeightsCell, keras.layers.GRUCell):
             super().build(input_shape)
             return
         keras.layers.Layer.build(self, input_shape)
-        self.add_weights(input_shape, (2 * self.units,))
+        self._add_weights(input_shape, (2 * self.units,))
 
     @property
     def has_recurrent_bias(self) -> bool:

@@ -35,7 +35,7 @@ class WeightsCell(keras.layers.Layer):
         super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, seed=of_dropout, **kwargs)
         self.seed = seed
 
-    def add_weights(self, input_shape: Shape, bias_shape: Shape) -> None:
+    def _add_weights(self, input_shape: Shape, bias_shape: Shape) -> None:
         """Creates W (features, gates * units), R (units, gates * units) and, with `use_bias`, a bias."""
         columns = len(self.gates) * self.units
         self.kernel, self.recurrent_kernel = (
