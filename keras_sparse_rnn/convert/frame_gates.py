@@ -128,8 +128,9 @@ def verify_gate(call, gate, x_scale, x, made, given):
     sure, possible = (np.count_nonzero(beyond > by, axis=1) for by in (near, -near))
     differs = ours[:, 0] != made
     decided = (sure >= call.layer.count) | (possible < call.layer.count)
-    saturated = 0 if x_scale is None else np.any((stored[0][:, 0] == -128) | (stored[0][:, 0] == 127), axis=1)
-    if np.any(differs & decided & ~np.bool_(saturated)):
+    ends = [] if x_scale is None else [np.iinfo(dtype).min, np.iinfo(dtype).max]
+    saturated = np.isin(stored[0][:, 0], ends).any(axis=1)
+    if np.any(differs & decided & ~saturated):
         raise VerificationError(
             f"layer '{call.layer.name}' makes other steps than Keras: {np.mean(differs & decided):.2%} of them, "
             "further from its thresholds than rounding explains; convert(..., verify=False) returns the model as it is."
