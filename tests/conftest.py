@@ -32,13 +32,25 @@ def pytest_collection_finish():
     gc.set_threshold(50_000, 20, 20)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def graphs_as_they_are():
-    """TensorFlow's optimization of a graph takes longer than running nets as small as those of the tests."""
+def _optimize_graphs(yes):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": not yes})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs_as_they_are():
+    """TensorFlow's optimization of a graph takes longer than running nets as small as those of the tests."""
+    _optimize_graphs(False)
+
+
+@pytest.fixture
+def optimized_graphs():
+    """As in every other process: with the same roundings."""
+    _optimize_graphs(True)
+    yield
+    _optimize_graphs(False)
 
 
 @pytest.fixture(scope="session")

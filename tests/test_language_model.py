@@ -44,6 +44,7 @@ def result(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("optimized_graphs")
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_killed(text, tmp_path, monkeypatch, capsys):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
 
