@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keras_sparse_rnn.firmware.c_source import C_TYPES, array
+from keras_sparse_rnn.firmware.c_structs import initializer
 from keras_sparse_rnn.tflite_file import FileTensor
 
 
@@ -40,10 +41,11 @@ class Buffers:
         """Declares a buffer and returns its name."""
         return self._declare(part, f"KSR_ALIGNED(16) static {C_TYPES[dtype]} {self.name}_{part}[{size}];\n")
 
-    def struct(self, c_type: str, part: str, members: Sequence) -> str:
-        """Declares a constant struct and returns its name."""
-        values = f"{{{', '.join(map(str, members))}}}"
-        return self._declare(part, f"static const {c_type} {self.name}_{part} = {values};\n")
+    def struct(self, c_type: str, part: str, members: Mapping | Sequence) -> str:
+        """Declares a constant struct with these members, or an array of structs, and returns its name."""
+        size = "" if isinstance(members, Mapping) else f"[{len(members)}]"
+        values = initializer(members)
+        return self._declare(part, f"static const {c_type} {self.name}_{part}{size} = {values};\n")
 
     def _declare(self, part, text):
         if text not in self.declarations:

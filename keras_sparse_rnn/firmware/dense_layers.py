@@ -47,10 +47,12 @@ def dense_arguments(op, buffers):
         rows = values.reshape(outputs, 1, inputs).T
         values, bias = encode(rows, 4, (0,), sparse=False, by_outputs=True).values, np.pad(bias, (0, stride - outputs))
         sums = buffers.buffer("sums", stride, np.dtype(np.int32))
-    kernel = f"{{{buffers.constant('weights', values)}, 0, 0, 0, {inputs}, 4, {stride}, {{1, 0}}, 1, 1, 0, 0}}"
-    parts = [kernel, buffers.constant("bias", bias.astype(np.int32)), sums]
-    parts.append(buffers.struct("ksr_scaling", f"scaling[{len(scalings)}]", scalings).split("[")[0])
-    members = [*parts, len(scalings), outputs, y.zero_point, *fused_limits(op, y)]
+    kernel = {"values": buffers.constant("weights", values), "sources": inputs, "block": 4, "stride": stride}
+    members = {"kernel": kernel | {"slots": [1, 0], "by_outputs": 1, "height": 1}}
+    members |= {"bias": buffers.constant("bias", bias.astype(np.int32)), "sums": sums}
+    members |= {"scaling": buffers.struct("ksr_scaling", "scaling", scalings), "scalings": len(scalings)}
+    low, high = fused_limits(op, y)
+    members |= {"outputs": outputs, "zero_point": y.zero_point, "low": low, "high": high}
     return f"&{buffers.struct('ksr_dense', 'dense', members)}"
 
 

@@ -67,8 +67,10 @@ def _comes_again(small, large):
 def _pair(op, a, b, y, sign):
     factors = [a.scale * b.scale / y.scale, 0.0] if op.name == "MUL" else [a.scale / y.scale, sign * b.scale / y.scale]
     shift = int(np.clip(_FACTOR_BITS - math.ceil(math.log2(max(map(abs, factors)))), 1, 62))
-    numbers = [round(factor * 2.0**shift) for factor in factors]
-    return [*numbers, shift, a.zero_point, b.zero_point, y.zero_point, *fused_limits(op, y)]
+    a_factor, b_factor = (round(factor * 2.0**shift) for factor in factors)
+    zero_points = {"a_zero_point": a.zero_point, "b_zero_point": b.zero_point, "y_zero_point": y.zero_point}
+    low, high = fused_limits(op, y)
+    return {"a_factor": a_factor, "b_factor": b_factor, "shift": shift} | zero_points | {"low": low, "high": high}
 
 
 def _concatenation(op, buffers):

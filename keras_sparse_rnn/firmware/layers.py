@@ -155,16 +155,17 @@ def _matmul(op, buffers):
         raise ValueError(f"plain C has no BATCH_MATMUL of {a_shape} and {b_shape} of other types or batches.")
     rows, inner = a_shape[-2:][::-1] if op.options.adjX else a_shape[-2:]
     columns = b_shape[-2] if op.options.adjY else b_shape[-1]
-    members = [math.prod(a_shape[:-2]), rows, inner, columns, rows * inner]
-    members += [1, rows] if op.options.adjX else [inner, 1]
-    members += [inner * columns, *([1, inner] if op.options.adjY else [columns, 1])]
-    if tensors[0].dtype == np.float32:
-        members += [0, 0, 0, "{0, 0}"]
-    else:
+    members = {"count": math.prod(a_shape[:-2]), "rows": rows, "inner": inner, "columns": columns}
+    members |= {"a_step": rows * inner, "b_step": inner * columns}
+    members |= {"a_row": 1, "a_column": rows} if op.options.adjX else {"a_row": inner, "a_column": 1}
+    members |= {"b_row": 1, "b_column": inner} if op.options.adjY else {"b_row": columns, "b_column": 1}
+    if tensors[0].dtype != np.float32:
         factor = tensors[0].scale * tensors[1].scale / tensors[2].scale
         # The sums take 31 bits and as many more as there are products of int16.
         digits = 31 if tensors[0].dtype == np.int8 else min(24, 31 - math.ceil(math.log2(inner)))
-        members += [*(tensor.zero_point for tensor in tensors), scaling(factor, digits)]
+        names = ("a_zero_point", "b_zero_point", "zero_point")
+        members |= {name: tensor.zero_point for name, tensor in zip(names, tensors, strict=True)}
+        members |= {"scaling": scaling(factor, digits)}
     matmul = buffers.struct("ksr_matmul", "matmul", members)
     return f"ksr_matmul_{ENDINGS[tensors[0].dtype]}(&{matmul}, {buffers.label(a)}, {buffers.label(b)}, tensor_{y});"
 

@@ -1,22 +1,19 @@
 """The custom ops as structs and calls of `tflite/include/ksr_NAME_layer.h`. The structs are constants, so that the
 program has nothing to read or check when it starts."""
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from keras_sparse_rnn.firmware.c_structs import chosen, initializer
+from keras_sparse_rnn.formats import INT8X16
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, SIGMOID, TANH
+from keras_sparse_rnn.ops.block_sparse import stride_of
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE, SHARED, UNCOUPLED, WITHOUT
 from keras_sparse_rnn.ops.recurrent_schema import BY_OUTPUTS, DIAGONAL, height_of
-
-# What the structs of recurrent ops have in their member `recurrent`; the rest of an op's schema is beside it.
-_WORDS = ("units", "x_zero_point", "x_shift", "h_shift", "operand_bits", "go_backwards", "return_sequences")
-_TENSORS = ("x", "output", "bias", "output_scales", "input_threshold", "hidden_threshold", "held_x", "held_h", "sums")
-_MATRICES = ("kernel", "recurrent_kernel")
-_OWN_SIZES = ("units", "deep_slots")
-_OF_ACTIVATIONS = ("zeta", "nu")  # words that lie beside the activations
-_DENSE_WORDS = ("units", "x_zero_point", "output_zero_point", "output_min", "output_max", "activation")
+from keras_sparse_rnn.ops.schema import SLOTS
 
 
 @dataclass(frozen=True)
@@ -33,16 +30,6 @@ class Operand:
     dtype: np.dtype
 
 
-def op_symbol(name):
-    """The C symbol of a custom op: `KsrEventGru` is `ksr_event_gru`."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_")
-
-
-def op_header(name):
-    """The header of an op's functions, `ksr_event_gru_layer.h`."""
-    return f"{op_symbol(name)}_layer.h"
-
-
 def op_layer(op, name, operands):
     """Returns an op in C.
 
@@ -55,74 +42,65 @@ def op_layer(op, name, operands):
     Returns:
         A tuple `(declaration, statement)`.
     """
-    schema = ALL_OPS[op.name].SCHEMA
+    kind, x = ALL_OPS[op.name], operands["x"]
+    schema = kind.SCHEMA
     options = schema.decode(op.options)
+    run, struct = f"{schema.symbol}_run_{options.number_format.kernel}", f"{schema.symbol}_layer"
+    words, labels = asdict(options), {key: operand.label for key, operand in operands.items()}
+    sizes = {"rows": math.prod(x.shape[:-1]), "inputs": x.shape[-1]}
+    sizes |= {"steps": x.shape[1]} if schema.takes_sequences else {}
+    matrices = {g.name: _matrix(schema, words, g, operands) for g in schema.matrices if g.name in operands}
+    values = words | sizes | labels | matrices
     if schema.gives_mask:
-        return _frame_gate(options, name, operands)
-    words = asdict(options)
-    stride = -(-options.units // options.block) * options.block
-    symbol, kernel = op_symbol(op.name), options.number_format.kernel
-
-    def pointers(names):
-        return {key: operands[key].label for key in names if key in operands}
-
-    def matrices(names):
-        return {key: _matrix(schema, words, key, operands, stride) for key in names if key in operands}
-
-    x = operands["x"]
-    if op.name == "KsrSparseDense":
-        sizes = {"rows": int(np.prod(x.shape[:-1])), "inputs": x.shape[-1], "stride": stride}
-        members = sizes | {word: words[word] for word in _DENSE_WORDS} | matrices(("kernel",))
-        members |= pointers(("bias", "multiplier", "shift"))
-        call = f"{symbol}_run_{kernel}(&{name}, {x.label}, {operands['output'].label}, {name}_scratch);"
-    else:
-        own_words = [word.name for word in schema.words[schema.shared_words :] if word.name not in _OF_ACTIVATIONS]
-        own_matrices = [given.name for given in schema.matrices if given.name not in _MATRICES]
-        own_tensors = [g.name for g in schema.inputs if g.size in _OWN_SIZES and g.name not in _TENSORS]
-        is_integer = options.number_format.is_integer
-        kinds = {"is_integer": int(is_integer), "is_int16": int(kernel == "i16")}
-        sizes = {"stride": stride, "inputs": x.shape[2], "steps": x.shape[1]}
-        recurrent = {word: words[word] for word in _WORDS} | sizes | kinds
-        recurrent |= pointers(_TENSORS) | matrices(_MATRICES)
-        kind, members = ALL_OPS[op.name], {"recurrent": recurrent}
-        are_inline = kind.are_usual(options) or (is_integer and _has_hard_units(kind, options))
-        activations = {} if are_inline else {"activations": _activations(kind, options)}
-        gates = (_gates(words) if is_integer else {}) | activations
-        members |= ({"gates": gates} if gates else {}) | (_units(kind, options) if is_integer else {})
-        members |= {word: words[word] for word in own_words} | pointers(own_tensors) | matrices(own_matrices)
-        call = f"{symbol}_run_{kernel}(&{name}, {name}_scratch);"
-    declaration = f"static const {symbol}_layer {name} = {_struct(members)};\n"
-    if "mask" in operands:
-        declaration += (
-            f"static void {name}_run(const void *layer, void *scratch) {{ {symbol}_run_{kernel}(layer, scratch); }}\n"
-            f"static {symbol}_layer {name}_masked;\n"
-        )
-        last_output = operands["last_output"].label if "last_output" in operands else "0"
-        arguments = ", ".join(
-            map(str, (operands["mask"].label, last_output, words["zero_output_for_mask"], words["output_zero_point"]))
-        )
-        call = f"{name}_masked = {name};\n  ksr_run_masked(&{name}_masked, {name}_run, {arguments}, {name}_scratch);"
+        arguments = (f"&{name}", labels["x"], labels.get("mask", "0"), labels["last"], labels["output"])
+        return _constant(struct, name, values), f"{run}({', '.join(arguments)});"
+    values["stride"] = stride_of(options.units, options.block)
+    if not schema.takes_sequences:
+        declaration = _constant(struct, name, values)
+        return declaration, f"{run}(&{name}, {labels['x']}, {labels['output']}, {name}_scratch);"
+    recurrent = chosen("ksr_recurrent", values | _format(options))
+    own = {key: value for key, value in values.items() if key not in recurrent}
+    declaration = _constant(struct, name, own | {"recurrent": recurrent} | _elementwise(kind, options))
+    if "mask" not in operands:
+        return declaration, f"{run}(&{name}, {name}_scratch);"
+    declaration += (
+        f"static void {name}_run(const void *layer, void *scratch) {{ {run}(layer, scratch); }}\n"
+        f"static {struct} {name}_masked;\n"
+    )
+    masks = (labels["mask"], labels.get("last_output", "0"), words["zero_output_for_mask"], words["output_zero_point"])
+    arguments = ", ".join(map(str, masks))
+    call = f"{name}_masked = {name};\n  ksr_run_masked(&{name}_masked, {name}_run, {arguments}, {name}_scratch);"
     return declaration, call
 
 
-def _frame_gate(options, name, operands):
-    x, labels = operands["x"], {key: operand.label for key, operand in operands.items()}
-    members = {"inputs": x.shape[2], "steps": x.shape[1], "count": options.count, "threshold": labels["threshold"]}
-    arguments = ", ".join((labels["x"], labels.get("mask", "0"), labels["last"], labels["output"]))
-    call = f"ksr_frame_gate_run_{options.number_format.kernel}(&{name}, {arguments});"
-    return f"static const ksr_frame_gate_layer {name} = {_struct(members)};\n", call
+def _constant(struct, name, values):
+    return f"static const {struct} {name} = {initializer(chosen(struct, values))};\n"
+
+
+def _format(options):
+    number_format = options.number_format
+    return {"is_integer": int(number_format.is_integer), "is_int16": int(number_format is INT8X16)}
+
+
+def _elementwise(kind, options):
+    """How a recurrent op computes its states from accumulators."""
+    is_integer = options.number_format.is_integer
+    are_inline = kind.are_usual(options) or (is_integer and _has_hard_units(kind, options))
+    activations = {} if are_inline else {"activations": _activations(kind, options)}
+    if is_integer:
+        return {"gates": _gates(options) | activations} | _units(kind, options)
+    return {"gates": activations} if activations else {}
 
 
 def _activations(kind, options):
-    """`ksr_activations` of `tflite/include/ksr_activations.h`."""
-    names = {"activation": options.activation}
-    names |= {"recurrent_activation": options.recurrent_activation} if "gate" in kind.SLOTS else {}
+    functions = {"activation": options.activation}
+    functions |= {"recurrent_activation": options.recurrent_activation} if "gate" in kind.SLOTS else {}
     ending = "" if options.number_format.is_integer else "_f32"
-    functions = {name: f"ksr_activate_{ALL_ACTIVATIONS[number].name}{ending}" for name, number in names.items()}
+    symbols = {name: f"ksr_activate_{ALL_ACTIVATIONS[number].name}{ending}" for name, number in functions.items()}
     if options.number_format.is_integer and _has_usual_fast_units(options):
-        functions = {}
-    numbers = {"state_bits": options.state_bits, "gate_bits": options.gate_bits}
-    return functions | numbers | {word: getattr(options, word) for word in _OF_ACTIVATIONS if getattr(options, word, 0)}
+        symbols = {}
+    numbers = {name: word for name, word in asdict(options).items() if name not in functions}
+    return chosen("ksr_activations", numbers | symbols)
 
 
 def _has_hard_units(kind, options):
@@ -139,7 +117,7 @@ def _has_usual_fast_units(options):
 def _units(kind, options):
     """The functions of its element-wise part."""
     kernel, is_usual = options.number_format.kernel, kind.are_usual(options)
-    symbol = op_symbol(kind.SCHEMA.name)
+    symbol = kind.SCHEMA.symbol
     variant = f"usual_{kernel}" if is_usual else "other"
     if "reset" not in kind.SLOTS:
         return {"units": f"{symbol}_units_{variant}"}
@@ -158,15 +136,15 @@ def _units(kind, options):
     return {"units": f"ksr_{units}_{'i16' if is_usual and kernel == 'i16' else variant}"} | reset
 
 
-def _gates(words):
-    """`ksr_gates` of `tflite/include/ksr_gates.h`."""
-    return {
-        "multiplier": [_multiplier(words[f"multiplier_{slot}"]) for slot in range(4)],
-        "to_tanh": words["fraction"] - 7,
-        "operand": [words["operand_multiplier"], words["operand_shift"]],
-        "output": [words["output_multiplier"], words["output_shift"]],
-        "output_zero_point": words["output_zero_point"],
+def _gates(options):
+    words = asdict(options)
+    numbers = {
+        "multiplier": [_multiplier(words[f"multiplier_{slot}"]) for slot in range(SLOTS)],
+        "to_tanh": options.fraction - 7,
+        "operand": [options.operand_multiplier, options.operand_shift],
+        "output": [options.output_multiplier, options.output_shift],
     }
+    return chosen("ksr_gates", words | numbers)
 
 
 def _multiplier(value):
@@ -176,40 +154,24 @@ def _multiplier(value):
     return f"KSR_MULTIPLIER({value}, {factor}, {shift})"
 
 
-def _matrix(schema, words, name, operands, stride):
-    """`ksr_matrix` of `tflite/include/ksr_matrix.h`."""
-    given = schema.inputs[schema.index(name)]
+def _matrix(schema, words, given, operands):
     slots = given.slots_of(words)
-    members = {"values": operands[name].label}
-    if f"{name}_rows" in operands:
-        rows = operands[f"{name}_rows"]
-        members["index"] = operands[f"{name}_index"].label
-        members["rows16" if rows.dtype == np.uint16 else "rows32"] = rows.label
-    sources = schema.count_sources(given, words, operands["x"].shape[-1])
+    stride = stride_of(words["units"], words["block"])
+    rows = operands.get(f"{given.name}_rows")
+    stored = {"height": 1, "by_outputs": int(bool(words["layout"] & BY_OUTPUTS[given.sources]))}
+    if rows:
+        stored = {"height": height_of(words["layout"], given.sources), "by_outputs": 0}
+        stored |= {"index": operands[f"{given.name}_index"].label}
+        stored |= {"rows16" if rows.dtype == np.uint16 else "rows32": rows.label}
     if given.sources == "units" and DIAGONAL in operands:
         # Gate by gate, of all matrices that read the state.
-        before = (
-            0 if name == "recurrent_kernel" else len(schema.inputs[schema.index("recurrent_kernel")].slots_of(words))
-        )
-        members["diagonal"] = f"{operands[DIAGONAL].label} + {before * stride}" if before else operands[DIAGONAL].label
-    return members | {
-        "sources": sources,
-        "block": words["block"],
+        first = schema.inputs[schema.index("recurrent_kernel")]
+        before = 0 if given is first else len(first.slots_of(words)) * stride
+        stored |= {"diagonal": f"{operands[DIAGONAL].label} + {before}" if before else operands[DIAGONAL].label}
+    own = {
+        "values": operands[given.name].label,
+        "sources": schema.count_sources(given, words, operands["x"].shape[-1]),
         "stride": stride,
         "slots": [len(slots), slots[-1]],
-        "weight_bits": words["weight_bits"],
-        "height": height_of(words["layout"], given.sources) if f"{name}_rows" in operands else 1,
-        "by_outputs": int(bool(words["layout"] & BY_OUTPUTS[given.sources]) and f"{name}_rows" not in operands),
     }
-
-
-def _struct(members, indent="  "):
-    """A designated initializer."""
-    lines = []
-    for name, value in members.items():
-        if isinstance(value, dict):
-            value = _struct(value, indent + "  ")
-        elif isinstance(value, list):
-            value = f"{{{', '.join(map(str, value))}}}"
-        lines.append(f"{indent}.{name} = {value},\n")
-    return "{\n" + "".join(lines) + indent[2:] + "}"
+    return chosen("ksr_matrix", words | stored | own)

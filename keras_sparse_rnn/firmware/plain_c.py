@@ -16,7 +16,7 @@ from keras_sparse_rnn.firmware.joining_layers import JOINING, joining_call
 from keras_sparse_rnn.firmware.layers import LAYERS, changes_the_type, is_table, layer_call
 from keras_sparse_rnn.firmware.moving_layers import MOVING, history_call, moving_call, padding
 from keras_sparse_rnn.firmware.names import c_identifier, distinct, model_name
-from keras_sparse_rnn.firmware.op_layers import Operand, op_header, op_layer
+from keras_sparse_rnn.firmware.op_layers import Operand, op_layer
 from keras_sparse_rnn.firmware.rendering import render
 from keras_sparse_rnn.firmware.skipped_steps import before_gate
 from keras_sparse_rnn.firmware.sources import features_of
@@ -263,7 +263,7 @@ class PlainC:
             self.declarations.append(f"KSR_ALIGNED(16) static uint8_t {name}_scratch[{scratch}];\n")
         self.declarations.append(declaration)
         self.calls.append("\n  ".join([*before, call, *after]))
-        for header in (op_header(op.name), *(["ksr_masked.h"] if "mask" in given else [])):
+        for header in (f"{kind.SCHEMA.symbol}_layer.h", *(["ksr_masked.h"] if "mask" in given else [])):
             self._include(header)
 
     def _add_layer(self, name, op):

@@ -6,7 +6,6 @@ from functools import cached_property
 import numpy as np
 
 from keras_sparse_rnn.firmware.c_tensors import c_tensors
-from keras_sparse_rnn.firmware.op_layers import op_symbol
 from keras_sparse_rnn.firmware.sources import features_of
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.runtime.engine import refuse_sparse_encodings
@@ -54,7 +53,7 @@ class TFLMModel:
     @cached_property
     def custom_ops(self):
         """The C symbols of the custom ops."""
-        return list(dict.fromkeys(op_symbol(op.name) for op in self.model.operators if _is_ours(op)))
+        return list(dict.fromkeys(ALL_OPS[op.name].SCHEMA.symbol for op in self.model.operators if _is_ours(op)))
 
     @cached_property
     def headers(self):

@@ -42,9 +42,17 @@ def window_call(op, buffers):
     is_most = op.name == "MAX_POOL_2D"
     lowest = np.iinfo(x.dtype).min if x.dtype != np.float32 else np.finfo(np.float32).min
     absent = buffers.constant("absent", np.full(channels, lowest if is_most else x.zero_point or 0, x.dtype))
-    pairs = (x_shape[1:3], y_shape[1:3], window.size, window.strides, window.dilation, window.before)
-    members = [size for pair in pairs for size in pair]
-    at = buffers.struct("ksr_window", "window", [*members, channels * x.dtype.itemsize])
+    members = {}
+    for rows_and_columns, pair in (
+        (("x_height", "x_width"), x_shape[1:3]),
+        (("y_height", "y_width"), y_shape[1:3]),
+        (("height", "width"), window.size),
+        (("row_stride", "column_stride"), window.strides),
+        (("row_dilation", "column_dilation"), window.dilation),
+        (("top", "left"), window.before),
+    ):
+        members |= zip(rows_and_columns, pair, strict=True)
+    at = buffers.struct("ksr_window", "window", members | {"bytes": channels * x.dtype.itemsize})
     scratch = buffers.buffer("patch", taps * channels, x.dtype)
     patch = f"ksr_patch(&{at}, i, {buffers.label(op.inputs[0])}, {absent}, {scratch})"
     to = f"tensor_{op.outputs[0]} + i * {y_shape[3]}"
@@ -74,7 +82,7 @@ def _average(x, buffers, window, patch, taps, channels, to):
             f"    for (int32_t k = 0; k < {channels}; ++k) ({to})[k] /= present;"
         )
     shares = [scaling(1 / count, 24 if x.dtype == np.int16 else 31) for count in range(1, taps + 1)]
-    table = buffers.struct("ksr_scaling", f"shares[{taps}]", shares).split("[")[0]
+    table = buffers.struct("ksr_scaling", "shares", shares)
     share = f"{table}[ksr_present({window}, i) - 1]"
     if x.dtype == np.int16:
         return f"ksr_mean_i16({share}, {sizes});"

@@ -5,7 +5,6 @@
 The generated files are committed, so that a build does not need this script. A test compares them with the schemas.
 """
 
-import re
 import textwrap
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.activations import ALL_ACTIVATIONS, GELU_TABLE, GROUPS, HALF_TABLE, RISE_TABLE
 from keras_sparse_rnn.ops.lstm import BOUNDED_CELL_BITS
 from keras_sparse_rnn.ops.recurrent_schema import FIRST_INPUTS, LAST_INPUTS, WORDS
-from keras_sparse_rnn.ops.schema import FORMATS, OF_INPUT, OF_WORD, STATUSES, VERSION, Input, OpSchema
+from keras_sparse_rnn.ops.schema import FORMATS, OF_INPUT, OF_WORD, STATUSES, VERSION, Input
 
 ROOT = Path(__file__).parents[2]
 MADE = "made by keras_sparse_rnn/ops/generate.py"
@@ -45,16 +44,11 @@ def files() -> dict[Path, str]:
         "kernels/half_table.c": _table("ksr_half_table", "sigmoid and tanh, see ksr_tables.h", HALF_TABLE, "uint16_t"),
     }
     for schema in _SCHEMAS:
-        name = symbol(schema).removeprefix("ksr_")
+        name = schema.symbol.removeprefix("ksr_")
         texts[f"include/ksr_{name}_words.h"] = _op_header(schema)
         texts[f"include/ksr_{name}_schema.h"] = _schema_header(schema)
         texts[f"kernels/{name}_schema.c"] = _op_tables(schema)
     return {ROOT / "tflite" / path: text for path, text in texts.items()} | {DOCS: _docs(DOCS.read_text())}
-
-
-def symbol(schema: OpSchema) -> str:
-    """The C name of an op: `KsrEventGru` is `ksr_event_gru`."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", schema.name).lower()
 
 
 def _header(name, doc, body, includes=("ksr_node.h",), source=None):
@@ -79,7 +73,7 @@ def _status_header():
 
 
 def _ops_header():
-    names = [symbol(schema) for schema in _SCHEMAS]
+    names = [schema.symbol for schema in _SCHEMAS]
     body = f"#define KSR_OPS(X) {' '.join(f'X({name})' for name in names)}\n#define KSR_OP_COUNT {len(names)}"
     return _header("ksr_ops", "All ops of the library", body, [f"{name}.h" for name in names])
 
@@ -124,7 +118,7 @@ def _recurrent_header():
 
 
 def _op_header(schema):
-    name = symbol(schema)
+    name = schema.symbol
     own = schema.words[schema.shared_words :]
     fields = [] if schema.shared_words else [("int32_t version;", f"{VERSION}")]
     first = len(FIRST_INPUTS) if schema.shared_words else 0
@@ -165,7 +159,7 @@ def _op_header(schema):
 
 
 def _schema_header(schema):
-    name = symbol(schema)
+    name = schema.symbol
     body = f"extern const ksr_schema {name}_schema;"
     doc, source = f"{schema.name}: what its words and inputs may be", f"{name.removeprefix('ksr_')}_schema.c"
     return _header(f"{name}_schema", doc, body, ["ksr_schema.h"], source)
@@ -177,12 +171,12 @@ def _slots(schema):
     for given in schema.matrices:
         choices = [f"{{{len(slots)}, {slots[-1]}}}" for slots in (given.slots_by or ("", (given.slots,)))[1]]
         value = choices[0] if given.slots_by is None else f"{{{', '.join(choices)}}}"
-        lines.append(f"#define {f'{symbol(schema)}_{given.name}_slots'.upper()} {value}")
+        lines.append(f"#define {f'{schema.symbol}_{given.name}_slots'.upper()} {value}")
     return "\n".join(lines)
 
 
 def _op_tables(schema):
-    name = symbol(schema)
+    name = schema.symbol
     ranges = [(0, 0)]  # none, of the values of an input
 
     def number_of(bounds):
@@ -309,7 +303,7 @@ def _names_header():
     for schema in _SCHEMAS:
         words = ", ".join(f'"{word.name}"' for word in schema.words)
         inputs = ", ".join(f'"{given.name}"' for given in schema.inputs)
-        lines += [f"    {{&{symbol(schema)}_schema,", f"     {{{_wrapped(words)}}},", f"     {{{_wrapped(inputs)}}}}},"]
+        lines += [f"    {{&{schema.symbol}_schema,", f"     {{{_wrapped(words)}}},", f"     {{{_wrapped(inputs)}}}}},"]
     most = max(len(schema.words) for schema in _SCHEMAS), max(len(schema.inputs) for schema in _SCHEMAS)
     body = "\n".join(
         [
@@ -324,7 +318,7 @@ def _names_header():
             "};",
         ]
     )
-    includes = [f"{symbol(schema)}_schema.h" for schema in _SCHEMAS]
+    includes = [f"{schema.symbol}_schema.h" for schema in _SCHEMAS]
     return _header("ksr_names", "What the words and inputs of the ops are called", body, includes)
 
 

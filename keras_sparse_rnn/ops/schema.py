@@ -4,6 +4,7 @@ An `OpSchema` determines the codec of the options, the tensors of a file, the re
 and tables (`generate.py`) and the tables of docs/format.md.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass, field, make_dataclass
 from typing import Any, ClassVar
@@ -283,6 +284,11 @@ class OpSchema:
             f"{self.name}Options", fields, bases=(Options,), frozen=True, kw_only=True, namespace={"SCHEMA": self}
         )
         object.__setattr__(self, "options", options)
+
+    @property
+    def symbol(self) -> str:
+        """The name in C: `KsrEventGru` is `ksr_event_gru`."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", self.name).lower()
 
     def index(self, name: str) -> int:
         """The position of an input."""
