@@ -5,6 +5,8 @@ its `call`, or of one that inherits it:
     gates: The gates side by side in the columns of `kernel` and `recurrent_kernel`: their names in order, or only their
         number; or a dict {name of a weight: its gates} of all matrices that can be pruned. Each matrix is multiplied
         once in a step.
+    matrices: A dict like that of `gates`, for a cell whose `kernel` and `recurrent_kernel` are factors: it then names
+        all matrices, and `gates` are those of their products.
     candidate_gate: Place of the gate that feeds the state: while the weighted sum of that gate stays at zero, so does a
         state that begins at zero. Without it `shrink` leaves the cell as it is.
     skips: Which inputs and units a step need not multiply: "nothing", the default; "zeros", inputs and first states
@@ -68,6 +70,8 @@ def describe(cell: keras.layers.Layer) -> CellFacts | None:
         candidate_gate = of_keras.candidate_gate if kind in _OF_KERAS else None
     if "candidate_gate" in vars(kind):  # not inherited: a subclass may compute something else
         candidate_gate = cell.candidate_gate
+    if getattr(cell, "matrices", None) is not None:
+        gates, candidate_gate = cell.matrices, None
     if not isinstance(gates, Mapping):
         gates = {"kernel": gates, "recurrent_kernel": gates}
     named = {name: tuple(map(str, range(of))) if isinstance(of, int) else tuple(of) for name, of in gates.items()}

@@ -204,6 +204,7 @@ class _Search:
             if isinstance(layer, LightGRU):
                 given = {**given, "reset_gate": False}
             config = {**layer.get_config(), "unroll": False, "seed": layer.cell.seed, **given}
+            config.pop("rank", None)
             return twin.from_config(config)
 
         made = _cloned(self._model, clone)
@@ -347,6 +348,8 @@ def _reasons(model, dense):
 def _reason_of_rnn(layer):
     if layer.return_state:
         return "return_state=True: a delta layer has other states"
+    if getattr(layer, "rank", None) is not None:
+        return f"rank={layer.rank!r}: a delta layer has kernels of full rank"
     if any(len(node.arguments.args) > 1 or "initial_state" in node.arguments.kwargs for node in _nodes(layer)):
         return "it is called with an initial state"
     return None

@@ -32,6 +32,9 @@ Constraint: TypeAlias = str | dict[str, Any] | Callable[[Any], Any] | None
 Score: TypeAlias = Literal["l1", "l2", "max"]
 """Worth of a block of weights; see `sparsity.Blocks.score`."""
 
+Rank: TypeAlias = int | tuple[int, int] | None
+"""Rank of the kernels of a recurrent layer: of both together, or of that of the inputs and that of the state."""
+
 BlockShape: TypeAlias = tuple[int, int]
 """(rows, cols) of the blocks that tile a kernel."""
 

@@ -7,7 +7,7 @@ import keras
 
 from keras_sparse_rnn.layers.fast_grnn_cell import FastGRNNCell
 from keras_sparse_rnn.layers.keras_place_layer import KerasPlaceLayer
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Rank, Regularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -20,7 +20,7 @@ class FastGRNN(KerasPlaceLayer):
     Args:
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             zeta_initializer, nu_initializer, kernel_regularizer, recurrent_regularizer, bias_regularizer,
-            kernel_constraint, recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed: As in
+            kernel_constraint, recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, rank: As in
             `FastGRNNCell`.
         activity_regularizer: Regularizer of the output.
         return_sequences: Whether to return h for every step instead of the last step only.
@@ -82,6 +82,7 @@ class FastGRNN(KerasPlaceLayer):
         stateful: bool = False,
         zero_output_for_mask: bool = False,
         use_cudnn: str | bool = "auto",
+        rank: Rank = None,
         **kwargs: Any,
     ) -> None:
         cell = FastGRNNCell(
@@ -103,6 +104,7 @@ class FastGRNN(KerasPlaceLayer):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             seed=seed,
+            rank=rank,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
             name="fast_grnn_cell",

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_sparse_rnn.layers.fast_grnn_recurrence import FastGRNNRecurrence
 from keras_sparse_rnn.layers.weights_cell import WeightsCell
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Shape, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Rank, Regularizer, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -45,6 +45,10 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
             the remaining inputs are divided by 1 - dropout. As in `keras.layers.GRUCell`.
         recurrent_dropout: Likewise for the inputs of U.
         seed: Integer, seed of dropout.
+        rank: None for kernels of full rank. An integer r makes a middle of r values of the inputs and the state
+            together, m = x W + h' U, and a product m G with the gates: `kernel` W is (features, r), `recurrent_kernel`
+            U (units, r), and `gate_kernel` G (r, units). A pair makes a middle of each, x W and h' U, and G has
+            as many rows as both have values. Initializers, regularizers and constraints of W apply to G, too.
 
     Call arguments:
         inputs: Tensor (batch, features).
@@ -55,7 +59,7 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
         h, a tensor (batch, units), and the list [h].
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or `rank` is above what the shapes allow.
 
     Example:
 
@@ -87,6 +91,7 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
+        rank: Rank = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -105,6 +110,7 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             seed=seed,
+            rank=rank,
             **kwargs,
         )
         self.recurrent_activation = keras.activations.get(recurrent_activation)
@@ -141,6 +147,7 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
             "zeta_initializer": keras.initializers.serialize(self.zeta_initializer),
             "nu_initializer": keras.initializers.serialize(self.nu_initializer),
             "seed": self.seed,
+            "rank": self.rank,
         }
 
 

@@ -30,12 +30,16 @@ class GRUWeightsLayer(KerasPlaceLayer):
 
         Raises:
             ValueError: If `layer` is neither, its `reset_after` is not supported, or it is a GRU and this layer has no
-                reset gate.
+                reset gate, or `layer` has a `rank`.
 
         Example:
 
         >>> delta = DeltaGRU.from_gru(model.get_layer("gru"), input_threshold=0.5, hidden_threshold=0.2)
         """
+        if getattr(layer, "rank", None) is not None:
+            raise ValueError(
+                f"`layer` '{layer.name}' has rank={layer.rank!r}: a {cls.__name__} has kernels of full rank."
+            )
         if cls.in_keras and isinstance(layer, GRUWeightsLayer) and not layer.in_keras:
             return cls._like(layer, **arguments, reset_gate=False)
         if cls.in_keras is None or not arguments.get("reset_gate", True):

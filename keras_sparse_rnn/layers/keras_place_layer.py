@@ -57,6 +57,7 @@ class KerasPlaceLayer(TimeMajorLayer):
     def _like(cls, layer, **arguments):
         """Creates a layer with the configuration and, if built, the weights of a layer with the same weights."""
         config = {**layer.get_config(), "unroll": False, "seed": layer.cell.seed}  # SimpleRNN leaves out its seed
+        config.pop("rank", None)
         new = cls.from_config({**config, **arguments})
         if layer.built:
             batch = layer.states[0].shape[0] if layer.stateful else None
@@ -98,3 +99,4 @@ class KerasPlaceLayer(TimeMajorLayer):
     dropout = property(attrgetter("cell.dropout"))
     recurrent_dropout = property(attrgetter("cell.recurrent_dropout"))
     seed = property(attrgetter("cell.seed"))
+    rank = property(attrgetter("cell.rank"))

@@ -6,7 +6,7 @@ import keras
 
 from keras_sparse_rnn.layers.gru_weights_layer import GRUWeightsLayer
 from keras_sparse_rnn.layers.light_gru_cell import LightGRUCell
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Rank, Regularizer
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -19,7 +19,7 @@ class LightGRU(GRUWeightsLayer):
     Args:
         units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
             kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
-            bias_constraint, dropout, recurrent_dropout, seed: As in `LightGRUCell`.
+            bias_constraint, dropout, recurrent_dropout, seed, rank: As in `LightGRUCell`.
         activity_regularizer: Regularizer of the output.
         return_sequences: Whether to return h for every step instead of the last step only.
         return_state: Whether to also return the last state.
@@ -78,6 +78,7 @@ class LightGRU(GRUWeightsLayer):
         stateful: bool = False,
         zero_output_for_mask: bool = False,
         use_cudnn: str | bool = "auto",
+        rank: Rank = None,
         **kwargs: Any,
     ) -> None:
         cell = LightGRUCell(
@@ -97,6 +98,7 @@ class LightGRU(GRUWeightsLayer):
             dropout=dropout,
             recurrent_dropout=recurrent_dropout,
             seed=seed,
+            rank=rank,
             dtype=kwargs.get("dtype"),
             trainable=kwargs.get("trainable", True),
             name="light_gru_cell",

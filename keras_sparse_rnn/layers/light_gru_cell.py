@@ -7,7 +7,7 @@ import keras
 
 from keras_sparse_rnn.layers.gru_recurrence import LightGRURecurrence
 from keras_sparse_rnn.layers.gru_weights_cell import GRUWeightsCell
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Regularizer, Tensor
+from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Rank, Regularizer, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -41,6 +41,10 @@ class LightGRUCell(GRUWeightsCell):
             the remaining inputs are divided by 1 - dropout. As in `keras.layers.GRUCell`.
         recurrent_dropout: Likewise for the inputs of R.
         seed: Integer, seed of dropout.
+        rank: None for kernels of full rank. An integer r makes a middle of r values of the inputs and the state
+            together, m = x W + h' R, and a product m G with the gates: `kernel` W is (features, r), `recurrent_kernel`
+            R (units, r), and `gate_kernel` G (r, 2 * units). A pair makes a middle of each, x W and h' R, and G has
+            as many rows as both have values. Initializers, regularizers and constraints of W apply to G, too.
 
     Call arguments:
         inputs: Tensor (batch, features).
@@ -51,7 +55,7 @@ class LightGRUCell(GRUWeightsCell):
         h, a tensor (batch, units), and the list [h].
 
     Raises:
-        ValueError: If an argument is out of range.
+        ValueError: If an argument is out of range, or `rank` is above what the shapes allow.
 
     Example:
 
@@ -81,6 +85,7 @@ class LightGRUCell(GRUWeightsCell):
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         seed: int | None = None,
+        rank: Rank = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -101,6 +106,7 @@ class LightGRUCell(GRUWeightsCell):
             recurrent_dropout=recurrent_dropout,
             reset_gate=False,
             seed=seed,
+            rank=rank,
             **kwargs,
         )
         self.state_size = [units]
@@ -113,4 +119,5 @@ class LightGRUCell(GRUWeightsCell):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        return {name: value for name, value in config.items() if name not in ("reset_after", "reset_gate")}
+        config = {name: value for name, value in config.items() if name not in ("reset_after", "reset_gate")}
+        return {**config, "rank": self.rank}

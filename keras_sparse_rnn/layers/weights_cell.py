@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_sparse_rnn.layers.low_rank import check_fits, checked_rank, middles
 from keras_sparse_rnn.layers.recurrent_layer import check_rate
-from keras_sparse_rnn.typing import Shape, Tensor, check_flag, is_integer
+from keras_sparse_rnn.typing import Rank, Shape, Tensor, check_flag, is_integer
 
 
 class WeightsCell(keras.layers.Layer):
@@ -17,12 +18,21 @@ class WeightsCell(keras.layers.Layer):
     A subclass names its `gates`, and the Keras cell in `in_keras`. Thresholds are further weights after those of the
     Keras cell. `set_weights` and files may contain the weights of the Keras cell only; the thresholds are then left
     unchanged.
+
+    With a `rank`, the kernels are products: `kernel` and `recurrent_kernel` lead to a middle, one for both or one for
+    each, and `gate_kernel` from there to the gates.
     """
 
     gates: Any
 
     def __init__(
-        self, units: int, dropout: float = 0.0, recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any
+        self,
+        units: int,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        rank: Rank = None,
+        **kwargs: Any,
     ) -> None:
         if not (is_integer(units) and units > 0):
             raise ValueError(f"`units` must be a positive integer. Received: units={units!r}")
@@ -30,27 +40,34 @@ class WeightsCell(keras.layers.Layer):
             check_flag(name, kwargs[name])
         check_rate("dropout", dropout)
         check_rate("recurrent_dropout", recurrent_dropout)
+        rank = checked_rank(rank)
         # For None, Keras draws a seed, which would change all later random numbers.
         of_dropout = seed if dropout or recurrent_dropout else 0
         super().__init__(units, dropout=dropout, recurrent_dropout=recurrent_dropout, seed=of_dropout, **kwargs)
         self.seed = seed
+        self.rank = rank
+
+    @property
+    def matrices(self) -> dict[str, tuple[str, ...]] | None:
+        """With a `rank`, the gates in the columns of each matrix; see `keras_sparse_rnn.cells`."""
+        if self.rank is None:
+            return None
+        return {"kernel": ("middle",), "recurrent_kernel": ("middle",), "gate_kernel": tuple(self.gates)}
 
     def _add_weights(self, input_shape: Shape, bias_shape: Shape) -> None:
-        """Creates W (features, gates * units), R (units, gates * units) and, with `use_bias`, a bias."""
+        """Creates W (features, gates * units), R (units, gates * units) or, with a `rank`, their factors, and, with
+        `use_bias`, a bias."""
+        features: Any = input_shape[-1]
         columns = len(self.gates) * self.units
-        self.kernel, self.recurrent_kernel = (
-            self.add_weight(
-                shape=(sources, columns),
-                name=name,
-                initializer=getattr(self, f"{kind}_initializer"),
-                regularizer=getattr(self, f"{kind}_regularizer"),
-                constraint=getattr(self, f"{kind}_constraint"),
-            )
-            for name, kind, sources in (
-                ("kernel", "kernel", input_shape[-1]),
-                ("recurrent_kernel", "recurrent", self.units),
-            )
-        )
+        if self.rank is None:
+            self.kernel = self._add_matrix("kernel", "kernel", features, columns)
+            self.recurrent_kernel = self._add_matrix("recurrent_kernel", "recurrent", self.units, columns)
+        else:
+            check_fits(self.rank, features, self.units, columns)
+            of_inputs, of_state, middle = middles(self.rank)
+            self.kernel = self._add_matrix("kernel", "kernel", features, of_inputs)
+            self.recurrent_kernel = self._add_matrix("recurrent_kernel", "recurrent", self.units, of_state)
+            self.gate_kernel = self._add_matrix("gate_kernel", "kernel", middle, columns)
         self.bias: Any = None
         if self.use_bias:
             self.bias = self.add_weight(
@@ -60,6 +77,25 @@ class WeightsCell(keras.layers.Layer):
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
+
+    def _add_matrix(self, name, kind, sources, columns):
+        return self.add_weight(
+            shape=(sources, columns),
+            name=name,
+            initializer=getattr(self, f"{kind}_initializer"),
+            regularizer=getattr(self, f"{kind}_regularizer"),
+            constraint=getattr(self, f"{kind}_constraint"),
+        )
+
+    def kernels(self) -> tuple[Tensor, Tensor]:
+        """Returns W (features, gates * units) and R (units, gates * units), with a `rank` the products of factors."""
+        kernel, recurrent_kernel = map(ops.convert_to_tensor, (self.kernel, self.recurrent_kernel))
+        if self.rank is None:
+            return kernel, recurrent_kernel
+        gates = ops.convert_to_tensor(self.gate_kernel)
+        if isinstance(self.rank, int):
+            return kernel @ gates, recurrent_kernel @ gates
+        return kernel @ gates[: self.rank[0]], recurrent_kernel @ gates[self.rank[0] :]
 
     def input_biases(self) -> list[Tensor]:
         """Returns the biases to add to the projected inputs, a tensor (units,) per gate."""
@@ -71,7 +107,7 @@ class WeightsCell(keras.layers.Layer):
         The biases are added here, once for a whole sequence. In training, `dropout` is applied to the inputs, with the
         same mask at all steps.
         """
-        kernel, count = ops.convert_to_tensor(self.kernel), len(self.gates)
+        (kernel, _), count = self.kernels(), len(self.gates)
         masks = _as_list(self.get_dropout_mask(inputs if len(inputs.shape) == 2 else inputs[0]) if training else None)
         if len(masks) == 1:
             inputs = inputs * masks.pop()
@@ -87,7 +123,7 @@ class WeightsCell(keras.layers.Layer):
 
     def recurrent_weights(self) -> tuple[Tensor, ...]:
         """Returns R as a tensor in the compute dtype, and the other weights that a step needs."""
-        return (ops.cast(ops.convert_to_tensor(self.recurrent_kernel), self.compute_dtype),)
+        return (ops.cast(self.kernels()[1], self.compute_dtype),)
 
     def recurrent_masks(self, state: Tensor, training: bool) -> tuple[Tensor, ...]:
         """Returns the masks of `recurrent_dropout`, one per gate; an empty tuple outside training or without dropout.
@@ -127,7 +163,7 @@ class WeightsCell(keras.layers.Layer):
     @property
     def _of_keras(self):
         """Number of weights that this cell shares with the Keras cell; they come first."""
-        return 2 + self.use_bias
+        return 0 if self.rank else 2 + self.use_bias
 
     def get_initial_state(self, batch_size: int | None = None) -> list[Tensor]:
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]

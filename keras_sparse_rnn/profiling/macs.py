@@ -138,13 +138,15 @@ def record_events(model: keras.Model, x: Arrays) -> dict[str, np.ndarray]:
 def recurrent_macs(part: Part, seen: Seen) -> LayerMacs:
     """Returns the `LayerMacs` of a cell with gates, from the result of `watch`."""
     kernels = _kernels(part)
-    active = np.full(sum(map(len, kernels)), seen.counted) if seen.active is None else seen.active
+    active = np.full(sum(map(len, kernels)), seen.counted)
+    if seen.active is not None:  # of inputs and units; the values between two factors always act
+        active[: len(seen.active)] = seen.active
     rates = np.split(active / max(1, seen.counted), np.cumsum([len(kernel) for kernel in kernels])[:-1])
     macs = effective_macs(kernels, rates)
     return LayerMacs(
         name=part.name,
         steps=seen.counted,
-        weights=sum(kernel.size for kernel in kernels[:2]),
+        weights=sum(int(np.prod(weights.shape)) for weights in part.matrices.values()),
         nonzero_weights=sum(int(np.count_nonzero(weights)) for weights in kernels),
         effective=float(macs.sum()),
         input_rate=float(rates[0].mean()),
@@ -180,8 +182,11 @@ def check_valid(valid: ArrayLike | None, x: Arrays) -> np.ndarray | None:
 def _kernels(part):
     """Returns the weights that the inputs and the states feed, two arrays (sources, gates, units).
 
-    If some gates read a separate state, their weights are a third array.
+    If some gates read a separate state, their weights are a third array. If these are factors, so is the matrix that
+    reads what they give; and all are of one gate.
     """
+    if getattr(part.layer, "matrices", None) is not None:
+        return [keras.ops.convert_to_numpy(weights)[:, None] for weights in part.matrices.values()]
     matrices: dict[bool, list] = {False: [], True: []}
     for name, weights in part.matrices.items():
         matrices["recurrent" in name].append(keras.ops.convert_to_numpy(weights))

@@ -289,6 +289,10 @@ def check_integer_layer(recurrent):
         raise ValueError(
             f"layer '{layer.name}' ({type(layer).__name__}) cannot be trained for integers; can be: {names}."
         )
+    if getattr(layer, "rank", None) is not None:
+        raise ValueError(
+            f"layer '{layer.name}' has rank={layer.rank!r}; training for integers knows kernels of full rank alone."
+        )
     if getattr(layer, "recurrent_dropout", 0):
         raise ValueError(
             f"layer '{layer.name}' has recurrent_dropout={layer.recurrent_dropout!r}; training for integers knows 0.0 "

@@ -87,7 +87,7 @@ def test_arguments_are_those_of_a_gru_and_survive():
     layer = FastGRNN(UNITS, zeta_initializer=2.0, nu_initializer="zeros", recurrent_activation="hard_sigmoid", seed=3)
     config = layer.get_config()
     known = set(layers.GRU(UNITS).get_config()) - {"reset_after", "unroll"}
-    assert set(config) == known | {"zeta_initializer", "nu_initializer"}
+    assert set(config) == known | {"zeta_initializer", "nu_initializer", "rank"}
     again = FastGRNN.from_config(config)
     again.build((None, None, FEATURES))
     assert again.get_config() == config and float(again.cell.zeta) == 2.0 and float(again.cell.nu) == 0.0

@@ -75,6 +75,8 @@ KINDS = {
     "EventGRU, no reset gate": Kind(EventGRU, EventGRUCell, {"reset_gate": False}, 2 * (UNITS,), EVENTS),
     "LightGRU": Kind(LightGRU, LightGRUCell),
     "FastGRNN": Kind(FastGRNN, FastGRNNCell),
+    "LightGRU, joint rank": Kind(LightGRU, LightGRUCell, {"rank": 2}),
+    "FastGRNN, two ranks": Kind(FastGRNN, FastGRNNCell, {"rank": (2, 3)}),
     "DeltaGRU, reset before": Kind(
         DeltaGRU,
         DeltaGRUCell,

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
+from keras_sparse_rnn.convert.recurrent.gru import whole_kernels
 from keras_sparse_rnn.layers import FastGRNN, FastGRNNCell
 from keras_sparse_rnn.ops.gru import SHARED, Gru
 
@@ -23,6 +24,6 @@ class FastGRNNConverter(LayerConverter):
         if self.layer.use_bias:
             of_gate, of_candidate = to_float32(cell.bias)
             bias[0], bias[2] = of_gate, of_candidate - of_gate
-        kernels = (to_float32(kernel).reshape(-1, 1, units) for kernel in (cell.kernel, cell.recurrent_kernel))
+        kernels = (kernel.reshape(-1, 1, units) for kernel in whole_kernels(cell))
         scalars = {name: round(float(keras.ops.sigmoid(getattr(cell, name))) * 2**30) for name in ("zeta", "nu")}
         return Gru(Gru.SCHEMA.options(**self._options(block), reset_gate=SHARED, **scalars), *kernels, bias)

@@ -35,13 +35,18 @@ def reset_gate(layer):
     return AFTER if layer.reset_after else BEFORE
 
 
+def whole_kernels(cell):
+    """Returns the kernel and the recurrent kernel of a cell, or the products of their factors."""
+    factored = getattr(cell, "rank", None) is not None
+    kernels = cell.kernels() if factored else (cell.kernel, cell.recurrent_kernel)
+    return [to_float32(kernel) for kernel in kernels]
+
+
 def gru_weights(layer):
     """Returns the kernel `(I, gates, U)`, the recurrent kernel `(U, gates, U)` and the bias of the accumulators
     `(4, U)` of a GRU with or without a reset gate."""
     cell, units = layer.cell, layer.units
-    kernels = [
-        to_float32(kernel).reshape(kernel.shape[0], -1, units) for kernel in (cell.kernel, cell.recurrent_kernel)
-    ]
+    kernels = [kernel.reshape(len(kernel), -1, units) for kernel in whole_kernels(cell)]
     bias = np.zeros((2, 3, units), np.float32)
     if layer.use_bias and reset_gate(layer) == WITHOUT:
         bias[0, ::2] = to_float32(cell.bias).reshape(2, units)
