@@ -46,7 +46,7 @@ class Net:
     """A recurrent layer and what it is trained with.
 
     Attributes:
-        cell: "GRU", "LightGRU", "EventGRU" or "DeltaGRU".
+        cell: "GRU", "LightGRU", "FastGRNN", "EventGRU" or "DeltaGRU".
         units: Its units.
         hop: Milliseconds between two frames.
         sparsity, block: Share of the weights that are pruned, in blocks of 1 x `block`.
@@ -56,6 +56,8 @@ class Net:
         penalty: Strength of an `EventPenalty`.
         input_threshold, hidden_threshold: Of a DeltaGRU, in deviations of a feature, and in units of the state.
         reset_gate: Whether an EventGRU or a DeltaGRU has one.
+        rank: Of the kernels of a LightGRU or a FastGRNN: a number for both together, a pair for each; 0 for full rank.
+        gate: Threshold of a `FrameGate` of two features, in deviations of a feature, that a trained net is put behind.
     """
 
     cell: str
@@ -69,6 +71,12 @@ class Net:
     input_threshold: float = 0.0
     hidden_threshold: float = 0.0
     reset_gate: bool = True
+    rank: int | tuple = 0
+    gate: float = 0.0
+
+    def __post_init__(self):
+        if isinstance(self.rank, list):  # of a file
+            object.__setattr__(self, "rank", tuple(self.rank))
 
     def __str__(self):
         method = f" by {self.method}" if self.method != "magnitude" else ""
@@ -77,12 +85,15 @@ class Net:
         penalty = f", penalty {self.penalty:g}" if self.penalty else ""
         units = " + ".join([str(self.units)] * self.layers)
         light = "" if self.reset_gate else ", no reset gate"
-        return f"{self.cell} {units}, {self.hop} ms{pruned}{holds}{penalty}{light}"
+        rank = f", rank {' + '.join(map(str, np.atleast_1d(self.rank)))}" if self.rank else ""
+        gate = f", gate {self.gate:g}" if self.gate else ""
+        return f"{self.cell} {units}, {self.hop} ms{rank}{pruned}{holds}{penalty}{light}{gate}"
 
     @property
     def kind(self):
         light = "" if self.reset_gate else ", no reset gate"
-        return f"{'pruned ' if self.cell in ('GRU', 'LightGRU') and self.sparsity else ''}{self.cell}{light}"
+        pruned = "pruned " if self.cell in ("GRU", "LightGRU", "FastGRNN") and self.sparsity else ""
+        return f"{pruned}{self.cell}{' of low rank' * bool(self.rank)}{light}{' behind a gate' * bool(self.gate)}"
 
     @property
     def is_light(self):
@@ -99,7 +110,9 @@ class Net:
             options["activity_regularizer"] = ksr.regularizers.EventPenalty(self.penalty)
         if self.sparsity and self.method == "group lasso":
             strength = LASSO * (self.block / 8) ** 0.5
-            lasso = ksr.regularizers.BlockGroupLasso(strength, (1, self.block), gates=2 if self.is_light else 3)
+            lasso = ksr.regularizers.BlockGroupLasso(
+                strength, (1, self.block), gates={"FastGRNN": 1}.get(self.cell, 2 if self.is_light else 3)
+            )
             options |= {"kernel_regularizer": lasso, "recurrent_regularizer": lasso}
         if self.cell == "EventGRU":
             # A layer hears the events of the one before; what is read off the last one is its state.
@@ -109,7 +122,10 @@ class Net:
             input_threshold = self.hidden_threshold if place else self.input_threshold
             holds = {"input_threshold": input_threshold, "hidden_threshold": self.hidden_threshold}
             return ksr.layers.DeltaGRU(self.units, reset_gate=self.reset_gate, **holds, **options)
-        return (ksr.layers.LightGRU if self.is_light else keras.layers.GRU)(self.units, **options)
+        if self.cell == "GRU":
+            return keras.layers.GRU(self.units, **options)
+        kind = ksr.layers.FastGRNN if self.cell == "FastGRNN" else ksr.layers.LightGRU
+        return kind(self.units, rank=self.rank or None, **options)
 
 
 DENSE = [Net("GRU", units, hop) for hop in HOPS for units in (12, 16, 24, 32)]
@@ -225,7 +241,7 @@ def suggested(net):
 
 def fit(net, seed, split, epochs):
     """Trains a net once: the model, and its figures on the test or the validation recordings."""
-    digits, model = load(net.hop, split), compiled(net, split, epochs)
+    digits, model = load(net.hop, split), compiled(replace(net, gate=0.0), split, epochs)
     start_again(model, seed)
     recipe, callbacks, pruned = replace(RECIPE, epochs=epochs), [], net.sparsity
     if net.sparsity and net.method == "RigL":
@@ -234,10 +250,23 @@ def fit(net, seed, split, epochs):
         callbacks = [ksr.callbacks.RigL(1 - net.sparsity, fraction, block_shape=(1, net.block), seed=seed)]
         pruned = 0
     train(model, digits, recipe, pruned, seed, callbacks, block=(1, net.block))
+    return gated(model, net), assessed(gated(model, net), digits)
+
+
+def gated(model, net):
+    """A trained net behind its gate, or as it is."""
+    if not net.gate:
+        return model
+    first = ksr.layers.FrameGate(net.gate, count=2, name="gate")
+    return keras.Sequential([keras.Input(model.input_shape[1:]), first, *model.layers], name=model.name)
+
+
+def assessed(model, digits):
+    """The figures of a net on the test recordings of its split."""
     probabilities = model.predict(digits.test.x, batch_size=len(digits.test), verbose=0)
     macs = ksr.profiling.count_macs(model, digits.test.x, digits.test.valid)
     layers = [layer for layer in ksr.profile(model).layers if layer.name.startswith("recurrent")]
-    return model, {
+    return {
         **scores(probabilities, digits.test.y),
         **totals(macs),
         "bytes": sum(layer.packed_bytes for layer in layers),
