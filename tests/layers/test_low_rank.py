@@ -20,7 +20,7 @@ def sequences(seed=0):
 def model_of(layer):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((TIME, FEATURES)), layer, layers.Dense(2)])
-    model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=keras.backend.backend() != "jax")
+    model.compile(keras.optimizers.SGD(1.0), "mse", run_eagerly=keras.backend.backend() != "jax")
     return model
 
 
@@ -56,10 +56,10 @@ def test_output_and_gradients_are_those_of_the_product(kind):
     for move, source, part in zip(moves, (kernel, recurrent_kernel), rows, strict=True):
         of_gates[part] += source.T @ move
     for now, then, move in zip(low.get_weights(), factors, (*expected, of_gates), strict=False):
-        np.testing.assert_allclose(now - then, move, atol=1e-5)
+        np.testing.assert_allclose(now - then, move, atol=1e-4)
         assert np.abs(move).max() > 1e-3
     for now, other in zip(low.get_weights()[3:], full.get_weights()[2:], strict=True):
-        np.testing.assert_allclose(now, other, atol=1e-5)
+        np.testing.assert_allclose(now, other, atol=1e-4)
 
 
 def test_a_rank_that_no_matrix_has_is_refused_by_name():
