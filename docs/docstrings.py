@@ -8,7 +8,7 @@ _SEVERAL_NAMES = re.compile(r"^    (?:\*{0,2}\w+,\s+)+\*{0,2}\w+:", re.MULTILINE
 _CALL_ARGUMENTS = re.compile(r"^Call arguments:\n((?:    .*\n?)+)", re.MULTILINE)
 _OUTPUT_SHAPE = re.compile(r"^Output shape:\n((?:    .*\n?)+)", re.MULTILINE)
 _RETURNS = re.compile(r"^(Returns:\n    [^:\n]*):(?= )", re.MULTILINE)
-_SESSION = re.compile(r"^>>> .*\n(?:.+\n?)*", re.MULTILINE)
+_SESSION = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 
 
 class KerasDocstrings(griffe.Extension):
@@ -19,7 +19,7 @@ class KerasDocstrings(griffe.Extension):
             text = _RETURNS.sub("\\1 \u2013", text)  # nor is what stands before a colon the type
             text = _CALL_ARGUMENTS.sub(lambda block: f"**Call arguments**\n\n{_listed(block[1])}", text)
             text = _OUTPUT_SHAPE.sub(lambda block: "**Output shape**\n\n" + block[1].replace("    ", ""), text)
-            text = _SESSION.sub(lambda lines: f"```pycon\n{lines[0].rstrip()}\n```\n", text)
+            text = _SESSION.sub(lambda lines: f"```pycon\n{lines[0].rstrip()}\n```", text)
             obj.docstring.value = re.sub(r"^Example:$", "**Example**", text, flags=re.MULTILINE)
 
 
