@@ -1,7 +1,7 @@
 """Recurrent networks sparse in weights and in activity, from `model.fit` to a microcontroller.
 
-Importing this brings nothing: each name loads where it is first used, TensorFlow's converter and the interpreters where
-they are needed. `__init__.pyi` says where the names live.
+Importing the package is cheap: each name is loaded when it is first used, and TensorFlow's converter and the
+interpreters when they are needed. `__init__.pyi` lists where the names are defined.
 """
 
 import importlib
@@ -20,7 +20,7 @@ _OF_KERAS_FILES = ("initializers", "layers", "optimizers", "regularizers", "sche
 
 
 class _Package(ModuleType):
-    """A module whose functions stay what they are when a submodule of the same name is imported."""
+    """A module whose functions are not replaced when a submodule of the same name is imported."""
 
     def __setattr__(self, name, value):
         if not (isinstance(value, ModuleType) and name in ("convert", "from_tf_keras", "report", "shrink", "to_delta")):
@@ -28,7 +28,7 @@ class _Package(ModuleType):
 
 
 class _WithKeras(MetaPathFinder):
-    """Makes what a file of Keras can name known to Keras as soon as it has been imported."""
+    """Registers the classes that a Keras file can name as soon as Keras has been imported."""
 
     def find_spec(self, fullname, path, target=None):
         if fullname != "keras":

@@ -1,19 +1,19 @@
-"""What is known of a recurrent cell without its arithmetic: its gates, what feeds its state, what a step skips.
+"""Facts about recurrent cells other than their arithmetic: the gates, the gate that feeds the state, what a step skips.
 
-Keras's own cells stand in a table here. A cell of any other class says it itself, by attributes of the class that has
-its `call`, or of one that inherits it:
-    gates: The gates side by side in the columns of `kernel` and `recurrent_kernel`: their names in order, or only their
-        number; or a dict {name of a weight: its gates} of all matrices that can be pruned. Each matrix is multiplied
-        once in a step.
-    matrices: A dict like that of `gates`, for a cell whose `kernel` and `recurrent_kernel` are factors: it then names
-        all matrices, and `gates` are those of their products.
-    candidate_gate: Place of the gate that feeds the state: while the weighted sum of that gate stays at zero, so does a
-        state that begins at zero. Without it `shrink` leaves the cell as it is.
-    skips: Which inputs and units a step need not multiply: "nothing", the default; "zeros", inputs and first states
-        that are zero; "unchanged", those whose held value stays, where the last two states hold the hidden state and
-        the input; a cell without a recurrent kernel has the latter alone.
-    read_apart: With "unchanged" the places of the gates whose part of the recurrent kernel reads what the state before
-        these two holds, instead of the hidden state. By default none.
+The table in this module describes Keras's own cells. Any other cell describes itself by attributes of the class that
+defines its `call`, or of a subclass:
+    gates: The gates side by side in the columns of `kernel` and `recurrent_kernel`: their names in order, or their
+        number. Or a dict {name of a weight: its gates} with all matrices that can be pruned. A step multiplies each
+        matrix once.
+    matrices: A dict like that of `gates`, for a cell whose `kernel` and `recurrent_kernel` are products of factors: it
+        names all matrices, and `gates` are those of the products.
+    candidate_gate: Index of the gate that feeds the state: as long as the weighted sum of this gate is zero, a state
+        that begins at zero stays zero. Without it, `shrink` does not change the cell.
+    skips: Which inputs and units a step need not multiply: "nothing", the default; "zeros", inputs and values of the
+        first state that are zero; "unchanged", those whose held value does not change. In the last case the last two
+        states are the held hidden state and the held input; a cell without a recurrent kernel has the held input only.
+    read_apart: With "unchanged", the indices of the gates whose part of the recurrent kernel reads the held value in
+        the state before these two, instead of the hidden state. None by default.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,12 +27,12 @@ Skips = Literal["nothing", "zeros", "unchanged"]
 
 @dataclass(frozen=True)
 class CellFacts:
-    """What `describe` knows of a cell.
+    """What `describe` knows about a cell.
 
     Attributes:
         gates: For each matrix that can be pruned, by its name, the names of the gates side by side in its columns.
-        candidate_gate: Place of the gate that feeds the state, or None where that is not known.
-        skips: What a step need not multiply; None where the arithmetic of the cell is not known.
+        candidate_gate: Index of the gate that feeds the state; None if unknown.
+        skips: What a step need not multiply; None if the arithmetic of the cell is unknown.
     """
 
     gates: Mapping[str, tuple[str, ...]]
@@ -52,9 +52,10 @@ _OF_KERAS = {
 
 
 def describe(cell: keras.layers.Layer) -> CellFacts | None:
-    """The facts of a cell, or None for one that does not say how many gates it has.
+    """Returns the facts of a cell, or None if it does not say how many gates it has.
 
-    A subclass has the gates of its base; candidate gate and skipping it has only if it says so or leaves `call` alone.
+    A subclass inherits the gates of its base, but the candidate gate and the skipping only if it does not override
+    `call`.
     """
     kind = type(cell)
     place = next((n for n, base in enumerate(kind.__mro__) if "call" in vars(base)), 0)
@@ -79,5 +80,5 @@ def describe(cell: keras.layers.Layer) -> CellFacts | None:
 
 
 def read_apart(cell: keras.layers.Layer) -> tuple[int, ...]:
-    """Places of the gates whose part of the recurrent kernel reads a held value of its own."""
+    """Returns the indices of the gates whose part of the recurrent kernel reads a held value of its own."""
     return tuple(getattr(cell, "read_apart", ()))

@@ -1,6 +1,6 @@
 """The command line: `keras-sparse-rnn VERB` or `python -m keras_sparse_rnn VERB`.
 
-Exit status: 0 done, 1 it failed (one line on stderr says why), 2 bad use, 130 interrupted.
+Exit status: 0 success, 1 failure (one line on stderr says why), 2 wrong usage, 130 interrupted.
 """
 
 import argparse
@@ -54,14 +54,14 @@ def _parser():
 
 @contextlib.contextmanager
 def _quiet_tensorflow():
-    """Keeps what TensorFlow logs away from the user.
+    """Hides TensorFlow's log messages from the user.
 
-    Its C++ parts write to file descriptor 2, some before they have read their own settings. So that descriptor leads
-    nowhere for the while, and Python's stderr goes to where it led.
+    TensorFlow's C++ parts write to file descriptor 2, some of them before they have read their own settings. So this
+    descriptor is redirected to nowhere in the meantime, and Python's stderr to where it pointed before.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    if sys.stderr is not sys.__stderr__:  # somebody collects it already
+    if sys.stderr is not sys.__stderr__:  # somebody else collects it already
         yield
         return
     sys.stderr.flush()
@@ -78,7 +78,7 @@ def _quiet_tensorflow():
 
 
 def _one_line(error):
-    """What went wrong, for somebody who did not write this program."""
+    """Describes an error to a user who did not write this program."""
     text = " ".join(str(error).split())
     if isinstance(error, (ValueError, OSError, ImportError, RuntimeError)) and text:
         return text

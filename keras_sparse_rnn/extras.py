@@ -1,4 +1,4 @@
-"""Packages that only a part of the library needs: the extra of `pip install` that brings them is named."""
+"""Optional packages. Errors name the extra of `pip install` that brings a missing one."""
 
 import importlib.util
 from collections.abc import Iterator
@@ -6,15 +6,15 @@ from contextlib import contextmanager
 
 
 def check_installed(purpose: str, extra: str, *packages: str) -> None:
-    """Raises where a package is missing, without importing any.
+    """Raises an error if a package is missing, without importing any.
 
     Args:
-        purpose: What needs them, the subject of the message.
+        purpose: What needs the packages; the subject of the message.
         extra: The extra in setup.cfg that brings them all.
         packages: Import names.
 
     Raises:
-        ImportError: Some are not installed.
+        ImportError: A package is not installed.
     """
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:
@@ -23,11 +23,11 @@ def check_installed(purpose: str, extra: str, *packages: str) -> None:
 
 @contextmanager
 def packages_of(extra: str, purpose: str) -> Iterator[None]:
-    """Names the extra where an import inside of the block fails.
+    """Context manager that names the extra if an import inside it fails.
 
     Args:
-        extra: The extra in setup.cfg that brings all packages that are imported there.
-        purpose: What needs them, the subject of the message.
+        extra: The extra in setup.cfg that brings all packages imported in the block.
+        purpose: What needs the packages; the subject of the message.
 
     Raises:
         ImportError: A package is not installed, or cannot be imported.

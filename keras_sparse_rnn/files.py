@@ -1,11 +1,11 @@
-"""Writing files: whole, or not at all."""
+"""Writes files completely or not at all."""
 
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-# Suffixes that say what a file holds. Such a file is not overwritten with something else.
+# Suffixes that say what a file holds. Such a file is not overwritten with other contents.
 # fmt: off
 KNOWN = frozenset((
     ".c", ".cc", ".cpp", ".csv", ".gz", ".h", ".h5", ".hdf5", ".html", ".ini", ".ipynb", ".jpg", ".json",
@@ -18,15 +18,15 @@ KNOWN = frozenset((
 def check_path(
     path: str | os.PathLike[str], suffixes: Sequence[str] = (), inputs: Iterable[str | os.PathLike[str] | None] = ()
 ) -> None:
-    """Raises where no file can be written to `path`, before the work whose result is to go there.
+    """Raises an error if no file can be written to `path`. Called before the work whose result goes there.
 
     Args:
         path: Path of the file.
-        suffixes: Those of such a file. A path may have another one, unless it is that of another kind of file.
-        inputs: Files that are read, which it must not overwrite; None is left out.
+        suffixes: The usual suffixes of such a file. Others are allowed, except those of other kinds of files.
+        inputs: Input files, which must not be overwritten; None is ignored.
 
     Raises:
-        ValueError: It is one of the inputs, or its suffix is that of another kind of file.
+        ValueError: `path` is one of the inputs, or has the suffix of another kind of file.
         OSError: It cannot be written.
     """
     path = Path(path)
@@ -44,19 +44,19 @@ def check_path(
 
 
 def check_folder(folder: str | os.PathLike[str]) -> None:
-    """Raises OSError where no files can be written into `folder`, which need not exist: before the work.
+    """Raises OSError if no files can be written into `folder`, which need not exist. Called before the work.
 
-    It is not made, and what lies in it stays.
+    The folder is not created, and its contents are not changed.
     """
     folder = Path(folder).absolute()
     existing = next(part for part in (folder, *folder.parents) if os.path.lexists(part))
     if not existing.is_dir():
-        raise NotADirectoryError(f"folder must be a folder, or be to be made; '{existing}' is a file.")
+        raise NotADirectoryError(f"folder must be a folder or not exist yet; '{existing}' is a file.")
     _try_to_write(existing)
 
 
 def _try_to_write(folder):
-    # Permissions do not tell: root has all of them, and still makes no file in /proc or on a read-only disk.
+    # Permissions are not enough: root has all of them and still cannot create a file in /proc or on a read-only disk.
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
@@ -64,16 +64,16 @@ def _try_to_write(folder):
 
 
 def write_file(path: str | os.PathLike[str], data: bytes, suffixes: Sequence[str] = ()) -> None:
-    """Writes bytes to a file; an existing one is replaced at once or not at all.
+    """Writes bytes to a file. An existing file is replaced atomically or not at all.
 
     Args:
-        path: Where to; its folder must exist.
+        path: Path of the file; its folder must exist.
         data: The bytes.
         suffixes: As in `check_path`.
 
     Raises:
         ValueError: The suffix of `path` is that of another kind of file.
-        OSError: It cannot be written, as the folder does not exist.
+        OSError: The file cannot be written, for example because the folder does not exist.
     """
     path = Path(path)
     check_path(path, suffixes)

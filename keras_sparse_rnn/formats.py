@@ -1,4 +1,4 @@
-"""Number formats of models, and the element types of tensors by all of their names."""
+"""The number formats of models, and the element types of tensors with all of their names."""
 
 from dataclasses import dataclass, replace
 
@@ -7,16 +7,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """What the numbers of a converted model are.
+    """The number format of a converted model.
 
     Attributes:
-        name: As `ksr.convert` and the command line take it.
-        number: As the ops' custom options hold it.
+        name: The name that `ksr.convert` and the command line accept.
+        number: The number in the ops' custom options.
         weights: Element type of kernels.
-        activations: Of inputs, outputs and what layers hand on.
-        kernel: How the C functions that compute in it end.
-        switch: What builds these functions into the C core; None where they are always there.
-        weight_bits: Those that a stored weight has, as the ops' word of that name says; 0: those of `weights`.
+        activations: Element type of inputs, outputs and the tensors between layers.
+        kernel: Suffix of the C functions for this format.
+        switch: The preprocessor switch that builds these functions into the C core; None if they are always built.
+        weight_bits: Bits of a stored weight, as in the ops' word of this name; 0 for the bits of `weights`.
     """
 
     name: str
@@ -29,7 +29,7 @@ class NumberFormat:
 
     @property
     def most_counts(self) -> int:
-        """The largest magnitude of an integer weight: its scale is the largest weight over this."""
+        """The largest magnitude of an integer weight. A scale is the largest weight divided by this number."""
         return 2 ** ((self.weight_bits or 8) - 1) - 1
 
     @property
@@ -54,10 +54,10 @@ class ElementType:
     """One type of tensor elements.
 
     Attributes:
-        dtype: In NumPy.
-        tflite: Its number in the schema of `.tflite` files.
-        c: In C.
-        ksr: Its `ksr_type` in the C core; None where the core has none.
+        dtype: The NumPy dtype.
+        tflite: The number in the schema of `.tflite` files.
+        c: The C type.
+        ksr: The `ksr_type` in the C core; None if the core does not have it.
     """
 
     dtype: np.dtype
@@ -78,6 +78,6 @@ _TYPES = (
     ElementType(np.dtype(np.float16), 1, "_Float16"),
     ElementType(np.dtype(np.int64), 4, "int64_t"),
 )
-ELEMENT_TYPES = {kind.dtype: kind for kind in _TYPES}  # those of the core first, in the order of its `ksr_type`
+ELEMENT_TYPES = {kind.dtype: kind for kind in _TYPES}  # the types of the core first, in the order of `ksr_type`
 CORE_TYPES = tuple(kind.dtype for kind in _TYPES if kind.ksr)
 TFLITE_DTYPES = {kind.tflite: kind.dtype for kind in _TYPES}

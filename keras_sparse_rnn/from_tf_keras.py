@@ -1,4 +1,4 @@
-"""Keras 2 models (tf_keras), pruned by tensorflow-model-optimization (tfmot) or not, as Keras 3 models."""
+"""Converts Keras 2 models (tf_keras), also those pruned by tensorflow-model-optimization (tfmot), to Keras 3."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 
 from keras_sparse_rnn.extras import packages_of
 
-# Their weights, and all settings that matter, have the same names, shapes and meaning in tf_keras and in Keras 3.
+# Their weights and all relevant settings have the same names, shapes and meanings in tf_keras and Keras 3.
 _LAYERS = (
     "Activation",
     "Add",
@@ -52,7 +52,7 @@ _LAYERS = (
     "ZeroPadding1D",
     "ZeroPadding2D",
 )
-# hard_sigmoid, for one, is another function in Keras 3.
+# hard_sigmoid, for example, is a different function in Keras 3.
 _ACTIVATIONS = (
     "elu",
     "exponential",
@@ -73,23 +73,23 @@ _KERAS_2_ONLY = ("batch_input_shape", "implementation", "input_length", "time_ma
 
 
 def from_tf_keras(model: Any) -> keras.Model:
-    """Turns a Keras 2 model into a Keras 3 model with the same outputs.
+    """Converts a Keras 2 model to a Keras 3 model with the same outputs.
 
     Args:
-        model: A built Sequential or Functional model of tf_keras; or the path of one that Keras 2 saved, an `.h5` file,
-            a SavedModel folder or a `.keras` file, which takes the package `tf_keras` to load. Its layers may be
-            recurrent ones (Bidirectional too), Dense, Embedding, convolutions, poolings, normalizations, those that
-            add, multiply, ... or concatenate, and some more, with activations that mean the same in both.
+        model: A built Sequential or Functional model of tf_keras. Or the path of a model saved by Keras 2: an `.h5`
+            file, a SavedModel folder or a `.keras` file; loading it requires the package `tf_keras`. Supported are
+            recurrent layers (also in Bidirectional), Dense, Embedding, convolution, pooling, normalization and merging
+            layers and some others, with activations that mean the same in both versions.
 
     Returns:
-        A plain Keras model, Sequential or Functional as the one given, with the names of its layers, not compiled.
+        A Keras model, Sequential or Functional like `model`, with the same layer names. It is not compiled.
 
     Raises:
-        FileNotFoundError: There is no file or folder at the path.
-        ImportError: tf_keras is not installed, which a path needs.
+        FileNotFoundError: The path does not exist.
+        ImportError: `model` is a path and tf_keras is not installed.
         TypeError: If `model` is no tf_keras model.
-        ValueError: If it is not built, neither Sequential nor Functional, or has a layer, an activation or a way of
-            calling a layer that is not taken over; the message names it.
+        ValueError: If the model is not built, is neither Sequential nor Functional, or has a layer, an activation or a
+            call of a layer that is not supported. The message names it.
 
     Example:
 
@@ -100,17 +100,17 @@ def from_tf_keras(model: Any) -> keras.Model:
 
 
 def from_tfmot(model: Any) -> keras.Model:
-    """Turns a tf_keras model that tfmot has pruned into a Keras 3 model with the same zeros and outputs.
+    """Converts a tf_keras model pruned by tfmot to a Keras 3 model with the same zeros and outputs.
 
     Args:
-        model: As `from_tf_keras` takes it, with tfmot's `PruneLowMagnitude` wrappers (what they mask is set to zero, as
-            in every call of theirs) or stripped of them; one that was never pruned works too. tfmot's wrappers lose
-            masks over time steps (`Masking`, `Embedding(mask_zero=True)`), so that outputs change when they are
-            stripped: the result is as after stripping.
+        model: As in `from_tf_keras`, with or without tfmot's `PruneLowMagnitude` wrappers. Weights that a wrapper masks
+            become zero, as in every call of the wrapper. A model that was never pruned works too. tfmot's wrappers drop
+            masks over time steps (`Masking`, `Embedding(mask_zero=True)`), so stripping them changes the outputs. The
+            result behaves like the stripped model.
 
     Returns:
-        A plain Keras model, as `from_tf_keras` gives it. Pruned weights are zeros in it: `callbacks.MagnitudePruning`
-        goes on from there, `convert` makes them small.
+        A Keras model as from `from_tf_keras`. Its pruned weights are zero: `callbacks.MagnitudePruning` continues from
+        these zeros, and `convert` stores them compactly.
 
     Raises:
         TypeError: If `model` is no tf_keras model.
@@ -134,9 +134,9 @@ def _load(path):
 
 
 def _taken_over(model):
-    # By name only: neither tf_keras nor tfmot is imported here, who has such a model has done that.
+    # By name only, so that neither tf_keras nor tfmot is imported here. Whoever has such a model has imported them.
     if isinstance(model, keras.Model):
-        raise TypeError(f"The model {model.name!r} is a Keras 3 model already; one of tf_keras is taken over.")
+        raise TypeError(f"The model {model.name!r} is a Keras 3 model already; model must be one of tf_keras.")
     kind = type(model).__name__
     if not type(model).__module__.startswith("tf_keras."):
         raise TypeError(f"model must be a Sequential or Functional model of tf_keras; given: {type(model)}.")
@@ -171,7 +171,7 @@ def _functional(model, copies):
         if (name, node) not in known:
             options = [reference[3] for reference in calls[name][node] if reference[3]]
             if options:
-                raise ValueError(f"The layer {name!r} is called with {', '.join(options[0])}, which is not taken over.")
+                raise ValueError(f"The layer {name!r} is called with {', '.join(options[0])}, which is not supported.")
             x = [tensor_of(*reference[:3]) for reference in calls[name][node]]
             if isinstance(copies[name], (keras.layers.RNN, keras.layers.Bidirectional)):
                 y = copies[name](x[0], initial_state=x[1:] or None)
@@ -185,18 +185,18 @@ def _functional(model, copies):
 
 
 def _references(structure):
-    """The `[layer, node, tensor]` of a model's inputs or outputs, of which there may be one or a list."""
+    """Returns the `[layer, node, tensor]` of each of a model's inputs or outputs, given one or a list."""
     if isinstance(structure, dict):
-        raise ValueError("Models with a dict of inputs or outputs are not taken over: use a list.")
+        raise ValueError("Models with a dict of inputs or outputs are not supported: use a list.")
     return [structure] if isinstance(structure[0], str) else structure
 
 
 def _copy(layer):
-    """The layer in Keras 3, without weights."""
+    """Returns the layer in Keras 3, without weights."""
     layer = getattr(layer, "layer", layer) if _is_wrapper(layer) else layer
     kind = type(layer).__name__
     if kind not in _LAYERS or not type(layer).__module__.startswith("tf_keras."):
-        raise ValueError(f"The layer {layer.name!r} is a {kind}: what can be taken over is {', '.join(_LAYERS)}.")
+        raise ValueError(f"The layer {layer.name!r} is a {kind}: supported are {', '.join(_LAYERS)}.")
     for name in ("activation", "recurrent_activation"):
         activation = getattr(getattr(layer, name, None), "__name__", "linear")
         if activation not in _ACTIVATIONS:
@@ -212,7 +212,7 @@ def _copy(layer):
         del config["noise_shape"]  # always the same
     if kind == "BatchNormalization" and not isinstance(config["axis"], int):
         (config["axis"],) = config["axis"]
-    trainable = config.pop("trainable")  # not all layers of Keras 3 take it as an argument
+    trainable = config.pop("trainable")  # not all layers of Keras 3 accept this argument
     if kind == "Bidirectional":
         parts = {"layer": _copy(layer.forward_layer), "backward_layer": _copy(layer.backward_layer)}
         copy = keras.layers.Bidirectional(**parts, merge_mode=layer.merge_mode, name=layer.name)

@@ -18,8 +18,8 @@ class Beta(keras.initializers.Initializer):
     Args:
         mean: Mean of the distribution, in (0, 1).
         beta: Second shape parameter, above 0.
-        seed: Integer. Like Keras's own initializers, one instance gives the same values each time; without a seed each
-            instance draws one (`keras.utils.set_random_seed` governs it).
+        seed: Integer or None. Like Keras's own initializers, an instance returns the same values at each call. Without
+            a seed, each instance draws one, which `keras.utils.set_random_seed` determines.
 
     Raises:
         ValueError: `mean` is not in (0, 1), `beta` is not positive, or `seed` is neither an integer nor None.
@@ -47,16 +47,17 @@ class Beta(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
 class Sensitivity:
-    """Thresholds of held values by what they do: `scale` over the norm of the weights that read the value.
+    """Thresholds of held values by their effect: `scale` divided by the norm of the weights that read the value.
 
         threshold_j = scale / ||W_j||
 
-    (W_j: the row of weights that value j feeds, in all gates.) What is held back of any value then moves the sums that
-    read it by at most `scale`, in their L2 norm: values that matter little are held longest. The thresholds follow the
-    weights, in training too. Where they are trained, there is a scale for each value, which begins at `scale`.
+    W_j is the row of weights that read value j, in all gates. The part of a value that is held back then changes the
+    sums that read it by at most `scale` in the L2 norm: values with little effect are held longest. The thresholds
+    follow the weights, also during training. If the thresholds are trained, each value has a scale of its own, which
+    starts at `scale`.
 
     Args:
-        scale: Number, or a list with one for each value, at least 0; in units of the sums.
+        scale: Number, or list with one number per value, >= 0; in units of the sums.
 
     Raises:
         ValueError: `scale` is not a number or list of numbers, or one of them is negative.
@@ -71,7 +72,8 @@ class Sensitivity:
 
     @staticmethod
     def thresholds(scale: Tensor, kernel: Tensor) -> Tensor:
-        """The thresholds (sources,) of a `scale`, a number or (sources,), for a kernel (sources, columns).
+        """Returns the thresholds `(sources,)` for a kernel `(sources, columns)`, given a scale, a number or
+        `(sources,)`.
 
         No gradient flows to the kernel.
         """
@@ -79,7 +81,7 @@ class Sensitivity:
         # In mixed precision, the kernel may be in float16, in which squares overflow, and the scale in float32.
         dtype = keras.backend.result_type(kernel.dtype, "float32")
         norms = ops.sqrt(ops.sum(ops.square(ops.cast(kernel, dtype)), axis=1))
-        return ops.cast(scale, dtype) / ops.maximum(norms, 1e-9)  # what nobody reads is never sent
+        return ops.cast(scale, dtype) / ops.maximum(norms, 1e-9)  # a value that nothing reads is never sent
 
     def get_config(self) -> dict[str, Any]:
         return {"scale": self.scale}

@@ -1,4 +1,4 @@
-"""What a user gives as the inputs of a Keras model: whether it fits the model."""
+"""Checks whether data fit the inputs of a Keras model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,18 +10,19 @@ from keras_sparse_rnn.typing import Arrays
 
 
 def check_inputs(what: str, model: keras.Model, data: Arrays) -> Any:
-    """Checks inputs of a model as for `model.predict`, before it runs on them.
+    """Checks data for `model.predict` before the model runs on them.
 
     Args:
-        what: Their name in messages.
-        model: Built model. Of a subclassed model the shape of the inputs is not known, nor checked.
-        data: An array `(samples, ...)`, or a structure of them.
+        what: Name of the data in messages.
+        model: Built model. The input shapes of a subclassed model are unknown and not checked.
+        data: An array `(samples, ...)`, or a structure of such arrays.
 
     Returns:
         The same structure of NumPy arrays.
 
     Raises:
-        ValueError: There are no samples, or not as many for each input, a shape does not fit, or a value is not finite.
+        ValueError: There are no samples, the inputs have different numbers of samples, a shape does not fit, or a value
+            is not finite.
     """
     data = keras.tree.map_structure(np.asarray, data)
     arrays, tensors = keras.tree.flatten(data), getattr(model, "inputs", None) or []
@@ -48,14 +49,14 @@ def check_array(
     """Checks the samples for one input.
 
     Args:
-        what: Their name in messages.
+        what: Name of the data in messages.
         array: The samples.
-        shape: That of a sample; None where any length will do.
-        samples: The number of samples for the first input, as a shape of one axis.
-        shown: The shape of a sample as messages show it; by default `shape`.
+        shape: Shape of a sample; None for axes of any length.
+        samples: Number of samples of the first input, as a shape with one axis.
+        shown: Shape of a sample in messages; by default `shape`.
 
     Raises:
-        ValueError: They do not fit, there are none, or a value is not finite.
+        ValueError: The samples do not fit, there are none, or a value is not finite.
     """
     if not _fits(array.shape[1:], shape) or 0 in array.shape or not array.ndim or array.shape[:1] != samples:
         axes = ["any" if size is None else size for size in shown or shape]
@@ -67,7 +68,7 @@ def check_array(
 
 
 def check_finite(what: str, array: np.ndarray) -> None:
-    """Raises ValueError where a value is NaN or infinite."""
+    """Raises ValueError if a value is NaN or infinite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{what} holds NaN or infinite values.")
 
@@ -77,5 +78,5 @@ def _fits(given, shape):
 
 
 def _alike(shape):
-    """The shapes that a Keras model takes for one another: with and without a last axis of one value."""
+    """Returns the shapes that a Keras model treats as equal: with and without a last axis of length 1."""
     return shape, (*shape, 1), shape[:-1] if shape[-1:] == (1,) else shape

@@ -1,4 +1,4 @@
-"""What is in a `.tflite` file: bytes, zeros, memory, MACs."""
+"""Inspects a `.tflite` file: bytes, zeros, memory, MACs."""
 
 import gzip
 import math
@@ -12,22 +12,23 @@ from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.runtime import ENGINES
 from keras_sparse_rnn.typing import ModelSource
 
-_MOST_DECODED = 2**30  # bytes of weights that are stored sparse, with their zeros
+_MOST_DECODED = 2**30  # bytes of sparse weights, including their zeros
 
 
 @dataclass(frozen=True)
 class TensorInspection:
-    """A constant or variable tensor, or an input or output of the model.
+    """A constant or variable tensor, or an input or output of a model.
 
     Attributes:
-        name, shape, dtype: As in the file.
-        bytes: Bytes of its data in the file, or of its memory where it is no constant.
-        zeros: Share of its stored values that are zero; None where it is no constant.
+        name, shape, dtype: Name, shape and dtype in the file.
+        bytes: Bytes of the data of a constant in the file, or of the memory of another tensor.
+        zeros: Share of the stored values that are zero; None if the tensor is not constant.
         encoding: "dense", or "sparse" for SparsityParameters.
-        scales: Number of its scales, 0 where it is not quantized; those of an op's own weights are in its options.
-        scale_range: The smallest and the largest scale; None where it has none.
-        zero_point: The one of all its values; None where it has none or several.
-        is_variable: Whether it keeps a state between inferences.
+        scales: Number of scales, 0 if the tensor is not quantized. The scales of a custom op's weights are in its
+            options.
+        scale_range: The smallest and the largest scale; None without scales.
+        zero_point: The zero point of all values; None if there is none or several.
+        is_variable: Whether the tensor keeps a state between inferences.
     """
 
     name: str
@@ -54,22 +55,22 @@ class TensorInspection:
 
 @dataclass(frozen=True)
 class OpInspection:
-    """One op.
+    """An op of a model.
 
     Attributes:
-        name: Builtin name, or custom code.
+        name: Name of the builtin op, or custom code.
         is_custom: Whether it is a custom op.
         output: Shape of its first output.
-        bytes: Bytes of its constant tensors as stored.
+        bytes: Bytes of the constant tensors as stored.
         dense_bytes: Bytes of the same tensors with every weight stored, without indices.
-        zeros: Share of its weights that are zero; None where it has none.
-        block: Shape of the blocks in which they are stored, sources by units: "1x4", or "16x1, 1x4" where its matrices
-            differ; None where they are not.
-        weight_bits: Bits of a weight of ours that are packed, 4; None for whole elements.
-        macs: Multiply-accumulates of one inference that skips nothing; None where they are not counted.
-        effective_macs: Those of weights that are not zero, where the op skips the others; events, and changes of what
-            is held, save more than that.
-        tensors: Its constants and variables.
+        zeros: Share of the weights that are zero; None without weights.
+        block: Shape of the stored blocks, sources by units: "1x4", or "16x1, 1x4" if the matrices differ; None if the
+            weights are not stored in blocks.
+        weight_bits: 4 for packed weights of this package's ops; None for whole elements.
+        macs: Multiply-accumulates of one inference that skips nothing; None if they are not counted.
+        effective_macs: MACs without those of zero weights that the op skips. Events and held values save more than
+            that.
+        tensors: The constants and variables.
     """
 
     name: str
@@ -87,21 +88,22 @@ class OpInspection:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A model; printing it gives a table.
+    """The contents of a model. Prints as a table.
 
     Attributes:
         file_bytes, gzip_bytes: Bytes of the file, and of the zipped file.
-        weight_bytes, dense_weight_bytes, gzip_weight_bytes: Bytes of all constants as stored, with every weight stored
-            and no index, and of the latter zipped.
+        weight_bytes, dense_weight_bytes, gzip_weight_bytes: Bytes of all constants: as stored, with every weight stored
+            and no index, and the latter zipped.
         state_bytes: Bytes of the variable tensors.
         macs, effective_macs: Sums over the ops for which they are counted.
-        inputs, outputs: A `TensorInspection` for each.
-        ops: An `OpInspection` for each op, in their order.
-        register: What a TensorFlow Lite Micro resolver needs, such as `AddFullyConnected`, and the custom ops.
-        engines: For each engine that was tried None if it runs the model, else what it says.
-        arena_bytes, persistent_bytes, scratch_bytes: TensorFlow Lite Micro's smallest arena on this host, what of it
-            lasts, and what activations and scratch share; None where it was not tried or does not run.
-        description, metadata: The file's description, and its metadata as texts by their names.
+        inputs, outputs: A `TensorInspection` for each input and output.
+        ops: An `OpInspection` for each op, in order of execution.
+        register: What to add to a TensorFlow Lite Micro resolver, such as `AddFullyConnected`, and the custom ops.
+        engines: Dict from each tried engine to None if it runs the model, or else to its error.
+        arena_bytes, persistent_bytes, scratch_bytes: TensorFlow Lite Micro's smallest arena on this host, its
+            persistent part, and the part that activations and scratch memory share; None if it was not tried or does
+            not run.
+        description, metadata: The file's description, and a dict of its metadata as texts.
     """
 
     file_bytes: int
@@ -159,18 +161,18 @@ class Inspection:
 
 
 def inspect(model: ModelSource, engines: Sequence[str] = ENGINES) -> Inspection:
-    """Looks into a `.tflite` model, ours or anybody's.
+    """Inspects any `.tflite` model, whether or not this package made it.
 
     Args:
-        model: Path of a file, its bytes, or what `ksr.convert` returns.
-        engines: Names of the engines of `runtime.load` to try the model in.
+        model: Path of a file, its bytes, or the result of `ksr.convert`.
+        engines: Names of the engines of `runtime.load` in which to try the model.
 
     Returns:
-        An `Inspection`; `dataclasses.asdict` makes JSON of it.
+        An `Inspection`. `dataclasses.asdict` converts it for JSON.
 
     Raises:
-        FileNotFoundError: The path names no file.
-        ValueError: It is no `.tflite` file, or a damaged one.
+        FileNotFoundError: The path does not exist.
+        ValueError: The model is not a `.tflite` file, or it is damaged.
         ImportError: A package of the extra `convert` is not installed.
     """
     with packages_of("convert", "ksr.inspect"):
@@ -209,12 +211,12 @@ def inspect(model: ModelSource, engines: Sequence[str] = ENGINES) -> Inspection:
 
 
 def _place(data):
-    """Where in the file a constant lies; tensors may share one."""
+    """Returns the place of a constant in the file, which tensors may share."""
     return data.__array_interface__["data"][0], data.dtype, data.size
 
 
 class _Nonzeros(dict):
-    """How many values of a constant are not zero, by its place: counted once."""
+    """Counts the nonzero values of constants, once per place in the file."""
 
     def of(self, data):
         place = _place(data)
@@ -224,10 +226,10 @@ class _Nonzeros(dict):
 
 
 class _Weights:
-    """The constants of a model, each once.
+    """The constants of a model, each counted once.
 
     Attributes:
-        stored, dense: Bytes as stored, and with every weight stored.
+        stored, dense: Bytes as stored and with every weight stored.
     """
 
     def __init__(self):
@@ -238,7 +240,7 @@ class _Weights:
         self._zipped = 0
 
     def decoding(self, size):
-        """Notes that bytes are about to be decoded; a small file may hold very many."""
+        """Limits the bytes to decode, of which a small file may hold very many."""
         self._decoded += size
         if self._decoded > _MOST_DECODED:
             raise ValueError(
@@ -252,7 +254,7 @@ class _Weights:
             self._add(tensor.data.nbytes, _decoded(tensor).tobytes())
 
     def add_matrices(self, data, stored, dense):
-        """Of an op of ours, which may share them with another; `data` is its first constant."""
+        """Adds the matrices of an op of this package, which several ops may share; `data` is its first constant."""
         if self._is_new(data):
             self._add(stored, dense)
 
@@ -272,7 +274,7 @@ class _Weights:
 
 
 def _op(op, tensors, weights, nonzeros):
-    """Its `OpInspection`; adds its constants to the `_Weights`."""
+    """Returns the `OpInspection` of an op, and adds its constants to the `_Weights`."""
     from keras_sparse_rnn.ops import ALL_OPS
 
     inputs = [None if i < 0 else tensors[i] for i in op.inputs]
@@ -300,14 +302,15 @@ def _op(op, tensors, weights, nonzeros):
 
 
 def _decoded(tensor):
-    """A constant's values with every weight stored."""
+    """Returns a constant's values with every weight stored."""
     from keras_sparse_rnn.runtime.sparse_encoding import decode
 
     return tensor.data if tensor.sparsity is None else decode(tensor.shape, tensor.sparsity, tensor.data)
 
 
 def _ours(kind, options, inputs, outputs, weights):
-    """Dense constants, share of zeros, shape of blocks, bits of packed weights, MACs and effective MACs of our op."""
+    """Returns the dense constants, share of zeros, block shape, bits of packed weights, MACs and effective MACs of an
+    op of this package."""
     from keras_sparse_rnn.ops.check import check
     from keras_sparse_rnn.ops.macs import macs_as_stored
 
@@ -362,7 +365,7 @@ def _tensor(tensor, nonzeros):
 
 
 def _register_name(op):
-    """How TensorFlow Lite Micro adds an op: its resolver's method, or the name under which an op of ours is added."""
+    """Returns what adds an op in TensorFlow Lite Micro: its resolver's method, or the name of a custom op."""
     from keras_sparse_rnn.runtime.tflm_ops import resolver_method
 
     return resolver_method(op) or (op.name if op.is_custom else f"{op.name} (not in TensorFlow Lite Micro)")

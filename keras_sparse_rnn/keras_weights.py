@@ -1,4 +1,4 @@
-"""Weights of a model with Keras's own layers, for the same model with layers of this package in their places."""
+"""Loads weights of a model with Keras's own layers into the same model with layers of this package."""
 
 import os
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ import numpy as np
 def load_keras_weights(model: keras.Model, source: keras.Model | str | os.PathLike[str] | Sequence[np.ndarray]) -> None:
     """Loads the weights of a model with `keras.layers.GRU` into the same model with EventGRU or DeltaGRU in its place.
 
-    Keras files a layer's weights under the name of its class, so that `model.load_weights` does not find those of a GRU
-    for an EventGRU. Thresholds, which a GRU does not have, keep their values.
+    Keras stores a layer's weights under the name of its class, so `model.load_weights` does not find the weights of a
+    GRU for an EventGRU. Thresholds, which a GRU does not have, keep their values.
 
     Args:
-        model: Built model. It is the same as the source but for layers EventGRU, DeltaGRU and their cells where the
-            source has `keras.layers.GRU` and GRUCell, with `reset_after=True`.
-        source: The other model; or what its `get_weights` returned; or a file that it wrote, `.weights.h5` by
-            `save_weights` or `.keras` by `save`. A file needs a `model` that Keras can rebuild from its configuration:
-            Sequential, Functional, or of a class with `get_config`.
+        model: Built model. It differs from the source only in that it has EventGRU, DeltaGRU or their cells where the
+            source has `keras.layers.GRU` or GRUCell with `reset_after=True`.
+        source: The other model, the result of its `get_weights`, or a file: `.weights.h5` from `save_weights`, or
+            `.keras` from `save`. A file requires a `model` that Keras can rebuild from its configuration: Sequential,
+            Functional, or of a class with `get_config`.
 
     Raises:
         ValueError: The weights do not fit, or the file cannot be read.
@@ -48,7 +48,7 @@ def load_keras_weights(model: keras.Model, source: keras.Model | str | os.PathLi
 
 
 def _thresholds(layer):
-    """The weights of a cell that Keras's cell, or Dense, in its place does not have."""
+    """Returns the weights of a cell that the corresponding Keras cell or Dense does not have."""
     if not hasattr(layer, "kernel") or not (hasattr(layer, "in_keras") or hasattr(layer, "input_hold")):
         return []
     shared = {id(getattr(layer, name, None)) for name in ("kernel", "recurrent_kernel", "bias")}
@@ -56,7 +56,7 @@ def _thresholds(layer):
 
 
 def _in_keras(config: Any) -> Any:
-    """The configuration of a model with Keras's layers in the places of ours."""
+    """Returns the configuration of a model with Keras's layers in place of ours."""
     if isinstance(config, (list, tuple)):
         return [_in_keras(part) for part in config]
     if not isinstance(config, dict):

@@ -13,33 +13,33 @@ from keras_sparse_rnn.typing import Tensor, is_integer
 class SNTASGD(keras.optimizers.Optimizer):
     """Sparse non-monotonically triggered averaged gradient descent (Liu et al. 2021, arXiv:2101.09048).
 
-    Plain gradient descent, and from the epoch on in which the validation loss has ceased to fall, an average of each
-    weight over the steps since then, which is what is evaluated and kept. `callbacks.NonMonotonicTrigger` belongs to
-    it: it starts the averaging and exchanges weights and averages where `fit` evaluates and saves. For a weight w, its
-    average a and the number s of steps that it has been averaged for:
+    Plain gradient descent. Once the validation loss no longer falls, the optimizer also averages each weight over the
+    steps since then; the averages are evaluated and kept. It requires `callbacks.NonMonotonicTrigger`, which starts the
+    averaging and exchanges weights and averages when `fit` evaluates and saves. For a weight w, its average a and the
+    number s of steps in this average:
 
         w <- w - learning_rate * (gradient + weight_decay * w)
         s <- 0 and a <- 0 where w is masked, else s + 1
         a <- a + mu * (w - a)      mu = 1 / max(1, s - 1), in tensors without masked weights 1 / max(1, s)
 
-    A weight that is removed thus loses its average, and one that grows again starts anew. Masked is a weight that is
-    exactly zero when a step begins: so all callbacks of this package leave it, and no weight that is trained is met
-    there but by accident. Of a weight that nothing masks, but that happens to be zero, only the average begins anew.
+    So a removed weight loses its average, and a weight that grows again starts a new one. A weight counts as masked if
+    it is exactly zero when a step begins: all callbacks of this package leave masked weights at zero, and a trained
+    weight is zero only by accident. In that case only its average starts anew.
 
-    All that it knows is in its variables: what is saved with a model, or by `BackupAndRestore`, goes on as if it had
-    never stopped.
+    The optimizer keeps all its state in variables, so training that is restored from a saved model or by
+    `BackupAndRestore` continues as if it had not stopped.
 
     Args:
-        learning_rate: Float, a schedule of Keras, or a function without arguments. The paper has 15 to 40, together
-            with `global_clipnorm=0.25`.
-        interval: Number n of epochs, >= 1: averaging starts in an epoch whose validation loss is larger than the
-            smallest one up to n epochs before the last. 5 in the paper.
+        learning_rate: Float, a Keras schedule, or a function without arguments. The paper uses 15 to 40, with
+            `global_clipnorm=0.25`.
+        interval: Number n of epochs, >= 1. Averaging starts in an epoch whose validation loss is larger than the
+            smallest one of the epochs up to n before the last. 5 in the paper.
         weight_decay: Float or None; 1.2e-6 in the paper.
-        name, **arguments: As for all Keras optimizers: `clipnorm`, `clipvalue`, `global_clipnorm`,
-            `loss_scale_factor`, `gradient_accumulation_steps`.
+        name, **arguments: As in all Keras optimizers: `clipnorm`, `clipvalue`, `global_clipnorm`, `loss_scale_factor`,
+            `gradient_accumulation_steps`.
 
     Raises:
-        ValueError: If `interval` is no integer >= 1, or `use_ema` is set: there can be one average only.
+        ValueError: If `interval` is not an integer >= 1, or `use_ema` is set, since there can be only one average.
 
     Example:
 
@@ -108,18 +108,18 @@ class SNTASGD(keras.optimizers.Optimizer):
     def swap_in(self) -> None:
         """Puts the averages into the model in place of the weights, if averaging has started.
 
-        Of weights that are not averaged yet the present value stays; what is masked stays zero. The weights are kept
-        in the optimizer meanwhile. No training in this state: call `swap_out` first.
+        Weights that are not averaged yet keep their values, and masked weights stay zero. The optimizer keeps the
+        replaced weights. Do not train in this state: call `swap_out` first.
         """
         if self.averaging and not self._swapped:
             for variable, average, count in self._triples():
                 w, a, s = (ops.convert_to_tensor(v) for v in (variable, average, count))
-                # A mask may have changed, and a weight have grown, since the last step.
+                # Since the last step, a mask may have changed and a weight may have grown.
                 _exchange(variable, average, ops.where(ops.equal(w, 0) | ops.equal(s, 0), w, a))
             self._exchanged.assign(1)
 
     def swap_out(self) -> None:
-        """Puts the weights back in the place of the averages, if these are in the model."""
+        """Puts the weights back if the averages are in the model."""
         if self.averaging and self._swapped:
             for variable, average, _ in self._triples():
                 _exchange(variable, average, ops.copy(average))
@@ -137,6 +137,6 @@ class SNTASGD(keras.optimizers.Optimizer):
 
 
 def _exchange(variable, average, value):
-    """Sets `variable` to `value`, a tensor of its own, and keeps in `average` what it was."""
+    """Sets `variable` to the tensor `value`, and stores its previous value in `average`."""
     average.assign(variable)
     variable.assign(value)

@@ -1,7 +1,8 @@
-"""Pictures, with matplotlib: what is zero, what fires, how training went, and what it costs.
+"""Plots with matplotlib: zero weights, events, the course of training, and costs.
 
-Each function draws into `ax`, or into a new figure, and returns the axes. Colours are those of Okabe and Ito, which
-everybody can tell apart; nothing hangs on colour alone. Text, and what is drawn in black, follow matplotlib's style.
+Each function draws into `ax` or a new figure and returns the axes. The colours are those of Okabe and Ito, which
+readers with colour blindness can distinguish, and colour is never the only distinction. Text and black elements follow
+matplotlib's style.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,21 +33,21 @@ def weights(
     block_shape: BlockShape = (1, 4),
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Which weights of a kernel are zero, gate by gate; which are negative or positive; which zeros lie in kept blocks.
+    """Shows which weights are zero, negative or positive, gate by gate, and which zeros lie in kept blocks.
 
     Args:
         kernel: A built layer, such as a GRU, an EventGRU or a Dense, or a matrix (inputs, gates * units).
-        name: Which weight of the layer; of a layer that has one only, that one.
-        gates: Of a matrix, the names of the gates side by side in its columns, or their number, by default 1.
-        block_shape: Pair (rows, cols) of the blocks that pruning took.
+        name: Name of the weight; not needed if the layer has only one.
+        gates: For a matrix, the names of the gates side by side in its columns, or their number; 1 by default.
+        block_shape: Pair (rows, cols): shape of the pruned blocks.
         ax: Matplotlib axes to draw into.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: The layer has no such kernel, the columns are no multiple of the gates, or a block is larger than a
-            gate.
+        ValueError: The layer has no such kernel, the number of columns is not a multiple of the gates, or a block is
+            larger than a gate.
         ImportError: Matplotlib is not installed.
 
     Example:
@@ -68,7 +69,7 @@ def weights(
 
     colors = np.array([to_rgba(color) for color in (ORANGE, (*to_rgba(GREY)[:3], 0.3), BLUE, (0, 0, 0, 0))])
     shown = colors[np.where(kept, np.sign(values).astype(int) + 1, 3)]
-    # Averaged as colours where there are more weights than dots, so that no pattern appears that is not there.
+    # If there are more weights than dots, colours are averaged, so that no false pattern appears.
     ax.imshow(shown, aspect="auto", interpolation="auto", interpolation_stage="rgba")
     units = values.shape[1] // count
     for gate, gate_name in enumerate(names):
@@ -104,10 +105,10 @@ def weights(
 
 
 def events(active: ArrayLike, *, step_ms: float | None = None, ax: "Axes | None" = None) -> "Axes":
-    """Which units act in each time step.
+    """Shows which units are active in each time step.
 
     Args:
-        active: Array (time, units), not zero where a unit acts, such as one sample of `profiling.record_events`.
+        active: Array (time, units), nonzero where a unit is active, such as one sample of `profiling.record_events`.
         step_ms: Milliseconds of a time step, for the axis.
         ax: Matplotlib axes to draw into.
 
@@ -115,7 +116,7 @@ def events(active: ArrayLike, *, step_ms: float | None = None, ax: "Axes | None"
         The axes.
 
     Raises:
-        ValueError: `active` has not two dimensions.
+        ValueError: `active` does not have two dimensions.
         ImportError: Matplotlib is not installed.
 
     Example:
@@ -153,19 +154,19 @@ def training(
     metric: str | None = None,
     ax: "Sequence[Axes] | None" = None,
 ) -> "Sequence[Axes]":
-    """A metric and the sparsity over a training, one above the other.
+    """Shows a metric and the sparsity during training, one above the other.
 
     Args:
-        history: What `model.fit` returned, or its `history`, a dict of lists. `callbacks.SparsityLogger` and the
-            pruning callbacks put the sparsities there.
-        metric: Name of the metric; by default the first accuracy, or else the loss.
+        history: The result of `model.fit`, or its `history`, a dict of lists. `callbacks.SparsityLogger` and the
+            pruning callbacks add the sparsities to it.
+        metric: Name of the metric; by default the first accuracy, or the loss if there is none.
         ax: Pair of matplotlib axes to draw into, for the metric and for the sparsity.
 
     Returns:
         The pair of axes.
 
     Raises:
-        ValueError: There is no such metric, or nothing about sparsity or activity.
+        ValueError: The history has no such metric, or neither sparsity nor activity.
         ImportError: Matplotlib is not installed.
 
     Example:
@@ -179,7 +180,7 @@ def training(
     shares = [key for key in logs if key.endswith(("_sparsity", "_activity"))] or [
         key for key in logs if key == "sparsity"
     ]
-    # Units that never rest are no news.
+    # Units that are always active tell nothing.
     shares = [key for key in shares if key.endswith("sparsity") or min(logs[key]) < 1]
     if not shares:
         raise ValueError("history holds no sparsity: list ksr.callbacks.SparsityLogger() among the callbacks of fit.")
@@ -199,7 +200,7 @@ def training(
         upper.yaxis.set_major_formatter(PercentFormatter(1))
     layers = list(dict.fromkeys(key.rpartition("_")[0] for key in shares))
     colors = {layer: _SERIES[n % len(_SERIES)] for n, layer in enumerate(layers)}
-    apart = max(1, len(epochs) // 8)  # markers of curves that coincide stand side by side
+    apart = max(1, len(epochs) // 8)  # markers of coinciding curves are side by side
     for n, key in enumerate(shares):
         layer, _, kind = key.rpartition("_")
         color, marker = colors[layer]
@@ -212,7 +213,7 @@ def training(
             marker=marker,
             markersize=4,
             markevery=(n % apart, apart),
-            linewidth=max(1.2, 3 - 0.6 * n),  # of curves that coincide each is seen
+            linewidth=max(1.2, 3 - 0.6 * n),  # each of several coinciding curves is visible
             label=f"{layer}: {what}" if layer else what,
         )
     lower.set(xlabel="epoch", ylabel="share of weights or units", ylim=(-0.02, 1.02))
@@ -232,19 +233,19 @@ def pareto(
     lower_is_better: bool = False,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """What quality costs: models of several kinds, and the front of those that no other beats in both.
+    """Shows cost and quality of models of several kinds, and the Pareto front: models that no other beats in both.
 
     Args:
         points: Dict {kind: {name of a model: (cost, quality)}}.
-        cost, quality: What the axes show, with units. Costs must be positive: their axis is logarithmic.
-        lower_is_better: Whether a smaller quality is the better one, such as a loss.
+        cost, quality: Labels of the axes, with units. Costs must be positive, as their axis is logarithmic.
+        lower_is_better: Whether smaller quality values are better, as for a loss.
         ax: Matplotlib axes to draw into.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: There is no model, or a cost is not positive.
+        ValueError: `points` holds no model, or a cost is not positive.
         ImportError: Matplotlib is not installed.
 
     Example:
@@ -253,7 +254,7 @@ def pareto(
     """
     models = [(float(x), float(y), name, kind) for kind, named in points.items() for name, (x, y) in named.items()]
     if not models or min(model[0] for model in models) <= 0:
-        raise ValueError("points must hold at least one model, and no cost that is not positive.")
+        raise ValueError("points must hold at least one model, and only positive costs.")
     ax = _axes(ax, (8, 5))
     front: list[tuple[float, float]] = []
     best = -np.inf
@@ -283,18 +284,18 @@ def pareto(
 
 
 def delta_curve(points: "Sequence[DeltaPoint]", *, error: str = "error", ax: "Axes | None" = None) -> "Axes":
-    """What a delta network saves, and what that costs: error against MACs over scales of its thresholds.
+    """Shows the error of a delta network against its MACs, for several scales of its thresholds.
 
     Args:
-        points: What `ksr.delta_curve` returns.
-        error: What the vertical axis shows, with its unit.
+        points: The result of `ksr.delta_curve`.
+        error: Label of the vertical axis, with its unit.
         ax: Matplotlib axes to draw into.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: There are no points.
+        ValueError: `points` is empty.
         ImportError: Matplotlib is not installed.
 
     Example:
@@ -327,12 +328,12 @@ def cost(
     unit: str = "instructions",
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """What a step really costs against the ideal, a cost in proportion to the effective MACs.
+    """Compares the measured cost of a step with the ideal one, which is proportional to the effective MACs.
 
     Args:
-        macs: Effective MACs of each of some steps or models, (n,).
-        measured: The measured cost of each of them, (n,), for instance instructions counted in QEMU.
-        dense: Pair (MACs, cost) of the dense model that stands for the whole price of a MAC.
+        macs: Effective MACs of n steps or models, `(n,)`.
+        measured: Measured cost of each, `(n,)`, for example instructions counted in QEMU.
+        dense: Pair (MACs, cost) of the dense model, which defines the full cost of a MAC.
         unit: Unit of the cost.
         ax: Matplotlib axes to draw into.
 
@@ -340,7 +341,7 @@ def cost(
         The axes.
 
     Raises:
-        ValueError: The lengths differ or are 0, or something is not positive: the axes are logarithmic.
+        ValueError: The lengths differ or are 0, or a value is not positive; the axes are logarithmic.
         ImportError: Matplotlib is not installed.
 
     Example:
@@ -350,7 +351,7 @@ def cost(
     needed, paid = np.asarray(macs, float), np.asarray(measured, float)
     if needed.shape != paid.shape or needed.ndim != 1 or not needed.size or min(*needed, *paid, *dense) <= 0:
         raise ValueError(
-            "macs and measured must have the same length, and all of them and dense be above 0; given: "
+            "macs and measured must have the same length, and all values and dense must be positive; given: "
             f"{needed.shape}, {paid.shape} and {dense}."
         )
     ax = _axes(ax, (8, 5))
@@ -381,7 +382,7 @@ def _figure(size):
 
 
 def _logarithmic(axis):
-    """Labels such as 1k, 2k, 5k on an axis."""
+    """Makes an axis logarithmic, with labels such as 1k, 2k, 5k."""
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -390,14 +391,14 @@ def _logarithmic(axis):
 
 
 def _ink():
-    """The colour of text in the style at hand: black, or white on black."""
+    """Returns the colour of text in the current style: black, or white on a dark background."""
     import matplotlib
 
     return matplotlib.rcParams["text.color"]
 
 
 def _find(layer, name):
-    """Values, names of the gates and title of a kernel of a layer."""
+    """Returns the values, names of the gates and title of a kernel of a layer."""
     from keras_sparse_rnn.sparsity import find_kernels
 
     kernels = find_kernels(layer, lambda layer: True, frozen=True)[0]
@@ -409,7 +410,7 @@ def _find(layer, name):
 
 
 def _kept(values, gates, block_shape):
-    """Which weights lie in a block with a weight that is not zero: booleans of the matrix's shape."""
+    """Returns booleans of the matrix's shape: whether each weight lies in a block with a nonzero weight."""
     from keras_sparse_rnn.sparsity import Blocks
 
     blocks = Blocks(values.shape, gates, block_shape, "kernel")

@@ -5,12 +5,13 @@ import os
 import sys
 import threading
 
-QUICK_SECONDS = 2  # work that takes less shows nothing
+QUICK_SECONDS = 2  # shorter work shows nothing
 _BAR_WIDTH = 20
 
 
 class Progress(contextlib.AbstractContextManager):
-    """One line on stderr that rewrites itself, and goes when the work is done; nothing where stderr is no terminal.
+    """A line on stderr that is updated in place and removed when the work is done. Shows nothing if stderr is not a
+    terminal.
 
     Args:
         title: Beginning of the line, such as `"convert"`.
@@ -25,7 +26,7 @@ class Progress(contextlib.AbstractContextManager):
 
     def __enter__(self):
         if sys.stderr is not None and sys.stderr.isatty():
-            # A descriptor of its own: the one of stderr leads nowhere while TensorFlow Lite's converter runs.
+            # A descriptor of its own, as that of stderr is redirected while TensorFlow Lite's converter runs.
             self._terminal = os.dup(sys.stderr.fileno())
             self._timer = threading.Timer(QUICK_SECONDS, self._appear)
             self._timer.daemon = True
@@ -43,13 +44,13 @@ class Progress(contextlib.AbstractContextManager):
             self._terminal = None
 
     def show(self, text):
-        """Says what is done from now on."""
+        """Shows what is being done."""
         with self._lock:
             self._text = text
             self._rewrite()
 
     def count(self, items, text):
-        """Yields the items of a sequence, with a bar of how many are done."""
+        """Yields the items of a sequence and shows a progress bar."""
         for done, item in enumerate(items):
             filled = _BAR_WIDTH * done // len(items)
             self.show(f"{text} [{'#' * filled}{'.' * (_BAR_WIDTH - filled)}] {done:,} of {len(items):,}")
@@ -65,6 +66,6 @@ class Progress(contextlib.AbstractContextManager):
             self._write(f"{self._title}: {self._text}")
 
     def _write(self, text):
-        with contextlib.suppress(OSError):  # a terminal that was closed ends no work
+        with contextlib.suppress(OSError):  # a closed terminal does not end the work
             width = os.get_terminal_size(self._terminal).columns or 80
             os.write(self._terminal, f"\r\x1b[K{text[: width - 1]}".encode())

@@ -1,4 +1,4 @@
-"""A smaller model with the same outputs: hidden units that do nothing are taken out."""
+"""Removes hidden units that do nothing: a smaller model with the same outputs."""
 
 import warnings
 
@@ -13,29 +13,29 @@ def shrink(model: keras.Model) -> keras.Model:
 
     A hidden unit is dead
 
-    - if nothing reads it: there is no chain of non-zero weights from it to an output of the model. It may feed itself
-      and other dead units, and compute whatever it likes;
-    - or if it is always zero: in SimpleRNN, GRU, LSTM, EventGRU and DeltaGRU if all weights and biases that lead to its
-      candidate (the gate that feeds the state) are zero or come from units that are always zero. Then its state stays
-      at zero, where it begins. The other gates do not matter.
+    - if nothing reads it: no chain of nonzero weights leads from it to an output of the model. It may feed itself and
+      other dead units;
+    - or if it is always zero: in SimpleRNN, GRU, LSTM, EventGRU and DeltaGRU, if all weights and biases that lead to
+      its candidate (the gate that feeds the state) are zero or come from units that are always zero. Then its state
+      begins at zero and stays there, whatever the other gates do.
 
-    Taken out are units of the layers and through the layers that `sparsity.Wiring` tells; those of Dense, Embedding
-    and convolutions as well as recurrent ones. A layer keeps one unit at least, and outputs of the model always stay.
+    Units are removed from recurrent layers, Dense, Embedding and convolutions; `sparsity.Wiring` lists the layers that
+    it can follow. Each layer keeps at least one unit, and the outputs of the model always stay.
 
-    Such units come of `regularizers.UnitGroupLasso`, and of any pruning that is strong enough.
+    `regularizers.UnitGroupLasso` leads to dead units, and so does any pruning that is strong enough.
 
     Args:
-        model: Built Sequential or Functional model. It is not changed. States of `stateful` layers are not carried
-            over: they begin at zero.
+        model: Built Sequential or Functional model. It is not changed. The states of `stateful` layers are not copied:
+            they begin at zero.
 
     Returns:
-        A plain Keras model of the same layers, names and structure, with fewer units, not compiled.
+        A Keras model with the same layers, names and structure, but fewer units. It is not compiled.
 
     Raises:
-        ValueError: If the model is not built, or neither Sequential nor Functional.
+        ValueError: If the model is not built, or is neither Sequential nor Functional.
 
     Warns:
-        UserWarning: Names the layers whose units were left because what they enter could not be followed.
+        UserWarning: Some layers keep their units because the layers behind them could not be followed. It names them.
 
     Example:
 
@@ -78,13 +78,13 @@ class _Rebuild:
         ]
         if isinstance(model, keras.Sequential):
             return keras.Sequential([*inputs, *map(self._layer, model.layers)], name=model.name)
-        # Keras compiles a clone as its model was, and fails at losses that it cannot serialize: clone one not compiled.
+        # Keras compiles the clone of a compiled model, and fails if it cannot serialize the loss.
         graph = keras.Model(model.input, model.output, name=model.name)
         inputs = keras.tree.pack_sequence_as(model.input, inputs)
         return keras.models.clone_model(graph, input_tensors=inputs, clone_function=self._layer)
 
     def _layer(self, layer):
-        """A new layer, not built, with as many units as are kept; the same one for a layer that is used twice."""
+        """Returns a new, unbuilt layer with as many units as are kept; the same one if a layer is used twice."""
         if id(layer) not in self._layers:
             self._layers[id(layer)] = self._model(layer) if is_graph(layer) else self._resized(layer)
         return self._layers[id(layer)]
@@ -92,7 +92,7 @@ class _Rebuild:
     def _resized(self, layer):
         config = layer.get_config()
         for name in config:
-            # Bidirectional is the only layer whose parts have other names than in its configuration.
+            # Bidirectional is the only layer whose parts are not named as in its configuration.
             inner = getattr(layer, "forward_layer" if name == "layer" and "backward_layer" in config else name, None)
             if isinstance(inner, keras.layers.Layer):
                 config[name] = keras.saving.serialize_keras_object(self._layer(inner))

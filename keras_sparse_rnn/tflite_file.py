@@ -33,22 +33,23 @@ _SCHEMA_VERSION = 3
 
 
 class ModelFile:
-    """What is in a `.tflite` file.
+    """The contents of a `.tflite` file.
 
-    Its graphs may be edited: `tensors` and `operators` are lists, in which `dataclasses.replace` of a tensor or an op
-    may take its place. Whatever nobody has edited is built as it was read, also what is not shown here.
+    The graphs can be edited: `tensors` and `operators` are lists in which you can put a `dataclasses.replace` of a
+    tensor or an op in its place. Everything else is written as it was read, including parts that have no attribute
+    here.
 
     Args:
-        data: Its bytes; None for an empty model of one graph.
+        data: Bytes of the file; None for an empty model with one graph.
 
     Attributes:
-        data: The bytes that it was read from; empty for a new model.
+        data: The bytes from which it was read; empty for a new model.
         description: The file's description.
         graphs: Its subgraphs; the first one is the main one.
         metadata: The bytes of each entry, by its name.
 
     Raises:
-        ValueError: It is no `.tflite` file, a damaged one, or one with more parts than are read here.
+        ValueError: The bytes are not a `.tflite` file, or the file is damaged or has more parts than this class reads.
 
     Example:
 
@@ -62,7 +63,7 @@ class ModelFile:
     def __init__(self, data: bytes | None = None) -> None:
         self.description, self.graphs = "", [Graph()]
         self.metadata: dict[str, bytes] = {}
-        self._codes: dict[tuple, Any] = {}  # as read, by what is shown of them
+        self._codes: dict[tuple, Any] = {}  # as read, by the object that represents them
         self._signatures: list | None = None  # None: as read
         self.data = b"" if data is None else bytes(data)
         if data is None:
@@ -74,8 +75,8 @@ class ModelFile:
         try:
             self._read(schema.Model.GetRootAs(self.data, 0), Reader(self.data))
         except DamageError as error:
-            raise ValueError(f"model is damaged, or has what is not read here: {error}") from error
-        # What flatbuffers and NumPy raise for offsets that lead out of the file.
+            raise ValueError(f"model is damaged, or has parts that are not supported: {error}") from error
+        # flatbuffers and NumPy raise these for offsets that lead out of the file.
         except (struct.error, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
             raise ValueError(
                 f"model is damaged: an offset in it leads out of its {len(data)} bytes. Copy the file, or convert the "
@@ -99,12 +100,12 @@ class ModelFile:
 
     @property
     def tensors(self) -> list[FileTensor]:
-        """Those of the main graph."""
+        """The tensors of the main graph."""
         return self.graphs[0].tensors
 
     @property
     def operators(self) -> list[Operator]:
-        """Those of the main graph, in the order of execution."""
+        """The ops of the main graph, in the order of execution."""
         return self.graphs[0].operators
 
     def add_tensor(
@@ -121,12 +122,12 @@ class ModelFile:
 
         Args:
             name, shape, dtype: Name, shape and NumPy dtype of the tensor.
-            data: Its values where it is a constant.
-            scale: Its scale and zero point where it is quantized.
-            is_variable: Whether it keeps its value from one inference to the next.
+            data: The values of a constant.
+            scale: The scale and the zero point of a quantized tensor.
+            is_variable: Whether the tensor keeps its value from one inference to the next.
 
         Returns:
-            Its number.
+            The number of the tensor.
         """
         shape, dtype = tuple(int(size) for size in shape), np.dtype(dtype)
         constant = None if data is None else np.ascontiguousarray(data)
@@ -142,21 +143,21 @@ class ModelFile:
 
         Args:
             name: Name of the builtin op in the schema, such as "PAD", or of a custom op.
-            inputs, outputs: Numbers of tensors; -1: absent.
-            options: The bytes of a custom op's options, or the schema's object for a builtin op, where it has one.
+            inputs, outputs: Numbers of tensors; -1 for absent ones.
+            options: The bytes of a custom op's options, or the schema's object of a builtin op, if it has one.
             version: Version of the op's kernel.
         """
         is_custom = isinstance(options, bytes)
         self.operators.append(Operator(name, tuple(inputs), tuple(outputs), options, is_custom, version))
 
     def set_ends(self, inputs: dict[str, int], outputs: dict[str, int]) -> None:
-        """Gives the main graph other inputs and outputs, and the file a signature "serving_default" of them.
+        """Sets the inputs and outputs of the main graph, and a signature "serving_default" with them.
 
-        Its ops are sorted so that each follows those whose results it reads; tensors that nothing uses go, so that
-        others have another number then.
+        Sorts the ops so that each one follows the ops whose results it reads. Removes unused tensors, which changes the
+        numbers of others.
 
         Args:
-            inputs, outputs: Numbers of tensors by the names that they are given, in their order.
+            inputs, outputs: Ordered dicts from names to numbers of tensors.
         """
         graph = self.graphs[0]
         for name, number in (*inputs.items(), *outputs.items()):
@@ -174,13 +175,13 @@ class ModelFile:
         self._signatures = [_signature(*ends)]
 
     def build(self) -> bytes:
-        """The bytes of the file with everything that was edited. Buffers and op codes that nothing uses go."""
+        """Returns the bytes of the edited file. Unused buffers and op codes are dropped."""
         file = schema.ModelT.InitFromPackedBuf(self.data) if self.data else schema.ModelT()
         file.version = file.version or _SCHEMA_VERSION
         buffers, codes = _Buffers(), _Codes(self._codes)
         file.subgraphs = [_graph_table(graph, buffers, codes) for graph in self.graphs]
         file.metadata = [_metadata_table(name, raw, buffers) for name, raw in self.metadata.items()]
-        file.metadataBuffer = None  # numbers of the buffers of metadata, which nothing reads any more
+        file.metadataBuffer = None  # numbers of metadata buffers, which nothing reads any more
         _put(file, description=self.description)
         if self._signatures is not None:
             file.signatureDefs = self._signatures
@@ -190,16 +191,15 @@ class ModelFile:
         return bytes(builder.Output())
 
     def differences(self, other: "ModelFile") -> list[str]:
-        """What the two files say differently, as they would be built; empty where they are equal.
+        """Returns the differences between two files as they would be built; an empty list if they are equal.
 
-        Where in a file something lies does not count: numbers of buffers and of op codes, and whether something empty
-        is absent.
+        Positions in the file do not count: numbers of buffers and op codes, and whether an empty part is absent.
 
         Args:
             other: The file to compare with.
 
         Returns:
-            For each difference its path in the schema and both values.
+            For each difference, its path in the schema and both values.
         """
         mine, theirs = (dict(_leaves(_resolved(file.build()))) for file in (self, other))
         return [
@@ -210,15 +210,15 @@ class ModelFile:
 
 
 def read_bytes(model: ModelSource) -> bytes:
-    """The bytes of a `.tflite` model.
+    """Reads the bytes of a `.tflite` model.
 
     Args:
-        model: Its path, its bytes, a `runtime.model.Model`, or a `ConvertedModel`.
+        model: The path or the bytes, a `runtime.model.Model`, or a `ConvertedModel`.
 
     Raises:
-        FileNotFoundError: The path names no file.
-        TypeError: It is none of these.
-        ValueError: The file lacks the mark of a `.tflite` file; no more of it is read then.
+        FileNotFoundError: The path does not exist.
+        TypeError: `model` has another type.
+        ValueError: The file lacks the mark of a `.tflite` file. The rest of it is not read.
     """
     if isinstance(model, (bytes, bytearray, memoryview)):
         return bytes(model)
@@ -238,7 +238,8 @@ def read_bytes(model: ModelSource) -> bytes:
 
 
 class _AlignedBuffer(schema.BufferT):
-    """The schema asks for multiples of 16 bytes, kernels expect them, and its own Python class does not see to it."""
+    """A buffer aligned to 16 bytes, which the schema requires and kernels expect, but its Python class does not
+    ensure."""
 
     def Pack(self, builder):  # noqa: N802
         if self.data is None:
@@ -254,14 +255,15 @@ class _AlignedBuffer(schema.BufferT):
 
 
 class _Buffers:
-    """The buffers of a file that is built; the first one is empty by convention."""
+    """The buffers of a file to build; the first one is empty by convention."""
 
     def __init__(self):
         self.tables = [_AlignedBuffer()]
         self._numbers = {}
 
     def number_of(self, data):
-        """The number of the buffer with the bytes of an array; tensors whose arrays are the same memory share one."""
+        """Returns the number of the buffer with the bytes of an array. Tensors whose arrays are the same memory share a
+        buffer."""
         if data is None:
             return 0
         place = data.__array_interface__["data"][0], data.nbytes
@@ -272,14 +274,14 @@ class _Buffers:
 
 
 class _Codes:
-    """The op codes of a file that is built."""
+    """The op codes of a file to build."""
 
     def __init__(self, sources):
         self.tables = []
         self._sources, self._numbers = sources, {}
 
     def number_of(self, op):
-        """The number of an op's code."""
+        """Returns the number of an op's code."""
         key = op.name, op.is_custom, op.version
         if key not in self._numbers:
             self._numbers[key] = len(self.tables)
@@ -291,7 +293,7 @@ class _Codes:
 def _code_table(name, is_custom, version):
     table = schema.OperatorCodeT()
     table.builtinCode = schema.BuiltinOperator.CUSTOM if is_custom else getattr(schema.BuiltinOperator, name)
-    # Of one byte; later ops have a placeholder here.
+    # This field has one byte; later ops have a placeholder in it.
     table.deprecatedBuiltinCode = min(table.builtinCode, schema.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES)
     table.customCode, table.version = name if is_custom else None, version
     return table
@@ -315,7 +317,7 @@ def _tensor_table(tensor, buffers):
             _put(table.quantization, scale=(), zeroPoint=())
         return table
     table.quantization = table.quantization or schema.QuantizationParametersT()
-    # Lists: an array is written as it is, also one of float64.
+    # Lists, because an array is written in its own dtype, which may be float64.
     scales, zeros = (np.atleast_1d(part).tolist() for part in (tensor.scale, tensor.zero_point))
     if tensor.source is None or any(zeros) or table.quantization.zeroPoint is not None:  # absent: zeros
         _put(table.quantization, zeroPoint=zeros)
@@ -357,7 +359,7 @@ def _signature(inputs, outputs):
 
 
 def _put(table, **values):
-    """Writes what differs from what a table holds, as it is shown: an absent vector is an empty one."""
+    """Writes the values that differ from those of a table; an absent vector counts as empty."""
     for name, value in values.items():
         now = getattr(table, name)
         if isinstance(value, str):
@@ -369,7 +371,7 @@ def _put(table, **values):
 
 
 def _in_order(operators):
-    """Ops sorted so that each follows those whose results it reads."""
+    """Returns ops sorted so that each one follows the ops whose results it reads."""
     made_by = {number: op for op in operators for number in op.outputs}
     done, ordered = set(), []
     stack = list(reversed(operators))
@@ -387,7 +389,7 @@ def _in_order(operators):
 
 
 def _resolved(data):
-    """The schema's object of a file, with what numbers of buffers and op codes stand for in their place."""
+    """Returns the schema's object of a file, with buffers and op codes in place of their numbers."""
     file = schema.ModelT.InitFromPackedBuf(data)
     for owner in (*(tensor for graph in file.subgraphs for tensor in graph.tensors), *(file.metadata or [])):
         owner.buffer = file.buffers[owner.buffer].data
@@ -398,7 +400,7 @@ def _resolved(data):
 
 
 def _leaves(table: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """`(path, value)` of everything in a schema's object that is not empty."""
+    """Yields `(path, value)` of everything in a schema's object that is not empty."""
     if isinstance(table, (list, tuple)) and any(hasattr(part, "__dict__") for part in table):
         for number, part in enumerate(table):
             yield from _leaves(part, f"{path}[{number}]")

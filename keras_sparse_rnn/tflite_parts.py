@@ -1,7 +1,7 @@
-"""The parts of a `.tflite` file, read: the one place where bytes that somebody gave become objects.
+"""Reads the parts of a `.tflite` file: the only place where foreign bytes become objects.
 
-A file may be damaged, or made to do harm: offsets that lead out of it, a vector that is read a million times. Here it
-gets a ValueError that says what is wrong, within seconds, and memory of a few times its size at most.
+A file may be damaged or malicious, with offsets that lead out of it or a vector that is read a million times. Reading
+it then raises a ValueError that says what is wrong, within seconds and with at most a few times its size of memory.
 """
 
 import math
@@ -19,23 +19,23 @@ MOST_PARTS = 2**16  # tensors, ops, buffers and the like
 MOST_DIMENSIONS = 8
 LONGEST_TEXT = 2**16  # bytes
 _LARGEST_TENSOR = 2**31 - 1  # bytes
-_MOST_LEVELS = 2 * MOST_DIMENSIONS  # of a sparse encoding: a level for each dimension, and for each block
+_MOST_LEVELS = 2 * MOST_DIMENSIONS  # of a sparse encoding: one level per dimension and per block
 
 TYPE_NAMES = {code: name.lower() for name, code in vars(schema.TensorType).items() if not name.startswith("_")}
 _BUILTIN_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
 
 class DamageError(ValueError):
-    """What is wrong with a file; another ValueError while it is read comes from NumPy or flatbuffers."""
+    """Says what is wrong with a file. Other ValueErrors during reading come from NumPy or flatbuffers."""
 
 
 @dataclass(frozen=True, eq=False)
 class FileTensor(TensorInfo):
-    """A tensor as a file has it. Where no op here has its type, `dtype` is uint8, and `data` are its bytes, flat.
+    """A tensor of a file. If no op here has its type, `dtype` is uint8 and `data` holds its bytes, flat.
 
     Attributes:
         type_name: Name of its type in the schema, in lower case.
-        source: As that of an `Operator`.
+        source: As in `Operator`.
     """
 
     type_name: str = ""
@@ -43,12 +43,12 @@ class FileTensor(TensorInfo):
 
     @property
     def size(self) -> int:
-        """Values in its shape."""
+        """Number of values in its shape."""
         return math.prod(self.shape)
 
     @property
     def nbytes(self) -> int:
-        """Of all its values in memory; where no op here has its type, as if a value took one byte."""
+        """Bytes of all its values in memory. If no op here has its type, a value counts as one byte."""
         return self.size * self.dtype.itemsize
 
 
@@ -58,11 +58,12 @@ class Operator:
 
     Attributes:
         name: Name of the builtin op in the schema, or of the custom op.
-        inputs, outputs: Tensors by their number; -1: absent.
-        options: The bytes of a custom op's options, or the schema's object for a builtin op, where it has one.
+        inputs, outputs: Numbers of tensors; -1 for absent ones.
+        options: The bytes of a custom op's options, or the schema's object of a builtin op, if it has one.
         is_custom: Whether the name is that of a custom op.
         version: Version of the op's kernel.
-        source: The schema's table that it was read from; what the fields above do not show is written as it is there.
+        source: The schema's table from which it was read. Parts of it that no attribute represents are written
+            unchanged.
     """
 
     name: str
@@ -81,8 +82,8 @@ class Graph:
     Attributes:
         tensors: Its tensors, a list of `FileTensor`.
         operators: Its ops in the order of execution, a list of `Operator`.
-        inputs, outputs: Its inputs and outputs by their tensors' numbers.
-        source: As that of an `Operator`.
+        inputs, outputs: Numbers of the tensors that are its inputs and outputs.
+        source: As in `Operator`.
     """
 
     tensors: list[FileTensor] = field(default_factory=list)
@@ -93,20 +94,20 @@ class Graph:
 
 
 def printable(raw: bytes) -> str:
-    """A text of a file, with everything replaced that a terminal would not show."""
+    """Returns a text of a file in which unprintable characters are replaced."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in raw.decode("utf-8", "replace"))
 
 
 class Reader:
-    """Counts what is read. In a sound file each part is read about once; in one that was made to do harm a million
-    parts may be the same bytes."""
+    """Counts the parts that are read. In a sound file each part is read about once; in a malicious one a million parts
+    may be the same bytes."""
 
     def __init__(self, data):
         self._parts_left = MOST_PARTS
         self._bytes_left = 4 * len(data) + 2**16
 
     def parts(self, owner, name):
-        """The tables of a vector."""
+        """Returns the tables of a vector."""
         length = getattr(owner, f"{name}Length")()
         self._parts_left -= length
         if self._parts_left < 0:
@@ -114,13 +115,13 @@ class Reader:
         return [getattr(owner, name)(i) for i in range(length)]
 
     def numbers(self, vector):
-        """A vector of numbers, as flatbuffers gives it: an array, or 0 where there is none."""
+        """Returns a vector of numbers as flatbuffers does: an array, or 0 if it is absent."""
         vector = np.zeros(0, np.uint8) if isinstance(vector, int) else vector
         self._take(vector.nbytes)
         return vector
 
     def text(self, raw):
-        """A text that a terminal shows, at most `LONGEST_TEXT` bytes of it."""
+        """Returns a printable text of at most `LONGEST_TEXT` bytes."""
         raw = raw or b""
         self._take(len(raw))
         if len(raw) > LONGEST_TEXT:
@@ -134,18 +135,18 @@ class Reader:
 
 
 def read_code(code, reader):
-    """What an op's code says: `(name, whether it is a custom op, version)`."""
+    """Reads an op's code: `(name, whether it is a custom op, version)`."""
     builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
     if builtin == schema.BuiltinOperator.CUSTOM:
         return reader.text(code.CustomCode()), True, code.Version()
     if builtin not in _BUILTIN_NAMES:
-        raise DamageError(f"it has a builtin op of number {builtin}, which the installed ai-edge-litert does not know")
+        raise DamageError(f"it has the builtin op number {builtin}, which the installed ai-edge-litert does not know")
     return _BUILTIN_NAMES[builtin], False, code.Version()
 
 
 def read_buffer(buffer, reader):
     if buffer.Offset() > 1:
-        raise DamageError("it keeps data behind its end, as files of more than 2 GB do")
+        raise DamageError("it keeps data behind its end, as files over 2 GB do")
     return reader.numbers(buffer.DataAsNumpy())
 
 
@@ -173,7 +174,7 @@ def _operator(op, codes, reader):
     if is_custom:
         options: Any = reader.numbers(op.CustomOptionsAsNumpy()).tobytes()
     elif op.BuiltinOptionsType() == schema.BuiltinOptions.VarHandleOptions:
-        options = None  # texts of any length, which nothing here reads
+        options = None  # texts of any length, which are not read here
     else:
         options = schema.BuiltinOptionsCreator(op.BuiltinOptionsType(), op.BuiltinOptions())
     inputs, outputs = (tuple(reader.numbers(part()).tolist()) for part in (op.InputsAsNumpy, op.OutputsAsNumpy))
@@ -207,27 +208,27 @@ def _tensor(tensor, buffers, reader):
 
 
 def _constant(name, number, shape, raw, is_dense):
-    """A tensor's constant values; flat in a sparse encoding, and as bytes where no op here has its type."""
+    """Reads a tensor's constant values: flat in a sparse encoding, and as bytes if no op here has its type."""
     if not len(raw) or number not in TFLITE_DTYPES:
         return raw if len(raw) else None
     dtype = TFLITE_DTYPES[number]
     expected = math.prod(shape) * dtype.itemsize
     if len(raw) % dtype.itemsize or (is_dense and len(raw) != expected):
         raise DamageError(f"tensor '{name}' has {len(raw)} bytes; its shape {shape} of {dtype} takes {expected}")
-    # Weights in a sparse encoding are fewer than their shape says.
+    # A sparse encoding holds fewer weights than the shape.
     data = raw.view(dtype).reshape(shape if is_dense else -1)
     data.flags.writeable = False
     return data
 
 
 def _quantization(name, quantization, shape, dtype, reader):
-    """Scale and zero point: two numbers, two arrays, or None twice."""
+    """Reads scale and zero point: two numbers, two arrays, or None twice."""
     scales = np.zeros(0) if quantization is None else reader.numbers(quantization.ScaleAsNumpy())
     if not len(scales):
         return None, None
     zeros = reader.numbers(quantization.ZeroPointAsNumpy())
     zeros = zeros if len(zeros) else np.zeros(len(scales), np.int64)
-    axis = 0 if len(shape) == 1 else quantization.QuantizedDimension()  # older files give a bias that of its weights
+    axis = 0 if len(shape) == 1 else quantization.QuantizedDimension()  # older files: scales of the weights
     channels = shape[axis] if 0 <= axis < len(shape) else 1
     if len(scales) not in (1, channels) or len(zeros) != len(scales):
         raise DamageError(
@@ -244,7 +245,7 @@ def _quantization(name, quantization, shape, dtype, reader):
 
 
 def _sparsity(sparsity, reader):
-    """`SparsityParameters`, as the schema's object, or None."""
+    """Reads the `SparsityParameters` as the schema's object, or None."""
     if sparsity is None:
         return None
     for part in ("TraversalOrder", "BlockMap", "DimMetadata"):

@@ -314,7 +314,7 @@ def _cloned(model, clone):
     if isinstance(model, keras.Sequential):
         inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in model.inputs]
         return keras.Sequential([*inputs, *map(part, model.layers)], name=model.name)
-    # Keras compiles a clone as its model was, and fails at losses that it cannot serialize: clone one not compiled.
+    # Keras compiles the clone of a compiled model, and fails if it cannot serialize the loss.
     graph = keras.Model(model.input, model.output, name=model.name)
     return keras.models.clone_model(graph, clone_function=part)
 
@@ -360,7 +360,7 @@ def _reason_of_dense(layer):
     if not read or any(len(tensor.shape) != 3 for tensor in read):
         return "it is not called on sequences"
     if any(getattr(tensor, "_keras_mask", None) is not None for tensor in read):
-        return "its inputs have a mask, of which it makes nothing"
+        return "its inputs have a mask, which it ignores"
     if isinstance(layer, keras.layers.Conv1D):
         settings = layer.kernel_size, layer.strides, layer.groups, layer.data_format
         if settings != ((1,), (1,), 1, "channels_last"):

@@ -1,4 +1,4 @@
-"""The types of arguments: names where Keras and NumPy have none, and checks of numbers."""
+"""Types of arguments for which Keras and NumPy have no name, and checks of numbers."""
 
 import math
 import numbers
@@ -18,7 +18,7 @@ Tensor: TypeAlias = Any
 """A tensor of the Keras backend."""
 
 Shape: TypeAlias = tuple[int | None, ...]
-"""The shape of a tensor; None where it is open."""
+"""The shape of a tensor; None for axes of any length."""
 
 Arrays: TypeAlias = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 """The inputs of a model: an array, or for several inputs a list of them or a dict by their names."""
@@ -27,10 +27,10 @@ Activation: TypeAlias = str | Callable[[Any], Any] | None
 Initializer: TypeAlias = str | dict[str, Any] | Callable[..., Any]
 Regularizer: TypeAlias = str | dict[str, Any] | Callable[[Any], Any] | None
 Constraint: TypeAlias = str | dict[str, Any] | Callable[[Any], Any] | None
-"""What Keras takes for them: a name, a configuration, or an object."""
+"""As Keras accepts them: a name, a configuration, or an object."""
 
 Score: TypeAlias = Literal["l1", "l2", "max"]
-"""Worth of a block of weights; see `sparsity.Blocks.score`."""
+"""Score of a block of weights; see `sparsity.Blocks.score`."""
 
 Rank: TypeAlias = int | tuple[int, int] | None
 """Rank of the kernels of a recurrent layer: of both together, or of that of the inputs and that of the state."""
@@ -53,29 +53,31 @@ ModelSource: TypeAlias = Union[str, os.PathLike[str], bytes, "Model", "Converted
 
 
 def is_real(value: Any) -> bool:
-    """Whether it is a real number, of Python or NumPy, finite or not, and no bool."""
+    """Whether `value` is a real number of Python or NumPy, finite or not, but not a bool."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is a real number: of Python or NumPy, finite, and no bool."""
+    """Whether `value` is a finite real number of Python or NumPy, but not a bool."""
     return is_real(value) and math.isfinite(value)
 
 
 def is_integer(value: Any) -> bool:
-    """Whether it is an integer, of Python or NumPy, and no bool."""
+    """Whether `value` is an integer of Python or NumPy, but not a bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """A bool of Python or NumPy as one of Python; ValueError, with the argument's name, for anything else."""
+    """Returns a bool of Python or NumPy as a Python bool. Raises ValueError, with the argument's name, for anything
+    else."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name}={value!r}: must be True or False.")
     return bool(value)
 
 
 def not_negative(name: str, value: Any) -> np.ndarray:
-    """A number or a list of numbers as an array; ValueError, with the argument's name, unless all are at least 0."""
+    """Returns a number or a list of numbers as an array. Raises ValueError, with the argument's name, unless all are >=
+    0."""
     given = np.asarray(value)
     are_numbers = given.dtype.kind in "iuf" and given.ndim <= 1 and given.size
     if not (are_numbers and np.all((given >= 0) & (given < math.inf))):

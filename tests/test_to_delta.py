@@ -135,7 +135,7 @@ def test_dense_layers_on_sequences_hold_too(capsys):
     left = {line.split("'")[1]: line.split("', ")[1] for line in capsys.readouterr().out.splitlines() if "left" in line}
     assert left == {
         "window": "a Conv1D over several steps",
-        "masked": "its inputs have a mask, of which it makes nothing",
+        "masked": "its inputs have a mask, which it ignores",
         "last": "it is not called on sequences",
     }
     for one, other in zip(model.predict(data, verbose=0), delta.predict(data, verbose=0), strict=True):
