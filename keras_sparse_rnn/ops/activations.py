@@ -15,18 +15,18 @@ import numpy as np
 
 ONE = 2**15
 LARGEST = 2**15 - 1
-MOST_BITS = 14  # of a state beside its sign, before the point
+MOST_BITS = 14  # integer bits of a state, without the sign
 
 _STEPS = np.arange(-512, 512)
 SIGMOID_TABLE = np.clip(np.rint(ONE / (1 + np.exp(-_STEPS / 64))), -LARGEST, LARGEST).astype(np.int64)
 TANH_TABLE = np.clip(np.rint(ONE * np.tanh(_STEPS / 128)), -LARGEST, LARGEST).astype(np.int64)
 
-# Both for those who have little flash, of magnitudes from 0 to 512: the sigmoid's distance from 1/2 is an entry >> 2,
-# tanh's from 0 is (entry - 1) >> 1.
+# One table for both functions, for builds with little flash, of magnitudes from 0 to 512: the sigmoid's distance from
+# 1/2 is an entry >> 2, tanh's distance from 0 is (entry - 1) >> 1.
 _FROM_HALF, _FROM_ZERO = ONE // 2 - SIGMOID_TABLE[512::-1], -TANH_TABLE[512::-1]
 HALF_TABLE = 2 * _FROM_ZERO + 1 + (_FROM_HALF > _FROM_ZERO >> 1)
 
-# Entry k is for k / 128, up to 8, with the last one twice: 1 - exp(-u), and u * Phi(-u).
+# Entry k is for u = k / 128, up to 8, with the last one twice: 1 - exp(-u), and u * Phi(-u).
 _FALLS = np.append(np.arange(1025), 1024) / 128
 RISE_TABLE = np.rint(-np.expm1(-_FALLS) * ONE).astype(np.int64)
 GELU_TABLE = np.rint([ONE * u * math.erfc(u / math.sqrt(2)) / 2 for u in _FALLS]).astype(np.int64)
@@ -155,7 +155,7 @@ def _fall(table, value, more):
 
 
 def _less(value, q15, more, bits):
-    """A value without what is in Q15."""
+    """Subtracts a rest in Q15 from a value."""
     return np.clip(_shifted(value, more, bits) - ((q15 + (1 << bits >> 1)) >> bits), -LARGEST, LARGEST)
 
 
@@ -182,7 +182,7 @@ ALL_ACTIVATIONS = (  # by their numbers in the options
     Activation("tanh", "tanh(x)", 1, False, "tanh", np.tanh, _tanh),
     Activation("sigmoid", "1 / (1 + exp(-x))", 1, True, "sigmoid", sigmoid_float32, _sigmoid),
     Activation(
-        *("leaky_relu", "x, below 0 0.2 x", _INF, False, "piecewise"),
+        *("leaky_relu", "x, or 0.2 x if x < 0", _INF, False, "piecewise"),
         *(lambda x: np.where(x < 0, np.float32(0.2) * x, x), _leaky_relu),
     ),
     Activation(
@@ -193,10 +193,10 @@ ALL_ACTIVATIONS = (  # by their numbers in the options
         *("hard_tanh", "min(max(x, -1), 1)", 1, False, "piecewise"),
         *(lambda x: np.clip(x, -1, 1).astype(np.float32), _hard_tanh),
     ),
-    Activation("softsign", "x / (1 + |x|)", 1, False, "softsign", lambda x: x / (1 + np.abs(x)), _softsign),
-    Activation("elu", "x, below 0 exp(x) - 1", _INF, False, "exponential", _elu_float32, _elu),
+    Activation("softsign", "x / (1 + abs(x))", 1, False, "softsign", lambda x: x / (1 + np.abs(x)), _softsign),
+    Activation("elu", "x, or exp(x) - 1 if x < 0", _INF, False, "exponential", _elu_float32, _elu),
     Activation(
-        *("selu", "1.0507 x, below 0 1.7581 (exp(x) - 1)", _INF, False, "exponential"),
+        *("selu", "1.0507 x, or 1.7581 (exp(x) - 1) if x < 0", _INF, False, "exponential"),
         lambda x: np.float32(SELU_SCALE) * np.where(x > 0, x, np.float32(SELU_ALPHA) * np.expm1(np.minimum(x, 0))),
         _selu,
     ),

@@ -282,7 +282,7 @@ class _Check:
 
     def _check_room_of(self, i, room):
         if room.min() < 0:
-            self._refuse("OVERFLOW", i, f"leaves no room for what the weights can add: int32 could overflow by "
+            self._refuse("OVERFLOW", i, f"is too large for the weights: int32 could overflow by "
                          f"{-room.min()} in accumulator {room.argmin()}")  # fmt: skip
 
     def _magnitudes_of_deep(self):

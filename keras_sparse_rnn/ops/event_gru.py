@@ -24,16 +24,18 @@ SCHEMA = recurrent_schema(
     ("reset_gate", ((0, 2), (0, 1, 2))),
     ("reset_gate", ((0, 2), (0, 1, 3))),
     words=[
-        Word.every("readout", "0 the events y, 1 the state c, 2 the trace", 0, 2),
-        Word.every("reset", "1: an event takes the threshold off the state", 0, 1),
+        Word.every("readout", "output: 0 the events y, 1 the state c, 2 the trace", 0, 2),
+        Word.every("reset", "1: an event subtracts the threshold from the state", 0, 1),
         Word.every("trace_rate", "1 - decay of the trace, Q31", 0, LARGEST),
-        Word.every("reset_gate", "0: there is none, as in KsrGru; 1: it comes after the product with R", 0, 1, usual=1),
+        Word.every("reset_gate", "0: none, as in KsrGru; 1: after the product with R", 0, 1, usual=1),
     ],
     inputs=[
-        constant("threshold", "of each unit, Q15", "units", "float32", "int16", "int16", values=(0, 2**15 - 1)),
-        # As int8 what was sent lies in 0 .. 255, so that its zero point is at the end of the range.
+        constant(
+            "threshold", "threshold of each unit, Q15", "units", "float32", "int16", "int16", values=(0, 2**15 - 1)
+        ),
+        # In int8, events are in 0 .. 255, so the zero point is at the end of the range.
         state(
-            *("y", "what was sent", "units", "int8"),
+            *("y", "the events", "units", "int8"),
             lambda options, x_scale: (operand_scale(options), -128 if options.number_format is INT8 else 0),
         ),
         state("c", "Q15", "units", "int16", Q15_STATE),
@@ -68,7 +70,8 @@ class EventGru(ResetGateOp):
         return False
 
     def acting(self, x, before, after):
-        """Inputs that are not zero, or held ones that have changed, and units that have fired in the step before."""
+        """Finds the inputs that are not zero, or that have changed if they are held, and the units that fired in the
+        previous step."""
         inputs, _ = super().acting(x, before, after)
         if self.input_threshold is None:
             inputs = x != (self.options.x_zero_point if self.is_integer else 0)
@@ -107,5 +110,5 @@ class EventGru(ResetGateOp):
     def _activated(self, acc, before, after):
         z, r = self.recurrent_activation.float32(acc[:2])
         r = r if self.options.reset_gate else np.zeros_like(r)
-        # Before it is reset, a state is what was sent.
+        # Before the reset, the state of a unit that fires is its event.
         return [z, r], [self.activation.float32(acc[2] + r * acc[3]), after["c"], after["y"]]

@@ -1,4 +1,4 @@
-"""KsrFrameGate: which steps of a sequence are made (`tflite/include/ksr_frame_gate.h`)."""
+"""KsrFrameGate: which steps of a sequence are computed (`tflite/include/ksr_frame_gate.h`)."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,19 +9,25 @@ from keras_sparse_rnn.ops.schema import Input, OpSchema, Word, constant, state
 
 SCHEMA = OpSchema(
     "KsrFrameGate",
-    "a mask: the steps at which enough inputs differ from those of the last step made",
+    "a mask: the steps at which enough inputs differ from those of the last computed step",
     (
         Word.every("format", "number format: 0 float32, 1 int8, 2 int8x16", 0, 2),
-        Word.every("count", "how many inputs must differ by more than their thresholds", 1, 65535),
+        Word.every("count", "number of inputs that must differ by more than their thresholds", 1, 65535),
         Word("x_zero_point", "zero point of x", int8=(-128, 127)),
     ),
     (
         Input("x", "(B, T, I)", ("float32", "int8", "int16")),
-        constant("threshold", "in integers counts of x", "inputs", "float32", "uint8", "uint16"),
-        state(
-            "last", "x of the last step made", "inputs", "int8", lambda options, scale: (scale, options.x_zero_point)
+        constant(
+            "threshold", "threshold of each input; in integers counts of x", "inputs", "float32", "uint8", "uint16"
         ),
-        Input("mask", "false: the step is not made", ("bool", "bool", "bool"), "steps", is_optional=True),
+        state(
+            "last",
+            "x of the last computed step",
+            "inputs",
+            "int8",
+            lambda options, scale: (scale, options.x_zero_point),
+        ),
+        Input("mask", "false: the step is not computed", ("bool", "bool", "bool"), "steps", is_optional=True),
     ),
     gives_mask=True,
 )
@@ -54,12 +60,12 @@ class FrameGate:
         return {}
 
     def constants(self):
-        """The constant tensors that it has, by the names of its inputs."""
+        """Returns a dict from the names of inputs to the constant tensors."""
         return {"threshold": self.threshold}
 
     @classmethod
     def from_constants(cls, options, arrays, inputs):
-        """The op from its options, its constant tensors, a dict by their names, and the size of its input."""
+        """Creates the op from its options, a dict of its constant tensors by name, and the size of its input."""
         return cls(options, arrays["threshold"])
 
     def states(self, x_scale=1.0):
@@ -67,11 +73,11 @@ class FrameGate:
         return dict(SCHEMA.state_tensors(self.options, {"inputs": len(self.threshold)}, set(), x_scale))
 
     def invoke(self, x, states, mask=None):
-        """The mask `(B, T)` of the tensor x, `(B, T, I)`.
+        """Returns the mask `(B, T)` of the tensor x, `(B, T, I)`.
 
         Args:
             x: int8, int16 or float32.
-            states: `last`: `(B, I)`, counts from the zero point (int64) or real values (float32). It is updated.
+            states: Dict with `last`, `(B, I)`: counts from the zero point (int64) or real values (float32). Updated.
             mask: `(B, T)`, bool, or None.
         """
         last = states["last"]

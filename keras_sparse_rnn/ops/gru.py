@@ -20,11 +20,11 @@ from keras_sparse_rnn.ops.recurrent import ResetGateOp, product
 from keras_sparse_rnn.ops.recurrent_schema import Q15_STATE, hold_of, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, constant, matrix, state
 
-WITHOUT, AFTER, BEFORE, UNCOUPLED, SHARED = range(5)  # as `reset_gate`
-_OF_OTHER_UNITS = UNCOUPLED, SHARED  # which are no GRUs
-MOST_DEEP = 63  # further micro-layers
+WITHOUT, AFTER, BEFORE, UNCOUPLED, SHARED = range(5)  # values of `reset_gate`
+_OF_OTHER_UNITS = UNCOUPLED, SHARED  # not GRUs
+MOST_DEEP = 63  # micro-layers after the first
 H = state("h", "Q15", "units", "int16", Q15_STATE)
-DEEP_SLOTS = ((0, 2), (0, 2), (0, 2), (0, 1, 2), (0,))  # a reset gate has none
+DEEP_SLOTS = ((0, 2), (0, 2), (0, 2), (0, 1, 2), (0,))  # those with a reset gate are not used
 RESET = replace(H, name="reset", doc="r * h")
 
 SCHEMA = recurrent_schema(
@@ -35,21 +35,21 @@ SCHEMA = recurrent_schema(
     words=[
         Word.every(
             "reset_gate",
-            "0: there is none; 1: it comes after the product with R; 2: before it; 3: in its place is a gate of the "
-            "candidate's share; 4: there is none, and gate and candidate share one product, as in FastGRNN",
+            "0: none; 1: after the product with R; 2: before it; 3: a gate for the candidate's share in its place; "
+            "4: none, with one product for gate and candidate, as in FastGRNN",
             *(0, 4),
             usual=AFTER,
         ),
-        Word.every("deep", "micro-layers that follow the first in each step, without a reset gate", 0, MOST_DEEP),
-        Word.every("zeta", "of FastGRNN, Q30", 0, 2**30),
-        Word.every("nu", "of FastGRNN, Q30", 0, 2**30),
+        Word.every("deep", "number of micro-layers after the first in each step; 0 with a reset gate", 0, MOST_DEEP),
+        Word.every("zeta", "zeta of FastGRNN, Q30", 0, 2**30),
+        Word.every("nu", "nu of FastGRNN, Q30", 0, 2**30),
     ],
     inputs=[
         *matrix(
             *("deep_kernel", "R of the further micro-layers, one below the other", "deep", (0, 1, 2)),
             slots_by=("reset_gate", DEEP_SLOTS),
         ),
-        constant("deep_bias", "what their accumulators start from", "deep_slots", "float32", "int32", "int32"),
+        constant("deep_bias", "initial values of their accumulators", "deep_slots", "float32", "int32", "int32"),
         *matrix("candidate_kernel", "R of the candidate", "units", (0,), base=3, where=("reset_gate", (BEFORE,))),
         H,
         *hold_of(RESET, "reset_threshold", "held_reset", where=("reset_gate", (BEFORE,)), needs="hidden_threshold"),

@@ -10,7 +10,7 @@ from keras_sparse_rnn.ops.recurrent import RecurrentOp
 from keras_sparse_rnn.ops.recurrent_schema import H, recurrent_schema
 from keras_sparse_rnn.ops.schema import OpSchema, Word, state
 
-BOUNDED_CELL_BITS = 7  # beyond, the table of tanh has no index for a step of c
+BOUNDED_CELL_BITS = 7  # beyond it, a step of c is wider than an entry of tanh's table
 
 SCHEMA = recurrent_schema(
     "KsrLstm",

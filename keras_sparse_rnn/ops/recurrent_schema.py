@@ -1,4 +1,4 @@
-"""What the schemas of the recurrent ops share: words, and inputs that are tensors, constants or states."""
+"""Words and inputs that the schemas of all recurrent ops share."""
 
 from dataclasses import replace
 
@@ -16,18 +16,18 @@ from keras_sparse_rnn.ops.schema import (
     state,
 )
 
-BACKWARDS_IN_ORDER = 2  # as `go_backwards`
+BACKWARDS_IN_ORDER = 2  # value of `go_backwards`
 DIAGONAL = "recurrent_kernel_diagonal"
-# Of `layout`, by the sources of a matrix: a bit for one that is dense, and where the two bits begin for one in blocks.
+# Bits of `layout`, by the sources of a matrix: the bit of a dense one, and the first of two bits of one in blocks.
 BY_OUTPUTS = {"inputs": 1, "units": 2, "deep": 0}
 _HEIGHT_AT = {"inputs": 2, "units": 4, "deep": 6}
 LAYOUT_OF_INPUTS = (
-    "1: the kernel is stored by outputs where it is dense; 4 · k: its blocks are of 2^(k + 1) sources and one output"
+    "1: a dense kernel is stored by outputs; 4 · k: a kernel in blocks has blocks of 2^(k + 1) sources and one output"
 )
 
 
 def height_of(layout, sources):
-    """Sources of a block, for a matrix of "inputs" or of "units"."""
+    """Returns the number of sources of a block, for a matrix whose sources are "inputs" or "units"."""
     exponent = layout >> _HEIGHT_AT[sources] & 3
     return 2 << exponent if exponent else 1
 
@@ -39,76 +39,79 @@ def block_shape(options, sources):
 
 
 def is_for_all(layout, sources, in_blocks):
-    """Whether a matrix of "inputs" or of "units" is stored for sources that all act in every step: what it is
-    multiplied with is taken as it is, and the biases have what the zero point adds."""
+    """Whether a matrix whose sources are "inputs" or "units" is stored for sources that are all active in every step:
+    it is multiplied with the stored values of x, and the biases compensate for the zero point."""
     return height_of(layout, sources) > 1 if in_blocks else bool(layout & BY_OUTPUTS[sources])
 
 
 def with_height(layout, sources, height):
-    """A layout with blocks of 1, 4, 8 or 16 sources for the matrices of these sources."""
+    """Returns a layout with blocks of 1, 4, 8 or 16 sources for the matrices with these sources."""
     at, exponent = _HEIGHT_AT[sources], height.bit_length() - 2 if height > 1 else 0
     return layout & ~(3 << at) | exponent << at
 
 
 _LAST = len(ALL_ACTIVATIONS) - 1
-_X_SHIFT = "operand shift of x; int8x16: to the right, and 2 at least where x is held"
+_X_SHIFT = "shift of x as an operand, to the left; int8x16: to the right, at least 2 if x is held"
 WORDS = (
     Word.every("format", "number format: 0 float32, 1 int8, 2 int8x16", 0, 2),
-    Word.every("units", "U", 1, 65535),
+    Word.every("units", "number of units, U", 1, 65535),
     Word.every("block", "width of a block: 4, 8 or 16", 4, 16, form="power of two"),
     Word.every(
         "go_backwards",
-        "1: the last step comes first; 2: that, with each output where its input is",
+        "1: from the last step to the first, with the outputs in this order; 2: with the outputs in the order of x",
         *(0, 2),
         limit=(1, 1, "return_sequences"),
     ),
-    Word.every("return_sequences", "0: the last output only", 0, 1),
-    Word.every("activation", "of the candidate and of an LSTM's cell state", 0, _LAST, usual=TANH),
-    Word.every("recurrent_activation", "of the gates", 0, _LAST, usual=SIGMOID),
+    Word.every("return_sequences", "1: the outputs of all steps; 0: the last one only", 0, 1),
+    Word.every("activation", "activation of the candidate and of an LSTM's cell state", 0, _LAST, usual=TANH),
+    Word.every("recurrent_activation", "activation of the gates", 0, _LAST, usual=SIGMOID),
     WEIGHT_BITS,
-    Word.integer("layout", f"of the kernel {LAYOUT_OF_INPUTS}; of what reads the state likewise 2 and 16 · k", 0, 63),
+    Word.integer("layout", f"{LAYOUT_OF_INPUTS}; 2 and 16 · k: likewise for the matrices that read the state", 0, 63),
     Word.every(
-        *("zero_output_for_mask", "1: the output of a masked step is 0; 0: that of the step before, at the start 0"),
+        *(
+            "zero_output_for_mask",
+            "1: the output of a masked step is 0; 0: it is that of the previous step, at the start 0",
+        ),
         *(0, 1),
     ),
-    Word.every("initial_states", "1: states that are given are those to begin with, and only read; 0: kept", 0, 1),
+    Word.every("initial_states", "1: given states are the initial ones, and only read; 0: they are kept", 0, 1),
     Word.integer("state_bits", "states and candidates lie in [-2^state_bits, 2^state_bits)", 0, MOST_BITS),
     Word.integer("gate_bits", "gates lie in [-2^gate_bits, 2^gate_bits)", 0, MOST_BITS),
     Word("x_zero_point", "zero point of x", int8=(-128, 127)),
     Word.integer("x_shift", _X_SHIFT, 0, 7),
     Word(
         "h_shift",
-        "operand shift of what the recurrence reads; with `operand_bits` at most 15",
+        "shift to the left of the recurrence's operand; at most 15 together with `operand_bits`",
         int8=(0, 7),
         int8x16=(0, 13),
         limit=(15, -1, "operand_bits"),
     ),
     Word(
         "fraction",
-        "fractional bits of a GRU's candidate; with int16 activations of every tanh; with other activations of all",
+        "fractional bits of a GRU's candidate; int8x16: of every tanh; with other activations: of all gates",
         int8=(7, 10),
         int8x16=(7, 15),
     ),
     *(
         Word.integer(
             f"multiplier_{slot}",
-            f"of slot {slot}: scale of its accumulators · 2^(bits + 32), of at most 15 significant bits",
+            f"scale of the accumulators in slot {slot} · 2^(bits + 32), with at most 15 significant bits",
             *(0, LARGEST),
             form="15 bits",
         )
         for slot in range(SLOTS)
     ),
-    Word.integer("operand_multiplier", "from Q(15 - state_bits) to what the recurrence reads", 0, 2**15 - 1),
-    Word.integer("operand_shift", "to the right, behind it", 1, 30),
-    Word.integer("output_multiplier", "from Q(15 - state_bits) to the output tensor", 0, 2**15 - 1),
-    Word.integer("output_shift", "to the right, behind it", 1, 30),
+    Word.integer("operand_multiplier", "multiplier from a state to the recurrence's operand", 0, 2**15 - 1),
+    Word.integer("operand_shift", "shift to the right after `operand_multiplier`", 1, 30),
+    Word.integer("output_multiplier", "multiplier from a state to the output", 0, 2**15 - 1),
+    Word.integer("output_shift", "shift to the right after `output_multiplier`", 1, 30),
     Word("output_zero_point", "zero point of the output", int8=(-128, 127)),
-    Word("operand_bits", "what the recurrence reads is saturated to them", int8=(8, 8), int8x16=(2, 15)),
+    Word("operand_bits", "bits to which the recurrence's operand saturates", int8=(8, 8), int8x16=(2, 15)),
 )
 Q15_STATE = lambda options, x_scale: (2.0 ** (options.state_bits - 15), 0)  # noqa: E731
 OPERAND_STATE = lambda options, x_scale: (operand_scale(options), 0)  # noqa: E731
 
-H = state("h", "what the recurrence reads", "units", "int8", OPERAND_STATE)
+H = state("h", "the recurrence's operand", "units", "int8", OPERAND_STATE)
 
 
 def hold_of(value, threshold, held, **more):
@@ -123,7 +126,9 @@ def hold_of(value, threshold, held, **more):
     counts = "Q15" if value.scale is Q15_STATE else f"counts of {value.name}"
     return (
         constant(threshold, f"{counts}; absent: {value.name} is not held", "units", *types, is_optional=True, **more),
-        replace(value, name=held, doc=f"what is held of {value.name}", needs=threshold, together="held_x", where=None),
+        replace(
+            value, name=held, doc=f"the held value of {value.name}", needs=threshold, together="held_x", where=None
+        ),
     )
 
 
@@ -132,29 +137,29 @@ FIRST_INPUTS = (
     Input("x", "(B, T, I)", ("float32", "int8", "int16")),
     *matrix("kernel", "from x to the gates", "inputs", ()),
     *matrix("recurrent_kernel", "from the state to the gates", "units", ()),
-    constant("bias", "what the accumulators start from", "slots", "float32", "int32", "int32"),
+    constant("bias", "initial values of the accumulators", "slots", "float32", "int32", "int32"),
 )
-# Where an op has none of these, they are left out at the end of its inputs.
+# An op that has none of these ends its inputs before them.
 LAST_INPUTS = (
     constant(
-        *("output_scales", "Q16: brings the accumulators of each output to one scale a slot; absent: they have one"),
+        *("output_scales", "Q16: factors that bring the accumulators to one scale per slot; absent: they have one"),
         *("slots", None, "int16", "int16"),
         is_optional=True,
     ),
     constant(
         *("input_threshold", "counts of x; absent: x is not held", "inputs", "float32", "uint8", "uint16"),
         is_optional=True,
-        where=("initial_states", (0,)),  # sums that nobody has checked could overflow
+        where=("initial_states", (0,)),  # unchecked sums could overflow
     ),
     HOLD_OF_H[0],
     state(
-        *("held_x", "what is held of x", "inputs", "int8"),
+        *("held_x", "the held value of x", "inputs", "int8"),
         lambda options, x_scale: (x_scale, options.x_zero_point),
         needs="input_threshold",
         together="sums",
     ),
     state(
-        *("sums", "of the products of what is held; in integers with the biases, and a 1 behind them says so"),
+        *("sums", "sums of the products of held values; in integers with the biases once the 1 at the end says so"),
         *("sums", "int32"),
         lambda options, x_scale: (None, None),
         needs="input_threshold",
@@ -162,18 +167,18 @@ LAST_INPUTS = (
     ),
     HOLD_OF_H[1],
     Input(
-        *("mask", "false: the step is left out, the states are held", ("bool", "bool", "bool"), "steps"),
+        *("mask", "false: the step is skipped, and the states are kept", ("bool", "bool", "bool"), "steps"),
         is_optional=True,
     ),
     reserved("threshold_scale", "scales the thresholds at run time"),
     constant(
-        *(DIAGONAL, "what each unit feeds to itself, gate by gate, added to what blocks hold of it"),
+        *(DIAGONAL, "weights from each unit to itself, gate by gate, added to those in the blocks"),
         *("diagonal", "float32", "int8", "int8"),
         is_optional=True,
         needs="recurrent_kernel_index",
     ),
     Input(
-        *("last_output", "variable: the output of the last step made, which masked steps at the start repeat"),
+        *("last_output", "variable: the last computed output, which masked steps at the start repeat"),
         *(("float32", "int8", "int16"), "output"),
         is_optional=True,
         needs="mask",
@@ -182,7 +187,7 @@ LAST_INPUTS = (
 
 
 def recurrent_schema(name, doc, kernel_slots, recurrent_slots, *, words=(), inputs=(), changes=()):
-    """The schema of a recurrent op.
+    """Creates the schema of a recurrent op.
 
     Args:
         name, doc: Name of the op and its description.
@@ -205,5 +210,5 @@ def _with_slots(given, slots):
 
 
 def operand_scale(options):
-    """Scale of a state as the recurrence reads it (integer models)."""
+    """Returns the scale of a state as the recurrence reads it (integer models)."""
     return 2.0 ** (options.operand_shift + options.state_bits - 15) / max(options.operand_multiplier, 1)

@@ -28,18 +28,18 @@ STATUSES = {  # of the C core, by their numbers
     "OTHER_VERSION": "the custom options are of another version of the format: convert the Keras model again",
     "WORD": "is out of its range",
     "NOT_BUILT": "needs kernels that were left out of this build",
-    "INPUT_COUNT": "too many inputs",
-    "OUTPUT_COUNT": "has neither one output nor, behind it, one for each of its states",
-    "OUTPUT": "an output has the wrong type or shape",
+    "INPUT_COUNT": "has too many inputs",
+    "OUTPUT_COUNT": "must have one output, or one more for each state",
+    "OUTPUT": "has an output of the wrong type or shape",
     "MISSING": "is missing",
     "UNEXPECTED": "must be absent",
     "TYPE": "has the wrong type",
     "NOT_CONSTANT": "must be constant",
     "CONSTANT": "must not be constant",
-    "ALIGNMENT": "does not lie at a multiple of 4 bytes",
+    "ALIGNMENT": "is not aligned to 4 bytes",
     "SHAPE": "has the wrong shape",
     "VALUES": "holds values out of their range",
-    "OVERFLOW": "leaves no room for what the weights can add",
+    "OVERFLOW": "is too large for the weights: an accumulator could overflow",
 }
 OF_WORD = ("WORD",)  # with the number of a word
 OF_INPUT = (
@@ -53,7 +53,7 @@ OF_INPUT = (
     "VALUES",
     "OVERFLOW",
 )  # of an input
-SLOTS = 4  # groups of accumulators: what the gates of a recurrent op add to
+SLOTS = 4  # groups of accumulators, to which the gates of a recurrent op add
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,17 @@ class Word:
 
     @classmethod
     def every(cls, name: str, doc: str, low: int, high: int, **more: Any) -> "Word":
-        """One with the same range in every number format."""
+        """Creates a word with the same range in every number format."""
         return cls(name, doc, (low, high), (low, high), (low, high), **more)
 
     @classmethod
     def integer(cls, name: str, doc: str, low: int, high: int, **more: Any) -> "Word":
-        """One of integer models, which is 0 in float32."""
+        """Creates a word of integer models, which is 0 in float32."""
         return cls(name, doc, (0, 0), (low, high), (low, high), **more)
 
     @classmethod
     def reserved(cls, name: str, doc: str) -> "Word":
-        """One whose only value is 0 until a kernel supports others."""
+        """Creates a word that must be 0 until a kernel supports other values."""
         return cls(name, doc, is_reserved=True)
 
     @property
@@ -101,12 +101,12 @@ class Word:
         return self.float32, self.int8, self.int8x16
 
     def neutral(self, number: int) -> int:
-        """The allowed value nearest to the default, in the format of that number."""
+        """Returns the allowed value nearest to the default, in the format of this number."""
         low, high = self.ranges[number]
         return min(max(low, self.usual), high)
 
     def allows(self, value: int, number: int, words: dict[str, int]) -> bool:
-        """Whether it may have this value, given the other words."""
+        """Whether the word may have this value, given the other words."""
         low, high = self.range(number, words)
         return low <= value <= high and (
             not self.form
@@ -124,7 +124,7 @@ class Word:
         return low, high
 
     def described(self, number: int, words: dict[str, int]) -> str:
-        """The allowed values, in English."""
+        """Describes the allowed values."""
         low, high = self.range(number, words)
         if self.form == "0 or 4" and high:
             return self.form
@@ -135,7 +135,7 @@ class Word:
         return f"from {low} to {high}{forms.get(self.form, '')}"
 
 
-WEIGHT_BITS = Word.integer("weight_bits", "4: two weights in a byte; 0: one", 0, 4, form="0 or 4")
+WEIGHT_BITS = Word.integer("weight_bits", "4: two weights per byte; 0: one weight per element", 0, 4, form="0 or 4")
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class Input:
 
     @property
     def is_deep(self) -> bool:
-        """Whether it is of further micro-layers, and given where the word `deep` says that there are some."""
+        """Whether it belongs to further micro-layers: it is given if the word `deep` is not 0."""
         return self.sources == "deep" or self.size == "deep_slots"
 
     @property
@@ -200,29 +200,29 @@ class Input:
 
 
 def constant(name: str, doc: str, size: str, *types: str | None, **more: Any) -> Input:
-    """A constant tensor, one-dimensional; `types` for float32, int8 and int8x16."""
+    """Creates a one-dimensional constant tensor; `types` for float32, int8 and int8x16."""
     return Input(name, doc, types, size, **more)  # type: ignore[arg-type]
 
 
 def matrix(name: str, doc: str, sources: str, slots: tuple[int, ...], **more: Any) -> tuple[Input, ...]:
-    """A matrix (`block_sparse.py`): its values, and its index and rows if it is stored in blocks."""
+    """Creates the inputs of a matrix (`block_sparse.py`): values, and index and rows if it is stored in blocks."""
     where = {"where": more["where"]} if "where" in more else {}
     index = {"is_optional": True, "sources": sources, **where}
     return (
         Input(name, doc, ("float32", "int8", "int8"), "values", sources=sources, slots=slots, **more),
-        Input(f"{name}_index", "distances of its blocks", ("uint8",) * 3, "index", **index),
-        Input(f"{name}_rows", "where its rows begin; uint16 or uint32", ("uint16",) * 3, "rows", **index),
+        Input(f"{name}_index", "distances between its blocks", ("uint8",) * 3, "index", **index),
+        Input(f"{name}_rows", "first block of each row; uint16 or uint32", ("uint16",) * 3, "rows", **index),
     )
 
 
 def state(name: str, doc: str, size: str, int8: str, scale: Callable[[Any, float], tuple], **more: Any) -> Input:
-    """A state: float32, or the type `int8`, which with int16 activations is int16 where it is int8."""
+    """Creates a state: float32, or the type `int8`, which becomes int16 in int8x16 if it is "int8"."""
     types = ("float32", int8, "int16" if int8 == "int8" else int8)
     return Input(name, doc, types, size, is_optional=True, is_state=True, scale=scale, **more)
 
 
 def reserved(name: str, doc: str) -> Input:
-    """An input that is reserved for a later version, and absent until then."""
+    """Creates an input that is reserved for a later version and must be absent until then."""
     return Input(name, doc)
 
 
@@ -262,8 +262,7 @@ class OpSchema:
         doc: What it computes.
         words: The words after the version, in their order.
         inputs: The inputs, in their order.
-        shared_words, shared_inputs: Number of its first words and inputs that all recurrent ops share.
-        optional: Number of the first optional input that all recurrent ops share.
+        shared_words: Number of words at the start that all recurrent ops share; 0 for other ops.
         takes_sequences: Whether x is (B, T, I) and the output (B, T, U) or (B, U); otherwise (.., I) and (.., U).
         gives_mask: Whether x is (B, T, I) and the output a mask, bool (B, T).
         options: Class of its options.
@@ -291,11 +290,11 @@ class OpSchema:
         return re.sub(r"(?<!^)(?=[A-Z])", "_", self.name).lower()
 
     def index(self, name: str) -> int:
-        """The position of an input."""
+        """Returns the position of an input."""
         return [given.name for given in self.inputs].index(name)
 
     def word_index(self, name: str) -> int:
-        """The position of a word, counted from the version, which is 0."""
+        """Returns the position of a word, counted from the version, which is 0."""
         return 1 + [word.name for word in self.words].index(name)
 
     @property
@@ -308,16 +307,16 @@ class OpSchema:
 
     @property
     def hold_thresholds(self) -> tuple[str, ...]:
-        """Names of the inputs that are thresholds of held values: those that states need."""
+        """Names of the inputs that are thresholds of held values: those that a state requires."""
         return tuple(dict.fromkeys(given.needs for given in self.states if given.needs is not None))
 
     @property
     def matrices(self) -> tuple[Input, ...]:
-        """The values of each."""
+        """The inputs with the values of each matrix."""
         return tuple(given for given in self.inputs if given.size == "values")
 
     def count_sources(self, given: Input, words: dict[str, int], inputs: int) -> int:
-        """How many sources a matrix has."""
+        """Returns the number of sources of a matrix."""
         if given.sources == "inputs":
             return inputs
         return words["units"] * (words["deep"] if given.sources == "deep" else 1)

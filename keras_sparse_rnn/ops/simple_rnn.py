@@ -25,7 +25,7 @@ SCHEMA = recurrent_schema(
     inputs=[H],
     changes=[
         *(_may_be_absent(given) for given in FIRST_INPUTS if given.name.startswith("recurrent_kernel")),
-        *(Word.reserved(name, "0: it has no gates") for name in ("recurrent_activation", "gate_bits")),
+        *(Word.reserved(name, "the op has no gates") for name in ("recurrent_activation", "gate_bits")),
     ],
 )
 

@@ -16,22 +16,30 @@ SCHEMA = OpSchema(
     "a dense layer with its weights in blocks",
     (
         Word("format", "number format: 0 float32, 1 int8", (0, 1), (0, 1), (0, 1)),
-        Word.every("units", "U", 1, 65535),
+        Word.every("units", "number of units, U", 1, 65535),
         Word.every("block", "width of a block: 4, 8 or 16", 4, 16, form="power of two"),
-        Word.every("activation", "0 linear, 1 relu, 2 relu6; in integers it is in the output's range", 0, 2),
+        Word.every("activation", "0 linear, 1 relu, 2 relu6; in integers, the range of the output includes it", 0, 2),
         WEIGHT_BITS,
         Word.integer("layout", LAYOUT_OF_INPUTS, 0, 13, form="without 2"),
         Word.integer("x_zero_point", "zero point of x", -128, 127),
         Word.integer("output_zero_point", "zero point of the output", -128, 127),
-        Word.integer("output_min", "with the activation", -128, 127, limit=(0, 1, "output_max")),
-        Word.integer("output_max", "with the activation", -128, 127),
+        Word.integer("output_min", "smallest output, with the activation", -128, 127, limit=(0, 1, "output_max")),
+        Word.integer("output_max", "largest output, with the activation", -128, 127),
     ),
     (
         Input("x", "(.., I): rows of I values, any leading dimensions", ("float32", "int8", None)),
         *matrix("kernel", "from x to the outputs", "inputs", (0,)),
-        constant("bias", "of each output", "stride", "float32", "int32", None),
-        constant("multiplier", "of each output", "stride", None, "int32", None, values=(0, LARGEST)),
-        constant("shift", "of each output", "stride", None, "uint8", None, values=(1, 62)),
+        constant("bias", "bias of each output", "stride", "float32", "int32", None),
+        constant("multiplier", "multiplier of each output", "stride", None, "int32", None, values=(0, LARGEST)),
+        constant(
+            "shift",
+            "shift to the right of each output, after the multiplier",
+            "stride",
+            None,
+            "uint8",
+            None,
+            values=(1, 62),
+        ),
     ),
     takes_sequences=False,
 )
@@ -70,7 +78,7 @@ class SparseDense:
         return {"kernel": (self.kernel, (0,))}
 
     def constants(self, sparse=None):
-        """The constant tensors that it has, by the names of its inputs."""
+        """Returns a dict from the names of inputs to the constant tensors."""
         o = self.options
         matrix = encode(self.kernel, o.block, (0,), sparse, *self._stored(o))
         is_for_all = self._is_for_all(o, matrix)
@@ -111,7 +119,7 @@ class SparseDense:
         return replace(self, options=replace(o, block=block)).in_high_blocks(height)
 
     def in_high_blocks(self, height):
-        """The op with blocks of that many inputs and one output."""
+        """Returns the op with blocks of `height` inputs and one output."""
         return replace(self, options=replace(self.options, layout=with_height(self.options.layout, "inputs", height)))
 
     def block_shape(self, name):

@@ -6,10 +6,10 @@
 
 /* The words of its custom options, behind those that it shares. */
 typedef struct ksr_event_gru_options {
-  int32_t readout;    /* 0 the events y, 1 the state c, 2 the trace */
-  int32_t reset;      /* 1: an event takes the threshold off the state */
+  int32_t readout;    /* output: 0 the events y, 1 the state c, 2 the trace */
+  int32_t reset;      /* 1: an event subtracts the threshold from the state */
   int32_t trace_rate; /* 1 - decay of the trace, Q31 */
-  int32_t reset_gate; /* 0: there is none, as in KsrGru; 1: it comes after the product with R */
+  int32_t reset_gate; /* 0: none, as in KsrGru; 1: after the product with R */
 } ksr_event_gru_options;
 
 /* Its own inputs. */

@@ -8,7 +8,7 @@
 typedef struct ksr_frame_gate_options {
   int32_t version;      /* 3 */
   int32_t format;       /* number format: 0 float32, 1 int8, 2 int8x16 */
-  int32_t count;        /* how many inputs must differ by more than their thresholds */
+  int32_t count;        /* number of inputs that must differ by more than their thresholds */
   int32_t x_zero_point; /* zero point of x */
 } ksr_frame_gate_options;
 

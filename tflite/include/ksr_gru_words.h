@@ -6,12 +6,12 @@
 
 /* The words of its custom options, behind those that it shares. */
 typedef struct ksr_gru_options {
-  /* 0: there is none; 1: it comes after the product with R; 2: before it; 3: in its place is a gate of the
-   * candidate's share; 4: there is none, and gate and candidate share one product, as in FastGRNN */
+  /* 0: none; 1: after the product with R; 2: before it; 3: a gate for the candidate's share in its place; 4:
+   * none, with one product for gate and candidate, as in FastGRNN */
   int32_t reset_gate;
-  int32_t deep;       /* micro-layers that follow the first in each step, without a reset gate */
-  int32_t zeta;       /* of FastGRNN, Q30 */
-  int32_t nu;         /* of FastGRNN, Q30 */
+  int32_t deep;       /* number of micro-layers after the first in each step; 0 with a reset gate */
+  int32_t zeta;       /* zeta of FastGRNN, Q30 */
+  int32_t nu;         /* nu of FastGRNN, Q30 */
 } ksr_gru_options;
 
 /* Its own inputs. */

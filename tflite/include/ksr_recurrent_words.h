@@ -8,39 +8,43 @@
 typedef struct ksr_recurrent_options {
   int32_t version;              /* 3 */
   int32_t format;               /* number format: 0 float32, 1 int8, 2 int8x16 */
-  int32_t units;                /* U */
+  int32_t units;                /* number of units, U */
   int32_t block;                /* width of a block: 4, 8 or 16 */
-  int32_t go_backwards;         /* 1: the last step comes first; 2: that, with each output where its input is */
-  int32_t return_sequences;     /* 0: the last output only */
-  int32_t activation;           /* of the candidate and of an LSTM's cell state */
-  int32_t recurrent_activation; /* of the gates */
-  int32_t weight_bits;          /* 4: two weights in a byte; 0: one */
-  /* of the kernel 1: the kernel is stored by outputs where it is dense; 4 * k: its blocks are of 2^(k + 1)
-   * sources and one output; of what reads the state likewise 2 and 16 * k */
+  /* 1: from the last step to the first, with the outputs in this order; 2: with the outputs in the order of x */
+  int32_t go_backwards;
+  int32_t return_sequences;     /* 1: the outputs of all steps; 0: the last one only */
+  int32_t activation;           /* activation of the candidate and of an LSTM's cell state */
+  int32_t recurrent_activation; /* activation of the gates */
+  int32_t weight_bits;          /* 4: two weights per byte; 0: one weight per element */
+  /* 1: a dense kernel is stored by outputs; 4 * k: a kernel in blocks has blocks of 2^(k + 1) sources and one
+   * output; 2 and 16 * k: likewise for the matrices that read the state */
   int32_t layout;
-  int32_t zero_output_for_mask; /* 1: the output of a masked step is 0; 0: that of the step before, at the start 0 */
-  int32_t initial_states;       /* 1: states that are given are those to begin with, and only read; 0: kept */
+  /* 1: the output of a masked step is 0; 0: it is that of the previous step, at the start 0 */
+  int32_t zero_output_for_mask;
+  int32_t initial_states;       /* 1: given states are the initial ones, and only read; 0: they are kept */
   int32_t state_bits;           /* states and candidates lie in [-2^state_bits, 2^state_bits) */
   int32_t gate_bits;            /* gates lie in [-2^gate_bits, 2^gate_bits) */
   int32_t x_zero_point;         /* zero point of x */
-  int32_t x_shift;              /* operand shift of x; int8x16: to the right, and 2 at least where x is held */
-  int32_t h_shift;              /* operand shift of what the recurrence reads; with operand_bits at most 15 */
-  /* fractional bits of a GRU's candidate; with int16 activations of every tanh; with other activations of all */
+  /* shift of x as an operand, to the left; int8x16: to the right, at least 2 if x is held */
+  int32_t x_shift;
+  /* shift to the left of the recurrence's operand; at most 15 together with operand_bits */
+  int32_t h_shift;
+  /* fractional bits of a GRU's candidate; int8x16: of every tanh; with other activations: of all gates */
   int32_t fraction;
-  /* of slot 0: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  /* scale of the accumulators in slot 0 * 2^(bits + 32), with at most 15 significant bits */
   int32_t multiplier_0;
-  /* of slot 1: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  /* scale of the accumulators in slot 1 * 2^(bits + 32), with at most 15 significant bits */
   int32_t multiplier_1;
-  /* of slot 2: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  /* scale of the accumulators in slot 2 * 2^(bits + 32), with at most 15 significant bits */
   int32_t multiplier_2;
-  /* of slot 3: scale of its accumulators * 2^(bits + 32), of at most 15 significant bits */
+  /* scale of the accumulators in slot 3 * 2^(bits + 32), with at most 15 significant bits */
   int32_t multiplier_3;
-  int32_t operand_multiplier;   /* from Q(15 - state_bits) to what the recurrence reads */
-  int32_t operand_shift;        /* to the right, behind it */
-  int32_t output_multiplier;    /* from Q(15 - state_bits) to the output tensor */
-  int32_t output_shift;         /* to the right, behind it */
+  int32_t operand_multiplier;   /* multiplier from a state to the recurrence's operand */
+  int32_t operand_shift;        /* shift to the right after operand_multiplier */
+  int32_t output_multiplier;    /* multiplier from a state to the output */
+  int32_t output_shift;         /* shift to the right after output_multiplier */
   int32_t output_zero_point;    /* zero point of the output */
-  int32_t operand_bits;         /* what the recurrence reads is saturated to them */
+  int32_t operand_bits;         /* bits to which the recurrence's operand saturates */
 } ksr_recurrent_options;
 
 /* The inputs that each recurrent op begins with; its own follow. */
