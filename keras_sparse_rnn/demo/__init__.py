@@ -11,7 +11,7 @@ import numpy as np
 from keras_sparse_rnn.extras import check_installed
 from keras_sparse_rnn.files import check_folder
 
-# What each data set needs of the extra `demo`.
+# Packages of the extra `demo` that each data set needs.
 PACKAGES = {
     "japanese-vowels": ("aeon", "matplotlib", "rich", "tensorflow", "tflite_micro"),
     "fsdd": ("matplotlib", "rich", "tensorflow", "tflite_micro"),
@@ -24,9 +24,9 @@ def run(data, out, quick=False):
 
     Args:
         data: `"japanese-vowels"` or `"fsdd"`.
-        out: Folder for table.md, results.json, picture.png, event_gru.keras, a `.tflite` file for each net and
-            inputs.npy, the longest test sequences for `keras-sparse-rnn bench`; made if missing.
-        quick: Whether to train for a few epochs only, to see that everything works.
+        out: Folder for table.md, results.json, picture.png, event_gru.keras, a `.tflite` file for each net, and
+            inputs.npy with the longest test sequences for `keras-sparse-rnn bench`. It is created if it does not exist.
+        quick: Whether to train for only a few epochs, to check that everything works.
 
     Raises:
         ImportError: A package of the extra `demo` is missing.
@@ -66,7 +66,7 @@ def run(data, out, quick=False):
 
 
 def next_commands(out):
-    """Returns commands for the files that a demo has written to the folder `out`, a list of lines."""
+    """Returns a list of commands, one per line, for the files that a demo has written to the folder `out`."""
     program = f"{Path(sys.executable).name} -m keras_sparse_rnn"
     model, inputs = shlex.quote(str(out / "event_gru_128_pruned.tflite")), shlex.quote(str(out / "inputs.npy"))
     return [
@@ -77,7 +77,7 @@ def next_commands(out):
 
 
 def _check(data):
-    """Raises where something is missing, before minutes of training."""
+    """Raises an error if something is missing, before minutes of training."""
     check_installed("the demo", "demo", *PACKAGES[data])
     import keras
 

@@ -1,4 +1,4 @@
-"""The nets of the demo side by side: an EventGRU, and the GRUs that it has to be compared with."""
+"""The nets of the demo: an EventGRU, and the GRUs with which it is compared."""
 
 import itertools
 import os
@@ -15,20 +15,20 @@ from keras_sparse_rnn.experiments.training import SPARSITY, build, initial_weigh
 from keras_sparse_rnn.profiling import LayerMacs, count_macs
 
 ENGINES = {"litert": "LiteRT", "tflm": "TFLM"}
-_CALIBRATION = 100  # training sequences that set the ranges of the activations
+_CALIBRATION = 100  # training sequences that determine the ranges of the activations
 
 
 @dataclass(eq=False)
 class Run:
-    """One training of a net, and its figures on the test set.
+    """A trained net, and its figures on the test set.
 
     Attributes:
         weights: Weights of the model after the training.
         history: Keras's history.
-        accuracy, loss: In Keras: a share, and the mean negative log-likelihood in nats.
-        macs: A `LayerMacs` of the recurrent layer, over the real steps.
+        accuracy, loss: Results in Keras: the share of right answers, and the mean negative log-likelihood in nats.
+        macs: A `LayerMacs` of the recurrent layer, without padded steps.
         converted: The int8 `ConvertedModel`; None for nets that are not shown.
-        int8_accuracy: In each of `ENGINES`.
+        int8_accuracy: Accuracy in each of `ENGINES`.
     """
 
     weights: list
@@ -42,12 +42,12 @@ class Run:
 
 @dataclass(eq=False)
 class Net:
-    """A net, trained once from each seed.
+    """A net that is trained once with each seed.
 
     Attributes:
-        name: Such as "GRU 64, pruned".
-        kind, units, is_pruned: Its class, its number of units, and whether it is pruned.
-        model: The Keras model, not compiled, with the weights of the first run.
+        name: Name such as "GRU 64, pruned".
+        kind, units, is_pruned: Its layer class, number of units, and whether it is pruned.
+        model: The Keras model, uncompiled, with the weights of the first run.
         runs: A `Run` for each seed.
     """
 
@@ -60,13 +60,13 @@ class Net:
 
     @property
     def file_name(self):
-        """Such as "gru_64_pruned"."""
+        """File name such as "gru_64_pruned"."""
         return "_".join(
             [{"EventGRU": "event_gru", "GRU": "gru"}[self.kind], str(self.units), *["pruned"] * self.is_pruned]
         )
 
     def mean(self, figure):
-        """The mean over the runs of `figure(run)`."""
+        """Returns the mean of `figure(run)` over the runs."""
         return float(np.mean([figure(run) for run in self.runs]))
 
     @property
@@ -85,9 +85,9 @@ class Contest:
     Attributes:
         event: The pruned EventGRU.
         dense, pruned: GRUs of the same size.
-        tried: Smaller dense GRUs, smallest first, up to the first that is as accurate as `event`.
-        margin: One standard error of an accuracy on this test set, as a share. A net that is less accurate than `event`
-            by at most this counts as equally accurate.
+        tried: Smaller dense GRUs in increasing size, up to the first that is as accurate as `event`.
+        margin: Standard error of an accuracy on this test set, as a share. A net whose accuracy is lower than that of
+            `event` by at most this margin counts as equally accurate.
     """
 
     event: Net
@@ -98,7 +98,7 @@ class Contest:
 
     @property
     def smallest(self):
-        """The smallest dense GRU as accurate as `event`; None if no smaller one was."""
+        """The smallest dense GRU as accurate as `event`; None if no smaller one is."""
         passed = [net for net in self.tried if net.accuracy >= self.event.accuracy - self.margin]
         return passed[0] if passed else None
 
@@ -109,12 +109,12 @@ class Contest:
 
 
 def hold(data, recipe, display):
-    """Trains the nets side by side, as many at a time as there are cores, and measures them.
+    """Trains and measures the nets in parallel, as many at a time as there are cores.
 
     Args:
         data: A `Data`.
         recipe: A `Recipe`.
-        display: A `Display`, for the progress.
+        display: A `Display` that shows the progress.
 
     Returns:
         A `Contest`.
@@ -124,7 +124,7 @@ def hold(data, recipe, display):
     def training(kind, units, is_pruned=False, watch=False):
         return _Training(kind, units, is_pruned, watch, data, recipe, display, stop)
 
-    # All are built before the first is trained: initial weights come from generators that threads share.
+    # All are built before the first is trained, as initial weights come from generators that threads share.
     event = training("EventGRU", recipe.units, is_pruned=True, watch=True)
     dense = training("GRU", recipe.units, watch=True)
     pruned = training("GRU", recipe.units, is_pruned=True, watch=True)
@@ -134,7 +134,7 @@ def hold(data, recipe, display):
             of_event = pool.submit(event.run)
             of_size, tried = [], []
             for large, small in itertools.zip_longest((dense, pruned), smaller):
-                if small:  # two sizes are trained before the accuracy that they need is known
+                if small:  # two sizes are trained before the required accuracy is known
                     before = list(tried) if len(tried) > 1 else []
                     tried.append(pool.submit(_run_unless_passed, small, of_event, before))
                 if large:
@@ -155,7 +155,7 @@ def hold(data, recipe, display):
 
 
 def _run_unless_passed(training, of_event, before):
-    """Trains a smaller GRU, unless one of those before is as accurate as the EventGRU: then None."""
+    """Trains a smaller GRU. Returns None if one of the previous ones is as accurate as the EventGRU."""
     for future in before:
         net, event = future.result(), of_event.result()
         if net is None or net.accuracy >= event.accuracy - _margin(event, training.data):
@@ -168,7 +168,7 @@ def _margin(event, data):
 
 
 class _Training:
-    """A net that is built, with its initial weights for each seed; `run` may be called in any thread."""
+    """A built net with its initial weights for each seed. `run` can be called in any thread."""
 
     def __init__(self, kind, units, is_pruned, watch, data, recipe, display, stop):
         self.data, self._recipe, self._display, self._stop = data, recipe, display, stop

@@ -1,4 +1,4 @@
-"""The picture of the demo: weights, events, the training, and what accuracy costs."""
+"""The picture of the demo: weights, events, training, and the cost of accuracy."""
 
 import keras
 import matplotlib
@@ -28,7 +28,7 @@ def draw(contest, data, recipe, path, quick=False):
         contest: A `Contest`.
         data, recipe: The `Data` and the `Recipe` of the training.
         path: Path of the PNG file.
-        quick: Whether to say that the figures mean nothing.
+        quick: Whether to note that the figures are meaningless.
     """
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(12, 9), layout="constrained")
@@ -47,14 +47,14 @@ def draw(contest, data, recipe, path, quick=False):
 
 
 def _weights(axes, net):
-    """The recurrent kernel, gate by gate."""
+    """Draws the recurrent kernel, gate by gate."""
     kernel = keras.ops.convert_to_numpy(net.model.get_layer("recurrent").cell.recurrent_kernel)
     plot.weights(kernel, gates=("update gate z", "reset gate r", "candidate g"), ax=axes)
     axes.set_title(f"Recurrent kernel: {np.mean(kernel == 0):.0%} zeros, in blocks of 1x4", pad=18)
 
 
 def _events(axes, net, data):
-    """One test sequence: its features above, and which units fire below."""
+    """Draws a test sequence: its features above, and the units that fire below."""
     lengths = data.test.valid.sum(axis=1)
     sample = int(np.argsort(lengths, kind="stable")[int(0.9 * len(lengths))])
     valid = data.test.valid[sample]
@@ -77,7 +77,7 @@ def _events(axes, net, data):
 
 
 def _training(axes, contest, recipe):
-    """Accuracy on the test set, and the share of zero weights, by epoch."""
+    """Draws the accuracy on the test set and the share of zero weights, by epoch."""
     accuracy, sparsity = axes
     epochs = watched_epochs(recipe.epochs)
     for net, color, style in ((contest.event, BLUE, "-"), (contest.pruned, ORANGE, "--"), (contest.dense, GREY, ":")):
@@ -98,7 +98,7 @@ def _training(axes, contest, recipe):
 
 
 def _cost(axes, contest):
-    """Effective MACs against accuracy."""
+    """Draws accuracy against effective MACs."""
     dense = sorted([*contest.tried, contest.dense], key=lambda net: net.units)
     axes.plot(
         [net.effective_macs for net in dense],
@@ -108,7 +108,7 @@ def _cost(axes, contest):
         linewidth=1,
         zorder=1,
     )
-    # Names go to the ends of the bars: of the dense nets to the lower, of the others to the upper.
+    # Names are at the ends of the bars: the lower ends for dense nets, the upper ends for others.
     groups = [(dense, GREY, "^", -1, "center"), ([contest.pruned], ORANGE, "s", 1, "left")]
     for nets, color, marker, side, horizontal in [*groups, ([contest.event], BLUE, "o", 1, "right")]:
         for net in nets:

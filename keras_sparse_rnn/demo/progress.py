@@ -1,4 +1,4 @@
-"""Progress of the demo: bars on a terminal, plain lines elsewhere."""
+"""Progress of the demo: bars on a terminal, plain lines otherwise."""
 
 from contextlib import contextmanager
 
@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 
 class Display:
-    """Shows on stderr what is being done, and its progress.
+    """Shows on stderr the current tasks and their progress.
 
     Args:
         console: A rich `Console`; by default one on stderr.
@@ -36,7 +36,7 @@ class Display:
 
     @contextmanager
     def task(self, title, epochs=None):
-        """A context for a long task. Yields a function `update(state, epochs_done)` that shows its progress."""
+        """Context manager for a long task. Yields a function `update(state, epochs_done)` that shows its progress."""
         number = self._bars.add_task(title, total=epochs, state="")
         if not self._live and epochs is None:
             self.console.print(title)
@@ -52,8 +52,8 @@ class Display:
 
 
 class Report(keras.callbacks.Callback):
-    """Passes each epoch's figures to `update`, a function of `Display.task`, after `done` epochs of earlier runs. The
-    training ends when the `threading.Event` `stop` is set."""
+    """Passes each epoch's figures to `update`, a function from `Display.task`, after `done` epochs of previous runs.
+    Training ends when the `threading.Event` `stop` is set."""
 
     def __init__(self, update, done, stop):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The table of the demo: on the terminal, as Markdown and as JSON."""
+"""The table of the demo, for the terminal, as Markdown and as JSON."""
 
 import dataclasses
 import json
@@ -12,12 +12,12 @@ from keras_sparse_rnn.experiments.training import BLOCK, SPARSITY
 
 
 class Table:
-    """One column for each net, one row for each figure, and notes about them.
+    """A table with one column per net, one row per figure, and notes.
 
     Args:
         contest: A `Contest`.
         data, recipe: The `Data` and the `Recipe` of the training.
-        quick: Whether the figures mean nothing.
+        quick: Whether the figures are meaningless.
     """
 
     def __init__(self, contest, data, recipe, quick):
@@ -42,7 +42,7 @@ class Table:
 
     @property
     def rows(self):
-        """Pairs of a label and one text for each net."""
+        """Pairs of a label and a list with a text for each net."""
         nets = self._contest.shown
 
         def row(label, figure, form="{:,.0f}"):
@@ -87,7 +87,7 @@ class Table:
 
     @property
     def verdict(self):
-        """How the EventGRU compares with each of the others, a sentence for each."""
+        """Sentences that compare the EventGRU with each of the other nets."""
         event, sentences = self._contest.event, []
         for net, (name, kind) in zip(self._contest.shown[1:], self.columns[1:], strict=True):
             ratio = net.effective_macs / event.effective_macs
@@ -120,7 +120,7 @@ class Table:
             console.print(line, markup=False, style="bold")
 
     def markdown(self):
-        """The table for a README."""
+        """Returns the table in Markdown."""
         lines = [f"**{self.title}**", ""]
         lines.append("| | " + " | ".join(f"{name}, {kind}" for name, kind in self.columns) + " |")
         lines.append("|---|" + "---:|" * len(self.columns))
@@ -129,7 +129,7 @@ class Table:
         return "\n\n".join(["\n".join(lines), *self.notes, verdict, "\n".join(sentences)]) + "\n"
 
     def json(self):
-        """All figures of all runs, of the smaller GRUs that were not accurate enough too."""
+        """Returns all figures of all runs, including those of the smaller GRUs that were not accurate enough."""
         contest = self._contest
         nets = [contest.event, contest.dense, contest.pruned, *contest.tried]
         figures = {

@@ -1,4 +1,4 @@
-"""What a recurrent net costs on a microcontroller: converted to int8, and run on an emulated board."""
+"""The cost of a recurrent net on a microcontroller, measured in int8 on an emulated board."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from keras_sparse_rnn.runtime.model import Model
 
 @dataclass(frozen=True)
 class BoardCost:
-    """Cost of the recurrent layer of a net, in int8.
+    """The cost of the recurrent layer of a net, in int8.
 
     Attributes:
-        bytes: Bytes of its kernels as stored, their index included.
-        instructions: Instructions per step, the mean over the counted steps; None where `qemu.missing_tools()`.
+        bytes: Bytes of its kernels as stored, including the index.
+        instructions: Mean instructions per counted step; None if `qemu.missing_tools()` names any.
     """
 
     bytes: int
@@ -24,11 +24,11 @@ class BoardCost:
 
 
 def board_cost(model, sample, x, valid=None, cpu="cortex-m4"):
-    """Converts a net up to its layer `"recurrent"`, alone, and runs it on a board.
+    """Converts the part of a net up to its layer `"recurrent"`, and runs it on a board.
 
     Args:
         model: A Keras model whose layer of that name returns sequences.
-        sample: Sequences that set the ranges of the activations, `(samples, steps, features)`.
+        sample: Sequences that determine the ranges of the activations, `(samples, steps, features)`.
         x, valid, cpu: As in `run_on_board`.
 
     Returns:
@@ -43,7 +43,7 @@ def board_cost(model, sample, x, valid=None, cpu="cortex-m4"):
 
 
 def run_on_board(converted, x, valid=None, cpu="cortex-m4"):
-    """Runs sequences one after the other without a reset, one step per call, as a board receives them.
+    """Runs sequences one after the other without a reset, one step per call, as on a real board.
 
     Args:
         converted: A `ConvertedModel` that plain C can run step by step.
@@ -55,7 +55,7 @@ def run_on_board(converted, x, valid=None, cpu="cortex-m4"):
         outputs: Real values of the model after each step, `(samples, steps, values)`.
         instructions: The mean number of executed instructions per counted step.
 
-        Both are None where `qemu.missing_tools()`.
+        Both are None if `qemu.missing_tools()` names any.
     """
     if qemu.missing_tools():
         return None, None

@@ -1,4 +1,4 @@
-"""Data sets for classification: sequences of features of one length, with their classes."""
+"""Data sets for classification: sequences of features, all of one length, with their classes."""
 
 import os
 from dataclasses import dataclass
@@ -9,8 +9,8 @@ import numpy as np
 from keras_sparse_rnn.experiments.log_mel import HOP_S, log_mel
 
 FSDD_RATE = 8000
-FSDD_SECONDS = 0.72  # longer recordings, a few, lose their end
-FSDD_TEST = range(5)  # the official split: recordings 0-4 of each speaker and digit are for testing
+FSDD_SECONDS = 0.72  # the few longer recordings are cut off
+FSDD_TEST = range(5)  # official test set: recordings 0-4 of each speaker and digit
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +36,12 @@ class Data:
     """A data set for classification.
 
     Attributes:
-        title: Its usual name.
+        title: The usual name.
         inputs: A description of the features of a step.
-        step_ms: Time between two steps in milliseconds.
+        step_ms: Milliseconds between two steps.
         classes: Names of the classes.
-        train, test: The official splits.
-        mean, deviation: What x was standardised with, arrays (features,).
+        train, test: The official split.
+        mean, deviation: Arrays (features,) with which x was standardised.
     """
 
     title: str
@@ -70,17 +70,17 @@ class Recordings:
 
 
 def load(name):
-    """The data set `"japanese-vowels"` or `"fsdd"`.
+    """Loads the data set `"japanese-vowels"` or `"fsdd"`.
 
     Raises:
-        ValueError: KSR_DATA is not set, or its file holds something else.
-        FileNotFoundError: KSR_DATA holds no fsdd.npz.
+        ValueError: KSR_DATA is not set, or its file has other contents.
+        FileNotFoundError: The folder KSR_DATA has no fsdd.npz.
     """
     return {"japanese-vowels": japanese_vowels, "fsdd": fsdd}[name]()
 
 
 def japanese_vowels():
-    """Nine men say the vowels /ae/: who is it? 270 sequences for training, 370 for testing, of 7-29 steps.
+    """Loads Japanese Vowels: which of nine men says /ae/? 270 sequences for training, 370 for testing, of 7-29 steps.
 
     12 LPC cepstra per step. Source: Kudo, Toyama & Shimbo 1999, "Multidimensional curve classification using
     passing-through regions", Pattern Recognition Letters 20; the copy in the wheel of aeon.
@@ -97,7 +97,8 @@ def japanese_vowels():
 
 
 def basic_motions():
-    """A smart watch on four motions: which one? 40 sequences for training, 40 for testing, of 10 s.
+    """Loads BasicMotions: which of four motions does a smart watch record? 40 sequences of 10 s each for training and
+    testing.
 
     Acceleration and rotation about 3 axes, 10 times a second. Source: J. Clements 2016, from the UEA archive of
     multivariate time series (Bagnall et al. 2018, arXiv:1811.00075); the copy in the wheel of aeon.
@@ -113,21 +114,21 @@ def basic_motions():
 
 
 def fsdd(hop_s=HOP_S, test=FSDD_TEST):
-    """Six people say the digits 0 to 9: which digit is it? 2,700 recordings for training, 300 for testing.
+    """Loads spoken digits of six speakers: which digit is it? 2,700 recordings for training, 300 for testing.
 
     32 log-mel bands per step, of `fsdd_recordings` in its official split.
 
     Args:
         hop_s: Seconds from one step to the next; the window of each step is 1.25 times as long.
-        test: Which recordings of each speaker and digit are for testing, a range. Those before it are left out: with
-            `range(5, 10)` the test set is a part of the official training set, on which things may be chosen.
+        test: Range of the recordings of each speaker and digit for testing. Recordings before it are left out: with
+            `range(5, 10)`, the test set is a part of the official training set and can serve for model selection.
     """
     recordings = fsdd_recordings()
     return spoken_digits(recordings, recordings.index >= test.stop, np.isin(recordings.index, test), hop_s)
 
 
 def spoken_digits(recordings, train, test, hop_s=HOP_S):
-    """Like `fsdd`, with a given split: bool arrays `(recordings,)` that select from `fsdd_recordings()`."""
+    """Like `fsdd` with a given split: bool arrays `(recordings,)` that select from `fsdd_recordings()`."""
     steps = round(FSDD_SECONDS / hop_s)
     sequences, y = {}, {}
     for split, chosen in (("train", train), ("test", test)):
@@ -139,7 +140,7 @@ def spoken_digits(recordings, train, test, hop_s=HOP_S):
 
 
 def fsdd_recordings():
-    """All 3,000 recordings of the Free Spoken Digit Dataset, as `Recordings`.
+    """Loads all 3,000 recordings of the Free Spoken Digit Dataset as `Recordings`.
 
     Source: github.com/Jakobovski/free-spoken-digit-dataset (CC BY-SA 4.0), as one file `fsdd.npz` in the folder that
     the environment variable KSR_DATA names: `samples` (int16 at 8 kHz, all recordings end to end), `length` (samples of
@@ -162,7 +163,7 @@ def fsdd_recordings():
 
 
 def _splits(sequences, y, steps):
-    """Standardises by the training frames and pads at the front, where zeros cost an event layer nothing."""
+    """Standardises by the training frames, and pads in front, where zeros cost an event layer nothing."""
     frames = np.concatenate(sequences["train"])
     mean, deviation = frames.mean(axis=0), frames.std(axis=0)
     splits = []

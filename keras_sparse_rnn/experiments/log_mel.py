@@ -6,7 +6,7 @@ HOP_S, BANDS, LOWEST_HZ = 0.020, 32, 60.0
 
 
 def log_mel(samples, rate, hop_s=HOP_S):
-    """The logarithm of the energy in mel bands, every 20 ms.
+    """Computes the logarithm of the energy in 32 mel bands, by default every 20 ms.
 
     Windows of 1.25 hops (Hann), power spectrum, 32 triangular filters between 60 Hz and half the sampling rate, evenly
     spaced on the mel scale 2595 log10(1 + f / 700) (O'Shaughnessy 1987).
@@ -28,7 +28,7 @@ def log_mel(samples, rate, hop_s=HOP_S):
 
 
 def _filters(size, rate):
-    """Triangles on the mel scale over the bins of the spectrum, (size // 2 + 1, bands)."""
+    """Returns triangular filters on the mel scale, `(size // 2 + 1, bands)`."""
     edges = np.linspace(_mel(LOWEST_HZ), _mel(rate / 2), BANDS + 2)
     bins = _mel(np.fft.rfftfreq(size, 1 / rate))[:, None]
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]

@@ -1,4 +1,4 @@
-"""Nets for classification, and the recipe by which all of them are trained alike."""
+"""Nets for classification, and the recipe with which all of them are trained."""
 
 from dataclasses import dataclass
 
@@ -11,22 +11,23 @@ from keras_sparse_rnn.regularizers import EventPenalty
 from keras_sparse_rnn.schedules import PolynomialDecay
 
 SPARSITY, BLOCK = 0.9, (1, 4)
-RAMP = (0.10, 0.65)  # shares of the training between which weights are pruned
+RAMP = (0.10, 0.65)  # shares of the training at which pruning begins and ends
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and with what the nets of one data set are trained.
+    """Hyperparameters of the training on one data set.
 
     Attributes:
-        units: Number of units of the EventGRU and of the GRUs of its size.
-        smaller: Units of the dense GRUs that are tried from left to right until one is as accurate as the EventGRU.
-        seeds: Each net is trained once from each of them.
-        epochs, batch: Length of a training, and sequences in a batch.
-        learning_rate: Its highest value; AdamW, a twentieth of warm-up and then a cosine to zero.
-        noise: Deviation of the noise that is added to each standardised feature in training.
-        offset: Deviation of the noise that is added to each channel, constant over a sequence.
-        dropout: Before the last layer.
+        units: Units of the EventGRU, and of the GRUs of the same size.
+        smaller: Units of the smaller dense GRUs, tried in this order until one is as accurate as the EventGRU.
+        seeds: Each net is trained once with each seed.
+        epochs, batch: Epochs of a training, and sequences per batch.
+        learning_rate: Largest learning rate of AdamW; warm-up over a twentieth of the steps, then a cosine decay to
+            zero.
+        noise: Standard deviation of the noise that is added to each standardised feature in training.
+        offset: Standard deviation of the noise that is added to each channel, constant over a sequence.
+        dropout: Dropout rate before the last layer.
         event_penalty: Strength of the EventGRU's `EventPenalty`.
     """
 
@@ -71,11 +72,11 @@ RECIPES = {
 
 
 def build(kind, units, data, recipe):
-    """An untrained, compiled net: the mean over time of its state goes to a softmax layer.
+    """Builds and compiles a net: the mean over time of its states goes to a softmax layer.
 
     Args:
         kind: "EventGRU" or "GRU".
-        units: Its units.
+        units: Number of units.
         data, recipe: The `Data` and the `Recipe` of its training.
     """
     if kind == "EventGRU":
@@ -89,7 +90,7 @@ def build(kind, units, data, recipe):
 
 
 def classifier(recurrent, data, recipe):
-    """The same around any recurrent layer that returns sequences, or a list of them."""
+    """Builds the same net around any recurrent layer that returns sequences, or a list of such layers."""
     model = keras.Sequential(
         [
             keras.Input(data.train.x.shape[1:], name="features"),
@@ -110,23 +111,23 @@ def classifier(recurrent, data, recipe):
         metrics=["accuracy"],
         jit_compile=True,
     )
-    model.optimizer.build(model.trainable_variables)  # or TensorFlow traces the train step twice
+    model.optimizer.build(model.trainable_variables)  # otherwise TensorFlow traces the train step twice
     return model
 
 
 def start_again(model, seed):
-    """Gives a compiled model new initial weights and keeps its compiled functions, which take long to make."""
+    """Gives a compiled model new initial weights, but keeps its compiled functions, which take long to make."""
     start_from(model, initial_weights(model, seed))
 
 
 def initial_weights(model, seed):
-    """The weights of a new model like this one. Draws from generators that all threads share."""
+    """Returns the weights of a new model like this one. Draws from generators that all threads share."""
     keras.utils.set_random_seed(seed)
     return keras.models.clone_model(model).get_weights()
 
 
 def start_from(model, weights):
-    """Gives a compiled model these weights, and clears its optimizer."""
+    """Sets the weights of a compiled model, and clears its optimizer."""
     model.set_weights(weights)
     for variable in model.optimizer.variables:
         variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
@@ -138,13 +139,13 @@ def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=
     Args:
         model: The net.
         data, recipe: The `Data` and the `Recipe`.
-        sparsity: Share of its weights to prune on the way, in blocks of the shape `block`; 0 prunes nothing.
-        seed: Seed of the order of the sequences and of the noise on them.
+        sparsity: Share of its weights to prune during training, in blocks of the shape `block`; 0 prunes nothing.
+        seed: Seed for the order of the sequences and the noise.
         callbacks: Further Keras callbacks.
-        watch: Whether to evaluate on the test set now and then; nothing is selected by it.
+        watch: Whether to evaluate on the test set from time to time; nothing is selected by the results.
         block: Shape of the blocks.
-        ahead: Whether to make all batches before the training, which then takes less time per step and draws from no
-            generator that threads share. Needs TensorFlow.
+        ahead: Whether to make all batches before the training. Steps then take less time and use no generator that
+            threads share. Requires TensorFlow.
 
     Returns:
         Keras's `History.history`.
@@ -169,12 +170,12 @@ def train(model, data, recipe, sparsity, seed, callbacks=(), watch=False, block=
 
 
 def watched_epochs(epochs):
-    """The epochs, counted from 1, after which a training that is watched looks at the test set: about twenty."""
+    """Returns about twenty epochs, counted from 1, after which a watched training evaluates on the test set."""
     return sorted({round(epoch) for epoch in np.linspace(1, epochs, min(epochs, 21))})
 
 
 def _of_all_epochs(batches, epochs):
-    """All batches of a training as a `tf.data.Dataset`."""
+    """Returns all batches of a training as a `tf.data.Dataset`."""
     import tensorflow as tf
 
     made = []

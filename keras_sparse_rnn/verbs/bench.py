@@ -1,4 +1,5 @@
-"""`keras-sparse-rnn bench`: what a step of a `.tflite` model costs; its Python twin is `firmware.bench.bench`."""
+"""`keras-sparse-rnn bench`: the cost of a step of a `.tflite` model. Its Python counterpart is
+`firmware.bench.bench`."""
 
 import dataclasses
 import json
@@ -17,11 +18,11 @@ def add(verbs):
         verbs,
         "bench",
         _run,
-        help="instructions of a .tflite model on a Cortex-M or RISC-V, or its time on this computer",
-        description="Runs the model in plain C on an emulated board, compares every op with the NumPy "
-        "engine, and prints, built at -O2 and at -Os: the executed instructions of a time step, in "
-        "all and by op, an estimate of cycles from the core's documented timings, the instructions of init, flash, RAM "
-        "and stack. Or times LiteRT with this package's ops on this computer, and each of those ops.",
+        help="count a model's instructions on a Cortex-M or RISC-V, or time it on this computer",
+        description="Runs the model in plain C on an emulated board and compares every op with the NumPy engine. For "
+        "-O2 and -Os it prints the executed instructions of a time step, in total and by op, an estimate of the cycles "
+        "from the core's documented timings, the instructions of init, flash, RAM and stack. With --cpu host it times "
+        "LiteRT with this package's ops on this computer, and each of these ops.",
         examples=["keras-sparse-rnn bench model.tflite --cpu m4 --inputs recorded.npy"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite file; a .keras file is converted first")
@@ -38,7 +39,7 @@ def add(verbs):
         metavar="FILE",
         help=".npy with real inputs (samples, steps, features), each sample from a clear state; else noise",
     )
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
 
 
 def _run(arguments):

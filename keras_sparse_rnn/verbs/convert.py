@@ -1,4 +1,4 @@
-"""`keras-sparse-rnn convert`: a Keras model as a verified `.tflite` file; its Python twin is
+"""`keras-sparse-rnn convert`: converts a Keras model to a verified `.tflite` file. Its Python counterpart is
 `keras_sparse_rnn.convert`, whose keyword arguments are the options here."""
 
 import dataclasses
@@ -16,9 +16,9 @@ def add(verbs):
         verbs,
         "convert",
         _run,
-        help="a .keras model as a verified .tflite file",
-        description="Converts a Keras model, compares the result with it, layer by layer and as "
-        "a whole, writes the file, and prints what was done. Nothing is written where they do not agree.",
+        help="convert a .keras model to a verified .tflite file",
+        description="Converts a Keras model, compares the result with the model, layer by layer and as a whole, writes "
+        "the file and prints a report. Nothing is written if the two do not agree.",
         examples=[
             "keras-sparse-rnn convert model.keras --data x.npy -o model.tflite",
             "keras-sparse-rnn convert model.keras --data x.npy --stateful -o stream.tflite   # one step per inference",
@@ -29,33 +29,50 @@ def add(verbs):
     parser.add_argument(
         "--data",
         metavar="X",
-        help="inputs as in use, .npy (samples, ...), or .npz for several inputs by their names; a hundred samples are "
-        "enough; needed for integers",
-    )
-    parser.add_argument("--weights", choices=tuple(NUMBER_FORMATS), default="int8", help="default: %(default)s")
-    parser.add_argument(
-        "--scales", choices=SCALES, default="gate", help="what weights share a scale; default: %(default)s"
+        help="representative inputs: .npy (samples, ...), or .npz with several inputs by name; a hundred samples are "
+        "enough; required for integers",
     )
     parser.add_argument(
-        "--target", choices=TARGETS, default="tflm", help="TensorFlow Lite Micro, or LiteRT only; default: %(default)s"
-    )
-    parser.add_argument("--batch-size", metavar="N", type=int, default=1, help="samples of one inference; default: 1")
-    parser.add_argument(
-        "--time-steps", metavar="N", type=int, help="length of an input, where the model leaves it open, or of a chunk"
-    )
-    parser.add_argument("--stateful", action="store_true", help="for streams: the state goes on between inferences")
-    parser.add_argument(
-        "--block-size", metavar="N", type=int, choices=BLOCKS, help="4, 8 or 16; default: the one with fewest bytes"
+        "--weights", choices=tuple(NUMBER_FORMATS), default="int8", help="number format; default: %(default)s"
     )
     parser.add_argument(
-        "--percentile", metavar="P", type=float, default=100, help="of the data that int8 ranges cover; default: 100"
+        "--scales", choices=SCALES, default="gate", help="weights that share a scale; default: %(default)s"
     )
     parser.add_argument(
-        "--ranges", metavar="JSON", help="of training for integers, as Ranges.save writes them: no data are needed then"
+        "--target",
+        choices=TARGETS,
+        default="tflm",
+        help="engine: TensorFlow Lite Micro, or LiteRT only; default: %(default)s",
     )
-    parser.add_argument("--labels", metavar="NAME", nargs="+", help="names of the classes, for the file's metadata")
+    parser.add_argument("--batch-size", metavar="N", type=int, default=1, help="samples per inference; default: 1")
     parser.add_argument(
-        "--representative-labels", metavar="Y", help=".npy with the right classes of the data: reports the accuracy"
+        "--time-steps", metavar="N", type=int, help="length of an input, if the model does not fix it, or of a chunk"
+    )
+    parser.add_argument("--stateful", action="store_true", help="keep the states between inferences, for streams")
+    parser.add_argument(
+        "--block-size",
+        metavar="N",
+        type=int,
+        choices=BLOCKS,
+        help="width of the stored blocks, 4, 8 or 16; default: that with the fewest bytes",
+    )
+    parser.add_argument(
+        "--percentile",
+        metavar="P",
+        type=float,
+        default=100,
+        help="percentile of the data that int8 ranges cover; default: 100",
+    )
+    parser.add_argument(
+        "--ranges",
+        metavar="JSON",
+        help="ranges from quantization-aware training, as Ranges.save writes them; no data are needed then",
+    )
+    parser.add_argument(
+        "--labels", metavar="NAME", nargs="+", help="names of the classes, stored in the file's metadata"
+    )
+    parser.add_argument(
+        "--representative-labels", metavar="Y", help=".npy with the true classes of the data, to report the accuracy"
     )
     parser.add_argument(
         "--no-verify", dest="verify", action="store_false", help="do not compare the result with the Keras model"
@@ -65,7 +82,7 @@ def add(verbs):
         metavar="E",
         type=float,
         default=MAX_RELATIVE_ERROR,
-        help="of an integer model's outputs, in standard deviations; default: %(default)s",
+        help="largest error of an integer model's outputs, in standard deviations; default: %(default)s",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 

@@ -1,4 +1,4 @@
-"""`keras-sparse-rnn demo`: the whole way on real data; its Python twin is `keras_sparse_rnn.demo.run`."""
+"""`keras-sparse-rnn demo`: the whole workflow on real data. Its Python counterpart is `keras_sparse_rnn.demo.run`."""
 
 from pathlib import Path
 
@@ -12,16 +12,18 @@ def add(verbs):
         "demo",
         _run,
         help="train, prune, convert and run a network, and compare it with dense ones",
-        description="Trains a sparse EventGRU and the GRUs that it has to be compared with, prunes it to 90 % in 1x4 "
-        "blocks during fit, converts it to int8, runs the whole test set in LiteRT and in TensorFlow Lite Micro, and "
-        "prints one table. Writes table.md, results.json, picture.png, the pruned .keras model, a .tflite file of each "
-        "net and a few inputs for them into DIR. Takes about two minutes on two cores.",
+        description="Trains an EventGRU and the GRUs to compare it with, prunes it to 90 % in 1x4 blocks during fit, "
+        "converts it to int8, runs the whole test set in LiteRT and in TensorFlow Lite Micro, and prints a table. "
+        "Writes table.md, results.json, picture.png, the pruned .keras model, a .tflite file for each net and some "
+        "inputs for them to DIR. Takes about two minutes on two cores.",
         examples=[
             "python -m keras_sparse_rnn demo",
             "KSR_DATA=~/data python -m keras_sparse_rnn demo --data fsdd --out digits   # reads ~/data/fsdd.npz",
         ],
     )
-    parser.add_argument("--quick", action="store_true", help="the same path with few epochs; its figures mean nothing")
+    parser.add_argument(
+        "--quick", action="store_true", help="train for a few epochs only; the figures are then meaningless"
+    )
     parser.add_argument(
         "--data",
         choices=list(demo.PACKAGES),

@@ -1,4 +1,4 @@
-"""The files that verbs take and write: models and arrays."""
+"""The files that verbs read and write: models and arrays."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ KINDS = (".keras", ".h5", ".tflite")
 
 
 def check_out(path, suffixes, *inputs):
-    """Checks, before any work, that the output can be written, has one of these suffixes and is not one of the inputs.
+    """Checks, before any work, that the output can be written, has an allowed suffix and is not an input.
 
     Raises:
-        ValueError: It has another suffix, or is one of the inputs.
-        OSError: It cannot be written.
+        ValueError: The output has another suffix, or is one of the inputs.
+        OSError: The output cannot be written.
     """
     check_path(path, suffixes, inputs)
     if Path(path).suffix.lower() not in suffixes:
@@ -20,10 +20,10 @@ def check_out(path, suffixes, *inputs):
 
 
 def is_keras(path):
-    """Whether a model's file is Keras's, by its name.
+    """Whether the name of a model's file is that of a Keras file.
 
     Raises:
-        ValueError: It is neither Keras's nor a `.tflite` file.
+        ValueError: It is neither that of a Keras file nor of a `.tflite` file.
         FileNotFoundError: There is no such file.
     """
     suffix = Path(path).suffix
@@ -35,16 +35,16 @@ def is_keras(path):
 
 
 def check_no_data(path, data):
-    """Raises ValueError if data are given for a `.tflite` file, which is shown without data."""
+    """Raises ValueError if data are given for a `.tflite` file, which needs none."""
     if data is not None and not is_keras(path):
-        raise ValueError("--data goes with a Keras model; a .tflite file is shown without.")
+        raise ValueError("--data is for a Keras model. Leave it out for a .tflite file.")
 
 
 def load_keras(path):
     """Loads the Keras model in a file, with this package's classes registered.
 
     Raises:
-        ValueError: The file is no Keras model, or a damaged one.
+        ValueError: The file is not a Keras model, or it is damaged.
     """
     import zipfile
 
@@ -52,13 +52,14 @@ def load_keras(path):
 
     from keras_sparse_rnn import initializers, layers, regularizers, schedules  # noqa: F401
 
-    if Path(path).suffix == ".keras" and not zipfile.is_zipfile(path):  # which Keras takes for one that is not there
-        raise ValueError(f"'{path}' is no .keras file, or only a part of one: save the model again.")
+    if Path(path).suffix == ".keras" and not zipfile.is_zipfile(path):  # which Keras takes for a missing one
+        raise ValueError(f"'{path}' is not a .keras file, or only a part of one: save the model again.")
     return keras.models.load_model(path, compile=False)
 
 
 def load_tflite(path, data=None):
-    """Returns the bytes of a `.tflite` file, or the `ConvertedModel` of a Keras model: int8 with data, else float32."""
+    """Returns the bytes of a `.tflite` file, or the `ConvertedModel` of a Keras model: int8 with data, otherwise
+    float32."""
     if not is_keras(path):
         from keras_sparse_rnn.tflite_file import read_bytes
 
@@ -72,7 +73,7 @@ def load_arrays(path):
     """Reads inputs of a model: the array in a `.npy` file, or a dict of the arrays in an `.npz` file.
 
     Raises:
-        ValueError: The file holds no such arrays.
+        ValueError: The file does not hold such arrays.
         FileNotFoundError: There is no such file.
     """
     import zipfile
@@ -84,4 +85,4 @@ def load_arrays(path):
         loaded = np.load(path)
         return loaded if isinstance(loaded, np.ndarray) else dict(loaded)
     except (ValueError, EOFError, RecursionError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"'{path}' is no .npy or .npz file of numbers: {error}") from error
+        raise ValueError(f"'{path}' is not a .npy or .npz file of numbers: {error}") from error

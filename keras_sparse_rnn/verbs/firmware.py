@@ -1,4 +1,4 @@
-"""`keras-sparse-rnn firmware`: a `.tflite` model as a project for a microcontroller; its Python twin is
+"""`keras-sparse-rnn firmware`: writes `.tflite` models as a project for a microcontroller. Its Python counterpart is
 `ConvertedModel.save_firmware`."""
 
 import dataclasses
@@ -16,9 +16,9 @@ def add(verbs):
         verbs,
         "firmware",
         _run,
-        help="converted models as C, or as a TensorFlow Lite Micro project",
-        description="Writes models as C, the kernel sources that they need and no other, the registration of exactly "
-        "their ops, and a main that runs them. Models of one program go into one project.",
+        help="write models as C, or as a TensorFlow Lite Micro project",
+        description="Writes models as C, exactly the kernel sources and op registrations that they need, and a main "
+        "that runs them. Models of one program go into one project.",
         examples=[
             "keras-sparse-rnn firmware model.tflite --out board --framework plain-c",
             "keras-sparse-rnn firmware wake.tflite command.tflite --out board",
@@ -29,28 +29,33 @@ def add(verbs):
     parser.add_argument(
         "--data",
         metavar="X",
-        help="recorded inputs, .npy: a .keras file is converted to int8 with them, else to float32; the C of a .tflite "
-        "file is compared with the NumPy engine on them, else on noise",
+        help="recorded inputs, .npy, to convert a .keras file to int8 (without them to float32), and to compare the C "
+        "of a .tflite file with the NumPy engine (without them on noise)",
     )
     parser.add_argument("-o", "--out", metavar="DIR", required=True, help="a new or empty folder")
-    parser.add_argument("--framework", choices=FRAMEWORKS, default="plain-c", help="default: %(default)s, C alone")
+    parser.add_argument(
+        "--framework",
+        choices=FRAMEWORKS,
+        default="plain-c",
+        help="kind of project; default: %(default)s, without an interpreter",
+    )
     parser.add_argument(
         "--name",
         nargs="+",
         metavar="NAME",
-        help="what the models are called in the code, one name for each; default: model; of several, the files' names",
+        help="name of each model in the code; default: model, or the files' names for several models",
     )
     parser.add_argument(
-        "--single-file", action="store_true", help="plain C as one header and one source, for the processor --cpu"
+        "--single-file", action="store_true", help="write plain C as one header and one source, for the processor --cpu"
     )
-    parser.add_argument("--cpu", help="what a single file is for: cortex-m4, cortex-m0plus, rv32imc, x86-64, any, ...")
-    parser.add_argument("--small", action="store_true", help="kernels that take less flash and more instructions")
+    parser.add_argument("--cpu", help="processor of a single file: cortex-m4, cortex-m0plus, rv32imc, x86-64, any, ...")
+    parser.add_argument("--small", action="store_true", help="use kernels that take less flash and more instructions")
     parser.add_argument(
         "--threshold-scale",
         action="store_true",
-        help="plain C of delta networks with NAME_set_threshold, which scales their thresholds at run time",
+        help="add NAME_set_threshold to plain C of delta networks, which scales the thresholds at run time",
     )
-    parser.add_argument("--json", action="store_true", help="what was written as JSON")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def _run(arguments):
@@ -79,12 +84,12 @@ def _run(arguments):
 
 
 def _recorded(models, data, framework):
-    """The inputs of each model on which plain C is compared, as for `save_firmware`."""
+    """Returns the inputs of each model on which plain C is compared, as for `save_firmware`."""
     if framework in ("plain-c", "library"):
         return {name: data if isinstance(model, bytes) else model.samples for name, model in models.items()}
     if all(isinstance(model, bytes) for model in models.values()):
         raise ValueError(
-            "--data is for .keras files, which are converted with them, and for plain C, which is compared on them; "
+            "--data is for .keras files, which it converts, and for plain C, which is compared on it; "
             f"given: .tflite files and --framework {framework}. Leave it out."
         )
     return None

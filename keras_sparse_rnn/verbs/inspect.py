@@ -1,4 +1,5 @@
-"""`keras-sparse-rnn inspect`: what is in a `.tflite` file; its Python twin is `keras_sparse_rnn.inspect`."""
+"""`keras-sparse-rnn inspect`: shows the contents of a `.tflite` file. Its Python counterpart is
+`keras_sparse_rnn.inspect`."""
 
 import dataclasses
 import json
@@ -12,14 +13,16 @@ def add(verbs):
         verbs,
         "inspect",
         _run,
-        help="what is in a .tflite file, ours or anybody's",
-        description="Prints for each op and its constant tensors the bytes, zeros, blocks and quantization, and in all "
-        "the weights as stored, dense and zipped, the memory, the MACs, and which engines run the model.",
+        help="show the contents of any .tflite file",
+        description="For each op and its constant tensors, prints the bytes, zeros, blocks and quantization. For the "
+        "model, prints the weights as stored, dense and zipped, the memory, the MACs, and which engines run it.",
         examples=["keras-sparse-rnn inspect model.tflite --json"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite file; a .keras file is converted first")
-    parser.add_argument("--data", metavar="X", help="inputs of a .keras file, .npy: converts it to int8, else float32")
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument(
+        "--data", metavar="X", help="inputs, .npy, to convert a .keras file to int8; without them to float32"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
 
 
 def _run(arguments):

@@ -1,4 +1,4 @@
-"""`keras-sparse-rnn report`: a page about a model; its Python twin is `keras_sparse_rnn.report`."""
+"""`keras-sparse-rnn report`: writes a page about a model. Its Python counterpart is `keras_sparse_rnn.report`."""
 
 from keras_sparse_rnn.verbs import add_verb
 from keras_sparse_rnn.verbs.bench import CPUS
@@ -10,23 +10,24 @@ def add(verbs):
         verbs,
         "report",
         _run,
-        help="a page of HTML that shows what a model holds, does and costs",
+        help="write an HTML page that shows what a model holds, does and costs",
         description="Writes one page that needs no network: totals; bytes, MACs and instructions of each op; zeros of "
         "each layer and gate; patterns of the weights; events; drift against Keras; the memory map and the ops to "
-        'register. A Keras model is converted for it, to int8 where there are data. What cannot be known is a "?".',
+        'register. A Keras model is converted first, to int8 if data are given. Unknown values are shown as "?".',
         examples=["keras-sparse-rnn report model.keras --data x.npy -o report.html"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras or .tflite file")
-    parser.add_argument("--data", metavar="X", help="inputs as in use, .npy (samples, time, features)")
+    parser.add_argument("--data", metavar="X", help="typical inputs, .npy (samples, time, features)")
     parser.add_argument("-o", "--out", metavar="FILE", default="report.html", help="default: %(default)s")
     parser.add_argument(
         "--cpu",
         choices=(*(cpu for cpu in CPUS if cpu != "host"), "none"),
         metavar="CPU",
         default="cortex-m4",
-        help="core to count instructions of: cortex-m0, -m3, -m4, -m7, -m55 (or m0, ...) or none; default: %(default)s",
+        help="core whose instructions to count: cortex-m0, -m3, -m4, -m7, -m55 (or m0, ...), or none; "
+        "default: %(default)s",
     )
-    parser.add_argument("--step-ms", metavar="MS", type=float, help="milliseconds of a time step, for the axes")
+    parser.add_argument("--step-ms", metavar="MS", type=float, help="milliseconds per time step, for the axes")
 
 
 def _run(arguments):

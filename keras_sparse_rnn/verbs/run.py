@@ -1,5 +1,5 @@
-"""`keras-sparse-rnn run`: a model on recorded inputs; its Python twins are `predict` and `step` of the engines that
-`keras_sparse_rnn.runtime.load` returns."""
+"""`keras-sparse-rnn run`: runs a model on recorded inputs. Its Python counterparts are `predict` and `step` of the
+engines that `keras_sparse_rnn.runtime.load` returns."""
 
 import json
 
@@ -13,18 +13,16 @@ def add(verbs):
         verbs,
         "run",
         _run,
-        help="outputs of a model for recorded inputs",
-        description="Runs each sample from a clear state and writes the outputs, or prints them. A .keras model runs "
-        "in Keras, a .tflite model in an engine. A stateful .tflite model takes sequences of any whole number of its "
-        "chunks, and gives its output of each.",
+        help="compute the outputs of a model for recorded inputs",
+        description="Runs each sample from a clear state and writes or prints the outputs. A .keras model runs in "
+        "Keras, a .tflite model in an engine. A stateful .tflite model takes sequences of any number of whole chunks, "
+        "and returns one output per chunk.",
         examples=["keras-sparse-rnn run model.tflite --inputs x.npy --engine tflm -o y.npy"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .tflite or .keras file")
     parser.add_argument("--inputs", metavar="X", required=True, help=".npy (samples, ...), or .npz for several inputs")
-    parser.add_argument("--engine", choices=ENGINES, help="of a .tflite model; default: litert")
-    parser.add_argument(
-        "-o", "--out", metavar="Y", help=".npy file to write, or .npz, which holds the outputs by their names"
-    )
+    parser.add_argument("--engine", choices=ENGINES, help="engine for a .tflite model; default: litert")
+    parser.add_argument("-o", "--out", metavar="Y", help=".npy file to write, or .npz with the outputs by name")
     parser.add_argument("--json", action="store_true", help="print the outputs as JSON")
 
 
@@ -50,7 +48,7 @@ def _run(arguments):
 def _run_keras(path, engine, x, progress):
     """A dict of arrays by the outputs' names."""
     if engine is not None:
-        raise ValueError("--engine goes with a .tflite file; a Keras model runs in Keras.")
+        raise ValueError("--engine is for a .tflite file; a Keras model runs in Keras. Leave it out.")
     import keras
 
     from keras_sparse_rnn.inputs import check_inputs
@@ -74,7 +72,9 @@ def _run_tflite(path, engine, x, progress):
         raise ValueError(f"--inputs must hold the arrays {names}; given: {sorted(x)}.")
     columns = [x[name] for name in names] if isinstance(x, dict) else [x]
     if len({np.shape(values)[:1] for values in columns} | {(), (0,)}) != 3:
-        raise ValueError(f"--inputs must hold samples, as many for each input; given: {[c.shape for c in columns]}.")
+        raise ValueError(
+            f"--inputs must hold samples, the same number for each input; given: {[c.shape for c in columns]}."
+        )
     for name, values in zip(names, columns, strict=False):
         check_finite(f"--inputs for input '{name}'", values)
     stream = bool(loaded.model.metadata.get("stateful"))
@@ -85,7 +85,9 @@ def _run_tflite(path, engine, x, progress):
     for i, (values, tensor) in enumerate(zip(outputs, loaded.outputs, strict=True)):
         if not stream:
             outputs[i] = values[:, 0]
-        elif tensor.shape[1:2] == loaded.inputs[0].shape[1:2]:  # a value at each step: it goes on along its time
+        elif (
+            tensor.shape[1:2] == loaded.inputs[0].shape[1:2]
+        ):  # a value at each step: chunks continue along its time axis
             outputs[i] = values.reshape(len(values), -1, *values.shape[3:])
     return dict(zip([tensor.name for tensor in loaded.outputs], outputs, strict=True))
 

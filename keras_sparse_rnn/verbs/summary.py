@@ -1,5 +1,5 @@
-"""`keras-sparse-rnn summary`: sparsity and cost of a model; its Python twins are `keras_sparse_rnn.summary` for Keras
-models and `keras_sparse_rnn.inspect` for `.tflite` files."""
+"""`keras-sparse-rnn summary`: shows sparsity and cost of a model. Its Python counterparts are
+`keras_sparse_rnn.summary` for Keras models and `keras_sparse_rnn.inspect` for `.tflite` files."""
 
 import dataclasses
 import json
@@ -13,15 +13,15 @@ def add(verbs):
         verbs,
         "summary",
         _run,
-        help="sparsity, bytes and MACs of a model, layer by layer",
-        description="Prints for each layer and gate of a Keras model the weights, zeros and blocks of zeros, the bytes "
-        "as float32, as int8 and packed, the MACs of a time step, and with data the share of active units and the MACs "
-        "without what is skipped. Of a .tflite file it prints each op: its bytes, zeros, blocks and MACs.",
+        help="print sparsity, bytes and MACs of a model, layer by layer",
+        description="For each layer and gate of a Keras model, prints the weights, zeros and zero blocks, the bytes as "
+        "float32, as int8 and packed, and the MACs of a time step; with data, also the share of active units and the "
+        "MACs without those that are skipped. For a .tflite file, prints the bytes, zeros, blocks and MACs of each op.",
         examples=["keras-sparse-rnn summary model.keras --data x.npy"],
     )
     parser.add_argument("model", metavar="MODEL", help="a .keras or .tflite file")
     parser.add_argument("--data", metavar="X", help="inputs of a Keras model: .npy (samples, time, features), or .npz")
-    parser.add_argument("--json", action="store_true", help="the same as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON instead")
 
 
 def _run(arguments):

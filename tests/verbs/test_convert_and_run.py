@@ -107,5 +107,5 @@ def test_a_damaged_keras_file_is_refused(files, tmp_path, capsys):
     damaged.write_bytes((files / "model.keras").read_bytes()[:3000])
     assert main(["convert", str(damaged), "-o", str(tmp_path / "half.tflite")]) == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert line.endswith(f"'{damaged}' is no .keras file, or only a part of one: save the model again.")
+    assert line.endswith(f"'{damaged}' is not a .keras file, or only a part of one: save the model again.")
     assert [path.name for path in tmp_path.iterdir()] == ["half.keras"]
