@@ -35,7 +35,7 @@ def likely_causes(inputs, outputs, options):
                 causes += _outliers(f"{kind} '{name}'", within_percentile(values, options.percentile))
     samples = len(next(iter(inputs.values())))
     if samples < FEW_SAMPLES:
-        causes.append(f"representative_data hold {samples} samples only; give about a hundred")
+        causes.append(f"representative_data hold only {samples} samples; give about a hundred")
     return causes
 
 
@@ -53,7 +53,7 @@ def few_steps(tensors, options):
     steps, what = min(varies, default=(FEW_STEPS, ""))
     if steps >= FEW_STEPS:
         return []
-    return [f"{what} varies by {steps:.2g} steps of its integers only{finer_integers(options)}"]
+    return [f"{what} varies by only {steps:.2g} steps of its integers{finer_integers(options)}"]
 
 
 def finer_integers(options):
@@ -98,7 +98,7 @@ def _large_samples(name, values, options):
     return [
         f"samples {named} of input '{name}' in representative_data span over {ratio} times what most do "
         f"(sample {spans.argmax()} spans {spans.max():.3g}, the median {np.median(spans):.3g}): leave them out if they "
-        "are no sound data"
+        "are faulty"
     ]
 
 

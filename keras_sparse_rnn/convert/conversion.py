@@ -64,8 +64,8 @@ def run(model, representative_data, representative_labels, ranges, options, prog
     learned = None if ranges is None else LearnedScales(cut, _check_ranges(ranges, options))
     if options.is_integer and representative_data is None and learned is None:
         raise ValueError(
-            "an integer model needs representative_data: inputs as in use, about a hundred, that set the ranges of the "
-            "activations. Without them take weights='float32', or ranges that training has learned."
+            "an integer model needs representative_data: about a hundred typical inputs, which determine the ranges of "
+            "the activations. Or pass ranges from quantization-aware training, or take weights='float32'."
         )
     data = check_data(cut, representative_data, options.stateful, learned)
     progress.show(f"running the Keras model on {len(data[0])} samples")
@@ -133,7 +133,7 @@ def _check_masks(model, cut, data, outputs):
         finite = by_sample[np.isfinite(by_sample)]
         if len(finite) and np.median(finite) > 1e-3 * max(1.0, float(np.abs(keras_own).max())):
             raise ValueError(
-                f"output '{name}' depends on masks that are handed on in a way that cannot be converted: give each "
+                f"output '{name}' depends on masks that are passed on in a way that cannot be converted: give each "
                 "layer the mask of its input, or one that is an input of the model."
             )
 
@@ -148,8 +148,8 @@ def _alike_when_rounded(cut, seen, scales):
             more = float(np.mean(left_out & seen.values[id(mask.y)]))
             if more:
                 warned.append(
-                    f"{more:.2%} of the steps are left out though Keras makes them: all of their features round to the "
-                    f"mask value {mask.value:g}; take weights='int8x16', or a mask value that no step comes near"
+                    f"{more:.2%} of the steps are skipped although Keras computes them: all of their features round to "
+                    f"the mask value {mask.value:g}; take weights='int8x16', or a mask value far from all steps"
                 )
     return warned
 
@@ -207,9 +207,9 @@ def _check_initial(name, op, initial, states):
         largest = float(np.abs(states[state]).max())
         if largest > held:
             raise ValueError(
-                f"layer '{name}' is given an initial state of up to {largest:.3g} on the representative data; in "
-                f"integers its state {state} goes up to {held / 1.01:.3g}. End the layer that makes it with tanh, or "
-                "take weights='float32'."
+                f"layer '{name}' has an initial state of up to {largest:.3g} on the representative data; in integers "
+                f"its state {state} goes up to {held / 1.01:.3g}. Use the activation tanh in the layer that computes "
+                "the initial state, or take weights='float32'."
             )
 
 
@@ -334,8 +334,7 @@ def _check_ranges(ranges, options):
     check_ranges(ranges)
     if options.percentile != 100:
         raise ValueError(
-            f"percentile is of representative_data; given: {options.percentile} with ranges, which say themselves how "
-            "far they go. Leave percentile out, or ranges."
+            f"percentile is for representative_data; given: {options.percentile} with ranges. Leave out one of the two."
         )
     for name in ("weights", "scales"):
         if getattr(ranges, name) != getattr(options, name):

@@ -132,12 +132,13 @@ def verify_gate(call, gate, x_scale, x, made, given):
     saturated = np.isin(stored[0][:, 0], ends).any(axis=1)
     if np.any(differs & decided & ~saturated):
         raise VerificationError(
-            f"layer '{call.layer.name}' makes other steps than Keras: {np.mean(differs & decided):.2%} of them, "
-            "further from its thresholds than rounding explains; convert(..., verify=False) returns the model as it is."
+            f"layer '{call.layer.name}' skips other steps than Keras: {np.mean(differs & decided):.2%} of the steps "
+            "differ by more than rounding explains; convert(..., verify=False) returns the model as "
+            "it is."
         )
     if differs.mean() <= _MANY:
         return None
     return (
-        f"layer '{call.layer.name}' decides otherwise than Keras at {differs.mean():.1%} of the steps: a threshold is "
-        f"no more than a few steps of the input's scale ({near:.2g}). Take weights='int8x16', or a larger threshold"
+        f"layer '{call.layer.name}' decides differently from Keras at {differs.mean():.1%} of the steps: a threshold "
+        f"is only a few steps of the input's scale ({near:.2g}). Take weights='int8x16', or a larger threshold"
     )

@@ -103,7 +103,7 @@ def _to_tflite(model, inputs, calibration, number_format, learned=None):
             names = ", ".join(f"{layer.name} ({type(layer).__name__})" for layer in model.layers)
             way_out = " Take weights='int8', or 'float32'." if number_format.activation_bits == 16 else ""
             raise ValueError(
-                f"TensorFlow Lite's converter refused the layers that it is left ({names}): {error}{way_out}"
+                f"TensorFlow Lite's converter refused the remaining layers ({names}): {error}{way_out}"
             ) from error
 
 

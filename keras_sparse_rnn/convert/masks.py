@@ -72,14 +72,14 @@ class Masks:
         given = {id(mask) for mask in masks or ()}
         if isinstance(layer, keras.layers.Multiply) and len(given) > 1:
             raise ValueError(
-                f"layer '{layer.name}' (Multiply) multiplies tensors of different masks: Keras puts ones at masked "
-                "steps, which cannot be converted with stateful=True. Give all of them the same mask, or none."
+                f"layer '{layer.name}' (Multiply) multiplies tensors with different masks: Keras sets masked steps "
+                "to one, which cannot be converted with stateful=True. Give all of them the same mask, or none."
             )
         if given & {id(call.y) for call in self._calls if call.value != 0}:
             raise ValueError(
-                f"layer '{layer.name}' ({type(layer).__name__}) merges what a Masking of another value than 0 puts "
-                "out: Keras puts zeros at masked steps, which cannot be converted with stateful=True. Take the mask "
-                "value 0, or merge in front of the Masking."
+                f"layer '{layer.name}' ({type(layer).__name__}) merges the output of a Masking whose mask value is "
+                "not 0: Keras sets masked steps to zero, which cannot be converted with stateful=True. Use the mask "
+                "value 0, or merge before the Masking."
             )
 
     def read(self, args, kwargs, masks):

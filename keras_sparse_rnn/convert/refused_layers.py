@@ -26,19 +26,19 @@ class Refusal:
 REFUSALS = (
     Refusal(
         (_L.ConvLSTM1D, _L.ConvLSTM2D, _L.ConvLSTM3D),
-        "no op here convolves a state",
-        "take TimeDistributed convolutions with a GRU or an LSTM behind them",
+        "no op convolves a state",
+        "use TimeDistributed convolutions followed by a GRU or an LSTM",
     ),
-    Refusal((ONLSTM,), "no op here computes its cell", "take an EventGRU, a GRU or an LSTM"),
+    Refusal((ONLSTM,), "no op computes its cell", "use an EventGRU, a GRU or an LSTM"),
     Refusal(
         (_L.Conv3D, _L.Conv3DTranspose, _L.MaxPooling3D, _L.AveragePooling3D),
-        "TensorFlow Lite Micro has no ops over three dimensions",
-        "take layers over two dimensions in TimeDistributed",
+        "TensorFlow Lite Micro has no ops with three spatial dimensions",
+        "use layers with two dimensions in TimeDistributed",
     ),
     Refusal(
         (_L.CategoryEncoding, _L.Discretization, _L.Hashing, _L.IntegerLookup, _L.StringLookup, _L.TextVectorization),
         "TensorFlow Lite Micro has no ops for it",
-        "do this to the data, before the model",
+        "preprocess the data before the model",
     ),
 )
 
@@ -53,15 +53,15 @@ def check_layer_class(layer):
 
 
 def table() -> str:
-    """The table of docs/limits.md."""
+    """Returns the table of docs/limits.md."""
     rows = [
         f"| {', '.join(f'`{kind.__name__}`' for kind in refusal.layers)} | {refusal.why} | {refusal.instead} |"
         for refusal in REFUSALS
     ]
     allowed = ", ".join(f"`{name}`" for name in NUMBERS)
     rows.append(
-        f"| recurrent layers with an `activation` or a `recurrent_activation` that is none of {allowed} | no op here "
-        "computes it | take one of them and train again |"
+        f"| recurrent layers with an `activation` or a `recurrent_activation` other than {allowed} | no op "
+        "computes it | use one of these and train again |"
     )
     return "\n".join(["| layer | why | instead |", "|---|---|---|", *rows])
 
@@ -70,7 +70,7 @@ BEGIN, END = "<!-- refused layers -->\n", "\n<!-- end of refused layers -->"
 
 
 def with_table(text: str) -> str:
-    """docs/limits.md with the table between its marks."""
+    """Returns the text of docs/limits.md with the table between its marks."""
     before, rest = text.split(BEGIN)
     return before + BEGIN + table() + END + rest.split(END)[1]
 

@@ -138,7 +138,7 @@ class Sites:
         around: The other layers with a kernel.
 
     Raises:
-        ValueError: Training for integers does not know a layer.
+        ValueError: Quantization-aware training does not support a layer.
     """
 
     def __init__(self, cut):
@@ -150,8 +150,8 @@ class Sites:
             self._name(call.layer.name, call.layer.layer)
             if call.initial or call.last:
                 raise ValueError(
-                    f"layer '{call.layer.name}' takes or gives states, which training for integers does not know: let "
-                    "it begin at zero, without return_state."
+                    f"layer '{call.layer.name}' takes or returns states, which quantization-aware training does not "
+                    "support: let it begin at zero, without return_state."
                 )
             self._put(call.y, Site([call.layer.name]))
             self.gives[call.layer.name] = call.y
@@ -178,7 +178,7 @@ class Sites:
 
     def _name(self, name, layer):
         if self.around.setdefault(name, layer) is not layer:
-            raise ValueError(f"two layers are called '{name}': training for integers needs a name for each.")
+            raise ValueError(f"two layers are called '{name}': quantization-aware training needs unique names.")
 
     def _visit(self, tensor):
         if id(tensor) in self._sites or "float" not in tensor.dtype:
@@ -190,7 +190,7 @@ class Sites:
         if isinstance(operation, (*KERNELS, *AVERAGES)):
             self._name(operation.name, operation)
             if operation._inbound_nodes[index].arguments.kwargs.get("mask") is not None:
-                raise ValueError(f"layer '{operation.name}' has a mask, with which it cannot be trained for integers.")
+                raise ValueError(f"layer '{operation.name}' has a mask, so it cannot be trained for integers.")
             activation = activation_of(operation) if isinstance(operation, tuple(KERNELS)) else None
             self._put(tensor, Site([operation.name], _FIXED.get(activation)))
             self.reads[operation.name], self.gives[operation.name] = read[0], tensor
@@ -203,8 +203,8 @@ class Sites:
         else:
             known = sorted({kind.__name__ for kind in (*KERNELS, *AVERAGES, *_PASSES_ON, _L.Embedding)})
             raise ValueError(
-                f"layer '{operation.name}' ({type(operation).__name__}) cannot be trained for integers. Around the "
-                f"recurrent layers can: {', '.join(known)}, and layers that act in training alone, such as Dropout."
+                f"layer '{operation.name}' ({type(operation).__name__}) cannot be trained for integers. These can, "
+                f"besides recurrent layers: {', '.join(known)}, and layers that act in training only, such as Dropout."
             )
 
     def _join(self, one, other):
@@ -212,7 +212,9 @@ class Sites:
             return
         if one.fixed or other.fixed:
             names = ", ".join(one.names + other.names)
-            raise ValueError(f"{names} are concatenated, which training for integers does not know of a softmax.")
+            raise ValueError(
+                f"{names} are concatenated, which quantization-aware training does not support for a softmax."
+            )
         one.names += other.names
         one.is_input |= other.is_input
         for key in [key for key, site in self._sites.items() if site is other]:
@@ -229,7 +231,7 @@ def activation_of(layer):
     """The name of the activation of a layer with a kernel.
 
     Raises:
-        ValueError: Training for integers does not know it.
+        ValueError: Quantization-aware training does not support it.
     """
     name = getattr(layer.activation, "__name__", str(layer.activation))
     if layer.activation is not getattr(keras.activations, name, None) or name not in (*_FUSED, *_FIXED):
@@ -239,7 +241,8 @@ def activation_of(layer):
 
 def _unknown_activation(layer_name, name):
     return ValueError(
-        f"layer '{layer_name}' has activation={name}; training for integers knows {', '.join((*_FUSED, *_FIXED))}."
+        f"layer '{layer_name}' has activation={name}; quantization-aware training supports "
+        f"{', '.join((*_FUSED, *_FIXED))}."
     )
 
 

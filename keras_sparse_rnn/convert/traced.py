@@ -1,10 +1,10 @@
-"""A subclassed model or layer as the graph of the Keras layers that it calls."""
+"""Converts a subclassed model or layer to the graph of the Keras layers that it calls."""
 
 import keras
 import numpy as np
 
 _WAY_OUT = (
-    "Write its call with layers and keras.ops alone, without a choice by values, or build a Functional model of its "
+    "Write its call with layers and keras.ops only, without branches on values, or build a Functional model from its "
     "layers."
 )
 
@@ -55,13 +55,13 @@ def trace(layer, *args, **kwargs):
     """Calls a layer on symbolic tensors, so that each layer that its `call` calls is in the graph.
 
     Raises:
-        ValueError: It does more than call layers and `keras.ops`.
+        ValueError: Its `call` does more than call layers and `keras.ops`.
     """
     try:
         return layer.call(*args, **kwargs)
     except Exception as error:
         raise ValueError(
-            f"'{layer.name}' is subclassed, and its call is no graph of Keras layers: {error} {_WAY_OUT}"
+            f"'{layer.name}' is subclassed, and its call is not a graph of Keras layers: {error} {_WAY_OUT}"
         ) from error
 
 

@@ -131,7 +131,9 @@ def test_sums_of_what_is_masked_by_another_value_than_zero_are_refused_in_stream
     masked = layers.Masking(value)(x)
     model = keras.Model(x, layers.Add(name="sum")([masked, LightGRU(FEATURES, return_sequences=True)(masked)]))
     if value:
-        with pytest.raises(ValueError, match=r"layer 'sum' \(Add\) merges what a Masking of another value than 0"):
+        with pytest.raises(
+            ValueError, match=r"layer 'sum' \(Add\) merges the output of a Masking whose mask value is not 0"
+        ):
             ksr.convert(model, weights="float32", stateful=True)
     else:
         assert ksr.convert(model, weights="float32", stateful=True).data
@@ -140,7 +142,7 @@ def test_sums_of_what_is_masked_by_another_value_than_zero_are_refused_in_stream
 def test_products_of_different_masks_are_refused_in_streams():
     x = keras.Input((STEPS, FEATURES))
     y = layers.Multiply(name="product")([x, LightGRU(FEATURES, return_sequences=True)(FrameGate(0.5)(x))])
-    with pytest.raises(ValueError, match=r"layer 'product' \(Multiply\) multiplies tensors of different masks"):
+    with pytest.raises(ValueError, match=r"layer 'product' \(Multiply\) multiplies tensors with different masks"):
         ksr.convert(keras.Model(x, y), weights="float32", stateful=True)
 
 
@@ -148,14 +150,16 @@ def test_a_gate_that_decides_otherwise_is_found(gated, monkeypatch):
     """Thresholds that the op has wrong; or so small that integers cannot tell them."""
     model, x, _, _ = gated
     monkeypatch.setattr(frame_gates, "counts", lambda threshold, scale, dtype: np.full(len(threshold), 9, dtype))
-    with pytest.raises(VerificationError, match=r"layer 'gate' makes other steps than Keras: [\d.]+% of them"):
+    with pytest.raises(
+        VerificationError, match=r"layer 'gate' skips other steps than Keras: [\d.]+% of the steps differ"
+    ):
         ksr.convert(model, x)
     monkeypatch.undo()
     keras.utils.set_random_seed(0)
     fine = keras.Sequential([keras.Input((STEPS, FEATURES)), FrameGate(0.03, count=3, name="fine"), LightGRU(4)])
     noise = np.random.default_rng(0).normal(0, 0.03, x.shape).astype("float32")
     noise[0] *= 100  # so that one count is about the threshold
-    with pytest.warns(UserWarning, match=r"layer 'fine' decides otherwise than Keras at [\d.]+% of the steps"):
+    with pytest.warns(UserWarning, match=r"layer 'fine' decides differently from Keras at [\d.]+% of the steps"):
         ksr.convert(fine, noise, target="litert", max_relative_error=10)
 
 

@@ -161,7 +161,7 @@ def test_what_rounds_to_the_mask_value_is_said():
     model = keras.Sequential([keras.Input((STEPS, 7)), layers.Masking(), GRU(5)])
     data = sequences(steps=STEPS)
     data[:, 3] = 1e-4
-    with pytest.warns(UserWarning, match=r"8\.33% of the steps are left out though Keras makes them: .* value 0;"):
+    with pytest.warns(UserWarning, match=r"8\.33% of the steps are skipped although Keras computes them: .* value 0;"):
         ksr.convert(model, data)
 
 

@@ -32,7 +32,7 @@ def model():
         ),
         (
             lambda: event_model([EventGRU(4, activation=lambda x: x * x, name="e")]),
-            r"'e' has activation=<lambda>, which is none of Keras's own; can be converted: linear, .*, exponential",
+            r"'e' has activation=<lambda>, not one of Keras's own; can be converted: linear, .*, exponential",
         ),
         (
             lambda: event_model([GRU(4, recurrent_activation="softplus", name="g")]),
@@ -40,7 +40,7 @@ def model():
         ),
         (
             lambda: event_model([GRU(4, activation=keras.layers.LeakyReLU(0.1), name="l")]),
-            "'l' has activation=LeakyReLU, which is none of Keras's own; can be converted: linear",
+            "'l' has activation=LeakyReLU, not one of Keras's own; can be converted: linear",
         ),
         (lambda: event_model([GRU(4, dtype="float16", name="half")]), "'half' has the dtype policy 'float16'; only"),
         (lambda: keras.Sequential([keras.Input((None, 7)), EventGRU(4)]), "open time axis.*time_steps"),
@@ -157,7 +157,7 @@ def test_layers_that_are_refused_are_those_of_the_table():
             "'deep' has coupled=True and recurrent_activation=relu; can be converted: sigmoid, hard_sigmoid, or any",
         ),
         (lambda: RecurrentHighway(4, depth=65, name="deep"), "'deep' has depth=65; up to 64 micro-layers"),
-        (lambda: ONLSTM(4, 2, name="tree"), r"'tree' \(ONLSTM\) cannot be converted: no op here computes its cell"),
+        (lambda: ONLSTM(4, 2, name="tree"), r"'tree' \(ONLSTM\) cannot be converted: no op computes its cell"),
         (lambda: keras.layers.Discretization([0.0], name="bins"), r"'bins' \(Discretization\) .* before the model"),
     ],
 )

@@ -102,7 +102,7 @@ def test_causes():
     assert likely_causes({"x": walks()[:, None]}, y, options) == []
     assert likely_causes({"words": np.array([[[0, 9999]]] * 32)}, y, options) == []
     (few,) = likely_causes({"x": walks(3)[:, None]}, y, options)
-    assert few.startswith("representative_data hold 3 samples only")
+    assert few.startswith("representative_data hold only 3 samples")
     offset = walks()[:, None] + 1000 * (np.arange(6) > 3)
     (narrow,) = likely_causes({"x": offset.astype(np.float32)}, y, options)
     assert narrow.startswith("channels 0, 1, 2, 3, 4, 5 of input 'x' span less than 1/30")
@@ -121,10 +121,10 @@ def test_what_varies_by_few_steps_of_its_integers_is_a_cause():
     tensors = [("fine", values, Scale(1 / 32, 0, 8)), ("coarse", values, Scale(1 / 8, 0, 8)), ("a mask", values, None)]
     assert few_steps(tensors[::2], options) == []
     assert few_steps(tensors, options) == [
-        "coarse varies by 4 steps of its integers only: weights='int8x16' may come closer"
+        "coarse varies by only 4 steps of its integers: weights='int8x16' may come closer"
     ]
     assert few_steps(tensors, ConvertOptions(weights="int8x16", scales="output")) == [
-        "coarse varies by 4 steps of its integers only"
+        "coarse varies by only 4 steps of its integers"
     ]
 
 

@@ -147,7 +147,7 @@ def test_states_that_integers_cannot_hold_are_refused():
     x, h = keras.Input((12, 7)), keras.Input((9,))
     model = keras.Model([x, h], GRU(9, name="narrow")(x, initial_state=layers.Dense(9)(h)))
     data = [sequences(), 5 * _states(9)[0]]
-    with pytest.raises(ValueError, match=r"'narrow' is given an initial state of up to .* state h goes up to 1\. End"):
+    with pytest.raises(ValueError, match=r"'narrow' has an initial state of up to .* state h goes up to 1\. Use"):
         ksr.convert(model, data)
     ksr.convert(model, data, weights="float32")
 

@@ -158,10 +158,10 @@ def activation_number(layer, argument):
     """Returns the number of a layer's activation; raises ValueError if the ops do not have it."""
     name, is_of_keras = _named(getattr(layer, argument))
     if not is_of_keras or name not in NUMBERS:
-        what = name if is_of_keras else f"{name}, which is none of Keras's own"
+        what = name if is_of_keras else f"{name}, not one of Keras's own"
         raise ValueError(
-            f"layer '{layer.name}' has {argument}={what}; can be converted: {', '.join(NUMBERS)}, each as "
-            "keras.activations has it. Take one of them and train again."
+            f"layer '{layer.name}' has {argument}={what}; can be converted: {', '.join(NUMBERS)}, as in "
+            "keras.activations. Use one of them and train again."
         )
     return NUMBERS[name]
 

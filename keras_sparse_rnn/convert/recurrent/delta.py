@@ -34,8 +34,8 @@ class DeltaConverter(LayerConverter):
     def check_initial(self):
         kind = type(self.layer).__name__
         raise ValueError(
-            f"layer '{self.name}' ({kind}) is called with an initial state, which cannot be converted: sums of what "
-            f"was held belong to it. Let it begin at zero, or take a {kind.removeprefix('Delta')}."
+            f"layer '{self.name}' ({kind}) is called with an initial state, which cannot be converted: the sums "
+            f"of its held values are part of the state. Let it begin at zero, or use a {kind.removeprefix('Delta')}."
         )
 
     def float32_op(self, block):

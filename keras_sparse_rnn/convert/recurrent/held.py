@@ -29,20 +29,21 @@ class HeldConverter(LayerConverter):
         self.reader.check(stateful)
         if self.reader.HOLDS_INPUTS:
             raise ValueError(
-                f"layer '{self.name}' ({type(self.layer).__name__}) holds its inputs itself: take the DeltaHold "
-                f"'{self.hold.name}' in front of it out of the model to convert it."
+                f"layer '{self.name}' ({type(self.layer).__name__}) holds its inputs itself: remove the DeltaHold "
+                f"'{self.hold.name}' in front of it."
             )
         check_layer(self.hold, {"return_state": False, "return_sequences": True}, stateful)
         if self.hold.go_backwards or self.layer.go_backwards:
             raise ValueError(
-                f"layer '{self.hold.name}' and layer '{self.name}' behind it must both go forwards to be converted; "
-                "one has go_backwards=True."
+                f"layer '{self.hold.name}' and layer '{self.name}' behind it must both run forwards; one has "
+                "go_backwards=True."
             )
 
     def check_initial(self):
         raise ValueError(
             f"layer '{self.name}' behind the DeltaHold '{self.hold.name}' is called with an initial state, which "
-            "cannot be converted: sums of what was held belong to it. Let it begin at zero, or take the DeltaHold out."
+            "cannot be converted: the sums of its held values are part of the state. Let it begin at zero, or "
+            "remove the DeltaHold."
         )
 
     def observe(self, x, name, stateful, initial=None, mask=None):

@@ -27,7 +27,7 @@ class RecurrentHighwayConverter(LayerConverter):
             raise ValueError(
                 f"layer '{layer.name}' has coupled=True and recurrent_activation="
                 f"{layer.recurrent_activation.__name__}; can be converted: {', '.join(_MIRRORED)}, or any with "
-                "coupled=False. Take one of them and train again."
+                "coupled=False. Use one of them and train again."
             )
         if layer.depth > MOST_DEEP + 1:
             raise ValueError(
