@@ -5,7 +5,7 @@ defines its `call`, or of a subclass:
     gates: The gates side by side in the columns of `kernel` and `recurrent_kernel`: their names in order, or their
         number. Or a dict {name of a weight: its gates} with all matrices that can be pruned. A step multiplies each
         matrix once.
-    matrices: A dict like that of `gates`, for a cell whose `kernel` and `recurrent_kernel` are products of factors: it
+    matrices: A dict like that of `gates`, for a cell whose `kernel` and `recurrent_kernel` are low-rank factors: it
         names all matrices, and `gates` are those of the products.
     candidate_gate: Index of the gate that feeds the state: as long as the weighted sum of this gate is zero, a state
         that begins at zero stays zero. Without it, `shrink` does not change the cell.
