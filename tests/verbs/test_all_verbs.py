@@ -89,7 +89,7 @@ def test_debug_shows_the_traceback(place):
         (["convert", "text.tflite", "-o", "out.tflite"], "must be a Keras model"),
         (["convert", "text.keras", "-o", "missing/out.tflite"], "'missing' does not exist"),
         (["run", "text.keras", "--inputs", "x.npy", "-o", "missing/y.npy"], "'missing' does not exist"),
-        (["run", "text.tflite", "--inputs", "text.keras"], "no .npy or .npz file"),
+        (["run", "text.tflite", "--inputs", "text.keras"], "not a .npy or .npz file"),
         (["run", "text.keras", "--inputs", "x.npy", "--engine", "tflm"], "--engine is for a .tflite file"),
         (["report", "nothing.keras"], "no file 'nothing.keras'"),
         (["report", "text.tflite"], "no .tflite file"),
