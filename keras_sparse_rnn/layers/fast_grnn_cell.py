@@ -125,15 +125,21 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
         self.nu = self.add_weight(shape=(), name="nu", initializer=self.nu_initializer)
 
     def input_biases(self) -> list[Any]:
-        """Returns 0: gate and candidate, which share the product, have biases of their own (`recurrent_weights`)."""
-        return [0.0]
+        """Returns b_z, with which the product becomes the pre-activation of the gate."""
+        return [ops.convert_to_tensor(self.bias)[0]]
 
     def recurrent_weights(self) -> tuple[Tensor, ...]:
-        """Returns U, the biases (2, units), and the scalars zeta and nu in [0, 1], in the compute dtype."""
-        bias = ops.convert_to_tensor(self.bias) if self.use_bias else ops.zeros((2, self.units))
-        scalars = (ops.sigmoid(ops.convert_to_tensor(logit)) for logit in (self.zeta, self.nu))
-        others = (ops.cast(value, self.compute_dtype) for value in (bias, *scalars))
+        """Returns U, b_h - b_z (units,), and the scalars zeta and nu in [0, 1], in the compute dtype."""
+        bias = ops.zeros((self.units,))
+        if self.use_bias:
+            of_gate, of_candidate = ops.unstack(ops.convert_to_tensor(self.bias))
+            bias = of_candidate - of_gate
+        others = (ops.cast(value, self.compute_dtype) for value in (bias, *self.shares()))
         return (*super().recurrent_weights(), *others)
+
+    def shares(self) -> tuple[Tensor, Tensor]:
+        """Returns the scalars zeta and nu, in [0, 1]."""
+        return ops.sigmoid(ops.convert_to_tensor(self.zeta)), ops.sigmoid(ops.convert_to_tensor(self.nu))
 
     def call(self, inputs: Tensor, states: Sequence[Tensor], training: bool = False) -> tuple[Tensor, list[Tensor]]:
         weights = (*self.recurrent_weights(), *self.recurrent_masks(states[0], training))

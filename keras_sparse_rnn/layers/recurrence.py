@@ -8,7 +8,7 @@ from keras import ops
 from keras_sparse_rnn.layers import loops
 from keras_sparse_rnn.layers.slopes import slope_of
 
-GATES = ("z", "r", "i", "f", "o")  # values of a step with the recurrent activation
+GATES = ("z", "r", "t", "i", "f", "o")  # values of a step with the recurrent activation
 
 
 class Recurrence(abc.ABC):

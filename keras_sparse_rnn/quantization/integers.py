@@ -13,9 +13,10 @@ from keras import ops
 
 from keras_sparse_rnn.layers.recurrence import GATES, Recurrence
 from keras_sparse_rnn.quantization.activations import IN_INTEGERS, SLOPES, floor_to, usual_sigmoid, usual_tanh
+from keras_sparse_rnn.quantization.highway import without_layer
 from keras_sparse_rnn.quantization.rounding import straight_through
 
-SLOTS = {"z": 0, "r": 1, "q_h": 3, "i": 0, "f": 1, "o": 3, "g": 2, "h": 0}  # of accumulators
+SLOTS = {"z": 0, "r": 1, "t": 1, "q_h": 3, "i": 0, "f": 1, "o": 3, "g": 2, "h": 0}  # of accumulators
 # Scalars: operand counts per unit of the state; steps per unit of states, gates, pre-activations and cell states.
 NUMBERS = ("operand", "per_state", "per_gate", "per_unit", "per_cell")
 _OF_SLOTS = ("factor", "step")  # from an accumulator to steps of its pre-activation, and what a step is worth
@@ -67,8 +68,10 @@ class Integers(Recurrence):
         names = super().tape_names
         if isinstance(getattr(self, "hidden", None), NoHold):
             names = [name for name in names if not name.endswith("change")]
-        activated = {*GATES, "g", "active"} if "g" in names else {"h"}
-        return (*names, *(f"slope_{name}" for name in names if name in activated and self.function_of(name) in SLOPES))
+        kinds = [without_layer(name) for name in names]
+        activated = {*GATES, "g", "active"} if "g" in kinds else {"h"}
+        activated = {kind for kind in activated if self.function_of(kind) in SLOPES}
+        return (*names, *(f"slope_{name}" for name, kind in zip(names, kinds, strict=True) if kind in activated))
 
     def weights_backward(self, weights):
         return (ops.transpose(weights[0] * self._of(weights, "slopes")), *weights[1:])
@@ -130,6 +133,21 @@ class Integers(Recurrence):
         per_cell = self._of(weights, "per_cell")
         counts = ops.floor((values["f"] * values["before"] + values["i"] * values["g"]) * per_cell + 0.5)
         return ops.clip(counts, -(2.0**15), 2.0**15 - 1) * (1 / per_cell)
+
+    def share(self, z, zeta, nu, weights):
+        """Of a FastGRNN: zeta * (1 - z) + nu, with 15 bits of zeta, and nu rounded down."""
+        per_gate = self._of(weights, "per_gate")
+        counts = ops.floor(floor_to(zeta, 2.0**15) * (1 - z) * per_gate + 0.5) + ops.floor(nu * per_gate)
+        return ops.clip(counts, -(2.0**16), 2.0**16 - 1) * (1 / per_gate)
+
+    def mix_by_shares(self, z, before, share, g, weights):
+        """Of a FastGRNN: z * before + share * g, both rounded."""
+        return self._saturated(self._product(z, before, weights) + self._product(share, g, weights), weights)
+
+    def mix_by_gates(self, z, before, t, g, weights):
+        """Of a RecurrentHighway that is not coupled: z * before + t * g, the sum rounded."""
+        per_state = self._of(weights, "per_state")
+        return self._saturated(ops.floor((z * before + t * g) * per_state + 0.5) * (1 / per_state), weights)
 
     def trace_step(self, y, trace, decay, weights):
         """Of an EventGRU: the rate as the op has it, 15 bits of `trace_rate`."""

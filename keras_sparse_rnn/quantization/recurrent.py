@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.convert.recurrent import KINDS
+from keras_sparse_rnn.layers import FastGRNN, RecurrentHighway
 from keras_sparse_rnn.layers.delta_dense import DeltaDense
 from keras_sparse_rnn.layers.delta_gru_recurrence import DeltaGRURecurrence, DeltaResetRecurrence
 from keras_sparse_rnn.layers.delta_lstm import DeltaLSTMRecurrence
@@ -20,6 +21,7 @@ from keras_sparse_rnn.layers.recurrent_layer import TimeMajorLayer, over_time
 from keras_sparse_rnn.ops.lstm import Lstm
 from keras_sparse_rnn.ops.schema import SLOTS
 from keras_sparse_rnn.ops.simple_rnn import SimpleRnn
+from keras_sparse_rnn.quantization.highway import HighwayRecurrence, without_layer
 from keras_sparse_rnn.quantization.integers import NUMBERS, NoHold, in_integers
 from keras_sparse_rnn.quantization.rounding import (
     Held,
@@ -34,6 +36,9 @@ _NO_HOLD: Any = NoHold()
 _FIRST_LARGEST = {"c": 8.0}  # of states until they are recorded; of others, that of the output
 _RECURRENCES = {  # of layers without one
     DeltaDense: lambda cell: DeltaSimpleRecurrence(cell.activation, _NO_HOLD),
+    RecurrentHighway: lambda cell: HighwayRecurrence(
+        cell.activation, cell.recurrent_activation, cell.depth, cell.coupled
+    ),
     keras.layers.LSTM: lambda cell: DeltaLSTMRecurrence(cell.activation, cell.recurrent_activation, _NO_HOLD),
     keras.layers.SimpleRNN: lambda cell: DeltaSimpleRecurrence(cell.activation, _NO_HOLD),
     keras.layers.GRU: lambda cell: (DeltaGRURecurrence if cell.reset_after else DeltaResetRecurrence)(
@@ -173,7 +178,8 @@ class IntegerLayer:
         """Returns what the cell has in integers, a dict from its attributes."""
         cell, op, worth = self.layer.cell, self._op, numbers["worth"]
         most = float(self._options.number_format.most_counts)
-        bias = rounded((self._bias() + numbers["half_step"]) / numbers["bias"])
+        biases = rounded((self._biases() + numbers["half_step"]) / numbers["bias"])
+        bias = biases[0]
         is_dense = isinstance(self.layer, DeltaDense)
         in_advance = "reset" in op.slots  # x and y of such a candidate are rounded apart
 
@@ -181,9 +187,9 @@ class IntegerLayer:
             counts = self._grid.counts(inputs)
             if not training:  # with dropout, inputs are not on the grid
                 counts = straight_through(counts, ops.round(counts))
-            elif cell.dropout:
+            elif getattr(cell, "dropout", 0):
                 counts = counts * cell.get_dropout_mask(inputs[0])
-            kernel = _in_counts(cell.kernel, numbers["kernel"], most)
+            kernel = _in_counts(self._in_op_order(cell.kernel), numbers["kernel"], most)
             gates = ops.split((counts * numbers["x_shift"]) @ kernel, len(op.kernel_slots), axis=-1)
             return tuple(_sums(gate, slot) for gate, slot in zip(gates, op.kernel_slots, strict=True))
 
@@ -198,10 +204,13 @@ class IntegerLayer:
         def recurrent_weights():
             kernel = ops.zeros((self.layer.units, self.layer.units))
             if not is_dense:
-                kernel = _in_counts(cell.recurrent_kernel, numbers["recurrent_kernel"], most) * numbers["h_shift"]
+                kernel = _in_counts(self._in_op_order(cell.recurrent_kernel), numbers["recurrent_kernel"], most)
+                kernel = kernel * numbers["h_shift"]
             slopes = ops.concatenate([worth[slot] for slot in op.recurrent_slots]) * numbers["operand"]
-            last = carrying(bias[3], bias[3] * worth[3]) if in_advance else ops.zeros_like(bias[3])
-            weights = {"recurrent_kernel": carrying(kernel, kernel * slopes), "bias": last, "slopes": slopes}
+            weights = {"recurrent_kernel": carrying(kernel, kernel * slopes), "slopes": slopes}
+            weights["bias"] = self._bias_of_steps(biases, worth)
+            if isinstance(self.layer, FastGRNN):
+                weights["zeta"], weights["nu"] = cell.shares()
             weights |= {name: numbers[name] for name in NUMBERS}
             for name, part in (("factor", "factors"), ("step", "steps"), ("scales", "scales")):
                 if part in numbers:
@@ -221,16 +230,45 @@ class IntegerLayer:
             return {"project": outputs}
         return {"project": project, "recurrent_weights": recurrent_weights, "recurrence": recurrence}
 
-    def _bias(self):
-        """Returns the biases of the accumulators, `(slots, units)`."""
-        op, units = self._op, self.layer.units
-        slots = [ops.zeros((units,))] * SLOTS
-        if self.layer.use_bias:
-            stored = ops.reshape(ops.convert_to_tensor(self.layer.cell.bias), (-1, len(op.kernel_slots), units))
-            for row, of_row in enumerate((op.kernel_slots, op.recurrent_slots)[: stored.shape[0]]):
-                for gate, slot in enumerate(of_row):
-                    slots[slot] = slots[slot] + stored[row, gate]
-        return ops.stack(slots)
+    def _in_op_order(self, weights):
+        """Returns weights `(..., gates * units)` of the cell with the gates of the op."""
+        weights, order = ops.convert_to_tensor(weights), self._converter.gate_order
+        if order is None:
+            return weights
+        gates = ops.split(weights, len(order), axis=-1)
+        return ops.concatenate([gates[place] * sign for place, sign in order], axis=-1)
+
+    def _biases(self):
+        """Returns the biases of the accumulators, `(micro-layers, slots, units)`."""
+        op, layer = self._op, self.layer
+        slots = [[ops.zeros((layer.units,))] * SLOTS for _ in op.biases]
+        if layer.use_bias:
+            stored = ops.reshape(self._in_op_order(layer.cell.bias), (-1, len(op.kernel_slots), layer.units))
+            rows = [(slots[0], op.kernel_slots), (slots[0], op.recurrent_slots)]
+            if isinstance(layer, FastGRNN):
+                stored = ops.stack([stored[0], stored[1] - stored[0]])
+                rows = [(slots[0], (0,)), (slots[0], (2,))]
+            elif isinstance(layer, RecurrentHighway):
+                rows = [(of_layer, op.kernel_slots) for of_layer in slots]
+            for row, (of_row, places) in enumerate(rows[: stored.shape[0]]):
+                for gate, slot in enumerate(places):
+                    of_row[slot] = of_row[slot] + stored[row, gate]
+        return ops.stack([ops.stack(of_layer) for of_layer in slots])
+
+    def _bias_of_steps(self, biases, worth):
+        """Returns the biases that are no part of the projected inputs, as the recurrence has them."""
+        op = self._op
+        if isinstance(self.layer, RecurrentHighway):
+            of_layers = [
+                [carrying(of_layer[slot], of_layer[slot] * worth[slot]) for slot in op.recurrent_slots]
+                for of_layer in ops.unstack(biases)
+            ]
+            of_layers[0] = [ops.zeros_like(part) for part in of_layers[0]]
+            return ops.stack([ops.concatenate(parts) for parts in of_layers])
+        slot = 3 if "reset" in op.slots else 2 if isinstance(self.layer, FastGRNN) else None
+        if slot is None:
+            return ops.zeros_like(biases[0, 0])
+        return carrying(biases[0, slot], biases[0, slot] * worth[slot])
 
     def _thresholds(self, numbers):
         cell = self.layer.cell
@@ -283,9 +321,8 @@ def _replaced(layer, attributes):
 def check_integer_layer(recurrent):
     """Raises ValueError if training for integers does not support a `LayerConverter`'s layer."""
     layer = recurrent.layer
-    known = [kind.LAYER for kind in KINDS if kind.TRAINS_IN_INTEGERS]
-    if type(layer) not in known:
-        names = ", ".join(kind.__name__ for kind in known)
+    if type(layer) not in [kind.LAYER for kind in KINDS]:
+        names = ", ".join(kind.LAYER.__name__ for kind in KINDS)
         raise ValueError(
             f"layer '{layer.name}' ({type(layer).__name__}) cannot be trained for integers; can be: {names}."
         )
@@ -307,14 +344,14 @@ def check_integer_layer(recurrent):
 
 def _values_of(name, recurrence):
     """Returns the names of the values of a step whose range the converter needs under a name."""
-    if name not in ("gates", "candidates"):
-        return (name,)  # a state
-    if name == "gates":
-        return tuple(part for part in recurrence.tape_names if part in GATES)
-    if isinstance(recurrence, EventRecurrence):
+    if name == "candidates" and isinstance(recurrence, EventRecurrence):
         return ("g", "y", "c")
-    candidates = [part for part in recurrence.tape_names if part in ("g", "active")]
-    return (*candidates, "h")
+    of_steps = {"gates": GATES, "candidates": ("g", "active", "between"), "between": ("between",)}
+    kinds = of_steps.get(name, ())
+    parts = tuple(part for part in recurrence.tape_names if without_layer(part) in kinds)
+    if name == "candidates":
+        return (*parts, "h")
+    return parts if name in of_steps else (name,)  # a state
 
 
 def _bits(op, kind):

@@ -26,6 +26,18 @@ RECURRENT = {  # and how far a gradient may be from that in floats: events and c
         {"activation": "relu", "recurrent_activation": "hard_sigmoid", "use_bias": False},
         0.12,
     ),
+    "FastGRNN": (ksr.layers.FastGRNN, {}, 0.03),
+    "FastGRNN, other gates": (
+        ksr.layers.FastGRNN,
+        {"activation": "silu", "recurrent_activation": "hard_sigmoid", "use_bias": False},
+        0.05,
+    ),
+    "RecurrentHighway": (ksr.layers.RecurrentHighway, {"depth": 3}, 0.03),
+    "RecurrentHighway, not coupled": (
+        ksr.layers.RecurrentHighway,
+        {"depth": 2, "coupled": False, "activation": "gelu", "recurrent_activation": "softsign"},
+        0.05,
+    ),
     "EventGRU": (ksr.layers.EventGRU, {"readout": "trace"}, 0.15),
     "EventGRU, no reset gate": (ksr.layers.EventGRU, {"readout": "cell", "reset_gate": False}, 0.15),
     "DeltaGRU": (ksr.layers.DeltaGRU, {"input_threshold": 0.5, "hidden_threshold": 0.1, "reset_after": False}, 0.15),
@@ -37,6 +49,7 @@ RECURRENT = {  # and how far a gradient may be from that in floats: events and c
         0.2,
     ),
 }
+SLOWLY = {"FastGRNN, other gates", "RecurrentHighway, not coupled"}
 FORMATS = (("int8", "gate"), ("int8", "output"), ("int4", "gate"))
 
 
@@ -138,7 +151,15 @@ def test_rows_of_an_embedding_are_rounded_too():
 
 
 @pytest.mark.backend(kind=["GRU", "LSTM", "SimpleRNN", "EventGRU", "DeltaGRU"], others_slowly=True)
-@pytest.mark.parametrize(("kind", "number"), [(kind, i % 3) for i, kind in enumerate((*RECURRENT, "DeltaHold"))])
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        pytest.param(
+            kind, i % 3, id=f"{kind}, {'/'.join(FORMATS[i % 3])}", marks=pytest.mark.slow if kind in SLOWLY else ()
+        )
+        for i, kind in enumerate((*RECURRENT, "DeltaHold"))
+    ],
+)
 def test_a_layer_computes_what_the_definition_of_its_op_does(kind, number):
     weights, scales = FORMATS[number]
     hold = ksr.layers.DeltaHold(0.5) if kind == "DeltaHold" else None
@@ -167,7 +188,13 @@ class _Seen:
 
 
 @pytest.mark.backend(kind=["GRU", "LSTM", "LightGRU, hard", "DeltaLSTM"], others_slowly=True)
-@pytest.mark.parametrize("kind", RECURRENT)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow if kind in {*SLOWLY, "FastGRNN", "RecurrentHighway"} else ())
+        for kind in RECURRENT
+    ],
+)
 def test_gradients_are_those_of_keras_but_for_rounding(kind):
     """Of the second step, since the first records ranges in floats. The loss is linear: its gradient is that of the
     layer alone."""
@@ -315,6 +342,10 @@ def test_integers_can_be_watched_from_a_callback_of_a_running_fit(callbacks):
     assert len(watching.apart) == 3 and min(watching.apart) > 1e-4
 
 
+class _OwnGRU(keras.layers.GRU):
+    """A layer with a step of its own, as far as training for integers knows."""
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         "arguments",
@@ -336,7 +367,7 @@ class TestRefused:
         ("layer", "message"),
         [
             (
-                ksr.layers.RecurrentHighway(4, return_sequences=True, name="bad"),
+                _OwnGRU(4, return_sequences=True, name="bad"),
                 "layer 'bad' .* cannot be trained for integers; can be: ",
             ),
             (keras.layers.BatchNormalization(name="bad"), "layer 'bad' .* cannot be trained for integers"),

@@ -22,7 +22,6 @@ class LayerConverter(ABC):
         RANGED: The states whose ranges determine its integers.
         SENDS_EVENTS: Whether it sends events.
         HOLDS_INPUTS: Whether it holds its inputs itself.
-        TRAINS_IN_INTEGERS: Whether training for integers supports it.
 
     Attributes:
         layer: The Keras layer.
@@ -38,7 +37,6 @@ class LayerConverter(ABC):
     RANGED: ClassVar[tuple] = ("h",)
     SENDS_EVENTS: ClassVar[bool] = False
     HOLDS_INPUTS: ClassVar[bool] = False
-    TRAINS_IN_INTEGERS: ClassVar[bool] = True
 
     def __init__(self, layer, in_order=False):
         self.layer = layer
@@ -56,11 +54,24 @@ class LayerConverter(ABC):
             activation_number(self.layer, argument)
 
     @property
+    def gate_order(self):
+        """A pair for each gate of the op: which gate of the cell it is, and the sign of its weights. None if the op has
+        the gates of the cell."""
+        return None
+
+    @property
+    def has_usual_unit(self):
+        """Whether tanh and sigmoid bound its gates, states and candidates to 1."""
+        return True
+
+    @property
     def ranged(self):
-        """The ranges that determine its integers: of states, and with other activations than tanh and sigmoid of all
-        gates, and of all states and candidates."""
+        """The ranges that determine its integers: of states, and if they are not bounded to 1, of all gates, and of all
+        states and candidates."""
         usual = {"activation": TANH, "recurrent_activation": SIGMOID}
-        is_usual = all(activation_number(self.layer, argument) == usual[argument] for argument in self.ACTIVATIONS)
+        is_usual = self.has_usual_unit and all(
+            activation_number(self.layer, argument) == usual[argument] for argument in self.ACTIVATIONS
+        )
         has_gates = "recurrent_activation" in self.ACTIVATIONS
         return self.RANGED if is_usual else (*self.RANGED, *["gates"] * has_gates, "candidates")
 

@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import keras
 import numpy as np
 
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
@@ -16,7 +15,10 @@ class FastGRNNConverter(LayerConverter):
 
     LAYER: ClassVar[type] = FastGRNN
     CELL: ClassVar[type] = FastGRNNCell
-    TRAINS_IN_INTEGERS: ClassVar[bool] = False
+
+    @property
+    def has_usual_unit(self):
+        return False
 
     def float32_op(self, block):
         cell, units = self.layer.cell, self.layer.units
@@ -25,5 +27,5 @@ class FastGRNNConverter(LayerConverter):
             of_gate, of_candidate = to_float32(cell.bias)
             bias[0], bias[2] = of_gate, of_candidate - of_gate
         kernels = (kernel.reshape(-1, 1, units) for kernel in whole_kernels(cell))
-        scalars = {name: round(float(keras.ops.sigmoid(getattr(cell, name))) * 2**30) for name in ("zeta", "nu")}
+        scalars = {name: round(float(share) * 2**30) for name, share in zip(("zeta", "nu"), cell.shares(), strict=True)}
         return Gru(Gru.SCHEMA.options(**self._options(block), reset_gate=SHARED, **scalars), *kernels, bias)

@@ -18,7 +18,16 @@ class RecurrentHighwayConverter(LayerConverter):
 
     LAYER: ClassVar[type] = RecurrentHighway
     CELL: ClassVar[type] = RecurrentHighwayCell
-    TRAINS_IN_INTEGERS: ClassVar[bool] = False
+    RANGED: ClassVar[tuple] = ("h", "between")  # between its micro-layers the state may be larger than behind the last
+
+    @property
+    def has_usual_unit(self):
+        return self.layer.coupled
+
+    @property
+    def gate_order(self):
+        # From h, t and perhaps c to the gates of the op: the share that the state keeps, that of the candidate, h.
+        return ((1, -1), (0, 1)) if self.layer.coupled else ((2, 1), (1, 1), (0, 1))
 
     def check(self, stateful):
         super().check(stateful)
@@ -43,8 +52,7 @@ class RecurrentHighwayConverter(LayerConverter):
         biases = np.zeros((layer.depth, gates, units), np.float32)
         if layer.use_bias:
             biases = to_float32(cell.bias).reshape(layer.depth, gates, units)
-        # From h, t and perhaps c to the gates of the op: the share that the state keeps, that of the candidate, h.
-        order, signs = ([2, 1, 0], (1, 1, 1)) if not layer.coupled else ([1, 0], (-1, 1))
+        order, signs = (list(part) for part in zip(*self.gate_order, strict=True))
         kernel, recurrent, biases = (
             part[:, order] * np.array(signs, np.float32)[:, None] for part in (kernel, recurrent, biases)
         )
@@ -58,8 +66,10 @@ class RecurrentHighwayConverter(LayerConverter):
         return Gru(options, kernel, recurrent, first, deep_bias=deep_bias)
 
     def integer_op(self, block, x, output, seen, options):
-        # Between its micro-layers the state may be larger than behind the last one.
-        op = self.float32_op(block)
-        states = [op.largest_between(*steps) for steps in steps_seen(op, seen)]
-        largest = max([float(np.abs(seen.states["h"]).max()), 1 / 16, *states])
+        if "between" in seen.states:
+            between = [float(np.abs(seen.states["between"]).max())]
+        else:
+            op = self.float32_op(block)
+            between = [op.largest_between(*steps) for steps in steps_seen(op, seen)]
+        largest = max([float(np.abs(seen.states["h"]).max()), 1 / 16, *between])
         return self.quantize(block, x, output, largest, seen, options)
