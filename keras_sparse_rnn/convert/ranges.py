@@ -33,7 +33,8 @@ class Ranges:
         of: Dict from a name to `(low, high)`: `"inputs/0"` and so on for the inputs of the model, the name of a layer
             for its output, `"LAYER/STATE"` for a state of a recurrent layer, `"LAYER/between"` for the states between
             the micro-layers of a RecurrentHighway, `"LAYER/gates"` and `"LAYER/candidates"` for all its gates, and for
-            its states and candidates, if tanh and sigmoid do not bound them, and `"LAYER/logits"` for the input of a softmax, sigmoid or tanh activation of another layer.
+            its states and candidates, if tanh and sigmoid do not bound them, and `"LAYER/logits"` for the input of a
+            softmax, sigmoid or tanh activation of another layer.
         weights, scales: As in `QuantizationAware`.
 
     Raises:
