@@ -28,6 +28,7 @@ FEWEST_STEPS, SMALLEST_SHARE = 4, 0.04  # of an output's scale, of its largest v
 # rounding would move them. The change of Keras's outputs times this factor is accepted; two unrelated outputs are 1.4
 # apart.
 MOVED_BY, ROUNDING_FACTOR, MOST_OF_ROUNDING = 0.01, 3, 1.6
+PROBABILITY_SCALE = 1 / 256  # of the int8 outputs of TFLite's SOFTMAX and LOGISTIC
 _STEPS = 256
 _SAMPLES = 32
 
@@ -196,7 +197,9 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
     if options.percentile != 100:
         report.warnings += _moved_by_clipping(data, expected, run_keras, options.percentile)
     if labels is None:
-        data, expected = [array[:_SAMPLES] for array in data], [array[:_SAMPLES] for array in expected]
+        # Spread over all: data are often sorted by class.
+        some = np.unique(np.linspace(0, len(data[0]) - 1, _SAMPLES).astype(int))
+        data, expected = [array[some] for array in data], [array[some] for array in expected]
     else:
         report.keras_accuracy = _accuracy(expected[0], labels)
     expected = [array.reshape(-1, *array.shape[2:]) for array in expected]
@@ -232,7 +235,8 @@ class _Rating:
         deviation: Standard deviation of Keras's output: the root of the mean variance of its channels.
         least: Lower bound for the deviation.
         scale: Scale of the output's integers.
-        channels: For each channel that varies, its number, error and deviation.
+        channels: For each channel that varies, its number, error and deviation; none if the output is a probability,
+            whose scale is fixed and where a class that none of the samples belongs to hardly varies.
     """
 
     name: str
@@ -247,7 +251,8 @@ class _Rating:
     def of(cls, engine, tensor, ours, keras):
         least = max(FEWEST_STEPS * tensor.scale, SMALLEST_SHARE * float(np.abs(keras).max()))
         errors, deviations = np.sqrt(np.square(_channels(ours - keras)).mean(axis=0)), _channels(keras).std(axis=0)
-        channels = tuple((i, float(errors[i]), float(deviations[i])) for i in np.flatnonzero(deviations))
+        varying = [] if tensor.scale == PROBABILITY_SCALE else np.flatnonzero(deviations)
+        channels = tuple((i, float(errors[i]), float(deviations[i])) for i in varying)
         return cls(tensor.name, engine, _rms(ours - keras), deviation(keras), least, tensor.scale, channels)
 
     @property

@@ -166,6 +166,22 @@ def test_what_int8_cannot_tell_apart_is_said(scale, bias, what):
     assert ksr.convert(model, x, target="litert", weights="int8x16").report.warnings == []
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_classes_that_no_sample_belongs_to_are_no_fault():
+    model, x = sequential(lambda: [GRU(8), Dense(3, "softmax", name="y")]), walks()
+    kernel, _ = model.get_layer("y").get_weights()
+    model.get_layer("y").set_weights([kernel, np.array([0, 0, -9])])
+    converted = ksr.convert(model, x)
+    assert 0 < model.predict(x, verbose=0)[:, 2].std() < 1e-3 and converted.report.warnings == []
+
+
+def test_samples_from_the_beginning_to_the_end_are_verified():
+    """Sorted by class, the first samples leave the output of the other class as good as constant."""
+    model, x = sequential(lambda: [GRU(8), Dense(1)]), np.repeat(walks(2), 40, axis=0)
+    converted = ksr.convert(model, x, target="litert")
+    assert converted.report.relative_error < 0.1 and converted.report.warnings == []
+
+
 def test_samples_that_are_all_the_same_are_said():
     model, x = outputs_of(1, [0, 0]), np.zeros_like(walks())
     with pytest.warns(UserWarning, match="all 32 samples of representative_data for input '.*' are the same"):
