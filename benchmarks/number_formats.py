@@ -1,24 +1,28 @@
 """What each number format of `ksr.convert` costs and keeps, on real data.
 
     python benchmarks/number_formats.py                     # the table of docs/quantisation.md
-    python benchmarks/number_formats.py --trained --units 24 --epochs 60 --seeds 0 1        # of docs/train_integers.md
+    python benchmarks/number_formats.py --trained --units 24 --epochs 60 --seeds 0 1 --results trained.csv
     KSR_DATA=~/data python benchmarks/number_formats.py --data fsdd
 
 By default the demo's nets, trained by its recipe: an EventGRU and a GRU of --units units, pruned to 90 % in 1x4 blocks,
 and a dense GRU of --small units. With --trained, dense nets of --units units of several kinds, each of them in floats,
-and then a tenth of the epochs more in the integers of int8 and of int4, by a tenth of the learning rate.
+and then a tenth of the epochs more in the integers of each format, by a tenth of the learning rate. With --results,
+each row goes into the file as soon as it is measured, and the next run does not measure it again.
 
 "output error": mean distance of the class probabilities from those of the model that was converted: in floats, or if
 it was trained in integers, in these. "drift": that of the recurrent layer's output in the first and in the last hundred
-of 1,000 steps, test sequences end to end. Bytes are those of the whole file; instructions are executed, not cycles, per
-step of the recurrent layer alone on a Cortex-M4 in QEMU (integers only: C libraries differ in the last bit of float32,
-which the run would refuse). JapaneseVowels comes from the wheel of aeon.
+of 1,000 steps, test sequences end to end. "steps": the largest difference of the class probabilities, in steps of their
+scale, between the integer model and the model as it was trained. Bytes are those of the whole file; instructions are
+executed, not cycles, per step of the recurrent layer alone on a Cortex-M4 in QEMU (integers only: C libraries differ in
+the last bit of float32, which the run would refuse). JapaneseVowels comes from the wheel of aeon.
 """
 
 import argparse
 import contextlib
+import csv
 import os
 from dataclasses import replace
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -51,6 +55,17 @@ LAYERS = {
 }
 MORE = 0.1  # share of the epochs, and of the learning rate, of a training in integers
 STEPS, STREAMS, MEASURED = 1000, 4, 40
+KEYS = ("net", "numbers", "seed")
+FIGURES = {  # of a row, with the format of each
+    "accuracy": ".2%",
+    "NLL": ".4f",
+    "output error": ".5f",
+    "drift, first": ".5f",
+    "drift, last": ".5f",
+    "steps": ".1f",
+    "bytes": ",.0f",
+    "M4 instructions": ",.0f",
+}
 
 
 def main():
@@ -62,61 +77,98 @@ def main():
     parser.add_argument("--small", type=int, default=24, help="units of the small dense GRU; default: %(default)s")
     parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--seeds", type=int, nargs="+", help="instead of the recipe's")
+    parser.add_argument("--results", type=Path, help="a CSV file to which each row is added")
     arguments = parser.parse_args()
     recipe = RECIPES[arguments.data]
     recipe = replace(recipe, epochs=arguments.epochs or recipe.epochs, seeds=tuple(arguments.seeds or recipe.seeds))
-    units, data = arguments.units or recipe.units, load(arguments.data)
-    print("| net | numbers | accuracy | NLL | output error | drift: first, last | bytes | M4 instructions |")
-    print("|---|---|---|---|---|---|---|---|")
+    units, data, results = arguments.units or recipe.units, load(arguments.data), Results(arguments.results)
     if arguments.trained:
         for kind in arguments.nets:
-            _print_trained(kind, units, data, recipe)
+            _train_in_integers(kind, units, data, recipe, results)
     else:
         for kind, size, is_pruned in (("EventGRU", units, True), ("GRU", units, True), ("GRU", arguments.small, False)):
-            _print_net(kind, size, is_pruned, data, recipe)
+            _train_in_floats(kind, size, is_pruned, data, recipe, results)
+    results.print()
 
 
-def _print_net(kind, units, is_pruned, data, recipe):
-    trained = build(kind, units, data, recipe)
-    figures = {name: [] for name in FORMATS}
+class Results:
+    """The rows that have been measured, in a CSV file if one is given."""
+
+    def __init__(self, path):
+        self._path, self._rows = path, []
+        if path and path.exists():
+            with path.open(newline="") as file:
+                self._rows = list(csv.DictReader(file))
+
+    def has(self, net, names, seed):
+        """Whether the rows of these number formats are there."""
+        return {name for *key, name in self._keys() if key == [net, str(seed)]} >= set(names)
+
+    def add(self, net, numbers, seed, figures):
+        """Adds a row unless it is there."""
+        if self.has(net, [numbers], seed):
+            return
+        key = zip(KEYS, (net, numbers, str(seed)), strict=True)
+        row = dict(key) | {name: f"{value:.6g}" for name, value in zip(FIGURES, figures, strict=True)}
+        self._rows.append(row)
+        if self._path:
+            is_new = not self._path.exists()
+            with self._path.open("a", newline="") as file:
+                writer = csv.DictWriter(file, row, lineterminator="\n")
+                if is_new:
+                    writer.writeheader()
+                writer.writerow(row)
+
+    def print(self):
+        """Prints the means over the seeds."""
+        print(f"| net | numbers | seeds | {' | '.join(FIGURES)} |")
+        print("|---" * (3 + len(FIGURES)) + "|")
+        for net, numbers in dict.fromkeys((row["net"], row["numbers"]) for row in self._rows):
+            rows = [row for row in self._rows if (row["net"], row["numbers"]) == (net, numbers)]
+            means = {name: np.mean([float(row[name]) for row in rows]) for name in FIGURES}
+            cells = ["" if np.isnan(means[name]) else f"{means[name]:{form}}" for name, form in FIGURES.items()]
+            print(f"| {' | '.join([net, numbers, str(len(rows)), *cells])} |")
+
+    def _keys(self):
+        return [[row["net"], row["seed"], row["numbers"]] for row in self._rows]
+
+
+def _train_in_floats(kind, units, is_pruned, data, recipe, results):
+    net, trained = f"{kind} {units}{', pruned' if is_pruned else ''}", build(kind, units, data, recipe)
     for seed in recipe.seeds:
+        if results.has(net, FORMATS, seed):
+            continue
         start_again(trained, seed)
         train(trained, data, recipe, SPARSITY if is_pruned else 0, seed)
         model = _copy(trained)
-        for name, rows in figures.items():
-            rows.append(_measure(model, data, FORMATS[name]))
-    _print_rows(f"{kind} {units}{', pruned' if is_pruned else ''}", figures)
+        for name, number_format in FORMATS.items():
+            results.add(net, name, seed, _measure(model, data, number_format))
 
 
-def _print_trained(kind, units, data, recipe):
-    further = replace(recipe, epochs=round(recipe.epochs * MORE), learning_rate=recipe.learning_rate * MORE)
+def _train_in_integers(kind, units, data, recipe, results):
+    net, further = f"{kind} {units}", [f"{name}, trained" for name in IN_TRAINING]
+    shorter = replace(recipe, epochs=round(recipe.epochs * MORE), learning_rate=recipe.learning_rate * MORE)
     in_floats, in_integers = (
         classifier(LAYERS[kind](units, return_sequences=True, name="recurrent"), data, part)
-        for part in (recipe, further)
+        for part in (recipe, shorter)
     )
-    figures = {name: [] for name in (*AFTER_TRAINING, *(f"{name}, trained" for name in IN_TRAINING))}
     for seed in recipe.seeds:
+        if results.has(net, [*AFTER_TRAINING, *further], seed):
+            continue
         start_again(in_floats, seed)
         train(in_floats, data, recipe, 0, seed)
         model = _copy(in_floats)
         for name, number_format in AFTER_TRAINING.items():
-            figures[name].append(_measure(model, data, number_format))
-        for weights in IN_TRAINING:
+            if not results.has(net, [name], seed):
+                results.add(net, name, seed, _measure(model, data, number_format))
+        for weights, name in zip(IN_TRAINING, further, strict=True):
+            if results.has(net, [name], seed):
+                continue
             start_again(in_integers, seed)
             in_integers.set_weights(in_floats.get_weights())
             training = QuantizationAware(weights)
-            train(in_integers, data, further, 0, seed, [training])
-            measured = _measure(_copy(in_integers), data, {"weights": weights}, training.ranges)
-            figures[f"{weights}, trained"].append(measured)
-    _print_rows(f"{kind} {units}", figures)
-
-
-def _print_rows(net, figures):
-    for name, rows in figures.items():
-        accuracy, nll, error, first, last, size, instructions = np.mean(rows, axis=0)
-        cells = [net, name, f"{accuracy:.2%}", f"{nll:.4f}", f"{error:.5f}", f"{first:.5f}, {last:.5f}"]
-        cells += [f"{size:,.0f}", "" if np.isnan(instructions) else f"{instructions:,.0f}"]
-        print(f"| {' | '.join(cells)} |", flush=True)
+            train(in_integers, data, shorter, 0, seed, [training])
+            results.add(net, name, seed, _measure(_copy(in_integers), data, {"weights": weights}, training.ranges))
 
 
 def _copy(trained):
@@ -126,12 +178,12 @@ def _copy(trained):
 
 
 def _measure(model, data, number_format, ranges=None):
-    """Accuracy, NLL, output error, drift in the first and the last tenth, bytes, instructions."""
+    """Returns the `FIGURES`."""
     x, y = data.test.x, data.test.y
     recurrent = _alone(model.get_layer("recurrent"), x.shape[2])
     streams = _streams(data.test, seed=0)
     with fake_quantized(model, ranges) if ranges else contextlib.nullcontext():
-        expected = model.predict(x, verbose=0)
+        expected = model.predict(x, batch_size=len(x), verbose=0)
     with fake_quantized(recurrent, ranges) if ranges else contextlib.nullcontext():
         expected_states = recurrent.predict(streams, verbose=0)
     # Those of a model that was not trained for 4 bits may be as far off as they are.
@@ -145,12 +197,13 @@ def _measure(model, data, number_format, ranges=None):
     outputs = converted.predict(x)
     nll = -np.log(np.maximum(outputs[np.arange(len(y)), y], 1 / 256)).mean()
     drift = layer.drift(streams, expected_states)
-    file = Model(layer.data)
+    file, output = Model(layer.data), Model(converted.data).outputs[0]
     inputs = file.inputs[0].quantize(streams[0, -MEASURED:])
     is_float32 = file.inputs[0].dtype == np.float32
     instructions = np.nan if is_float32 else qemu.measure(file, inputs, "cortex-m4").mean_instructions
-    accuracy, error = np.mean(outputs.argmax(axis=1) == y), np.abs(outputs - expected).mean()
-    return accuracy, nll, error, drift[0], drift[-1], len(converted.data), instructions
+    accuracy, error = np.mean(outputs.argmax(axis=1) == y), np.abs(outputs - expected)
+    steps = error.max() / output.scale if ranges else np.nan
+    return accuracy, nll, error.mean(), drift[0], drift[-1], steps, len(converted.data), instructions
 
 
 def _alone(layer, inputs):

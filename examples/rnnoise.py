@@ -8,8 +8,8 @@ gains and the voice activity that RNNoise's own C made of them. The net is three
 relu, between dense layers. Nothing is trained and nothing is pruned.
 
 Four recordings set the ranges of the integers; the error is of the others. It is the mean distance of the gains from
-those of RNNoise's C in dB, where gains below -40 dB count as -40 dB. "Scaled": each feature is divided by its standard
-deviation, so that one scale of int8 serves all, and the weights that read it are multiplied by as much.
+those of RNNoise's C in dB, where gains below -40 dB count as -40 dB. "By channel": `input_scales="channel"`. "Scaled":
+each feature is divided by its standard deviation instead, and the weights that read it are multiplied by as much.
 
 --delta makes delta networks of the scaled net, without training: inputs and states are held until they have changed, by
 thresholds that change its gains by DB on the four recordings. MACs are those of a frame of the others. --train
@@ -234,18 +234,24 @@ def main(folder, frames, counted, arguments):
     samples = np.concatenate([pieces(features[name][0]) for name in CALIBRATED_ON])
     tested = [name for name in recordings if name not in CALIBRATED_ON]
     print(
-        f"{'':14}{'error, dB':>10}{'bytes':>9}{'arena':>8}" + "".join(f"{core + ', all / GRUs':>20}" for core in CORES)
+        f"{'':20}{'error, dB':>10}{'bytes':>9}{'arena':>8}" + "".join(f"{core + ', all / GRUs':>20}" for core in CORES)
     )
-    for weights, scale in (("int8", 1), ("int8", spread), ("int8x16", 1)):
+    for weights, scale, scales in (
+        ("int8", 1, "tensor"),
+        ("int8", 1, "channel"),
+        ("int8", spread, "tensor"),
+        ("int8x16", 1, "tensor"),
+        ("int8x16", 1, "channel"),
+    ):
         net = build(data, scale)
-        converted = ksr.convert(net, samples / scale, weights=weights, stateful=True)
+        converted = ksr.convert(net, samples / scale, weights=weights, input_scales=scales, stateful=True)
         outputs = [stream(converted, features[name][0] / scale) for name in tested]
         error = error_in_db(outputs, [theirs[name] for name in tested])
         costs = on_board(converted, features[tested[0]][0, :counted] / scale)
         arena = converted.report.arena_bytes
         arena = "-" if arena is None else f"{arena:,}"
-        name = weights if np.isscalar(scale) else f"{weights}, scaled"
-        print(f"{name:14}{error:10.2f}{len(converted.data):9,}{arena:>8}" + "".join(f"{cost:>20}" for cost in costs))
+        name = f"{weights}{'' if np.isscalar(scale) else ', scaled'}{', by channel' if scales == 'channel' else ''}"
+        print(f"{name:20}{error:10.2f}{len(converted.data):9,}{arena:>8}" + "".join(f"{cost:>20}" for cost in costs))
     for tolerance in arguments.delta:
         delta = as_delta(build(data, spread), samples / spread, tolerance)
         if arguments.train:

@@ -97,6 +97,8 @@ class Inspection:
         state_bytes: Bytes of the variable tensors.
         macs, effective_macs: Sums over the ops for which they are counted.
         inputs, outputs: A `TensorInspection` for each input and output.
+        input_divisors: For each input a list of the numbers that its channels are divided by before they are quantized,
+            or None; see `input_scales` of `ksr.convert`.
         ops: An `OpInspection` for each op, in order of execution.
         register: What to add to a TensorFlow Lite Micro resolver, such as `AddFullyConnected`, and the custom ops.
         engines: Dict from each tried engine to None if it runs the model, or else to its error.
@@ -116,6 +118,7 @@ class Inspection:
     effective_macs: int
     inputs: tuple
     outputs: tuple
+    input_divisors: tuple
     ops: tuple
     register: tuple
     engines: dict
@@ -143,7 +146,10 @@ class Inspection:
                 lines.append(f"    {tensor}")
         lines += [
             "",
-            *(f"input {tensor}" for tensor in self.inputs),
+            *(
+                f"input {tensor}" + ("" if by is None else f"; of channels divided by {min(by):.4g} to {max(by):.4g}")
+                for tensor, by in zip(self.inputs, self.input_divisors, strict=True)
+            ),
             *(f"output {tensor}" for tensor in self.outputs),
             f"weights: {self.weight_bytes:,} bytes as stored, {self.dense_weight_bytes:,} dense, "
             f"{self.gzip_weight_bytes:,} dense and zipped",
@@ -176,6 +182,7 @@ def inspect(model: ModelSource, engines: Sequence[str] = ENGINES) -> Inspection:
         ImportError: A package of the extra `convert` is not installed.
     """
     with packages_of("convert", "ksr.inspect"):
+        from keras_sparse_rnn.runtime.model import METADATA, read_metadata
         from keras_sparse_rnn.tflite_file import ModelFile, read_bytes
 
     file = ModelFile(read_bytes(model))
@@ -188,6 +195,9 @@ def inspect(model: ModelSource, engines: Sequence[str] = ENGINES) -> Inspection:
                 raise ValueError(f"model has an op {op.name} whose options or tensors do not fit: {error}") from error
     runs, memory = _try_engines(file.data, engines)
     main = file.graphs[0]
+    divisors = read_metadata(file.metadata.get(METADATA)).get("input_divisors", [None] * len(main.inputs))
+    if len(divisors) != len(main.inputs):
+        raise ValueError(f"model has {len(main.inputs)} inputs and metadata with divisors of {len(divisors)}")
     return Inspection(
         file_bytes=len(file.data),
         gzip_bytes=len(gzip.compress(file.data, mtime=0)),
@@ -199,6 +209,7 @@ def inspect(model: ModelSource, engines: Sequence[str] = ENGINES) -> Inspection:
         effective_macs=sum(op.effective_macs or 0 for op in ops),
         inputs=tuple(_tensor(main.tensors[i], nonzeros) for i in main.inputs),
         outputs=tuple(_tensor(main.tensors[i], nonzeros) for i in main.outputs),
+        input_divisors=tuple(divisors),
         ops=tuple(ops),
         register=tuple(sorted({_register_name(op) for op in ops})),
         engines=runs,

@@ -26,6 +26,7 @@ def convert(
     ranges: Ranges | None = None,
     weights: Literal["int8", "int8x16", "int4", "int4x16", "float32"] = "int8",
     scales: Literal["gate", "output"] = "gate",
+    input_scales: Literal["tensor", "channel"] = "tensor",
     target: Literal["tflm", "litert"] = "tflm",
     batch_size: int = 1,
     time_steps: int | None = None,
@@ -70,6 +71,13 @@ def convert(
         scales: Which weights of an integer model share a scale: all weights of a `"gate"`, or the weights of each
             `"output"` of each gate. The latter is more exact if outputs differ in range, and costs two bytes and about
             two instructions per output.
+        input_scales: Whether an integer model has one scale for each input (`"tensor"`), or one for each `"channel"` of
+            it, an index of its last axis, as features of different ranges need. In the latter case each channel is
+            divided, and the weights that read it are multiplied by as much, so that rounding inputs and weights costs
+            least; inference takes as long. The engines of this package and generated C do the division; the metadata of
+            the file hold the divisors for other programs. The layers that an input enters must be Dense, convolutions,
+            BatchNormalization, Normalization or recurrent layers, behind layers that keep channels apart, such as
+            Concatenate. Not with `ranges`.
         target: `"tflm"` (TensorFlow Lite Micro; also runs in LiteRT) or `"litert"`. Pruned dense layers are stored
             sparse if that is smaller. For TFLM they become KsrSparseDense ops, and so do pruned 1x1 convolutions. For
             LiteRT they use its own sparse encoding, which no other interpreter reads: float32 weight by weight or in
@@ -117,6 +125,7 @@ def convert(
     options = ConvertOptions(
         weights=weights,
         scales=scales,
+        input_scales=input_scales,
         target=target,
         batch_size=batch_size,
         time_steps=time_steps,

@@ -80,7 +80,7 @@ def _narrow_channels(name, values, options):
     named = ", ".join(map(str, narrow[:_MOST_NAMED])) + (
         f" and {len(narrow) - _MOST_NAMED} more" if len(narrow) > _MOST_NAMED else ""
     )
-    advice = "standardise the channels"
+    advice = "take input_scales='channel', or standardise the channels"
     advice += "" if options.number_format.activation_bits == 16 else ", or take weights='int8x16'"
     return [
         f"channels {named} of input '{name}' span less than 1/{ratio} of the range that its one scale covers "

@@ -13,6 +13,7 @@ from keras_sparse_rnn.convert.child_process import convert_in_child
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
 from keras_sparse_rnn.convert.float32_model import in_float32
 from keras_sparse_rnn.convert.frame_gates import verify_gate
+from keras_sparse_rnn.convert.input_scales import InputScales
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.lower import lower, lower_float32
 from keras_sparse_rnn.convert.observe import observe, run_keras
@@ -27,7 +28,7 @@ from keras_sparse_rnn.convert.sites import LearnedScales, check_computes_in_floa
 from keras_sparse_rnn.convert.sparse_dense import pack_sparse_dense
 from keras_sparse_rnn.convert.tflm_rewrites import rewrite_for_tflm
 from keras_sparse_rnn.convert.traced import as_functional
-from keras_sparse_rnn.convert.verify import check_labels, verify_layers, verify_outputs
+from keras_sparse_rnn.convert.verify import check_labels, moved_by_clipping, verify_layers, verify_outputs
 from keras_sparse_rnn.inspection import inspect
 from keras_sparse_rnn.ops.recurrent import RecurrentOp
 from keras_sparse_rnn.runtime.native import load_library
@@ -70,6 +71,13 @@ def run(model, representative_data, representative_labels, ranges, options, prog
     data = check_data(cut, representative_data, options.stateful, learned)
     progress.show(f"running the Keras model on {len(data[0])} samples")
     seen = observe(cut, data, options.percentile)
+    given, expected, keras_model = data, seen.outputs, partial(run_keras, cut)
+    inputs = InputScales(model, [None] * len(data))
+    if options.input_scales == "channel":
+        inputs = InputScales.by_channel(model, cut, seen, options)
+        model, data = inputs.model, inputs.divide(data)
+        cut = plan(model, options)
+        seen = observe(cut, data, options.percentile)
     if any(call.mask is not None for call in cut.calls) and not options.stateful:
         _check_masks(model, cut, data, seen.outputs)
     labels = None if representative_labels is None else check_labels(representative_labels, seen.outputs)
@@ -83,12 +91,13 @@ def run(model, representative_data, representative_labels, ranges, options, prog
         quantized = replace(quantized, op=_laid_out(quantized, observed))
         calls.append(_pack_call(call, quantized, options.blocks))
     gates = [gate.op(scales.get(id(gate.x)), options.number_format) for gate in cut.gates]
-    file, dense = _pack(cut, rest, calls, gates, scales, options, learned)
+    file, dense = _pack(cut, rest, calls, gates, scales, options, learned, inputs.divisors)
     layers = [LayerReport.of(call, observed) for call, observed in zip(calls, seen.calls, strict=True)]
     report = Report(
         weights=options.weights,
         target=options.target,
         scales=options.scales,
+        input_scales=options.input_scales,
         inspection=inspect(file, engines=()),
         layers=layers,
         dense=dense,
@@ -98,7 +107,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
     report.steps_made = {
         gate.layer.name: float(made.mean()) for gate, (*_, made) in zip(cut.gates, seen.gates, strict=True)
     }
-    converted = ConvertedModel(file, report, [array[:2, 0] for array in data])
+    converted = ConvertedModel(file, report, [array[:2, 0] for array in given])
     if options.verify:
         for gate, op, (x, *given, made) in zip(cut.gates, gates, seen.gates, strict=True):
             scale = scales.get(id(gate.x))
@@ -106,10 +115,10 @@ def run(model, representative_data, representative_labels, ranges, options, prog
             report.warnings += [warning] if warning else []
         causes = _likely_causes(cut, seen, scales, options) if options.is_integer else []
         verify_layers(calls, seen.calls, layers, causes, progress)
-        keras_model = partial(run_keras, cut)
+        report.warnings += moved_by_clipping(data, seen.outputs, partial(run_keras, cut), options.percentile)
         rates = representative_data is not None or not options.is_integer
         verify_outputs(
-            converted, data, seen.outputs, labels, keras_model, causes, options, progress, rates, learned is not None
+            converted, given, expected, labels, keras_model, causes, options, progress, rates, learned is not None
         )
     return converted
 
@@ -222,7 +231,7 @@ def _pack_call(call, packed, blocks):
     return min(packed, key=lambda call: sum(part.nbytes for part in call.constants.values()))
 
 
-def _pack(cut, rest, calls, gates, scales, options, learned):
+def _pack(cut, rest, calls, gates, scales, options, learned, divisors):
     """The file's bytes, and a `DenseReport` for each dense layer."""
     writer = ModelWriter(rest.data)
     if options.target == "tflm":
@@ -319,6 +328,8 @@ def _pack(cut, rest, calls, gates, scales, options, learned):
         "batch_size": options.batch_size,
         "time_steps": cut.time_steps,
     }
+    if any(by is not None for by in divisors):
+        metadata["input_divisors"] = [None if by is None else by.tolist() for by in divisors]
     return writer.finish(inputs, outputs, metadata), dense
 
 
@@ -335,6 +346,11 @@ def _check_ranges(ranges, options):
     if options.percentile != 100:
         raise ValueError(
             f"percentile is for representative_data; given: {options.percentile} with ranges. Leave out one of the two."
+        )
+    if options.input_scales != "tensor":
+        raise ValueError(
+            "input_scales='channel' is not for ranges, which training has learned with one scale for each input. Train "
+            "on inputs whose channels have one range, or leave ranges out."
         )
     for name in ("weights", "scales"):
         if getattr(ranges, name) != getattr(options, name):

@@ -10,6 +10,7 @@ from keras_sparse_rnn.typing import check_flag, is_integer, is_number
 
 MAX_RELATIVE_ERROR = 0.5
 SCALES = ("gate", "output")
+INPUT_SCALES = ("tensor", "channel")
 TARGETS = ("tflm", "litert")
 
 
@@ -23,6 +24,7 @@ class ConvertOptions:
 
     weights: str = "int8"
     scales: str = "gate"
+    input_scales: str = "tensor"
     target: str = "tflm"
     batch_size: int = 1
     time_steps: int | None = None
@@ -37,6 +39,7 @@ class ConvertOptions:
         for name, allowed in (
             ("weights", tuple(NUMBER_FORMATS)),
             ("scales", SCALES),
+            ("input_scales", INPUT_SCALES),
             ("target", TARGETS),
             ("block_size", (None, *BLOCKS)),
         ):
@@ -58,7 +61,12 @@ class ConvertOptions:
         most = self.max_relative_error
         if most != math.inf and not (is_number(most) and most > 0):
             raise ValueError(f"max_relative_error must be a number above 0; given: {most!r}.")
-        for name, default in (("percentile", 100), ("scales", "gate"), ("max_relative_error", MAX_RELATIVE_ERROR)):
+        for name, default in (
+            ("percentile", 100),
+            ("scales", "gate"),
+            ("input_scales", "tensor"),
+            ("max_relative_error", MAX_RELATIVE_ERROR),
+        ):
             if self.number_format is FLOAT32 and getattr(self, name) != default:
                 raise ValueError(
                     f"{name} is for integers; with weights='float32' leave it out (given: {getattr(self, name)!r})."

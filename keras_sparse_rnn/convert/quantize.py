@@ -106,8 +106,9 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         if operands is None:
             raise ValueError(
                 f"layer '{name}' cannot be stored as int8: one step of its input ({x.scale:.3g}) times one step "
-                f"of its weights changes a gate by up to {weights.accumulators.max():.3g}. Bring the model's input to "
-                "a range of about -4 to 4 (keras.layers.Normalization) and train again."
+                f"of its weights changes a gate by up to {weights.accumulators.max():.3g}. Take "
+                "input_scales='channel', or bring the model's input to a range of about -4 to 4 "
+                "(keras.layers.Normalization) and train again."
             )
 
     if op.has_usual_gates:

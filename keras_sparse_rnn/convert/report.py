@@ -92,7 +92,7 @@ class Report:
     """The report of a conversion. Print it as a table.
 
     Attributes:
-        weights, target, scales: As given to `ksr.convert`.
+        weights, target, scales, input_scales: As given to `ksr.convert`.
         inspection: The `Inspection` of the file from `ksr.inspect`: ops, tensors and totals, without trying engines.
         layers: A `LayerReport` for each recurrent layer.
         dense: A `DenseReport` for each dense layer with constant weights, as TensorFlow Lite's converter left it, and
@@ -126,6 +126,7 @@ class Report:
     equal_decisions: float | None = None
     accuracy: float | None = None
     keras_accuracy: float | None = None
+    input_scales: str = "tensor"
 
     def __post_init__(self, data):
         self._data = data
@@ -148,6 +149,8 @@ class Report:
         bits = NUMBER_FORMATS[self.weights].weight_bits
         scales = ", a scale for each output" if self.scales == "output" or bits else ""
         lines = [f"{self.weights} model{scales} for {self.target}, {self.file_bytes:,} bytes{state}"]
+        if self.input_scales == "channel":
+            lines.append("  a scale for each input channel: other programs divide inputs by the metadata's divisors")
         lines += [f"  {name}: {share:.1%} of the steps are made" for name, share in self.steps_made.items()]
         for layer in self.layers:
             events = "" if layer.event_rate is None else f", {layer.event_rate:.1%} events"

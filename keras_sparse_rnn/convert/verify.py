@@ -194,8 +194,6 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
         VerificationError: The outputs have little to do with Keras's.
     """
     report, everything = converted.report, data
-    if options.percentile != 100:
-        report.warnings += _moved_by_clipping(data, expected, run_keras, options.percentile)
     if labels is None:
         # Spread over all: data are often sorted by class.
         some = np.unique(np.linspace(0, len(data[0]) - 1, _SAMPLES).astype(int))
@@ -223,6 +221,33 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
     report.warnings += _alike(engine.inputs, everything) if options.is_integer else []
     if ratings and rates:
         _judge(report, ratings, partial(_sensitivity, data, expected, run_keras), causes, options, trained)
+
+
+def moved_by_clipping(data, expected, run_keras, percentile):
+    """Warns of outputs of Keras that move if inputs and outputs are clipped as the ranges will clip them.
+
+    Args:
+        data, expected, run_keras: As for `verify_outputs`.
+        percentile: As in `ksr.convert`.
+
+    Returns:
+        A list of warnings.
+    """
+    if percentile == 100:
+        return []
+    outputs = run_keras([within_percentile(values, percentile) for values in data])
+    moved = {}
+    for number, (ours, keras) in enumerate(zip(outputs, expected, strict=True)):
+        low, high = np.percentile(keras, [100 - percentile, percentile])
+        keras = keras.reshape(-1, *keras.shape[2:])
+        error = _rms(np.clip(ours, low, high).reshape(keras.shape) - keras)
+        moved[number] = error / deviation(keras) if deviation(keras) else 0.0
+    return [
+        f"percentile={percentile:g} clips values that matter: without any rounding it moves output {number} of Keras "
+        f"by {error:.2g} standard deviations (root mean square). Take percentile=100, or one nearer to it."
+        for number, error in moved.items()
+        if error > MOVED_BY_CLIPPING
+    ]
 
 
 @dataclass(frozen=True)
@@ -304,23 +329,6 @@ def _sensitivity(data, expected, run_keras):
     outputs = [array.reshape(keras.shape) for array, keras in zip(run_keras(moved), expected, strict=True)]
     pairs = [(_rms(array - keras), deviation(keras)) for array, keras in zip(outputs, expected, strict=True)]
     return max((error / spread for error, spread in pairs if spread), default=None)
-
-
-def _moved_by_clipping(data, expected, run_keras, percentile):
-    """Warnings about outputs of Keras that move if inputs and outputs are clipped as the ranges will clip them."""
-    outputs = run_keras([within_percentile(values, percentile) for values in data])
-    moved = {}
-    for number, (ours, keras) in enumerate(zip(outputs, expected, strict=True)):
-        low, high = np.percentile(keras, [100 - percentile, percentile])
-        keras = keras.reshape(-1, *keras.shape[2:])
-        error = _rms(np.clip(ours, low, high).reshape(keras.shape) - keras)
-        moved[number] = error / deviation(keras) if deviation(keras) else 0.0
-    return [
-        f"percentile={percentile:g} clips values that matter: without any rounding it moves output {number} of Keras "
-        f"by {error:.2g} standard deviations (root mean square). Take percentile=100, or one nearer to it."
-        for number, error in moved.items()
-        if error > MOVED_BY_CLIPPING
-    ]
 
 
 def _alike(inputs, data):

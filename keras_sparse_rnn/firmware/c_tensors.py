@@ -23,6 +23,8 @@ class CTensor:
         shape: Its shape as text, `"1x20x8"`.
         size: Number of its values.
         scale, zero_point: C literals, `real = scale * (stored - zero_point)`; None if it is not quantized.
+        scales: Those of its channels, the indices of its last axis, in place of `scale`; empty if it has none.
+        limits: The smallest and the largest value of an integer type; None for another one.
     """
 
     kind: str
@@ -35,6 +37,8 @@ class CTensor:
     size: int
     scale: str | None
     zero_point: int | None
+    scales: tuple = ()
+    limits: tuple | None = None
 
     @property
     def qualified_type(self):
@@ -71,8 +75,10 @@ def c_tensors(tensors, kind):
             _C_TYPES[tensor.dtype],
             "x".join(map(str, tensor.shape)) or "one value",
             int(np.prod(tensor.shape, dtype=np.int64)),
-            None if tensor.scale is None else _float_literal(tensor.scale),
+            None if tensor.scale is None or np.ndim(tensor.scale) else _float_literal(tensor.scale),
             tensor.zero_point,
+            tuple(map(_float_literal, tensor.scale)) if np.ndim(tensor.scale) else (),
+            (np.iinfo(tensor.dtype).min, np.iinfo(tensor.dtype).max) if tensor.dtype.kind == "i" else None,
         )
         for number, (tensor, name, alias) in enumerate(zip(tensors, names, aliases, strict=True))
     ]

@@ -149,8 +149,8 @@ class PlainC:
             for i, tensor in enumerate(model.tensors)
             if tensor.data is None
         }
-        self.inputs = self._parameters("x", "input", model.input_indices)
-        self.outputs = self._parameters("y", "output", model.output_indices)
+        self.inputs = self._parameters("x", "input", model.input_indices, model.inputs)
+        self.outputs = self._parameters("y", "output", model.output_indices, model.outputs)
         self.states, self.thresholds, self.declarations, self.calls = [], [], [], []
         self.headers = ["ksr_align.h", *(["ksr_thresholds.h"] if threshold_scale else [])]
         self._scaled = hold_thresholds(model.operators) if threshold_scale else set()
@@ -192,21 +192,20 @@ class PlainC:
         """Name of the function that takes one step, or a sequence if the model does not take single steps."""
         return f"{self.name}_step" if self.is_streaming else f"{self.name}_run"
 
-    def _parameters(self, prefix, kind, numbers):
-        tensors = c_tensors([self.model.tensors[i] for i in numbers], kind)
+    def _parameters(self, prefix, kind, numbers, tensors):
         names = [prefix]
         if len(numbers) > 1:
-            names = distinct(f"{prefix}_{c_identifier(self.model.tensors[i].name)}" for i in numbers)
+            names = distinct(f"{prefix}_{c_identifier(tensor.name)}" for tensor in tensors)
         return tuple(
             Parameter(
                 name,
-                self.model.tensors[i],
                 tensor,
+                c,
                 i,
                 math.prod(self.shapes[i]),
                 self.steps if self.is_streaming and i in self.time.axes else 1,
             )
-            for name, tensor, i in zip(names, tensors, numbers, strict=True)
+            for name, tensor, c, i in zip(names, tensors, c_tensors(tensors, kind), numbers, strict=True)
         )
 
     def _buffer(self, name, shape, dtype):

@@ -165,16 +165,22 @@ class Engine(ABC):
         for values, tensor in zip(arrays, self.inputs, strict=True):
             if tensor.scale is None or values.dtype == tensor.dtype or not values.size:
                 continue
-            limits = np.iinfo(tensor.dtype)
-            low, high = ((limit - tensor.zero_point) * tensor.scale for limit in (limits.min, limits.max))
-            beyond = max(low - values.min(), values.max() - high)
-            if beyond < tensor.scale:
+            name, scale, limits = f"input '{tensor.name}'", tensor.scale, np.iinfo(tensor.dtype)
+            counts = values / scale + tensor.zero_point
+            if np.ndim(scale):
+                axes = tuple(range(values.ndim - 1))
+                channel = np.maximum(limits.min - counts.min(axis=axes), counts.max(axis=axes) - limits.max).argmax()
+                name, scale = f"channel {channel} of {name}", scale[channel]
+                values, counts = values[..., channel], counts[..., channel]
+            beyond = max(limits.min - counts.min(), counts.max() - limits.max)
+            if beyond < 1:
                 continue
-            share = np.mean((values < low - tensor.scale) | (values > high + tensor.scale))
-            if share > _FEW_CLIPPED or beyond > _NEAR * (high - low):
+            share = np.mean((counts < limits.min - 1) | (counts > limits.max + 1))
+            if share > _FEW_CLIPPED or beyond > _NEAR * (limits.max - limits.min):
                 self._warned_of_clipping = True
+                low, high = ((limit - tensor.zero_point) * scale for limit in (limits.min, limits.max))
                 warnings.warn(
-                    f"{share:.1%} of the values of input '{tensor.name}', which go from {values.min():.4g} to "
+                    f"{share:.1%} of the values of {name}, which go from {values.min():.4g} to "
                     f"{values.max():.4g}, lie outside of what its {tensor.dtype.name} can hold, {low:.4g} to "
                     f"{high:.4g}, the range that convert was given, and are clipped. Scale x as in training, or "
                     "convert with representative_data, or ranges, as in use.",

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from keras_sparse_rnn.ops import ALL_OPS
 from keras_sparse_rnn.ops.schema import OpSchema
 from keras_sparse_rnn.runtime.sparse_encoding import is_readable
 from keras_sparse_rnn.tflite_file import ModelFile, read_bytes
-from keras_sparse_rnn.typing import ModelSource
+from keras_sparse_rnn.typing import ModelSource, is_real
 
 METADATA = "keras_sparse_rnn"  # the entry of the file's metadata that is ours
 MOST_ACTIVATIONS = 2**29  # bytes
 _KEEP_VALUES = ("CAST", "RESHAPE", "EXPAND_DIMS", "SQUEEZE", "TRANSPOSE")
 _LONGEST_METADATA = 2**20  # bytes
+_SMALLEST = 2.0**-100  # divisor
 
 
 class Model:
@@ -26,7 +30,8 @@ class Model:
         data: The bytes of the file.
         tensors: All tensors of its graph, a tuple of `FileTensor`.
         operators: Its ops in the order of execution, a tuple of `Operator`.
-        inputs, outputs: Tuples of `FileTensor`.
+        inputs, outputs: Tuples of `FileTensor`. An input with a scale for each channel has an array of scales, while it
+            has one in `tensors`, for divided values, as the ops and other programs take it.
         input_indices, output_indices: Their numbers in `tensors`.
         last_readers: For each op, the tensors that no later op reads and that are not outputs.
         index_ranges: For each input, the number of rows of the smallest table that it indexes, as in an Embedding; None
@@ -34,8 +39,9 @@ class Model:
         activation_bytes: The largest number of bytes that its states, and the tensors that are still needed, take at
             one time.
         metadata: The metadata of `ksr.convert`: a dict with "version" (of this package), "weights", "scales",
-            "target", "stateful", "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights) and
-            "labels"; "time_steps" and "sparsity" are None without recurrent layers. `{}` for other files.
+            "target", "stateful", "batch_size", "time_steps", "sparsity" (share of zeros in the recurrent weights),
+            "labels" and "input_divisors" (for each input a list of what its channels are divided by before they are
+            quantized, or None); "time_steps" and "sparsity" are None without recurrent layers. `{}` for other files.
 
     Raises:
         ValueError: The bytes are not a `.tflite` file, the file has control flow (more than one subgraph), or it needs
@@ -77,7 +83,13 @@ class Model:
         self.last_readers = self._last_readers()
         self.index_ranges = self._index_ranges()
         self.activation_bytes = self.check_memory([tensor.nbytes for tensor in self.tensors])
-        self.metadata = _read_metadata(file.metadata.get(METADATA))
+        self.metadata = read_metadata(file.metadata.get(METADATA))
+        divisors = self.metadata.get("input_divisors", [None] * len(self.inputs))
+        if len(divisors) != len(self.inputs):
+            raise ValueError(
+                f"its metadata '{METADATA}' hold divisors of {len(divisors)} inputs, not {len(self.inputs)}"
+            )
+        self.inputs = tuple(_by_channel(tensor, by) for tensor, by in zip(self.inputs, divisors, strict=True))
 
     def _check_tensors(self):
         for place, ends in (("input", self.inputs), ("output", self.outputs)):
@@ -200,11 +212,42 @@ _METADATA_TYPES: dict[str, Any] = {
     "time_steps": (int, type(None)),
     "sparsity": (int, float, type(None)),
     "labels": (list, type(None)),
+    "input_divisors": list,
 }
 
 
-def _read_metadata(raw):
-    """Returns the dict of metadata, without unknown entries; `{}` if there are none."""
+def _are_divisors(part):
+    """Whether it is None or a list of positive numbers that float32 holds."""
+    if part is None or part == []:
+        return part is None
+    return isinstance(part, list) and all(is_real(value) and _SMALLEST <= value <= 1 / _SMALLEST for value in part)
+
+
+_PARTS: dict[str, Any] = {"labels": lambda part: isinstance(part, str), "input_divisors": _are_divisors}
+
+
+def _by_channel(tensor, divisors):
+    """Returns an input with a scale for each channel, or unchanged if it has no divisors."""
+    if divisors is None:
+        return tensor
+    if tensor.scale is None or tensor.shape[-1:] != (len(divisors),):
+        raise ValueError(
+            f"its metadata '{METADATA}' hold {len(divisors)} divisors of input '{tensor.name}', which does not have as "
+            f"many channels of integers; its shape is {tensor.shape}"
+        )
+    by = np.array(divisors, np.float32)
+    return replace(tensor, scale=np.float32(tensor.scale) * by, channel_axis=len(tensor.shape) - 1)
+
+
+def read_metadata(raw):
+    """Returns the metadata that `ksr.convert` has written: a dict without unknown entries, `{}` if there are none.
+
+    Args:
+        raw: The bytes of the entry `METADATA`, or None.
+
+    Raises:
+        ValueError: They hold something else.
+    """
     if raw is None:
         return {}
     if len(raw) > _LONGEST_METADATA:
@@ -219,6 +262,6 @@ def _read_metadata(raw):
     for name, value in noted.items():
         allowed = _METADATA_TYPES[name]
         is_fit = isinstance(value, allowed) and (allowed is bool or not isinstance(value, bool))
-        if not is_fit or (isinstance(value, list) and not all(isinstance(label, str) for label in value)):
+        if not is_fit or not all(_PARTS[name](part) for part in (value if isinstance(value, list) else ())):
             raise ValueError(f"its metadata '{METADATA}' hold another '{name}' than convert writes")
     return noted

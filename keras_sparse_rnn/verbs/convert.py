@@ -4,7 +4,7 @@
 import dataclasses
 import json
 
-from keras_sparse_rnn.convert.options import MAX_RELATIVE_ERROR, SCALES, TARGETS
+from keras_sparse_rnn.convert.options import INPUT_SCALES, MAX_RELATIVE_ERROR, SCALES, TARGETS
 from keras_sparse_rnn.formats import NUMBER_FORMATS
 from keras_sparse_rnn.ops.schema import BLOCKS
 from keras_sparse_rnn.verbs import add_verb
@@ -37,6 +37,12 @@ def add(verbs):
     )
     parser.add_argument(
         "--scales", choices=SCALES, default="gate", help="weights that share a scale; default: %(default)s"
+    )
+    parser.add_argument(
+        "--input-scales",
+        choices=INPUT_SCALES,
+        default="tensor",
+        help="scales of an integer input: one, or one per channel; default: %(default)s",
     )
     parser.add_argument(
         "--target",

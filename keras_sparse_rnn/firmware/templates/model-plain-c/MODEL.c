@@ -1,4 +1,5 @@
 {% import "parts/parameters.h" as parameters %}
+{% import "parts/tensor.h" as tensor %}
 #include "{{ model.name }}.h"
 
 #include <string.h>
@@ -48,6 +49,9 @@ ksr_status {{ model.name }}_init(void) {
   return KSR_OK;
 }
 
+{% for x in model.inputs if x.c.scales %}
+{{ tensor.quantization(model, x.c, x.size) }}
+{% endfor %}
 {% macro one_call() %}
 {% for x in model.inputs %}
   memcpy({{ x.buffer }}, {{ x.name }}, sizeof({{ x.buffer }}));

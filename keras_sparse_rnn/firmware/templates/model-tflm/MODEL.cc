@@ -1,3 +1,4 @@
+{% import "parts/tensor.h" as tensor %}
 #include "{{ model.name }}.h"
 
 #include <new>
@@ -67,4 +68,8 @@ void {{ model.name }}_reset(void) {
   if (interpreter == nullptr) return nullptr;
   return static_cast<{{ t.qualified_type }} *>(interpreter->{{ t.kind }}({{ t.number }})->data.data);
 }
+{% endfor %}
+{% for t in model.tensors if t.scales %}
+
+{{ tensor.quantization(model, t, t.size) -}}
 {% endfor %}
