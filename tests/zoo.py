@@ -12,6 +12,7 @@ from keras.layers import GRU, LSTM, SimpleRNN
 
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.layers import (
+    ONLSTM,
     DeltaDense,
     DeltaGRU,
     DeltaHold,
@@ -25,6 +26,11 @@ from keras_sparse_rnn.layers import (
 
 ENGINES = ("reference", "native", "litert") + (("tflm",) if importlib.util.find_spec("tflite_micro") else ())
 STEPS = 12
+
+
+def _ordered(units, **options):
+    return ONLSTM(units, chunk_size=4 if units % 4 == 0 else 1, **options)
+
 
 LAYERS = {
     "EventGRU": partial(EventGRU, readout="cell"),
@@ -40,6 +46,7 @@ LAYERS = {
     "RecurrentHighway": RecurrentHighway,
     "RecurrentHighway, not coupled": partial(RecurrentHighway, coupled=False, depth=2),
     "LSTM": LSTM,
+    "ONLSTM": _ordered,
     "SimpleRNN": SimpleRNN,
     "DeltaGRU": partial(DeltaGRU, input_threshold=0.3, hidden_threshold=0.05, trainable_threshold=True),
     "DeltaGRU, reset before": partial(
@@ -65,6 +72,7 @@ HELD = {
     "held LightGRU": (partial(DeltaHold, 0.5), LAYERS["LightGRU"]),
     "held FastGRNN": (partial(DeltaHold, 0.5), LAYERS["FastGRNN"]),
     "held LSTM": (partial(DeltaHold, [0.1 * i for i in range(7)]), LAYERS["LSTM"]),
+    "held ONLSTM": (partial(DeltaHold, 0.5), _ordered),
     "held SimpleRNN": (partial(DeltaHold, 0.5), LAYERS["SimpleRNN"]),
 }
 KINDS = (*LAYERS, *HELD)

@@ -41,10 +41,10 @@ def convert(
     """Converts a Keras model, with or without recurrent layers, to a `.tflite` model.
 
     Each recurrent layer becomes one custom op: an EventGRU becomes KsrEventGru; a `keras.layers.GRU`, a LightGRU, a
-    DeltaGRU or a RecurrentHighway becomes KsrGru; a `keras.layers.LSTM` becomes KsrLstm; a `SimpleRNN` or a DeltaDense
-    becomes KsrSimpleRnn. A Bidirectional layer becomes two ops, and an RNN over several such cells becomes one op per
-    cell. A DeltaHold directly in front of a Dense, or of a recurrent layer that runs forwards, becomes part of that
-    layer's op, which keeps the sums of the held values times its weights and adds the changes. Weights are stored in
+    DeltaGRU or a RecurrentHighway becomes KsrGru; a `keras.layers.LSTM` becomes KsrLstm; an ONLSTM becomes KsrOnLstm; a
+    `SimpleRNN` or a DeltaDense becomes KsrSimpleRnn. A Bidirectional layer becomes two ops, and an RNN over several
+    such cells becomes one op per cell. A DeltaHold directly in front of a Dense, or of a recurrent layer that runs
+    forwards, becomes part of that layer's op, which keeps the sums of the held values times its weights and adds the changes. Weights are stored in
     blocks if that is smaller, and dense otherwise, so dense layers convert as well. The cost falls with the sparsity of
     the weights and of the events or changes. TensorFlow Lite's converter converts all other layers. If Keras runs on
     another backend than TensorFlow, the conversion runs in a separate process. A model trained in mixed precision,

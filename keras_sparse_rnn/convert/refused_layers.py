@@ -8,7 +8,6 @@ from pathlib import Path
 
 import keras
 
-from keras_sparse_rnn.layers import ONLSTM
 from keras_sparse_rnn.ops.activations import NUMBERS
 
 _L = keras.layers
@@ -29,7 +28,6 @@ REFUSALS = (
         "no op convolves a state",
         "use TimeDistributed convolutions followed by a GRU or an LSTM",
     ),
-    Refusal((ONLSTM,), "no op computes its cell", "use an EventGRU, a GRU or an LSTM"),
     Refusal(
         (_L.Conv3D, _L.Conv3DTranspose, _L.MaxPooling3D, _L.AveragePooling3D),
         "TensorFlow Lite Micro has no ops with three spatial dimensions",

@@ -6,6 +6,7 @@ and whole sequences by statistics that a few such flips do not change.
 """
 
 import importlib.util
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -24,6 +25,7 @@ MOVED_BY_CLIPPING = 0.03  # likewise, by `percentile` alone: twice what int8 usu
 ROUNDED = 0.01  # change of the weights by rounding to 4 bits from which on the model was not trained for them
 REMARKABLE_ERROR_OF_A_CHANNEL = 0.25  # in standard deviations of its own
 FEWEST_STEPS, SMALLEST_SHARE = 4, 0.04  # of an output's scale, of its largest value: what varies less hardly varies
+OF_FLOATS = 1e-6  # of the largest value: a channel that varies by less is constant but for rounding
 # For models with event or delta layers or a gate: inputs are moved by this share of their standard deviation, as
 # rounding would move them. The change of Keras's outputs times this factor is accepted; two unrelated outputs are 1.4
 # apart.
@@ -276,7 +278,8 @@ class _Rating:
     def of(cls, engine, tensor, ours, keras):
         least = max(FEWEST_STEPS * tensor.scale, SMALLEST_SHARE * float(np.abs(keras).max()))
         errors, deviations = np.sqrt(np.square(_channels(ours - keras)).mean(axis=0)), _channels(keras).std(axis=0)
-        varying = [] if tensor.scale == PROBABILITY_SCALE else np.flatnonzero(deviations)
+        smallest = math.inf if tensor.scale == PROBABILITY_SCALE else OF_FLOATS * np.abs(keras).max(initial=0.0)
+        varying = np.flatnonzero(deviations > smallest)
         channels = tuple((i, float(errors[i]), float(deviations[i])) for i in varying)
         return cls(tensor.name, engine, _rms(ours - keras), deviation(keras), least, tensor.scale, channels)
 

@@ -54,13 +54,15 @@ def op_layer(op, name, operands):
     if schema.gives_mask:
         arguments = (f"&{name}", labels["x"], labels.get("mask", "0"), labels["last"], labels["output"])
         return _constant(struct, name, values), f"{run}({', '.join(arguments)});"
-    values["stride"] = stride_of(options.units, options.block)
+    values["stride"] = stride_of(options.columns, options.block)
     if not schema.takes_sequences:
         declaration = _constant(struct, name, values)
         return declaration, f"{run}(&{name}, {labels['x']}, {labels['output']}, {name}_scratch);"
     recurrent = chosen("ksr_recurrent", values | _format(options))
     own = {key: value for key, value in values.items() if key not in recurrent}
-    declaration = _constant(struct, name, own | {"recurrent": recurrent} | _elementwise(kind, options))
+    members = own | {"recurrent": recurrent} | _elementwise(kind, options)
+    members["lstm"] = chosen("ksr_lstm_layer", members)  # which an ordered-neurons LSTM has inside
+    declaration = _constant(struct, name, members)
     if "mask" not in operands:
         return declaration, f"{run}(&{name}, {name}_scratch);"
     declaration += (
@@ -156,7 +158,7 @@ def _multiplier(value):
 
 def _matrix(schema, words, given, operands):
     slots = given.slots_of(words)
-    stride = stride_of(words["units"], words["block"])
+    stride = stride_of(schema.columns(words), words["block"])
     rows = operands.get(f"{given.name}_rows")
     stored = {"height": 1, "by_outputs": int(bool(words["layout"] & BY_OUTPUTS[given.sources]))}
     if rows:

@@ -147,6 +147,11 @@ def _exponential(value, more, bits):
     return np.minimum(ONE - _fall(RISE_TABLE, fall, more), LARGEST)
 
 
+def exponential_fall(value, more):
+    """exp(-x), Q15, of x in Q(7 + more), at least 0; 0 from 8 on."""
+    return np.where(value < 1024 << more, ONE - _fall(RISE_TABLE, value, more), 0)
+
+
 def _fall(table, value, more):
     """Interpolates in a table of steps from 0 to 1024."""
     value = np.minimum(value, 1024 << more)

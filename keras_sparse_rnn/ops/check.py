@@ -48,7 +48,7 @@ class _Check:
         self._present = {given.name for given, tensor in zip(schema.inputs, inputs, strict=True) if tensor is not None}
         self._sizes = {}
         if not schema.gives_mask:
-            self._sizes = {"units": options.units, "stride": stride_of(options.units, options.block)}
+            self._sizes = {"units": options.units, "stride": stride_of(options.columns, options.block)}
             self._sizes["slots"] = SLOTS * self._sizes["stride"]
             self._sizes["sums"] = self._sizes["slots"] + self._format.is_integer
             self._sizes["output"] = options.units

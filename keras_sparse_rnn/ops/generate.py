@@ -74,7 +74,8 @@ def _status_header():
 
 def _ops_header():
     names = [schema.symbol for schema in _SCHEMAS]
-    body = f"#define KSR_OPS(X) {' '.join(f'X({name})' for name in names)}\n#define KSR_OP_COUNT {len(names)}"
+    listed = " \\\n  ".join(f"X({name})" for name in names)
+    body = f"#define KSR_OPS(X) \\\n  {listed}\n#define KSR_OP_COUNT {len(names)}"
     return _header("ksr_ops", "All ops of the library", body, [f"{name}.h" for name in names])
 
 
@@ -185,6 +186,8 @@ def _op_tables(schema):
         return ranges.index(bounds, 1)
 
     words = [_word_row(schema, word, number_of) for word in schema.words]
+    numbers = [*_places(schema), int(schema.takes_sequences), int(schema.gives_mask)]
+    numbers += [_word_if_any(schema, name) for name in ("deep", "chunk_size")]
     inputs = [_input_row(schema, given, number_of) for given in schema.inputs]
     bounds = [f"{{{low}, {high}}}" for low, high in ranges]
     return "\n".join(
@@ -205,8 +208,7 @@ def _op_tables(schema):
             "};",
             "",
             f"const ksr_schema {name}_schema = {{ranges, words, inputs, {len(words)}, {len(inputs)}, "
-            f"{', '.join(map(str, _places(schema)))}, {int(schema.takes_sequences)}, "
-            f"{int(schema.gives_mask)}, {_deep(schema)}}};",
+            f"{', '.join(map(str, numbers))}}};",
             "",
         ]
     )
@@ -219,9 +221,9 @@ def _places(schema):
     return schema.index("bias"), schema.word_index("weight_bits"), schema.word_index("layout")
 
 
-def _deep(schema):
-    """Number of that word; 0 for none."""
-    return schema.word_index("deep") if "deep" in [word.name for word in schema.words] else 0
+def _word_if_any(schema, name):
+    """Number of a word; 0 for an op without it."""
+    return schema.word_index(name) if name in [word.name for word in schema.words] else 0
 
 
 def _word_row(schema, word, number_of):

@@ -149,7 +149,7 @@ class RecurrentOp(StoredWeights, ABC):
             x_scale: Scale of x (integer models).
         """
         present = {name for name in self._vectors() if getattr(self, name) is not None}
-        slots = SLOTS * stride_of(self.options.units, self.options.block)
+        slots = SLOTS * stride_of(self.options.columns, self.options.block)
         sizes = {"inputs": len(self.kernel), "units": self.options.units, "sums": slots + self.is_integer}
         return dict(self.SCHEMA.state_tensors(self.options, sizes, present, x_scale))
 
@@ -264,9 +264,9 @@ class RecurrentOp(StoredWeights, ABC):
         return sums
 
     def _slots(self, sums):
-        """A view `(4, U)` of them."""
-        stride = stride_of(self.options.units, self.options.block)
-        return sums[: 4 * stride].reshape(4, stride)[:, : self.options.units]
+        """A view `(4, columns)` of them."""
+        stride = stride_of(self.options.columns, self.options.block)
+        return sums[: 4 * stride].reshape(4, stride)[:, : self.options.columns]
 
     def _accumulators(self, x, state):
         """Accumulators `(4, U)` of a step: the products of the input and of the state, and the biases."""

@@ -146,7 +146,7 @@ class Input:
         name, doc: Its name and description.
         types: Name of the element type in each number format (float32, int8, int8x16); None if it is absent there.
         size: Determines the number of elements (of one sample for a state), one of `SIZES`: the op's inputs or units,
-            the units padded to whole blocks (stride), four of these (slots), in integers with a word behind them
+            the columns padded to whole blocks (stride), four of these (slots), in integers with a word behind them
             (sums), or per further micro-layer (deep_slots); the stride for each gate that reads the state (diagonal);
             the part of a matrix that it holds; or, not constant, a value per step, (B, T), or an output, (B, U).
         is_optional: Whether it may be absent where it is allowed.
@@ -244,6 +244,11 @@ class Options:
     def number_format(self) -> NumberFormat:
         return FORMATS[getattr(self, "format")]  # noqa: B009
 
+    @property
+    def columns(self) -> int:
+        """Accumulators of a slot."""
+        return self.SCHEMA.columns(vars(self))
+
     def to_bytes(self) -> bytes:
         return np.array([VERSION, *astuple(self)], "<i4").tobytes()  # type: ignore[call-overload]
 
@@ -320,6 +325,11 @@ class OpSchema:
         if given.sources == "inputs":
             return inputs
         return words["units"] * (words["deep"] if given.sources == "deep" else 1)
+
+    def columns(self, words: dict[str, int]) -> int:
+        """Accumulators of a slot: one for each unit, and behind them those of master gates, half a gate per slot."""
+        chunks = -(-words["units"] // words["chunk_size"]) if "chunk_size" in words else 0
+        return words["units"] + (chunks + 1) // 2
 
     def placed(self, tensors: dict[str, Any]) -> list[Any]:
         """Converts a dict from names of inputs to tensors to a list in the order of the inputs, with None for absent

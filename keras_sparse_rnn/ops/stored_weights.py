@@ -28,7 +28,7 @@ class StoredWeights:
         Args:
             sparse: Whether to store blocks; None takes the smaller storage for each matrix.
         """
-        padding = stride_of(self.options.units, self.options.block) - self.options.units
+        padding = stride_of(self.options.columns, self.options.block) - self.options.columns
         arrays = {name: getattr(self, name) for name in self._vectors()}
         matrices, diagonal = self._encoded(sparse)
         for name, matrix in matrices.items():
@@ -50,7 +50,8 @@ class StoredWeights:
             return encode(kernel, self.options.block, slots, sparse, *self._stored(self.options, name))
 
         whole = {name: encoded(name, *of) for name, of in self.matrices().items()}
-        units, padding = self.options.units, stride_of(self.options.units, self.options.block) - self.options.units
+        units = self.options.units
+        padding = stride_of(self.options.columns, self.options.block) - units
         each, apart, diagonal = np.arange(units), {}, []
         for name, (kernel, slots) in self.matrices().items():
             if self.sources_of(name) == "units":
@@ -69,18 +70,19 @@ class StoredWeights:
     @classmethod
     def from_constants(cls, options, arrays, inputs):
         """Creates the op from its options, a dict of its constant tensors by name, and the size of its input."""
-        stride = stride_of(options.units, options.block)
+        columns = options.columns
+        stride = stride_of(columns, options.block)
 
         def matrix(name):
             given = cls.SCHEMA.inputs[cls.SCHEMA.index(name)]
             slots, sources = given.slots_of(vars(options)), cls.SCHEMA.count_sources(given, vars(options), inputs)
             if arrays.get(name) is None:
-                return np.zeros((sources, len(slots), options.units), arrays["kernel"].dtype)
+                return np.zeros((sources, len(slots), columns), arrays["kernel"].dtype)
             stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
-            return decode(stored, sources, options.units, options.block, slots, *cls._stored(options, name))
+            return decode(stored, sources, columns, options.block, slots, *cls._stored(options, name))
 
         by_output = {
-            name: None if arrays.get(name) is None else arrays[name].reshape(-1, stride)[:, : options.units]
+            name: None if arrays.get(name) is None else arrays[name].reshape(-1, stride)[:, :columns]
             for name in cls._by_output()
         }
         op = cls(
@@ -171,7 +173,7 @@ def _with_diagonal(kernel, diagonal):
     """A recurrent kernel with the diagonal that was stored apart from it."""
     if diagonal is None:
         return kernel
-    units = kernel.shape[2]
+    units = min(len(kernel), kernel.shape[2])  # behind the columns of the units may be those of master gates
     each = np.arange(units)
     of_units = diagonal.reshape(kernel.shape[1], -1)[:, :units].T
     if diagonal.dtype == np.int8:

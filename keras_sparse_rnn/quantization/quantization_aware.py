@@ -29,9 +29,10 @@ class QuantizationAware(keras.callbacks.Callback):
         model.fit(x, y, callbacks=[pruning, training])
         converted = ksr.convert(model, ranges=training.ranges)
 
-    It trains all recurrent layers that `ksr.convert` supports, with their events, held values and activations. It can
-    be combined with all pruning and sparse training callbacks, as zeros stay zeros in integers. It is a callback
-    because it needs the model, the step and the validation, which neither a layer wrapper nor an optimizer knows.
+    It trains all recurrent layers that `ksr.convert` supports except ONLSTM, with their events, held values and
+    activations. It can be combined with all pruning and sparse training callbacks, as zeros stay zeros in integers. It
+    is a callback because it needs the model, the step and the validation, which neither a layer wrapper nor an
+    optimizer knows.
 
     Args:
         weights: `"int8"`, or `"int4"` for 4-bit weights in recurrent layers and 8-bit weights in the other layers.

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_sparse_rnn.convert.quantize import Scale
 from keras_sparse_rnn.convert.recurrent import KINDS
-from keras_sparse_rnn.layers import FastGRNN, RecurrentHighway
+from keras_sparse_rnn.layers import ONLSTM, FastGRNN, RecurrentHighway
 from keras_sparse_rnn.layers.delta_dense import DeltaDense
 from keras_sparse_rnn.layers.delta_gru_recurrence import DeltaGRURecurrence, DeltaResetRecurrence
 from keras_sparse_rnn.layers.delta_lstm import DeltaLSTMRecurrence
@@ -320,9 +320,9 @@ def _replaced(layer, attributes):
 
 def check_integer_layer(recurrent):
     """Raises ValueError if training for integers does not support a `LayerConverter`'s layer."""
-    layer = recurrent.layer
-    if type(layer) not in [kind.LAYER for kind in KINDS]:
-        names = ", ".join(kind.LAYER.__name__ for kind in KINDS)
+    layer, known = recurrent.layer, [kind.LAYER for kind in KINDS if kind.LAYER is not ONLSTM]
+    if type(layer) not in known:
+        names = ", ".join(kind.__name__ for kind in known)
         raise ValueError(
             f"layer '{layer.name}' ({type(layer).__name__}) cannot be trained for integers; can be: {names}."
         )

@@ -15,8 +15,8 @@ def sequences(samples=24, steps=12, inputs=7, seed=0):
 
 
 def kernels_of(layer):
-    """Kernels by name; a DeltaDense has no recurrent one."""
-    names = ("kernel", "recurrent_kernel")
+    """Kernels by name; a DeltaDense has no recurrent one, an ONLSTM those of master gates too."""
+    names = ("kernel", "recurrent_kernel", "master_kernel", "master_recurrent_kernel")
     return {name: getattr(layer.cell, name) for name in names if hasattr(layer.cell, name)}
 
 
@@ -25,7 +25,7 @@ def prune(layer, share=0.9, seed=0):
     rng = np.random.default_rng(seed)
     for variable in kernels_of(layer).values():
         values = np.array(keras.ops.convert_to_numpy(variable))
-        gates = values.reshape(len(values), -1, layer.units)
+        gates = values.reshape(len(values), -1, min(layer.units, values.shape[1]))
         for first in range(0, gates.shape[-1], 4):
             gates[:, :, first : first + 4] *= (rng.random(gates.shape[:2]) > share)[..., None]
         variable.assign(values)

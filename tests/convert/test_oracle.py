@@ -10,6 +10,9 @@ from zoo import ENGINES, LAYERS, WITH_OTHER_ACTIVATIONS, by_kind, converted, err
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.runtime.model import Model
 
+# Whose builtin ops TensorFlow Lite Micro lacks: SELECT, and TILE of the ONLSTM's chunks.
+ORACLES_NOT_FOR_TFLM = {kind for kind in LAYERS if "Delta" in kind} | {"ONLSTM"}
+
 
 def _one_step(cells, inputs):
     """A `.tflite` of builtin ops from x and the states before to the output and the states after."""
@@ -69,13 +72,14 @@ def test_builtin_ops_of_one_step_say_the_same(kind):
     data = _one_step([layer.cell for layer in this.model.layers], x.shape[-1])
     assert not any(op.is_custom for op in Model(data).operators)
     for name in ("litert", "tflm"):
-        if name not in ENGINES or (name == "tflm" and "Delta" in kind):  # TFLM has no SELECT
+        if name not in ENGINES or (name == "tflm" and kind in ORACLES_NOT_FOR_TFLM):
             continue
         theirs = ksr.runtime.load(data, name)
         expected = np.stack([_run(theirs, data, sequence) for sequence in x])
         unit = max(1, np.abs(expected).max() / 2)  # states may go beyond 1
         # All of a DeltaSimpleRNN's state is int8, rounded at each step, and what changes may be sent a step later.
-        of_int8 = 0.04 if kind == "DeltaSimpleRNN" else 0.02
+        # Master gates of few chunks make the outputs of an ONLSTM small.
+        of_int8 = {"DeltaSimpleRNN": 0.04, "ONLSTM": 0.005}.get(kind, 0.02)
         for weights, limit in (("float32", 1e-5 * unit), ("int8", of_int8 * unit)):
             ours = converted(kind, weights=weights).predict(x, name)
             # Events and changes within rounding of their threshold may be sent in one and not in the other.
@@ -83,4 +87,4 @@ def test_builtin_ops_of_one_step_say_the_same(kind):
                 np.median(error_by_sample(ours, expected)) if weights == "float32" else np.abs(ours - expected).mean()
             )
             assert error <= limit, (name, weights)
-        assert np.std(expected) > 0.03
+        assert np.std(expected) > (0.02 if kind == "ONLSTM" else 0.03)

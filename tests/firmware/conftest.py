@@ -8,7 +8,7 @@ from keras_sparse_rnn.firmware.plain_c import BUILTIN_HEADERS
 from keras_sparse_rnn.firmware.sources import FEATURES
 
 _FLAGS = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-_OPS = ("event_gru", "frame_gate", "gru", "lstm", "simple_rnn", "sparse_dense")
+_OPS = ("event_gru", "frame_gate", "gru", "lstm", "on_lstm", "simple_rnn", "sparse_dense")
 
 
 class Kernels:

@@ -20,6 +20,7 @@ KINDS = {
     "DeltaGRU": ("KsrGru", True),
     "LSTM": ("KsrLstm", False),
     "DeltaLSTM": ("KsrLstm", True),
+    "ONLSTM": ("KsrOnLstm", False),
     "SimpleRNN": ("KsrSimpleRnn", False),
     "DeltaSimpleRNN": ("KsrSimpleRnn", True),
 }

@@ -16,7 +16,7 @@ from keras_sparse_rnn.runtime import native
 from keras_sparse_rnn.runtime.model import Model
 
 KERNELS = source_folder() / "kernels"
-OPS = ("event_gru", "frame_gate", "gru", "lstm", "simple_rnn", "sparse_dense")
+OPS = ("event_gru", "frame_gate", "gru", "lstm", "on_lstm", "simple_rnn", "sparse_dense")
 
 
 def test_every_source_is_listed_by_a_header():

@@ -154,7 +154,7 @@ def _with_narrow_numbers(rng, op):
     if not op.is_integer:
         return op
     if rng.random() < 0.4:
-        scales = rng.integers(0, 2**15, (4, op.options.units)).astype(np.int16)
+        scales = rng.integers(0, 2**15, (4, op.options.columns)).astype(np.int16)
         op = replace(op, output_scales=scales)
     if op.SCHEMA.name == "KsrEventGru" and rng.random() < 0.3:
         op = replace(op, options=replace(op.options, operand_bits=int(rng.integers(2, 8))))
@@ -241,6 +241,8 @@ def random_words(schema, rng, words):
     drawn = {}
     for word in schema.words[schema.shared_words :]:
         low, high = word.range(words["format"], words)
+        if word.name == "chunk_size":
+            high = words["units"]
         drawn[word.name] = 1 if word.name == "reset_gate" else int(rng.integers(low, high + 1))
     return drawn
 
@@ -248,11 +250,12 @@ def random_words(schema, rng, words):
 def kernel_shapes(kind, inputs, units, words):
     """Of the kernel and the recurrent kernel of an op with these words of its own."""
     gates = len(kind.SCHEMA.matrices[0].slots_of(words))
-    return [(sources, gates, units) for sources in (inputs, units * (1 + words.get("deep", 0)))]
+    columns = kind.SCHEMA.columns({**words, "units": units})
+    return [(sources, gates, columns) for sources in (inputs, units * (1 + words.get("deep", 0)))]
 
 
 def _int8(rng, kernels, masks, steps, activity):
-    (inputs, _, units), _ = kernels
+    (inputs, _, columns), _ = kernels
     saturating = activity == "saturating"
     options = {
         "x_zero_point": int(rng.integers(-128, 128)),
@@ -269,7 +272,7 @@ def _int8(rng, kernels, masks, steps, activity):
     for slot, bits in enumerate((38, 38, 42, 42)):
         options[f"multiplier_{slot}"] = _multiplier(scale * rng.uniform(0.5, 2) * 2.0**bits)
     bias_limit = 2**29 if saturating else 2**14
-    bias = rng.integers(-bias_limit, bias_limit, (4, units))
+    bias = rng.integers(-bias_limit, bias_limit, (4, columns))
     if activity == "all active":
         bias[2] = 2**24
     weights = [
@@ -288,13 +291,13 @@ def _multiplier(factor):
 
 
 def _float32(rng, kernels, masks, steps, activity):
-    (inputs, _, units), _ = kernels
+    (inputs, _, columns), _ = kernels
     gain = 20 if activity == "saturating" else 1
     weights = [
         rng.normal(0, gain / np.sqrt(shape[0]), shape).astype(np.float32) * mask
         for shape, mask in zip(kernels, masks, strict=True)
     ]
-    bias = rng.normal(0, 0.5, (4, units)).astype(np.float32)
+    bias = rng.normal(0, 0.5, (4, columns)).astype(np.float32)
     return {}, [*weights, bias], rng.normal(size=(steps, inputs)).astype(np.float32)
 
 

@@ -43,7 +43,7 @@ class Node:
             op = replace(random.op, options=replace(random.op.options, return_sequences=1, **words))
             op = replace(op, **{name: None for name in HIDDEN if hasattr(op, name)})
             if number_format.is_integer:
-                op = replace(op, output_scales=np.full((4, op.options.units), 2**14, np.int16))
+                op = replace(op, output_scales=np.full((4, op.options.columns), 2**14, np.int16))
             x, y = random.x[None], (1, len(random.x), op.options.units)
         self.op, self.output = op, TensorInfo("y", y, np.dtype(bool if self.schema.gives_mask else x.dtype))
         states = {name: tensor.zeros() for name, tensor in op.states().items()}
@@ -259,7 +259,7 @@ def test_accumulators_that_could_overflow(kind, number_format, sparse):
         for name in ("kernel", "recurrent_kernel"):
             node.tensors |= {f"{name}_index": None, f"{name}_rows": None, f"{name}_diagonal": None}
     unit, slot = o.units - 1, max(set(ours.kernel_slots) & set(ours.recurrent_slots))
-    column = slot * -(-o.units // o.block) * o.block + unit
+    column = slot * -(-o.columns // o.block) * o.block + unit
     x = 255 << o.x_shift if number_format is INT8 else 2**15 >> o.x_shift
     h = 256 << o.h_shift if number_format is INT8 else 1 << o.operand_bits + o.h_shift
     from_x = np.abs(ours.kernel[:, slot, unit].astype(int)).sum() * x
@@ -365,7 +365,7 @@ def _check_room(node, number_format):
     """Beside what the weights of the last output can add, there is room for a bias up to that."""
     o, ours = node.op.options, node.op
     unit, slot = o.units - 1, max(ours.kernel_slots)
-    column = slot * -(-o.units // o.block) * o.block + unit
+    column = slot * -(-o.columns // o.block) * o.block + unit
     most = np.abs(ours.kernel[:, slot, unit].astype(int)).sum()
     most = int(most) * (128 << o.x_shift if number_format is INT8 else 2**15 >> o.x_shift)
     if slot in ours.recurrent_slots:

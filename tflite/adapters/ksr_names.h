@@ -5,6 +5,7 @@
 #include "ksr_event_gru_schema.h"
 #include "ksr_gru_schema.h"
 #include "ksr_lstm_schema.h"
+#include "ksr_on_lstm_schema.h"
 #include "ksr_simple_rnn_schema.h"
 #include "ksr_sparse_dense_schema.h"
 #include "ksr_frame_gate_schema.h"
@@ -43,6 +44,15 @@ static const ksr_names all_names[] = {
       "x_zero_point", "x_shift", "h_shift", "fraction", "multiplier_0", "multiplier_1", "multiplier_2",
       "multiplier_3", "operand_multiplier", "operand_shift", "output_multiplier", "output_shift",
       "output_zero_point", "operand_bits", "cell_bits"},
+     {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
+      "recurrent_kernel_rows", "bias", "h", "c", "output_scales", "input_threshold", "hidden_threshold",
+      "held_x", "sums", "held_h", "mask", "threshold_scale", "recurrent_kernel_diagonal", "last_output"}},
+    {&ksr_on_lstm_schema,
+     {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",
+      "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",
+      "x_zero_point", "x_shift", "h_shift", "fraction", "multiplier_0", "multiplier_1", "multiplier_2",
+      "multiplier_3", "operand_multiplier", "operand_shift", "output_multiplier", "output_shift",
+      "output_zero_point", "operand_bits", "cell_bits", "chunk_size"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "h", "c", "output_scales", "input_threshold", "hidden_threshold",
       "held_x", "sums", "held_h", "mask", "threshold_scale", "recurrent_kernel_diagonal", "last_output"}},

@@ -1,8 +1,8 @@
 /* A weight matrix, source-major and block-sparse.
  *
  * Row j holds the weights of source j, in blocks of `block` neighbouring outputs. An output is in column
- * slot * stride + unit, where a slot is a group of accumulators (a gate) and stride is the number of units padded to
- * whole blocks; no block crosses a slot. Row j has the blocks rows[j] .. rows[j + 1] - 1. The first index entry of a
+ * slot * stride + unit, where a slot is a group of accumulators (a gate) and stride is their number padded to whole
+ * blocks; no block crosses a slot. Row j has the blocks rows[j] .. rows[j + 1] - 1. The first index entry of a
  * row is its block column, each later one the distance from the previous block (1 to 255; blocks of zeros bridge longer
  * distances). A dense matrix has neither index nor rows, and gates * stride values per row.
  *
@@ -44,7 +44,7 @@ typedef struct ksr_matrix {
   const uint32_t *rows32;
   int32_t sources;
   int32_t block;  /* 4, 8 or 16 */
-  int32_t stride; /* units padded to whole blocks */
+  int32_t stride; /* columns of a slot, padded to whole blocks */
   ksr_slots slots;
   int32_t by_outputs; /* whether a dense matrix is stored by outputs */
   int32_t height; /* of the blocks of a sparse matrix: 4, 8 or 16 sources; below 2: one source and `block` outputs */

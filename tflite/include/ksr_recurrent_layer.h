@@ -11,7 +11,7 @@
 #include "ksr_matrix.h"
 
 typedef struct ksr_recurrent {
-  int32_t units, stride; /* stride: units padded to whole blocks */
+  int32_t units, stride; /* stride: accumulators of a slot, padded to whole blocks */
   int32_t inputs, steps;
   int32_t is_integer; /* int8 weights */
   int32_t is_int16;   /* with int16 activations */

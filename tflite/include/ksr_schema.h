@@ -73,7 +73,15 @@ typedef struct ksr_schema {
   uint8_t takes_sequences; /* x (B, T, I) and the output (B, T, U) or (B, U); else rows (.., I) and (.., U) */
   uint8_t gives_mask;      /* x (B, T, I) and the output bool (B, T) */
   uint8_t deep;            /* number of the word that counts further micro-layers; 0: there are none */
+  uint8_t chunk_size;      /* number of the word for units of each entry of a master gate; 0: there are none */
 } ksr_schema;
+
+/* Accumulators of a slot where there are master gates, in chunks of so many units: behind those of the units half a
+ * gate. */
+static inline int32_t ksr_columns(int32_t units, int32_t chunk_size) {
+  const int32_t chunks = (units + chunk_size - 1) / chunk_size;
+  return units + (chunks + 1) / 2;
+}
 
 /* Checks a node: its options, the presence of inputs, their types and shapes, every pointer and index in a matrix, and
  * the values of constants. */

@@ -95,7 +95,8 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
   sizes->units = words[UNITS];
   sizes->deep = schema->deep ? words[schema->deep] : 0;
   sizes->block = words[BLOCK];
-  sizes->stride = (sizes->units + sizes->block - 1) / sizes->block * sizes->block;
+  const int32_t columns = schema->chunk_size ? ksr_columns(sizes->units, words[schema->chunk_size]) : sizes->units;
+  sizes->stride = (columns + sizes->block - 1) / sizes->block * sizes->block;
   sizes->state_gates = 0;
   for (int32_t i = 0; i < schema->input_count; ++i) {
     const ksr_input *input = &schema->inputs[i];

@@ -13,6 +13,7 @@ from keras_sparse_rnn.convert.recurrent.fast_grnn import FastGRNNConverter
 from keras_sparse_rnn.convert.recurrent.gru import GRUConverter, LightGRUConverter
 from keras_sparse_rnn.convert.recurrent.held import HeldConverter
 from keras_sparse_rnn.convert.recurrent.lstm import LSTMConverter
+from keras_sparse_rnn.convert.recurrent.on_lstm import ONLSTMConverter
 from keras_sparse_rnn.convert.recurrent.recurrent_highway import RecurrentHighwayConverter
 from keras_sparse_rnn.convert.recurrent.simple_rnn import SimpleRNNConverter
 
@@ -26,6 +27,7 @@ KINDS = (
     GRUConverter,
     LightGRUConverter,
     LSTMConverter,
+    ONLSTMConverter,
     RecurrentHighwayConverter,
     SimpleRNNConverter,
 )

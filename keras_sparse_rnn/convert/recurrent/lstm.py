@@ -22,10 +22,7 @@ class LSTMConverter(LayerConverter):
     RANGED: ClassVar[tuple] = ("h", "c")
 
     def float32_op(self, block):
-        cell, units = self.layer.cell, self.layer.units
-        bias = to_float32(cell.bias).reshape(4, units) if self.layer.use_bias else np.zeros((4, units), np.float32)
-        kernels = (to_float32(kernel).reshape(-1, 4, units) for kernel in (cell.kernel, cell.recurrent_kernel))
-        return Lstm(Lstm.SCHEMA.options(**self._options(block)), *kernels, bias)
+        return Lstm(Lstm.SCHEMA.options(**self._options(block)), *lstm_weights(self.layer))
 
     def integer_op(self, block, x, output, seen, options):
         op = super().integer_op(block, x, output, seen, options)
@@ -33,3 +30,10 @@ class LSTMConverter(LayerConverter):
         most = BOUNDED_CELL_BITS if math.isfinite(op.activation.limit) else MOST_BITS
         bits = range_bits(self.name, "cell states", float(np.abs(seen.states["c"]).max()), most=most)
         return replace(op, options=replace(op.options, cell_bits=max(bits, op.options.state_bits)))
+
+
+def lstm_weights(layer):
+    """Kernel `(I, 4, U)`, recurrent kernel `(U, 4, U)` and bias `(4, U)` of a layer with the gates of an LSTM."""
+    cell, units = layer.cell, layer.units
+    bias = to_float32(cell.bias).reshape(4, units) if layer.use_bias else np.zeros((4, units), np.float32)
+    return *(to_float32(kernel).reshape(-1, 4, units) for kernel in (cell.kernel, cell.recurrent_kernel)), bias
