@@ -44,12 +44,12 @@ def convert(
     DeltaGRU or a RecurrentHighway becomes KsrGru; a `keras.layers.LSTM` becomes KsrLstm; an ONLSTM becomes KsrOnLstm; a
     `SimpleRNN` or a DeltaDense becomes KsrSimpleRnn. A Bidirectional layer becomes two ops, and an RNN over several
     such cells becomes one op per cell. A DeltaHold directly in front of a Dense, or of a recurrent layer that runs
-    forwards, becomes part of that layer's op, which keeps the sums of the held values times its weights and adds the changes. Weights are stored in
-    blocks if that is smaller, and dense otherwise, so dense layers convert as well. The cost falls with the sparsity of
-    the weights and of the events or changes. TensorFlow Lite's converter converts all other layers. If Keras runs on
-    another backend than TensorFlow, the conversion runs in a separate process. A model trained in mixed precision,
-    whose weights are float32, is converted to one that computes in float32. A conversion that takes more than two
-    seconds shows its progress if stderr is a terminal.
+    forwards, becomes part of that layer's op, which keeps the sums of the held values times its weights and adds the
+    changes. Weights are stored in blocks if that is smaller, and dense otherwise, so dense layers convert as well. The
+    cost falls with the sparsity of the weights and of the events or changes. TensorFlow Lite's converter converts all
+    other layers. If Keras runs on another backend than TensorFlow, the conversion runs in a separate process. A model
+    trained in mixed precision, whose weights are float32, is converted to one that computes in float32. A conversion
+    that takes more than two seconds shows its progress if stderr is a terminal.
 
     A GRU may have `reset_after=True` or `False`. A subclassed model is converted as the layers that its `call` calls.
     A model without recurrent layers does not take `stateful`, `scales` or `block_size`, which apply to recurrent
