@@ -1,10 +1,11 @@
 """What a keyword model takes in a file: ours in blocks, and what TensorFlow Lite makes of weights pruned alike.
 
-    python benchmarks/convert_size.py [--quick]
+    python benchmarks/convert_size.py [--quick | --unrolled]
 
 The model: 49 frames of 40 features, two EventGRUs of 128 units, Dense 12. Random weights of which blocks of the
 smallest norm are zero: the bytes do not depend on what was learned. TensorFlow Lite gets GRUs of Keras in float32; its
-own int8 recurrent path is the fused LSTM of tf_keras, four gates to a GRU's three. Each file is also zipped.
+own int8 recurrent path is the fused LSTM of tf_keras, four gates to a GRU's three. `--unrolled` prints what its int8
+takes for a GRU and an LSTM of Keras with `unroll=True`, alone, as its converter takes minutes. Each file is also zipped.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import gzip
 import io
 import os
 import time
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -69,10 +71,17 @@ def units_of(size):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="90 % alone, and only ours and dense float32")
-    quick = parser.parse_args().quick
+    parser.add_argument("--unrolled", action="store_true", help="TensorFlow Lite's int8 of unrolled layers alone")
+    arguments = parser.parse_args()
+    quick = arguments.quick
     import tf_keras
 
     x = np.random.default_rng(0).normal(size=(8, STEPS, INPUTS)).astype(np.float32)
+    if arguments.unrolled:
+        for layer in (keras.layers.GRU, keras.layers.LSTM):
+            data = tflite(keyword_model(keras, partial(layer, unroll=True), 0.0, 4), x)
+            print(f"{layer.__name__}, unrolled, int8: {len(data):,} bytes, zipped {len(gzip.compress(data)):,}")
+        return
     others = {"TensorFlow Lite float32": lambda *case: tflite(keyword_model(keras, keras.layers.GRU, *case))}
     if not quick:
         others["with EXPERIMENTAL_SPARSITY"] = lambda *case: tflite(
