@@ -4,8 +4,8 @@
 
 The model: 49 frames of 40 features, two EventGRUs of 128 units, Dense 12. Random weights of which blocks of the
 smallest norm are zero: the bytes do not depend on what was learned. TensorFlow Lite gets GRUs of Keras in float32; its
-own int8 recurrent path is the fused LSTM of tf_keras, four gates to a GRU's three. `--unrolled` prints what its int8
-takes for a GRU and an LSTM of Keras with `unroll=True`, alone, as its converter takes minutes. Each file is also zipped.
+own int8 recurrent path is the fused LSTM of tf_keras, four gates to a GRU's three. Each file is also zipped.
+`--unrolled` prints what int8 takes for Keras's GRU and LSTM with `unroll=True`, alone: its conversion takes minutes.
 """
 
 import argparse
