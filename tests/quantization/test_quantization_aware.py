@@ -370,6 +370,10 @@ class TestRefused:
                 _OwnGRU(4, return_sequences=True, name="bad"),
                 "layer 'bad' .* cannot be trained for integers; can be: ",
             ),
+            (
+                ksr.layers.ONLSTM(4, 2, return_sequences=True, name="bad"),
+                r"layer 'bad' \(ONLSTM\) cannot be trained for integers",
+            ),
             (keras.layers.BatchNormalization(name="bad"), "layer 'bad' .* cannot be trained for integers"),
             (keras.layers.Dense(4, "elu", name="bad"), "layer 'bad' has activation=elu"),
             (keras.layers.Dense(4, "gelu", name="bad"), "layer 'bad' has activation=gelu"),
