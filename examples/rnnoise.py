@@ -1,6 +1,7 @@
 """RNNoise, a net that removes noise from speech, on a microcontroller: its own trained weights, as int8 and int8x16.
 
     python examples/rnnoise.py [--quick] [--data DIR] [--delta DB ...] [--train UPDATES] [--students UPDATES]
+                               [--results FILE]
 
 DIR, or KSR_DATA, names the folder that holds rnnoise.npz: the weights of RNNoise v0.1 (github.com/xiph/rnnoise, BSD) as
 `w_NAME`, int8 times 1/256, and as `f_NAME` a row for each frame of 10 ms of a noisy recording: 42 features, and the 22
@@ -19,9 +20,12 @@ fine-tunes them on RNNoise's own gains of the four recordings. --picture draws w
 --students trains smaller nets on these gains, from random weights, in place of all that: dense, also at half the frame
 rate, pruned, delta, and delta and pruned. Their loss is the mean of (sqrt gain - sqrt of RNNoise's gain)^2 on the
 others.
+
+--results adds each row to a .csv as soon as it is known; rows that are there already are not computed again.
 """
 
 import argparse
+import csv
 import os
 from pathlib import Path
 
@@ -41,6 +45,47 @@ FLOOR = 0.01  # -40 dB
 CORES = {"M4": "cortex-m4", "M55": "cortex-m55"}
 # RNNoise v0.1 compiled with GCC 12.2 -O2, instructions between two marks in QEMU: its three GRUs alone, in float32.
 OWN_C = {"M4": 836_256, "M55": 649_458}
+
+
+class Table:
+    """Rows that are printed, and kept in a .csv from which a later run goes on.
+
+    Args:
+        path: The .csv, or None to keep nothing.
+    """
+
+    columns = ("net", "seed", "loss", "dB", "MACs", "bytes", "arena", "M4", "M4, GRUs", "M55", "M55, GRUs")
+
+    def __init__(self, path):
+        self._path, self._rows = path, {}
+        if path and path.exists():
+            with path.open(newline="") as file:
+                self._rows = {(row["net"], row["seed"]): row for row in csv.DictReader(file)}
+        print(f"{'net':40}" + "".join(f"{column:>11}" for column in self.columns[1:]))
+
+    def has(self, net, seed=""):
+        """Prints the row of a net if it is known, and returns whether it is."""
+        row = self._rows.get((net, str(seed)))
+        if row:
+            self._print(row)
+        return row is not None
+
+    def add(self, net, seed="", **figures):
+        row = {"net": net, "seed": str(seed)} | {
+            name: f"{value:.4g}" if isinstance(value, float) else value for name, value in figures.items()
+        }
+        self._rows[net, str(seed)] = row
+        self._print(row)
+        if self._path:
+            is_new = not self._path.exists()
+            with self._path.open("a", newline="") as file:
+                writer = csv.DictWriter(file, self.columns, lineterminator="\n")
+                if is_new:
+                    writer.writeheader()
+                writer.writerow(row)
+
+    def _print(self, row):
+        print(f"{row['net']:40}" + "".join(f"{row.get(column) or '':>11}" for column in self.columns[1:]), flush=True)
 
 
 def build(weights, scale=1):
@@ -79,14 +124,15 @@ def error_in_db(outputs, expected):
 
 
 def on_board(converted, frames, frames_per_step=1):
-    """Instructions per frame on each core, on average over these steps; those of the GRUs after a slash."""
+    """Instructions per frame on each core, on average over these steps, of the whole net and of its GRUs."""
     if qemu.missing_tools():
-        return ["no QEMU" for _ in CORES]
-    model, cells = Model(converted.data), []
-    for cpu in CORES.values():
+        return {}
+    model, cells = Model(converted.data), {}
+    for core, cpu in CORES.items():
         seen = qemu.measure(model, model.inputs[0].quantize(frames), cpu)
         grus = sum(op.instructions for op in seen.ops if op.name == "KsrGru")
-        cells.append(f"{np.mean(seen.instructions) / frames_per_step:,.0f} / {grus / frames_per_step:,.0f}")
+        cells[core] = round(np.mean(seen.instructions) / frames_per_step)
+        cells[f"{core}, GRUs"] = round(grus / frames_per_step)
     return cells
 
 
@@ -159,15 +205,15 @@ STUDENTS = (  # kind, width, share of zeros, frames per step
 )
 
 
-def compare_students(features, theirs, spread, updates, seeds, counted, chosen):
-    """Prints what students of RNNoise cost and how near they come."""
+def compare_students(table, features, theirs, spread, updates, seeds, counted, chosen):
+    """What students of RNNoise cost and how near they come."""
     tested = [name for name in features if name not in CALIBRATED_ON]
-    print(
-        f"{'':30}{'loss':>10}{'error, dB':>10}{'MACs':>9}" + "".join(f"{core + ', all / GRUs':>20}" for core in CORES)
-    )
-    for kind, width, sparsity, rate in chosen:
-        rows = []
-        for seed in range(seeds):
+    for seed in range(seeds):
+        for kind, width, sparsity, rate in chosen:
+            zeros, half = f", {sparsity:.0%} zeros" if sparsity else "", ", half the rate" if rate == 2 else ""
+            name = f"{kind} {width:g}{zeros}{half}, {updates} updates"
+            if table.has(name, seed):
+                continue
             net = student(width, kind, seed)
             known = [[part[name][::rate] for name in CALIBRATED_ON] for part in (features, theirs)]
             train(net, [x / spread for x in known[0]], known[1], updates, 4e-3, seed, sparsity)
@@ -177,17 +223,13 @@ def compare_students(features, theirs, spread, updates, seeds, counted, chosen):
             ]
             outputs = [y[: len(theirs[name])] for y, name in zip(outputs, tested, strict=True)]
             pairs = [(theirs[name], y) for y, name in zip(outputs, tested, strict=True)]
-            loss = np.mean([float(keras.ops.mean(loss_of_gains(*pair))) for pair in pairs])
+            loss = float(np.mean([float(keras.ops.mean(loss_of_gains(*pair))) for pair in pairs]))
             test = np.concatenate([pieces(features[name][::rate], TRAINED_ON) for name in tested]) / spread
             macs, _ = macs_of(net, test)
-            rows.append((loss, error_in_db(outputs, [theirs[name] for name in tested]), macs / rate))
-        converted = ksr.convert(net, test, stateful=True)
-        costs = on_board(converted, features[tested[0]][: counted * rate : rate] / spread, rate)
-        loss, error, macs = np.mean(rows, axis=0)
-        name = (
-            f"{kind} {width:g}{f', {sparsity:.0%} zeros' if sparsity else ''}{', half the rate' if rate == 2 else ''}"
-        )
-        print(f"{name:30}{loss:10.5f}{error:10.2f}{macs:9,.0f}" + "".join(f"{c:>20}" for c in costs), flush=True)
+            converted = ksr.convert(net, test, stateful=True)
+            costs = on_board(converted, features[tested[0]][: counted * rate : rate] / spread, rate)
+            error = error_in_db(outputs, [theirs[name] for name in tested])
+            table.add(name, seed, loss=loss, dB=error, MACs=round(macs / rate), bytes=len(converted.data), **costs)
 
 
 def draw(net, frames, theirs, path):
@@ -223,19 +265,26 @@ def main(folder, frames, counted, arguments):
     if arguments.students:
         frames_of = {name: x[0] for name, x in features.items()}
         chosen = STUDENTS[-1:] if arguments.quick else STUDENTS
-        compare_students(frames_of, theirs, spread, arguments.students, arguments.seeds, counted, chosen)
+        table = Table(arguments.results)
+        compare_students(table, frames_of, theirs, spread, arguments.students, arguments.seeds, counted, chosen)
         return
     model = build(data)
     float32 = {name: model.predict(x, verbose=0)[0] for name, x in features.items()}
     largest = max(np.abs(float32[name][:, :GAINS] - theirs[name][:, :GAINS]).max() for name in recordings)
-    count = sum(map(len, recordings.values()))
-    print(f"Keras against RNNoise's C, {count:,} frames: the gains differ by {largest:.1e} at most")
+    total = sum(map(len, recordings.values()))
+    print(f"Keras against RNNoise's C, {total:,} frames: the gains differ by {largest:.1e} at most")
 
+    table = Table(arguments.results)
     samples = np.concatenate([pieces(features[name][0]) for name in CALIBRATED_ON])
     tested = [name for name in recordings if name not in CALIBRATED_ON]
-    print(
-        f"{'':20}{'error, dB':>10}{'bytes':>9}{'arena':>8}" + "".join(f"{core + ', all / GRUs':>20}" for core in CORES)
-    )
+    expected = [theirs[name] for name in tested]
+
+    def figures(net, weights, scale, scales="tensor"):
+        converted = ksr.convert(net, samples / scale, weights=weights, input_scales=scales, stateful=True)
+        error = error_in_db([stream(converted, features[name][0] / scale) for name in tested], expected)
+        costs = on_board(converted, features[tested[0]][0, :counted] / scale)
+        return {"dB": error, "bytes": len(converted.data), "arena": converted.report.arena_bytes, **costs}
+
     for weights, scale, scales in (
         ("int8", 1, "tensor"),
         ("int8", 1, "channel"),
@@ -243,44 +292,42 @@ def main(folder, frames, counted, arguments):
         ("int8x16", 1, "tensor"),
         ("int8x16", 1, "channel"),
     ):
-        net = build(data, scale)
-        converted = ksr.convert(net, samples / scale, weights=weights, input_scales=scales, stateful=True)
-        outputs = [stream(converted, features[name][0] / scale) for name in tested]
-        error = error_in_db(outputs, [theirs[name] for name in tested])
-        costs = on_board(converted, features[tested[0]][0, :counted] / scale)
-        arena = converted.report.arena_bytes
-        arena = "-" if arena is None else f"{arena:,}"
         name = f"{weights}{'' if np.isscalar(scale) else ', scaled'}{', by channel' if scales == 'channel' else ''}"
-        print(f"{name:20}{error:10.2f}{len(converted.data):9,}{arena:>8}" + "".join(f"{cost:>20}" for cost in costs))
+        if not table.has(name):
+            table.add(name, **figures(build(data, scale), weights, scale, scales))
     for tolerance in arguments.delta:
+        title = f"delta {tolerance:g} dB" + (f", {arguments.train} updates" if arguments.train else "")
+        missing = [weights for weights in ("float32", "int8", "int8x16") if not table.has(f"{title}, {weights}")]
+        is_last = tolerance == arguments.delta[-1]
+        if not missing and not (is_last and (arguments.picture or arguments.firmware)):
+            continue
         delta = as_delta(build(data, spread), samples / spread, tolerance)
         if arguments.train:
-            known = [features[name][0] / spread for name in CALIBRATED_ON]
-            train(delta, known, [theirs[name] for name in CALIBRATED_ON], arguments.train, 5e-4)
-        frames = np.concatenate([pieces(features[name][0]) for name in tested]) / spread
-        macs, dense = macs_of(delta, frames)
-        trained = f", {arguments.train} updates" if arguments.train else ""
-        title = f"delta network, {tolerance:g} dB{trained}"
-        print(f"{title}: {macs:,.0f} MACs a frame, {dense / macs:.2f} times fewer than {dense:,}")
-        outputs = [delta.predict(features[name] / spread, verbose=0)[0] for name in tested]
-        print(f"{'  Keras':14}{error_in_db(outputs, [theirs[name] for name in tested]):10.2f}")
-        for weights in ("int8", "int8x16"):
-            converted = ksr.convert(delta, samples / spread, weights=weights, stateful=True)
-            outputs = [stream(converted, features[name][0] / spread) for name in tested]
-            error = error_in_db(outputs, [theirs[name] for name in tested])
-            costs = on_board(converted, features[tested[0]][0, :counted] / spread)
-            print(
-                f"{'  ' + weights:14}{error:10.2f}{len(converted.data):9,}{'':8}" + "".join(f"{c:>20}" for c in costs)
+            train(
+                delta,
+                [features[name][0] / spread for name in CALIBRATED_ON],
+                [theirs[name] for name in CALIBRATED_ON],
+                arguments.train,
+                5e-4,
             )
-            if weights == "int8" and arguments.firmware and tolerance == arguments.delta[-1]:
-                recorded = features[tested[0]][0, :counted, None] / spread
-                print(
-                    converted.save_firmware(arguments.firmware, name="rnnoise", inputs=recorded, threshold_scale=True)
-                )
+        macs, _ = macs_of(delta, np.concatenate([pieces(features[name][0]) for name in tested]) / spread)
+        for weights in missing:
+            if weights == "float32":
+                outputs = [delta.predict(features[name] / spread, verbose=0)[0] for name in tested]
+                columns = {"dB": error_in_db(outputs, expected)}
+            else:
+                columns = figures(delta, weights, spread)
+            table.add(f"{title}, {weights}", MACs=round(macs), **columns)
+        if is_last and arguments.firmware:
+            converted = ksr.convert(delta, samples / spread, stateful=True)
+            recorded = features[tested[0]][0, :counted, None] / spread
+            print(converted.save_firmware(arguments.firmware, name="rnnoise", inputs=recorded, threshold_scale=True))
     if arguments.picture and arguments.delta:
         draw(delta, features[tested[0]][0] / spread, theirs[tested[0]], arguments.picture)
-    own = "".join(f"{f'- / {count:,}':>20}" for count in OWN_C.values())
-    print(f"{'float32 in C':14}{0:10.2f}{'':17}{own}   RNNoise v0.1 compiled with GCC 12.2 -O2")
+    print(
+        "RNNoise v0.1 compiled with GCC 12.2 -O2, its GRUs in float32: "
+        + ", ".join(f"{core} {count:,}" for core, count in OWN_C.items())
+    )
 
 
 def pieces(frames, length=CHUNK):
@@ -305,9 +352,10 @@ if __name__ == "__main__":
     parser.add_argument("--train", type=int, default=0, metavar="UPDATES", help="fine-tune the delta networks")
     parser.add_argument("--students", type=int, default=0, metavar="UPDATES", help="train smaller nets instead")
     parser.add_argument("--seeds", type=int, default=1, help="of each student")
+    parser.add_argument("--results", type=Path, help="a .csv that rows are added to, and from which a run goes on")
     parser.add_argument("--picture", type=Path, help="gains and events of the last delta network, a .png")
     parser.add_argument("--firmware", type=Path, help="a new folder for the C of the last delta network, in int8")
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("--data, or KSR_DATA, must name the folder that holds rnnoise.npz")
-    main(Path(arguments.data), *((150, 3) if arguments.quick else (None, 100)), arguments)
+    main(Path(arguments.data), *((150, 3) if arguments.quick else (None, 500)), arguments)

@@ -1,25 +1,37 @@
 """A wake word, always listening: streaming nets trained on streams, their misses, and their instructions per second.
 
-    python examples/wake_word.py [--data DIR] [--quick] [--features log floor pcen] [--speakers 1] [--seeds 1]
+    KERAS_BACKEND=jax python examples/wake_word.py train   # misses; minutes per speaker, longer in TensorFlow
+    python examples/wake_word.py measure                   # instructions on a Cortex-M4, in QEMU
+    python examples/wake_word.py table [--csv FILE]        # means over speakers and seeds
 
-DIR, or KSR_DATA, names the folder that holds fsdd.npz (`keras_sparse_rnn.experiments.data`). One spoken digit is the
-wake word. A stream consists of digits, a tenth of them the wake word, with pauses and white noise: "speech" with short
-pauses, "silence" with nobody speaking 90 % of the time. Each net is trained on streams of all speakers but one, whose
-streams it is tested on. It outputs a probability after each frame, which is averaged over 100 ms. A detection is right
-if it comes between the beginning of a wake word and half a second after its end.
+KSR_DATA, or --data, names the folder that holds fsdd.npz (`keras_sparse_rnn.experiments.data`). Everything lies in the
+folder `--out`; each command goes on where it was stopped.
 
-The table shows the wake words that are missed at 1 and at 0.5 false accepts per hour (the threshold is chosen on the
-test streams, as is usual), in Keras; executed instructions of the int8 net per second of sound on a Cortex-M4; and the
-steps that `FrameGate` in front of the net leaves to be computed, with the misses then. The instructions of features and
-gate are not counted.
+One spoken digit is the wake word. A stream consists of digits, a tenth of them the wake word, with pauses and white
+noise: "speech" with short pauses, "silence" with nobody speaking 90 % of the time. Each net is trained on streams of
+all speakers but one, whose streams it is tested on. All speakers are brought to one level; the words of a training
+stream are also played faster or slower, which changes the voice, and filtered. After each frame a net outputs the
+log-odds that the wake word has just ended, which are averaged over 100 ms. A detection is right if it comes between the
+beginning of a wake word and half a second after its end.
+
+`train` counts the wake words that are missed at 1 and at 0.5 false accepts per hour (the threshold is chosen on the
+test streams, as is usual), in Keras. `measure` counts executed instructions of the int8 net; those of the features are
+not counted. "held" is the dense GRU of that size and hop as a delta network (`to_delta`, with that tolerance),
+fine-tuned for a quarter of the epochs; a "gated" net is behind a `FrameGate`, in training too.
 
 Features: "log", the logarithm of the energy in 32 mel bands; "floor", how far it is above a slowly tracked noise floor,
-and 0 within 10 dB of it; "pcen", per-channel energy normalization (Wang et al., 2017, arXiv:1607.05666).
+and 0 within 10 dB of it; "pcen", per-channel energy normalization (Wang et al., 2017, arXiv:1607.05666); "quiet-pcen",
+the same with an absolute floor near the energy of white noise of -42 dBFS, so that weaker noise stays near zero.
 """
 
 import argparse
+import collections
+import csv
+import itertools
+import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -28,17 +40,22 @@ import keras_sparse_rnn as ksr
 from keras_sparse_rnn.experiments.board import run_on_board
 from keras_sparse_rnn.experiments.data import FSDD_RATE, fsdd_recordings
 from keras_sparse_rnn.experiments.log_mel import log_mel
-from keras_sparse_rnn.experiments.training import start_again
 
 WAKE = 7
+LEVEL_DB, LEVELS_DB = -26, 6  # dBFS of a word in the mean, and how far single words differ from it
 PAUSES = {"speech": (0.1, 0.6), "silence": (1.0, 6.8)}  # seconds, between digits of .43 s in the mean
-NOISE_DB = (None, -60, -40)  # dBFS, in training; the test has the second
+TRAINING_PAUSES = ((0.1, 0.6), (0.5, 2.5))  # four times in five the first
+TRAINING_NOISE_DB, NOISE_DB = (None, -60, -50, -40), -60  # dBFS, in training and in the test
 CHUNK_S = 4.0  # of a training sequence
+SPEED, TILT = 0.15, 0.6  # of words in training: logarithm of the speed, and coefficient of a filter
 SMOOTH_S, REFRACTORY_S, LATE_S = 0.1, 0.8, 0.5
 TARGET_S = (0.06, 0.24)  # before and after the end of the word: where the net is to say so
 FALSE_PER_HOUR = (1.0, 0.5)
-GATE = {"threshold": 1.0, "count": 2}  # in standard deviations
-BATCH = 32
+GATE = {"threshold": 0.3, "count": 2}  # in standard deviations
+BATCH, RATE, FINE_TUNING_RATE = 32, 5e-3, 1e-3
+KINDS = ("log", "floor", "pcen", "quiet-pcen")
+KEY = ("net", "features", "speaker", "seed")  # of a row
+BOARD_S = 30  # of each stream, on the board
 
 
 @dataclass(frozen=True)
@@ -46,19 +63,30 @@ class Net:
     """A recurrent layer and the frames it reads.
 
     Attributes:
-        kind, units: Of the layer.
+        kind: "GRU", "LightGRU", "DeltaGRU", or "held", a trained GRU as a delta network.
+        units: Its units.
         hop_ms: Milliseconds from frame to frame.
         sparsity: Share of zeros, in blocks of 1x4; 0 for a dense net.
+        gated: Whether a `FrameGate` is in front of it.
+        tolerance: Of `to_delta`, in standard deviations of the log-odds.
     """
 
     kind: str
     units: int
     hop_ms: int
     sparsity: float = 0.0
+    gated: bool = False
+    tolerance: float = 0.0
 
     def __str__(self):
-        zeros = f", {self.sparsity:.0%}" if self.sparsity else ""
-        return f"{self.kind} {self.units}{zeros}, {self.hop_ms} ms"
+        zeros, gated = f", {self.sparsity:.0%}" if self.sparsity else "", ", gated" if self.gated else ""
+        kind, held = ("GRU", f", held {self.tolerance:g}") if self.kind == "held" else (self.kind, "")
+        return f"{kind} {self.units}{zeros}, {self.hop_ms} ms{held}{gated}"
+
+    @property
+    def origin(self):
+        """The net whose weights it begins with, if any."""
+        return replace(self, kind="GRU", tolerance=0.0) if self.kind == "held" else None
 
     def build(self):
         layers = {
@@ -66,15 +94,26 @@ class Net:
             "LightGRU": lambda: ksr.layers.LightGRU(self.units, return_sequences=True),
             "DeltaGRU": lambda: ksr.layers.DeltaGRU(self.units, 0.5, 0.2, return_sequences=True),
         }
-        head = keras.layers.Dense(1, activation="sigmoid")
-        return keras.Sequential([keras.Input((None, 32)), keras.layers.GaussianNoise(0.3), layers[self.kind](), head])
+        # The gate is in front of the noise, which would open it.
+        gate = [ksr.layers.FrameGate(**GATE)] if self.gated else []
+        noise, dropout = keras.layers.GaussianNoise(0.3), keras.layers.Dropout(0.1)
+        head = keras.layers.Dense(1, name="log_odds")
+        return keras.Sequential([keras.Input((None, 32)), *gate, noise, layers[self.kind](), dropout, head])
 
 
 NETS = (
-    *(Net("GRU", units, hop) for hop in (20, 40, 80) for units in (12, 24)),
-    *(Net("LightGRU", units, 40) for units in (16, 32)),
-    *(Net("DeltaGRU", 32, hop, 0.7) for hop in (20, 40)),
+    *(Net("GRU", units, 40) for units in (32, 16)),
+    Net("held", 32, 40, tolerance=0.3),
+    Net("held", 32, 40, tolerance=0.1),
+    Net("LightGRU", 32, 40),
+    Net("DeltaGRU", 32, 40, 0.7),
+    Net("GRU", 32, 40, gated=True),
+    Net("held", 32, 40, gated=True, tolerance=0.1),
+    *(Net("GRU", units, 80) for units in (32, 16)),
+    *(Net("GRU", units, 20) for units in (32, 16)),
+    Net("held", 32, 20, tolerance=0.1),
 )
+QUICK = Net("GRU", 32, 40), Net("held", 32, 40, tolerance=0.3), Net("GRU", 32, 40, gated=True)
 
 
 @dataclass(frozen=True)
@@ -90,14 +129,26 @@ class Stream:
     words: np.ndarray
 
 
-def make_stream(recordings, speakers, seconds, pauses, noise_db, rng, wake_share=0.1):
-    """Digits of some speakers, at levels from -6 to +6 dB, with pauses, in white noise."""
+def leveled(word):
+    return word * 10 ** (LEVEL_DB / 20) / np.sqrt(np.mean(word**2))
+
+
+def another_voice(word, rng):
+    """A word at another speed, by which its pitch and formants move too, through a filter of the first order."""
+    speed = np.exp(rng.uniform(-SPEED, SPEED))
+    word = np.interp(np.arange(0, len(word) - 1, speed), np.arange(len(word)), word)
+    return word[1:] + rng.uniform(-TILT, TILT) * word[:-1]
+
+
+def make_stream(recordings, speakers, seconds, pauses, noise_db, rng, wake_share=0.1, augment=False):
+    """Digits of some speakers, at levels from -6 to +6 dB around `LEVEL_DB`, with pauses, in white noise."""
     spoken = np.isin(recordings.speaker, speakers)
     pools = [np.flatnonzero(spoken & ((recordings.digit == WAKE) == is_wake)) for is_wake in (False, True)]
     audio, words, end = np.zeros(round(seconds * FSDD_RATE)), [], 0
     while True:
         is_wake = rng.random() < wake_share
-        word = recordings.audio[rng.choice(pools[is_wake])] * 10 ** (rng.uniform(-6, 6) / 20)
+        word = recordings.audio[rng.choice(pools[is_wake])]
+        word = leveled(another_voice(word, rng) if augment else word) * 10 ** (rng.uniform(-LEVELS_DB, LEVELS_DB) / 20)
         begin = end + round(rng.uniform(*pauses) * FSDD_RATE)
         end = begin + len(word)
         if end > len(audio):
@@ -113,7 +164,11 @@ def make_stream(recordings, speakers, seconds, pauses, noise_db, rng, wake_share
 def features(audio, hop_ms, kind):
     """(frames, 32); each frame is computed from the sound up to its end."""
     logs = log_mel(audio, FSDD_RATE, hop_ms / 1000).astype(np.float64)
-    return {"log": lambda logs, hop_s: logs, "floor": above_floor, "pcen": pcen}[kind](logs, hop_ms / 1000)
+    if kind == "log":
+        return logs
+    if kind == "floor":
+        return above_floor(logs, hop_ms / 1000)
+    return pcen(logs, hop_ms / 1000, 1e-6 if kind == "pcen" else 1e-2)
 
 
 def above_floor(logs, hop_s, rise_db_per_s=6.0, margin_db=10.0):
@@ -126,12 +181,13 @@ def above_floor(logs, hop_s, rise_db_per_s=6.0, margin_db=10.0):
     return out
 
 
-def pcen(logs, hop_s, time_s=0.4, alpha=0.98, delta=2.0, root=0.5):
-    energy, keep = np.exp(logs), np.exp(-hop_s / time_s)
+def pcen(logs, hop_s, epsilon, time_s=0.4, alpha=0.98, delta=2.0, root=0.5):
+    """Per-channel energy normalization; the energy is that of a window of 25 ms, whatever the hop."""
+    energy, keep = np.exp(logs) * (0.02 / hop_s), np.exp(-hop_s / time_s)
     mean, out = energy[0].copy(), np.empty_like(logs)
     for frame, row in zip(energy, out, strict=True):
         mean = keep * mean + (1 - keep) * frame
-        row[:] = (frame / (1e-6 + mean) ** alpha + delta) ** root - delta**root
+        row[:] = (frame / (epsilon + mean) ** alpha + delta) ** root - delta**root
     return out
 
 
@@ -146,13 +202,21 @@ def targets(words, frames, hop_s):
     return target, weight
 
 
-def detections(probabilities, hop_s, threshold):
-    """The times, in seconds, at which the smoothed probability exceeds the threshold."""
+def smoothed(scores, hop_s):
+    """The mean of each score and those before it, over `SMOOTH_S`."""
     window = max(1, round(SMOOTH_S / hop_s))
-    sums = np.cumsum(np.pad(probabilities, (window, 0)))
-    times, last = hop_s * (1 + np.flatnonzero((sums[window:] - sums[:-window]) / window > threshold)), -np.inf
-    found = []
-    for time in times:
+    sums = np.cumsum(np.pad(scores.astype(np.float64), (window, 0), mode="edge"))
+    return (sums[window:] - sums[:-window]) / window
+
+
+def detections(smooth, hop_s, threshold):
+    """The times, in seconds, at which smoothed scores rise above the threshold, at least `REFRACTORY_S` apart.
+
+    Behind a gate the last score is held in a pause, however high it is: it counts once.
+    """
+    above = np.pad(smooth > threshold, (1, 0))
+    found, last = [], -np.inf
+    for time in hop_s * (1 + np.flatnonzero(above[1:] & ~above[:-1])):
         if time >= last + REFRACTORY_S:
             found.append(time)
             last = time
@@ -166,118 +230,220 @@ def count(found, words):
     return int((~hits.any(axis=0)).sum()), int((~hits.any(axis=1)).sum())
 
 
-def misses(probabilities, stream, hop_s):
+def misses(scores, words, hop_s):
     """Share of wake words that are missed at each of `FALSE_PER_HOUR`."""
-    hours = len(probabilities) * hop_s / 3600
-    thresholds = np.concatenate([np.linspace(0.02, 0.98, 49), 1 - np.geomspace(0.015, 1e-5, 12)])
-    counts = [count(detections(probabilities, hop_s, threshold), stream.words) for threshold in thresholds]
-    words = max(1, len(stream.words))
+    hours, smooth = len(scores) * hop_s / 3600, smoothed(scores, hop_s)
+    thresholds = np.quantile(smooth, 1 - np.geomspace(1e-5, 0.2, 120))
+    counts = [count(detections(smooth, hop_s, threshold), words) for threshold in thresholds]
     return [
-        min((m for m, false in counts if false <= limit * hours), default=words) / words for limit in FALSE_PER_HOUR
+        min((m for m, false in counts if false <= limit * hours), default=len(words)) / max(1, len(words))
+        for limit in FALSE_PER_HOUR
     ]
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is trained and tested: sequences of `CHUNK_S`, epochs, minutes per test stream, frames on the board."""
+    """How much is trained and tested: sequences of `CHUNK_S`, epochs, minutes per test stream."""
 
     sequences: int
     epochs: int
-    minutes: float
-    board_frames: int
+    minutes: int
 
 
-def training_set(recordings, speakers, size, hop_ms, kind, rng):
-    x, y, weights = [], [], []
-    for _ in range(size.sequences):
-        pauses = PAUSES["silence" if rng.random() < 0.3 else "speech"]
-        stream = make_stream(recordings, speakers, CHUNK_S, pauses, rng.choice(NOISE_DB), rng, wake_share=0.3)
-        x.append(features(stream.audio, hop_ms, kind))
-        target, weight = targets(stream.words, len(x[-1]), hop_ms / 1000)
-        y.append(target)
-        weights.append(weight)
-    x = np.stack(x)
-    mean, deviation = x.mean(axis=(0, 1)), x.std(axis=(0, 1)) + 1e-6
-    return ((x - mean) / deviation).astype(np.float32), np.stack(y)[..., None], np.stack(weights), mean, deviation
+class Fold:
+    """What nets of one hop learn and are tested on when a speaker is left out.
+
+    Attributes:
+        x, y, weights: Of training sequences.
+        tests: By the name of a stream, features (minutes, frames, 32) and the wake words of all minutes in a row.
+    """
+
+    def __init__(self, recordings, speaker, seed, hop_ms, kind, size):
+        rng = np.random.default_rng((seed, speaker))
+        others = [other for other in np.unique(recordings.speaker) if other != speaker]
+        x, y, weights = [], [], []
+        for _ in range(size.sequences):
+            pauses, noise = TRAINING_PAUSES[int(rng.random() < 0.2)], rng.choice(TRAINING_NOISE_DB)
+            stream = make_stream(recordings, others, CHUNK_S, pauses, noise, rng, wake_share=0.3, augment=True)
+            x.append(features(stream.audio, hop_ms, kind).astype(np.float32))
+            target, weight = targets(stream.words, len(x[-1]), hop_ms / 1000)
+            y.append(target)
+            weights.append(weight)
+        x = np.stack(x)
+        mean, deviation = x.mean(axis=(0, 1)), x.std(axis=(0, 1)) + 1e-6
+        self.x, self.y, self.weights = (x - mean) / deviation, np.stack(y)[..., None], np.stack(weights)
+        self.tests = {}
+        for name, pauses in PAUSES.items():
+            # The same sound for every hop and seed.
+            rng = np.random.default_rng((speaker, len(self.tests)))
+            minutes = [make_stream(recordings, [speaker], 60, pauses, NOISE_DB, rng) for _ in range(size.minutes)]
+            frames = np.stack([features(stream.audio, hop_ms, kind) for stream in minutes])
+            length_s = frames.shape[1] * hop_ms / 1000
+            words = np.concatenate([stream.words + i * length_s for i, stream in enumerate(minutes)])
+            self.tests[name] = ((frames - mean) / deviation).astype(np.float32), words
 
 
-def train(net, x, y, weights, epochs, seed):
-    steps = epochs * -(-len(x) // BATCH)
-    rate = keras.optimizers.schedules.CosineDecay(0.001, steps, warmup_target=0.02, warmup_steps=max(1, steps // 20))
-    keras.utils.set_random_seed(seed)
-    model = net.build()
-    # Without XLA, which draws the noise slowly on a CPU.
-    model.compile(
-        keras.optimizers.AdamW(rate, weight_decay=0.01, clipnorm=1.0), "binary_crossentropy", jit_compile=False
+def train(model, fold, epochs, rate, seed, sparsity=0.0):
+    steps = epochs * -(-len(fold.x) // BATCH)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate / 20, steps, warmup_target=rate, warmup_steps=max(1, steps // 20)
     )
-    start_again(model, seed)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    keras.utils.set_random_seed(seed)
+    model.compile(keras.optimizers.AdamW(schedule, weight_decay=0.01, clipnorm=1.0), loss)
     callbacks = []
-    if net.sparsity:
+    if sparsity:
         begin, end = int(0.1 * steps), max(int(0.65 * steps), int(0.1 * steps) + 1)
-        schedule = ksr.schedules.PolynomialDecay(0.0, net.sparsity, begin, end, frequency=max(1, steps // 100))
-        callbacks.append(ksr.callbacks.MagnitudePruning(schedule, block_shape=(1, 4)))
-    model.fit(x, y, sample_weight=weights, batch_size=BATCH, epochs=epochs, callbacks=callbacks, verbose=0)
+        ramp = ksr.schedules.PolynomialDecay(0.0, sparsity, begin, end, frequency=max(1, steps // 100))
+        callbacks.append(ksr.callbacks.MagnitudePruning(ramp, block_shape=(1, 4)))
+    model.fit(
+        fold.x, fold.y, sample_weight=fold.weights, batch_size=BATCH, epochs=epochs, callbacks=callbacks, verbose=0
+    )
+
+
+def trained(net, fold, seed, size, origin):
+    """A trained model; `origin` is the file of the net that it begins with."""
+    keras.utils.set_random_seed(seed)
+    if net.origin:
+        model = keras.saving.load_model(origin)
+        model = ksr.to_delta(model, fold.x[:64], tolerance=net.tolerance, dense=False, verbose=False)
+        train(model, fold, max(1, size.epochs // 4), FINE_TUNING_RATE, seed)
+    else:
+        model = net.build()
+        train(model, fold, size.epochs, RATE, seed, net.sparsity)
     return model
 
 
-def row_of(net, recordings, speaker, seed, size, kind):
-    """What the table shows of a net: its cells."""
-    rng = np.random.default_rng(seed)
-    others = [other for other in np.unique(recordings.speaker) if other != speaker]
-    x, y, weights, mean, deviation = training_set(recordings, others, size, net.hop_ms, kind, rng)
-    model = train(net, x, y, weights, size.epochs, seed)
-    gate = ksr.layers.FrameGate(**GATE)
-    gated = keras.Sequential([keras.Input((None, 32)), gate, *model.layers[1:]])  # without the noise of the training
-    converted = ksr.convert(model, x[:: max(1, len(x) // 100)], time_steps=x.shape[1])
-    cells, hop_s = [], net.hop_ms / 1000
-    for pauses in PAUSES.values():
-        stream = make_stream(recordings, [speaker], 60 * size.minutes, pauses, NOISE_DB[1], rng)
-        test = ((features(stream.audio, net.hop_ms, kind) - mean) / deviation).astype(np.float32)
-        found = misses(model.predict(test[None], verbose=0).ravel(), stream, hop_s)
-        found_by_gated = misses(gated.predict(test[None], verbose=0).ravel(), stream, hop_s)
-        made = float(np.mean(keras.ops.convert_to_numpy(gate.compute_mask(test[None]))))
-        _, instructions = run_on_board(converted, test[None, : size.board_frames])
-        a_second = None if instructions is None else instructions / hop_s
-        cells.append((*found, a_second, made, *found_by_gated))
-    return np.array(cells, float).ravel()
+def train_all(nets, kinds, speakers, seeds, size, out):
+    recordings, done = fsdd_recordings(), {key_of(run) for run in read(out / "runs.jsonl")}
+    for seed, speaker, kind in itertools.product(range(seeds), range(speakers), kinds):
+        for hop_ms in dict.fromkeys(net.hop_ms for net in nets):
+            keys = {net: (str(net), kind, speaker, seed) for net in nets if net.hop_ms == hop_ms}
+            todo = {net: key for net, key in keys.items() if key not in done}
+            fold = Fold(recordings, speaker, seed, hop_ms, kind, size) if todo else None
+            for net, key in todo.items():
+                path = out / file_name(key)
+                if path.exists():
+                    model = keras.saving.load_model(path)
+                else:
+                    model = trained(net, fold, seed, size, out / file_name((str(net.origin), *key[1:])))
+                    model.save(path)
+                run = dict(zip(KEY, key, strict=True)) | asdict(size) | figures(model, fold, hop_ms / 1000)
+                write(out / "runs.jsonl", run)
+                print(run, flush=True)
 
 
-def main(size, nets, kinds, speakers, seeds):
-    recordings = fsdd_recordings()
-    print(f"wake word {WAKE}; {size.minutes:g} minutes of each test stream, {NOISE_DB[1]} dBFS; {size.epochs} epochs")
-    columns = ["miss 1/h", "miss .5/h", "instr/s", "steps made", "miss 1/h", "miss .5/h"]
-    print(f"{'':32}" + "".join(f"{f'{name}:':<66}" for name in PAUSES))
-    print(f"{'':32}" + "".join(f"{name:>11}" for name in columns) * len(PAUSES))
-    for kind in kinds:
-        for net in nets:
-            rows = [row_of(net, recordings, s, seed, size, kind) for s in range(speakers) for seed in range(seeds)]
-            print(
-                f"{f'{net}, {kind}':32}" + "".join(map(cell, np.mean(rows, axis=0), columns * len(PAUSES))), flush=True
-            )
+def figures(model, fold, hop_s):
+    """Shares of missed words, and of the steps that are made."""
+    found = {}
+    for name, (x, words) in fold.tests.items():
+        gates = [layer for layer in model.layers if isinstance(layer, ksr.layers.FrameGate)]
+        found[f"{name}: steps made"] = float(np.mean([gate.compute_mask(x) for gate in gates])) if gates else 1.0
+        scores = model.predict(x, verbose=0, batch_size=len(x)).ravel()
+        for limit, missed in zip(FALSE_PER_HOUR, misses(scores, words, hop_s), strict=True):
+            found[f"{name}: missed at {limit:g}/h"] = missed
+    return found
 
 
-def cell(value, column):
-    if np.isnan(value):
-        return f"{'no QEMU':>11}"
-    return f"{value:11,.0f}" if column == "instr/s" else f"{value:11.1%}"
+def measure_all(nets, out):
+    recordings, done = fsdd_recordings(), {key_of(cost) for cost in read(out / "costs.jsonl")}
+    by_name = {str(net): net for net in nets}
+    for run in read(out / "runs.jsonl"):
+        key = key_of(run)
+        if key in done or key[0] not in by_name:
+            continue
+        (_, kind, speaker, seed), hop_ms = key, by_name[key[0]].hop_ms
+        fold = Fold(recordings, speaker, seed, hop_ms, kind, Size(100, 0, 1))
+        converted = ksr.convert(
+            keras.saving.load_model(out / file_name(key)), fold.x, time_steps=fold.x.shape[1], verify=False
+        )
+        cost = dict(zip(KEY, key, strict=True))
+        for title, (x, _) in fold.tests.items():
+            _, instructions = run_on_board(converted, x[:1, : BOARD_S * 1000 // hop_ms])
+            cost[f"{title}: M4/s"] = instructions and instructions * 1000 / hop_ms
+        write(out / "costs.jsonl", cost)
+        print(cost, flush=True)
+
+
+def table(out, path):
+    """Means over the speakers and seeds of each net and kind of features; those of costs over what was measured."""
+    groups = {name: collections.defaultdict(list) for name in ("runs", "costs")}
+    for name, group in groups.items():
+        for row in read(out / f"{name}.jsonl"):
+            group[row["net"], row["features"]].append(row)
+    rows = []
+    for key, runs in groups["runs"].items():
+        costs = groups["costs"].get(key, [])
+        row = {"net": key[0], "features": key[1], "runs": len(runs), "measured": len(costs)}
+        for name in (name for name in (runs[0] | (costs[0] if costs else {})) if ":" in name):
+            values = [cells[name] for cells in [*runs, *costs] if name in cells]
+            row[name] = None if None in values else float(np.mean(values))
+        rows.append(row)
+    if not rows:
+        raise SystemExit(f"{out} holds no runs: `train` makes them.")
+    titles = list(dict.fromkeys(name for row in rows for name in row))
+    if path:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, titles, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({name: shown(name, value) for name, value in row.items()} for row in rows)
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    for row in rows:
+        print(f"| {' | '.join(str(shown(name, row.get(name))) for name in titles)} |")
+
+
+def shown(name, value):
+    if not isinstance(value, float):
+        return "" if value is None else value
+    return round(value) if name.endswith("M4/s") else round(value, 4)
+
+
+def key_of(row):
+    return tuple(row[name] for name in KEY)
+
+
+def file_name(key):
+    return ", ".join(map(str, key)) + ".keras"
+
+
+def read(path):
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def write(path, row):
+    with path.open("a") as file:
+        file.write(json.dumps(row) + "\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", nargs="?", choices=("train", "measure", "table"), help="default: all")
     parser.add_argument("--data", help="folder that holds fsdd.npz, instead of KSR_DATA")
-    parser.add_argument("--quick", action="store_true", help="one net, trained for a moment: the figures mean nothing")
-    parser.add_argument("--features", nargs="+", choices=("log", "floor", "pcen"), default=["floor"])
-    parser.add_argument("--speakers", type=int, default=1, help="how many are left out in turn, of six")
+    parser.add_argument(
+        "--out", type=Path, default="wake_word", help="folder of nets and figures; default: %(default)s"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="three nets, trained for a moment: the figures mean nothing"
+    )
+    parser.add_argument("--features", nargs="+", choices=KINDS, default=["quiet-pcen"])
+    parser.add_argument("--speakers", type=int, default=2, help="how many are left out in turn, of six")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--sequences", type=int, default=600, help="of 4 seconds, to train on")
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--minutes", type=float, default=30, help="of each test stream")
+    parser.add_argument("--sequences", type=int, default=3072, help="of 4 seconds, to train on")
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--minutes", type=int, default=120, help="of each test stream")
     parser.add_argument("--nets", default="", metavar="TEXT", help="only nets whose names contain it")
+    parser.add_argument("--csv", type=Path, help="where `table` writes its rows, too")
     arguments = parser.parse_args()
     if arguments.data:
         os.environ["KSR_DATA"] = arguments.data
-    size = Size(arguments.sequences, arguments.epochs, arguments.minutes, 1500)
     nets = [net for net in NETS if arguments.nets in str(net)]
+    size, speakers = Size(arguments.sequences, arguments.epochs, arguments.minutes), arguments.speakers
     if arguments.quick:
-        size, nets = Size(8, 1, 0.2, 20), nets[-1:]
-    main(size, nets, arguments.features, arguments.speakers, arguments.seeds)
+        size, nets, speakers = Size(8, 1, 1), QUICK, 1
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.step in ("train", None):
+        train_all(nets, arguments.features, speakers, arguments.seeds, size, arguments.out)
+    if arguments.step in ("measure", None):
+        measure_all(nets, arguments.out)
+    if arguments.step in ("table", None):
+        table(arguments.out, arguments.csv)
