@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=jax python examples/wake_word.py train   # misses; minutes per speaker, longer in TensorFlow
     python examples/wake_word.py measure                   # instructions on a Cortex-M4, in QEMU
-    python examples/wake_word.py table [--csv FILE]        # means over speakers and seeds
+    python examples/wake_word.py table [--csv FILE] [--picture FILE]  # means over speakers and seeds
 
 KSR_DATA, or --data, names the folder that holds fsdd.npz (`keras_sparse_rnn.experiments.data`). Everything lies in the
 folder `--out`; each command goes on where it was stopped.
@@ -365,37 +365,54 @@ def measure_all(nets, out):
         print(cost, flush=True)
 
 
-def table(out, path):
-    """Means over the speakers and seeds of each net and kind of features; those of costs over what was measured."""
-    groups = {name: collections.defaultdict(list) for name in ("runs", "costs")}
-    for name, group in groups.items():
-        for row in read(out / f"{name}.jsonl"):
-            group[row["net"], row["features"]].append(row)
-    rows = []
-    for key, runs in groups["runs"].items():
-        costs = groups["costs"].get(key, [])
-        row = {"net": key[0], "features": key[1], "runs": len(runs), "measured": len(costs)}
-        for name in (name for name in (runs[0] | (costs[0] if costs else {})) if ":" in name):
-            values = [cells[name] for cells in [*runs, *costs] if name in cells]
-            row[name] = None if None in values else float(np.mean(values))
-        rows.append(row)
-    if not rows:
+def table(out, path, picture):
+    """Prints means over the speakers and seeds, and writes a row for each run."""
+    costs = {key_of(cost): cost for cost in read(out / "costs.jsonl")}
+    runs = [run | costs.get(key_of(run), {}) for run in read(out / "runs.jsonl")]
+    if not runs:
         raise SystemExit(f"{out} holds no runs: `train` makes them.")
-    titles = list(dict.fromkeys(name for row in rows for name in row))
+    titles = list(dict.fromkeys(name for run in runs for name in run))
     if path:
         with path.open("w", newline="") as file:
             writer = csv.DictWriter(file, titles, lineterminator="\n")
             writer.writeheader()
-            writer.writerows({name: shown(name, value) for name, value in row.items()} for row in rows)
+            writer.writerows({name: rounded(name, value) for name, value in run.items()} for run in runs)
+    groups = collections.defaultdict(list)
+    for run in runs:
+        groups[run["net"], run["features"]].append(run)
+    titles = ["net", "features", "runs", *(name for name in titles if ":" in name)]
     print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
-    for row in rows:
-        print(f"| {' | '.join(str(shown(name, row.get(name))) for name in titles)} |")
+    means = {}
+    for key, group in groups.items():
+        values = {name: [run[name] for run in group if run.get(name) is not None] for name in titles[3:]}
+        means[key] = {name: float(np.mean(of_name)) for name, of_name in values.items() if of_name}
+        cells = [*key, len(group), *(rounded(name, means[key].get(name, "")) for name in titles[3:])]
+        print(f"| {' | '.join(map(str, cells))} |")
+    if picture:
+        draw({key: mean for key, mean in means.items() if "speech: M4/s" in mean}, picture)
 
 
-def shown(name, value):
+def rounded(name, value):
     if not isinstance(value, float):
-        return "" if value is None else value
+        return value
     return round(value) if name.endswith("M4/s") else round(value, 4)
+
+
+def draw(means, path):
+    """Missed words against instructions, for each of the streams; below and left is better."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 5), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), PAUSES, strict=True):
+        points = collections.defaultdict(dict)
+        for (net, kind), mean in means.items():
+            family = next((text for text in ("gated", "held", "DeltaGRU", "LightGRU") if text in net), "dense GRU")
+            label = net if len({kind for _, kind in means}) == 1 else f"{net}, {kind}"
+            points[family][label] = mean[f"{name}: M4/s"] / 1000, 100 * mean[f"{name}: missed at 1/h"]
+        cost, quality = "thousand M4 instructions per second", "missed at 1 false accept per hour (%)"
+        ksr.plot.pareto(points, cost=cost, quality=quality, lower_is_better=True, ax=axes)
+        axes.set_title(name)
+    figure.savefig(path, dpi=110)
 
 
 def key_of(row):
@@ -432,7 +449,8 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--minutes", type=int, default=120, help="of each test stream")
     parser.add_argument("--nets", default="", metavar="TEXT", help="only nets whose names contain it")
-    parser.add_argument("--csv", type=Path, help="where `table` writes its rows, too")
+    parser.add_argument("--csv", type=Path, help="where `table` writes every run")
+    parser.add_argument("--picture", type=Path, help="where `table` draws misses against instructions, a .png")
     arguments = parser.parse_args()
     if arguments.data:
         os.environ["KSR_DATA"] = arguments.data
@@ -446,4 +464,4 @@ if __name__ == "__main__":
     if arguments.step in ("measure", None):
         measure_all(nets, arguments.out)
     if arguments.step in ("table", None):
-        table(arguments.out, arguments.csv)
+        table(arguments.out, arguments.csv, arguments.picture)
