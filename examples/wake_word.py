@@ -30,6 +30,7 @@ import csv
 import itertools
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -448,13 +449,13 @@ if __name__ == "__main__":
     parser.add_argument("--sequences", type=int, default=3072, help="of 4 seconds, to train on")
     parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--minutes", type=int, default=120, help="of each test stream")
-    parser.add_argument("--nets", default="", metavar="TEXT", help="only nets whose names contain it")
+    parser.add_argument("--nets", default="", metavar="REGEX", help="only nets with such names")
     parser.add_argument("--csv", type=Path, help="where `table` writes every run")
     parser.add_argument("--picture", type=Path, help="where `table` draws misses against instructions, a .png")
     arguments = parser.parse_args()
     if arguments.data:
         os.environ["KSR_DATA"] = arguments.data
-    nets = [net for net in NETS if arguments.nets in str(net)]
+    nets = [net for net in NETS if re.search(arguments.nets, str(net))]
     size, speakers = Size(arguments.sequences, arguments.epochs, arguments.minutes), arguments.speakers
     if arguments.quick:
         size, nets, speakers = Size(8, 1, 1), QUICK, 1

@@ -78,9 +78,9 @@ def test_rnnoise_is_what_its_own_c_computes(tmp_path):
     printed = printed_by("rnnoise.py", "--results", results)
     assert float(printed.splitlines()[0].split()[-3]) < 2e-4
     rows = rows_of(results)
-    assert [row["net"] for row in rows] == ["int8", "int8, scaled", "int8x16"]
-    errors = [float(row["dB"]) for row in rows]
-    assert errors[0] < 1.5 and errors[1] < 1 and errors[2] < 0.3
+    largest = {"int8": 1.5, "int8, by channel": 1, "int8, scaled": 1, "int8x16": 0.3, "int8x16, by channel": 0.3}
+    assert [row["net"] for row in rows] == list(largest)
+    assert all(float(row["dB"]) < largest[row["net"]] for row in rows)
     if rows[0]["M4"]:  # the GRUs alone, in integers, and in float32 by RNNoise's C
         own_on_m4 = int(printed.splitlines()[-1].split("M4 ")[1].split(", M55")[0].replace(",", ""))
         assert max(int(row["M4, GRUs"]) for row in rows) < own_on_m4 / 4
