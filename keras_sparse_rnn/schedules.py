@@ -106,6 +106,16 @@ class Schedule(abc.ABC):
         in_range = self.begin_step <= step and (step <= self.end_step or self.end_step == -1)
         return in_range and (step - self.begin_step) % self.frequency == 0, self.value(step)
 
+    def next_due(self, step: int) -> float:
+        """Returns the first step after `step` at which a callback acts, or infinity; `end_step` is such a step."""
+        if type(self).__call__ is not Schedule.__call__:  # of a subclass that acts at other steps
+            return step + 1
+        acted = max(0, step + 1 - self.begin_step + self.frequency - 1) // self.frequency
+        due = self.begin_step + acted * self.frequency
+        if self.end_step == -1:
+            return due
+        return min(due, self.end_step) if step < self.end_step else math.inf
+
     @abc.abstractmethod
     def value(self, step: int) -> float:
         """Returns the value at the optimizer step `step`, whether the schedule acts there or not."""

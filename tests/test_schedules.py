@@ -1,3 +1,6 @@
+import itertools
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -170,6 +173,22 @@ def test_a_ramp_that_has_no_length_in_a_short_fit_says_so():
     schedule = RampThreshold(begin=0.98, ramp=0.99, end=1.0, q=0.1)
     with pytest.raises(ValueError, match="end=1.0 .* fit a training of 16 steps: end_step=16: must be > beg"):
         schedule.resolve(16)
+
+
+def test_the_next_step_that_is_due_is_the_first_at_which_it_acts():
+    for begin, end, frequency in itertools.product((0, 1, 7), (-1, 7, 12, 15), (1, 3, 5, 100)):
+        schedule = ConstantSparsity(0.5, begin, end, frequency)
+        acts = [step for step in range(120) if schedule(step)[0] or step == end]
+        for step in range(-1, 20):
+            assert schedule.next_due(step) == next((at for at in acts if at > step), math.inf)
+
+
+def test_a_schedule_that_asks_at_each_step_is_asked_at_each_step():
+    class Mondays(ConstantSparsity):
+        def __call__(self, step):
+            return step % 7 == 0, 0.5
+
+    assert Mondays(0.5, 0).next_due(3) == 4
 
 
 def test_ramp_is_the_formula_of_the_paper():

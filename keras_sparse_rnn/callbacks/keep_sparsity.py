@@ -1,5 +1,6 @@
 """Keeps the zeros of a pruned model during fine-tuning."""
 
+import math
 import warnings
 
 from keras_sparse_rnn.callbacks.mask_callback import MaskCallback
@@ -39,7 +40,7 @@ class KeepSparsity(MaskCallback):
     keeps_frozen = True
 
     def __init__(self, layers: LayerSelection = "all", block_shape: BlockShape = (1, 1)) -> None:
-        super().__init__(_never, block_shape, layers)
+        super().__init__(_Never(), block_shape, layers)
 
     def start(self, step: int) -> None:
         self.masks.recover_pruned()
@@ -58,5 +59,11 @@ class KeepSparsity(MaskCallback):
         return True
 
 
-def _never(step):
-    return False, 0.0
+class _Never:
+    """A schedule that never acts."""
+
+    def __call__(self, step):
+        return False, 0.0
+
+    def next_due(self, step):
+        return math.inf

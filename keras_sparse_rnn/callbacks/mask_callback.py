@@ -1,6 +1,7 @@
 """Base class of the callbacks that mask weights during training."""
 
 import abc
+import math
 import warnings
 from typing import Any, Literal
 
@@ -8,7 +9,7 @@ import keras
 
 from keras_sparse_rnn.callbacks.fit_clock import FitClock
 from keras_sparse_rnn.callbacks.fit_outcome import claim_kernels, is_looked_at, mask_callbacks, warn_if_less_sparse
-from keras_sparse_rnn.callbacks.optimizer_state import moving_averages, optimizer_of
+from keras_sparse_rnn.callbacks.optimizer_state import most_updates, moving_averages, optimizer_of, optimizers_of
 from keras_sparse_rnn.sparsity import Kernel, Masks, select_kernels
 from keras_sparse_rnn.sparsity.blocks import check_block_shape
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
@@ -75,8 +76,12 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self.count_from = count_from
         self.masks: Masks  # from the beginning of fit
         self.skipped: dict[str, str] = {}
-        self.step: Any = None
+        self._step: Any = None
         self._first_step = self._batches = 0
+        self._unread = 0  # the most steps that may have been made since the step was read
+        self._next_due: float = 0  # no step before this one is due
+        self._most_updates: int | None = None  # of a batch
+        self._only_optimizer: Any = None
         self._clock = FitClock(count_from)
         self._in_steps: Any = None  # the schedule, once it is known in steps
         self._given_optimizer: Any = None
@@ -100,6 +105,17 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         if self._in_steps is None or self._end_step < 0:
             return self._last_action is not None
         return self.step >= self._end_step
+
+    @property
+    def step(self) -> Any:
+        """The current step of training; None before it has begun."""
+        if self._unread:
+            self.step = self._clock.step(self.optimizer)
+        return self._step
+
+    @step.setter
+    def step(self, step: int | None) -> None:
+        self._step, self._unread = step, 0
 
     def masks_over(self, kernels: list[Kernel]) -> Masks:
         """Returns the masks of this method over some kernels, with nothing masked yet."""
@@ -128,17 +144,19 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         self.step = self._first_step = step
         self._in_steps, self._batches = schedule, 0
         self._last_action = self.last_acted(step)
+        self._next_due = 0
         self.start(step)
         self.apply()
 
     def advance(self, step: int) -> None:
         """Updates the masks for all steps up to `step`, and sets masked weights to zero."""
-        last, self.step = self.step, step
+        last, self.step = self._step, step
         acted = [(at, value) for at in range(last + 1, step + 1) for due, value in [self.ask(at)] if due]
         # Before masked weights are set to zero again, as a method may let weights return that the gradient has moved.
         if acted:
             self._last_action = acted[-1]
             self.update(*acted[-1])
+        self._next_due = self._due_after(step)
         self.apply()
 
     def apply(self) -> None:
@@ -149,8 +167,8 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
     def optimizer(self) -> Any:
         """The optimizer that trains the kernels; in a model with several, such as a GAN, the one that holds them."""
         # `self.model`, not a stored reference: on JAX this property copies the training state back into the model.
-        model, kernels = self.model, [kernel.variable for kernel in self.masks.kernels]
-        return self._given_optimizer or optimizer_of(model, kernels, self._clock.bases)
+        model, known = self.model, self._given_optimizer or self._only_optimizer
+        return known or optimizer_of(model, [kernel.variable for kernel in self.masks.kernels], self._clock.bases)
 
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
@@ -162,6 +180,9 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             raise ValueError(f"The model {model.name!r} is not compiled: call model.compile() before training.")
         self.find()
         claim_kernels(self)
+        held = optimizers_of(model)
+        self._only_optimizer = held[0] if len(held) == 1 else None
+        self._most_updates = most_updates(model)
         if type(model).train_step is keras.Model.train_step and not optimizer.built:
             # Keras would build it within the train step, which TensorFlow then traces a second time.
             optimizer.build(model.trainable_variables)
@@ -175,7 +196,12 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._batches += 1
-        self.advance(self._clock.step(self.optimizer))
+        # Reading the step takes as long as masking. Before a step can be due it is not needed.
+        if self._most_updates and self._step + self._unread + self._most_updates < self._next_due:
+            self._unread += self._most_updates
+            self.apply()
+        else:
+            self.advance(self._clock.step(self.optimizer))
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
         # On JAX, when data of unknown size end, Keras restores the state from before the last on_train_batch_end.
@@ -187,6 +213,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             self._clock.learn(self.step, epoch)
             self._in_steps = self._clock.in_steps(self.schedule)
             self._last_action = self.last_acted(self.step)
+            self._next_due = 0
             if self._last_action:
                 self.update(*self._last_action)
         self.apply()
@@ -261,6 +288,12 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         if step < self._end_step:
             return f"ends at step {self._end_step}"
         return f"acted last at step {self._last_action[0]}" if self._last_action else "has not acted"
+
+    def _due_after(self, step):
+        """Returns a step before which no further step is due."""
+        if self._in_steps is None:
+            return math.inf  # until on_epoch_end
+        return self._in_steps.next_due(step) if hasattr(self._in_steps, "next_due") else step + 1
 
     @property
     def idle_batches(self) -> int:

@@ -31,6 +31,14 @@ def optimizer_of(model, variables, before):
     return max(known, key=lambda optimizer: updates(optimizer) - before.get(id(optimizer), 0))
 
 
+def most_updates(model):
+    """Returns the largest number of updates that one call of a model's train function makes; None if not known."""
+    own = (type(model).train_step, type(model).make_train_function)
+    if own != (keras.Model.train_step, keras.Model.make_train_function) or "train_step" in vars(model):
+        return None
+    return model.steps_per_execution
+
+
 def updates(optimizer):
     """Returns the number of updates of a Keras optimizer; 0 for other optimizers, which do not count them."""
     if not hasattr(optimizer, "iterations"):

@@ -70,9 +70,9 @@ class Blocks:
         if score == "max":
             return self._tiles(magnitudes).max(axis=(1, 4))
         if score == "l1":
-            return self._tiles(magnitudes).sum(axis=(1, 4)) / self.sizes
+            return self._sums(magnitudes) / self.sizes
         if score == "l2":
-            return np.sqrt(self._tiles(np.square(magnitudes)).sum(axis=(1, 4)) / self.sizes)
+            return np.sqrt(self._sums(np.square(magnitudes)) / self.sizes)
         raise ValueError(f"score={score!r}: must be one of {SCORES}.")
 
     def nonzero(self, values: ArrayLike) -> np.ndarray:
@@ -89,6 +89,14 @@ class Blocks:
         inputs, units = self.shape[0], self.shape[1] // self.grid[1]
         full = np.repeat(np.repeat(blocks, rows, axis=0), cols, axis=2)
         return full[:inputs, :, :units].reshape(self.shape)
+
+    def _sums(self, values):
+        """Returns the sum of the values in each block, in shape `grid`."""
+        tiles = self._tiles(values)
+        of_rows = tiles.reshape(-1, tiles.shape[4]) @ np.ones(
+            tiles.shape[4], tiles.dtype
+        )  # faster than a sum over axis 4
+        return of_rows.reshape(tiles.shape[:4]).sum(axis=1)
 
     def _tiles(self, values):
         """Returns `values`, padded with zeros, in shape (block rows, rows, gates, block columns, cols)."""

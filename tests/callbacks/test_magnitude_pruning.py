@@ -239,6 +239,44 @@ def test_function_as_schedule():
     assert watch.batches == [0, 0.25, 0.25] + 5 * [0.5]
 
 
+def dense_model(**compile_args):
+    keras.utils.set_random_seed(7)
+    parts = [layers.Dense(8, name="hidden"), layers.Flatten(), layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4, 3)), *parts])
+    model.compile("adam", "mse", jit_compile=JIT, **compile_args)
+    return model
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 3])
+def test_steps_between_two_that_are_due_are_as_if_each_had_been_asked(steps_per_execution):
+    schedule = PolynomialDecay(0.2, 0.8, 2, 13, frequency=5)  # due at 2, 7, 12 and 13
+    seen, left = [], []
+    for given in (schedule, lambda step: (step == 13 or schedule(step)[0], schedule(step)[1])):
+        model = dense_model(steps_per_execution=steps_per_execution)
+        pruning = MagnitudePruning(given, layers="hidden")
+        of_batch = []
+        look = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs, of=of_batch, by=pruning: of.append(by.masks.sparsity)
+        )
+        fit(model, pruning, look)
+        assert pruning.step == 16
+        seen.append(of_batch)
+        left.append(model.get_weights())
+    assert seen[0] == seen[1] and len(set(seen[0])) > 2
+    for ours, asked in zip(*left, strict=True):
+        np.testing.assert_array_equal(ours, asked)
+
+
+def test_the_step_is_known_at_any_time():
+    steps, pruning = [], MagnitudePruning(ConstantSparsity(0.5, 6, frequency=100), layers="hidden")
+    look = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: steps.append(pruning.step))
+    model = dense_model()
+    fit(model, pruning, epochs=1)
+    model.optimizer.iterations.assign(40)
+    fit(model, pruning, look, epochs=1)
+    assert steps == [1, 2, 3, 4, 5, 6, 7, 8] and measure(model, "hidden") == 0.5
+
+
 def test_a_decreasing_schedule_releases_weights():
     model = gru_model()
     fit(model, MagnitudePruning(PolynomialDecay(0.75, 0.25, 0, 4, power=1, frequency=1)), epochs=1)
