@@ -121,7 +121,15 @@ class StoredWeights:
                 matrices = [matrix for name, matrix in self.matrices().items() if self.sources_of(name) == sources]
                 height = smallest_height(matrices, block, heights, self.options.weight_bits)
                 layout = with_height(layout, sources, height)
-        return replace(self, options=replace(self.options, block=block, layout=layout))
+        op = replace(self, options=replace(self.options, block=block, layout=layout))
+        low = replace(op, options=replace(op.options, layout=with_height(layout, "units", 1)))
+        # In blocks several units high no diagonal stands apart.
+        return op if low.options == op.options else min((op, low), key=lambda op: op.nbytes)
+
+    @property
+    def nbytes(self):
+        """Bytes of the constant tensors."""
+        return sum(part.nbytes for part in self.constants().values())
 
     def block_shape(self, name):
         """The shape of a matrix' blocks, sources by units, where it is stored in such: "1x4" or "16x1"."""

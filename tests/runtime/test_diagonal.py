@@ -11,11 +11,15 @@ from keras_sparse_rnn import runtime
 from keras_sparse_rnn.formats import FLOAT32, INT8, INT8X16
 from keras_sparse_rnn.ops.block_sparse import encode
 from keras_sparse_rnn.ops.gru import AFTER, BEFORE
-from keras_sparse_rnn.ops.recurrent_schema import DIAGONAL
+from keras_sparse_rnn.ops.recurrent_schema import DIAGONAL, is_for_all, with_height
 from keras_sparse_rnn.runtime.native import NativeOp
 
+BLOCKS = (4, 8, 16)
 
-def pruned(kind="KsrGru", block=4, density=0.1, bits=0, dtype=np.int8, activation_bits=8, holds=False, gate=AFTER):
+
+def pruned(
+    kind="KsrGru", block=4, density=0.1, bits=0, dtype=np.int8, activation_bits=8, holds=False, gate=AFTER, rows=1
+):
     """A random op of whose recurrent kernel some blocks are left, and the whole diagonal."""
     drawn = (random_op(s, dtype, kind, holds, activation_bits, None, True, gate, bits) for s in itertools.count())
     random = next(r for r in drawn if r.activity == "usual" and r.op.options.units >= 40 and r.op.kernel.any())
@@ -24,8 +28,9 @@ def pruned(kind="KsrGru", block=4, density=0.1, bits=0, dtype=np.int8, activatio
     most = 8 if bits else 128
     kernel = rng.integers(1, most, (units, gates, units)) * rng.choice([-1, 1], (units, gates, units))
     kernel = (kernel if op.is_integer else kernel / 500).astype(dtype)
-    kept = rng.random((units, gates, -(-units // block))) < density
-    kernel *= np.repeat(kept, block, axis=2)[:, :, :units] | np.eye(units, dtype=bool)[:, None]
+    kept = rng.random((-(-units // rows), gates, -(-units // block))) < density
+    kept = np.repeat(np.repeat(kept, rows, axis=0), block, axis=2)[:units, :, :units]
+    kernel *= kept | np.eye(units, dtype=bool)[:, None]
     op = replace(op, options=replace(op.options, block=block, return_sequences=1, layout=0), recurrent_kernel=kernel)
     return RandomOp(op, op.constants(), random.x, random.label)
 
@@ -58,6 +63,23 @@ def test_it_stays_in_the_blocks_where_these_are_there_anyway():
     for random in (pruned(density=0.85), pruned(density=1)):
         assert DIAGONAL not in random.constants
     assert DIAGONAL not in pruned().op.constants(sparse=False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "cols", "apart"), [(1, 4, True), (4, 4, True), (4, 8, True), (16, 1, False), (4, 1, False)]
+)
+def test_blocks_several_units_high_are_taken_where_they_are_smaller_though_the_diagonal_is_in_them(rows, cols, apart):
+    op = pruned(rows=rows, block=cols, density=0.08).op
+    op = replace(op, options=replace(op.options, block=4))
+    laid_out = op.laid_out()
+    assert is_for_all(laid_out.options.layout, "units", in_blocks=False)
+    chosen = laid_out.in_blocks(4, BLOCKS)
+    assert (DIAGONAL in chosen.constants()) == apart
+    layouts = [with_height(laid_out.options.layout, "units", height) for height in (1, *BLOCKS)]
+    ways = [replace(chosen, options=replace(chosen.options, layout=layout)).constants() for layout in layouts]
+    assert stored(chosen.constants()) == min(map(stored, ways))
+    back = chosen.from_constants(chosen.options, chosen.constants(), len(op.kernel))
+    np.testing.assert_array_equal(back.recurrent_kernel, op.recurrent_kernel)
 
 
 CASES = [(kind, number_format, bits) for kind in KINDS for number_format in (INT8, INT8X16) for bits in (0, 4)]
