@@ -13,16 +13,11 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """`@pytest.mark.backend(masked=[True])` is on those cases of a parametrised test that have one of these values;
-    with `others_slowly=True` the others are marked `backend_slow`."""
+    """`@pytest.mark.backend(masked=[True])` is on those cases of a parametrised test that have one of these values."""
     for item in items:
-        mark = item.get_closest_marker("backend")
-        wanted = dict(mark.kwargs) if mark else {}
-        others_slowly = wanted.pop("others_slowly", False)
-        if any(item.callspec.params[name] not in values for name, values in wanted.items()):
-            item.own_markers.remove(mark)
-            if others_slowly:
-                item.add_marker("backend_slow")
+        for mark in (item.get_closest_marker("backend"), item.get_closest_marker("backend_slow")):
+            if mark and any(item.callspec.params[name] not in values for name, values in mark.kwargs.items()):
+                item.own_markers.remove(mark)
 
 
 def pytest_collection_finish():

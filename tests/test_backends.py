@@ -28,12 +28,12 @@ on_others = pytest.mark.parametrize("backend", ["jax", "torch"])
 @pytest.mark.slow
 @on_others
 def test_more_of_what_a_backend_computes(backend, tmp_path):
-    assert _passed(backend, "backend_slow or (backend and slow)", tmp_path) >= 20
+    assert _passed(backend, "(backend_slow and not backend) or (backend and slow)", tmp_path) >= 60
 
 
 @on_others
 def test_what_a_backend_computes_and_that_a_model_trained_there_converts(backend, tmp_path):
-    assert _passed(backend, "backend and not slow", tmp_path) >= 90
+    assert _passed(backend, "backend and not slow", tmp_path) >= 80
     model, expected = keras.models.load_model(tmp_path / "model.keras"), np.load(tmp_path / "outputs.npy")
     converted = ksr.convert(model, sequences(64), weights="float32")
     assert all(layer.sparsity == pytest.approx(0.8, abs=0.05) for layer in converted.report.layers)

@@ -199,7 +199,7 @@ def same(model, other):
         )
 
 
-@pytest.mark.backend(first=[4])
+@pytest.mark.backend_slow(first=[4])
 @pytest.mark.parametrize("first", [1, 4])
 def test_goes_on_from_a_file_as_if_never_stopped(tmp_path, first):
     """From before averaging, when the losses are remembered, and from after its start."""
@@ -247,7 +247,7 @@ def test_compiled_by_xla_it_is_the_same():
     same(*models)
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 def test_config_and_loss_scaling():
     optimizer = SNTASGD(0.5, interval=3, weight_decay=0.1, global_clipnorm=0.25)
     copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))

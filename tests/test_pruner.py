@@ -127,7 +127,7 @@ def test_keeps_zeros_from_the_first_step_and_says_what_was_not_reached():
         list(LOOP(model, lambda optimizer: ksr.Pruner(model, ConstantSparsity(0.75, 9), optimizer=optimizer)))
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 def test_train_on_batch_and_going_on():
     whole, halves = gru_model(), gru_model()
     schedule = PolynomialDecay(0.0, 0.75, 1, 7, frequency=2)

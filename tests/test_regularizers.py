@@ -35,7 +35,8 @@ def test_batch_without_valid_positions_costs_nothing():
     assert float(ops.convert_to_numpy(value)) == 0
 
 
-@pytest.mark.backend
+@pytest.mark.backend(on=["rate"])
+@pytest.mark.backend_slow
 @pytest.mark.parametrize("on", ["state", "rate"])
 def test_layer_adds_it_whatever_the_batch_size_and_padding(on):
     layer = EventGRU(8, activity_regularizer=EventPenalty(2.0, on=on))
@@ -162,7 +163,7 @@ def test_lasso_has_no_gradient_at_a_block_of_zeros():
     assert np.all(np.isfinite(lasso_gradient(tiny, BlockGroupLasso(0.1, (4, 4)))))
 
 
-@pytest.mark.backend(policy=["mixed_float16"])
+@pytest.mark.backend_slow(policy=["mixed_float16"])
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
 def test_lasso_shrinks_blocks_of_a_layer_and_is_saved_with_it(policy, tmp_path):
     lasso = BlockGroupLasso(0.05, block_shape=(2, 4), gates=3)

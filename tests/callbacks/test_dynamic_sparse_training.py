@@ -58,7 +58,8 @@ METHODS = {
 }
 
 
-@pytest.mark.backend(name=["selfish", "rigl"])
+@pytest.mark.backend(name=["rigl"])
+@pytest.mark.backend_slow(name=["selfish"])
 @pytest.mark.parametrize("name", METHODS)
 def test_number_of_weights_is_the_same_after_every_batch_while_places_change(name):
     model, watch, training = gru_model(), Watch(), METHODS[name]()

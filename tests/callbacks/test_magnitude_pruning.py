@@ -83,7 +83,7 @@ def test_masked_weights_are_exact_zeros_in(mixed_precision):
     assert measure(model) == 0.75
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 def test_averages_that_are_swapped_in_are_masked_too():
     model, watch = gru_model(optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9)), Watch()
     swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
@@ -115,7 +115,7 @@ def test_several_steps_in_one_execution():
     assert measure(model) == 0.75
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 def test_steps_are_updates_where_gradients_accumulate():
     watch = Watch()
     fit(

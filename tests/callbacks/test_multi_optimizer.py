@@ -23,7 +23,7 @@ class Watch(keras.callbacks.Callback):
         self.shares.append([*measure_kernels(self.model, "all").values()])
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 @pytest.mark.skipif(not hasattr(optimizers, "MultiOptimizer"), reason="since Keras 3.15")
 def test_each_layer_has_an_optimizer_of_its_own():
     keras.utils.set_random_seed(7)

@@ -36,7 +36,7 @@ def gradients(layer):
     return [b - a for b, a in zip(before, model.get_weights(), strict=True)]
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 def test_threshold_zero_is_keras_and_trains_as_it_does():
     layer = dense(activation="tanh")
     ours = DeltaDense.from_dense(layer)

@@ -38,7 +38,7 @@ def other_tanh(x):
     return ops.tanh(x)
 
 
-@pytest.mark.backend(masked=[True], go_backwards=[True])
+@pytest.mark.backend_slow(masked=[True], go_backwards=[True])
 @pytest.mark.parametrize("go_backwards", [False, True])
 @pytest.mark.parametrize("masked", [False, True])
 def test_threshold_zero_is_keras_gru(masked, go_backwards):
@@ -162,7 +162,8 @@ CASES = [
 ]
 
 
-@pytest.mark.backend(arguments=[CASES[0], CASES[2], CASES[6]])
+@pytest.mark.backend(arguments=CASES[:1])
+@pytest.mark.backend_slow(arguments=[CASES[2], CASES[6]])
 @pytest.mark.parametrize("arguments", CASES, ids="-".join)
 def test_gradient_by_hand_is_the_automatic_one(arguments):
     _check_gradients(arguments)

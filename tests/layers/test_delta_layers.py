@@ -58,7 +58,7 @@ def gradients(layer, masked=False):
     return [*(b - a for b, a in zip(before, model.get_weights(), strict=True)), np.array(loss)]
 
 
-@pytest.mark.backend(masked=[True])
+@pytest.mark.backend_slow(masked=[True])
 @by_kind
 @pytest.mark.parametrize("masked", [False, True])
 def test_threshold_zero_is_keras_and_trains_as_it_does(kind, masked):
@@ -118,7 +118,8 @@ CASES = [
 ]
 
 
-@pytest.mark.backend(arguments=CASES[:1])
+@pytest.mark.backend(arguments=CASES[:1], kind=["LSTM"])
+@pytest.mark.backend_slow(arguments=CASES[:1])
 @by_kind
 @pytest.mark.parametrize("arguments", CASES, ids="-".join)
 def test_gradient_by_hand_is_the_automatic_one(kind, arguments, monkeypatch):

@@ -40,7 +40,7 @@ def test_events_are_sparse_and_exceed_their_threshold():
     assert np.all(y[y != 0] > theta[y != 0])
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 def test_stateful_layer_trains_and_carries_its_state():
     model = keras.Sequential([keras.Input((TIME, FEATURES), batch_size=BATCH), EventGRU(UNITS, stateful=True)])
     model.compile(keras.optimizers.SGD(0.0), "mse", run_eagerly=EAGERLY)
@@ -76,7 +76,7 @@ def test_trains_under_fit_with_any_length(xla):
     assert losses[-1] < 0.5 * losses[0]
 
 
-@pytest.mark.backend(policy=["mixed_float16"])
+@pytest.mark.backend_slow(policy=["mixed_float16"])
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_trains_in_half_precision(policy):
     keras.utils.set_random_seed(0)

@@ -61,7 +61,8 @@ CASES = [
 ]
 
 
-@pytest.mark.backend(arguments=[CASES[0], CASES[4], CASES[6]])
+@pytest.mark.backend(arguments=CASES[:1])
+@pytest.mark.backend_slow(arguments=[CASES[4], CASES[6]])
 @pytest.mark.parametrize("arguments", CASES, ids="-".join)
 def test_gradients_are_the_same(arguments):
     _check_gradients(arguments)

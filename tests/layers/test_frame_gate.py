@@ -48,7 +48,8 @@ def test_a_step_is_made_where_enough_features_have_moved():
     assert every.all()
 
 
-@pytest.mark.backend(kind=[LightGRU, layers.LSTM])
+@pytest.mark.backend(kind=[layers.LSTM])
+@pytest.mark.backend_slow(kind=[LightGRU])
 @pytest.mark.parametrize("kind", [LightGRU, EventGRU, DeltaGRU, layers.GRU, layers.LSTM, layers.SimpleRNN])
 def test_behind_it_states_are_held_and_outputs_repeated(kind):
     x, made = walk(), steps_made(walk())
@@ -63,7 +64,7 @@ def test_behind_it_states_are_held_and_outputs_repeated(kind):
         np.testing.assert_allclose(last[sample], numpy(model.layers[2](alone[None]))[0], atol=1e-6)
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 def test_a_network_behind_it_trains(tmp_path):
     x, y = walk(), np.arange(BATCH) % 2
     model = keras.Sequential(
@@ -78,7 +79,7 @@ def test_a_network_behind_it_trains(tmp_path):
     np.testing.assert_allclose(keras.saving.load_model(tmp_path / "gated.keras").predict(x, verbose=0), expected)
 
 
-@pytest.mark.backend
+@pytest.mark.backend_slow
 def test_a_stream_in_chunks_is_the_whole():
     x = walk()
     whole = keras.Sequential(

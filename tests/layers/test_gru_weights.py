@@ -40,7 +40,7 @@ def trained(layer, weights):
 DROPOUT = {"dropout": 0.4}, {"dropout": 0.3, "recurrent_dropout": 0.4}
 
 
-@pytest.mark.backend(as_cell=[False], rates=DROPOUT[1:])
+@pytest.mark.backend_slow(as_cell=[False], rates=DROPOUT[1:])
 @KINDS
 @pytest.mark.parametrize("rates", DROPOUT, ids="-".join)
 @pytest.mark.parametrize("as_cell", [False, True], ids=["layer", "cell"])

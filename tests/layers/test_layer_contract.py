@@ -110,9 +110,11 @@ KINDS = {
     "ONLSTM": Kind(ONLSTM, ONLSTMCell, {"chunk_size": 2}, 2 * (UNITS,)),
 }
 by_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-on_other_backends = pytest.mark.backend(
-    kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"], KINDS["LightGRU"], KINDS["FastGRNN"]]
-)
+
+
+def on_other_backends(test):
+    slowly = pytest.mark.backend_slow(kind=[KINDS["DeltaGRU"], KINDS["LightGRU"], KINDS["FastGRNN"]])
+    return pytest.mark.backend(kind=[KINDS["EventGRU, trace"]])(slowly(test))
 
 
 def sequences(seed=0):
@@ -237,7 +239,7 @@ def test_cells_in_keras_rnn_are_the_layers(kind):
         assert_close(value, target)
 
 
-@pytest.mark.backend(kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"]], policy=["mixed_bfloat16"])
+@pytest.mark.backend_slow(kind=[KINDS["EventGRU, trace"], KINDS["DeltaGRU"]], policy=["mixed_bfloat16"])
 @by_kind
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_half_precision(kind, policy):

@@ -150,7 +150,8 @@ def test_rows_of_an_embedding_are_rounded_too():
     assert in_steps(converted.predict(words.astype("int32")) - expected, scale) <= 1.01
 
 
-@pytest.mark.backend(kind=["GRU", "LSTM", "SimpleRNN", "EventGRU", "DeltaGRU"], others_slowly=True)
+@pytest.mark.backend(kind=["LSTM", "EventGRU"])
+@pytest.mark.backend_slow
 @pytest.mark.parametrize(
     ("kind", "number"),
     [
@@ -187,7 +188,8 @@ class _Seen:
         self.states = states
 
 
-@pytest.mark.backend(kind=["GRU", "LSTM", "LightGRU, hard", "DeltaLSTM"], others_slowly=True)
+@pytest.mark.backend(kind=["LSTM", "EventGRU"])
+@pytest.mark.backend_slow
 @pytest.mark.parametrize(
     "kind",
     [
@@ -277,7 +279,7 @@ class _Fails(keras.callbacks.Callback):
 
 
 class TestInterrupted:
-    @pytest.mark.backend
+    @pytest.mark.backend_slow
     @pytest.mark.parametrize(
         "hook",
         [

@@ -71,7 +71,8 @@ def fit(model, *callbacks):
     model.fit(X, Y, batch_size=4, verbose=0, callbacks=list(callbacks))
 
 
-@pytest.mark.backend
+@pytest.mark.backend(scope=["global"])
+@pytest.mark.backend_slow
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_pattern_fills_up_and_is_exact_in_the_end(scope):
     model, watch = convolutional(), Watch()
@@ -101,7 +102,7 @@ def shares_of_gates(kernel):
     return [float(np.mean(gate == 0)) for gate in np.split(kernel.values(), kernel.gates, axis=1)]
 
 
-@pytest.mark.backend(block_shape=[(1, 4)])
+@pytest.mark.backend_slow(block_shape=[(1, 4)])
 @pytest.mark.parametrize("block_shape", [(1, 1), (1, 4)])
 def test_densities_by_gate(block_shape):
     keras.utils.set_random_seed(7)
