@@ -13,11 +13,15 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """`@pytest.mark.backend(masked=[True])` is on those cases of a parametrised test that have one of these values."""
+    """`@pytest.mark.backend(masked=[True])` is on those cases of a parametrised test that have one of these values, and
+    `@pytest.mark.slow_but(masked=[True])` marks the others `slow`."""
     for item in items:
-        for mark in (item.get_closest_marker("backend"), item.get_closest_marker("backend_slow")):
+        for name in ("backend", "backend_slow", "slow_but"):
+            mark = item.get_closest_marker(name)
             if mark and any(item.callspec.params[name] not in values for name, values in mark.kwargs.items()):
                 item.own_markers.remove(mark)
+                if name == "slow_but":
+                    item.add_marker("slow")
 
 
 def pytest_collection_finish():

@@ -63,6 +63,7 @@ def _passed(backend, marked, folder):
             **os.environ,
             "KERAS_BACKEND": backend,
             "PYTHONPATH": os.pathsep.join(path),
+            "OMP_NUM_THREADS": "1",  # PyTorch's threads wait for each other longer than they compute
             "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # nets this small take longer to compile than to train
             "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),  # each fit compiles what those before it did
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",

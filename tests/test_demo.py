@@ -26,6 +26,7 @@ def test_progress_is_plain_lines_where_there_is_no_terminal(terminal):
         assert len(shown.getvalue().splitlines()) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the demo converts: TensorFlow only")
 def test_contest_table_and_picture(two_classes, without_xla, tmp_path):
     pytest.importorskip("tflite_micro")

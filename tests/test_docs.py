@@ -52,6 +52,7 @@ def test_training_loop_of_this_backend_runs():
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="pages that convert need the TensorFlow backend")
+@pytest.mark.slow_but(page=["README.md", "docs/first_steps_keras.md", "docs/prune_keras.md"])
 @pytest.mark.parametrize("page", [page for page in TEXTS if BLOCKS[page]])
 def test_code_runs(page, tmp_path, monkeypatch, capsys):
     """The blocks of a page go on from one another."""

@@ -125,6 +125,7 @@ def test_a_cell_of_ones_own_is_pruned(tmp_path):
     assert printed[2].split() == ["mgu/cell/recurrent_kernel", "(32,", "64)", "90.0%"]
 
 
+@pytest.mark.slow
 @converts
 @pytest.mark.parametrize(
     "example, nets",

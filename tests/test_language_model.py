@@ -86,6 +86,7 @@ def test_pruning_starts_from_a_dense_net(text, tmp_path):
     assert sparse["valid"] < 51
 
 
+@pytest.mark.slow_but(name=["egru-1350"])
 @pytest.mark.parametrize("name", ["egru-1350", "selfish-rhn", "iss-lstm"])
 def test_a_preset_trains(name):
     """Its first steps lower the loss of a text that repeats itself."""

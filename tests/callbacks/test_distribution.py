@@ -67,6 +67,7 @@ print(json.dumps([seen, equal, [float(np.mean(c[0] == 0)) for c in copies], floa
 """
 
 
+@pytest.mark.slow
 @pytest.mark.backend_slow
 @pytest.mark.skipif(BACKEND == "torch", reason="Keras on torch has no distribution within one process")
 def test_masks_hold_on_every_replica_and_training_is_that_of_one_device():

@@ -10,6 +10,7 @@ X = np.random.default_rng(0).normal(size=(32, 4, 8)).astype("float32")
 Y = X[:, 0, :2]
 
 
+@pytest.mark.slow
 def test_each_trial_is_judged_and_saved_when_it_is_pruned(tmp_path):
     tuner_of = pytest.importorskip("keras_tuner")
 

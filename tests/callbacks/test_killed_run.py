@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 from keras_sparse_rnn.callbacks import MagnitudePruning, RigL, SelfishRNN
@@ -44,6 +45,7 @@ def train(folder, *more):
     return model.get_weights(), history.history["sparsity"]
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_as_if_it_never_stopped(tmp_path):
     code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_killed_run as test; "
     code += f"test.train({str(tmp_path / 'killed')!r}, test.Kill())"

@@ -148,6 +148,7 @@ def every_kind():
     return keras.Model([words, signal], layers.Dense(4)(together))
 
 
+@pytest.mark.slow
 # Of the methods RigL asks most of a backend: the gradient of each kernel.
 @pytest.mark.backend(method=["rigl"])
 @pytest.mark.parametrize(
@@ -192,6 +193,7 @@ def check_structure(structure, kernel, weights):
             assert np.abs(weights[np.tile(np.eye(8, dtype=bool), 3)]).min() > 1e-6
 
 
+@pytest.mark.slow_but(case=[("rigl", "pattern"), ("set", "gates"), ("rigl", "diagonal")])
 @pytest.mark.backend(case=[("rigl", structure) for structure in STRUCTURES])
 @pytest.mark.parametrize(
     "case",

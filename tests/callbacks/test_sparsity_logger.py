@@ -24,6 +24,7 @@ def fit(*callbacks):
     return model, model.fit(X, Y, batch_size=4, epochs=3, verbose=2, callbacks=list(callbacks)).history
 
 
+@pytest.mark.slow
 @pytest.mark.backend_slow
 def test_logs_what_the_model_is_at_each_end_of_an_epoch(tmp_path, capsys):
     pruning = MagnitudePruning(PolynomialDecay(0.0, 0.75, 0, 12, frequency=1))

@@ -114,6 +114,7 @@ def test_masked_weights_are_zero_after_every_batch_and_masks_final_after_the_end
     assert np.array_equal(model.layers[0].get_weights()[1] == 0, final)
 
 
+@pytest.mark.slow
 @pytest.mark.backend_slow
 def test_lasso_is_switched_off_when_pruning_ends(tmp_path):
     """One batch an epoch, so that the history shows for each step what penalty the compiled functions hold."""

@@ -46,6 +46,7 @@ def _layer(kind, activation, **options):
     return layer
 
 
+@pytest.mark.slow_but(kind=["GRU", "LSTM", "EventGRU", "DeltaGRU, reset before"])
 @pytest.mark.parametrize("kind", LAYERS)
 def test_float32_is_what_keras_does(kind):
     for activation in PAIRS:
@@ -58,6 +59,7 @@ def test_float32_is_what_keras_does(kind):
         assert error.max() < 1e-5, (activation, error.max())
 
 
+@pytest.mark.slow_but(weights=["int8"])
 @pytest.mark.parametrize(
     ("kind", "weights"),
     [

@@ -188,6 +188,7 @@ def test_stacks_in_float32(name):
     _check(event_model(STACKS[name]()), sequences(), "float32")
 
 
+@pytest.mark.slow_but(weights=["int8"])
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 @pytest.mark.parametrize(("build", "inputs"), GRAPHS.values(), ids=GRAPHS)
 def test_graphs(build, inputs, weights):

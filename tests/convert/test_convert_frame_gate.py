@@ -35,6 +35,7 @@ def gated():
     return model, x, model.predict(x, verbose=0), made
 
 
+@pytest.mark.slow_but(weights=["int8"])
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_all_at_once_and_step_by_step(gated, weights):
     """Every engine gives the same, whole or as a stream, but for roundings of int16 dense layers; floats are Keras's,
@@ -85,6 +86,7 @@ def _two_gates():
     return keras.Model(x, layers.LSTM(4, return_sequences=True)(layers.Add()([y, z])))
 
 
+@pytest.mark.slow_but(stateful=[True])
 @pytest.mark.parametrize("stateful", [False, True])
 @pytest.mark.parametrize("build", [_around_the_gate, _two_gates])
 def test_masks_are_merged_as_in_keras(build, stateful):

@@ -122,6 +122,7 @@ def case(request):
     return request.param, model, x if len(x) > 1 else x[0], [expected] if isinstance(expected, np.ndarray) else expected
 
 
+@pytest.mark.slow_but(weights=["int8"])
 @pytest.mark.parametrize("weights", ["float32", "int8", "int8x16"])
 def test_masks(case, weights):
     name, model, x, expected = case

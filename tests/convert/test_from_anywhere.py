@@ -43,6 +43,7 @@ def test_a_process_of_another_backend(monkeypatch):
     np.testing.assert_array_equal(there.predict(x), here.predict(x))
 
 
+@pytest.mark.slow
 def test_errors_come_from_that_process(monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(ValueError, match="no layer that computes anything"):

@@ -95,6 +95,7 @@ def case(request):
     return request.param, model, x if len(x) > 1 else x[0], [expected] if isinstance(expected, np.ndarray) else expected
 
 
+@pytest.mark.slow_but(weights=["int8"])
 @by_format
 def test_outputs_and_states(case, weights):
     name, model, x, expected = case

@@ -17,6 +17,7 @@ BETWEEN = {
 }
 
 
+@pytest.mark.slow_but(weights=["int8"])
 @pytest.mark.parametrize(
     ("between", "weights", "tolerance"),
     [(name, weights, tolerance) for name in BETWEEN for weights, tolerance in (("float32", 1e-5), ("int8", 0.03))]

@@ -80,6 +80,7 @@ def _each_op(dtype):
     return Model(writer.finish({"a": a, "b": b, "row": row, "column": column}, outputs))
 
 
+@pytest.mark.slow_but(dtype=[np.int8])
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.float32])
 def test_each_op_does_what_litert_does(dtype, kernels, tmp_path):
     code = PlainC(_each_op(dtype), allow_streaming=False)

@@ -87,6 +87,7 @@ def test_the_header_tells_sizes_and_scales():
     assert {key: float(text.strip("()f")) for key, text in macros.items() if key != "H_"} == expected
 
 
+@pytest.mark.slow_but(level=["-O2"])
 @needs_cross_compiler
 @pytest.mark.parametrize("level", [pytest.param("-O0", marks=pytest.mark.slow), "-Os", "-O2"])
 def test_a_call_takes_less_stack_than_the_header_says(level, tmp_path):

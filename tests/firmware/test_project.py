@@ -66,6 +66,7 @@ def test_plain_c_keeps_the_state_of_a_stateful_model(kind):
     np.testing.assert_array_equal(measured.outputs, op.op(op.x))
 
 
+@pytest.mark.slow
 @needs_tools
 def test_each_build_has_its_own_figures(tmp_path):
     op = next(op for op in map(random_op, range(50)) if not op.op.options.go_backwards and len(op.x) > 1)
@@ -167,6 +168,7 @@ def test_a_sketch_lies_in_a_folder_of_its_own_name(tmp_path):
     assert others == {"net_model/net_model.ino"}
 
 
+@pytest.mark.slow_but(dtype=[np.float32])
 @pytest.mark.parametrize("dtype", [np.int8, np.float32])
 def test_zephyr_turns_on_floats_where_a_model_has_them(dtype, tmp_path):
     folder = save_firmware(random_op(11, dtype, kind="KsrGru").to_model(), tmp_path / "new", "zephyr").folder
@@ -243,6 +245,7 @@ def _cmake(project, build, *options, target="all"):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
 
 
+@pytest.mark.slow
 @needs_cmake
 def test_models_of_any_name_and_format_run_in_one_program(many):
     firmware, ops, build = many
@@ -309,6 +312,7 @@ def _link(folder, *libraries):
     return done.stderr
 
 
+@pytest.mark.slow
 @needs_cmake
 def test_two_projects_link_where_the_kernels_of_the_first_serve_both(pair):
     assert not _link(pair, "real/real_model.a", "real/ksr.a", "whole/whole_model.a", "whole/ksr.a")
@@ -324,6 +328,7 @@ def test_two_projects_do_not_link_where_they_do_not(pair):
     assert re.search("undefined reference to .ksr_core_with_float32'", complaints)
 
 
+@pytest.mark.slow
 @needs_cmake
 @needs_tools
 def test_the_libraries_build_for_a_board(tmp_path):

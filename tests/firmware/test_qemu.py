@@ -22,7 +22,7 @@ needs_tools = pytest.mark.skipif(
     reason=f"{', '.join(qemu.missing_tools())} not installed ({qemu.INSTALL})",
 )
 # Each set of kernels once, and the level that boards are built at by default.
-QUICK = {*((cpu, "-O2") for cpu in ("cortex-m0plus", "cortex-m4", "cortex-m55", "rv32imc")), ("cortex-m4", "-Os")}
+QUICK = {("cortex-m4", "-Os"), ("cortex-m55", "-O2")}
 
 
 def _calls(op):
@@ -78,6 +78,7 @@ def test_a_wrong_output_is_found_and_named():
         qemu.check([*right, replace(last, outputs=[outputs])], "cortex-m3")
 
 
+@pytest.mark.slow_but(cpu=["cortex-m4"])
 @pytest.mark.parametrize("cpu", [pytest.param(cpu, marks=_needs(cpu)) for cpu in ("cortex-m4", "rv32imc")])
 def test_counts_are_exact(cpu):
     """A second run executes the same instructions; a call with the same input from the same state, too."""
@@ -93,6 +94,7 @@ def test_counts_are_exact(cpu):
         qemu.measure(model, silent, cpu, expected=first.outputs ^ 1)
 
 
+@pytest.mark.slow
 @needs_tools
 def test_costs_by_op_and_an_estimate_of_cycles():
     model = Model(between_dense_layers(all_outputs=False))

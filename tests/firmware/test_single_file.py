@@ -33,6 +33,7 @@ BODIES = {
 }
 
 
+@pytest.mark.slow_but(small=[True])
 @needs_compiler
 @pytest.mark.parametrize(("cpu", "small"), dict.fromkeys([("any", True), (host(), False)]))
 def test_all_models_in_one_file_run_here(cpu, small, tmp_path):
@@ -59,6 +60,7 @@ def test_all_models_in_one_file_run_on_a_board(cpu):
         qemu.check(models, cpu, write=partial(write_single_file, processor=PROCESSORS[cpu]))
 
 
+@pytest.mark.slow_but(cpu=["cortex-m4", "cortex-m55", "rv32imc"])
 @pytest.mark.parametrize("cpu", BODIES)
 def test_a_file_holds_the_kernels_of_its_processor_alone(cpu, tmp_path):
     codes = [recording.code for recording in recorded_models()]
@@ -116,6 +118,7 @@ def test_processors_are_what_their_compiler_says(cpu):
         assert defined.get(name) == PROCESSORS[cpu].macros.get(name)
 
 
+@pytest.mark.slow
 @needs_tools
 def test_the_command_line_and_the_figures(tmp_path, capsys):
     model = tmp_path / "model.tflite"

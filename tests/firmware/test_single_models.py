@@ -46,6 +46,7 @@ def _compilers(cpu):
     return [(command, "-O1") for command in commands.get(cpu, ()) if shutil.which(command)]
 
 
+@pytest.mark.slow_but(kind=["int8"])
 @pytest.mark.parametrize(
     ("kind", "cpu"),
     [

@@ -34,6 +34,7 @@ def _model(returns, behind=(), beside=False):
     return keras.Model(x, [y, layers.Dense(2)(x)] if beside else y)
 
 
+@pytest.mark.slow_but(stateful=[True])
 @pytest.mark.parametrize("weights", ["float32", "int8", "int8x16"])
 @pytest.mark.parametrize("stateful", [False, True])
 def test_generated_code_gives_the_bits_of_the_engine(weights, stateful, kernels, tmp_path):

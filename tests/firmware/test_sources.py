@@ -88,6 +88,7 @@ def test_a_model_says_how_its_matrices_are_stored():
     assert stored(False, holds=False, dtype=np.float32) == set()
 
 
+@pytest.mark.slow
 def test_a_core_refuses_what_it_was_built_without(tmp_path):
     sources = [*KERNELS.glob("*.c"), *KERNELS.glob("*/*.c")]
     off = ["-DKSR_WITH_BLOCKS_8=0", "-DKSR_WITH_HIGH_BLOCKS=0", "-DKSR_WITH_BY_SOURCES=0"]

@@ -169,6 +169,7 @@ def test_gradient_by_hand_is_the_automatic_one(arguments):
     _check_gradients(arguments)
 
 
+@pytest.mark.slow
 @tensorflow_only
 @pytest.mark.parametrize(
     "arguments",

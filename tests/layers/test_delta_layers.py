@@ -126,6 +126,7 @@ def test_gradient_by_hand_is_the_automatic_one(kind, arguments, monkeypatch):
     compare_gradients(kind, arguments, monkeypatch)
 
 
+@pytest.mark.slow_but(kind=["GRU, reset before"])
 @by_kind
 @pytest.mark.parametrize("activation", _SLOPES)
 def test_gradient_by_hand_of_each_activation(kind, activation, monkeypatch):

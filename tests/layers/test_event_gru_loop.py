@@ -68,6 +68,7 @@ def test_gradients_are_the_same(arguments):
     _check_gradients(arguments)
 
 
+@pytest.mark.slow
 @tensorflow_only
 @pytest.mark.parametrize(
     "arguments",

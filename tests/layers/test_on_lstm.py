@@ -213,6 +213,7 @@ def test_config_round_trip_keeps_every_argument():
     assert (loaded.recurrent_dropconnect, loaded.seed) == (0.3, 3)
 
 
+@pytest.mark.slow
 def test_learns_to_recall_the_first_input_and_stays_pruned():
     keras.utils.set_random_seed(1)
     x = np.array(list(itertools.product([-1.0, 1.0], repeat=5)), "float32")[:, :, None]

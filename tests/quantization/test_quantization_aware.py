@@ -92,6 +92,7 @@ def in_steps(difference, scale):
     return float(np.abs(difference).max() / scale)
 
 
+@pytest.mark.slow_but(scales=["output"])
 @pytest.mark.parametrize(
     ("weights", "scales", "more", "engines"),
     [
@@ -150,6 +151,7 @@ def test_rows_of_an_embedding_are_rounded_too():
     assert in_steps(converted.predict(words.astype("int32")) - expected, scale) <= 1.01
 
 
+@pytest.mark.slow_but(kind=["GRU", "LSTM", "EventGRU", "DeltaGRU"])
 @pytest.mark.backend(kind=["LSTM", "EventGRU"])
 @pytest.mark.backend_slow
 @pytest.mark.parametrize(
@@ -188,6 +190,7 @@ class _Seen:
         self.states = states
 
 
+@pytest.mark.slow_but(kind=["LSTM", "EventGRU", "LightGRU, hard"])
 @pytest.mark.backend(kind=["LSTM", "EventGRU"])
 @pytest.mark.backend_slow
 @pytest.mark.parametrize(
@@ -333,6 +336,7 @@ class _Watches(keras.callbacks.Callback):
         np.testing.assert_array_equal(model.predict(self._x, verbose=0), plain)
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 @pytest.mark.parametrize("callbacks", [pytest.param([], marks=pytest.mark.slow), [QuantizationAware]])
 def test_integers_can_be_watched_from_a_callback_of_a_running_fit(callbacks):

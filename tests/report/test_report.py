@@ -126,6 +126,7 @@ def test_a_tflite_file_without_data(model, tmp_path):
     assert facts.ops[0].effective_macs < facts.ops[0].macs and facts.events[0][1].shape == (12, 16)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(qemu.missing_tools()), reason=f"{', '.join(qemu.missing_tools())} not installed")
 def test_instructions_are_counted_by_op(model):
     facts = facts_of(ksr.convert(model, sequences(), verify=False).data, sequences(1), "m4")

@@ -12,7 +12,11 @@ from keras_sparse_rnn.firmware.sources import source_folder
 from keras_sparse_rnn.runtime import native
 
 
-@pytest.fixture(scope="module", params=[("gcc", "-O1", "-DKSR_PORTABLE"), ("clang", "-O2")], ids=" ".join)
+@pytest.fixture(
+    scope="module",
+    params=[("gcc", "-O1", "-DKSR_PORTABLE"), pytest.param(("clang", "-O2"), marks=pytest.mark.slow)],
+    ids=" ".join,
+)
 def other_core(request, tmp_path_factory):
     compiler, *options = request.param
     if shutil.which(compiler) is None:
