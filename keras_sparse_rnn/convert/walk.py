@@ -100,6 +100,7 @@ class Walk:
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
         self._aliases = {}  # id of a tensor with a mask of its own -> the tensor
         self._names = {}  # layer names in use -> the layer
+        self._loops = {}  # id of a cell that is called on a step -> the layer that calls it
         self._kept = []  # an id names a tensor only while the tensor lives
 
     def __call__(self, model, inputs):
@@ -282,8 +283,11 @@ class Walk:
 
     def _cell(self, cell, x, states, **_):
         """A cell called on one step: its layer on a sequence of one."""
-        layer = keras.layers.RNN(cell, return_state=True, name=cell.name)
         step = self._apply(lambda x: keras.ops.expand_dims(x, axis=1), x)
+        layer = self._loops.get(id(cell))
+        if layer is None:
+            layer = self._loops[id(cell)] = keras.layers.RNN(cell, return_state=True, name=cell.name)
+            layer.build(step.shape)  # a copy of it takes its weights only then
         initial = list(states) if isinstance(states, (list, tuple)) else [states]
         y, *after = keras.tree.flatten(self._recurrent(layer, step, initial=initial))
         return y, keras.tree.pack_sequence_as(states, after)

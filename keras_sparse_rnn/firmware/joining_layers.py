@@ -8,7 +8,7 @@ from keras_sparse_rnn.firmware.dense_layers import ENDINGS, float_limits, fused_
 from keras_sparse_rnn.firmware.indexing import index
 from keras_sparse_rnn.runtime.views import broadcast
 
-JOINING = ("ADD", "CONCATENATION", "MUL", "SUB")
+JOINING = ("ADD", "CONCATENATION", "MUL", "PACK", "SUB")
 _FACTOR_BITS = 29
 
 
@@ -28,7 +28,7 @@ def joining_call(op, buffers):
     y = buffers.tensors[op.outputs[0]]
     if y.dtype not in ENDINGS or any(buffers.tensors[i].dtype != y.dtype for i in op.inputs):
         raise ValueError(f"plain C has {op.name} with inputs and output all int8, int16 or float32.")
-    if op.name == "CONCATENATION":
+    if op.name in ("CONCATENATION", "PACK"):
         return _concatenation(op, buffers)
     shape, before = buffers.shape(op.outputs[0]), []
     a, b = ((buffers.tensors[i], buffers.label(i), buffers.shape(i)) for i in op.inputs)
@@ -76,10 +76,11 @@ def _pair(op, a, b, y, sign):
 def _concatenation(op, buffers):
     y, shape, tensors = buffers.tensors[op.outputs[0]], buffers.shape(op.outputs[0]), buffers.tensors
     axis = op.options.axis % len(shape)
-    if fused_activation(op) or any(tensors[i].data is not None for i in op.inputs):
-        raise ValueError("plain C has CONCATENATION without an activation, of tensors that are no constants.")
+    has_activation = op.name == "CONCATENATION" and fused_activation(op)
+    if has_activation or any(tensors[i].data is not None for i in op.inputs):
+        raise ValueError(f"plain C has {op.name} without an activation, of tensors that are no constants.")
     if any((tensors[i].scale, tensors[i].zero_point) != (y.scale, y.zero_point) for i in op.inputs):
-        raise ValueError("plain C has CONCATENATION of tensors of one scale only.")
+        raise ValueError(f"plain C has {op.name} of tensors of one scale only.")
     row, begin, calls = math.prod(shape[axis:]) * y.dtype.itemsize, 0, []
     for i in op.inputs:
         size = math.prod(buffers.shape(i)[axis:]) * y.dtype.itemsize

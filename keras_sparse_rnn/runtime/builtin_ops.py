@@ -116,6 +116,11 @@ def _concatenation(op, values, tensors, output):
     return _store(_fused_activation(op, y), output)
 
 
+def _pack(op, values, tensors, output):
+    _check_size(op, sum(value.size for value in values), output)
+    return _store(np.stack([_real(*pair) for pair in zip(values, tensors, strict=True)], axis=op.options.axis), output)
+
+
 def _elementwise(function):
     return lambda op, values, tensors, output: _store(function(_real(values[0], tensors[0])), output)
 
@@ -224,6 +229,7 @@ BUILTIN_OPS = {
     "MUL": _binary(np.multiply),
     "NEG": _elementwise(np.negative),
     "NOT_EQUAL": _compare(np.not_equal),
+    "PACK": _pack,
     "PAD": _pad,
     "PADV2": _pad,
     "PRELU": lambda op, values, tensors, output: _store(

@@ -60,6 +60,17 @@ def _one_step():
     return model, [sequences(steps=1), *_states(9, 8, 8, 6, 5)]
 
 
+def _one_cell_again():
+    """A decoder that reads its own predictions: one cell, called four times."""
+    x, cell, dense = keras.Input((1, 7)), layers.GRUCell(7), layers.Dense(7)
+    y, h = layers.RNN(cell, return_state=True)(x)
+    predictions = [dense(y)]
+    for _ in range(3):
+        y, (h,) = cell(predictions[-1], [h])
+        predictions.append(dense(y))
+    return keras.Model(x, keras.ops.stack(predictions, axis=1)), [sequences(steps=1)]
+
+
 def _events():
     x, y, c = keras.Input((12, 7)), keras.Input((9,)), keras.Input((9,))
     z, *after = EventGRU(9, return_state=True)(x, initial_state=[y, c])
@@ -83,7 +94,10 @@ def _held():
     return keras.Model(x, LSTM(9, return_state=True)(DeltaHold(0.1)(x))), [sequences()]
 
 
-EACH = (_return_state, _encoder_decoder, _bidirectional, _stacked_cells, _one_step, _events, _simple, _delta, _held)
+EACH = (
+    *(_return_state, _encoder_decoder, _bidirectional, _stacked_cells, _one_step, _one_cell_again),
+    *(_events, _simple, _delta, _held),
+)
 MODELS = {f.__name__.strip("_"): f for f in EACH}
 
 

@@ -60,6 +60,20 @@ def test_what_litert_does(dtype, kernels, tmp_path):
         kernels.check(code, tmp_path, engine=engine)
 
 
+@pytest.mark.parametrize("axis", [1, 3])
+def test_tensors_along_an_axis_of_their_own(axis, kernels, tmp_path):
+    writer, options = ModelWriter(), schema.PackOptionsT()
+    options.axis, options.valuesCount = axis, 2
+    a, b = (writer.add_tensor(name, (1, 4, 6), np.int8, scale=(0.02, 5)) for name in "ab")
+    shape = np.insert((1, 4, 6), axis, 2)
+    y = writer.add_tensor("y", tuple(shape.tolist()), np.int8, scale=(0.02, 5))
+    writer.add_operator("PACK", [a, b], [y], options)
+    code = PlainC(Model(writer.finish({"a": a, "b": b}, {"y": y})))
+    kernels.write_beside(code, tmp_path)
+    for engine in (LiteRTOpByOp, ReferenceEngine):
+        kernels.check(code, tmp_path, engine=engine)
+
+
 def test_a_constant_for_each_step_ends_a_stream(kernels, tmp_path):
     code = PlainC(_joined(np.int8, constant_of_steps=True))
     assert "a constant for each step" in code.obstacle
