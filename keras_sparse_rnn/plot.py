@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_sparse_rnn.extras import packages_of
+from keras_sparse_rnn.inputs import check_finite
 from keras_sparse_rnn.typing import BlockShape
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def weights(
         The axes.
 
     Raises:
-        ValueError: The layer has no such kernel, the number of columns is not a multiple of the gates, or a block is
-            larger than a gate.
+        ValueError: The layer has no such kernel, it holds values that are not finite, the columns are not a multiple of
+            the gates, or a block is larger than a gate.
         ImportError: Matplotlib is not installed.
 
     Example:
@@ -62,6 +63,7 @@ def weights(
     count = len(names)
     if values.ndim != 2 or values.shape[1] % count:
         raise ValueError(f"kernel must be a matrix of {count} gates side by side; given: the shape {values.shape}.")
+    check_finite("kernel", values)
     kept = _kept(values, count, block_shape)
     ax = _axes(ax, (9, float(np.clip(9 * values.shape[0] / values.shape[1], 3, 9))))
     from matplotlib.colors import to_rgba

@@ -73,6 +73,8 @@ def test_weights_of_layers():
         plot.weights(np.zeros((2, 24)), gates=5)
     with pytest.raises(ValueError, match="larger than a gate"):
         plot.weights(np.zeros((2, 9)), gates=3)
+    with pytest.raises(ValueError, match="kernel holds NaN or infinite values"):
+        plot.weights(np.full((2, 8), np.nan))
 
 
 def test_events(axes):

@@ -16,6 +16,7 @@ from keras_sparse_rnn.convert.frame_gates import verify_gate
 from keras_sparse_rnn.convert.input_scales import InputScales
 from keras_sparse_rnn.convert.litert_sparse import pack_litert_sparse
 from keras_sparse_rnn.convert.lower import lower, lower_float32
+from keras_sparse_rnn.convert.mask_check import check_masks
 from keras_sparse_rnn.convert.observe import observe, run_keras
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.convert.plan import plan
@@ -36,7 +37,6 @@ from keras_sparse_rnn.tflite_file import ModelFile
 
 # From this share of inputs that are not zero, a product with all of them is faster on a Cortex-M4.
 _FEWEST_ACTIVE = 0.4
-_FEW_SAMPLES = 8  # enough to see whether masks are those of Keras
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +71,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
     data = check_data(cut, representative_data, options.stateful, learned)
     progress.show(f"running the Keras model on {len(data[0])} samples")
     seen = observe(cut, data, options.percentile)
+    _check_finite(cut, seen.outputs)
     given, expected, keras_model = data, seen.outputs, partial(run_keras, cut)
     inputs = InputScales(model, [None] * len(data))
     if options.input_scales == "channel":
@@ -78,8 +79,7 @@ def run(model, representative_data, representative_labels, ranges, options, prog
         model, data = inputs.model, inputs.divide(data)
         cut = plan(model, options)
         seen = observe(cut, data, options.percentile)
-    if any(call.mask is not None for call in cut.calls) and not options.stateful:
-        _check_masks(model, cut, data, seen.outputs)
+    check_masks(model, cut, data)
     labels = None if representative_labels is None else check_labels(representative_labels, seen.outputs)
     progress.show("TensorFlow Lite's converter, for all but recurrent layers")
     rest = lower(cut, seen.values, options.number_format, learned)
@@ -132,18 +132,21 @@ def _likely_causes(cut, seen, scales, options):
     return causes or few_steps([(what, seen.values[id(x)], scales.get(id(x))) for what, x in tensors], options)
 
 
-def _check_masks(model, cut, data, outputs):
-    """Raises ValueError if the plan passes masks on in another way than Keras does."""
-    few = [array[:_FEW_SAMPLES, 0] for array in data]
-    expected = keras.tree.flatten(model.predict_on_batch(few if len(few) > 1 else few[0]))
-    for name, ours, keras_own in zip(cut.output_names, outputs, expected, strict=True):
-        error = np.abs(ours[:_FEW_SAMPLES, 0] - keras_own)
-        by_sample = error.reshape(len(error), -1).max(axis=1)
-        finite = by_sample[np.isfinite(by_sample)]
-        if len(finite) and np.median(finite) > 1e-3 * max(1.0, float(np.abs(keras_own).max())):
+def _check_finite(cut, outputs):
+    """Raises ValueError where an output of the Keras model is not finite."""
+    for name, values in zip(cut.output_names, outputs, strict=True):
+        by_chunk = np.isfinite(values).reshape(*values.shape[:2], -1).all(axis=2)
+        if not by_chunk.all():
+            pools = [layer.name for layer in cut.pools]
             raise ValueError(
-                f"output '{name}' depends on masks that are passed on in a way that cannot be converted: give each "
-                "layer the mask of its input, or one that is an input of the model."
+                f"output '{name}' of the Keras model is NaN or infinite for {np.mean(~by_chunk):.1%} of the inputs"
+                + (
+                    f": '{pools[0]}' divides by the number of steps that are made, and Keras gives NaN where none is. "
+                    "Take the last state of a recurrent layer instead, which repeats, or longer inputs of which a "
+                    "step is always made."
+                    if pools
+                    else "."
+                )
             )
 
 

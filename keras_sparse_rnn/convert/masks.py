@@ -41,14 +41,18 @@ class Masks:
         """The mask that Keras itself begins in a graph, behind an Embedding or a Masking; None for all else."""
         kind = type(operation).__name__
         if kind == "Any" and id(args[0]) in self._differs and operation.axis in (-1, (-1,), [-1]):
-            return self._mask_call(*self._differs[id(args[0])])
+            return self.mask_call(*self._differs[id(args[0])])
         if kind != "NotEqual" or len(args) != 2 or not isinstance(args[1], numbers.Real):
             return None
         if args[0].dtype == "int32":
-            return self._mask_call(*args)
+            return self.mask_call(*args)
         differs = self._apply(operation, *args)
         self._differs[id(differs)] = args
         return differs
+
+    def of(self, tensor):
+        """The mask of a tensor, or None."""
+        return self._masks.get(id(tensor))
 
     def given(self, args, kwargs, inputs):
         """Returns the masks that a layer is called with: those of its first argument, or the user's `mask`.
@@ -57,30 +61,20 @@ class Masks:
             args, kwargs: Arguments of the call.
             inputs: Inputs of the model; a user's mask may be one of them.
         """
-        masks = keras.tree.map_structure(self._of, args[0]) if args else None
+        masks = keras.tree.map_structure(self.of, args[0]) if args else None
         mask = kwargs.get("mask")
         if mask is None:
             return masks
         is_users = any(mask is other for other in [call.y for call in self._calls] + inputs)
         return masks if has_any(masks) and not is_users else mask
 
-    def check_merge_in_stream(self, layer, masks):
-        """Raises ValueError for a layer that merges its inputs, if Keras puts something else into their masked steps:
-        whole sequences are compared with Keras, streams are not."""
-        if not hasattr(layer, "_merge_function"):
-            return
-        given = {id(mask) for mask in masks or ()}
-        if isinstance(layer, keras.layers.Multiply) and len(given) > 1:
-            raise ValueError(
-                f"layer '{layer.name}' (Multiply) multiplies tensors with different masks: Keras sets masked steps "
-                "to one, which cannot be converted with stateful=True. Give all of them the same mask, or none."
-            )
-        if given & {id(call.y) for call in self._calls if call.value != 0}:
-            raise ValueError(
-                f"layer '{layer.name}' ({type(layer).__name__}) merges the output of a Masking whose mask value is "
-                "not 0: Keras sets masked steps to zero, which cannot be converted with stateful=True. Use the mask "
-                "value 0, or merge before the Masking."
-            )
+    def merge(self, layer, tensors, masks):
+        """What Keras's own merge function makes of tensors with these masks: products, for example, are of ones where
+        a mask leaves a step out."""
+        given = [keras.ops.copy(tensor) for tensor in tensors]
+        for tensor, mask in zip(given, masks, strict=True):
+            tensor._keras_mask = mask
+        return layer._merge_function(given)
 
     def read(self, args, kwargs, masks):
         """Of these masks, those that Keras hands to the layer: to one that is called with several tensors, such as
@@ -92,15 +86,15 @@ class Masks:
     def note(self, layer, args, masks, results):
         """Records the mask of a layer's outputs."""
         if isinstance(layer, keras.layers.Embedding) and layer.mask_zero:
-            self._put(results, self._mask_call(args[0], 0))
+            self._put(results, self.mask_call(args[0], 0))
         elif isinstance(layer, keras.layers.Masking):
-            self._put(results, self._mask_call(args[0], layer.mask_value))
+            self._put(results, self.mask_call(args[0], layer.mask_value))
         elif isinstance(layer, FrameGate):
             self._put(results, self._gate_call(layer, args[0], masks))
         elif has_any(masks) and getattr(layer, "supports_masking", False):
             passed = masks
             if isinstance(masks, (list, tuple)) and hasattr(layer, "_merge_function"):
-                passed = self._merged(masks)
+                passed = self._merged(layer, args[0], masks)
             elif not isinstance(layer, keras.layers.TimeDistributed):
                 passed = self._apply(layer.compute_mask, args[0], masks)
             for result, mask in zip(_listed(results), _listed(passed), strict=False):
@@ -113,12 +107,13 @@ class Masks:
         names = list(inspect.signature(layer.call).parameters)
         given = {"mask": masks} if "mask" in names and has_any(masks) else {}
         for name, value in zip(names, args, strict=False):
-            mask = keras.tree.map_structure(self._of, value)
+            mask = keras.tree.map_structure(self.of, value)
             if f"{name}_mask" in names and has_any(mask):
                 given[f"{name}_mask"] = mask
         return given
 
-    def _mask_call(self, x, value):
+    def mask_call(self, x, value):
+        """The mask of a `MaskCall`, which is added unless there is one."""
         for call in self._calls:
             if call.x is x and call.value == value:
                 return call.y
@@ -135,8 +130,17 @@ class Masks:
         self._begin(call.y)
         return call.y
 
-    def _merged(self, masks):
-        """The mask of a layer that merges its inputs, which keeps a step if any input does: none if one has none."""
+    def _merged(self, layer, tensors, masks):
+        """The mask of a layer that merges its inputs. It keeps a step if any input does, and is None if one has none;
+        what is concatenated in time has the masks of its parts."""
+        if isinstance(layer, keras.layers.Dot):
+            return None
+        if isinstance(layer, keras.layers.Concatenate) and layer.axis % len(tensors[0].shape) == 1:
+            parts = [
+                keras.ops.ones(tensor.shape[:2], "bool") if mask is None else mask
+                for tensor, mask in zip(tensors, masks, strict=True)
+            ]
+            return self._apply(keras.ops.concatenate, parts, axis=1)
         if any(mask is None for mask in masks):
             return None
         merged, *others = {id(mask): mask for mask in masks}.values()
@@ -144,13 +148,14 @@ class Masks:
             merged = self._apply(keras.ops.logical_or, merged, mask)
         return merged
 
-    def _of(self, tensor):
-        return self._masks.get(id(tensor))
-
     def _put(self, tensor, mask):
         if mask is not None:
             self._masks[id(tensor)] = mask
             self._kept += [tensor, mask]
+
+
+# They read the masks of their inputs, beside those values.
+MERGES_BY_MASKS = (keras.layers.Multiply, keras.layers.Maximum, keras.layers.Minimum)
 
 
 def has_any(masks):

@@ -37,9 +37,10 @@ class Plan:
         masks, gates: The `MaskCall`s and `GateCall`s.
         lookups: The `LookupCall`s.
         floats: The `FloatCall`s.
+        pools: The layers that average over the steps of a mask.
         sources: For each symbolic tensor's id the inputs and recurrent outputs that it is computed from, by their ids.
-        probe: A Keras model from the inputs (any batch; `PROBE_BATCH` with `stateful`, when it goes on from call to
-            call) to the tensors of `observed` in one flat list.
+        probe: A Keras model from the inputs (`PROBE_BATCH` of them; with `stateful` it goes on from call to call) to
+            the tensors of `observed` in one flat list.
         observed: `[calls, masks, gates, lookups, floats, outputs]`: of each call a dict of `x`, `y`, the `states` that
             its `observe` gives, `initial`, `last`, and `masks`, a list of at most one; `[x, y]` of each mask; what each
             gate reads and gives; what each lookup gives; what each float call reads and gives; and the model's outputs.
@@ -56,6 +57,7 @@ class Plan:
     gates: list
     lookups: list
     floats: list
+    pools: list
     sources: dict
     probe: keras.Model
     observed: list
@@ -131,9 +133,8 @@ def plan(model, options):
 
     walk.check_gates(outputs)
     probe_walk = Walk(stateful, FloatLayers(options), keeps_states=stateful)
-    batch = PROBE_BATCH if stateful else None
     probe_inputs = [
-        keras.Input(batch_shape=(batch, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
+        keras.Input(batch_shape=(PROBE_BATCH, *shape), dtype=dtype) for shape, dtype in zip(shapes, dtypes, strict=True)
     ]
     probe_outputs = probe_walk(model, probe_inputs)
     calls = [_observed(call, f"probe_{i}", stateful) for i, call in enumerate(probe_walk.calls)]
@@ -155,6 +156,7 @@ def plan(model, options):
         gates=walk.gates,
         lookups=walk.lookups,
         floats=walk.floats,
+        pools=walk.pools,
         sources=walk.sources,
         probe=keras.Model(probe_inputs, keras.tree.flatten(observed)),
         observed=observed,

@@ -16,6 +16,24 @@ def is_functional(model):
     return type(model) is keras.Model or model.__class__.__name__ == "Functional"
 
 
+def call_layers(model, inputs, call):
+    """The outputs of a graph or a chain of layers on other inputs, a flat list.
+
+    Args:
+        model: A model that `is_functional`.
+        inputs: List of symbolic tensors; they may have other sizes and come from another graph.
+        call: Function `call(layer, *args, **kwargs)` that calls a layer or an operation.
+    """
+    if isinstance(model, keras.Sequential):
+        [x] = inputs
+        for layer in model.layers:
+            x = call(layer, x)
+        return keras.tree.flatten(x)
+    # As `keras.models.clone_model` does, which in the end fails where masks come from outside the model.
+    structure = keras.tree.pack_sequence_as(model.input, inputs)
+    return keras.tree.flatten(model._run_through_graph(structure, lambda layer: layer, call))
+
+
 def as_functional(model, data):
     """Returns a built subclassed model as a Functional model of the same layers, and any other model unchanged.
 

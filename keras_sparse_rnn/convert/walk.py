@@ -1,6 +1,7 @@
 """The walk through a model that cuts its recurrent layers out."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 
@@ -8,12 +9,12 @@ from keras_sparse_rnn.convert.dilated import DilatedConvolution, is_dilated
 from keras_sparse_rnn.convert.float_layers import FloatCall
 from keras_sparse_rnn.convert.frame_gates import RepeatedOutputs
 from keras_sparse_rnn.convert.lookup import Lookup
-from keras_sparse_rnn.convert.masks import Masks, has_any
+from keras_sparse_rnn.convert.masks import MERGES_BY_MASKS, Masks, has_any
 from keras_sparse_rnn.convert.recurrent import KINDS, is_cell, layers_in, recurrent_layer
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, call_copy, copy_layer, has_number
 from keras_sparse_rnn.convert.recurrent.held import dense_behind
 from keras_sparse_rnn.convert.refused_layers import check_layer_class
-from keras_sparse_rnn.convert.traced import holds_recurrent, is_functional, trace
+from keras_sparse_rnn.convert.traced import call_layers, holds_recurrent, is_functional, trace
 from keras_sparse_rnn.layers import DeltaDense, DeltaHold, FrameGate
 
 # Layers that do nothing at inference.
@@ -85,6 +86,7 @@ class Walk:
     Attributes:
         calls: The `RecurrentCall`s met, in the order of execution.
         masks, gates, lookups, floats: The `MaskCall`s, `GateCall`s, `LookupCall`s and `FloatCall`s met.
+        pools: The layers met that average over the steps of a mask.
         sources: For each symbolic tensor's id, which inputs and recurrent outputs it is computed from, without passing
             through a recurrent layer: a dict from their ids to them.
     """
@@ -93,12 +95,12 @@ class Walk:
         self._stateful = stateful
         self._float_layers = float_layers
         self._keeps_states = keeps_states
-        self.calls, self.masks, self.gates, self.lookups, self.floats = [], [], [], [], []
+        self.calls, self.masks, self.gates, self.lookups, self.floats, self.pools = [], [], [], [], [], []
         self.sources = {}
         self._inputs = []
         self._masked = Masks(self.masks, self.gates, self._apply, self._begin, keeps_states)
         self._holds = {}  # id of what a DeltaHold puts out -> the layer and what it reads
-        self._aliases = {}  # id of a tensor with a mask of its own -> the tensor
+        self._aliases = {}  # id of a tensor with a mask of its own -> the tensor, and what layers read in its place
         self._names = {}  # layer names in use -> the layer
         self._loops = {}  # id of a cell that is called on a step -> the layer that calls it
         self._kept = []  # an id names a tensor only while the tensor lives
@@ -110,20 +112,7 @@ class Walk:
         self._inputs += inputs
         for tensor in inputs:
             self.sources.setdefault(id(tensor), {id(tensor): tensor})
-        if isinstance(model, keras.Sequential):
-            x = inputs[0]
-            for layer in model.layers:
-                x = self._call(layer, x)
-            return keras.tree.flatten(x)
-        structure = keras.tree.pack_sequence_as(model.input, inputs)
-        # Keras compiles a clone as its model was, and fails at losses that it cannot serialize: clone one not compiled.
-        cloned = keras.models.clone_model(
-            keras.Model(model.input, model.output),
-            input_tensors=structure,
-            clone_function=lambda layer: layer,
-            call_function=self._call,
-        )
-        return keras.tree.flatten(cloned.outputs)
+        return call_layers(model, inputs, self._call)
 
     def _call(self, layer, *args, **kwargs):
         """Calls a layer, and notes which steps of what it puts out are masked."""
@@ -132,23 +121,33 @@ class Walk:
         if begun is not None:
             return begun
         masks = self._masked.given(args, kwargs, self._inputs)
-        if self._stateful:
-            self._masked.check_merge_in_stream(layer, masks)
         results = self._call_masked(layer, self._masked.read(args, kwargs, masks), *args, **kwargs)
         if not isinstance(layer, keras.Model):  # whose layers have done so
             self._masked.note(layer, plain, masks, results)
         return results
 
-    def _alias(self, x):
-        """Another name of a tensor: x with a mask, where others read x without it."""
+    def _alias(self, x, plain=None):
+        """Another name of a tensor: x with a mask, where others read x without it, or `plain` in its place."""
         alias = keras.ops.copy(x)
-        self._aliases[id(alias)] = x
+        self._aliases[id(alias)] = x, x if plain is None else plain
         self._kept.append(alias)
         return alias
 
     def _plain(self, given):
         """A nested structure with the tensors that aliases stand for."""
-        return keras.tree.map_structure(lambda value: self._aliases.get(id(value), value), given)
+        return keras.tree.map_structure(lambda value: self._aliases.get(id(value), (value, value))[1], given)
+
+    def _masked_alias(self, layer, x):
+        """What a Masking puts out, and its mask: zeros at masked steps, which only those layers read as they are that
+        leave these steps out."""
+        if layer.mask_value == 0:
+            return self._alias(x)
+        zeros = self._apply(
+            lambda x, mask: keras.ops.where(keras.ops.expand_dims(mask, axis=-1), x, 0.0),
+            x,
+            self._masked.mask_call(x, layer.mask_value),
+        )
+        return self._alias(x, zeros)
 
     def _lookup(self, layer, x):
         if "float" in x.dtype:
@@ -196,8 +195,9 @@ class Walk:
             raise ValueError(
                 f"layer '{layer.name}' has stateful=True; only False can be converted without stateful=True."
             )
-        if isinstance(layer, (keras.layers.Masking, FrameGate)):
-            # Where a Masking would put zeros, layers behind it leave the step out.
+        if isinstance(layer, keras.layers.Masking):
+            return self._masked_alias(layer, self._plain(args[0]))
+        if isinstance(layer, FrameGate):
             return self._alias(self._plain(args[0]))
         if isinstance(layer, keras.layers.RNN):
             raise ValueError(f"layer '{layer.name}' ({type(layer).__name__}) cannot be converted; {_SUPPORTED}.")
@@ -209,6 +209,10 @@ class Walk:
         if is_dilated(layer):
             layer = DilatedConvolution(layer)
         args, kwargs = self._plain((args, kwargs | self._masked.arguments(layer, masks, args)))
+        if has_any(masks) and isinstance(layer, keras.layers.GlobalAveragePooling1D):
+            self.pools.append(layer)
+        if has_any(masks) and isinstance(layer, MERGES_BY_MASKS):
+            return self._apply(partial(self._masked.merge, layer), args[0], masks)
         y = self._apply(self._named_alone(layer), *args, **kwargs)
         if self._float_layers.has(layer, masked=has_any(masks)):
             read = [part for part in keras.tree.flatten((args, kwargs)) if isinstance(part, keras.KerasTensor)]
@@ -218,6 +222,8 @@ class Walk:
 
     def _recurrent(self, layer, x, in_order=False, initial=None, mask=None):
         """Puts a call of each layer in a recurrent one in place; what that puts out, as Keras gives it."""
+        if mask is not None and mask is self._masked.of(x):
+            x = self._aliases.get(id(x), (x,))[0]
         x, initial = self._plain((x, initial))
         parts = layers_in(layer)
         results = self._over_time(layer, x, initial, mask)

@@ -27,6 +27,8 @@ def array(name, values, qualifiers="KSR_ALIGNED(16) static const"):
 def float_literal(value):
     """A float32 in C."""
     value = np.float32(value)
+    if np.isnan(value):
+        return "(0.0f / 0.0f)"
     # Hexadecimal digits give the exact float.
     return f"{float(value).hex()}f" if np.isfinite(value) else ("-" if value < 0 else "") + "(1.0f / 0.0f)"
 

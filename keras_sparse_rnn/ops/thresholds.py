@@ -15,7 +15,7 @@ def scale_in_q8(scale: float) -> int:
         ValueError: If it is not in [0, 256).
     """
     if not (is_number(scale) and 0 <= scale * ONE <= _LARGEST):
-        raise ValueError(f"scale must be a number from 0 to {_LARGEST / ONE:.2f}; given: {scale!r}.")
+        raise ValueError(f"scale must be a number from 0 to {_LARGEST / ONE}; given: {scale!r}.")
     return round(scale * ONE)
 
 

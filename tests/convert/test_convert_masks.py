@@ -11,6 +11,7 @@ from keras.layers import GRU, LSTM
 from zoo import assert_follows_keras
 
 import keras_sparse_rnn as ksr
+from keras_sparse_rnn.convert.mask_check import on_other_inputs
 from keras_sparse_rnn.layers import EventGRU
 
 STEPS = 12
@@ -142,6 +143,52 @@ def test_a_stream_with_masks():
     np.testing.assert_allclose(outputs[last], expected, atol=1e-5)
 
 
+def _read_beside_masks():
+    """What reads masked steps, or joins masks: concatenation in time, products, maxima, convolutions, sums, states."""
+    x = keras.Input((STEPS, 7))
+    zeros, others = layers.Masking()(x), layers.Masking(-1.5)(x)
+    gru = GRU(7, return_sequences=True)(others)
+    last, state = GRU(4, return_state=True)(others)
+    inner = keras.Input((STEPS, 7))
+    nested = keras.Model(inner, layers.Add()([inner, GRU(7, return_sequences=True)(inner)]))
+    read = [
+        GRU(4)(layers.Concatenate(axis=1)([zeros, x, gru])),
+        layers.Dense(2)(layers.Multiply()([gru, zeros])),
+        layers.Dense(2)(layers.Multiply()([gru, LSTM(7, return_sequences=True)(others)])),
+        GRU(3, return_sequences=True)(layers.Maximum()([gru, zeros])),
+        layers.Conv1D(4, 3, padding="causal")(others),
+        layers.Dense(2)(nested(others)),
+        GRU(4)(others, initial_state=state),
+    ]
+    return keras.Model(x, [last, *read])
+
+
+@pytest.mark.parametrize(
+    ("weights", "steps"),
+    [("float32", 4)]
+    + [pytest.param(*case, marks=pytest.mark.slow) for case in [("float32", None), ("float32", 1), ("int8", 4)]],
+)
+def test_what_is_read_beside_masks_is_what_keras_reads(weights, steps):
+    """Whole, and in a stream, whose first chunk is a whole sequence to Keras."""
+    keras.utils.set_random_seed(0)
+    model, rng = _read_beside_masks(), np.random.default_rng(0)
+    x, left_out = sequences(steps=STEPS), rng.random((24, STEPS))
+    x[left_out < 0.3], x[left_out > 0.7] = 0, -1.5
+    converted = ksr.convert(model, x, weights=weights, stateful=bool(steps), time_steps=steps, target="litert")
+    engine = converted.engine("reference")
+    if steps:
+        outputs = [y[:, 0] for y in engine.run_chunks([x.reshape(24, STEPS // steps, steps, 7)])]
+        inputs = keras.Input((steps, 7))
+        expected = keras.Model(inputs, on_other_inputs(model, [inputs])).predict(x[:, :steps], verbose=0)
+    else:
+        outputs, expected = engine.predict(x), model.predict(x, verbose=0)
+    for ours, wanted in zip(outputs, expected, strict=True):
+        if weights == "float32":
+            np.testing.assert_allclose(ours, wanted, atol=1e-5)
+        else:
+            assert np.abs(ours - wanted).mean() < 0.05 * wanted.std()
+
+
 def test_with_an_initial_state_a_layer_has_only_the_mask_that_it_is_given():
     """As in Keras, which hands the mask of an input on to layers that are called with nothing else."""
     keras.utils.set_random_seed(0)
@@ -166,11 +213,12 @@ def test_what_rounds_to_the_mask_value_is_said():
         ksr.convert(model, data)
 
 
-def test_masks_that_are_followed_wrongly_are_refused():
-    """A mask made of another, given to a layer whose input has one already: the plan is held to the model itself."""
+@pytest.mark.parametrize("stateful", [False, True])
+def test_masks_that_are_followed_wrongly_are_refused(stateful):
+    """A mask made of another, given to a layer whose input has one already: the plan is held to the model itself,
+    whatever the data show."""
     x, mask = keras.Input((STEPS, 7)), keras.Input((STEPS,), dtype="bool")
     masked = GRU(6, return_sequences=True)(layers.Masking()(x))
     model = keras.Model([x, mask], GRU(5)(masked, mask=keras.ops.logical_not(mask)))
-    data = [sequences(steps=STEPS) * _lengths()[..., None], _lengths()]
     with pytest.raises(ValueError, match="masks that are handed on"):
-        ksr.convert(model, data, weights="float32")
+        ksr.convert(model, weights="float32", stateful=stateful)

@@ -8,6 +8,8 @@ child processes: one that ends its process is named.
 """
 
 import argparse
+import contextlib
+import io
 import os
 import resource
 import signal
@@ -17,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from mutations import base_models, mutant
+from mutations import base_inputs, base_models, mutant
 
 ROOT = Path(__file__).parents[2]
 PER_CHILD = 250
@@ -50,11 +52,19 @@ def _inspect(data):
     str(inspect(data, engines=()))
 
 
-def _save_firmware(data):
-    from keras_sparse_rnn.firmware import save_firmware
+def _verb(verb, *arguments):
+    """A verb of the command line, on a file and recorded inputs."""
 
-    with tempfile.TemporaryDirectory() as folder:
-        save_firmware(data, Path(folder, "project"))
+    def call(data, inputs):
+        from keras_sparse_rnn.cli import main
+
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+            model = Path(folder, "model.tflite")
+            model.write_bytes(data)
+            np.savez(Path(folder, "x.npz"), **inputs)
+            main([part.format(folder=folder) for part in ("--debug", verb, str(model), *arguments)])
+
+    return call
 
 
 def _bench(data):
@@ -75,11 +85,17 @@ def _report(data):
 
 ENGINES = ("native", "reference", "litert", "tflm")
 ENTRIES = {engine: _load(engine) for engine in ENGINES}
-ENTRIES |= {"inspect": _inspect, "firmware": _save_firmware, "bench": _bench, "report": _report}
+ENTRIES |= {"inspect": _inspect, "bench": _bench, "report": _report}
+VERBS = {
+    "run": _verb("run", "--inputs", "{folder}/x.npz"),
+    "firmware": _verb("firmware", "--out", "{folder}/project"),
+    "project": _verb("firmware", "--out", "{folder}/project", "--framework", "tflm-cmake"),
+}
+ALL = [*ENTRIES, *VERBS]
 
 
 def run(entry, number):
-    """Gives a mutant to a key of `ENTRIES`: "refused" or "ran".
+    """Gives a mutant to a key of `ENTRIES` or `VERBS`: "refused" or "ran".
 
     Raises:
         AssertionError: The refusal says nothing, or is of another kind than ValueError, or it took too much memory.
@@ -88,7 +104,10 @@ def run(entry, number):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result = "ran"
     try:
-        ENTRIES[entry](data)
+        if entry in VERBS:
+            VERBS[entry](data, base_inputs(number))
+        else:
+            ENTRIES[entry](data)
     except ValueError as error:
         assert len(str(error)) > 10, f"{label}: {error!r}"
         result = "refused"
@@ -185,7 +204,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000, help="number of models; default: %(default)s")
     parser.add_argument("--first", type=int, default=0, help="number of the first; default: %(default)s")
-    parser.add_argument("--entries", nargs="+", choices=ENTRIES, default=list(ENTRIES), metavar="ENTRY")
+    parser.add_argument("--entries", nargs="+", choices=ALL, default=ALL, metavar="ENTRY")
     parser.add_argument("--sanitize", action="store_true", help="build and run the C core with sanitizers, in `native`")
     arguments = parser.parse_args()
     if arguments.sanitize:

@@ -24,6 +24,16 @@ def mutant(number):
 
 
 @cache
+def base_inputs(number):
+    """Inputs that the model takes of which `mutant(number)` was made: a dict of arrays by their names."""
+    from keras_sparse_rnn.runtime.model import Model
+
+    bases = base_models()
+    inputs = Model(bases[number % len(bases)][1]).inputs
+    return {tensor.name: np.ones(tensor.shape, tensor.dtype) for tensor in inputs}
+
+
+@cache
 def base_models():
     """Sound models to damage: each op in int8, int16 and float32, with and without state, held inputs and masks, one in
     both directions and one of a batch, one between dense layers, and dense layers in both sparse encodings."""

@@ -21,7 +21,7 @@ MANY = 400  # with `-m slow`
 @pytest.mark.parametrize("count", [60, pytest.param(MANY, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "entries",
-    [["native", "reference", "inspect", "firmware"], ["litert", *(["tflm"] if HAS_TFLM else [])]],
+    [["native", "reference", "inspect", "firmware"], ["litert", "run", *(["tflm"] if HAS_TFLM else [])]],
     ids=" ".join,
 )
 def test_everything_that_takes_a_file_refuses_or_runs_it(entries, count):
