@@ -67,6 +67,14 @@ def check_array(
     check_finite(what, array)
 
 
+def check_is_keras(model: Any, kind: type = keras.Model) -> None:
+    """Raises TypeError if this is not a Keras model, or layer where `kind` is `keras.layers.Layer`."""
+    if not isinstance(model, kind):
+        given = f"{type(model).__module__}.{type(model).__name__}"
+        advice = " Take ksr.from_tf_keras(model)." if given.startswith(("tf_keras.", "keras.src.legacy")) else ""
+        raise TypeError(f"model must be a keras.{kind.__name__}; given: {model!r:.80}, a {given}.{advice}")
+
+
 def check_finite(what: str, array: np.ndarray) -> None:
     """Raises ValueError if a value is NaN or infinite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():

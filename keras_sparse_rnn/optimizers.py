@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_sparse_rnn.typing import Tensor, is_integer
+from keras_sparse_rnn.typing import Tensor, is_integer, is_number
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -39,7 +39,8 @@ class SNTASGD(keras.optimizers.Optimizer):
             `gradient_accumulation_steps`.
 
     Raises:
-        ValueError: If `interval` is not an integer >= 1, or `use_ema` is set, since there can be only one average.
+        ValueError: If `interval` is not an integer >= 1, `weight_decay` is negative or not a number, or `use_ema` is
+            set, since there can be only one average.
 
     Example:
 
@@ -60,6 +61,8 @@ class SNTASGD(keras.optimizers.Optimizer):
             raise ValueError("use_ema=True: SNTASGD averages the weights itself; leave use_ema out.")
         if not (is_integer(interval) and interval >= 1):
             raise ValueError(f"interval={interval!r}: must be an integer >= 1.")
+        if weight_decay is not None and not (is_number(weight_decay) and weight_decay >= 0):
+            raise ValueError(f"weight_decay={weight_decay!r}: must be a number >= 0, or None.")
         super().__init__(learning_rate, weight_decay=weight_decay, name=name, **arguments)
         self.interval = int(interval)
 

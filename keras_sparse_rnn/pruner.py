@@ -9,6 +9,7 @@ from keras_sparse_rnn.callbacks import DynamicSparseTraining, MagnitudePruning, 
 from keras_sparse_rnn.callbacks.fit_outcome import warn_if_less_sparse
 from keras_sparse_rnn.callbacks.gradient_record import GivenGradients
 from keras_sparse_rnn.callbacks.optimizer_state import moving_averages
+from keras_sparse_rnn.inputs import check_is_keras
 from keras_sparse_rnn.schedules import ConstantSparsity, Schedule
 from keras_sparse_rnn.sparsity import Masks
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction, Score, Tensor, is_integer, is_number
@@ -93,6 +94,7 @@ class Pruner:
             )
         if not (is_integer(initial_step) and initial_step >= 0):
             raise ValueError(f"initial_step={initial_step!r}: must be an integer >= 0.")
+        check_is_keras(model)
         method = self._method
         method.set_model(model)
         method.find()

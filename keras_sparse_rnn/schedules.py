@@ -393,6 +393,11 @@ class RampThreshold(Schedule):
         self.phi: Any = None if phi is None else float(phi)
         self.ramp_step: Any = None
         self.ramp: float | None = None
+        if (ramp if self.begin is None else ramp_step) is not None:
+            raise ValueError(
+                f"ramp_step={ramp_step!r}, ramp={ramp!r}: ramp_step goes with begin_step and end_step, ramp with begin "
+                "and end."
+            )
         if self.begin is not None:
             self.ramp = _within("ramp", ramp, "begin", self.begin, "end", self.end)
             return

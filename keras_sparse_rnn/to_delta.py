@@ -96,7 +96,7 @@ def to_delta(
     check_flag("verbose", verbose)
     if not (is_number(tolerance) and tolerance > 0):
         raise ValueError(f"`tolerance` must be a number above 0. Received: tolerance={tolerance!r}")
-    search = _Search(model, data, error or _deviations, check_flag("dense", dense))
+    search = _Search(model, data, _deviations if error is None else error, check_flag("dense", dense))
     least = search.error([0.0] * len(search.holds))
     if least > tolerance:
         raise ValueError(
@@ -135,7 +135,7 @@ def delta_curve(
 
     >>> ksr.plot.delta_curve(ksr.delta_curve(model, x))
     """
-    search = _Search(model, data, error or _deviations, check_flag("dense", dense))
+    search = _Search(model, data, _deviations if error is None else error, check_flag("dense", dense))
     points = []
     for scale in scales:
         given = [float(scale)] * len(search.holds)
@@ -155,6 +155,8 @@ class _Search:
     def __init__(self, model, data, error, dense=True):
         if not (isinstance(model, keras.Model) and model.built):
             raise ValueError(f"`model` must be a built Keras model. Received: {model!r}")
+        if not callable(error):
+            raise ValueError(f"`error` must be a function of two lists of outputs. Received: {error!r}")
         if not is_graph(model):
             raise ValueError(f"model '{model.name}' is subclassed: its layers cannot be replaced.")
         self._model, self._data, self._error = model, check_inputs("data", model, data), error

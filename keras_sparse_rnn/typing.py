@@ -75,6 +75,13 @@ def check_flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def check_seed(seed: Any) -> int | None:
+    """A seed of Python or NumPy as one of Python, or None; ValueError for anything else."""
+    if seed is not None and not is_integer(seed):
+        raise ValueError(f"seed={seed!r}: must be an integer, or None.")
+    return None if seed is None else int(seed)
+
+
 def not_negative(name: str, value: Any) -> np.ndarray:
     """Returns a number or a list of numbers as an array. Raises ValueError, with the argument's name, unless all are >=
     0."""

@@ -1,12 +1,15 @@
 """Numbers that are none, and those outside their range, are refused where they are given."""
 
+import inspect
+from typing import Any, get_args, get_type_hints
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn import callbacks, initializers, optimizers, profiling, regularizers, schedules, sparsity
+from keras_sparse_rnn import callbacks, firmware, initializers, optimizers, profiling, regularizers, schedules, sparsity
 from keras_sparse_rnn.convert.options import ConvertOptions
 from keras_sparse_rnn.typing import check_flag, is_integer, is_number
 
@@ -132,6 +135,83 @@ def test_numbers_are_those_of_python_and_numpy():
     assert not any(is_number(value) or is_integer(value) for value in (*NONE_OF_THEM, None, float("inf")))
     assert ksr.layers.EventGRU(np.int64(4)).units == 4
     assert callbacks.MagnitudePruning(FIXED, (np.int64(1), 4.0)).block_shape == (1, 4)
+
+
+def _public_classes():
+    """Each public class of training with its arguments that have no default."""
+    needed = {
+        **{"units": 4, "chunk_size": 2, "threshold": 0.1, "input_threshold": 0.1, "scale": 0.1, "density": 0.5},
+        **{"drop_fraction": 0.2, "schedule": FIXED, "target_sparsity": 0.5, "initial_sparsity": 0.0, "strength": 0.1},
+        **{"final_sparsity": 0.5, "initial_fraction": 0.5, "final_fraction": 0.0, "learning_rate": 0.1},
+    }
+    more = {
+        schedules.ConstantSparsity: {"begin_step": 0},
+        schedules.PolynomialDecay: {"begin_step": 0, "end_step": 9},
+        schedules.CosineDecay: {"begin_step": 0, "end_step": 9},
+        schedules.RampThreshold: {"begin_step": 0, "ramp_step": 5, "end_step": 9, "q": 0.1},
+        callbacks.ThresholdPruning: {"schedule": lambda step: (True, 0.1)},
+    }
+    for module in (ksr.layers, callbacks, schedules, regularizers, optimizers, initializers):
+        for kind in vars(module).values():
+            if not inspect.isclass(kind) or not kind.__module__.startswith(module.__name__) or inspect.isabstract(kind):
+                continue
+            arguments = inspect.signature(kind).parameters.values()
+            given = {one.name: needed[one.name] for one in arguments if one.default is one.empty and one.name in needed}
+            if kind.__name__[0] != "_":
+                yield kind, given | more.get(kind, {})
+
+
+CLASSES = dict(sorted({kind.__name__: (kind, given) for kind, given in _public_classes()}.items()))
+WRONG = {bool: ("x", 1), int: ("x", float("nan"), True), float: ("x", float("nan"), float("inf"), True)}
+OF_RNN = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_each_argument_of_each_public_class_is_held_to_its_type(name):
+    """Flags, integers and numbers, by the annotations; the selection of layers; what keras.layers.RNN lets through."""
+    kind, given = CLASSES[name]
+    kind(**given)
+    hints = get_type_hints(kind.__init__)
+    if issubclass(kind, layers.RNN):
+        hints |= dict.fromkeys(OF_RNN, bool)
+    for argument, hint in hints.items():
+        kinds = get_args(hint) or (hint,)
+        wrong = [value for one in (bool, int, float) if one in kinds for value in WRONG[one]]
+        wrong = [value for value in wrong if not (isinstance(value, bool) and bool in kinds)]
+        wrong = [value for value in wrong if not (isinstance(value, str) and (str in kinds or Any in kinds))]
+        if argument == "layers":
+            wrong = [5, True, ["gru", 5]]
+        for value in wrong:
+            with pytest.raises((ValueError, TypeError)) as raised:
+                print(f"{name}({argument}={value!r}) is taken: {kind(**given | {argument: value})}")
+            assert len(str(raised.value)) > 20
+
+
+# Functions of a model: what is no model, and arguments that are no numbers or flags.
+FUNCTIONS = [
+    ("model must be a keras.Model", lambda model: ksr.prune("model", 0.5)),
+    ("model must be a keras.Model", lambda model: ksr.Pruner(5, FIXED)),
+    ("model must be a keras.Model", lambda model: ksr.shrink(None)),
+    ("model must be a keras.Model", lambda model: ksr.convert("model.keras")),
+    ("model must be a keras.Model", lambda model: ksr.report({})),
+    ("model must be a keras.Layer", lambda model: ksr.profile([model])),
+    ("model must be a keras.Layer", lambda model: ksr.plot.weights("gru")),
+    ("block_shape=5: must be a pair", lambda model: ksr.profile(model, block_shape=5)),
+    ("`valid` without `data`", lambda model: ksr.profile(model, valid=[[True]])),
+    ("`error` must be a function", lambda model: ksr.to_delta(model, np.zeros((1, 3, 4)), error=5)),
+    (r"engine must be one of .*; given: \[1\]", lambda model: ksr.runtime.load(b"", [1])),
+    ("framework must be one of", lambda model: firmware.save_firmware(b"", "folder", {})),
+    ("name must be text; given: 5", lambda model: firmware.names.model_name(5)),
+    ("scale must be 0, or at least 1/256", lambda model: ksr.runtime.scale_thresholds(b"", 0.001)),
+    ("monitor=5: must be the name of a loss", lambda model: callbacks.NonMonotonicTrigger(5)),
+    ("picture_dir=5: must be the path", lambda model: callbacks.SparsityLogger(picture_dir=5)),
+]
+
+
+@pytest.mark.parametrize(("message", "call"), FUNCTIONS, ids=[f"{n}" for n in range(len(FUNCTIONS))])
+def test_what_a_function_cannot_take_is_refused(message, call, model):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(model)
 
 
 @pytest.mark.parametrize("given", [0.5, None, (True, "half"), (True, None)])

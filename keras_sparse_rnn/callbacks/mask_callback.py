@@ -12,6 +12,7 @@ from keras_sparse_rnn.callbacks.fit_outcome import claim_kernels, is_looked_at, 
 from keras_sparse_rnn.callbacks.optimizer_state import most_updates, moving_averages, optimizer_of, optimizers_of
 from keras_sparse_rnn.sparsity import Kernel, Masks, select_kernels
 from keras_sparse_rnn.sparsity.blocks import check_block_shape
+from keras_sparse_rnn.sparsity.kernels import check_selection
 from keras_sparse_rnn.typing import BlockShape, LayerSelection, ScheduleFunction
 
 
@@ -72,7 +73,7 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
             )
         self.schedule = schedule
         self.block_shape = check_block_shape(block_shape)
-        self.layers = layers
+        self.layers = check_selection(layers)
         self.count_from = count_from
         self.masks: Masks  # from the beginning of fit
         self.skipped: dict[str, str] = {}

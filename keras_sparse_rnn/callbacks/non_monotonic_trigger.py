@@ -36,6 +36,8 @@ class NonMonotonicTrigger(keras.callbacks.Callback):
 
     def __init__(self, monitor: str = "val_loss") -> None:
         super().__init__()
+        if not isinstance(monitor, str):
+            raise ValueError(f"monitor={monitor!r}: must be the name of a loss in the logs.")
         self.monitor = monitor
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from keras_sparse_rnn.extras import packages_of
 from keras_sparse_rnn.profiling import profile, record_events
 from keras_sparse_rnn.sparsity import find_kernels
+from keras_sparse_rnn.sparsity.kernels import check_selection
 from keras_sparse_rnn.typing import Arrays, LayerSelection, is_integer
 
 
@@ -61,9 +62,11 @@ class SparsityLogger(keras.callbacks.Callback):
         super().__init__()
         if not (is_integer(picture_freq) and picture_freq >= 1):
             raise ValueError(f"picture_freq={picture_freq!r}: must be an integer >= 1.")
+        if picture_dir is not None and not isinstance(picture_dir, (str, PathLike)):
+            raise ValueError(f"picture_dir={picture_dir!r}: must be the path of a folder, or None.")
         self.data = data
         self.valid = valid
-        self.layers = layers
+        self.layers = check_selection(layers)
         self.picture_dir = picture_dir
         self.picture_freq = picture_freq
         self._board = None if picture_dir is None else _Board(picture_dir)

@@ -6,14 +6,12 @@ import numpy as np
 from keras_sparse_rnn.convert.options import ConvertOptions
 from keras_sparse_rnn.convert.recurrent import is_cell
 from keras_sparse_rnn.convert.traced import is_functional
+from keras_sparse_rnn.inputs import check_is_keras
 
 
 def check_model(model):
     """Raises TypeError if this is not a Keras model, ValueError if it is not built or a weight is not finite."""
-    if not isinstance(model, keras.Model):
-        given = f"{type(model).__module__}.{type(model).__name__}"
-        advice = " Take ksr.from_tf_keras(model)." if given.startswith(("tf_keras.", "keras.src.legacy")) else ""
-        raise TypeError(f"model must be a keras.Model; given: {given}.{advice}")
+    check_is_keras(model)
     if not model.built:
         raise ValueError(f"model '{model.name}' is not built: call it on data or model.build(input_shape) first.")
     for variable in model.weights:

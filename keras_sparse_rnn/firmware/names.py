@@ -17,8 +17,10 @@ def model_name(name: str) -> str:
         name: Any text. Other characters than ASCII letters and digits become `_`.
 
     Raises:
-        ValueError: The name has more than 40 characters.
+        ValueError: The name is no text, or has more than 40 characters.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"name must be text; given: {name!r}.")
     if len(name) > _LONGEST:
         raise ValueError(f"name must have at most {_LONGEST} characters; given: {name!r}, of {len(name)}.")
     identifier = c_identifier(name)

@@ -125,7 +125,7 @@ def save_firmware(
         MismatchError: The C does not agree with the NumPy engine; nothing was written.
         RuntimeError: A C compiler or the emulator fails; nothing was written.
     """
-    if framework not in FRAMEWORKS:
+    if not isinstance(framework, str) or framework not in FRAMEWORKS:
         raise ValueError(f"framework must be one of {tuple(FRAMEWORKS)}; given: {framework!r}.")
     check_flag("single_file", single_file)
     check_flag("small", small)

@@ -8,7 +8,17 @@ from keras import ops
 
 from keras_sparse_rnn.layers.fast_grnn_recurrence import FastGRNNRecurrence
 from keras_sparse_rnn.layers.weights_cell import WeightsCell
-from keras_sparse_rnn.typing import Activation, Constraint, Initializer, Rank, Regularizer, Shape, Tensor
+from keras_sparse_rnn.typing import (
+    Activation,
+    Constraint,
+    Initializer,
+    Rank,
+    Regularizer,
+    Shape,
+    Tensor,
+    is_number,
+    is_real,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_sparse_rnn")
@@ -114,7 +124,8 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
             **kwargs,
         )
         self.recurrent_activation = keras.activations.get(recurrent_activation)
-        self.zeta_initializer, self.nu_initializer = _initializer(zeta_initializer), _initializer(nu_initializer)
+        self.zeta_initializer = _initializer("zeta_initializer", zeta_initializer)
+        self.nu_initializer = _initializer("nu_initializer", nu_initializer)
         self.state_size = [units]
         self.recurrence = FastGRNNRecurrence(self.activation, self.recurrent_activation)
 
@@ -157,6 +168,7 @@ class FastGRNNCell(WeightsCell, keras.layers.SimpleRNNCell):
         }
 
 
-def _initializer(given):
-    is_number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    return keras.initializers.Constant(given) if is_number else keras.initializers.get(given)
+def _initializer(name, given):
+    if is_real(given) and not is_number(given):
+        raise ValueError(f"`{name}` must be an initializer or a finite number. Received: {given!r}")
+    return keras.initializers.Constant(given) if is_number(given) else keras.initializers.get(given)

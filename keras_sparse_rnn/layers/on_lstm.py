@@ -16,6 +16,7 @@ from keras_sparse_rnn.typing import (
     Shape,
     Tensor,
     check_flag,
+    check_seed,
     is_integer,
 )
 
@@ -330,7 +331,7 @@ class ONLSTM(RecurrentLayer):
         )
         self.input_spec = keras.layers.InputSpec(ndim=3)
         self.recurrent_dropconnect = recurrent_dropconnect
-        self.seed = seed
+        self.seed = check_seed(seed)
         if recurrent_dropconnect:
             self.seed_generator = keras.random.SeedGenerator(seed)
 

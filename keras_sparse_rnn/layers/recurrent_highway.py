@@ -16,7 +16,9 @@ from keras_sparse_rnn.typing import (
     Shape,
     Tensor,
     check_flag,
+    check_seed,
     is_integer,
+    is_number,
 )
 
 
@@ -72,7 +74,7 @@ class RecurrentHighwayCell(keras.layers.Layer):
         gates: Names of the gates, in the order of the kernels' columns.
 
     Raises:
-        ValueError: If `units` or `depth` is not a positive integer.
+        ValueError: If `units` or `depth` is not a positive integer, or `transform_bias` is not a number.
 
     Example:
 
@@ -104,6 +106,8 @@ class RecurrentHighwayCell(keras.layers.Layer):
         for name, value in (("units", units), ("depth", depth)):
             if not (is_integer(value) and value > 0):
                 raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}")
+        if not is_number(transform_bias):
+            raise ValueError(f"`transform_bias` must be a number. Received: transform_bias={transform_bias!r}")
         super().__init__(**kwargs)
         self.units = units
         self.depth = depth
@@ -305,7 +309,7 @@ class RecurrentHighway(RecurrentLayer):
         )
         self.input_spec = keras.layers.InputSpec(ndim=3)
         self.recurrent_dropout = recurrent_dropout
-        self.seed = seed
+        self.seed = check_seed(seed)
         if recurrent_dropout:
             self.seed_generator = keras.random.SeedGenerator(seed)
 

@@ -7,14 +7,22 @@ import keras
 from keras import ops
 
 from keras_sparse_rnn.regularizers import EventPenalty
-from keras_sparse_rnn.typing import Regularizer, Tensor, is_number
+from keras_sparse_rnn.typing import Regularizer, Tensor, check_flag, is_number
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+_FLAGS = {"return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask"}
+
+
 class RecurrentLayer(keras.layers.RNN):
     """An RNN over a fixed class of cell. Its configuration contains both that of the layer and that of the cell."""
+
+    def __init__(self, cell: keras.layers.Layer, **kwargs: Any) -> None:
+        for name in _FLAGS & kwargs.keys():
+            kwargs[name] = check_flag(name, kwargs[name])
+        super().__init__(cell, **kwargs)
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -68,7 +76,7 @@ class TimeMajorLayer(RecurrentLayer):
     has_events = True  # `loop` applies an `EventPenalty`; in layers without events, the penalty refuses to be called
 
     def __init__(self, cell: keras.layers.Layer, activity_regularizer: Regularizer = None, **kwargs: Any) -> None:
-        if kwargs.pop("unroll", False):
+        if check_flag("unroll", kwargs.pop("unroll", False)):
             raise ValueError(
                 f"`unroll` must be False: {type(self).__name__} has a loop of its own. Received: unroll=True"
             )

@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_sparse_rnn.layers.low_rank import check_fits, checked_rank, middles
 from keras_sparse_rnn.layers.recurrent_layer import check_rate
-from keras_sparse_rnn.typing import Rank, Shape, Tensor, check_flag, is_integer
+from keras_sparse_rnn.typing import Rank, Shape, Tensor, check_flag, check_seed, is_integer
 
 
 class WeightsCell(keras.layers.Layer):
@@ -40,6 +40,7 @@ class WeightsCell(keras.layers.Layer):
             check_flag(name, kwargs[name])
         check_rate("dropout", dropout)
         check_rate("recurrent_dropout", recurrent_dropout)
+        seed = check_seed(seed)
         rank = checked_rank(rank)
         # For None, Keras draws a seed, which would change all later random numbers.
         of_dropout = seed if dropout or recurrent_dropout else 0

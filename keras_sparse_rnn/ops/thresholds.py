@@ -12,10 +12,12 @@ def scale_in_q8(scale: float) -> int:
     """Returns a scale of thresholds in Q8.
 
     Raises:
-        ValueError: If it is not in [0, 256).
+        ValueError: If it is not in [0, 256), or above 0 and so small that it rounds to 0.
     """
     if not (is_number(scale) and 0 <= scale * ONE <= _LARGEST):
         raise ValueError(f"scale must be a number from 0 to {_LARGEST / ONE}; given: {scale!r}.")
+    if scale and not round(scale * ONE):
+        raise ValueError(f"scale must be 0, or at least 1/{ONE}: it has steps of 1/{ONE}; given: {scale!r}.")
     return round(scale * ONE)
 
 

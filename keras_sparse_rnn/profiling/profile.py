@@ -11,6 +11,7 @@ from keras_sparse_rnn.profiling.parts import Part, find_parts
 from keras_sparse_rnn.profiling.table import GateProfile, LayerProfile, ModelProfile
 from keras_sparse_rnn.profiling.watch import Seen, watch, watch_shapes
 from keras_sparse_rnn.sparsity import Blocks
+from keras_sparse_rnn.sparsity.blocks import check_block_shape
 from keras_sparse_rnn.typing import Arrays, BlockShape, LayerSelection
 
 _PACKED = 4  # weights in a block of the packed form
@@ -48,6 +49,9 @@ def profile(
 
     >>> print(ksr.profile(model, x_test))
     """
+    block_shape = check_block_shape(block_shape)
+    if data is None and valid is not None:
+        raise ValueError("`valid` says which steps of `data` count; given: `valid` without `data`.")
     parts, opaque = find_parts(model, layers)
     valid = None if data is None else check_valid(valid, data)
     seen = watch_shapes(model, parts) if data is None else watch(model, parts, data, valid)
@@ -58,11 +62,10 @@ def profile(
         reasons.append("the shape of the inputs is not fixed and no data are given")
     elif data is None and any(layer.effective_macs is None for layer in profiles):
         reasons.append("no data given")
-    rows, cols = block_shape
     return ModelProfile(
         name=model.name,
         parameters=model.count_params(),
-        block_shape=(rows, cols),
+        block_shape=block_shape,
         layers=tuple(profiles),
         not_counted="; ".join(reasons) or None,
         not_seen=tuple(opaque),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_sparse_rnn.convert.converted_model import ConvertedModel
+from keras_sparse_rnn.inputs import check_is_keras
 from keras_sparse_rnn.ops import OPS
 from keras_sparse_rnn.profiling.watch_ops import WatchingEngine
 from keras_sparse_rnn.runtime.model import Model
@@ -95,6 +96,7 @@ def gather(model, data, cpu, options, progress):
         facts.conversion = model.report if isinstance(model, ConvertedModel) else None
         tflite = read_bytes(model)
     else:
+        check_is_keras(model)
         facts = Facts(model.name)
         tflite = _of_keras(facts, model, data, options, progress)
     if tflite is not None:

@@ -46,7 +46,7 @@ def load(model: ModelSource, engine: EngineName = "litert", **options: Any) -> "
         ImportError: The engine's package is not installed.
         RuntimeError: The C core is missing because the package was installed without a C compiler.
     """
-    if engine not in _ENGINES:
+    if not isinstance(engine, str) or engine not in _ENGINES:
         raise ValueError(f"engine must be one of {sorted(_ENGINES)}; given: {engine!r}.")
     module, name = _ENGINES[engine]
     with packages_of("convert", f"engine {engine!r}"):

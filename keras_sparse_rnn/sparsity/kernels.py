@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.cells import describe
+from keras_sparse_rnn.inputs import check_is_keras
 from keras_sparse_rnn.sparsity.layouts import prunable_weights
 from keras_sparse_rnn.typing import LayerSelection, Tensor, check_flag
 
@@ -190,6 +192,20 @@ def select_chains(model: keras.layers.Layer, layers: LayerSelection = None) -> l
     return [chain for chain in ((model,), *_walk(model)) if selected(chain)]
 
 
+def check_selection(layers: LayerSelection) -> LayerSelection:
+    """Returns `layers` of `find_kernels`, before there is a model; a list for what can be iterated over only once.
+
+    Raises:
+        ValueError: If it holds anything else than names, compiled regular expressions, layers and functions.
+    """
+    if layers is None:
+        return None
+    items = _items(layers)
+    for item in items:
+        _test(item)
+    return items if isinstance(layers, Iterator) else layers
+
+
 def own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
     """Returns the weights of a layer that do not belong to its sublayers."""
     below = {id(w) for child in layer._flatten_layers(include_self=False) for w in child.weights}
@@ -197,6 +213,7 @@ def own_weights(layer: keras.layers.Layer) -> list[keras.Variable]:
 
 
 def _weighted_chains(model):
+    check_is_keras(model, keras.layers.Layer)
     if not model.built:
         raise ValueError(
             f"The model {model.name!r} is not built, so it has no weights yet. Build it first: begin a Sequential with "
@@ -271,7 +288,7 @@ def _check_named(layers, chains, kernels, skipped):
 
 def _items(layers):
     single = isinstance(layers, (str, re.Pattern)) or callable(layers)
-    return [layers] if single else list(layers or [])
+    return [layers] if single or not isinstance(layers, Iterable) else list(layers)
 
 
 def _test(item):

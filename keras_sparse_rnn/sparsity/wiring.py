@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.cells import describe
+from keras_sparse_rnn.inputs import check_is_keras
 from keras_sparse_rnn.sparsity.kinds import (
     ACTIVATIONS,
     ATTENTION,
@@ -52,6 +53,7 @@ class Wiring:
     """
 
     def __init__(self, model: keras.Model) -> None:
+        check_is_keras(model)
         if not is_graph(model):
             raise ValueError(
                 f"The model {model.name!r} is a {type(model).__name__}: must be Sequential or Functional, whose graph "

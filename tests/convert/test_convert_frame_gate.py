@@ -132,7 +132,7 @@ def test_a_mean_of_no_step_is_refused():
     inner = [FrameGate(0.3, count=2), LightGRU(3, return_sequences=True), layers.GlobalAveragePooling1D(name="mean")]
     model = keras.Sequential([keras.Input((STEPS, FEATURES)), *inner, layers.Dense(2, name="y")])
     for weights in ("float32", "int8"):
-        with pytest.raises(ValueError, match=r"output 'y' of the Keras model is NaN .* for [\d.]+% .*: 'mean' divides by"):
+        with pytest.raises(ValueError, match=r"'y' of the Keras model is NaN .* for [\d.]+% .*: 'mean' divides by"):
             ksr.convert(model, _walks(), weights=weights, stateful=True, time_steps=2)
 
 
