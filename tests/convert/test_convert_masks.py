@@ -220,5 +220,5 @@ def test_masks_that_are_followed_wrongly_are_refused(stateful):
     x, mask = keras.Input((STEPS, 7)), keras.Input((STEPS,), dtype="bool")
     masked = GRU(6, return_sequences=True)(layers.Masking()(x))
     model = keras.Model([x, mask], GRU(5)(masked, mask=keras.ops.logical_not(mask)))
-    with pytest.raises(ValueError, match="masks that are handed on"):
+    with pytest.raises(ValueError, match="masks that are passed on"):
         ksr.convert(model, weights="float32", stateful=stateful)
