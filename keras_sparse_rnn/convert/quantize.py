@@ -1,7 +1,8 @@
 """Integers for recurrent layers: the scales, and the op's constants and options in them."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,16 @@ class WeightScales:
         kernel, recurrent_kernel: `(gates, units)`.
         bias: `(slots, units)`.
         half_step: `(slots,)`, added to the bias before.
+        middle: With kernels of low rank, by how much the values of the middle were divided before, `(columns,)`.
+        factors: Dict from the names of their factors to the scales of those.
     """
 
     kernel: np.ndarray
     recurrent_kernel: np.ndarray
     bias: np.ndarray
     half_step: np.ndarray
+    middle: np.ndarray | None = None
+    factors: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,9 @@ def within_percentile(values, percentile):
     return np.clip(values, low, high).astype(values.dtype)
 
 
-def quantize(op, name, x, largest, output, number_format, scales="gate", sends_events=False, gates=0.0, states=0.0):
+def quantize(
+    op, name, x, largest, output, number_format, scales="gate", sends_events=False, gates=0.0, states=0.0, middle=None
+):
     """A recurrent op in integers (`ops` defines what they mean).
 
     W and R have one scale for each gate, or for each output of each gate. Where both add into one accumulator, the
@@ -81,6 +88,7 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         sends_events: Whether the recurrence reads events, which are never negative.
         gates, states: The largest magnitudes of gates, and of states and candidates, if their activations do not limit
             them to 1.
+        middle: Of an op of low rank, which is `balanced` so that 1 is the largest value of its middle: by what.
 
     Returns:
         The same op with int8 kernels, an int32 bias, and the options for them.
@@ -94,7 +102,8 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
     op = replace(op, options=replace(op.options, state_bits=state_bits, gate_bits=gate_bits))
     first_choice = _Operands.of_16_bits if is_int16 else _Operands.of_8_bits
     most = number_format.most_counts
-    operands = first_choice(op, x, largest, sends_events, most)
+    has_rank = bool(getattr(op.options, "rank", 0))
+    operands = _Operands.of_middle(is_int16) if has_rank else first_choice(op, x, largest, sends_events, most)
     while True:
         weights = _Weights.of(op, operands, scales, most)
         fraction = _fraction(op, weights.accumulators, 15 if is_int16 else 10)
@@ -123,15 +132,17 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
     # Makes the floor of an index round to nearest.
     half_step = np.array([half_steps.get(kind, 0) for kind in op.slots])
     factors = weights.accumulators * 2.0 ** (np.array([bits[kind] for kind in op.slots]) + 32)
-    operand_multiplier, operand_shift = _from_state(operands.scale, state_bits)
+    first = _Factors.of(op, name, first_choice, x, largest, operands, most) if has_rank else None
+    reader = first.operands if first else operands
+    operand_multiplier, operand_shift = _from_state(reader.scale, state_bits)
     output_multiplier, output_shift = _from_state(output.scale, state_bits)
     options = replace(
         op.options,
         format=number_format.number,
         weight_bits=number_format.weight_bits,
         x_zero_point=x.zero_point,
-        x_shift=operands.x_shift,
-        h_shift=operands.h_shift,
+        x_shift=reader.x_shift,
+        h_shift=reader.h_shift,
         fraction=fraction,
         **{f"multiplier_{slot}": _of_15_bits(factor) for slot, factor in enumerate(factors)},
         operand_multiplier=operand_multiplier,
@@ -139,7 +150,8 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         output_multiplier=output_multiplier,
         output_shift=output_shift,
         output_zero_point=output.zero_point,
-        operand_bits=operands.bits,
+        operand_bits=reader.bits,
+        **(first.words if first else {"middle_bits": operands.bits} if hasattr(op.options, "middle_bits") else {}),
     )
     bias, *deep = np.rint((op.biases + half_step[:, None]) / weights.scales).astype(np.int32)
     return replace(
@@ -150,7 +162,10 @@ def quantize(op, name, x, largest, output, number_format, scales="gate", sends_e
         bias=bias,
         **({"deep_bias": np.concatenate(deep)} if deep else {}),
         output_scales=weights.factors,
-        made_with=WeightScales(*weights.of_kernels(op, operands), weights.scales, half_step),
+        made_with=WeightScales(
+            *weights.of_kernels(op, operands), weights.scales, half_step, middle, first.steps if first else {}
+        ),
+        **(first.constants if first else {}),
     )
 
 
@@ -188,6 +203,13 @@ class _Operands:
         shift = round(np.log2(x_part / h_part)) if x_part and h_part else 0
         return finest._coarser_state(shift) if shift > 0 else replace(finest, x_shift=min(held - shift, 6))
 
+    @classmethod
+    def of_middle(cls, is_int16):
+        """The values between two factors, of which the largest is 1."""
+        bits = 15 if is_int16 else 8
+        scale = 1 / (2 ** (bits - 1) - 1)
+        return cls(scale, 0, 0, bits, scale, is_int16)
+
     @property
     def x_unit(self):
         """Scale of x as an operand, after its shift."""
@@ -221,6 +243,83 @@ class _Operands:
         from_shift = min(shift, self.h_shift)
         bits = max(self.bits - (shift - from_shift), _FEWEST_BITS)
         return replace(self, h_shift=self.h_shift - from_shift, bits=bits, scale=self.scale * 2 ** (self.bits - bits))
+
+
+@dataclass(frozen=True, eq=False)
+class _Factors:
+    """The factors that lead from x and the state to the middle of kernels of low rank, in integers.
+
+    Attributes:
+        operands: The `_Operands` of the factors.
+        words: The words of the op's options that are about the middle.
+        constants: The factors, and what their sums start from.
+        steps: Dict from the names of the factors to the scale of their weights.
+    """
+
+    operands: _Operands
+    words: dict
+    constants: dict
+    steps: dict
+
+    @classmethod
+    def of(cls, op, name, first_choice, x, largest, middle, most):
+        """For the middle as the kernels read it, `_Operands` too."""
+        apart = op.options.recurrent_rank > 0
+        reads = _Reads(op.input_factor_kernel, op.recurrent_factor_kernel, [0], [int(apart)], op.options)
+        operands = first_choice(reads, x, largest, False, most)
+        while True:
+            units = operands.x_unit, operands.h_unit
+            parts = [unit * np.abs(f).max() / most for unit, f in zip(units, reads.factors, strict=True)]
+            scales = np.maximum(parts if apart else [max(parts)], 2**-40)
+            ratios = scales / middle.scale
+            if ratios.max() > 0.499:
+                operands = operands.finer(reads, most) if not operands.is_int16 else None
+            elif operands.is_int16 and not cls._fit(reads, operands, most):
+                operands = operands.coarser()
+            else:
+                break
+            if operands is None:
+                raise ValueError(
+                    f"layer '{name}' cannot be stored in integers: one step of its input ({x.scale:.3g}) changes what "
+                    "is between its factors by over half of its range. Bring the model's input to a range of about -4 "
+                    "to 4 (keras.layers.Normalization) and train again."
+                )
+        steps = [scales[-1 if n else 0] / unit for n, unit in enumerate(units)]
+        widths = (op.options.rank, op.options.recurrent_rank)[: len(ratios)]
+        starts = [np.full(width, np.rint(0.5 / ratio)) for width, ratio in zip(widths, ratios, strict=True)]
+        words = {f"middle_multiplier_{n}": _of_15_bits(ratio * 2**32) for n, ratio in enumerate(ratios)}
+        names = "input_factor_kernel", "recurrent_factor_kernel"
+        return cls(
+            operands,
+            words | {"middle_shift": middle.h_shift, "middle_bits": middle.bits},
+            {
+                "middle_start": np.concatenate(starts).astype(np.int32),
+                **{n: to_counts(f, step, most) for n, f, step in zip(names, reads.factors, steps, strict=True)},
+            },
+            dict(zip(names, steps, strict=True)),
+        )
+
+    @staticmethod
+    def _fit(reads, operands, most):
+        """Whether 16 bits of both leave room in the sums."""
+        counts = [len(factor) * most * bound for factor, bound in zip(reads.factors, operands.largest, strict=True)]
+        return sum(counts) < _ACCUMULATOR_LIMIT // 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Reads:
+    """The factors as `_Operands` look at the kernels of an op."""
+
+    kernel: np.ndarray
+    recurrent_kernel: np.ndarray
+    kernel_slots: list
+    recurrent_slots: list
+    options: Any
+    input_threshold: None = None
+
+    @property
+    def factors(self):
+        return self.kernel, self.recurrent_kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,7 +371,7 @@ def _fits(op, weights, operands):
         (weights.recurrent_kernel, op.recurrent_slots, operands.largest[1]),
     ):
         magnitudes = np.abs(kernel.astype(np.int64))
-        if kernel is weights.recurrent_kernel:  # one micro-layer below the other
+        if kernel is weights.recurrent_kernel and getattr(op.options, "deep", 0):  # one micro-layer below the other
             magnitudes = magnitudes.reshape(-1, op.options.units, *kernel.shape[1:]).max(axis=0)
         largest[slots] += magnitudes.sum(axis=0) * most
     return largest.max() < _ACCUMULATOR_LIMIT
@@ -281,6 +380,8 @@ def _fits(op, weights, operands):
 def _shared_parts(op, x_unit, h_unit):
     """The largest products of one count of x, and of the state, with a weight in the gates that they share."""
     shared = set(op.kernel_slots) & set(op.recurrent_slots)
+    if not shared:
+        return 0.0, 0.0
     x_part = x_unit * max(_largest(op.kernel)[g].max() for g, slot in enumerate(op.kernel_slots) if slot in shared)
     h_part = h_unit * max(
         _largest(op.recurrent_kernel)[g].max() for g, slot in enumerate(op.recurrent_slots) if slot in shared
@@ -377,7 +478,7 @@ def weight_scales(kernel, most):
     Returns:
         Scales, `(..., units)`; 0 for an output without weights.
     """
-    return np.abs(kernel).max(axis=0).astype(np.float64) / most
+    return np.abs(kernel).max(axis=0, initial=0).astype(np.float64) / most
 
 
 def to_counts(kernel, scales, most):

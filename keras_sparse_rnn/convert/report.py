@@ -64,7 +64,7 @@ class LayerReport:
         return cls(
             name=call.layer.name,
             units=op.options.units,
-            inputs=len(op.kernel),
+            inputs=op.inputs,
             sparsity=1 - sum(np.count_nonzero(kernel) for kernel in op.kernels) / weights,
             storage=tuple(
                 f"blocks of {op.block_shape(name)}" if f"{name}_index" in parts else "dense" for name in matrices
@@ -77,7 +77,7 @@ class LayerReport:
             output_scales=op.output_scales is not None,
             event_rate=call.layer.event_rate(seen.states),
             input_rate=call.layer.input_rate(seen.states),
-            weight_error=_weight_error(op, call.layer.float32_op(op.options.block)) if op.is_integer else None,
+            weight_error=_weight_error(op, call.layer.exact(op)) if op.is_integer else None,
         )
 
     @property

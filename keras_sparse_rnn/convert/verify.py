@@ -102,9 +102,10 @@ def _distances(call, steps):
 
 def _with_rounded_weights(call):
     """The call as a float32 op with the dequantized weights, which differ by half a step at most."""
-    op, kernels = call.layer.float32_op(call.op.options.block), {}
-    for name in ("kernel", "recurrent_kernel"):
-        exact, step = getattr(op, name), getattr(call.op.made_with, name)
+    op, kernels = call.layer.exact(call.op), {}
+    steps = {"kernel": call.op.made_with.kernel, "recurrent_kernel": call.op.made_with.recurrent_kernel}
+    for name, step in (steps | call.op.made_with.factors).items():
+        exact = getattr(op, name)
         stored = np.clip(getattr(call.op, name) * step, exact - step / 2, exact + step / 2)
         kernels[name] = stored.astype(np.float32)
     op = replace(op, **kernels)
@@ -120,7 +121,7 @@ class _SingleStep:
         self._op = op
         self._tensors = op.states() if call.x_scale is None else op.states(call.x_scale.scale)
         self._x_scale = call.x_scale
-        self._x = np.zeros((1, 1, len(op.kernel)), op.dtype)
+        self._x = np.zeros((1, 1, op.inputs), op.dtype)
         self._states = {name: np.zeros(tensor.shape, tensor.dtype) for name, tensor in self._tensors.items()}
         self._inputs = op.SCHEMA.placed({"x": self._x, **call.constants, **self._states})
         self._run = NativeOp(op.SCHEMA.name, op.options.to_bytes(), self._inputs, [((1, op.options.units), op.dtype)])

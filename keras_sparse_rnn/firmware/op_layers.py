@@ -55,6 +55,8 @@ def op_layer(op, name, operands):
         arguments = (f"&{name}", labels["x"], labels.get("mask", "0"), labels["last"], labels["output"])
         return _constant(struct, name, values), f"{run}({', '.join(arguments)});"
     values["stride"] = stride_of(options.columns, options.block)
+    if words.get("rank"):
+        values["middle_multiplier"] = [_multiplier(words[f"middle_multiplier_{n}"]) for n in range(2)]
     if not schema.takes_sequences:
         declaration = _constant(struct, name, values)
         return declaration, f"{run}(&{name}, {labels['x']}, {labels['output']}, {name}_scratch);"
@@ -158,7 +160,7 @@ def _multiplier(value):
 
 def _matrix(schema, words, given, operands):
     slots = given.slots_of(words)
-    stride = stride_of(schema.columns(words), words["block"])
+    stride = stride_of(schema.count_columns(given, words), words["block"])
     rows = operands.get(f"{given.name}_rows")
     stored = {"height": 1, "by_outputs": int(bool(words["layout"] & BY_OUTPUTS[given.sources]))}
     if rows:

@@ -31,12 +31,12 @@ def source_folder():
 
 # Features that a build may omit, with the switches of `tflite/include/ksr_build.h`: number formats other than int8, by
 # the endings of their kernels; gates of recurrent layers, and the files of their activations; in integers, storage
-# formats of a matrix, bits of a weight, held values, diagonals stored apart, and
-# several micro-layers in a step.
+# formats of a matrix, bits of a weight, held values, diagonals stored apart,
+# several micro-layers in a step, and kernels of low rank.
 FEATURES = {number_format.kernel: number_format.switch for number_format in (FLOAT32, INT8X16)}
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in ("usual_gates", "other_gates", *GROUPS)}
 _MATRICES = (*(f"blocks_{width}" for width in BLOCKS), "high_blocks", "by_sources", "by_outputs")
-_OTHERS = ("weights_8", "weights_4", "holds", "diagonal", "deep")
+_OTHERS = ("weights_8", "weights_4", "holds", "diagonal", "deep", "rank")
 FEATURES |= {name: f"KSR_WITH_{name.upper()}" for name in (*_MATRICES, *_OTHERS)}
 
 
@@ -55,10 +55,11 @@ def features_of(ops, tensors):
 def _matrices_of(kind, op):
     schema, options = kind.SCHEMA, kind.SCHEMA.decode(op.options)
     given = set(schema.named([None if i < 0 else i for i in op.inputs]))
+    in_all_formats = {"deep_kernel": "deep", "input_factor_kernel": "rank"}
+    needed = {feature for name, feature in in_all_formats.items() if name in given}
     if not options.number_format.is_integer:
-        return {"deep"} & {name.removesuffix("_kernel") for name in given}
-    needed = ({"holds"} if "input_threshold" in given else set()) | ({"deep"} if "deep_kernel" in given else set())
-    needed |= {"diagonal"} if DIAGONAL in given else set()
+        return needed
+    needed |= {feature for name, feature in {"input_threshold": "holds", DIAGONAL: "diagonal"}.items() if name in given}
     for matrix in schema.matrices:
         if matrix.name in given:
             needed.add(f"weights_{options.weight_bits or 8}")

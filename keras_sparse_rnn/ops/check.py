@@ -56,6 +56,8 @@ class _Check:
             self._sizes["diagonal"] = gates * self._sizes["stride"]
             self._sizes["deep"] = options.units * self._words.get("deep", 0)
             self._sizes["deep_slots"] = self._sizes["slots"] * self._words.get("deep", 0)
+            ranks = self._words.get("rank", 0), self._words.get("recurrent_rank", 0)
+            self._sizes["middle"] = sum(stride_of(rank, options.block) for rank in ranks)
         self._samples = 1
 
     def __call__(self, outputs):
@@ -68,6 +70,7 @@ class _Check:
         self._check_states(outputs[1:])
         if self._schema.takes_sequences and not self._schema.gives_mask:
             self._check_deep()
+            self._check_rank()
             self._check_holds()
         if self._format.is_integer and not self._schema.gives_mask:
             self._check_room()
@@ -146,6 +149,10 @@ class _Check:
             return f"it must be absent where {given.where[0]} is not {' or '.join(map(str, given.where[1]))}"
         if given.is_deep and not self._words["deep"]:
             return "it must be absent where deep is 0"
+        if given.is_of_factors and not self._words["rank"]:
+            return "it must be absent where rank is 0"
+        if self._words.get("rank") and not self._words["recurrent_rank"] and given.size in ("values", "index", "rows"):
+            return "it must be absent where inputs and state share a middle"
         return f"it must be absent where {given.needs} is"
 
     def _check_input(self, i, given, tensor):
@@ -169,9 +176,9 @@ class _Check:
         if given.size == "rows":
             self._check_matrix(i - 2, self._schema.inputs[i - 2])
         elif given.size == "values" and not {f"{given.name}_index", f"{given.name}_rows"} & self._present:
-            gates, sources = len(given.slots_of(self._words)), self._sizes[given.sources]
+            gates, sources = len(given.slots_of(self._words)), self._sources_of(given)
             sources = padded_sources(sources) if self._is_for_all(given) else sources
-            expected = self._bytes_of(gates * self._sizes["stride"] * sources)
+            expected = self._bytes_of(gates * self._stride_of(given) * sources)
             if tensor.shape[0] != expected:
                 self._refuse("SHAPE", i, f"has {tensor.shape[0]} values; allowed, without an index: {expected}")
         if given.values is not None and self._format.is_integer:
@@ -183,10 +190,10 @@ class _Check:
     def _check_matrix(self, i, given: Input):
         """Checks a matrix that is stored in blocks; input number i holds its values."""
         values, index, rows = self._inputs[i : i + 3]
-        height, sources = height_of(self._options.layout, given.sources), self._sizes[given.sources]
+        height, sources = height_of(self._options.layout, given.sources), self._sources_of(given)
         width = self._options.block if height == 1 else 1
         block = width * height
-        blocks, columns = index.shape[0], (given.slots_of(self._words)[-1] + 1) * self._sizes["stride"] // width
+        blocks, columns = index.shape[0], (given.slots_of(self._words)[-1] + 1) * self._stride_of(given) // width
         count = -(-sources // height)
         if rows.shape[0] != count + 1:
             each = "each source" if height == 1 else f"{height} sources each"
@@ -213,6 +220,26 @@ class _Check:
     def _is_for_all(self, given):
         """Whether a matrix is stored for sources that all act in every step."""
         return is_for_all(self._options.layout, given.sources, f"{given.name}_index" in self._present)
+
+    def _sources_of(self, given):
+        return self._schema.count_sources(given, self._words, self._sizes["inputs"])
+
+    def _stride_of(self, given):
+        return stride_of(self._schema.count_columns(given, self._words), self._options.block)
+
+    def _check_rank(self):
+        """Kernels of low rank go with a step of one product of the state, as a whole; their sums take the place of the
+        accumulators."""
+        if not self._words.get("rank"):
+            return
+        others = self._words["deep"] or self._words["reset_gate"] == 2 or {"input_threshold", DIAGONAL} & self._present
+        if others or self._sizes["middle"] > self._sizes["slots"]:
+            i, rank = self._schema.word_index("rank"), self._words["rank"]
+            reason = (
+                f"rank (word {i}) is {rank}; allowed with further micro-layers, a reset gate before the product, held "
+                f"values or a diagonal apart: 0; otherwise at most {self._sizes['slots']} columns of factors, padded"
+            )
+            raise RefusedOpError(self._schema, "WORD", i, reason)
 
     def _check_deep(self):
         """Further micro-layers have no reset gate."""
@@ -256,7 +283,8 @@ class _Check:
         i = self._schema.index("bias")
         bias = self._inputs[i].data.astype(np.int64)
         room = LARGEST - np.abs(bias)
-        most_x = 128 if self._is_for_all(self._schema.inputs[1]) else 255
+        reads_x = self._schema.inputs[self._schema.index("input_factor_kernel") if self._words.get("rank") else 1]
+        most_x = 128 if self._is_for_all(reads_x) else 255
         if not self._schema.takes_sequences:
             room -= 128 * most_x * self._sizes["inputs"]
         else:
@@ -265,8 +293,12 @@ class _Check:
                 "inputs": 2**15 >> o.x_shift if is_int16 else most_x << o.x_shift,
                 "units": (1 << (o.operand_bits if is_int16 else 8)) << o.h_shift,
             }
+            if self._words.get("rank"):
+                self._check_room_of_middle(largest)
+                width = o.middle_bits if is_int16 else 8
+                largest = dict.fromkeys(largest, (1 << (width - 1)) << o.middle_shift)
             for given in self._schema.matrices:
-                if given.name in self._present and not given.is_deep:
+                if given.name in self._present and not given.is_deep and not given.is_of_factors:
                     first = given.base * self._sizes["stride"]
                     room[first:] -= self._magnitudes(given)[: len(room) - first] * largest[given.sources]
             if DIAGONAL in self._present:
@@ -285,6 +317,18 @@ class _Check:
             self._refuse("OVERFLOW", i, f"is too large for the weights: int32 could overflow by "
                          f"{-room.min()} in accumulator {room.argmin()}")  # fmt: skip
 
+    def _check_room_of_middle(self, largest):
+        """Likewise of the sums of the factors."""
+        i = self._schema.index("middle_start")
+        room = LARGEST - np.abs(self._inputs[i].data.astype(np.int64))
+        for name, sources in (("input_factor_kernel", "inputs"), ("recurrent_factor_kernel", "units")):
+            most = self._magnitudes(self._schema.inputs[self._schema.index(name)]) * largest[sources]
+            if sources == "units" and self._words["recurrent_rank"]:
+                room[len(room) - len(most) :] -= most
+            else:
+                room[: len(most)] -= most
+        self._check_room_of(i, room)
+
     def _magnitudes_of_deep(self):
         """The sums of the weights' magnitudes, for each accumulator of each further micro-layer."""
         i, units, stride = self._schema.index("deep_kernel"), self._options.units, self._sizes["stride"]
@@ -299,15 +343,16 @@ class _Check:
         """Sums of the magnitudes of the weights, for each accumulator."""
         i = self._schema.index(given.name)
         values, index, rows = (None if tensor is None else tensor.data for tensor in self._inputs[i : i + 3])
-        slots, stride, block = given.slots_of(self._words), self._sizes["stride"], self._options.block
-        sums = np.zeros(SLOTS * stride, np.int64)
+        slots, stride, block = given.slots_of(self._words), self._stride_of(given), self._options.block
+        count = 1 if given.is_of_factors else SLOTS
+        sums = np.zeros(count * stride, np.int64)
         if index is None:
-            sources = self._sizes[given.sources]
+            sources = self._sources_of(given)
             by_outputs = self._is_for_all(given)
             bits = self._options.weight_bits
             kernel = decode(BlockSparseMatrix(values), sources, stride, block, slots, by_outputs, bits)
             by_gate = np.abs(kernel.astype(np.int64)).sum(axis=0)
-            sums.reshape(SLOTS, stride)[list(slots)] = by_gate
+            sums.reshape(count, stride)[list(slots)] = by_gate
             return sums
         height = height_of(self._options.layout, given.sources)
         begins, steps = rows.astype(np.int64), index.astype(np.int64)

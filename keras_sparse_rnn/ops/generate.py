@@ -23,7 +23,7 @@ DOCS = ROOT / "docs" / "format.md"
 _SIZES = {"any": "KSR_ANY", "inputs": "KSR_INPUTS", "units": "KSR_UNITS", "stride": "KSR_STRIDE"}
 _SIZES |= {
     name: f"KSR_{name.upper()}_SIZE"
-    for name in ("slots", "sums", "values", "index", "rows", "steps", "output", "diagonal", "deep_slots")
+    for name in ("slots", "sums", "values", "index", "rows", "steps", "output", "diagonal", "deep_slots", "middle")
 }
 # Numbers that C must know beside the schemas, by the op's symbol: name, value, what it is.
 _NUMBERS = {"ksr_lstm": ("KSR_LSTM_BOUNDED_CELL_BITS", BOUNDED_CELL_BITS, "most `cell_bits` with usual gates")}
@@ -187,7 +187,7 @@ def _op_tables(schema):
 
     words = [_word_row(schema, word, number_of) for word in schema.words]
     numbers = [*_places(schema), int(schema.takes_sequences), int(schema.gives_mask)]
-    numbers += [_word_if_any(schema, name) for name in ("deep", "chunk_size")]
+    numbers += [_word_if_any(schema, name) for name in ("deep", "chunk_size", "rank")]
     inputs = [_input_row(schema, given, number_of) for given in schema.inputs]
     bounds = [f"{{{low}, {high}}}" for low, high in ranges]
     return "\n".join(
@@ -241,6 +241,7 @@ def _input_row(schema, given: Input, number_of):
     types = ", ".join("-1" if name is None else str(ELEMENT_TYPES[np.dtype(name)].ksr) for name in given.types)
     flags = [name for name, has in (("OPTIONAL", given.is_optional), ("STATE", given.is_state)) if has]
     flags += ["OF_UNITS"] if given.sources == "units" else ["OF_DEEP"] if given.is_deep else []
+    flags += ["OF_FACTORS"] if given.is_of_factors else []
     where, values = 0, 0
     choices: tuple[tuple[int, ...], ...] = (given.slots,)
     if given.where is not None:
@@ -404,7 +405,12 @@ def _shared_inputs():
 
 def _input_cells(i, given, schema):
     sizes = {"inputs": "I", "units": "U", "stride": "stride", "slots": "4 · stride", "sums": "4 · stride + 1"}
-    sizes |= {"output": "U", "diagonal": "gates · stride", "deep_slots": "deep · 4 · stride"}
+    sizes |= {
+        "output": "U",
+        "diagonal": "gates · stride",
+        "deep_slots": "deep · 4 · stride",
+        "middle": "padded columns",
+    }
     size = sizes.get(given.size, "")
     size = (
         f" (B, {size})"
@@ -422,7 +428,7 @@ def _input_cells(i, given, schema):
     doc += "; reserved, absent until a later version" if given.is_reserved else ""
     doc += f"; where `{given.where[0]}` is {' or '.join(map(str, given.where[1]))}" if given.where else ""
     doc += f"; where `{given.needs}` is given" if given.needs else ""
-    doc += "; where `deep` is not 0" if given.is_deep else ""
+    doc += "; where `deep` is not 0" if given.is_deep else "; where `rank` is not 0" if given.is_of_factors else ""
     return f"| {i} | `{given.name}` | {' | '.join(types)} | {doc} |"
 
 

@@ -1,5 +1,5 @@
 """KsrGru: the GRU, its reset gate after the recurrent product, before it, or left out; the recurrent highway
-network; and FastGRNN (`tflite/include/ksr_gru.h`)."""
+network; and FastGRNN; with kernels of full or of low rank (`tflite/include/ksr_gru.h`)."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from keras_sparse_rnn.ops.activations import ONE
+from keras_sparse_rnn.ops.block_sparse import stride_of
 from keras_sparse_rnn.ops.gates import (
     gru_unit_float32,
     gru_unit_int8,
@@ -18,7 +19,7 @@ from keras_sparse_rnn.ops.gates import (
 )
 from keras_sparse_rnn.ops.recurrent import ResetGateOp, product
 from keras_sparse_rnn.ops.recurrent_schema import Q15_STATE, hold_of, recurrent_schema
-from keras_sparse_rnn.ops.schema import OpSchema, Word, constant, matrix, state
+from keras_sparse_rnn.ops.schema import LARGEST, OpSchema, Word, constant, matrix, state
 
 WITHOUT, AFTER, BEFORE, UNCOUPLED, SHARED = range(5)  # values of `reset_gate`
 _OF_OTHER_UNITS = UNCOUPLED, SHARED  # not GRUs
@@ -43,6 +44,24 @@ SCHEMA = recurrent_schema(
         Word.every("deep", "number of micro-layers after the first in each step; 0 with a reset gate", 0, MOST_DEEP),
         Word.every("zeta", "zeta of FastGRNN, Q30", 0, 2**30),
         Word.every("nu", "nu of FastGRNN, Q30", 0, 2**30),
+        Word.every(
+            "rank", "columns of `input_factor_kernel`: the kernel reads them in place of x; 0: it reads x", 0, 65535
+        ),
+        Word.every(
+            "recurrent_rank",
+            "columns of `recurrent_factor_kernel`, which `recurrent_kernel` reads; 0: they are added to those of "
+            "`input_factor_kernel`, and there is no `recurrent_kernel`",
+            *(0, 65535),
+            limit=(0, 1, "units"),
+        ),
+        *(
+            Word.integer(f"middle_multiplier_{n}", f"from the sums of {what} to the middle", 0, LARGEST, form="15 bits")
+            for n, what in enumerate(
+                ("`input_factor_kernel`", "`recurrent_factor_kernel`, where it has a middle of its own,")
+            )
+        ),
+        Word.integer("middle_shift", "operand shift of the middle", 0, 7),
+        Word("middle_bits", "the middle is saturated to them", int8=(8, 8), int8x16=(2, 15)),
     ],
     inputs=[
         *matrix(
@@ -53,6 +72,9 @@ SCHEMA = recurrent_schema(
         *matrix("candidate_kernel", "R of the candidate", "units", (0,), base=3, where=("reset_gate", (BEFORE,))),
         H,
         *hold_of(RESET, "reset_threshold", "held_reset", where=("reset_gate", (BEFORE,)), needs="hidden_threshold"),
+        *matrix("input_factor_kernel", "from x to the middle", "inputs", (0,), columns="rank"),
+        *matrix("recurrent_factor_kernel", "from the state to the middle", "units", (0,), columns="rank"),
+        constant("middle_start", "what the sums of the factors start from", "middle", None, "int32", "int32"),
     ],
     changes=[
         *hold_of(H, "hidden_threshold", "held_h", needs="input_threshold"),
@@ -67,14 +89,24 @@ class Gru(ResetGateOp):
     A recurrent highway network is one without a reset gate whose state goes through several micro-layers in a step. The
     rows of `recurrent_kernel` are then `(depth * U, gates, U)`, those of each micro-layer below those before.
 
+    With kernels of low rank, the kernel (rank, gates, U) reads the middle x A in place of x, and the recurrent kernel
+    (recurrent rank, gates, U) the middle h B in place of h. If they share one middle x A + h B, the kernel reads that,
+    and the recurrent kernel is (0, gates, U).
+
     Attributes:
         deep_bias `(deep * 4, U)`: As `bias`, of the micro-layers behind the first; None where there are none.
         reset_threshold `(U,)`: With the reset before the product, like `hidden_threshold`: r * h is held, too, which
             the candidate reads.
+        input_factor_kernel `(I, 1, rank)`, recurrent_factor_kernel `(U, 1, recurrent rank or rank)`: A and B; None with
+            kernels of full rank.
+        middle_start `(rank + recurrent rank,)`: What the sums of the middle start from, int32; None in float32.
     """
 
     reset_threshold: np.ndarray | None = field(default=None, kw_only=True)
     deep_bias: np.ndarray | None = field(default=None, kw_only=True)
+    input_factor_kernel: np.ndarray | None = field(default=None, kw_only=True)
+    recurrent_factor_kernel: np.ndarray | None = field(default=None, kw_only=True)
+    middle_start: np.ndarray | None = field(default=None, kw_only=True)
 
     SCHEMA: ClassVar[OpSchema] = SCHEMA
 
@@ -114,6 +146,9 @@ class Gru(ResetGateOp):
 
     @property
     def kernels(self):
+        if self.options.rank:
+            parts = (self.input_factor_kernel, self.recurrent_factor_kernel, self.kernel, self.recurrent_kernel)
+            return tuple(part for part in parts if len(part))
         if self.options.reset_gate != BEFORE:
             return super().kernels
         return (self.kernel, self.recurrent_kernel[:, :2], self.recurrent_kernel[:, 2:])
@@ -124,6 +159,13 @@ class Gru(ResetGateOp):
         return super().recurrent_slots if self.options.reset_gate != BEFORE else list(self.SCHEMA.matrices[1].slots)
 
     def matrices(self):
+        if self.options.rank:
+            factors = {
+                "input_factor_kernel": (self.input_factor_kernel, (0,)),
+                "recurrent_factor_kernel": (self.recurrent_factor_kernel, (0,)),
+            }
+            own = super().matrices() | factors
+            return {name: matrix for name, matrix in own.items() if len(matrix[0])}
         if self.deep:
             first, deep = np.split(self.recurrent_kernel, [self.options.units])
             slots = self.recurrent_slots
@@ -143,6 +185,100 @@ class Gru(ResetGateOp):
         if options.reset_gate != BEFORE:
             return super()._read_recurrent_kernel(options, matrix)
         return np.concatenate([matrix("recurrent_kernel"), matrix("candidate_kernel")], axis=1)
+
+    @classmethod
+    def _read_factors(cls, options, matrix):
+        if not options.rank:
+            return {}
+        return {name: matrix(name) for name in ("input_factor_kernel", "recurrent_factor_kernel")}
+
+    @classmethod
+    def _vectors(cls):
+        return [*super()._vectors(), "middle_start"]
+
+    def constants(self, sparse=None):
+        constants = super().constants(sparse)
+        if "middle_start" in constants:  # each middle is padded to whole blocks
+            start, block = constants["middle_start"], self.options.block
+            parts = [np.pad(start[part], (0, -len(start[part]) % block)) for part in self._parts]
+            constants["middle_start"] = np.concatenate(parts)
+        return constants
+
+    @classmethod
+    def from_constants(cls, options, arrays, inputs):
+        if arrays.get("middle_start") is not None:
+            first, second = np.split(arrays["middle_start"], [stride_of(options.rank, options.block)])
+            start = np.concatenate([first[: options.rank], second[: options.recurrent_rank]])
+            arrays = {**arrays, "middle_start": start}
+        return super().from_constants(options, arrays, inputs)
+
+    @property
+    def _parts(self):
+        """The columns of each middle, as slices."""
+        rank, last = self.options.rank, self.options.rank + self.options.recurrent_rank
+        return [slice(rank), slice(rank, last)] if last > rank else [slice(rank)]
+
+    def _from_zero_point(self):
+        if not self.options.rank:
+            return super()._from_zero_point()
+        sums = np.zeros_like(self.middle_start)
+        shift = self.options.x_zero_point << self.options.x_shift
+        sums[: self.options.rank] = self.input_factor_kernel.sum(axis=0, dtype=np.int32)[0] * shift
+        return sums
+
+    def balanced(self, largest):
+        """A float32 op of low rank that computes the same, with a middle of values `largest` times smaller."""
+        rank = self.options.rank
+        of_x, of_h = np.split(largest, [rank])
+        return replace(
+            self,
+            input_factor_kernel=self.input_factor_kernel / of_x,
+            recurrent_factor_kernel=self.recurrent_factor_kernel / (of_h if len(of_h) else of_x),
+            kernel=self.kernel * of_x[:, None, None],
+            recurrent_kernel=self.recurrent_kernel * of_h[:, None, None],
+        )
+
+    def middle(self, x, h):
+        """What the kernels of low rank read, `(.., rank + recurrent rank)`, for inputs and states of a float32 op."""
+        of_x, of_h = product(x, self.input_factor_kernel), product(h, self.recurrent_factor_kernel)
+        return (
+            np.concatenate([of_x, of_h], axis=-1)[..., 0, :]
+            if self.options.recurrent_rank
+            else (of_x + of_h)[..., 0, :]
+        )
+
+    def _middle_int8(self, x, h):
+        o = self.options
+        sums = self.middle_start.astype(np.int64)
+        of_x, of_h = (
+            self._from_x(x, self.input_factor_kernel)[0],
+            self._from_operand(self._read(h), self.recurrent_factor_kernel)[0],
+        )
+        sums[self._parts[0]] += of_x
+        sums[self._parts[-1]] += of_h
+        read = [(sums[part] * getattr(o, f"middle_multiplier_{n}")) >> 32 for n, part in enumerate(self._parts)]
+        return saturate(np.concatenate(read), o.middle_bits) << o.middle_shift
+
+    def _accumulators(self, x, state):
+        if not self.options.rank:
+            return super()._accumulators(x, state)
+        if self.is_integer:
+            middle = self._middle_int8(x.astype(np.int64) - self.options.x_zero_point, state["h"])
+        else:
+            middle = self.middle(x, state["h"])
+        return self._from_middle(middle, self.bias.astype(middle.dtype))
+
+    def _from_middle(self, middle, acc):
+        """Adds the products of the middle, `(rank,)` or of some steps `(T, rank)`, to accumulators."""
+        kernels = (self.kernel_slots, self.kernel), (self.recurrent_slots, self.recurrent_kernel)
+        for part, (slots, kernel) in zip(self._parts, kernels, strict=False):
+            acc[slots] += np.moveaxis(product(middle[..., part], kernel), -2, 0)
+        return acc
+
+    def _all_accumulators(self, x, before, after):
+        if not self.options.rank:
+            return super()._all_accumulators(x, before, after)
+        return self._from_middle(self.middle(x, before["h"]), np.repeat(self.bias[:, None], len(x), axis=1))
 
     def sums(self, state):
         sums = super().sums(state)

@@ -142,6 +142,11 @@ class RecurrentOp(StoredWeights, ABC):
         """Its matrices with all weights; without skipping, each weight is one MAC per step."""
         return (self.kernel, self.recurrent_kernel)
 
+    @property
+    def inputs(self):
+        """How many inputs a step has."""
+        return len(self.kernels[0])
+
     def states(self, x_scale=1.0):
         """Returns the state tensors of one sample: a dict from names to `TensorInfo`.
 
@@ -150,7 +155,7 @@ class RecurrentOp(StoredWeights, ABC):
         """
         present = {name for name in self._vectors() if getattr(self, name) is not None}
         slots = SLOTS * stride_of(self.options.columns, self.options.block)
-        sizes = {"inputs": len(self.kernel), "units": self.options.units, "sums": slots + self.is_integer}
+        sizes = {"inputs": self.inputs, "units": self.options.units, "sums": slots + self.is_integer}
         return dict(self.SCHEMA.state_tensors(self.options, sizes, present, x_scale))
 
     def __call__(self, x, state=None, mask=None, last_output=None):
@@ -311,13 +316,14 @@ class RecurrentOp(StoredWeights, ABC):
     def _add(self, sums, slots, products):
         self._slots(sums)[slots] += products
 
-    def _from_x(self, x):
-        """The product of inputs, counted from their zero point, with the kernel: `(gates, U)`."""
+    def _from_x(self, x, kernel=None):
+        """The product of inputs, counted from their zero point, with the kernel or another one: `(gates, U)`."""
+        kernel = self.kernel if kernel is None else kernel
         if not self.is_integer:
-            return product(x, self.kernel)
+            return product(x, kernel)
         shift = self.options.x_shift
         x = (x + (1 << shift >> 1)) >> shift if self.options.number_format is INT8X16 else x << shift
-        return product(x, self.kernel)
+        return product(x, kernel)
 
     def _scaled(self, acc, slot=slice(None)):
         """Brings the accumulators of all slots, or of one, to one scale per slot."""

@@ -21,6 +21,7 @@ LARGEST = 2**31 - 1
 SIZES = (
     *("any", "inputs", "units", "stride", "slots", "sums", "values", "index", "rows", "steps", "output", "diagonal"),
     "deep_slots",
+    "middle",
 )
 STATUSES = {  # of the C core, by their numbers
     "OK": "ok",
@@ -147,8 +148,9 @@ class Input:
         types: Name of the element type in each number format (float32, int8, int8x16); None if it is absent there.
         size: Determines the number of elements (of one sample for a state), one of `SIZES`: the op's inputs or units,
             the columns padded to whole blocks (stride), four of these (slots), in integers with a word behind them
-            (sums), or per further micro-layer (deep_slots); the stride for each gate that reads the state (diagonal);
-            the part of a matrix that it holds; or, not constant, a value per step, (B, T), or an output, (B, U).
+            (sums), or per further micro-layer (deep_slots); the columns of the factors, padded to whole blocks
+            (middle); the stride for each gate that reads the state (diagonal); the part of a matrix that it holds; or,
+            not constant, a value per step, (B, T), or an output, (B, U).
         is_optional: Whether it may be absent where it is allowed.
         is_state: Whether it is a state, kept from one inference to the next or given at the start; absent states begin
             at zero.
@@ -160,7 +162,9 @@ class Input:
         slots_by: `(word, slots of each value)` if the slots depend on a word, which begins at 0; `slots` are then those
             of all gates.
         base: Slot from which the slots of a matrix are counted.
-        sources: For a matrix, "inputs", "units", or "deep": the units before each further micro-layer.
+        sources: For a matrix, "inputs", "units", or "deep": the units before each further micro-layer. With kernels of
+            low rank, those of its factor: what it reads itself are the columns of that.
+        columns: For a matrix, "units", or "rank" for a factor of a kernel of low rank.
         scale: For a state in an integer model, its `(scale, zero point)` from the options and the scale of x.
     """
 
@@ -178,6 +182,7 @@ class Input:
     slots_by: tuple[str, tuple[tuple[int, ...], ...]] | None = None
     base: int = 0
     sources: str = ""
+    columns: str = "units"
     scale: Callable[[Any, float], tuple[float | None, int | None]] | None = None
 
     @property
@@ -189,6 +194,11 @@ class Input:
     def is_deep(self) -> bool:
         """Whether it belongs to further micro-layers: it is given if the word `deep` is not 0."""
         return self.sources == "deep" or self.size == "deep_slots"
+
+    @property
+    def is_of_factors(self) -> bool:
+        """Whether it is of kernels of low rank, and given where the word `rank` says that they are."""
+        return self.columns == "rank" or self.size == "middle"
 
     @property
     def is_constant(self) -> bool:
@@ -206,8 +216,8 @@ def constant(name: str, doc: str, size: str, *types: str | None, **more: Any) ->
 
 def matrix(name: str, doc: str, sources: str, slots: tuple[int, ...], **more: Any) -> tuple[Input, ...]:
     """Creates the inputs of a matrix (`block_sparse.py`): values, and index and rows if it is stored in blocks."""
-    where = {"where": more["where"]} if "where" in more else {}
-    index = {"is_optional": True, "sources": sources, **where}
+    shared = {name: more[name] for name in ("where", "columns") if name in more}
+    index = {"is_optional": True, "sources": sources, **shared}
     return (
         Input(name, doc, ("float32", "int8", "int8"), "values", sources=sources, slots=slots, **more),
         Input(f"{name}_index", "distances between its blocks", ("uint8",) * 3, "index", **index),
@@ -321,10 +331,18 @@ class OpSchema:
         return tuple(given for given in self.inputs if given.size == "values")
 
     def count_sources(self, given: Input, words: dict[str, int], inputs: int) -> int:
-        """Returns the number of sources of a matrix."""
-        if given.sources == "inputs":
-            return inputs
-        return words["units"] * (words["deep"] if given.sources == "deep" else 1)
+        """How many sources a matrix has."""
+        if given.sources == "deep":
+            return words["units"] * words["deep"]
+        if words.get("rank") and not given.is_of_factors:
+            return words["rank" if given.sources == "inputs" else "recurrent_rank"]
+        return inputs if given.sources == "inputs" else words["units"]
+
+    def count_columns(self, given: Input, words: dict[str, int]) -> int:
+        """How many columns a gate of a matrix has."""
+        if given.columns == "units":
+            return self.columns(words)
+        return words["recurrent_rank" if given.sources == "units" and words["recurrent_rank"] else "rank"]
 
     def columns(self, words: dict[str, int]) -> int:
         """Accumulators of a slot: one for each unit, and behind them those of master gates, half a gate per slot."""
@@ -369,7 +387,14 @@ class OpSchema:
             and (given.where is None or words[given.where[0]] in given.where[1])
             and (given.needs is None or given.needs in present)
             and (not given.is_deep or words["deep"] > 0)
+            and (not given.is_of_factors or words["rank"] > 0)
+            and not (self._is_in_one_middle(given) and words["rank"] and not words["recurrent_rank"])
         )
+
+    def _is_in_one_middle(self, given):
+        """Whether it is of a kernel that reads the state, which is absent where inputs and state share a middle."""
+        has_rank = any(word.name == "rank" for word in self.words)
+        return has_rank and given.sources == "units" and not given.is_of_factors
 
     def states_of(self, words: dict[str, int], present: set[str]) -> tuple[Input, ...]:
         """The states that the op has, considering the words and the given inputs."""

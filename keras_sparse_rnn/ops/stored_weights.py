@@ -35,8 +35,9 @@ class StoredWeights:
             arrays |= {name: matrix.values, f"{name}_index": matrix.index, f"{name}_rows": matrix.rows}
         arrays[DIAGONAL] = diagonal
         vectors = {name: getattr(self, name) for name in self._by_output()}
-        if is_for_all(self.options.layout, "inputs", arrays["kernel_index"] is not None):
-            vectors["bias"] = self.bias - self._from_zero_point()
+        reads_x, start = self._of_inputs(self.options)
+        if is_for_all(self.options.layout, "inputs", arrays[f"{reads_x}_index"] is not None):
+            (vectors if start in vectors else arrays)[start] = getattr(self, start) - self._from_zero_point()
         for name, vector in vectors.items():
             if vector is not None:
                 arrays[name] = np.pad(vector, ((0, 0), (0, padding))).reshape(-1)
@@ -54,7 +55,7 @@ class StoredWeights:
         padding = stride_of(self.options.columns, self.options.block) - units
         each, apart, diagonal = np.arange(units), {}, []
         for name, (kernel, slots) in self.matrices().items():
-            if self.sources_of(name) == "units":
+            if self.sources_of(name) == "units" and not getattr(self.options, "rank", 0):
                 diagonal += list(kernel[each, :, each].T)
                 kernel = kernel.copy()
                 kernel[each, :, each] = 0
@@ -79,7 +80,8 @@ class StoredWeights:
             if arrays.get(name) is None:
                 return np.zeros((sources, len(slots), columns), arrays["kernel"].dtype)
             stored = BlockSparseMatrix(arrays[name], arrays.get(f"{name}_index"), arrays.get(f"{name}_rows"))
-            return decode(stored, sources, columns, options.block, slots, *cls._stored(options, name))
+            width = cls.SCHEMA.count_columns(given, vars(options))
+            return decode(stored, sources, width, options.block, slots, *cls._stored(options, name))
 
         by_output = {
             name: None if arrays.get(name) is None else arrays[name].reshape(-1, stride)[:, :columns]
@@ -91,9 +93,11 @@ class StoredWeights:
             _with_diagonal(cls._read_recurrent_kernel(options, matrix), arrays.get(DIAGONAL)),
             **by_output,
             **{name: arrays.get(name) for name in cls._vectors()},
+            **cls._read_factors(options, matrix),
         )
-        if is_for_all(options.layout, "inputs", arrays.get("kernel_index") is not None):
-            op = replace(op, bias=op.bias + op._from_zero_point())
+        reads_x, start = cls._of_inputs(options)
+        if is_for_all(options.layout, "inputs", arrays.get(f"{reads_x}_index") is not None):
+            op = replace(op, **{start: getattr(op, start) + op._from_zero_point()})
         return op
 
     def laid_out(self, inputs_act=True):
@@ -146,6 +150,11 @@ class StoredWeights:
         sources = cls.sources_of(name)
         return bool(options.layout & BY_OUTPUTS[sources]), options.weight_bits, height_of(options.layout, sources)
 
+    @staticmethod
+    def _of_inputs(options):
+        """Names of the matrix that reads x, and of what the sums start from that it adds to."""
+        return ("input_factor_kernel", "middle_start") if getattr(options, "rank", 0) else ("kernel", "bias")
+
     def _from_zero_point(self):
         """What inputs at the zero point of x would add to the accumulators without its subtraction, `(4, U)` int32."""
         sums = np.zeros_like(self.bias)
@@ -165,6 +174,11 @@ class StoredWeights:
     def _read_recurrent_kernel(cls, options, matrix):
         """The inverse of `matrices`; `matrix(name)` unpacks one matrix."""
         return matrix("recurrent_kernel")
+
+    @classmethod
+    def _read_factors(cls, options, matrix):
+        """The fields of kernels of low rank; `matrix(name)` unpacks one matrix."""
+        return {}
 
     @classmethod
     def _by_output(cls):

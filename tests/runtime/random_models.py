@@ -64,6 +64,7 @@ def random_op(
     reset_gate=None,
     weight_bits=None,
     deep=None,
+    rank=False,
 ):
     """A random op: 1 to 70 units, 1 to 40 inputs, each block width, density 0 to 1, silent to saturated.
 
@@ -75,6 +76,7 @@ def random_op(
         usual_gates: Whether it has tanh and sigmoid; None: perhaps.
         reset_gate, deep: Those words, of an op that has them; None: drawn, of an op with a given reset gate deep is 0.
         weight_bits: Of integer ops, as the word of that name; None: drawn.
+        rank: Whether the kernels of a KsrGru without a reset gate before the product are of low rank.
     """
     rng = np.random.default_rng(seed)
     kind = OPS[kind]
@@ -100,6 +102,11 @@ def random_op(
     if "deep" in own:
         may_be = reset_gate is None and own["reset_gate"] in (WITHOUT, UNCOUPLED)
         own["deep"] = int(np.random.default_rng([seed, 6]).integers(4)) * may_be if deep is None else deep
+    if rank:
+        holds, own["deep"], ranks = False, 0, np.random.default_rng([seed, 8])
+        own["reset_gate"] = AFTER if own["reset_gate"] == BEFORE else own["reset_gate"]
+        own["rank"] = int(ranks.integers(1, 2 * units + 1))
+        own["recurrent_rank"] = int(ranks.integers(1, units + 1)) * int(ranks.integers(2))
     density = rng.choice([0.0, 1.0, rng.random()])
     sparse = [None, True, False][rng.integers(3)]
     kernels = kernel_shapes(kind, inputs, units, own)
@@ -112,6 +119,8 @@ def random_op(
     if own.get("deep"):
         more_arrays["deep_bias"] = np.concatenate([arrays[2][:, ::-1]] * own["deep"])
     op = kind(kind.SCHEMA.options(**options, **own, **more_options), *arrays, **more_arrays)
+    if rank:
+        op = _of_low_rank(ranks, op, dtype)
     holding = np.random.default_rng([seed, 1])  # its own, so that it changes nothing else
     if holding.random() < 0.4 if holds is None else holds:
         op = replace(op, **_thresholds_of_holds(holding, op))
@@ -138,7 +147,7 @@ def random_op(
 
 def _with_diagonal(rng, op):
     """Perhaps a recurrent kernel of which little but the diagonal is left, as `keep_diagonal` prunes it."""
-    if rng.random() < 0.7:
+    if rng.random() < 0.7 or getattr(op.options, "rank", 0):
         return op
     kernel, each = op.recurrent_kernel.copy(), np.arange(op.options.units)
     diagonal = kernel[each, :, each]
@@ -169,7 +178,9 @@ def _with_activations(rng, op):
         drawn |= {"state_bits": bits, "gate_bits": int(rng.integers(MOST_BITS + 1)) * int(rng.integers(2))}
     else:  # floats have no end: weights that do not make states grow from step to step
         small = {name: getattr(op, name) for name in ("kernel", "recurrent_kernel")}
-        op = replace(op, **{name: (w / (16 * max(1, np.abs(w).max()))).astype(np.float32) for name, w in small.items()})
+        op = replace(
+            op, **{name: (w / (16 * max(1, np.abs(w).max(initial=0)))).astype(np.float32) for name, w in small.items()}
+        )
     words = vars(op.options) | drawn
     if "cell_bits" in words:
         drawn["cell_bits"] = max(words["cell_bits"], words["state_bits"])
@@ -181,7 +192,8 @@ def _with_activations(rng, op):
 
 def _of_4_bits(op):
     """With the upper halves of its weights, and operands of as many more bits."""
-    kernels = {name: getattr(op, name) >> 4 for name in ("kernel", "recurrent_kernel")}
+    factors = ["input_factor_kernel", "recurrent_factor_kernel"] * bool(getattr(op.options, "rank", 0))
+    kernels = {name: getattr(op, name) >> 4 for name in ("kernel", "recurrent_kernel", *factors)}
     shifts = {name: getattr(op.options, name) + 4 for name in ("x_shift", "h_shift")}
     return replace(op, **kernels, options=replace(op.options, weight_bits=4, **shifts))
 
@@ -225,6 +237,9 @@ def _of_16_bits(rng, op, x):
             for name in (f"multiplier_{slot}" for slot in range(4))
         },
     )
+    if getattr(o, "rank", 0):
+        bits = int(np.random.default_rng(o.rank).integers(2, 16))
+        options = replace(options, middle_bits=bits, middle_shift=min(o.middle_shift, 15 - bits))
     op = replace(op, options=options)
     for name in ("input_threshold", "hidden_threshold"):
         threshold = getattr(op, name)
@@ -243,7 +258,10 @@ def random_words(schema, rng, words):
         low, high = word.range(words["format"], words)
         if word.name == "chunk_size":
             high = words["units"]
-        drawn[word.name] = 1 if word.name == "reset_gate" else int(rng.integers(low, high + 1))
+        if word.name in OF_RANK:
+            drawn[word.name] = word.neutral(words["format"])
+        else:
+            drawn[word.name] = 1 if word.name == "reset_gate" else int(rng.integers(low, high + 1))
     return drawn
 
 
@@ -252,6 +270,32 @@ def kernel_shapes(kind, inputs, units, words):
     gates = len(kind.SCHEMA.matrices[0].slots_of(words))
     columns = kind.SCHEMA.columns({**words, "units": units})
     return [(sources, gates, columns) for sources in (inputs, units * (1 + words.get("deep", 0)))]
+
+
+OF_RANK = ("rank", "recurrent_rank", "middle_multiplier_0", "middle_multiplier_1", "middle_shift", "middle_bits")
+
+
+def _of_low_rank(rng, op, dtype):
+    """The op with kernels that read the middle of factors, all drawn anew."""
+    o, inputs, gates = op.options, len(op.kernel), op.kernel.shape[1]
+    shapes = {
+        "kernel": (o.rank, gates, o.units),
+        "recurrent_kernel": (o.recurrent_rank, op.recurrent_kernel.shape[1], o.units),
+        "input_factor_kernel": (inputs, 1, o.rank),
+        "recurrent_factor_kernel": (o.units, 1, o.recurrent_rank or o.rank),
+    }
+    masks = {name: rng.random(shape) < rng.choice([0.3, 1.0]) for name, shape in shapes.items()}
+    if dtype == np.float32:
+        matrices = {
+            name: (rng.normal(0, shape[0] ** -0.5 if shape[0] else 1, shape) * masks[name]).astype(np.float32)
+            for name, shape in shapes.items()
+        }
+        return replace(op, **matrices)
+    matrices = {name: (rng.integers(-128, 128, shape) * masks[name]).astype(np.int8) for name, shape in shapes.items()}
+    start = rng.integers(-(2**14), 2**14, o.rank + o.recurrent_rank).astype(np.int32)
+    words = {f"middle_multiplier_{n}": _multiplier(rng.uniform(0.5, 2) * 2.0 ** rng.integers(16, 22)) for n in range(2)}
+    words["middle_shift"] = int(rng.integers(4))
+    return replace(op, options=replace(o, **words), middle_start=start, **matrices)
 
 
 def _int8(rng, kernels, masks, steps, activity):

@@ -39,6 +39,7 @@ class Node:
         else:
             dtype, bits = number_format.weights, 16 if number_format is INT8X16 else 8
             more = {"reset_gate": words.get("reset_gate", AFTER), "deep": words.get("deep", 0)}
+            more["rank"] = words.pop("rank", False)
             random = random_op(*(SEED, dtype.type, kind, True, bits), **more)
             op = replace(random.op, options=replace(random.op.options, return_sequences=1, **words))
             op = replace(op, **{name: None for name in HIDDEN if hasattr(op, name)})
@@ -330,6 +331,28 @@ def test_micro_layers(number_format, reset_gate):
     if number_format.is_integer:
         wrong = np.full_like(bias, np.iinfo(np.int32).max)
         assert node.status(deep_bias=wrong) == ("OVERFLOW", at["deep_bias"])
+
+
+@pytest.mark.parametrize("number_format", FORMATS, ids=lambda part: part.name)
+@pytest.mark.parametrize("reset_gate", [WITHOUT, AFTER])
+def test_kernels_of_low_rank(number_format, reset_gate):
+    node = Node("KsrGru", number_format, reset_gate=reset_gate, rank=True)
+    o, at = node.op.options, node.schema.index
+    assert o.recurrent_rank and node.status() is None
+    for name in ("input_factor_kernel", "recurrent_factor_kernel", "recurrent_kernel"):
+        assert node.status(**{name: None})[0] in ("MISSING", "SHAPE")
+        rows = node.tensors[f"{name}_rows"]
+        assert node.status(**{f"{name}_rows": np.append(rows, rows[-1])}) == ("SHAPE", at(f"{name}_rows"))
+    assert node.status(words={"rank": 0})[0] in ("SHAPE", "UNEXPECTED")
+    assert node.status(words={"recurrent_rank": 0}) == ("UNEXPECTED", at("recurrent_kernel"))
+    assert node.status(words={"recurrent_rank": o.units + 1}) == ("WORD", node.schema.word_index("recurrent_rank"))
+
+    if number_format.is_integer:
+        start = node.tensors["middle_start"]
+        assert node.status(middle_start=None) == ("MISSING", at("middle_start"))
+        assert node.status(middle_start=start[:-4]) == ("SHAPE", at("middle_start"))
+        wrong = np.full_like(start, np.iinfo(np.int32).max)
+        assert node.status(middle_start=wrong) == ("OVERFLOW", at("middle_start"))
 
 
 @pytest.mark.parametrize("height", [4, 8, 16])

@@ -12,8 +12,8 @@
 
 typedef struct ksr_names {
   const ksr_schema *schema;
-  const char *words[31];
-  const char *inputs[28];
+  const char *words[37];
+  const char *inputs[35];
 } ksr_names;
 
 static const ksr_names all_names[] = {
@@ -32,11 +32,14 @@ static const ksr_names all_names[] = {
       "weight_bits", "layout", "zero_output_for_mask", "initial_states", "state_bits", "gate_bits",
       "x_zero_point", "x_shift", "h_shift", "fraction", "multiplier_0", "multiplier_1", "multiplier_2",
       "multiplier_3", "operand_multiplier", "operand_shift", "output_multiplier", "output_shift",
-      "output_zero_point", "operand_bits", "reset_gate", "deep", "zeta", "nu"},
+      "output_zero_point", "operand_bits", "reset_gate", "deep", "zeta", "nu", "rank", "recurrent_rank",
+      "middle_multiplier_0", "middle_multiplier_1", "middle_shift", "middle_bits"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "deep_kernel", "deep_kernel_index", "deep_kernel_rows", "deep_bias",
       "candidate_kernel", "candidate_kernel_index", "candidate_kernel_rows", "h", "reset_threshold",
-      "held_reset", "output_scales", "input_threshold", "hidden_threshold", "held_x", "sums", "held_h",
+      "held_reset", "input_factor_kernel", "input_factor_kernel_index", "input_factor_kernel_rows",
+      "recurrent_factor_kernel", "recurrent_factor_kernel_index", "recurrent_factor_kernel_rows",
+      "middle_start", "output_scales", "input_threshold", "hidden_threshold", "held_x", "sums", "held_h",
       "mask", "threshold_scale", "recurrent_kernel_diagonal", "last_output"}},
     {&ksr_lstm_schema,
      {"format", "units", "block", "go_backwards", "return_sequences", "activation", "recurrent_activation",

@@ -40,7 +40,7 @@ extern const unsigned char ksr_core_with_tanh, ksr_core_with_exponential, ksr_co
 extern const unsigned char ksr_core_with_blocks_4, ksr_core_with_blocks_8, ksr_core_with_blocks_16;
 extern const unsigned char ksr_core_with_high_blocks;
 extern const unsigned char ksr_core_with_by_sources, ksr_core_with_by_outputs, ksr_core_with_holds;
-extern const unsigned char ksr_core_with_diagonal, ksr_core_with_deep;
+extern const unsigned char ksr_core_with_diagonal, ksr_core_with_deep, ksr_core_with_rank;
 extern const unsigned char ksr_core_with_weights_8, ksr_core_with_weights_4;
 
 typedef enum ksr_type {

@@ -95,6 +95,11 @@
 #define KSR_WITH_DEEP 1
 #endif
 
+/* Kernels of low rank. */
+#ifndef KSR_WITH_RANK
+#define KSR_WITH_RANK 1
+#endif
+
 /* 1: less flash, more instructions. sigmoid and tanh share one table of half the entries, and kernels for a processor
  * that are larger than those in portable C are omitted. */
 #ifndef KSR_SMALL

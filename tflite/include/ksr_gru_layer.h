@@ -30,6 +30,11 @@ typedef struct ksr_gru_layer {
   void *held_reset;            /* state: the held r * h */
   ksr_matrix deep_kernel; /* R of the further micro-layers, one below the other */
   const void *deep_bias;
+  int32_t rank, recurrent_rank; /* of kernels of low rank, or 0; recurrent_rank 0: x and h share a middle */
+  int32_t middle_shift, middle_bits;
+  ksr_multiplier middle_multiplier[2]; /* from the sums of each middle to its values */
+  ksr_matrix input_factor_kernel, recurrent_factor_kernel;
+  const void *middle_start; /* integer layers only */
 } ksr_gru_layer;
 
 /* Bytes of scratch memory that its functions need, aligned to 16. */

@@ -28,7 +28,7 @@ typedef struct ksr_word {
 /* Number of elements of an input; of one sample for a state. SLOTS: four times the stride; SUMS: in integers one more.
  * VALUES, INDEX and ROWS are the parts of a matrix, in this order. STEPS: one per step, not constant. OUTPUT:
  * an output per sample, not constant. DIAGONAL: the stride for each gate that reads the state.
- * DEEP_SLOTS: SLOTS for each further micro-layer. */
+ * DEEP_SLOTS: SLOTS for each further micro-layer. MIDDLE: the columns of the factors, padded to whole blocks. */
 enum {
   KSR_ANY = 0,
   KSR_INPUTS,
@@ -42,14 +42,23 @@ enum {
   KSR_STEPS_SIZE,
   KSR_OUTPUT_SIZE,
   KSR_DIAGONAL_SIZE,
-  KSR_DEEP_SLOTS_SIZE
+  KSR_DEEP_SLOTS_SIZE,
+  KSR_MIDDLE_SIZE
 };
 
-enum { KSR_MOST_WORDS = 32 }; /* of an op, with the version */
+enum { KSR_MOST_WORDS = 48 }; /* of an op, with the version */
 
 /* KSR_OF_UNITS: a matrix whose sources are the units. KSR_OF_DEEP: of further micro-layers, of which each reads the
- * units; given where there are some. */
-enum { KSR_OPTIONAL = 1, KSR_STATE = 2, KSR_SLOTS_BY_WORD = 4, KSR_OF_UNITS = 8, KSR_OF_DEEP = 16 };
+ * units; given where there are some. KSR_OF_FACTORS: of kernels of low rank, of which the factor reads the inputs or
+ * the units, and the kernel the columns of the factor; given where they have one. */
+enum {
+  KSR_OPTIONAL = 1,
+  KSR_STATE = 2,
+  KSR_SLOTS_BY_WORD = 4,
+  KSR_OF_UNITS = 8,
+  KSR_OF_DEEP = 16,
+  KSR_OF_FACTORS = 32
+};
 
 typedef struct ksr_input {
   int8_t type[KSR_FORMATS]; /* a ksr_type in each number format; -1: absent */
@@ -74,6 +83,7 @@ typedef struct ksr_schema {
   uint8_t gives_mask;      /* x (B, T, I) and the output bool (B, T) */
   uint8_t deep;            /* number of the word that counts further micro-layers; 0: there are none */
   uint8_t chunk_size;      /* number of the word for units of each entry of a master gate; 0: there are none */
+  uint8_t rank;            /* number of the word of the rank, before that of the state's; 0: kernels of full rank */
 } ksr_schema;
 
 /* Accumulators of a slot where there are master gates, in chunks of so many units: behind those of the units half a

@@ -69,4 +69,4 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 18, 0}, /* last_output */
 };
 
-const ksr_schema ksr_event_gru_schema = {ranges, words, inputs, 31, 22, 7, 8, 9, 1, 0, 0, 0};
+const ksr_schema ksr_event_gru_schema = {ranges, words, inputs, 31, 22, 7, 8, 9, 1, 0, 0, 0, 0};

@@ -18,4 +18,4 @@ static const ksr_input inputs[] = {
     {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* mask */
 };
 
-const ksr_schema ksr_frame_gate_schema = {ranges, words, inputs, 3, 4, 0, 0, 0, 1, 1, 0, 0};
+const ksr_schema ksr_frame_gate_schema = {ranges, words, inputs, 3, 4, 0, 0, 0, 1, 1, 0, 0, 0};

@@ -13,6 +13,17 @@ static inline int32_t *ksr_gru_accumulators(const ksr_gru_layer *gru, void *scra
   return holds_all && !r->output_scales && !gru->deep ? r->sums : scratch;
 }
 
+/* Where the middle of kernels of low rank lies: behind the state, in values of its size. */
+static inline void *ksr_gru_middle(const ksr_gru_layer *gru, void *scratch) {
+  const uint32_t size = (uint32_t)(gru->recurrent.is_integer ? sizeof(int16_t) : sizeof(float));
+  return (uint8_t *)scratch + ksr_recurrent_scratch(&gru->recurrent) + size * (uint32_t)gru->recurrent.units;
+}
+
+/* Where the sums of the state's factor lie. */
+static inline int32_t ksr_gru_state_part(const ksr_gru_layer *gru) {
+  return gru->recurrent_rank ? gru->input_factor_kernel.stride : 0;
+}
+
 /* The matrix that a further micro-layer reads the state with. */
 static inline ksr_matrix ksr_gru_deep_kernel(const ksr_gru_layer *gru, int32_t number) {
   ksr_matrix matrix = gru->deep_kernel;

@@ -26,13 +26,31 @@ static void add_reset_state(const ksr_gru_layer *gru, const float *h, float *acc
   }
 }
 
+/* Kernels of low rank: the sums of the factors stand in `acc` before the accumulators do. */
+static void start_from_middle(const ksr_gru_layer *gru, const float *x, const float *h, float *middle, float *acc) {
+  const ksr_recurrent *r = &gru->recurrent;
+  float *of_state = acc + ksr_gru_state_part(gru);
+  memset(acc, 0, (uint32_t)(ksr_gru_state_part(gru) + gru->recurrent_factor_kernel.stride) * sizeof(float));
+  ksr_matrix_add_vector_f32(&gru->input_factor_kernel, x, acc);
+  ksr_matrix_add_vector_f32(&gru->recurrent_factor_kernel, h, of_state);
+  memcpy(middle, acc, (uint32_t)gru->rank * sizeof(float));
+  memcpy(middle + gru->rank, of_state, (uint32_t)gru->recurrent_rank * sizeof(float));
+  memcpy(acc, r->bias, KSR_SLOTS * (uint32_t)r->stride * sizeof(float));
+  ksr_matrix_add_vector_f32(&r->kernel, middle, acc);
+  if (gru->recurrent_rank) ksr_matrix_add_vector_f32(&r->recurrent_kernel, middle + gru->rank, acc);
+}
+
 void ksr_gru_run_f32(const ksr_gru_layer *gru, void *scratch) {
   const ksr_recurrent *r = &gru->recurrent;
   const uint32_t state_size = (uint32_t)r->units * sizeof(float);
   float *acc = scratch, *h = gru->h;
   if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
+    if (KSR_WITH_RANK && gru->rank) {
+      start_from_middle(gru, ksr_recurrent_input(r, step), h, ksr_gru_middle(gru, scratch), acc);
+    } else {
+      ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
+    }
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, h, acc);
     ksr_gru_units_f32(&gru->gates.activations, acc, r->stride, gru->reset_gate, h, r->units);
     for (int32_t n = 0; KSR_WITH_DEEP && n < gru->deep; ++n) {

@@ -43,6 +43,28 @@ static void send_changes(const ksr_gru_layer *gru, const ksr_gates *gates, const
   }
 }
 
+static void write_middle(const ksr_gru_layer *gru, int32_t part, const int32_t *sums, int32_t count, int16_t *middle) {
+  for (int32_t i = 0; i < count; ++i) {
+    middle[i] = (int16_t)ksr_saturate_bits(ksr_multiply(sums[i], gru->middle_multiplier[part]), gru->middle_bits);
+  }
+}
+
+/* Kernels of low rank: the sums of the factors stand in `acc` before the accumulators do. */
+static void start_from_middle(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *x, const int16_t *h,
+                              int16_t *middle, int32_t *acc) {
+  const ksr_recurrent *r = &gru->recurrent;
+  const ksr_operand of_x = {r->x_shift, 16, 0}, of_middle = {0, 16, gru->middle_shift};
+  int32_t *of_state = acc + ksr_gru_state_part(gru);
+  ksr_copy_words(acc, gru->middle_start, ksr_gru_state_part(gru) + gru->recurrent_factor_kernel.stride);
+  ksr_add_vector_i16(&gru->input_factor_kernel, x, of_x, acc);
+  add_states(gru, gates, &gru->recurrent_factor_kernel, h, 0, r->units, of_state);
+  write_middle(gru, 0, acc, gru->rank, middle);
+  write_middle(gru, 1, of_state, gru->recurrent_rank, middle + gru->rank);
+  ksr_copy_words(acc, r->bias, KSR_SLOTS * r->stride);
+  ksr_add_vector_i16(&r->kernel, middle, of_middle, acc);
+  if (gru->recurrent_rank) ksr_add_vector_i16(&r->recurrent_kernel, middle + gru->rank, of_middle, acc);
+}
+
 /* Reset before the product: the candidate reads r * h. */
 static void add_reset_state(const ksr_gru_layer *gru, const ksr_gates *gates, const int16_t *h, int32_t *acc) {
   const ksr_recurrent *r = &gru->recurrent;
@@ -88,8 +110,12 @@ void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
     if (holds_h) {
       send_changes(gru, &gates, &r->recurrent_kernel, h, r->hidden_threshold, r->held_h, 0, r->units, r->sums);
     }
-    ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
-    if (!holds_h) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
+    if (KSR_WITH_RANK && gru->rank) {
+      start_from_middle(gru, &gates, ksr_recurrent_input(r, step), h, ksr_gru_middle(gru, scratch), acc);
+    } else {
+      ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
+      if (!holds_h) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
+    }
     ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, &gates, h, acc);
     gru->units(&gates, acc, r->stride, h, r->units);

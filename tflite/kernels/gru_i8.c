@@ -38,6 +38,25 @@ static void send_changes(const ksr_gru_layer *gru, const ksr_matrix *matrix, con
 }
 #endif
 
+/* Kernels of low rank: the sums of the factors stand in `acc` before the accumulators do. */
+static void start_from_middle(const ksr_gru_layer *gru, const int8_t *x, const int16_t *h, int8_t *middle,
+                              int32_t *acc) {
+  const ksr_recurrent *r = &gru->recurrent;
+  int32_t *of_state = acc + ksr_gru_state_part(gru);
+  ksr_copy_words(acc, gru->middle_start, ksr_gru_state_part(gru) + gru->recurrent_factor_kernel.stride);
+  ksr_multiply_all_i8(&gru->input_factor_kernel, x, r->x_zero_point, r->x_shift, acc);
+  add_states(gru, &gru->recurrent_factor_kernel, h, 0, r->units, of_state);
+  for (int32_t i = 0; i < gru->rank; ++i) {
+    middle[i] = (int8_t)ksr_saturate_i8(ksr_multiply(acc[i], gru->middle_multiplier[0]));
+  }
+  for (int32_t i = 0; i < gru->recurrent_rank; ++i) {
+    middle[gru->rank + i] = (int8_t)ksr_saturate_i8(ksr_multiply(of_state[i], gru->middle_multiplier[1]));
+  }
+  ksr_copy_words(acc, r->bias, KSR_SLOTS * r->stride);
+  ksr_multiply_all_i8(&r->kernel, middle, 0, gru->middle_shift, acc);
+  if (gru->recurrent_rank) ksr_multiply_all_i8(&r->recurrent_kernel, middle + gru->rank, 0, gru->middle_shift, acc);
+}
+
 /* Reset before the product: the candidate reads r * h. */
 static void add_reset_state(const ksr_gru_layer *gru, const int16_t *h, int32_t *acc) {
   const ksr_recurrent *r = &gru->recurrent;
@@ -84,8 +103,12 @@ void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
 #if KSR_WITH_HOLDS
     if (holds_h) send_changes(gru, &r->recurrent_kernel, h, r->hidden_threshold, r->held_h, 0, r->units, r->sums);
 #endif
-    ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
-    if (!holds_h) add_states(gru, &r->recurrent_kernel, h, 0, r->units, acc);
+    if (KSR_WITH_RANK && gru->rank) {
+      start_from_middle(gru, ksr_recurrent_input(r, step), h, ksr_gru_middle(gru, scratch), acc);
+    } else {
+      ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
+      if (!holds_h) add_states(gru, &r->recurrent_kernel, h, 0, r->units, acc);
+    }
     ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, h, acc);
     gru->units(gates, acc, r->stride, h, r->units);

@@ -6,6 +6,23 @@
 #include "recurrent_check.h"
 #include "recurrent_node.h"
 
+static void set_up_rank(ksr_gru_layer *gru, const ksr_gru_options *own, const ksr_node *node) {
+  ksr_recurrent *r = &gru->recurrent;
+  const int32_t is_apart = own->recurrent_rank != 0;
+  gru->rank = own->rank;
+  gru->recurrent_rank = own->recurrent_rank;
+  gru->middle_shift = own->middle_shift;
+  gru->middle_bits = own->middle_bits;
+  gru->middle_multiplier[0] = ksr_multiplier_of(own->middle_multiplier_0);
+  gru->middle_multiplier[1] = ksr_multiplier_of(own->middle_multiplier_1);
+  gru->input_factor_kernel = ksr_recurrent_factor(r, node, KSR_GRU_INPUT_FACTOR_KERNEL, 0, own->rank);
+  gru->recurrent_factor_kernel =
+      ksr_recurrent_factor(r, node, KSR_GRU_RECURRENT_FACTOR_KERNEL, 1, is_apart ? own->recurrent_rank : own->rank);
+  gru->middle_start = ksr_data_of(node, KSR_GRU_MIDDLE_START);
+  r->kernel.sources = own->rank;
+  r->recurrent_kernel.sources = own->recurrent_rank;
+}
+
 static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
   const ksr_slots kernel[] = KSR_GRU_KERNEL_SLOTS, recurrent_kernel[] = KSR_GRU_RECURRENT_KERNEL_SLOTS;
   const ksr_slots candidate = KSR_GRU_CANDIDATE_KERNEL_SLOTS;
@@ -21,6 +38,7 @@ static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
   if (gru->reset_gate == KSR_RESET_BEFORE) {
     gru->candidate_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_CANDIDATE_KERNEL, candidate);
   }
+  if (own.rank) set_up_rank(gru, &own, node);
   gru->reset_threshold = ksr_data_of(node, KSR_GRU_RESET_THRESHOLD);
   if (gru->deep) {
     const ksr_slots deep[] = KSR_GRU_DEEP_KERNEL_SLOTS;
@@ -117,6 +135,28 @@ static ksr_status check_deep(const ksr_gru_layer *gru) {
   return KSR_OK;
 }
 
+enum { RANK_WORD = (sizeof(ksr_recurrent_options) + offsetof(ksr_gru_options, rank)) / sizeof(int32_t) };
+
+static ksr_status check_rank(const ksr_gru_layer *gru) {
+  const ksr_recurrent *r = &gru->recurrent;
+  const int32_t before = ksr_gru_state_part(gru), columns = before + gru->recurrent_factor_kernel.stride;
+  if (gru->deep || gru->reset_gate == KSR_RESET_BEFORE || r->input_threshold || r->recurrent_kernel.diagonal ||
+      columns > KSR_SLOTS * r->stride) {
+    return KSR_STATUS(KSR_WORD, RANK_WORD);
+  }
+  if (!r->is_integer) return KSR_OK;
+  const ksr_term none = {0, 0}, of_x = {&gru->input_factor_kernel, ksr_largest_x(r, &gru->input_factor_kernel)};
+  const ksr_term of_h = {&gru->recurrent_factor_kernel, ksr_largest_h(r)};
+  if (!ksr_sums_fit(gru->middle_start, 0, gru->input_factor_kernel.stride, of_x, before ? none : of_h) ||
+      (before && !ksr_sums_fit(gru->middle_start, before, columns, of_h, none))) {
+    return KSR_STATUS(KSR_OVERFLOW, KSR_GRU_MIDDLE_START);
+  }
+  const int64_t largest = (int64_t)(1 << ((r->is_int16 ? gru->middle_bits : 8) - 1)) << gru->middle_shift;
+  const ksr_term kernel = {&r->kernel, largest}, recurrent = {before ? &r->recurrent_kernel : 0, largest};
+  const int32_t fit = ksr_sums_fit(r->bias, 0, KSR_SLOTS * r->stride, kernel, recurrent);
+  return fit ? KSR_OK : KSR_STATUS(KSR_OVERFLOW, KSR_BIAS);
+}
+
 static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_size) {
   node_data *d = data;
   const ksr_status status = ksr_check(&ksr_gru_schema, node);
@@ -126,8 +166,9 @@ static ksr_status prepare(const ksr_node *node, void *data, uint32_t *scratch_si
   const ksr_status chosen = choose_units(&d->layer, node);
   if (chosen != KSR_OK) return chosen;
   const int32_t has_reset = d->layer.reset_gate == KSR_RESET_AFTER || d->layer.reset_gate == KSR_RESET_BEFORE;
-  if (d->layer.deep && !KSR_WITH_DEEP) return KSR_NOT_BUILT;
+  if ((d->layer.deep && !KSR_WITH_DEEP) || (d->layer.rank && !KSR_WITH_RANK)) return KSR_NOT_BUILT;
   if (d->layer.deep && has_reset) return KSR_STATUS(KSR_WORD, DEEP_WORD);
+  if (d->layer.rank) return check_rank(&d->layer);
   const ksr_status deep = check_deep(&d->layer);
   if (deep != KSR_OK) return deep;
   const ksr_matrix *candidate = d->layer.reset_gate == KSR_RESET_BEFORE ? &d->layer.candidate_kernel : 0;

@@ -3,7 +3,8 @@
 
 static const ksr_range ranges[] = {
     {0, 0}, {0, 2}, {1, 65535}, {4, 16}, {0, 1}, {0, 13}, {0, 0}, {0, 4}, {0, 63}, {0, 14}, {-128, 127},
-    {0, 7}, {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}, {0, 1073741824}
+    {0, 7}, {7, 10}, {7, 15}, {0, 2147483647}, {0, 32767}, {1, 30}, {8, 8}, {2, 15}, {0, 1073741824},
+    {0, 65535}
 };
 
 static const ksr_word words[] = {
@@ -38,6 +39,12 @@ static const ksr_word words[] = {
     {{8, 8, 8}, KSR_ANY_VALUE, 0, 0}, /* deep */
     {{19, 19, 19}, KSR_ANY_VALUE, 0, 0}, /* zeta */
     {{19, 19, 19}, KSR_ANY_VALUE, 0, 0}, /* nu */
+    {{20, 20, 20}, KSR_ANY_VALUE, 0, 0}, /* rank */
+    {{20, 20, 20}, KSR_ANY_VALUE, 2, 0}, /* recurrent_rank */
+    {{6, 14, 14}, KSR_15_BITS, 0, 0}, /* middle_multiplier_0 */
+    {{6, 14, 14}, KSR_15_BITS, 0, 0}, /* middle_multiplier_1 */
+    {{6, 11, 11}, KSR_ANY_VALUE, 0, 0}, /* middle_shift */
+    {{6, 17, 18}, KSR_ANY_VALUE, 0, 0}, /* middle_bits */
 };
 
 static const ksr_input inputs[] = {
@@ -68,19 +75,33 @@ static const ksr_input inputs[] = {
     /* candidate_kernel_rows */
     {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS, 0, {0}, 28, 4, 0, 0},
     {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 0, 0}, /* h */
-    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, {0}, 28, 4, 20, 0}, /* reset_threshold */
-    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 16, 21}, /* held_reset */
+    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, {0}, 28, 4, 27, 0}, /* reset_threshold */
+    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 16, 28}, /* held_reset */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_FACTORS, 0, {1}, 0, 0, 0, 0}, /* input_factor_kernel */
+    /* input_factor_kernel_index */
+    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_FACTORS, 0, {0}, 0, 0, 0, 0},
+    /* input_factor_kernel_rows */
+    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_FACTORS, 0, {0}, 0, 0, 0, 0},
+    /* recurrent_factor_kernel */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_VALUES_SIZE, KSR_OF_UNITS | KSR_OF_FACTORS, 0, {1}, 0, 0, 0, 0},
+    /* recurrent_factor_kernel_index */
+    {{KSR_UINT8, KSR_UINT8, KSR_UINT8}, KSR_INDEX_SIZE, KSR_OPTIONAL | KSR_OF_UNITS | KSR_OF_FACTORS, 0, {0}, 0, 0, 0,
+     0},
+    /* recurrent_factor_kernel_rows */
+    {{KSR_UINT16, KSR_UINT16, KSR_UINT16}, KSR_ROWS_SIZE, KSR_OPTIONAL | KSR_OF_UNITS | KSR_OF_FACTORS, 0, {0}, 0, 0, 0,
+     0},
+    {{-1, KSR_INT32, KSR_INT32}, KSR_MIDDLE_SIZE, KSR_OF_FACTORS, 0, {0}, 0, 0, 0, 0}, /* middle_start */
     {{-1, KSR_INT16, KSR_INT16}, KSR_SLOTS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* output_scales */
     {{KSR_FLOAT32, KSR_UINT8, KSR_UINT16}, KSR_INPUTS, KSR_OPTIONAL, 0, {0}, 11, 1, 0, 0}, /* input_threshold */
-    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, {0}, 0, 0, 19, 0}, /* hidden_threshold */
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 19, 22}, /* held_x */
-    {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 19, 21}, /* sums */
-    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 20, 21}, /* held_h */
+    {{KSR_FLOAT32, KSR_UINT16, KSR_UINT16}, KSR_UNITS, KSR_OPTIONAL, 0, {0}, 0, 0, 26, 0}, /* hidden_threshold */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_INPUTS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 26, 29}, /* held_x */
+    {{KSR_FLOAT32, KSR_INT32, KSR_INT32}, KSR_SUMS_SIZE, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 26, 28}, /* sums */
+    {{KSR_FLOAT32, KSR_INT16, KSR_INT16}, KSR_UNITS, KSR_OPTIONAL | KSR_STATE, 0, {0}, 0, 0, 27, 28}, /* held_h */
     {{KSR_BOOL, KSR_BOOL, KSR_BOOL}, KSR_STEPS_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 0, 0}, /* mask */
     {{-1, -1, -1}, KSR_ANY, 0, 0, {0}, 0, 0, 0, 0}, /* threshold_scale */
     /* recurrent_kernel_diagonal */
     {{KSR_FLOAT32, KSR_INT8, KSR_INT8}, KSR_DIAGONAL_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 5, 0},
-    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 24, 0}, /* last_output */
+    {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 31, 0}, /* last_output */
 };
 
-const ksr_schema ksr_gru_schema = {ranges, words, inputs, 31, 28, 7, 8, 9, 1, 0, 29, 0};
+const ksr_schema ksr_gru_schema = {ranges, words, inputs, 37, 35, 7, 8, 9, 1, 0, 29, 0, 32};

@@ -63,4 +63,4 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 16, 0}, /* last_output */
 };
 
-const ksr_schema ksr_lstm_schema = {ranges, words, inputs, 28, 20, 7, 8, 9, 1, 0, 0, 0};
+const ksr_schema ksr_lstm_schema = {ranges, words, inputs, 28, 20, 7, 8, 9, 1, 0, 0, 0, 0};

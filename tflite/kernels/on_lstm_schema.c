@@ -64,4 +64,4 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 16, 0}, /* last_output */
 };
 
-const ksr_schema ksr_on_lstm_schema = {ranges, words, inputs, 29, 20, 7, 8, 9, 1, 0, 0, 29};
+const ksr_schema ksr_on_lstm_schema = {ranges, words, inputs, 29, 20, 7, 8, 9, 1, 0, 0, 29, 0};

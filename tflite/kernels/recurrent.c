@@ -64,19 +64,13 @@ void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int
 }
 
 #if KSR_WITH_INT16
-/* A value of 16 bits as a matrix is multiplied with it: rounded to `shift` fewer bits and saturated to `bits`, times
- * 2^left. */
-typedef struct operand_of {
-  int32_t shift, bits, left;
-} operand_of;
-
-static int32_t operand_i16(operand_of to, int32_t x) {
+static int32_t operand_i16(ksr_operand to, int32_t x) {
   const int32_t most = (1 << (to.bits - 1)) - 1;
   return ksr_saturate((x + ((1 << to.shift) >> 1)) >> to.shift, -most - 1, most);
 }
 
 static void send_changes_i16(const ksr_matrix *matrix, const int16_t *x, const uint16_t *threshold, int16_t *held,
-                             operand_of to, int32_t *sums) {
+                             ksr_operand to, int32_t *sums) {
   for (int32_t j = 0; j < matrix->sources; ++j) {
     if (ksr_is_held(x[j] - held[j], threshold[j])) continue;
     const int32_t change = operand_i16(to, x[j]) - operand_i16(to, held[j]);
@@ -85,7 +79,7 @@ static void send_changes_i16(const ksr_matrix *matrix, const int16_t *x, const u
   }
 }
 
-static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, operand_of to, int32_t *acc) {
+static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, ksr_operand to, int32_t *acc) {
   int16_t operands[KSR_SOURCES_AT_ONCE];
   const int32_t sources = matrix->sources;
   for (int32_t j = 0; j < sources; j += KSR_SOURCES_AT_ONCE) {
@@ -95,8 +89,7 @@ static void multiply_i16(const ksr_matrix *matrix, const int16_t *x, operand_of 
   }
 }
 
-/* acc += matrix of a vector of 16 bits. */
-static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, operand_of to, int32_t *acc) {
+void ksr_add_vector_i16(const ksr_matrix *matrix, const int16_t *x, ksr_operand to, int32_t *acc) {
   if (ksr_is_for_all(matrix)) {
     multiply_i16(matrix, x, to, acc);
     return;
@@ -113,23 +106,23 @@ static void add_vector_i16(const ksr_matrix *matrix, const int16_t *x, operand_o
 }
 
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc) {
-  const operand_of of_x = {recurrent->x_shift, 16, 0};
+  const ksr_operand of_x = {recurrent->x_shift, 16, 0};
   if (KSR_WITH_HOLDS && recurrent->input_threshold) {
     send_changes_i16(&recurrent->kernel, x, recurrent->input_threshold, recurrent->held_x, of_x, recurrent->sums);
     if (acc != recurrent->sums) ksr_copy_words(acc, recurrent->sums, KSR_SLOTS * recurrent->stride);
     return;
   }
   ksr_copy_words(acc, recurrent->bias, KSR_SLOTS * recurrent->stride);
-  add_vector_i16(&recurrent->kernel, x, of_x, acc);
+  ksr_add_vector_i16(&recurrent->kernel, x, of_x, acc);
 }
 
 void ksr_recurrent_accumulate_i16(const ksr_recurrent *recurrent, const int16_t *x, const int16_t *h, int32_t *acc) {
   const ksr_matrix *matrix = &recurrent->recurrent_kernel;
-  const operand_of of_h = {0, recurrent->operand_bits, recurrent->h_shift};
+  const ksr_operand of_h = {0, recurrent->operand_bits, recurrent->h_shift};
   const int holds_h = KSR_WITH_HOLDS && recurrent->hidden_threshold != 0;
   if (holds_h) send_changes_i16(matrix, h, recurrent->hidden_threshold, recurrent->held_h, of_h, recurrent->sums);
   ksr_recurrent_start_i16(recurrent, x, acc);
-  if (!holds_h) add_vector_i16(matrix, h, of_h, acc);
+  if (!holds_h) ksr_add_vector_i16(matrix, h, of_h, acc);
 }
 #endif
 

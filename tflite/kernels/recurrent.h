@@ -27,6 +27,15 @@ void ksr_recurrent_start_i8(const ksr_recurrent *recurrent, const int8_t *x, int
 void ksr_recurrent_start_i16(const ksr_recurrent *recurrent, const int16_t *x, int32_t *acc);
 void ksr_recurrent_start_f32(const ksr_recurrent *recurrent, const float *x, float *acc);
 
+/* A value of 16 bits as a matrix is multiplied with it: rounded to `shift` fewer bits and saturated to `bits`, times
+ * 2^left. */
+typedef struct ksr_operand {
+  int32_t shift, bits, left;
+} ksr_operand;
+
+/* acc += x matrix, for a vector x of 16 bits of all sources. */
+void ksr_add_vector_i16(const ksr_matrix *matrix, const int16_t *x, ksr_operand to, int32_t *acc);
+
 /* acc = bias + x W + h R, for a state that holds what the recurrence reads; where that is held, the sums, after adding
  * what changed to them. */
 void ksr_recurrent_accumulate_i8(const ksr_recurrent *recurrent, const int8_t *x, const int8_t *h, int32_t *acc);

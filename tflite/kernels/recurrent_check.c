@@ -6,13 +6,12 @@
 
 enum { COLUMNS_AT_ONCE = 64 }; /* while weights are summed up */
 
-/* The largest that a source's value can be: of x, and of the state. */
-static int64_t largest_x(const ksr_recurrent *recurrent) {
+int64_t ksr_largest_x(const ksr_recurrent *recurrent, const ksr_matrix *reads_x) {
   if (recurrent->is_int16) return 32768 >> recurrent->x_shift;
-  return (ksr_is_for_all(&recurrent->kernel) ? 128 : 255) * (1 << recurrent->x_shift);
+  return (ksr_is_for_all(reads_x) ? 128 : 255) * (1 << recurrent->x_shift);
 }
 
-static int64_t largest_h(const ksr_recurrent *recurrent) {
+int64_t ksr_largest_h(const ksr_recurrent *recurrent) {
   return (int64_t)(1 << (recurrent->is_int16 ? recurrent->operand_bits : 8)) << recurrent->h_shift;
 }
 
@@ -38,24 +37,31 @@ static int32_t least_room(const int32_t *bias, int32_t begin, int32_t end) {
   return least;
 }
 
-/* Whether no accumulator of columns `begin` to `end` could overflow int32: the matrices, NULL for none, add to columns
- * from `begin` on. */
-static int columns_fit(const ksr_recurrent *recurrent, const ksr_matrix *kernel, const ksr_matrix *recurrent_kernel,
-                       int32_t begin, int32_t end) {
-  const int64_t x = largest_x(recurrent), h = largest_h(recurrent);
-  const int32_t *bias = recurrent->bias;
+int32_t ksr_sums_fit(const int32_t *start, int32_t begin, int32_t end, ksr_term one, ksr_term other) {
+  const ksr_term terms[] = {one, other};
+  int64_t most = 0;
+  for (int32_t n = 0; n < 2; ++n) {
+    const ksr_matrix *matrix = terms[n].matrix;
+    if (matrix) most += 128 * terms[n].largest * (matrix->sources + (matrix->diagonal != 0));
+  }
   /* Almost always there is room for any weights: their number says so, without a look at them. */
-  const int32_t units = recurrent_kernel->sources + (recurrent_kernel->diagonal != 0);
-  const int64_t from_x = kernel ? 128 * x * kernel->sources : 0, from_h = 128 * h * units;
-  if (from_x + from_h <= least_room(bias, begin, end)) return 1;
+  if (most <= least_room(start, begin, end)) return 1;
   for (int32_t first = begin; first < end; first += COLUMNS_AT_ONCE) {
     const int32_t count = end - first < COLUMNS_AT_ONCE ? end - first : COLUMNS_AT_ONCE;
     int32_t room[COLUMNS_AT_ONCE];
-    for (int32_t i = 0; i < count; ++i) room[i] = least_room(bias, first + i, first + i + 1);
-    if (kernel && !takes_room(kernel, x, first - begin, count, room)) return 0;
-    if (!takes_room(recurrent_kernel, h, first - begin, count, room)) return 0;
+    for (int32_t i = 0; i < count; ++i) room[i] = least_room(start, first + i, first + i + 1);
+    for (int32_t n = 0; n < 2; ++n) {
+      if (terms[n].matrix && !takes_room(terms[n].matrix, terms[n].largest, first - begin, count, room)) return 0;
+    }
   }
   return 1;
+}
+
+static int columns_fit(const ksr_recurrent *recurrent, const ksr_matrix *kernel, const ksr_matrix *recurrent_kernel,
+                       int32_t begin, int32_t end) {
+  const ksr_term of_x = {kernel, ksr_largest_x(recurrent, &recurrent->kernel)};
+  const ksr_term of_h = {recurrent_kernel, ksr_largest_h(recurrent)};
+  return ksr_sums_fit(recurrent->bias, begin, end, of_x, of_h);
 }
 
 int32_t ksr_recurrent_state_fits(const ksr_recurrent *recurrent) {

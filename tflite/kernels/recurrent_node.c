@@ -6,7 +6,7 @@
 
 enum { WORDS = sizeof(ksr_recurrent_options) / sizeof(int32_t) };
 
-static ksr_multiplier multiplier_of(int32_t value) {
+ksr_multiplier ksr_multiplier_of(int32_t value) {
 #ifdef KSR_SHORT_PRODUCT
   ksr_multiplier m = {value, 16};
   for (; m.factor > INT16_MAX; m.factor >>= 1) --m.shift;
@@ -17,8 +17,8 @@ static ksr_multiplier multiplier_of(int32_t value) {
 }
 
 static ksr_gates gates_of(const ksr_recurrent_options *o) {
-  const ksr_gates gates = {{multiplier_of(o->multiplier_0), multiplier_of(o->multiplier_1),
-                            multiplier_of(o->multiplier_2), multiplier_of(o->multiplier_3)},
+  const ksr_gates gates = {{ksr_multiplier_of(o->multiplier_0), ksr_multiplier_of(o->multiplier_1),
+                            ksr_multiplier_of(o->multiplier_2), ksr_multiplier_of(o->multiplier_3)},
                            o->fraction - 7,
                            {o->operand_multiplier, o->operand_shift},
                            {o->output_multiplier, o->output_shift},
@@ -108,6 +108,14 @@ ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node
     matrix.diagonal = diagonal + (size_t)(layer->recurrent_kernel.slots.gates * layer->stride) * weight_size;
   }
   return matrix;
+}
+
+ksr_matrix ksr_recurrent_factor(const ksr_recurrent *layer, const ksr_node *node, int32_t i, int32_t of_state,
+                                int32_t columns) {
+  const int32_t block = layer->kernel.block, stride = (columns + block - 1) / block * block;
+  const ksr_slots one = {1, 0};
+  return ksr_matrix_of(node, i, of_state ? layer->units : layer->inputs, block, stride, one,
+                       ksr_layout_of(WORD_OF(node, layout), of_state), WORD_OF(node, weight_bits));
 }
 
 /* A tensor's part that belongs to one sample of the batch, its first dimension. */

@@ -56,8 +56,15 @@ ksr_status ksr_set_activations(ksr_gates *gates, const ksr_node *node, int32_t h
 /* By its number; NULL where it was left out of the build. */
 ksr_activation *ksr_activation_of(int32_t number, int32_t is_float);
 
+/* A multiplier as it is stored. */
+ksr_multiplier ksr_multiplier_of(int32_t value);
+
 /* Then the matrix of which input number `i` holds the values. */
 ksr_matrix ksr_recurrent_matrix(const ksr_recurrent *layer, const ksr_node *node, int32_t i, ksr_slots slots);
+
+/* A factor of a kernel of low rank: one that reads the state, or the inputs. */
+ksr_matrix ksr_recurrent_factor(const ksr_recurrent *layer, const ksr_node *node, int32_t i, int32_t of_state,
+                                int32_t columns);
 
 /* And how it is to be called; `scratch` is what the layer needs. Returns the bytes of scratch memory of the node. */
 uint32_t ksr_recurrent_set_calls(ksr_recurrent_calls *calls, const ksr_recurrent_kind *kind, const ksr_node *node,

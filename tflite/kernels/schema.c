@@ -8,7 +8,7 @@ enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words of every op, o
 
 /* What x and the options say. Where an op takes no sequences, its rows are the steps of one sample. */
 typedef struct sizes {
-  int32_t format, samples, steps, inputs, units, block, stride, deep;
+  int32_t format, samples, steps, inputs, units, block, stride, deep, rank, recurrent_rank;
   int32_t state_gates; /* of the matrices that read the state */
 } sizes;
 
@@ -76,6 +76,8 @@ static ksr_slots slots_of(const ksr_input *input, const int32_t *words) {
   return slots;
 }
 
+static int32_t padded(int32_t columns, int32_t block) { return (columns + block - 1) / block * block; }
+
 static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, const int32_t *words, sizes *sizes) {
   const ksr_tensor *x = &node->inputs[0], *y = &node->outputs[0];
   if (ksr_is_absent(node, 0)) return KSR_STATUS(KSR_MISSING, 0);
@@ -89,14 +91,17 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
   sizes->inputs = inputs;
   if (schema->gives_mask) {
     const int fits = y->type == KSR_BOOL && y->rank == 2 && y->dims[0] == sizes->samples && y->dims[1] == sizes->steps;
-    sizes->units = sizes->block = sizes->stride = sizes->state_gates = 0;
+    sizes->units = sizes->stride = sizes->state_gates = sizes->deep = sizes->rank = sizes->recurrent_rank = 0;
+    sizes->block = 1;
     return fits ? KSR_OK : KSR_OUTPUT;
   }
   sizes->units = words[UNITS];
   sizes->deep = schema->deep ? words[schema->deep] : 0;
+  sizes->rank = schema->rank ? words[schema->rank] : 0;
+  sizes->recurrent_rank = schema->rank ? words[schema->rank + 1] : 0;
   sizes->block = words[BLOCK];
   const int32_t columns = schema->chunk_size ? ksr_columns(sizes->units, words[schema->chunk_size]) : sizes->units;
-  sizes->stride = (columns + sizes->block - 1) / sizes->block * sizes->block;
+  sizes->stride = padded(columns, sizes->block);
   sizes->state_gates = 0;
   for (int32_t i = 0; i < schema->input_count; ++i) {
     const ksr_input *input = &schema->inputs[i];
@@ -120,13 +125,21 @@ static int32_t size_of(const ksr_input *input, const sizes *sizes) {
   const int32_t counts[] = {-1, sizes->inputs, sizes->units, sizes->stride, 4 * sizes->stride,
                             4 * sizes->stride + is_integer, -1, -1, -1, sizes->steps, sizes->units,
                             sizes->state_gates * sizes->stride,
-                            4 * sizes->stride * sizes->deep};
+                            4 * sizes->stride * sizes->deep,
+                            padded(sizes->rank, sizes->block) + padded(sizes->recurrent_rank, sizes->block)};
   return counts[input->size];
+}
+
+/* Where inputs and state share a middle, no matrix reads the state. */
+static int is_in_one_middle(const ksr_schema *schema, const ksr_input *input, const int32_t *words) {
+  return schema->rank && words[schema->rank] && !words[schema->rank + 1] &&
+         (input->flags & (KSR_OF_UNITS | KSR_OF_FACTORS)) == KSR_OF_UNITS;
 }
 
 static int may_be_given(const ksr_schema *schema, const ksr_input *input, const ksr_node *node,
                         const int32_t *words) {
-  return (!(input->flags & KSR_OF_DEEP) || words[schema->deep]) && input->type[words[FORMAT]] >= 0 &&
+  return (!(input->flags & KSR_OF_DEEP) || words[schema->deep]) &&
+         (!(input->flags & KSR_OF_FACTORS) || words[schema->rank]) && !is_in_one_middle(schema, input, words) && input->type[words[FORMAT]] >= 0 &&
          (!input->where || input->flags & KSR_SLOTS_BY_WORD || input->values >> words[input->where] & 1) &&
          (!input->needs || !ksr_is_absent(node, input->needs));
 }
@@ -161,7 +174,17 @@ static int values_are_within(const ksr_tensor *tensor, ksr_range range) {
 
 static int32_t sources_of(const ksr_input *input, const sizes *sizes) {
   if (input->flags & KSR_OF_DEEP) return sizes->units * sizes->deep;
+  if (sizes->rank && !(input->flags & KSR_OF_FACTORS)) {
+    return input->flags & KSR_OF_UNITS ? sizes->recurrent_rank : sizes->rank;
+  }
   return input->flags & KSR_OF_UNITS ? sizes->units : sizes->inputs;
+}
+
+/* Columns of a gate of a matrix, padded. */
+static int32_t stride_of(const ksr_input *input, const sizes *sizes) {
+  if (!(input->flags & KSR_OF_FACTORS)) return sizes->stride;
+  const int32_t is_apart = input->flags & KSR_OF_UNITS && sizes->recurrent_rank;
+  return padded(is_apart ? sizes->recurrent_rank : sizes->rank, sizes->block);
 }
 
 static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, const int32_t *words, const sizes *sizes,
@@ -172,7 +195,7 @@ static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, cons
   const ksr_layout layout = input->flags & KSR_OF_DEEP
                                 ? by_sources
                                 : ksr_layout_of(words[schema->layout], input->flags & KSR_OF_UNITS);
-  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, sizes->stride, slots, layout,
+  return ksr_matrix_of(node, i, sources_of(input, sizes), sizes->block, stride_of(input, sizes), slots, layout,
                        words[schema->weight_bits]);
 }
 

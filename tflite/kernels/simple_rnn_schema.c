@@ -62,4 +62,4 @@ static const ksr_input inputs[] = {
     {{KSR_FLOAT32, KSR_INT8, KSR_INT16}, KSR_OUTPUT_SIZE, KSR_OPTIONAL, 0, {0}, 0, 0, 15, 0}, /* last_output */
 };
 
-const ksr_schema ksr_simple_rnn_schema = {ranges, words, inputs, 27, 19, 7, 8, 9, 1, 0, 0, 0};
+const ksr_schema ksr_simple_rnn_schema = {ranges, words, inputs, 27, 19, 7, 8, 9, 1, 0, 0, 0, 0};

@@ -29,4 +29,4 @@ static const ksr_input inputs[] = {
     {{-1, KSR_UINT8, -1}, KSR_STRIDE, 0, 10, {0}, 0, 0, 0, 0}, /* shift */
 };
 
-const ksr_schema ksr_sparse_dense_schema = {ranges, words, inputs, 10, 7, 4, 5, 6, 0, 0, 0, 0};
+const ksr_schema ksr_sparse_dense_schema = {ranges, words, inputs, 10, 7, 4, 5, 6, 0, 0, 0, 0, 0};

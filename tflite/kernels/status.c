@@ -73,3 +73,6 @@ const unsigned char ksr_core_with_diagonal = 1;
 #if KSR_WITH_DEEP
 const unsigned char ksr_core_with_deep = 1;
 #endif
+#if KSR_WITH_RANK
+const unsigned char ksr_core_with_rank = 1;
+#endif

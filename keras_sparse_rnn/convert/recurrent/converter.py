@@ -116,7 +116,10 @@ class LayerConverter(ABC):
 
     def quantize(self, block, x, output, largest, seen, options):
         """Returns the op in integers, given the largest state that the recurrence reads."""
-        op, number_format = self.float32_op(block), options.number_format
+        op, number_format, middle = self.float32_op(block), options.number_format, None
+        if getattr(op.options, "rank", 0):
+            middle = _largest_middle(op, seen)
+            op = op.balanced(middle)
         if op.has_usual_gates:
             gates = states = 0.0
         elif "candidates" in seen.states:
@@ -124,8 +127,14 @@ class LayerConverter(ABC):
         else:
             gates, states = _largest(op, seen)
         return quantize(
-            op, self.name, x, largest, output, number_format, options.scales, self.SENDS_EVENTS, gates, states
+            op, self.name, x, largest, output, number_format, options.scales, self.SENDS_EVENTS, gates, states, middle
         )
+
+    def exact(self, op):
+        """The float32 op whose weights an integer op has rounded."""
+        exact = self.float32_op(op.options.block)
+        largest = op.made_with.middle
+        return exact if largest is None else exact.balanced(largest)
 
     def event_rate(self, states):
         """Share of units that fire in a step; None for a layer without events."""
@@ -225,6 +234,13 @@ def _largest(op, seen):
     for x, before, after in steps_seen(op, seen):
         largest = np.maximum(largest, op.largest(x, before, after))
     return tuple(largest.tolist())
+
+
+def _largest_middle(op, seen):
+    """The largest magnitude of each value that kernels of low rank read, on the observed data."""
+    largest = [np.abs(op.middle(x, before["h"])).max(axis=0) for x, before, _ in steps_seen(op, seen)]
+    most = np.max(largest, axis=0)
+    return np.where(most > 0, most, 1).astype(np.float32)
 
 
 def steps_seen(op, seen):

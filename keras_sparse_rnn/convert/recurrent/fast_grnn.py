@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from keras_sparse_rnn.convert.recurrent.converter import LayerConverter, to_float32
-from keras_sparse_rnn.convert.recurrent.gru import whole_kernels
+from keras_sparse_rnn.convert.recurrent.gru import kernels_of
 from keras_sparse_rnn.layers import FastGRNN, FastGRNNCell
 from keras_sparse_rnn.ops.gru import SHARED, Gru
 
@@ -26,6 +26,7 @@ class FastGRNNConverter(LayerConverter):
         if self.layer.use_bias:
             of_gate, of_candidate = to_float32(cell.bias)
             bias[0], bias[2] = of_gate, of_candidate - of_gate
-        kernels = (kernel.reshape(-1, 1, units) for kernel in whole_kernels(cell))
+        words, kernels = kernels_of(self.layer)
         scalars = {name: round(float(share) * 2**30) for name, share in zip(("zeta", "nu"), cell.shares(), strict=True)}
-        return Gru(Gru.SCHEMA.options(**self._options(block), reset_gate=SHARED, **scalars), *kernels, bias)
+        options = Gru.SCHEMA.options(**self._options(block), reset_gate=SHARED, **scalars, **words)
+        return Gru(options, bias=bias, **kernels)

@@ -32,6 +32,12 @@ class HeldConverter(LayerConverter):
                 f"layer '{self.name}' ({type(self.layer).__name__}) holds its inputs itself: remove the DeltaHold "
                 f"'{self.hold.name}' in front of it."
             )
+        if getattr(self.layer, "rank", None) is not None:
+            raise ValueError(
+                f"layer '{self.name}' has rank={self.layer.rank!r}, so the DeltaHold '{self.hold.name}' in front of it "
+                "cannot be converted: the values between two factors change in every step. Take it out, or train a "
+                "layer without a rank."
+            )
         check_layer(self.hold, {"return_state": False, "return_sequences": True}, stateful)
         if self.hold.go_backwards or self.layer.go_backwards:
             raise ValueError(
