@@ -216,8 +216,8 @@ def constant(name: str, doc: str, size: str, *types: str | None, **more: Any) ->
 
 def matrix(name: str, doc: str, sources: str, slots: tuple[int, ...], **more: Any) -> tuple[Input, ...]:
     """Creates the inputs of a matrix (`block_sparse.py`): values, and index and rows if it is stored in blocks."""
-    shared = {name: more[name] for name in ("where", "columns") if name in more}
-    index = {"is_optional": True, "sources": sources, **shared}
+    index: dict[str, Any] = {"is_optional": True, "sources": sources}
+    index |= {key: more[key] for key in ("where", "columns") if key in more}
     return (
         Input(name, doc, ("float32", "int8", "int8"), "values", sources=sources, slots=slots, **more),
         Input(f"{name}_index", "distances between its blocks", ("uint8",) * 3, "index", **index),
