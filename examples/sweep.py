@@ -5,6 +5,7 @@
     python examples/sweep.py measure                                   # bytes, and instructions on a Cortex-M4 in QEMU
     python examples/sweep.py table                                     # prints the tables, saves the picture
     python examples/sweep.py continuous                                # a minute of words, pauses and noise
+    python examples/sweep.py arrays --x x.npy --y y.npy                # your own sequences and their classes
 
 KSR_DATA names the folder that holds fsdd.npz (`keras_sparse_rnn.experiments.data`). Everything lies in the folder
 `--out`; each command goes on where it was stopped, and processes that share the folder share the work of a search.
@@ -14,6 +15,10 @@ its blocks and by what method it comes, thresholds and penalty, and judges by re
 `confirm` takes of each sparse kind and hop the nets with the fewest MACs whose loss there is at most one of `--goals`,
 and dense GRUs of several sizes at each hop; nothing is chosen on the test set.
 All nets are trained alike and for as many epochs.
+
+`arrays` trains a few nets of each family at three frame rates on sequences `x` (samples, steps, features) of classes `y`
+(samples,). It prints the nets that no other beats in both loss and MACs on sequences left out, and the cheapest that is
+nearly as good as the best, as code. A frame of yours counts as 20 ms.
 """
 
 import argparse
@@ -258,7 +263,10 @@ def gated(model, net):
     if not net.gate:
         return model
     first = ksr.layers.FrameGate(net.gate, count=2, name="gate")
-    return keras.Sequential([keras.Input(model.input_shape[1:]), first, *model.layers], name=model.name)
+    copies = [type(layer).from_config(layer.get_config()) for layer in model.layers]
+    behind = keras.Sequential([keras.Input(model.input_shape[1:]), first, *copies], name=model.name)
+    behind.set_weights(model.get_weights())
+    return behind
 
 
 def assessed(model, digits):
@@ -284,6 +292,8 @@ def totals(macs):
 
 @functools.cache
 def load(hop, split):
+    if GIVEN:
+        return given_data(*GIVEN, hop // 20, split)
     return data.fsdd(hop / 1000, data.FSDD_TEST if split == "test" else range(5, 10))
 
 
@@ -473,6 +483,102 @@ def minute_of_audio(noise_db, seconds, seed=0):
     return audio
 
 
+GIVEN: list = []  # x and y of `arrays`
+SMALL = [
+    *(Net(cell, units, hop) for hop in HOPS for cell in ("GRU", "LightGRU") for units in (8, 16, 32)),
+    *(Net("LightGRU", 32, hop, rank=rank) for hop in HOPS for rank in (8, 12)),
+    *(Net("FastGRNN", 32, hop, rank=(8, 8)) for hop in HOPS),
+    *(Net("DeltaGRU", 32, hop, 0.5, **HOLDS, reset_gate=False) for hop in HOPS),
+    *(Net("LightGRU", 16, hop, gate=gate) for hop in HOPS[:2] for gate in (0.25, 0.5)),
+    Net("EventGRU", 32, 20, 0.5, penalty=2.0, reset_gate=False),
+]
+
+
+def arrays(arguments, folder):
+    GIVEN[:] = given_arrays(arguments.x, arguments.y)
+    tried = []
+    for net in [net for net in SMALL if re.search(arguments.only, str(net))][: arguments.trials]:
+        _, run = fit(net, 0, "validation", arguments.epochs)
+        tried.append((net, run["nll"], run["macs"] * 20 / net.hop))
+        print(f"{net}: loss {run['nll']:.3f}, {tried[-1][2]:,.0f} MACs a frame", flush=True)
+    front = pareto_front(tried)
+    best = recommended(front, tried)
+    _, run = fit(best, 1, "test", arguments.epochs)
+    rows = [[net, f"{nll:.3f}", f"{macs:,.0f}"] for net, nll, macs in front]
+    print("", *markdown(["net", "loss", "MACs a frame"], rows), sep="\n")
+    print(f"\nTake {best}: loss {run['nll']:.3f}, accuracy {run['accuracy']:.1%} on sequences that chose nothing.\n")
+    print(code_of(best))
+
+
+def given_arrays(x, y):
+    """Sequences and their classes from two files.
+
+    Raises:
+        ValueError: They are no such arrays.
+    """
+    x, y = np.load(x), np.load(y)
+    if x.ndim != 3 or y.shape != x.shape[:1] or not np.issubdtype(y.dtype, np.integer):
+        raise ValueError(
+            f"--x must hold sequences (samples, steps, features), and --y a class, an integer, for each; given: "
+            f"{x.shape}, and {y.shape} of {y.dtype}."
+        )
+    if len(x) < 20 or not np.isfinite(x).all():
+        raise ValueError(f"--x must hold at least 20 sequences of finite numbers; given: {len(x)}.")
+    return x.astype(np.float32), np.unique(y, return_inverse=True)[1]
+
+
+def given_data(x, y, every, split):
+    """Every so manieth frame of them: 3 of 5 sequences to train on, 1 to choose by; or 4 to train on, 1 to test."""
+    order, (first, last) = np.random.default_rng(0).permutation(len(x)), np.array([3, 4]) * len(x) // 5
+    train, test = (order[:first], order[first:last]) if split == "validation" else (order[:last], order[last:])
+    x = x[:, ::-1][:, ::every][:, ::-1]  # the last frame stays
+    mean, deviation = x[train].mean(axis=(0, 1)), np.maximum(x[train].std(axis=(0, 1)), 1e-6)
+    x = ((x - mean) / deviation).astype(np.float32)
+    parts = [data.Split(x[part], np.ones(x[part].shape[:2], bool), y[part]) for part in (train, test)]
+    classes = tuple(map(str, range(y.max() + 1)))
+    return data.Data("given", f"{x.shape[2]} features", 20.0 * every, classes, *parts, mean, deviation)
+
+
+def pareto_front(tried):
+    """The nets that no other beats in both loss and MACs, the cheapest first."""
+    front = []
+    for net, nll, macs in sorted(tried, key=lambda one: (one[2], one[1])):
+        if not front or nll < front[-1][1]:
+            front.append((net, nll, macs))
+    return front
+
+
+def recommended(front, tried):
+    """The cheapest net whose loss is within a tenth of the way from the best loss to the worst."""
+    losses = [nll for _, nll, _ in tried]
+    return next(net for net, nll, _ in front if nll <= min(losses) + 0.1 * (max(losses) - min(losses)))
+
+
+def code_of(net):
+    """A net as Keras code."""
+    options = {"return_sequences": True}
+    if net.cell == "DeltaGRU":
+        options |= {"input_threshold": net.input_threshold, "hidden_threshold": net.hidden_threshold}
+    if net.cell in ("DeltaGRU", "EventGRU"):
+        options["reset_gate"] = net.reset_gate
+    if net.cell == "EventGRU":
+        options["readout"] = "cell"
+    options |= {"rank": net.rank} if net.rank else {}
+    given = ", ".join([str(net.units), *(f"{name}={value!r}" for name, value in options.items())])
+    home = "keras.layers" if net.cell == "GRU" else "ksr.layers"
+    every = f"x = x[:, ::-1][:, ::{net.hop // 20}][:, ::-1]  # a frame of {net.hop // 20}\n" if net.hop > 20 else ""
+    gate = f"    ksr.layers.FrameGate({net.gate:g}, count=2),\n" if net.gate else ""
+    pruning = ""
+    if net.sparsity:
+        schedule = f"ksr.schedules.PolynomialDecay(0, {net.sparsity:g}, begin=0.1, end=0.65)"
+        pruning = f"\npruning = ksr.callbacks.MagnitudePruning({schedule}, block_shape=(1, {net.block}))"
+    return (
+        f"{every}model = keras.Sequential([\n    keras.Input(x.shape[1:]),\n{gate}    {home}.{net.cell}({given}),\n"
+        f'    keras.layers.GlobalAveragePooling1D(),\n    keras.layers.Dense(classes, activation="softmax"),\n])'
+        f"{pruning}"
+    )
+
+
 def read(path):
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -484,7 +590,7 @@ def write(path, row):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    steps = {step.__name__: step for step in (search, confirm, measure, table, continuous)}
+    steps = {step.__name__: step for step in (search, confirm, measure, table, continuous, arrays)}
     parser.add_argument("step", choices=steps)
     parser.add_argument("--out", type=Path, default="sweep", help="the folder of the study; default: %(default)s")
     parser.add_argument("--trials", type=int, default=100, help="of this process")
@@ -495,6 +601,10 @@ if __name__ == "__main__":
     parser.add_argument("--only", default="", metavar="REGEX", help="confirm and measure only nets with such names")
     parser.add_argument("--epochs", type=int, default=RECIPE.epochs)
     parser.add_argument("--seconds", type=float, default=60, help="of continuous audio")
+    parser.add_argument("--x", metavar="X.npy", help="of `arrays`: sequences (samples, steps, features)")
+    parser.add_argument("--y", metavar="Y.npy", help="of `arrays`: the class of each, an integer")
     arguments = parser.parse_args()
+    if arguments.step == "arrays" and not (arguments.x and arguments.y):
+        parser.error("arrays needs --x and --y")
     arguments.out.mkdir(parents=True, exist_ok=True)
     steps[arguments.step](arguments, arguments.out)

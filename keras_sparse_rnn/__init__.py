@@ -23,7 +23,10 @@ class _Package(ModuleType):
     """A module whose functions are not replaced when a submodule of the same name is imported."""
 
     def __setattr__(self, name, value):
-        if not (isinstance(value, ModuleType) and name in ("convert", "from_tf_keras", "report", "shrink", "to_delta")):
+        if not (
+            isinstance(value, ModuleType)
+            and name in ("convert", "factorize", "from_tf_keras", "report", "shrink", "to_delta")
+        ):
             super().__setattr__(name, value)
 
 

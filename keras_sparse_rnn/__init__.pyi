@@ -13,6 +13,7 @@ from ._version import __version__ as __version__
 from .convert import ConvertedModel as ConvertedModel
 from .convert import VerificationError as VerificationError
 from .convert import convert as convert
+from .factorize import factorize as factorize
 from .from_tf_keras import from_tf_keras as from_tf_keras
 from .from_tf_keras import from_tfmot as from_tfmot
 from .inspection import inspect as inspect

@@ -15,7 +15,7 @@ from keras_sparse_rnn.inputs import check_inputs
 from keras_sparse_rnn.layers import DeltaDense, DeltaGRU, DeltaLSTM, DeltaSimpleRNN, LightGRU
 from keras_sparse_rnn.layers.delta_layer import DeltaLayer
 from keras_sparse_rnn.profiling.macs import LayerMacs, count_macs
-from keras_sparse_rnn.sparsity.wiring import is_graph
+from keras_sparse_rnn.sparsity.wiring import cloned, is_graph
 from keras_sparse_rnn.typing import Arrays, check_flag, is_number
 
 _TWINS = {
@@ -209,7 +209,7 @@ class _Search:
             config.pop("rank", None)
             return twin.from_config(config)
 
-        made = _cloned(self._model, clone)
+        made = cloned(self._model, clone)
         added = {
             id(hold._threshold)
             for layer in self._delta_layers(made)
@@ -305,20 +305,6 @@ class _Search:
         for (layer, name), scale in zip(self.holds, scales, strict=True):
             by_layer.setdefault(layer, {})[name] = Sensitivity(scale)
         return self._clone(by_layer.__getitem__)
-
-
-def _cloned(model, clone):
-    """Returns a model with clones of the layers of another, also in models within it; it is not compiled."""
-
-    def part(layer):
-        return _cloned(layer, clone) if is_graph(layer) else clone(layer)
-
-    if isinstance(model, keras.Sequential):
-        inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in model.inputs]
-        return keras.Sequential([*inputs, *map(part, model.layers)], name=model.name)
-    # Keras compiles the clone of a compiled model, and fails if it cannot serialize the loss.
-    graph = keras.Model(model.input, model.output, name=model.name)
-    return keras.models.clone_model(graph, clone_function=part)
 
 
 _ONES = {name: Sensitivity(1.0) for name in _HOLDS}

@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
+
+import keras_sparse_rnn as ksr
 
 optuna = pytest.importorskip("optuna")
 needs_fsdd = pytest.mark.skipif("KSR_DATA" not in os.environ, reason="KSR_DATA does not name a folder with fsdd.npz")
@@ -84,6 +87,37 @@ def test_tables_name_the_smallest_competitor(sweep, tmp_path, capsys):
     last = printed.splitlines()[-2]
     assert last.startswith("| DeltaGRU 32") and "| 16: 5.0 / 5.0 / 2.1 | none | none | 32: 4.5 / 4.5 / 2.0 |" in last
     assert (tmp_path / "sweep.png").read_bytes()[1:4] == b"PNG"
+
+
+def test_own_arrays_give_a_front_and_code_to_paste(sweep, tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    y = rng.integers(2, size=60)
+    x = rng.normal(size=(60, 8, 3)) + 2 * y[:, None, None]
+    for name, values in (("x", x), ("y", y)):
+        np.save(tmp_path / f"{name}.npy", values)
+    given = SimpleNamespace(x=tmp_path / "x.npy", y=tmp_path / "y.npy", trials=2, epochs=2, only="^LightGRU 32, 80 ms")
+    sweep.arrays(given, tmp_path)
+    printed = capsys.readouterr().out
+    assert "| LightGRU 32, 80 ms, rank" in printed
+    code = printed[printed.index("x = x[:, ::-1]") :]
+    scope = {"keras": keras, "ksr": ksr, "x": x, "classes": 2}
+    exec(code, scope)
+    assert scope["x"].shape == (60, 2, 3) and np.array_equal(scope["x"][:, -1], x[:, -1])
+    assert scope["model"].layers[0].rank in (8, 12) and scope["model"].output_shape == (None, 2)
+    sweep.GIVEN.clear()
+    sweep.load.cache_clear()
+    np.save(tmp_path / "y.npy", y[:5])
+    with pytest.raises(ValueError, match="--y a class, an integer, for each"):
+        sweep.given_arrays(given.x, given.y)
+
+
+def test_the_front_is_what_nothing_beats(sweep):
+    a, b, c, d = (sweep.Net("GRU", units) for units in (8, 12, 16, 24))
+    tried = [(a, 0.3, 10), (b, 0.4, 20), (c, 0.2, 30), (d, 0.19, 90)]
+    assert [net for net, *_ in sweep.pareto_front(tried)] == [a, c, d]
+    assert sweep.recommended(sweep.pareto_front(tried), tried) == c
+    for net in sweep.SMALL:
+        compile(sweep.code_of(net), "code", "exec")
 
 
 @needs_fsdd

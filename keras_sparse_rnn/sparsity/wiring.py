@@ -427,6 +427,20 @@ def is_graph(layer):
     return type(layer) is keras.Sequential or (isinstance(layer, keras.Model) and type(layer).__name__ == "Functional")
 
 
+def cloned(model, clone):
+    """Returns a model with clones of the layers of another, also in models within it; it is not compiled."""
+
+    def part(layer):
+        return cloned(layer, clone) if is_graph(layer) else clone(layer)
+
+    if isinstance(model, keras.Sequential):
+        inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in model.inputs]
+        return keras.Sequential([*inputs, *map(part, model.layers)], name=model.name)
+    # Keras compiles the clone of a compiled model, and fails if it cannot serialize the loss.
+    graph = keras.Model(model.input, model.output, name=model.name)
+    return keras.models.clone_model(graph, clone_function=part)
+
+
 def _cells(layer):
     """Returns the cells of a recurrent layer, one or a stack of several."""
     return getattr(layer.cell, "cells", [layer.cell])
