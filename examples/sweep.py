@@ -16,9 +16,9 @@ its blocks and by what method it comes, thresholds and penalty, and judges by re
 and dense GRUs of several sizes at each hop; nothing is chosen on the test set.
 All nets are trained alike and for as many epochs.
 
-`arrays` trains a few nets of each family at three frame rates on sequences `x` (samples, steps, features) of classes `y`
-(samples,). It prints the nets that no other beats in both loss and MACs on sequences left out, and the cheapest that is
-nearly as good as the best, as code. A frame of yours counts as 20 ms.
+`arrays` trains a few nets of each family at three frame rates on sequences `x` (samples, steps, features) of classes
+`y` (samples,). It prints the nets that no other beats in both loss and MACs on sequences left out, and the cheapest
+that is nearly as good as the best, as code. A frame of yours counts as 20 ms.
 """
 
 import argparse

@@ -62,7 +62,7 @@ def factorize(
     if data is not None:
         data = check_inputs("data", model, data)
     kernels = {layer.name: _Kernels(layer, _scales(model, layer, data)) for layer in chosen}
-    if rank is not None:
+    if tolerance is None:
         return _made(model, kernels, dict.fromkeys(kernels, checked_rank(rank)))
 
     expected = _outputs(model, data)
