@@ -412,7 +412,7 @@ def draw(means, path):
             points[family][label] = mean[f"{name}: M4/s"] / 1000, 100 * mean[f"{name}: missed at 1/h"]
         cost, quality = "thousand M4 instructions per second", "missed at 1 false accept per hour (%)"
         ksr.plot.pareto(points, cost=cost, quality=quality, lower_is_better=True, ax=axes)
-        axes.set_title(name)
+        axes.set_title(name, loc="left")
     figure.savefig(path, dpi=110)
 
 
