@@ -17,12 +17,14 @@ class Buffers:
         tensors: The tensors of the model.
         shapes: Dict from the number of each tensor that is not constant to its shape in one call.
         declarations: C for the constants and buffers that the op's call needs.
+        checks: C for the model's init: statements that return a status where the op cannot run.
     """
 
     name: str
     tensors: Sequence[FileTensor]
     shapes: Mapping[int, tuple]
     declarations: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
 
     def shape(self, number: int) -> tuple:
         """The shape in one call."""

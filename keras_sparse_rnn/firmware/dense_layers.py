@@ -58,9 +58,14 @@ def dense_arguments(op, buffers):
 
 def scaling(factor, digits=31):
     """A real factor as `ksr_scaling` with this many significant bits."""
+    multiplier, shift = scaling_numbers(factor, digits)
+    return f"{{{multiplier}, {shift}}}"
+
+
+def scaling_numbers(factor, digits=31):
+    """`(multiplier, shift)` of it."""
     mantissa, exponent = np.frexp(float(factor))
-    multiplier = min(round(mantissa * 2**digits), 2**digits - 1)
-    return f"{{{multiplier}, {int(np.clip(digits - exponent, 1, 62))}}}"
+    return min(round(mantissa * 2**digits), 2**digits - 1), int(np.clip(digits - exponent, 1, 62))
 
 
 def fused_activation(op):

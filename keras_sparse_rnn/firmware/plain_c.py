@@ -130,7 +130,8 @@ class PlainC:
         thresholds: A list of `Thresholds`; empty without `threshold_scale`.
         operators: Those of the model in the order in which they run.
         always: Those of them that run at each step, also where a gate leaves it out.
-        declarations, calls, gated_calls: C for the source: its constants and buffers; these ops; the others.
+        declarations, checks, calls, gated_calls: C for the source: its constants and buffers; what init checks; these
+            ops; the others.
         header, source: The text of the two files, `templates/model-plain-c`.
     """
 
@@ -151,7 +152,7 @@ class PlainC:
         }
         self.inputs = self._parameters("x", "input", model.input_indices, model.inputs)
         self.outputs = self._parameters("y", "output", model.output_indices, model.outputs)
-        self.states, self.thresholds, self.declarations, self.calls = [], [], [], []
+        self.states, self.thresholds, self.declarations, self.checks, self.calls = [], [], [], [], []
         self.headers = ["ksr_align.h", *(["ksr_thresholds.h"] if threshold_scale else [])]
         self._scaled = hold_thresholds(model.operators) if threshold_scale else set()
         for i in self.computed:
@@ -281,6 +282,7 @@ class PlainC:
             for header in headers:
                 self._include(header)
         self.declarations += buffers.declarations
+        self.checks += buffers.checks
         self.calls.append(call)
 
     def _include(self, header):
@@ -325,7 +327,7 @@ _MAKERS = (
     (LAYERS, layer_call, ("ksr_layers.h",)),
     (JOINING, joining_call, ("ksr_elementwise.h",)),
     (MOVING, moving_call, ("ksr_elementwise.h",)),
-    (WINDOWS, window_call, ("ksr_layers.h", "ksr_patch.h")),
+    (WINDOWS, window_call, ("ksr_layers.h", "ksr_patch.h", "ksr_cmsis_nn.h")),
     (ELEMENTWISE, elementwise_call, ("ksr_functions.h",)),
 )
 BUILTIN_HEADERS = ("ksr_quantize.h", *dict.fromkeys(header for *_, headers in _MAKERS for header in headers))

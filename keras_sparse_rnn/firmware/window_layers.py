@@ -1,10 +1,12 @@
 """Convolutions and pooling as calls of `tflite/include/ksr_patch.h` and `ksr_layers.h`."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_sparse_rnn.firmware.cmsis_nn import convolution_call
 from keras_sparse_rnn.firmware.dense_layers import ENDINGS, dense_arguments, scaling
 from keras_sparse_rnn.runtime.windows import window_of
 
@@ -38,6 +40,23 @@ def window_call(op, buffers):
     window = window_of(op, x_shape, window_size(op, buffers.tensors))
     if window.made != y_shape[1:3]:
         raise ValueError(f"plain C has no {op.name} that makes {y_shape} of {x_shape}.")
+    if x.dtype != np.int8 or op.name.endswith("POOL_2D"):
+        return _own_call(op, window, buffers)
+    theirs, own = (replace(buffers, declarations=[], checks=[]) for _ in range(2))
+    calls = convolution_call(op, window, theirs), _own_call(op, window, own)
+    buffers.checks.append(_either("".join(theirs.checks), ""))
+    buffers.declarations.append(_either(*("".join(part.declarations) for part in (theirs, own))))
+    return _either(*(f"  {call}\n" for call in calls))
+
+
+def _either(by_cmsis_nn, own):
+    otherwise = f"#else\n{own}" if own else ""
+    return f"#if KSR_CMSIS_NN\n{by_cmsis_nn}{otherwise}#endif\n"
+
+
+def _own_call(op, window, buffers):
+    x_shape, y_shape = buffers.shape(op.inputs[0]), buffers.shape(op.outputs[0])
+    x = buffers.tensors[op.inputs[0]]
     channels, taps, places = x_shape[3], math.prod(window.size), math.prod(y_shape[:3])
     is_most = op.name == "MAX_POOL_2D"
     lowest = np.iinfo(x.dtype).min if x.dtype != np.float32 else np.finfo(np.float32).min

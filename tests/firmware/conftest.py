@@ -12,7 +12,14 @@ _OPS = ("event_gru", "frame_gate", "gru", "lstm", "on_lstm", "simple_rnn", "spar
 
 
 class Kernels:
-    """All kernels, compiled once with AddressSanitizer and UndefinedBehaviorSanitizer."""
+    """All kernels, compiled once with AddressSanitizer and UndefinedBehaviorSanitizer.
+
+    Attributes:
+        flags: Options of the compiler.
+        objects: Object files.
+    """
+
+    flags = _FLAGS
 
     def __init__(self, folder):
         self._headers = folder
@@ -23,7 +30,7 @@ class Kernels:
         sources = sorted(folder.glob("*.c"))
         command = [*host_check.compiler(), *_FLAGS, "-c", "-std=c99", "-ffp-contract=off", *sources]
         subprocess.run(command, cwd=folder, check=True)
-        self._objects = sorted(folder.glob("*.o"))
+        self.objects = sorted(folder.glob("*.o"))
 
     def write_beside(self, code, folder):
         """Writes a `PlainC` into a folder, with the headers of all kernels."""
@@ -33,12 +40,12 @@ class Kernels:
 
     def link(self, *sources, to):
         """Links a program of C sources and all kernels."""
-        command = [*host_check.compiler(), *_FLAGS, "-std=c99", *sources, *self._objects, "-o", to]
+        command = [*host_check.compiler(), *_FLAGS, "-std=c99", *sources, *self.objects, "-o", to]
         subprocess.run(command, check=True)
 
     def check(self, code, folder, sequences=None, **options):
         """`host_check.check` of what was written, under the sanitizers."""
-        return host_check.check(code, folder, sequences, _FLAGS, self._objects, **options)
+        return host_check.check(code, folder, sequences, _FLAGS, self.objects, **options)
 
 
 @pytest.fixture(scope="session")

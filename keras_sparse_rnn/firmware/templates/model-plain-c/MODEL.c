@@ -42,6 +42,9 @@ void {{ model.name }}_set_threshold(uint16_t scale) {
 ksr_status {{ model.name }}_init(void) {
   /* The linker looks for kernels that fit. */
   if (!({{ core_symbols(model.features)|join(" && ") }})) return KSR_OTHER_VERSION;
+{% for check in model.checks %}
+{{ check -}}
+{% endfor %}
 {% if model.thresholds %}
   {{ model.name }}_set_threshold(KSR_THRESHOLD_ONE);
 {% endif %}
