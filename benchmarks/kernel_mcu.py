@@ -85,6 +85,8 @@ TABLE = {
     "GRU dense 128/40, 4 bits": ("gru", 128, 40, 0, {"number_format": INT4}),
     "GRU 90 % 128/40, 4 bits": ("gru", 128, 40, 0.9, {"number_format": INT4}),
     "EventGRU 90 % x 20 % 128/40, 4 bits": ("event_gru", 128, 40, 0.9, {"activity": 0.2, "number_format": INT4}),
+    "EventGRU dense x 20 % 128/40": ("event_gru", 128, 40, 0, {"activity": 0.2}),
+    "EventGRU dense x 20 % 128/40, 4 bits": ("event_gru", 128, 40, 0, {"activity": 0.2, "number_format": INT4}),
     "Dense 128 x 64": ("sparse_dense", 64, 128, 0, {}),
 }
 TABLE_CORES = ("M0+", "M3", "M4", "M55", "RV32")

@@ -21,6 +21,7 @@ void ksr_add_vector_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32
 
 /* Dense ones. */
 void ksr_add_dense_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
+void ksr_add_dense_4_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 void ksr_add_dense_helium(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc);
 
 /* Weights of 4 bits. */

@@ -58,12 +58,14 @@ static void add(const ksr_matrix *matrix, const void *rows, const void *from, co
 }
 
 void ksr_add_events_4_dsp(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
-  if (!matrix->rows16) { /* dense too */
+  if (ksr_is_by_sources(matrix)) {
+    ksr_add_dense_4_dsp(matrix, event, end, acc);
+  } else if (!matrix->rows16) {
     ksr_add_events_4_portable(matrix, event, end, acc);
-    return;
+  } else {
+    const event_rows rows = {matrix->index, matrix->values, first_of(matrix, acc), matrix->rows16};
+    add(matrix, &rows, event, end, 0);
   }
-  const event_rows rows = {matrix->index, matrix->values, first_of(matrix, acc), matrix->rows16};
-  add(matrix, &rows, event, end, 0);
 }
 
 void ksr_add_vector_4_dsp(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t zero_point,

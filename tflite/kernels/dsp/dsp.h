@@ -10,8 +10,8 @@
 #undef ksr_copy_words
 #define ksr_add_events_i8 ksr_add_events_i8_dsp     /* dsp/add_events.c dsp/add_dense.c */
 #define ksr_add_vector_i8 ksr_add_vector_i8_dsp     /* dsp/add_events.c dsp/add_dense.c */
-#define ksr_add_events_4 ksr_add_events_4_dsp       /* dsp/add_events_4.c */
-#define ksr_add_vector_4 ksr_add_vector_4_dsp       /* dsp/add_events_4.c */
+#define ksr_add_events_4 ksr_add_events_4_dsp       /* dsp/add_events_4.c dsp/add_dense_4.c */
+#define ksr_add_vector_4 ksr_add_vector_4_dsp       /* dsp/add_events_4.c dsp/add_dense_4.c */
 #define ksr_multiply_4_i8 ksr_multiply_4_i8_dsp     /* dsp/multiply_4.c */
 #define ksr_multiply_i8 ksr_multiply_i8_dsp         /* dsp/multiply.c */
 #define ksr_multiply_i16 ksr_multiply_i16_dsp       /* dsp/multiply.c */
