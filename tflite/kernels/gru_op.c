@@ -9,8 +9,6 @@
 static void set_up_rank(ksr_gru_layer *gru, const ksr_gru_options *own, const ksr_node *node) {
   ksr_recurrent *r = &gru->recurrent;
   const int32_t is_apart = own->recurrent_rank != 0;
-  gru->rank = own->rank;
-  gru->recurrent_rank = own->recurrent_rank;
   gru->middle_shift = own->middle_shift;
   gru->middle_bits = own->middle_bits;
   gru->middle_multiplier[0] = ksr_multiplier_of(own->middle_multiplier_0);
@@ -38,6 +36,8 @@ static void set_up(ksr_gru_layer *gru, const ksr_node *node) {
   if (gru->reset_gate == KSR_RESET_BEFORE) {
     gru->candidate_kernel = ksr_recurrent_matrix(r, node, KSR_GRU_CANDIDATE_KERNEL, candidate);
   }
+  gru->rank = own.rank;
+  gru->recurrent_rank = own.recurrent_rank;
   if (own.rank) set_up_rank(gru, &own, node);
   gru->reset_threshold = ksr_data_of(node, KSR_GRU_RESET_THRESHOLD);
   if (gru->deep) {
