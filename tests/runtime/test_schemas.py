@@ -1,11 +1,13 @@
 """What is made of the ops' schemas is as the schemas have it; and their codec."""
 
+import re
+
 import numpy as np
 import pytest
 from random_models import KINDS, random_op
 
 from keras_sparse_rnn.ops import ALL_OPS
-from keras_sparse_rnn.ops.generate import files
+from keras_sparse_rnn.ops.generate import ROOT, files
 from keras_sparse_rnn.ops.schema import RefusedOpError
 
 
@@ -44,3 +46,11 @@ def test_names_are_placed_where_the_schema_has_them(schema):
     assert schema.placed({name: name for name in names}) == names
     assert schema.placed({"x": 1, names[3]: 2}) == [1, None, None, 2]
     assert schema.named([1, None, None, 2]) == {"x": 1, names[3]: 2}
+
+
+def test_the_core_has_room_for_the_inputs_and_words_of_every_op():
+    header = (ROOT / "tflite" / "include" / "ksr.h").read_text()
+    schema = (ROOT / "tflite" / "include" / "ksr_schema.h").read_text()
+    inputs = int(re.search(r"KSR_MAX_INPUTS (\d+)", header)[1])
+    words = int(re.search(r"KSR_MOST_WORDS = (\d+)", schema)[1])
+    assert all(len(op.SCHEMA.inputs) <= inputs and len(op.SCHEMA.words) < words for op in ALL_OPS.values())

@@ -96,7 +96,7 @@ typedef struct ksr_op {
   void (*invoke)(const ksr_node *node, void *data, void *scratch);
 } ksr_op;
 
-#define KSR_MAX_INPUTS 28
+#define KSR_MAX_INPUTS 36
 #define KSR_MAX_OUTPUTS 6
 
 /* All ops of the library; the list ends with NULL. */
