@@ -183,7 +183,8 @@ class MaskCallback(keras.callbacks.Callback, abc.ABC):
         claim_kernels(self)
         held = optimizers_of(model)
         self._only_optimizer = held[0] if len(held) == 1 else None
-        self._most_updates = most_updates(model)
+        # Where data of unknown size end, TensorFlow counts an update that it does not make.
+        self._most_updates = most_updates(model) if (self.params or {}).get("steps") else None
         if type(model).train_step is keras.Model.train_step and not optimizer.built:
             # Keras would build it within the train step, which TensorFlow then traces a second time.
             optimizer.build(model.trainable_variables)
