@@ -329,7 +329,7 @@ def summary(arguments):
     """The loss by block, a column for each method; the cost is that of pruning by magnitude."""
     rows, kinds = complete(arguments), ("magnitude", "GL", "BP", "GLP")
     lines = [
-        f"| zeros % | block | NLL: {' | '.join(kinds)} | bytes | M4 instructions a step |",
+        f"| zeros % | block | NLL: {' | '.join(kinds)} | bytes | M4 instructions per step |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for title, (runs, cost) in rows.items():
@@ -353,7 +353,7 @@ def found_share(runs, percent):
 def table(arguments):
     """All figures, a row for each method and block."""
     lines = [
-        "| method | runs | NLL | accuracy % | zeros % | activity % | MACs | bytes | M4 instructions a step |",
+        "| method | runs | NLL | accuracy % | zeros % | activity % | MACs | bytes | M4 instructions per step |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for title, (runs, cost) in complete(arguments).items():
@@ -375,13 +375,13 @@ def cost_cells(cost):
 
 
 def random_table(units=128, inputs=40, activity=0.2):
-    """Bytes of the kernels and instructions a step of an EventGRU, random blocks of which are zero."""
+    """Bytes of the kernels and instructions per step of an EventGRU, random blocks of which are zero."""
     import random_layers
 
     from keras_sparse_rnn.firmware import qemu
 
     lines = [
-        "| zeros % | pruned in | stored in | weights stored | bytes | M4 instructions a step |",
+        "| zeros % | pruned in | stored in | weights stored | bytes | M4 instructions per step |",
         "|---|---|---|---|---|---|",
     ]
     for percent in (0, *reversed(SPARSITIES)):

@@ -120,7 +120,7 @@ def main():
 def print_recorded_layers(cores, keeps):
     """Prints the table of `TABLE`, and with `keeps` writes it to `RECORD`."""
     recorded = json.loads(RECORD.read_text()) if RECORD.exists() else {}
-    print(f"| instructions a step | {' | '.join(f'{core} (recorded)' for core in cores)} |")
+    print(f"| instructions per step | {' | '.join(f'{core} (recorded)' for core in cores)} |")
     print(f"|---|{'---:|' * len(cores)}", flush=True)
     for name in TABLE:
         before = recorded.get(name, {})

@@ -122,7 +122,7 @@ def product(result, of_net):
 
 
 def small_table(results):
-    titles = ["net", "zeros %", "perplexity, valid", "test", "active %", "MACs a word, dense", "by weights alone"]
+    titles = ["net", "zeros %", "perplexity, valid", "test", "active %", "MACs per word, dense", "by weights alone"]
     titles += ["by activity alone", "product", "counted", "decoder"]
     rows = []
     for net, of_net in by_net(results).items():
@@ -177,9 +177,9 @@ def picture(results, path):
             left.annotate(f"{r['sparsity']:.0%}", place, (5, 4), textcoords="offset points", color=line.get_color())
         right.plot([product(r, of_net) for r in of_net], [r["effective"] for r in of_net], "o", label=net)
     left.plot([r["effective"] for r in smaller], [r["test"] for r in smaller], "s:", color="grey", label="smaller GRUs")
-    left.set(xscale="log", xlabel="MACs a word, counted, without decoder", ylabel="test perplexity")
+    left.set(xscale="log", xlabel="MACs per word, counted, without decoder", ylabel="test perplexity")
     left.set_title("At the points: weights that are zero", fontsize=10)
-    right.set(xscale="log", yscale="log", ylabel="MACs a word, counted")
+    right.set(xscale="log", yscale="log", ylabel="MACs per word, counted")
     right.set_xlabel("MACs with the dense weights x share of weights kept")
     right.axline((1e4, 1e4), (1e5, 1e5), color="grey", lw=1)
     left.legend()

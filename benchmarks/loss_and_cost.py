@@ -35,7 +35,7 @@ def words(path):
     """Returns dicts {label: (instructions per word, loss)} by family, from the sweep of blocks on words."""
     families = {"dense GRU": {}, "pruned GRU": {}}
     for row in _rows(path):
-        point = float(row["M4 instructions a step"]), float(row["NLL"])
+        point = float(row["M4 instructions per step"]), float(row["NLL"])
         if row["method"].startswith("dense"):
             families["dense GRU"][row["method"].removeprefix("dense").removeprefix(" GRU ") or "128"] = point
         elif pruned := re.match(r"magnitude 1x4 (\d+ %)", row["method"]):

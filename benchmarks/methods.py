@@ -105,7 +105,7 @@ def table(arguments):
     for run in runs(arguments):
         of_cell[run["cell"]].append(run)
     lines = [
-        "| net | method | runs | accuracy % | NLL | zeros % | inputs % | activity % | MACs a frame | a 20 ms |",
+        "| net | method | runs | accuracy % | NLL | zeros % | inputs % | activity % | MACs per frame | per 20 ms |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for cell in (cell for cell in CELLS if cell in of_cell):

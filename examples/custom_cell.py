@@ -1,9 +1,9 @@
-"""A recurrent cell of your own, pruned by the callback that prunes Keras's.
+"""A custom recurrent cell, pruned by the callback that also prunes Keras's cells.
 
     python examples/custom_cell.py [--quick] [--picture custom_cell.png]
 
-The cell is the minimal gated unit (Zhou et al. 2016, arXiv:1603.09420). It learns to tell whether a noisy sequence
-rises or falls. Prints what was pruned, and what it costs in accuracy; the picture shows which weights are left.
+The cell is the minimal gated unit (Zhou et al. 2016, arXiv:1603.09420). It learns whether a noisy sequence rises or
+falls. Prints what was pruned and how much accuracy that costs. The picture shows the remaining weights.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import keras_sparse_rnn as ksr
 class MinimalGatedUnit(keras.layers.Layer):
     """f = sigma(x W_f + h' R_f + b_f);  g = tanh(x W_g + (f * h') R_g + b_g);  h = (1 - f) * h' + f * g"""
 
-    gates = ("f", "g")  # side by side in the columns of both kernels: all that pruning has to know
+    gates = ("f", "g")  # side by side in the columns of both kernels; pruning needs to know no more
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)

@@ -1,12 +1,12 @@
-"""A trained Keras GRU becomes a DeltaGRU, which works only where something changes, and is fine-tuned.
+"""Converts a trained Keras GRU to a DeltaGRU, which computes only changes, and fine-tunes it.
 
     python examples/delta_gru.py [--data fsdd] [--quick]
 
-Nine speakers are told apart by how they say two vowels (JapaneseVowels, from the wheel of aeon), or spoken digits are
-recognised (fsdd; KSR_DATA names the folder that holds fsdd.npz). Each row is a net on the test set: accuracy, negative
-log-likelihood (NLL), the shares of inputs and of units whose held value changes at a step, and multiply-accumulates
-(MACs) a step. The first row and the last two are trained for as many epochs; the smaller GRU is what the DeltaGRU has
-to beat.
+The task is to recognise nine speakers by how they say two vowels (JapaneseVowels, from the wheel of aeon), or spoken
+digits (fsdd; KSR_DATA names the folder with fsdd.npz). Each row shows the results of a net on the test set: accuracy,
+negative log-likelihood (NLL), the shares of inputs and of units whose held value changes in a step, and
+multiply-accumulates (MACs) per step. The nets of the first row and of the last two are trained for the same number of
+epochs. The smaller GRU is the one that the DeltaGRU has to beat.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import keras_sparse_rnn as ksr
 from keras_sparse_rnn.experiments.data import load
 
 UNITS, SMALLER = 32, 16
-# Of the inputs in their standard deviations, of the states in (-1, 1).
+# For inputs in their standard deviations, and for states in (-1, 1).
 THRESHOLDS = {"input_threshold": 0.5, "hidden_threshold": 0.2}
 
 
@@ -45,7 +45,7 @@ def main(name, epochs, fine_tuning):
 
 
 def net(recurrent, data):
-    """A classifier by the mean over time of a recurrent layer's states."""
+    """Builds a classifier from the mean over time of a recurrent layer's states."""
     keras.utils.set_random_seed(0)
     pooling, head = keras.layers.GlobalAveragePooling1D(), keras.layers.Dense(len(data.classes), activation="softmax")
     return keras.Sequential(

@@ -1,9 +1,9 @@
-"""A GRU pruned by tensorflow-model-optimization in tf_keras, taken over into Keras 3 and made small.
+"""Imports a GRU that tensorflow-model-optimization has pruned in tf_keras into Keras 3, and converts it.
 
     python examples/from_tfmot.py [--quick] [--out model.tflite] [--picture from_tfmot.png]
 
-Nine speakers are told apart by how they say two vowels (JapaneseVowels, from the wheel of aeon). Prints for each
-stage the accuracy, the share of zeros among the weights and the bytes; the picture shows which weights are left.
+The task is to recognise nine speakers by how they say two vowels (JapaneseVowels, from the wheel of aeon). Prints the
+accuracy, the share of zeros among the weights and the bytes for each stage. The picture shows the remaining weights.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def pruned_by_tfmot(train, classes, epochs):
     )
     steps = epochs * -(-len(train) // 16)
     schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, 0.8, steps // 5, 3 * steps // 5, frequency=max(1, steps // 50))
-    # Blocks of tfmot are tiled over all gates, as ksr's are within each: here, with 64 units, they are the same.
+    # tfmot tiles blocks over all gates, ksr within each gate. With 64 units the blocks are the same.
     model = tfmot.sparsity.keras.prune_low_magnitude(model, schedule, block_size=(1, 4), block_pooling_type="AVG")
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     pruning = tfmot.sparsity.keras.UpdatePruningStep()

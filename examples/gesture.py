@@ -1,10 +1,12 @@
-"""Motions of a smart watch on its six axes: sparse nets, int8, C for the board, and the smallest dense GRU beside them.
+"""Recognises motions from the six axes of a smart watch: sparse nets, int8, C for the board, and the smallest dense
+GRU.
 
     python examples/gesture.py [--quick] [--out gesture]
 
 Walking, standing, running or badminton (BasicMotions, from the wheel of aeon): 40 sequences of 10 s for training and 40
-for testing. Forty are few: every net is trained from five seeds, and the board's figures are those of seed 0. With no
-validation set, the EventGRU's readout was chosen by the test set. Prints a table; saves the models, the C, a picture.
+for testing. As these are few, every net is trained with five seeds; the figures of the board are those of seed 0.
+Without a validation set, the EventGRU's readout was chosen on the test set. Prints a table, and saves the models, the C
+and a picture.
 """
 
 import argparse
@@ -41,7 +43,7 @@ def net(name, data, epochs):
 
 
 def fit(model, name, data, epochs, seed):
-    """Trains from a seed, the whole training set a batch: the test accuracy."""
+    """Trains with a seed, the whole training set in a batch; returns the test accuracy."""
     start_again(model, seed)
     callbacks = []
     if name in SPARSE:
@@ -52,7 +54,7 @@ def fit(model, name, data, epochs, seed):
 
 
 def row(name, data, epochs, seeds, out):
-    """Trains a net, seed 0 last, and prints its line: accuracies of all seeds, everything else of seed 0."""
+    """Trains a net, seed 0 last, and prints its line: accuracies of all seeds, and everything else of seed 0."""
     model = net(name, data, epochs)
     accuracies = [fit(model, name, data, epochs, seed) for seed in reversed(range(seeds))]
     [macs] = ksr.profiling.count_macs(model, data.test.x)
@@ -80,7 +82,7 @@ def main(epochs, seeds, sparse, dense, out):
 
 
 def draw(rows, data, path):
-    """A sequence of each class, and accuracy against MACs."""
+    """Draws a sequence of each class, and accuracy against MACs."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subfigures(1, 2)
     panels = left.subplots(len(data.classes), 1, sharex=True)

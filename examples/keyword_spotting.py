@@ -1,10 +1,10 @@
-"""Spoken digits from the sound to the board: log-mel, sparse streaming nets, int8, C, and speakers never heard before.
+"""Recognises spoken digits, from the sound to the board: log-mel, sparse streaming nets, int8, C, and unknown speakers.
 
     python examples/keyword_spotting.py [--data DIR] [--quick] [--out keywords]
 
-DIR, or KSR_DATA, names the folder that holds fsdd.npz (`keras_sparse_rnn.experiments.data`). Each net takes 32 log-mel
-bands every 20 ms and says after each what it has heard. Prints what every net costs on the board and how it does on the
-official split and on each speaker when trained on the other five; saves the models, the C and a picture.
+DIR, or KSR_DATA, names the folder with fsdd.npz (`keras_sparse_rnn.experiments.data`). Each net takes 32 log-mel bands
+every 20 ms and classifies after each. Prints the cost of every net on the board, and its accuracy on the official split
+and on each speaker when trained on the other five. Saves the models, the C and a picture.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def fit(model, name, data, epochs, seed=0):
 
 
 class Row:
-    """A net, trained on the official split, on the board, and on the other speakers."""
+    """The results of a net: on the official split, on the board, and on unknown speakers."""
 
     def __init__(self, name, data, strangers, epochs, out):
         self.name, model = name, net(name, data)
@@ -102,7 +102,7 @@ def main(epochs, speakers, sparse, dense, every, out):
 
     goal = max(enter(name).accuracy for name in sparse)
     margin = np.sqrt(goal * (1 - goal) / len(data.test))
-    for units in dense:  # the smallest that is as accurate, judged on the test set itself, which favours it
+    for units in dense:  # the smallest equally accurate one, judged on the test set itself, which favours it
         if enter(f"GRU {units}").accuracy >= goal - margin:
             break
     draw([*rows[: len(sparse)], rows[-1]], data, out / "keyword_spotting.png")
@@ -110,7 +110,7 @@ def main(epochs, speakers, sparse, dense, every, out):
 
 
 def draw(rows, data, path):
-    """What the first net hears and says, frame by frame, and how each does on each speaker."""
+    """Draws the input and output of the first net frame by frame, and the accuracy of each net on each speaker."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subfigures(1, 2)
     above, below = left.subplots(2, 1, sharex=True)

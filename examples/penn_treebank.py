@@ -1,12 +1,12 @@
-"""Language models of the Penn Treebank by the papers' recipes, sparse in weights, in activity or in both.
+"""Trains language models of the Penn Treebank with the papers' recipes, sparse in weights, in activity or in both.
 
     python examples/penn_treebank.py --preset small --data DIR
     python examples/penn_treebank.py --preset small --data DIR --start runs/small/best.weights.h5 --sparsity 0.9
 
-DIR holds ptb.train.txt, ptb.valid.txt and ptb.test.txt, as KSR_DATA may say too; without either the public copy is
-downloaded. After each epoch there are perplexities, zeros, active units and multiply-accumulates (MACs) a word; at the
-end a table for the weights of the best validation. `--resume` goes on where a run was stopped, whatever stopped it, and
-ends as if it had not been. The papers' recipes want a GPU (--backend jax); `small` is for two CPU cores.
+DIR, or KSR_DATA, names the folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt; without either, the public copy
+is downloaded. Prints perplexities, zeros, active units and multiply-accumulates (MACs) per word after each epoch, and
+at the end a table for the weights with the best validation loss. `--resume` continues an interrupted run, with the same
+result as without the interruption. The papers' recipes need a GPU (--backend jax); `small` runs on two CPU cores.
 """
 
 import argparse
@@ -54,11 +54,11 @@ def parse():
     parser.add_argument("--data", type=Path, help="folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt")
     parser.add_argument("--backend", choices=["jax", "tensorflow", "torch"], default="jax")
     parser.add_argument("--out", type=Path, help="folder for checkpoints and result.json (runs/PRESET)")
-    parser.add_argument("--resume", action="store_true", help="go on with what --out holds")
-    parser.add_argument("--start", type=Path, metavar="FILE", help="weights to begin with, best.weights.h5 of a run")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--start", type=Path, metavar="FILE", help="initial weights, best.weights.h5 of a run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bfloat16", action="store_true", help="matrix products in bfloat16 (JAX)")
-    parser.add_argument("--quick", action="store_true", help="a tiny net for two epochs, to try it out")
+    parser.add_argument("--quick", action="store_true", help="train a tiny net for two epochs, to try it out")
     change = parser.add_argument_group("changes to the preset")
     change.add_argument("--cell", choices=["event_gru", "gru", "lstm"])
     change.add_argument("--units", type=int, nargs="+", help="of each recurrent layer")
@@ -84,7 +84,7 @@ PRESET_NAMES = [
 
 
 def chosen(preset, arguments):
-    """The preset with the changes that the arguments ask for."""
+    """Returns the preset with the changes that the arguments request."""
     changes = {name: getattr(arguments, name) for name in ("cell", "embedding", "epochs", "rate", "sparsity", "method")}
     changes["units"] = tuple(arguments.units) if arguments.units else None
     if arguments.quick:

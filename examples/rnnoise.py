@@ -1,25 +1,25 @@
-"""RNNoise, a net that removes noise from speech, on a microcontroller: its own trained weights, as int8 and int8x16.
+"""Runs RNNoise, a net that removes noise from speech, on a microcontroller: its own trained weights, as int8 and
+int8x16.
 
     python examples/rnnoise.py [--quick] [--data DIR] [--delta DB ...] [--train UPDATES] [--students UPDATES]
                                [--results FILE]
 
-DIR, or KSR_DATA, names the folder that holds rnnoise.npz: the weights of RNNoise v0.1 (github.com/xiph/rnnoise, BSD) as
-`w_NAME`, int8 times 1/256, and as `f_NAME` a row for each frame of 10 ms of a noisy recording: 42 features, and the 22
-gains and the voice activity that RNNoise's own C made of them. The net is three GRUs of 24, 48 and 96 units, all with
-relu, between dense layers. Nothing is trained and nothing is pruned.
+DIR, or KSR_DATA, names the folder with rnnoise.npz. It holds the weights of RNNoise v0.1 (github.com/xiph/rnnoise, BSD)
+as `w_NAME`, int8 times 1/256, and noisy recordings as `f_NAME` with a row for each frame of 10 ms: 42 features, and the
+22 gains and the voice activity that RNNoise's own C computes from them. The net consists of three GRUs of 24, 48 and 96
+units, all with relu, between dense layers. Nothing is trained or pruned.
 
 Four recordings set the ranges of the integers; the error is of the others. It is the mean distance of the gains from
 those of RNNoise's C in dB, where gains below -40 dB count as -40 dB. "By channel": `input_scales="channel"`. "Scaled":
 each feature is divided by its standard deviation instead, and the weights that read it are multiplied by as much.
 
---delta makes delta networks of the scaled net, without training: inputs and states are held until they have changed, by
-thresholds that change its gains by DB on the four recordings. MACs are those of a frame of the others. --train
-fine-tunes them on RNNoise's own gains of the four recordings. --picture draws what the last of them does over time,
---firmware writes it as C, with `rnnoise_model_set_threshold`.
+--delta converts the scaled net to delta networks without training: inputs and states are held until they change, with
+thresholds that change the gains by DB on the four recordings. MACs are those of a frame of the others. --train
+fine-tunes them on RNNoise's own gains for the four recordings. --picture draws the last of them over time, --firmware
+writes it as C, with `rnnoise_model_set_threshold`.
 
---students trains smaller nets on these gains, from random weights, in place of all that: dense, also at half the frame
-rate, pruned, delta, and delta and pruned. Their loss is the mean of (sqrt gain - sqrt of RNNoise's gain)^2 on the
-others.
+--students instead trains smaller nets on these gains, from random weights: dense, also at half the frame rate, pruned,
+delta, and delta and pruned. Their loss is the mean of (sqrt gain - sqrt of RNNoise's gain)^2 on the others.
 
 --results adds each row to a .csv as soon as it is known; rows that are there already are not computed again.
 """
@@ -89,9 +89,9 @@ class Table:
 
 
 def build(weights, scale=1):
-    """The net for any number of frames: 22 gains and the voice activity behind them.
+    """Builds the net for any number of frames. Its outputs are 22 gains, followed by the voice activity.
 
-    Where features are divided by a `scale`, the weights that read them are multiplied by it: the same net.
+    If features are divided by a `scale`, the weights that read them are multiplied by it, which gives the same net.
     """
     layers = keras.layers
     features = keras.Input((None, FEATURES), name="features")
@@ -137,16 +137,16 @@ def on_board(converted, frames, frames_per_step=1):
 
 
 def as_delta(net, samples, tolerance):
-    """The net as a delta network whose gains are off by at most so many dB on these samples.
+    """Converts the net to a delta network whose gains differ by at most `tolerance` dB on these samples.
 
-    Its dense layers stay as they are: most of what they read changes in each frame.
+    The dense layers are not converted, as most of their inputs change in each frame.
     """
     in_db = lambda expected, outputs: error_in_db(outputs[0], expected[0])  # noqa: E731
     return ksr.to_delta(net, samples, tolerance, error=in_db, verbose=False, dense=False)
 
 
 def loss_of_gains(theirs, gains):
-    """The mean of (sqrt gain - sqrt of RNNoise's gain)^2."""
+    """Returns the mean of (sqrt gain - sqrt of RNNoise's gain)^2."""
     roots = [keras.ops.sqrt(keras.ops.maximum(part[..., :GAINS], 1e-6)) for part in (theirs, gains)]
     return keras.ops.mean(keras.ops.square(roots[0] - roots[1]), axis=-1)
 
@@ -172,7 +172,8 @@ def train(net, x, y, updates, rate, seed=0, sparsity=0.0):
 
 
 def student(width, kind="dense", seed=0):
-    """A net wired as RNNoise's, with `width` times its units: Keras's own layers, or delta layers by sensitivity."""
+    """Builds a net with RNNoise's structure and `width` times its units, from Keras's own layers or from delta layers
+    with sensitivities."""
     keras.utils.set_random_seed(seed)
     layers, hold = keras.layers, ksr.initializers.Sensitivity
     features = keras.Input((None, FEATURES), name="features")
@@ -233,7 +234,7 @@ def compare_students(table, features, theirs, spread, updates, seeds, counted, c
 
 
 def draw(net, frames, theirs, path):
-    """Gains of a delta network and of RNNoise, and how much of each layer changes, frame by frame."""
+    """Draws the gains of a delta network and of RNNoise, and the share of each layer that changes, frame by frame."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 7), layout="constrained")
@@ -250,7 +251,7 @@ def draw(net, frames, theirs, path):
 
 
 def macs_of(net, samples):
-    """MACs of a frame, in the mean: those made, and those of every weight."""
+    """Returns the mean MACs of a frame: those computed, and those with every weight."""
     recurrent = ksr.profiling.count_macs(net, samples)
     others = sum(layer.kernel.shape[0] * layer.units for layer in net.layers if isinstance(layer, keras.layers.Dense))
     return (sum(getattr(layer, kind) for layer in recurrent) + others for kind in ("effective", "dense"))
@@ -337,7 +338,7 @@ def pieces(frames, length=CHUNK):
 
 
 def stream(converted, frames):
-    """What the net gives frame by frame, one inference each."""
+    """Returns the outputs of the net frame by frame, with one inference each."""
     converted.reset()
     return np.stack([converted.step(frame)[0] for frame in frames[:, None]])
 

@@ -1,9 +1,9 @@
-"""An ordinary Keras GRU, pruned by one callback and run as int8 in TensorFlow Lite Micro's interpreter.
+"""Prunes an ordinary Keras GRU with one callback, and runs it as int8 in TensorFlow Lite Micro's interpreter.
 
     python examples/sparse_gru.py [--quick] [--out model.tflite]
 
-Nine speakers are told apart by how they say two vowels (JapaneseVowels, from the wheel of aeon). Prints the accuracy of
-the Keras model and of the int8 model, and what the file holds.
+The task is to recognise nine speakers by how they say two vowels (JapaneseVowels, from the wheel of aeon). Prints the
+accuracy of the Keras model and of the int8 model, and the contents of the file.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from keras_sparse_rnn.experiments.data import japanese_vowels
 
 
 def main(epochs, out):
-    data = japanese_vowels()  # 12 cepstra a step, padded with zeros at the front
+    data = japanese_vowels()  # 12 cepstra per step, padded with zeros in front
     train, test = data.train, data.test
     keras.utils.set_random_seed(0)
     model = keras.Sequential(

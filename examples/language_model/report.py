@@ -18,7 +18,7 @@ def cost(preset, model, corpus, words):
     units: of each recurrent layer; after unit-lasso those that are left
     sparsity: share of the recurrent layers' weights that are zero
     activity: share of their units that are not zero in a step
-    dense, effective: MACs a word of the recurrent layers (and of a projection behind them), with all weights, and
+    dense, effective: MACs per word of the recurrent layers (and of a projection behind them), with all weights, and
         counted event by event
     product: what the means give: for each kernel non-zero weights x share of active sources
     decoder, effective_decoder: those of the decoder
@@ -72,7 +72,7 @@ def line(epoch, preset, logs, costs):
     perplexities = f"perplexity {math.exp(min(logs['loss'], 20)):.1f}, valid {math.exp(min(logs['val_loss'], 20)):.2f}"
     parts = [perplexities, f"{logs['words_a_second']:,.0f} words/s"]
     if costs:
-        macs = f"{costs['effective']:,.0f} of {costs['dense']:,} MACs a word"
+        macs = f"{costs['effective']:,.0f} of {costs['dense']:,} MACs per word"
         parts.append(f"zeros {costs['sparsity']:.1%}, active {costs['activity']:.1%}, {macs}")
     parts += ["averaging"] if logs.get("averaging") else []
     return f"epoch {epoch + 1}/{preset.epochs}: {'; '.join(parts)}"
@@ -86,8 +86,8 @@ def table(result):
         ("units of the recurrent layers", " + ".join(map(str, result["units"]))),
         ("recurrent weights that are zero", f"{result['sparsity']:.1%}"),
         ("units active in a step", f"{result['activity']:.1%}"),
-        ("MACs a word, dense", f"{result['dense']:,} + decoder {result['decoder']:,}"),
-        ("MACs a word, effective", f"{result['effective']:,.0f} + decoder {result['effective_decoder']:,.0f}"),
+        ("MACs per word, dense", f"{result['dense']:,} + decoder {result['decoder']:,}"),
+        ("MACs per word, effective", f"{result['effective']:,.0f} + decoder {result['effective_decoder']:,.0f}"),
         ("by the product of both sparsities", f"{result['product']:,.0f}"),
         ("times fewer MACs", f"{result['dense'] / result['effective']:.1f}, with the decoder {reduction(result):.1f}"),
     ]

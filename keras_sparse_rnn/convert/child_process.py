@@ -1,4 +1,4 @@
-"""A conversion in a process of its own, where Keras runs on TensorFlow."""
+"""Converts in a separate process in which Keras runs on TensorFlow."""
 
 import importlib
 import os
@@ -20,7 +20,7 @@ def convert_in_child(model, representative_data, representative_labels, ranges, 
 
     Args:
         model: A built Keras model.
-        representative_data, representative_labels, ranges: As `ksr.convert` takes them.
+        representative_data, representative_labels, ranges: As in `ksr.convert`.
         options: A `ConvertOptions`.
 
     Returns:
@@ -28,8 +28,8 @@ def convert_in_child(model, representative_data, representative_labels, ranges, 
 
     Raises:
         ImportError: TensorFlow is not installed.
-        RuntimeError: The process ended by itself.
-        Exception: What the conversion raises there.
+        RuntimeError: The process ended without a result.
+        Exception: Any exception of the conversion.
     """
     check_installed("ksr.convert", "convert", "tensorflow")
     with tempfile.TemporaryDirectory() as folder:
@@ -51,7 +51,7 @@ def convert_in_child(model, representative_data, representative_labels, ranges, 
 
 
 def _modules_of(model):
-    """The modules of the classes that must be known where the model is loaded."""
+    """Returns the modules of the classes that must be known to load the model."""
     layers = [part for part in model._flatten_layers() if isinstance(part, keras.Layer)]
     modules = {type(layer).__module__ for layer in layers}
     return sorted(name for name in modules if name.split(".")[0] != "keras" and name != "__main__")

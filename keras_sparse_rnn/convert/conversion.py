@@ -51,7 +51,7 @@ class PackedCall:
 
 
 def run(model, representative_data, representative_labels, ranges, options, progress):
-    """`ksr.convert` with its `ConvertOptions`."""
+    """Implements `ksr.convert`, given its `ConvertOptions`."""
     check_computes_in_floats(model)
     model = as_functional(model, representative_data)
     if keras.backend.backend() != "tensorflow":
@@ -167,8 +167,8 @@ def _alike_when_rounded(cut, seen, scales):
 
 
 def _scales(cut, rest, values, number_format, learned):
-    """Returns a dict from the id of each symbolic tensor between the rest and the recurrent calls to its `Scale`,
-    which is the rest's own if the rest has the tensor."""
+    """Returns a dict from the id of each symbolic tensor between the rest and the recurrent calls to its `Scale`. For a
+    tensor of the rest, this is the scale in the rest."""
     scales = {}
     ends = [part for call in cut.calls for part in (call.x, call.y)]
     ends += [mask.x for mask in (*cut.masks, *cut.gates)] + [lookup.y for lookup in cut.lookups]
@@ -204,8 +204,8 @@ def _quantize(call, seen, scales, options, learned):
 
 
 def _laid_out(call, seen):
-    """The op of a call, with dense matrices stored by outputs if that is faster, although zeros then cost as much as
-    other sources."""
+    """Returns the op of a call, with dense matrices stored by outputs if that is faster, although sources that are zero
+    then cost as much as others."""
     x = seen.x != 0 if call.x_scale is None else call.x_scale.quantize(seen.x) != call.x_scale.zero_point
     return call.op.laid_out(inputs_act=np.mean(x) > _FEWEST_ACTIVE)
 
@@ -235,7 +235,7 @@ def _pack_call(call, packed, blocks):
 
 
 def _pack(cut, rest, calls, gates, scales, options, learned, divisors):
-    """The file's bytes, and a `DenseReport` for each dense layer."""
+    """Returns the bytes of the file, and a `DenseReport` for each dense layer."""
     writer = ModelWriter(rest.data)
     if options.target == "tflm":
         rewrite_for_tflm(writer, rest.layers)
@@ -337,7 +337,7 @@ def _pack(cut, rest, calls, gates, scales, options, learned, divisors):
 
 
 def _check_labels(labels, cut):
-    """Raises ValueError unless there is a name for each class of an output; a single value stands for two classes."""
+    """Raises ValueError unless there is a name for each class of an output. A single value represents two classes."""
     sizes = {name: tensor.shape[-1] for name, tensor in zip(cut.output_names, cut.outputs, strict=True)}
     if labels is not None and len(labels) not in {max(size, 2) for size in sizes.values()}:
         allowed = " or ".join(f"{max(size, 2)}, as output '{name}' has" for name, size in sizes.items())

@@ -1,4 +1,4 @@
-"""What `ksr.convert` returns, and the error that it raises if the result is wrong."""
+"""The result of `ksr.convert`, and the error that it raises if the result is wrong."""
 
 import os
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class VerificationError(Exception):
-    """A converted model does not do what its Keras model does."""
+    """A converted model does not agree with its Keras model."""
 
 
 class ConvertedModel:
@@ -39,7 +39,7 @@ class ConvertedModel:
         return {**vars(self), "_engines": {}}  # those are loaded again where they are used
 
     def engine(self, name: EngineName = "litert") -> "Engine":
-        """The model in the engine of that `name`, one of `runtime.load`; loaded at first use."""
+        """Returns the model in the engine with this name, as in `runtime.load`. It is loaded at first use."""
         if name not in self._engines:
             self._engines[name] = runtime.load(self.data, name)
         return self._engines[name]
@@ -112,7 +112,7 @@ class ConvertedModel:
         return np.array([part.mean() for part in np.array_split(error, parts)])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the `.tflite` file; an existing file is replaced at once or not at all.
+        """Writes the `.tflite` file. An existing file is replaced atomically or not at all.
 
         Args:
             path: Path of the file; its folder must exist.

@@ -1,4 +1,4 @@
-"""Dilated convolutions as one op each."""
+"""Converts dilated convolutions to one op each."""
 
 import keras
 
@@ -35,7 +35,7 @@ class DilatedConvolution(keras.layers.Layer):
 
 
 def is_dilated(layer):
-    """Whether a layer is a convolution that `DilatedConvolution` takes."""
+    """Whether a layer is a convolution that `DilatedConvolution` can replace."""
     return (
         type(layer) in (keras.layers.Conv1D, keras.layers.Conv2D)
         and max(layer.dilation_rate) > 1

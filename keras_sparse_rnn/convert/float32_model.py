@@ -1,4 +1,4 @@
-"""A model trained in mixed precision, whose weights are float32, as one that computes in float32 as well."""
+"""Converts a model trained in mixed precision, whose weights are float32, to one that also computes in float32."""
 
 import keras
 
@@ -26,7 +26,7 @@ def _is_of_keras(kind):
 
 
 def _with_float32(config):
-    """A configuration with each policy of mixed precision replaced."""
+    """Returns a configuration in which each mixed precision policy is replaced."""
     if isinstance(config, dict):
         return {name: _with_float32(value) for name, value in config.items()}
     if isinstance(config, (list, tuple)):

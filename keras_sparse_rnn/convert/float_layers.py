@@ -1,11 +1,12 @@
-"""Layers of an integer model that compute in float32, as TensorFlow Lite's converter has no integer form of them."""
+"""Layers of an integer model that compute in float32, because TensorFlow Lite's converter has no integer form for
+them."""
 
 from dataclasses import dataclass
 
 import keras
 
 _L = keras.layers
-# With activations of 16 bits. A pooling is one of them only where it is given a mask.
+# With activations of 16 bits. A pooling layer is one of them only if it has a mask.
 _INT16_LAYERS = (
     _L.ELU,
     _L.GroupNormalization,
@@ -20,7 +21,7 @@ _INT16_ACTIVATIONS = ("celu", "elu", "hard_silu", "log_softmax", "mish", "selu",
 
 @dataclass(frozen=True, eq=False)
 class FloatCall:
-    """A layer at one place of the graph that computes in float32: `y` of the tensors `read`."""
+    """A call of a layer that computes in float32: `y` from the tensors `read`."""
 
     layer: keras.Layer
     read: list
@@ -28,7 +29,7 @@ class FloatCall:
 
     @property
     def model(self):
-        """A Keras model of it alone."""
+        """Returns a Keras model of this layer only."""
         return keras.Model(self.read, self.y)
 
 
@@ -48,7 +49,7 @@ class Gelu(keras.layers.Layer):
 
 
 class FloatLayers:
-    """Which layers of a model compute in float32.
+    """Determines which layers of a model compute in float32.
 
     Args:
         options: A `ConvertOptions`.
@@ -60,7 +61,7 @@ class FloatLayers:
         self._lacks_gelu = options.target == "tflm"
 
     def has(self, layer, masked):
-        """Whether a layer is one of them, where its inputs are `masked` or not."""
+        """Whether a layer is one of them, given whether its inputs are `masked`."""
         if isinstance(layer, Gelu):
             return self._is_integer
         if isinstance(layer, _L.Activation):
@@ -68,11 +69,11 @@ class FloatLayers:
         return self._is_int16 and isinstance(layer, (*_INT16_LAYERS, *(_INT16_POOLING if masked else ())))
 
     def activation_behind(self, layer):
-        """The layer that replaces an activation in another layer; None if the activation stays."""
+        """Returns the layer that replaces the activation in another layer; None if the activation stays."""
         name = _name(getattr(layer, "activation", None))
         if name == "gelu" and self._lacks_gelu:
             gelu = Gelu(name=f"{layer.name}_gelu")
-            gelu.given_name = layer.name  # for messages: users do not know the layer made here
+            gelu.given_name = layer.name  # for messages, as users do not know the layer created here
             return gelu
         if name in _INT16_ACTIVATIONS and self._is_int16 and not isinstance(layer, _L.Activation):
             return _L.Activation(layer.activation, name=f"{layer.name}_{name}")
@@ -80,6 +81,6 @@ class FloatLayers:
 
 
 def _name(activation):
-    """The name of one of Keras's own activations; None for others."""
+    """Returns the name of one of Keras's own activations; None for others."""
     name = getattr(activation, "__name__", None)
     return name if activation is getattr(keras.activations, name or "", activation) else None

@@ -1,4 +1,4 @@
-"""A FrameGate as the op KsrFrameGate: its place in the graph, its integers, and what holds it to Keras."""
+"""Converts a FrameGate to the op KsrFrameGate, and compares it with Keras."""
 
 from dataclasses import dataclass
 
@@ -18,8 +18,8 @@ _MANY = 0.05  # of the steps
 
 @dataclass(frozen=True, eq=False)
 class GateCall:
-    """A FrameGate at one place of the graph, between symbolic tensors: `y` is True where a step of `x` is made, of
-    those that `mask` leaves (None: all)."""
+    """A call of a FrameGate on symbolic tensors: `y` is True where a step of `x` is computed, among those that `mask`
+    leaves (None: all)."""
 
     layer: FrameGate
     x: object
@@ -32,7 +32,7 @@ class GateCall:
         return [self.x, *([] if self.mask is None else [self.mask])]
 
     def op(self, x_scale, number_format):
-        """Its `ops.frame_gate.FrameGate`; `x_scale` is the `Scale` of x, None in float32."""
+        """Returns its `ops.frame_gate.FrameGate`; `x_scale` is the `Scale` of x, None in float32."""
         threshold = np.broadcast_to(np.asarray(self.layer.threshold, np.float32), self.x.shape[-1:])
         words = {"format": number_format.number, "count": self.layer.count}
         if x_scale is not None:
@@ -42,11 +42,11 @@ class GateCall:
 
 
 class MadeSteps(keras.layers.Layer):
-    """The mask of a FrameGate as a tensor, of its `GateCall.read`; with `stateful` it goes on from call to call."""
+    """Computes the mask of a FrameGate from its `GateCall.read`; with `stateful`, it continues from call to call."""
 
     def __init__(self, gate, stateful):
         super().__init__()
-        self.supports_masking = True  # the mask of its input is an input of its own
+        self.supports_masking = True  # the mask of its input is a separate input
         self._gate = FrameGate.from_config(gate.get_config() | {"stateful": stateful, "name": f"{gate.name}_steps"})
 
     def build(self, input_shape):
@@ -63,11 +63,11 @@ class MadeSteps(keras.layers.Layer):
 
 
 class RepeatedOutputs(keras.layers.Layer):
-    """The outputs of a recurrent layer, with those before the first step of a call that is made repeated from the call
-    before, where Keras begins at zero.
+    """The outputs of a recurrent layer. Those before the first computed step of a call repeat the previous call; Keras
+    begins at zero.
 
     Args:
-        has_time: Whether they are (batch, time, units), else (batch, units).
+        has_time: Whether the outputs are (batch, time, units); otherwise they are (batch, units).
     """
 
     def __init__(self, has_time):
@@ -101,15 +101,15 @@ def verify_gate(call, gate, x_scale, x, made, given):
     Args:
         call: The `GateCall`.
         gate: Its op.
-        x_scale: Of x, None in float32.
-        x: `(sequences, steps, features)`, as the layer was given them.
-        made, given: Which steps Keras made of them, and which were left to make (None: all), `(sequences, steps)`.
+        x_scale: `Scale` of x; None in float32.
+        x: Inputs of the layer, `(sequences, steps, features)`.
+        made, given: Which steps Keras computed, and which the mask left (None: all), `(sequences, steps)`.
 
     Returns:
-        A warning where many steps differ, though within rounding; None where few do.
+        A warning if many steps differ within rounding; None if few do.
 
     Raises:
-        VerificationError: It differs where rounding does not explain it.
+        VerificationError: Steps differ by more than rounding explains.
     """
     last = np.zeros_like(x)
     for t in range(1, x.shape[1]):

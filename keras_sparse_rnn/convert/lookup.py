@@ -1,4 +1,4 @@
-"""An Embedding as one op."""
+"""Converts an Embedding to one op."""
 
 import keras
 
@@ -18,7 +18,7 @@ class Lookup(keras.layers.Layer):
 
     @property
     def table(self):
-        """Its rows in NumPy, float32."""
+        """The rows as a float32 array."""
         return keras.ops.convert_to_numpy(self.embedding.embeddings).astype("float32")
 
     def compute_output_spec(self, numbers):

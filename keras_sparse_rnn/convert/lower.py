@@ -1,4 +1,4 @@
-"""Converts the rest of the model, around the recurrent layers, with TensorFlow Lite's converter."""
+"""Converts the rest of the model, without the recurrent layers, with TensorFlow Lite's converter."""
 
 import contextlib
 import logging
@@ -84,13 +84,13 @@ def _to_tflite(model, inputs, calibration, number_format, learned=None):
 
     function = tf.function(call, autograph=False)
     with _quiet():
-        # Of a function, not of the model, which would be written to disk as a SavedModel and read again.
+        # From a function, because a model would be written to disk as a SavedModel and read again.
         converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function(*specs)])
         if number_format.is_integer:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             if learned is None:
                 converter.representative_dataset = lambda: _batches(inputs, calibration)
-            # With scales in the graph this set would ask for data all the same.
+            # With scales in the graph, this set would still require data.
             sets = tf.lite.OpsSet
             ops, dtype = sets.TFLITE_BUILTINS_INT8 if learned is None else sets.TFLITE_BUILTINS, tf.int8
             if number_format.activation_bits == 16:
@@ -128,7 +128,7 @@ def _quiet():
             with contextlib.redirect_stdout(nothing), contextlib.redirect_stderr(nothing):
                 yield
     finally:
-        logging.root.handlers[:] = handlers  # one that the converter adds would write to a closed file from now on
+        logging.root.handlers[:] = handlers  # a handler that the converter adds would write to a closed file later
         for number, copy in enumerate(saved, start=1):
             os.dup2(copy, number)
             os.close(copy)

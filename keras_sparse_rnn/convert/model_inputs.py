@@ -36,7 +36,7 @@ def check_arguments(model, options):
 
 
 def holds_indices(model, tensor):
-    """Whether only Embeddings read an input; its default type in Keras is float32 even then."""
+    """Whether only Embeddings read an input. Its default type in Keras is float32 even then."""
     if isinstance(model, keras.Sequential):
         readers = [(layer, 0) for layer in model.layers[:1]]
     else:
@@ -53,14 +53,14 @@ def _reads_indices(reader, place):
 
 
 def has_time_axis(tensor, dtype):
-    """Whether the first axis after the batch is time: it is open, or features follow it, or it holds indices of words
-    or a mask."""
+    """Whether the first axis after the batch is time: its length is open, features follow it, or the input holds word
+    indices or a mask."""
     shape = tensor.shape[1:]
     return len(shape) > 1 or (len(shape) == 1 and (shape[0] is None or "float" not in dtype))
 
 
 def given_shape(tensor, time_steps):
-    """The input's shape without its batch axis."""
+    """Returns the input's shape without its batch axis."""
     shape = list(tensor.shape[1:])
     name = plain_name(tensor.name)
     if shape and shape[0] is None:

@@ -1,4 +1,5 @@
-"""The Keras model on the representative data: the values of its tensors and of the states of recurrent calls."""
+"""Runs the Keras model on the representative data, and returns the values of its tensors and of the states of recurrent
+calls."""
 
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from keras_sparse_rnn.convert.frame_gates import MadeSteps, RepeatedOutputs
 from keras_sparse_rnn.convert.plan import PROBE_BATCH
 from keras_sparse_rnn.convert.quantize import within_percentile
 
-_FEW_STEPS = 48  # running them op by op takes less time than building and compiling a graph
+_FEW_STEPS = 48  # running them op by op is faster than compiling a graph
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +31,12 @@ class Observed:
 
     @classmethod
     def of(cls, x, states, initial, masks, go_backwards):
-        """From what the probe gave, `(samples, chunks, ...)` each."""
-        if masks:  # Keras shows 0 in a chunk until a step has been made
+        """Creates it from the outputs of the probe, `(samples, chunks, ...)` each."""
+        if masks:  # Keras returns 0 in a chunk until a step has been computed
             ordered = masks[0][..., ::-1] if go_backwards else masks[0]
             made = np.logical_or.accumulate(ordered, axis=2)[..., None]
             states = {name: _held(state, made, initial.get(name)) for name, state in states.items()}
-        # A chunk that is given its states does not go on from the one before.
+        # A chunk with given states does not continue the previous one.
         join = _each if initial else _whole
         states = {name: join(state) for name, state in states.items()}
         initial = {name: _each(state) for name, state in initial.items()}
@@ -49,8 +50,8 @@ class Observed:
 
 
 def _held(states, made, initial):
-    """States `(samples, chunks, steps, size)` with those at steps before the first that is `made` in a chunk: what the
-    chunk begins with."""
+    """Returns states `(samples, chunks, steps, size)` in which those before the first `made` step of a chunk are those
+    with which the chunk begins."""
     before, held = np.zeros_like(states[:, 0, :1]), []
     for chunk in range(states.shape[1]):
         before = before if initial is None else initial[:, chunk, None]
@@ -66,7 +67,7 @@ class Observations:
     Attributes:
         data, outputs: Inputs and outputs of the model, lists of arrays `(samples, chunks, ...)`.
         calls: An `Observed` for each recurrent call.
-        gates: For each gate what it read and gave, as sequences `(sequences, steps, ...)`.
+        gates: Inputs and output of each gate, as sequences `(sequences, steps, ...)`.
         values: Dict from the id of each symbolic tensor between the rest and the recurrent calls to its values,
             `(samples, ...)`, clipped to the given percentile.
     """
@@ -100,7 +101,7 @@ def observe(cut, data, percentile):
 
 
 def run_keras(cut, data):
-    """Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
+    """Returns Keras's outputs, a list of arrays `(samples, chunks, ...)`."""
     *_, outputs = keras.tree.pack_sequence_as(cut.observed, _run_probe(cut, data))
     return outputs
 

@@ -1,4 +1,4 @@
-"""What becomes one of our ops, and what is left to TensorFlow Lite's converter.
+"""Determines what becomes a custom op, and what TensorFlow Lite's converter converts.
 
 The model is walked once: each recurrent layer is cut out, so that its input becomes an output of the rest and its
 output an input. The rest is then an ordinary Keras model of builtin layers.
@@ -21,7 +21,7 @@ from keras_sparse_rnn.convert.walk import Walk
 
 PROBE_BATCH = 32
 
-# What interpreters take as an input: TensorFlow Lite Micro casts from no other type.
+# Types of inputs that interpreters take; TensorFlow Lite Micro casts from no other type.
 _TFLM_INPUTS = ("float32", "bool", "int8", "int16", "int32", "uint32")
 _INPUT_TYPES = {"tflm": _TFLM_INPUTS, "litert": (*_TFLM_INPUTS, "float16", "uint8", "uint16", "int64")}
 
@@ -32,7 +32,7 @@ class Plan:
 
     Attributes:
         inputs, outputs: Symbolic tensors of the model, of the batch of one inference.
-        input_names, output_names: What the signature calls them.
+        input_names, output_names: Their names in the signature.
         calls: The `RecurrentCall`s in the order of execution.
         masks, gates: The `MaskCall`s and `GateCall`s.
         lookups: The `LookupCall`s.
@@ -66,13 +66,13 @@ class Plan:
 
     @property
     def given(self):
-        """The tensors that the rest may take."""
+        """The tensors that the rest may take as inputs."""
         apart = [*self.masks, *self.gates, *self.lookups, *self.floats]
         return [*self.inputs, *(part for call in self.calls for part in call.given), *(call.y for call in apart)]
 
     @property
     def read(self):
-        """Those that are wanted of it, where nothing gives them already."""
+        """The tensors that the rest must compute."""
         apart = [*self.masks, *self.lookups]
         read = [part for call in (*self.calls, *self.gates, *self.floats) for part in call.read]
         return [*read, *(call.x for call in apart), *self.outputs]
@@ -89,7 +89,7 @@ def plan(model, options):
         A `Plan`.
 
     Raises:
-        TypeError: `model` is no Keras model.
+        TypeError: `model` is not a Keras model.
         ValueError: It is not built, has NaN or infinite weights, an open time axis without `time_steps`, or
             a layer that cannot be converted; the message names it. An argument is for recurrent layers and there are
             none.

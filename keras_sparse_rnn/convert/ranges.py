@@ -1,4 +1,4 @@
-"""The ranges of a model's activations, as training for integers has learned them."""
+"""The ranges of a model's activations that quantization-aware training has learned."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from keras_sparse_rnn.convert.options import SCALES
 from keras_sparse_rnn.files import write_file
 from keras_sparse_rnn.typing import is_real
 
-WEIGHTS = ("int8", "int4")  # what training for integers knows
+WEIGHTS = ("int8", "int4")  # what quantization-aware training supports
 
 
 def check_ranges(ranges):
@@ -24,7 +24,7 @@ def check_ranges(ranges):
 
 @dataclass(frozen=True)
 class Ranges:
-    """The ranges of activations that training for integers has learned.
+    """The ranges of activations that quantization-aware training has learned.
 
     `ksr.convert(model, ranges=ranges)` makes the integer model that was trained, without representative data. Save the
     ranges beside the model, which is a plain Keras model: `ranges.save("model.ranges.json")`.

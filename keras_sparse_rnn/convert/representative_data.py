@@ -1,4 +1,5 @@
-"""Whether the representative data fit the model, and the form in which all steps of a conversion take them."""
+"""Checks whether the representative data fit the model, and converts them to the form that all steps of a conversion
+use."""
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def check_data(cut, data, stateful, learned=None):
 
 
 def _whole_numbers(array):
-    """Floats as int32 if that changes none of them, and otherwise unchanged."""
+    """Returns floats as int32 if that changes none of them, and otherwise unchanged."""
     with np.errstate(invalid="ignore"):
         integers = array.astype(np.int32)
     return integers if np.array_equal(integers, array) else array

@@ -1,4 +1,4 @@
-"""Which tensors of a model trained for integers share one scale, and what determines it."""
+"""Determines which tensors of a model trained for integers share a scale, and that scale."""
 
 import contextlib
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from keras_sparse_rnn.convert.float_layers import Gelu
 from keras_sparse_rnn.convert.quantize import Scale
 
 _L = keras.layers
-_PASSES_ON = (  # what they give are values that they read: one scale for both
+_PASSES_ON = (  # their outputs are values of their inputs: one scale for both
     _L.Flatten,
     _L.Reshape,
     _L.Permute,
@@ -22,10 +22,10 @@ _PASSES_ON = (  # what they give are values that they read: one scale for both
 )
 AVERAGES = (_L.GlobalAveragePooling1D, _L.GlobalAveragePooling2D)
 _OPERATIONS = ("Concatenate", "ExpandDims", "Flip", "GetItem", "Reshape", "Squeeze", "Transpose")  # of keras.ops
-# TensorFlow Lite has one scale for the outputs of these.
+# TensorFlow Lite fixes the scale of the outputs of these.
 _FIXED = {"softmax": Scale(1 / 256, -128), "sigmoid": Scale(1 / 256, -128), "tanh": Scale(1 / 128, 0)}
 _FUSED = ("linear", "relu", "relu6")
-# For each layer with a kernel, the axes of which each place is an output with a scale of its own.
+# For each layer with a kernel, the axes along which each index is an output with its own scale.
 KERNELS = {
     _L.Dense: (-1,),
     _L.Conv1D: (-1,),
@@ -56,12 +56,12 @@ class LearnedScales:
         self._sites, self._ranges = Sites(cut), ranges
 
     def of(self, tensor):
-        """The `Scale` of a symbolic tensor; None where it holds no floats."""
+        """Returns the `Scale` of a symbolic tensor; None if it does not hold floats."""
         site = self._sites.of(tensor)
         return None if site is None else site.scale(self._ranges)
 
     def sample(self, tensor, lead, generator):
-        """Random values for an input, `(*lead, *shape)`: within its range for floats, 0 and 1 for other types."""
+        """Returns random values for an input, `(*lead, *shape)`: floats within its range, 0 and 1 for other types."""
         shape = (*lead, *tensor.shape[1:])
         if "float" not in tensor.dtype:
             return generator.integers(0, 2, shape).astype(tensor.dtype)
@@ -85,7 +85,7 @@ class LearnedScales:
 
     @contextlib.contextmanager
     def in_the_graph(self, model):
-        """A context in which layers pass on the scales of their outputs to the converter."""
+        """Context manager in which layers pass the scales of their outputs to the converter."""
         layers = [layer for layer in model.layers if isinstance(layer, (*KERNELS, *AVERAGES))]
         for layer in layers:
             layer.call = self._told(layer)
@@ -168,7 +168,7 @@ class Sites:
         )
 
     def of(self, tensor):
-        """The `Site` of a symbolic tensor; None where it holds no floats."""
+        """Returns the `Site` of a symbolic tensor; None if it does not hold floats."""
         return self._sites.get(id(tensor))
 
     def _put(self, tensor, site):
@@ -222,13 +222,13 @@ class Sites:
 
 
 def input_names(cut):
-    """The names of a model's inputs in `Ranges`. They follow the positions of the inputs, as Keras may rename an input
-    when it loads the model."""
+    """Returns the names of a model's inputs in `Ranges`. They are derived from the positions of the inputs, as Keras
+    may rename an input when it loads the model."""
     return [f"inputs/{place}" for place in range(len(cut.inputs))]
 
 
 def activation_of(layer):
-    """The name of the activation of a layer with a kernel.
+    """Returns the name of the activation of a layer with a kernel.
 
     Raises:
         ValueError: Quantization-aware training does not support it.

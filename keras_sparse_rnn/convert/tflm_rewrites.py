@@ -1,4 +1,4 @@
-"""Replaces ops of TensorFlow Lite's converter that TensorFlow Lite Micro lacks by ops that it has."""
+"""Replaces ops of TensorFlow Lite's converter that TensorFlow Lite Micro lacks."""
 
 from dataclasses import replace
 
@@ -44,7 +44,7 @@ def _broadcast(file, op):
 
 def _select(file, op):
     shapes = {file.tensors[number].shape for number in (*op.inputs, *op.outputs)}
-    if len(shapes) > 1:  # the condition may choose rows, which SELECT_V2 does not
+    if len(shapes) > 1:  # the condition may select rows, which SELECT_V2 cannot do
         return op
     return replace(op, name="SELECT_V2", options=schema.SelectV2OptionsT(), version=1, source=None)
 
@@ -71,7 +71,7 @@ _REWRITES = {"TILE": _broadcast, "SELECT": _select}
 
 
 def _layer_of(file, op, layers):
-    """The layer that an op comes from: the converter names tensors after their layers."""
+    """Returns the layer from which an op comes; the converter names tensors after their layers."""
     parts = file.tensors[op.outputs[0]].name.replace(";", "/").split("/")
     for layer in layers:
         if any(part == layer.name or part.startswith(f"{layer.name}_") for part in parts):

@@ -63,14 +63,14 @@ def verify_layers(calls, observed, reports, causes, progress):
 def _compare_steps(call, seen, report):
     """Returns the error of an op's steps divided by the allowed error, and a message about it; fills the report."""
     steps = list(_steps(seen, call.op.options.go_backwards))
-    if not steps:  # every step of the data is left out
+    if not steps:  # every step of the data is skipped
         return 0.0, ""
     errors, flips, margins = _distances(call, steps)
     report.step_error, report.largest_step_error = float(errors.mean()), float(errors.max())
     if flips is not None:
         report.event_agreement = float(1 - flips.mean())
     what = "what Keras does"
-    if call.op.options.weight_bits == 4:  # what rounding the weights costs is no fault of the op
+    if call.op.options.weight_bits == 4:  # the error of rounded weights is not a fault of the op
         what += " with the same weights of 4 bits"
         rounded = _SingleStep(_with_rounded_weights(call))
         errors, flips, margins = _distances(call, [(x, before, rounded(x, before)) for x, before, _ in steps])
@@ -130,7 +130,7 @@ class _SingleStep:
         self._x[...] = x if self._x_scale is None else self._x_scale.quantize(x)
         for name, values in states.items():
             self._states[name][0] = self._tensors[name].quantize(values)
-        if "sums" in self._states:  # which Keras does not have
+        if "sums" in self._states:  # which Keras lacks
             wide = np.int64 if self._op.is_integer else np.float32
             zeros = {name: tensor.zero_point or 0 for name, tensor in self._tensors.items()}
             counts = {name: stored[0].astype(wide) - zeros[name] for name, stored in self._states.items()}
@@ -388,7 +388,7 @@ def _judge(report, ratings, sensitivity, causes, options, trained):
 
 
 def _rounding(layers):
-    """Returns the cause of last resort, with the layer whose steps rounding moves most."""
+    """Returns the cause if there is no other: rounding, with the layer whose steps it changes most."""
     steps = [(layer.step_error, layer.name) for layer in layers if layer.step_error is not None]
     if not steps:
         return "rounding of weights and activations"

@@ -104,13 +104,11 @@ def _enum(prefix, inputs, first=None):
 
 
 def _recurrent_header():
-    count = len(FIRST_INPUTS)
     body = "\n\n".join(
         [
             "/* The words that the custom options of each recurrent op begin with, little-endian int32. */\n"
             + _struct("ksr_recurrent_options", [("int32_t version;", f"{VERSION}"), *_word_fields(WORDS)]),
             "/* The inputs that each recurrent op begins with; its own follow. */\n" + _enum("KSR", FIRST_INPUTS),
-            f"enum {{ KSR_OWN_INPUTS = {count} }};",
             "/* Activations by their numbers. */\n" + _enum("KSR_ACTIVATION", ALL_ACTIVATIONS),
             "/* Then the inputs that any may have, counted from the first of them. */\n" + _enum("KSR", LAST_INPUTS),
         ]

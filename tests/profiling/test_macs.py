@@ -26,7 +26,7 @@ def model_of(*layers, time=6, features=5):
 
 
 def brute_force(layer, x, valid, backwards=False):
-    """MACs a step by stepping the cell itself and looking at each weight on its own."""
+    """MACs per step by stepping the cell itself and looking at each weight on its own."""
     kernel, recurrent = (np.array(w) for w in layer.get_weights()[:2])
     config = {**layer.cell.get_config(), "readout": "event"}
     cell = EventGRUCell.from_config(config)

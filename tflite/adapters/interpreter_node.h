@@ -1,4 +1,4 @@
-/* From an interpreter's tensors to those of the core: what the LiteRT and the TFLM adapter have in common. */
+/* Converts an interpreter's tensors to those of the core. Shared by the LiteRT and the TFLM adapter. */
 #ifndef KSR_INTERPRETER_NODE_H_
 #define KSR_INTERPRETER_NODE_H_
 
@@ -25,8 +25,8 @@ typedef struct node_view {
   ksr_tensor outputs[KSR_MAX_OUTPUTS];
 } node_view;
 
-/* Types are numbered alike in both interpreters. A type that no op of ours takes maps to one past the last, so that
- * the op refuses it; -1 would mean that the tensor is absent. */
+/* Both interpreters number the types in the same way. A type that no op of this library takes becomes the number
+ * after the last one, so that the op refuses it; -1 would mean an absent tensor. */
 static inline int32_t ksr_type_of(int32_t interpreter_type) {
   switch (interpreter_type) {
     case 1: return KSR_FLOAT32;
@@ -41,7 +41,7 @@ static inline int32_t ksr_type_of(int32_t interpreter_type) {
   }
 }
 
-/* Returns 0 for more dimensions than the core knows. */
+/* Returns 0 if there are more dimensions than the core supports. */
 static inline int view_tensor(ksr_tensor *view, int32_t interpreter_type, const int_array *dims, void *data) {
   if (dims->size > KSR_MAX_RANK) return 0;
   view->data = data;
@@ -57,8 +57,8 @@ static inline void view_absent_tensor(ksr_tensor *view) {
   view->rank = 0;
 }
 
-/* Whether every tensor that is not absent has its memory, as it must before an invocation; of several outputs those
- * that nothing reads may have none. */
+/* Whether every given tensor has memory, as it must before an invocation. Of several outputs, those that nothing
+ * reads may have none. */
 static inline int tensors_are_placed(const node_view *view) {
   int placed = 1;
   for (int32_t i = 0; i < view->node.input_count; ++i) placed &= view->inputs[i].data || view->inputs[i].type < 0;
@@ -68,7 +68,7 @@ static inline int tensors_are_placed(const node_view *view) {
   return placed;
 }
 
-/* What an op finds wrong with its node, with the name of the word or tensor and what was given, in English. */
+/* Describes what an op finds wrong with its node: the name of the word or tensor, and the given value. */
 static inline void explain(const ksr_op *op, const ksr_node *node, ksr_status status, char *text, size_t size) {
   const int32_t kind = KSR_KIND(status), number = KSR_NUMBER(status);
   const ksr_names *names = all_names;

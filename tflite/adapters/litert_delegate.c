@@ -1,7 +1,7 @@
-/* Our ops in LiteRT and in tf.lite, as an external delegate: load_delegate(<this library>) in Python.
+/* The ops of this library in LiteRT and tf.lite, as an external delegate: load_delegate(<this library>) in Python.
  *
  * Neither interpreter ships its C headers with its Python package, so the part of the C interface that a delegate
- * meets is declared here. */
+ * uses is declared here. */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,7 @@ struct litert_context {
   /* further members are not used here */
 };
 
-enum { ALLOW_DYNAMIC_TENSORS = 1 }; /* without it a custom op that no resolver knows stays unresolved */
+enum { ALLOW_DYNAMIC_TENSORS = 1 }; /* without it, a custom op unknown to the resolver stays unresolved */
 
 typedef struct litert_delegate {
   void *data;
@@ -82,7 +82,7 @@ typedef struct litert_delegate {
   void *opaque_builder;
 } litert_delegate;
 
-/* What a delegate kernel's init is handed as its buffer. */
+/* What the init of a delegate kernel receives as its buffer. */
 typedef struct litert_partition {
   litert_delegate *delegate;
   int_array *nodes;
@@ -90,8 +90,8 @@ typedef struct litert_partition {
   int_array *outputs;
 } litert_partition;
 
-/* One op of the model. The interpreter replaces its node by one of the delegate's, whose tensors come in an order of
- * their own: the original numbers are kept here. */
+/* One op of the model. The interpreter replaces its node by one of the delegate, whose tensors are in another order.
+ * So the original numbers are kept here. */
 typedef struct kernel_data {
   const ksr_op *op;
   int32_t input_count;
@@ -230,7 +230,7 @@ static status kernel_prepare(litert_context *context, litert_node *node) {
 static status kernel_invoke(litert_context *context, litert_node *node) {
   kernel_data *kernel = node->user_data;
   node_view view;
-  /* Anew each time: a state tensor has no data before the first inference, and any tensor may have been moved. */
+  /* Repeated each time: a state tensor has no data before the first inference, and any tensor may have moved. */
   if (!view_node(context, kernel, 0, &view) || !tensors_are_placed(&view)) {
     context->report_error(context, "%s: a tensor has no memory, or less than its shape.", kernel->op->name);
     return STATUS_ERROR;
@@ -248,13 +248,13 @@ static status delegate_prepare(litert_context *context, litert_delegate *delegat
                                            .version = 1};
   int_array *plan;
   if (context->get_execution_plan(context, &plan) != STATUS_OK) return STATUS_ERROR;
-  /* The plan changes under our hands with each replacement, and its array with it. */
+  /* Each replacement changes the plan and its array. */
   const int32_t count = plan->size;
   int32_t *nodes = malloc(sizeof(int32_t) * (size_t)(count > 0 ? count : 1));
   int_array *single = malloc(sizeof(int_array) + sizeof(int32_t));
   status result = nodes && single ? STATUS_OK : STATUS_ERROR;
   if (result == STATUS_OK) memcpy(nodes, plan->data, sizeof(int32_t) * (size_t)count);
-  /* One call for each op: two of them in one partition would leave the tensor between them without memory. */
+  /* One call per op: with two ops in one partition, the tensor between them would have no memory. */
   for (int32_t i = 0; result == STATUS_OK && i < count; ++i) {
     litert_node *node;
     litert_registration *registration;

@@ -1,9 +1,9 @@
-/* Our ops in the TensorFlow Lite Micro interpreter of the Python package tflite_micro.
+/* The ops of this library in the TensorFlow Lite Micro interpreter of the Python package tflite_micro.
  *
- * Interpreter(..., custom_op_registerers=["KsrRegisterOps"]) finds the function below by its name, once this library is
- * in the process with global symbols. The package ships no headers, so the part of the C interface that an op meets is
- * declared here. The context's layout differs between releases: it is never looked into, but handed to the package's
- * own functions, whose addresses the Python side looks up and sets first (keras_sparse_rnn/runtime/tflm.py). */
+ * Interpreter(..., custom_op_registerers=["KsrRegisterOps"]) finds the function below by its name, once this library
+ * is loaded with global symbols. The package ships no headers, so the part of the C interface that an op uses is
+ * declared here. The layout of the context differs between releases. So it is never read, but passed to the
+ * package's own functions, whose addresses the Python side sets first (keras_sparse_rnn/runtime/tflm.py). */
 #include <stddef.h>
 #include <stdio.h>
 
@@ -54,7 +54,7 @@ typedef struct tflm_functions {
   tflm_tensor *(*get_tensor)(const tflm_context *, int32_t number);
 } tflm_functions;
 
-static tflm_functions tflm; /* one package a process, so one set of its functions */
+static tflm_functions tflm; /* one package per process, so one set of functions */
 
 /* One op of the model, in the arena. */
 typedef struct op_data {
@@ -122,7 +122,7 @@ static void *init(tflm_context *context, const ksr_op *op) {
   return data->data ? data : 0;
 }
 
-/* An op's functions are not told which op they are called for: each has an init of its own. */
+/* An op's functions are not told for which op they are called, so each op has its own init. */
 #define INIT(op)                                                                       \
   static void *init_##op(tflm_context *context, const char *options, size_t size) {    \
     (void)options, (void)size;                                                         \
@@ -142,8 +142,8 @@ static const struct {
  * -GetEvalTensor. */
 void ksr_tflm_set_functions(const tflm_functions *functions) { tflm = *functions; }
 
-/* Whether the resolver is laid out as declared above: every op in it, and there are always some, has its functions, and
- * a name if and only if it is a custom op. */
+/* Whether the resolver has the layout declared above: every op in it (there is always at least one) has its
+ * functions, and a name if and only if it is a custom op. */
 static int layout_is_known(const tflm_resolver *resolver) {
   if (resolver->count == 0 || resolver->count > RESOLVER_CAPACITY) return 0;
   for (uint32_t i = 0; i < resolver->count; ++i) {

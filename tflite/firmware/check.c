@@ -26,7 +26,7 @@ static int32_t stack_used(void) {
   const volatile uint32_t *at = painted_end - PAINTED / 4;
   while (at < painted_end && *at == paint) ++at;
   const int32_t used = (int32_t)(ksr_stack_begin - (const uint8_t *)at);
-  return used > 0 ? used : 0; /* what is above is the caller's: on RISC-V a return address, too */
+  return used > 0 ? used : 0; /* what is above belongs to the caller; on RISC-V it includes a return address */
 }
 
 static void print_number(int32_t number) {

@@ -1,4 +1,4 @@
-/* A model with recorded inputs and what it has to make of them. */
+/* A model with recorded inputs and its expected outputs. */
 #ifndef KSR_CHECK_H_
 #define KSR_CHECK_H_
 
@@ -26,7 +26,7 @@ extern uint8_t ksr_output[];
 #define KSR_STACK_POINTER(at) __asm__ volatile("mv %0, sp" : "=r"(at))
 #endif
 
-/* First of all in `init` and `call`: from there on the stack is the model's. */
+/* Comes first in `init` and `call`: from here on, the stack belongs to the model. */
 #ifdef KSR_STACK_POINTER
 extern uint8_t *ksr_stack_begin;
 #define KSR_STACK_BEGIN() KSR_STACK_POINTER(ksr_stack_begin)

@@ -2,11 +2,12 @@
  * cycles that they take on a core (cycles.h).
  *
  * QEMU's package ships no header for plugins, so the few functions used are declared here (plugin API 1, QEMU 4.2 to
- * 8). The program marks where a stretch begins and where it ends (marks.h); stretches do not nest. At each end a line
- * "count INSTRUCTIONS CYCLES" goes to QEMU's log. A third mark divides a stretch into parts: there a line "part
- * INSTRUCTIONS CYCLES" says what was executed since the mark before. Marks themselves are not counted. Arguments:
- * isa=riscv, else Thumb; core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55, without which the cycles are 0. With
- * addresses=on a line "at ADDRESS INSTRUCTIONS" for each address executed within the stretches comes at the end. */
+ * 8). The program marks the beginning and the end of a stretch (marks.h); stretches do not nest. At each end, a line
+ * "count INSTRUCTIONS CYCLES" goes to QEMU's log. A third mark divides a stretch into parts: a line "part
+ * INSTRUCTIONS CYCLES" gives what was executed since the previous mark. Marks themselves are not counted. Arguments:
+ * isa=riscv, otherwise Thumb; core=cortex-m0plus, cortex-m3, cortex-m4 or cortex-m55, without which the cycles are
+ * 0. With addresses=on, the log ends with a line "at ADDRESS INSTRUCTIONS" for each address executed within the
+ * stretches. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -57,7 +58,7 @@ typedef struct sums {
 
 static sums executed, at_begin, at_part;
 
-/* A stretch that QEMU translates at once; only its last instruction can branch. */
+/* A block of code that QEMU translates at once; only its last instruction can branch. */
 typedef struct block {
   uint64_t begin, end;
   uint32_t if_taken;
@@ -65,7 +66,7 @@ typedef struct block {
 
 static const block *before;
 
-/* How often an instruction was executed: at all, before the stretch under way, and within stretches. */
+/* How often an instruction was executed: in total, before the current stretch, and within stretches. */
 typedef struct place {
   struct place *next;
   uint64_t address, executed, at_begin, within;
@@ -116,7 +117,7 @@ static void finish(qemu_plugin_id_t id, void *unused) {
   }
 }
 
-/* A stretch under way goes on in code that is new. */
+/* The current stretch continues in new code. */
 static void count_address(struct qemu_plugin_insn *insn) {
   place *p = calloc(1, sizeof(*p)); /* QEMU holds on to it */
   if (!p) abort();

@@ -142,7 +142,8 @@ static uint32_t cycles_m0plus(const decoded *d) {
   }
 }
 
-/* A load costs two cycles; its second overlaps with the first of a load or store behind it that does not need it. */
+/* A load takes two cycles. The second one overlaps with the first one of a following load or store that does not use
+ * its result. */
 static uint32_t cycles_m3_m4(ksr_core core, const decoded *d, const ksr_cycles_before *before) {
   const int32_t is_m3 = core == KSR_CORTEX_M3;
   const int32_t overlaps = before->is_load && before->target != d->base && before->target != d->index;
@@ -168,7 +169,7 @@ static uint32_t cycles_m55(const decoded *d, const ksr_cycles_before *before, in
     case DIVIDE: return 7;
     case TABLE_BRANCH: return 2;
     case FLOAT_DIVIDE: return 15;
-    case LOOP_END: return 0; /* known to the fetch unit from the second round on */
+    case LOOP_END: return 0; /* known to the fetch unit from the second iteration on */
     case VECTOR: return before->pipeline && before->pipeline != d->pipeline ? 1 : 2;
     default: return is_second_of_pair ? 0 : 1;
   }

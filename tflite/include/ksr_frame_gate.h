@@ -1,7 +1,7 @@
-/* KsrFrameGate: a mask of the steps at which at least `count` inputs differ by more than their thresholds from x', the
- * input of the last step made; at the start x' is 0.
+/* KsrFrameGate: a mask of the steps at which at least `count` inputs differ by more than their thresholds from x',
+ * the input of the last computed step; at the start x' is 0.
  *
- * Recurrent ops leave the other steps out (ksr_masked.h). Integers: counts of x. Words and inputs:
+ * Recurrent ops skip the other steps (ksr_masked.h). Integers: counts of x. Words and inputs:
  * ksr_frame_gate_words.h. */
 #ifndef KSR_FRAME_GATE_H_
 #define KSR_FRAME_GATE_H_

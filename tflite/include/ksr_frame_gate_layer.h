@@ -14,7 +14,7 @@ typedef struct ksr_frame_gate_layer {
   const void *threshold; /* of each input */
 } ksr_frame_gate_layer;
 
-/* made[t]: whether step t is made. `mask`: 0 where a step must not be, or NULL. `last`: x', a state. */
+/* made[t]: whether step t is computed. `mask`: 0 at steps that must not be, or NULL. `last`: x', a state. */
 void ksr_frame_gate_run_i8(const ksr_frame_gate_layer *gate, const void *x, const uint8_t *mask, void *last,
                            uint8_t *made);
 void ksr_frame_gate_run_i16(const ksr_frame_gate_layer *gate, const void *x, const uint8_t *mask, void *last,

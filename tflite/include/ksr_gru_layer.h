@@ -12,7 +12,7 @@
 extern "C" {
 #endif
 
-/* Reset before the product: computes r * h, which the candidate reads, from the accumulators of r. */
+/* With the reset before the product: computes r * h, which the candidate reads, from the accumulators of r. */
 typedef void ksr_gru_reset(const ksr_gates *gates, const int32_t *acc, const int16_t *h, int32_t units, int16_t *reset);
 
 ksr_gru_reset ksr_gru_reset_usual_i8, ksr_gru_reset_usual_i16, ksr_gru_reset_other;
@@ -23,7 +23,7 @@ typedef struct ksr_gru_layer {
   ksr_gru_units *units; /* integer layers only */
   ksr_gru_reset *reset; /* integer layers with the reset before the product only */
   int32_t reset_gate; /* KSR_NO_RESET_GATE, .. */
-  int32_t deep;       /* micro-layers behind the first in each step */
+  int32_t deep;       /* micro-layers after the first in each step */
   void *h; /* state; NULL: zero at the start, kept in scratch */
   ksr_matrix candidate_kernel; /* with the reset before the product only */
   const void *reset_threshold; /* likewise; NULL: r * h is not held */

@@ -1,4 +1,4 @@
-/* Reads a checked node of an op: checked by ksr_check, or when it was written as C. */
+/* Reads a node of an op that ksr_check has checked, or that was checked when it was written as C. */
 #ifndef KSR_NODE_H_
 #define KSR_NODE_H_
 /* Sources: node.c */
@@ -23,7 +23,7 @@ const void *ksr_data_of(const ksr_node *node, int32_t i);
 /* Reads `count` words of the custom options, little-endian, beginning with number `first`. */
 void ksr_read_words(const ksr_node *node, int32_t first, int32_t count, int32_t *words);
 
-/* What the word `layout` says of a matrix of inputs or of units: of a dense one, and of one in blocks. */
+/* The part of the word `layout` about a matrix of inputs or of units: for a dense one, and for one in blocks. */
 typedef struct ksr_layout {
   int32_t by_outputs, height;
 } ksr_layout;

@@ -59,8 +59,6 @@ enum {
   KSR_BIAS
 };
 
-enum { KSR_OWN_INPUTS = 8 };
-
 /* Activations by their numbers. */
 enum {
   KSR_ACTIVATION_LINEAR,

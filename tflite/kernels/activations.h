@@ -1,4 +1,4 @@
-/* What the integer activation functions are made of. */
+/* Building blocks of the integer activation functions. */
 #ifndef KSR_KERNELS_ACTIVATIONS_H_
 #define KSR_KERNELS_ACTIVATIONS_H_
 
@@ -16,20 +16,20 @@ static inline int32_t ksr_of_q15(int32_t q15, int32_t bits) {
   return ksr_saturate_state((q15 + ((1 << bits) >> 1)) >> bits);
 }
 
-/* Of a value in Q(7 + more), in Q15, at most 2^15 - 2. */
+/* The sigmoid of a value in Q(7 + more), in Q15, at most 2^15 - 2. */
 static inline int32_t ksr_hard_sigmoid(int32_t value, int32_t more) {
   enum { SIXTH = 10922 }; /* Q16, rounded down so that the product fits */
   const int32_t one = 1 << (7 + more);
   return (ksr_saturate(value + 3 * one, 0, 6 * one) * SIXTH + one) >> (8 + more);
 }
 
-/* max(value, 0), less what is in Q15. */
+/* max(value, 0) minus a rest in Q15. */
 static inline int32_t ksr_less(int32_t value, int32_t q15, int32_t more, int32_t bits) {
   const int32_t linear = value > 0 ? ksr_shifted(value, 8 - bits - more) : 0;
   return ksr_saturate_state(linear - ((q15 + ((1 << bits) >> 1)) >> bits));
 }
 
-/* Between the entries of a table of 1026, of a value of at least 0. */
+/* Interpolates in a table of 1026 entries at a value >= 0. */
 static inline int32_t ksr_fall(const int16_t *table, int32_t value, int32_t more) {
   value = value < 1024 << more ? value : 1024 << more;
   const int16_t *at = table + (value >> more);

@@ -124,7 +124,7 @@ static ksr_status choose_units(ksr_gru_layer *gru, const ksr_node *node) {
 
 enum { DEEP_WORD = (sizeof(ksr_recurrent_options) + offsetof(ksr_gru_options, deep)) / sizeof(int32_t) };
 
-/* Whether no accumulator of the further micro-layers could overflow. */
+/* Whether no accumulator of the further micro-layers can overflow. */
 static ksr_status check_deep(const ksr_gru_layer *gru) {
   for (int32_t n = 0; gru->recurrent.is_integer && n < gru->deep; ++n) {
     ksr_recurrent micro_layer = gru->recurrent;

@@ -6,7 +6,7 @@
 enum { VERSION = 3, LARGEST_SIZE = 65535 }; /* sources of events are uint16 */
 enum { FORMAT = 1, UNITS, BLOCK, RETURN_SEQUENCES = 5 }; /* words of every op, of those with units, of recurrent ops */
 
-/* What x and the options say. Where an op takes no sequences, its rows are the steps of one sample. */
+/* Sizes from x and the options. If an op takes no sequences, its rows are the steps of one sample. */
 typedef struct sizes {
   int32_t format, samples, steps, inputs, units, block, stride, deep, rank, recurrent_rank;
   int32_t state_gates; /* of the matrices that read the state */
@@ -56,8 +56,7 @@ static ksr_status read_words(const ksr_schema *schema, const ksr_node *node, int
   return KSR_OK;
 }
 
-/* The number of elements of a tensor's first `rank` dimensions; 0 where one is below 1, or for more than int32
- * holds. */
+/* The number of elements of a tensor's first `rank` dimensions; 0 if one is below 1, or if int32 cannot hold it. */
 static int32_t elements_of(const ksr_tensor *tensor, int32_t rank) {
   int32_t elements = 1;
   for (int32_t i = 0; i < rank; ++i) {
@@ -119,7 +118,7 @@ static ksr_status read_sizes(const ksr_schema *schema, const ksr_node *node, con
   return KSR_OK;
 }
 
-/* Elements that an input must have; -1 for a part of a matrix. */
+/* The number of elements that an input must have; -1 for a part of a matrix. */
 static int32_t size_of(const ksr_input *input, const sizes *sizes) {
   const int32_t is_integer = sizes->format != KSR_FLOAT32_FORMAT;
   const int32_t counts[] = {-1, sizes->inputs, sizes->units, sizes->stride, 4 * sizes->stride,
@@ -147,7 +146,7 @@ static int may_be_given(const ksr_schema *schema, const ksr_input *input, const 
 static ksr_status check_presence(const ksr_schema *schema, const ksr_node *node, const int32_t *words, int32_t i) {
   const ksr_input *input = &schema->inputs[i];
   const int is_given = !ksr_is_absent(node, i), is_allowed = may_be_given(schema, input, node, words);
-  int other = is_given; /* whether what must be given together with it is */
+  int other = is_given; /* whether the input that must be given with it is given */
   if (is_given && !is_allowed) return KSR_STATUS(KSR_UNEXPECTED, i);
   if (!is_given && is_allowed && !(input->flags & KSR_OPTIONAL)) return KSR_STATUS(KSR_MISSING, i);
   if (is_allowed && input->together) other = !ksr_is_absent(node, input->together);
@@ -199,7 +198,7 @@ static ksr_matrix matrix_of(const ksr_schema *schema, const ksr_node *node, cons
                        words[schema->weight_bits]);
 }
 
-/* One in blocks, of which input number `i` holds the values. */
+/* Checks a matrix in blocks whose values are input number `i`. */
 static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, const int32_t *words,
                                const sizes *sizes, int32_t i) {
   const ksr_matrix matrix = matrix_of(schema, node, words, sizes, i);
@@ -214,7 +213,7 @@ static ksr_status check_matrix(const ksr_schema *schema, const ksr_node *node, c
   return part ? KSR_STATUS(KSR_VALUES, i + part) : KSR_OK;
 }
 
-/* Whether this build has kernels for how a matrix is stored. */
+/* Whether this build has kernels for the storage format of a matrix. */
 static int is_built(const ksr_matrix *matrix) {
   if (!(matrix->weight_bits ? KSR_WITH_WEIGHTS_4 : KSR_WITH_WEIGHTS_8)) return 0;
   if (!matrix->index) return matrix->by_outputs ? KSR_WITH_BY_OUTPUTS : KSR_WITH_BY_SOURCES;
@@ -237,7 +236,7 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   }
   if (!tensor->data) return KSR_STATUS(KSR_NOT_CONSTANT, i);
   if (tensor->rank != 1 || (size >= 0 && tensor->dims[0] != size)) return KSR_STATUS(KSR_SHAPE, i);
-  /* Weights and scales are loaded by words. */
+  /* Weights and scales are loaded word by word. */
   if ((uintptr_t)tensor->data % 4 != 0) return KSR_STATUS(KSR_ALIGNMENT, i);
   if (input->size == KSR_ROWS_SIZE) return check_matrix(schema, node, words, sizes, i - 2);
   if (input->size == KSR_VALUES_SIZE) {
@@ -254,7 +253,7 @@ static ksr_status check_input(const ksr_schema *schema, const ksr_node *node, co
   return KSR_OK;
 }
 
-/* The states after the last step: as many as the op has, in the order of the inputs, or none. */
+/* Checks the outputs for the states after the last step: one per state, in the order of the inputs, or none. */
 static ksr_status check_states(const ksr_schema *schema, const ksr_node *node, const int32_t *words,
                                const sizes *sizes) {
   int32_t count = 1, fit = 1;

@@ -38,7 +38,7 @@ static void set_up(dense_data *dense, const ksr_node *node) {
   layer->shift = ksr_data_of(node, KSR_SPARSE_DENSE_SHIFT);
 }
 
-/* Whether no accumulator could overflow. */
+/* Whether no accumulator can overflow. */
 static int biases_fit(const ksr_sparse_dense_layer *layer) {
   const int64_t room = INT32_MAX - (int64_t)128 * (ksr_is_for_all(&layer->kernel) ? 128 : 255) * layer->inputs;
   const int32_t *bias = layer->bias;

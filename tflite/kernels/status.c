@@ -8,7 +8,7 @@ const char *ksr_status_text(ksr_status status) {
   return kind < KSR_STATUS_COUNT ? status_texts[kind] : "unknown status";
 }
 
-/* Beside what every program with a core has, so that two cores are two definitions of it. */
+/* In a file that every program with a core links, so that two cores define it twice. */
 const unsigned char KSR_CORE = 1;
 #if KSR_WITH_FLOAT32
 const unsigned char ksr_core_with_float32 = 1;

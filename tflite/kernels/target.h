@@ -1,9 +1,8 @@
-/* Chooses the bodies of the kernels, when they are compiled and here alone.
+/* Chooses the implementations of the kernels at compile time. This is the only place that does.
  *
- * Each kernel that a target may have a body of its own for has one prototype, in the header named after what it does.
- * The header of a target gives the name of that prototype to its own function (`#define ksr_fill_i8 ksr_fill_i8_dsp`)
- * and says in the same line which files hold it. portable.h does so for what is left. KSR_PORTABLE asks for plain C
- * alone. */
+ * Each kernel that a target may implement has one prototype, in the header named after its task. The header of a
+ * target maps this name to its own function (`#define ksr_fill_i8 ksr_fill_i8_dsp`), and lists the files with the
+ * function in the same line. portable.h does so for all others. KSR_PORTABLE selects plain C only. */
 #ifndef KSR_TARGET_H_
 #define KSR_TARGET_H_
 

@@ -1,4 +1,4 @@
-"""A DeltaHold in front of a recurrent or a Dense layer becomes part of that layer's op."""
+"""Converts a DeltaHold in front of a recurrent or a Dense layer to a part of that layer's op."""
 
 from dataclasses import replace
 
@@ -75,7 +75,7 @@ class HeldConverter(LayerConverter):
 
 
 def dense_behind(hold, dense):
-    """A DeltaHold and the Dense behind it as one layer, a DeltaDense."""
+    """Returns a DeltaDense that does the same as a DeltaHold and the Dense behind it."""
     if hold.return_state or not hold.return_sequences:
         check_layer(hold, {"return_state": False, "return_sequences": True}, hold.stateful)
     thresholds = to_float32(hold.threshold).tolist()

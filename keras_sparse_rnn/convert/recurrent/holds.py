@@ -1,4 +1,4 @@
-"""Values that are held until they have changed: thresholds in integers, rates of changes, and their comparison."""
+"""Values that are held until they change: thresholds in integers, rates of changes, and their comparison."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ THRESHOLD_TYPES = {8: np.uint8, 16: np.uint16}  # of an input's threshold, by th
 
 
 def counts(threshold, scale, dtype):
-    """Thresholds in integers, rounded down: the distance of two integers exceeds `threshold / scale` exactly if it
-    exceeds the rounded value."""
+    """Returns thresholds in integers, rounded down: the distance of two integers exceeds `threshold / scale` exactly if
+    it exceeds the rounded value."""
     return np.minimum(np.floor(threshold / scale), np.iinfo(dtype).max).astype(dtype)
 
 
 def change_rate(held):
-    """Share of held values, `(samples, steps, channels)`, that change in a step."""
+    """Returns the share of held values, `(samples, steps, channels)`, that change in a step."""
     return float(np.mean(np.diff(held, axis=1, prepend=0) != 0))
 
 

@@ -19,7 +19,8 @@ struct NodeView {
   ksr_tensor outputs[KSR_MAX_OUTPUTS];
 };
 
-/* A type that no op of ours takes is one past the last, so that the op refuses it; -1 would mean an absent tensor. */
+/* A type that no op of this library takes becomes the number after the last one, so that the op refuses it; -1 would
+ * mean an absent tensor. */
 int32_t TypeOf(TfLiteType type) {
   switch (type) {
     case kTfLiteFloat32: return KSR_FLOAT32;

@@ -13,22 +13,22 @@
 #include <type_traits>
 
 #include "ksr.h"
-#include "tensorflow/lite/micro/micro_op_resolver.h" /* in each of them it brings the types */
+#include "tensorflow/lite/micro/micro_op_resolver.h" /* defines the types in each of them */
 
 namespace ksr {
 
-/* What the interpreter calls for each node of one of our ops. */
+/* The functions that the interpreter calls for each node of an op. */
 void* Init(TfLiteContext* context, const ksr_op* op);
 TfLiteStatus Prepare(TfLiteContext* context, TfLiteNode* node);
 TfLiteStatus Invoke(TfLiteContext* context, TfLiteNode* node);
 
-/* An interpreter does not tell `init` for which op it is called: each op has one of its own. */
+/* An interpreter does not tell `init` for which op it is called, so each op has its own. */
 template <const ksr_op* op>
 void* InitOf(TfLiteContext* context, const char*, size_t) {
   return Init(context, op);
 }
 
-/* The type of a registration, from what AddCustom takes. */
+/* The type of a registration, derived from the argument of AddCustom. */
 template <class Resolver, class Registration>
 typename std::remove_const<Registration>::type EmptyRegistration(
     TfLiteStatus (Resolver::*)(const char*, Registration*)) {

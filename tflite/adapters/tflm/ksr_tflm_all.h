@@ -1,4 +1,4 @@
-/* All ops of keras-sparse-rnn for a TensorFlow Lite Micro tree, by one call. */
+/* All ops of keras-sparse-rnn for a TensorFlow Lite Micro tree, in one call. */
 #ifndef KSR_TFLM_ALL_H_
 #define KSR_TFLM_ALL_H_
 
@@ -7,7 +7,7 @@
 
 namespace ksr {
 
-/* Adds every op: KSR_OP_COUNT places in the resolver. */
+/* Adds every op, which takes KSR_OP_COUNT places in the resolver. */
 template <class Resolver>
 TfLiteStatus AddAllOps(Resolver& resolver) {
 #define KSR_ADD(op) AddOp<&op>(resolver),

@@ -4,7 +4,7 @@
 KSR_INLINE float maximum(float a, float b) { return a > b ? a : b; }
 KSR_INLINE float minimum(float a, float b) { return a < b ? a : b; }
 
-/* exp(x) - 1 for x up to 0; near it by a series, which does not take two almost equal numbers from each other. */
+/* exp(x) - 1 for x <= 0. Near 0 by a series, which does not subtract two almost equal numbers. */
 KSR_INLINE float fall(float x) {
   const float series = x + x * x * (0.5f + x * (1.0f / 6 + x * (1.0f / 24 + x * (1.0f / 120))));
   return x > -0.25f ? series : exp_f32(x) - 1.0f;
@@ -22,7 +22,7 @@ KSR_INLINE float normal(float x) {
   return x < 0.0f ? tail : 1.0f - tail;
 }
 
-/* ksr_activate_NAME_f32: `expression` of each x. */
+/* Defines ksr_activate_NAME_f32, which computes `expression` for each x. */
 #define DEFINE(name, expression)                                                                            \
   KSR_INLINE void activate_##name(void *values, int32_t count, int32_t more, int32_t bits) {                \
     float *value = values;                                                                                  \

@@ -3,7 +3,7 @@
 
 extern const int16_t ksr_gelu_table[1026];
 
-/* clang 14 crashes over this loop for Cortex-M55, where it would make vectors of it. */
+/* clang 14 crashes when it vectorises this loop for Cortex-M55. */
 #ifdef __clang__
 #define ONE_BY_ONE _Pragma("clang loop vectorize(disable)")
 #else

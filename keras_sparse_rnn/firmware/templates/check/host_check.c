@@ -1,4 +1,4 @@
-/* Calls a model as often as its input lasts, and gives its outputs and all of its tensors. */
+/* Calls a model until its input ends, and writes its outputs and all of its tensors. */
 #include "{{ model.name }}.c"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* The table of what check.c runs. */
+/* The table of models that check.c runs. */
 #include "check.h"
 #include "ksr_align.h"
 #include "marks.h"

@@ -40,7 +40,7 @@ void {{ model.name }}_set_threshold(uint16_t scale) {
 
 {% endif %}
 ksr_status {{ model.name }}_init(void) {
-  /* The linker looks for kernels that fit. */
+  /* The linker looks for kernels of this release with these features. */
   if (!({{ core_symbols(model.features)|join(" && ") }})) return KSR_OTHER_VERSION;
 {% for check in model.checks %}
 {{ check -}}
@@ -69,7 +69,7 @@ ksr_status {{ model.name }}_init(void) {
 {% endif %}
 {% endfor %}
 {% if model.gate %}
-  /* A step that is left out repeats the last outputs. */
+  /* A skipped step repeats the last outputs. */
   if (tensor_{{ model.gate.outputs[0] }}[0] || !states.has_begun[0]) {
 {% for call in model.gated_calls %}
     {{ call|replace("\n", "\n  ") }}

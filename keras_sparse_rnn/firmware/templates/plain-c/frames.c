@@ -1,6 +1,6 @@
 {% import "parts/parameters.h" as parameters %}
 {% if streaming %}
-/* Where frames come from: put your microphone or sensor here. */
+/* The source of the frames: read your microphone or sensor here. */
 #include "frames.h"
 
 #include <string.h>
