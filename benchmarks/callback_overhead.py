@@ -1,16 +1,15 @@
-"""What a callback that keeps masks adds to a training step of Keras's own GRU.
+"""Measures what a mask callback adds to a training step of Keras's own GRU.
 
     KERAS_BACKEND=jax python benchmarks/callback_overhead.py
 
 A model without and one with the callback are fitted in turn, a few steps at a time, in one process. Times are CPU
-seconds of the process, so that other load on the machine does not count; with `--clock wall`, as an accelerator needs
-it, they are seconds on the clock. Of each fit the median over all steps but the first is taken, and of the rounds the
-median ratio. `own` is the time that the callback itself takes at the end of each step, as a share of the plain step:
-the finer figure where fits differ by more than a callback costs; what a method does inside the step (RigL records
-gradients there) is only in the ratio. The row `none`, a callback that does nothing, tells what a ratio is worth.
-`keeping` are steps on which masks are applied, `updating` those on which they are also computed anew, and `every 10`
-and `every 100` are what a step costs on average if every tenth or every hundredth is one of these; 100 is the default
-of the schedules.
+seconds of the process, so that other load on the machine does not count; with `--clock wall`, as an accelerator
+requires, they are wall-clock seconds. The result is the median over all steps of a fit except the first, and the median
+ratio over the rounds. `own` is the time that the callback itself takes at the end of each step, as a share of the plain
+step. It is more exact if fits differ by more than a callback costs, but does not include what a method does inside the
+step (RigL records gradients there). The row `none`, a callback that does nothing, shows how exact a ratio is. `keeping`
+are steps at which masks are applied, `updating` steps at which they are also recomputed. `every 10` and `every 100` are
+the mean costs of a step if every tenth or every hundredth step updates the masks; 100 is the default of the schedules.
 """
 
 import argparse
@@ -106,7 +105,7 @@ def compiled(size):
 
 
 def time_batch_ends(callback):
-    """The list into which the callback's seconds at the end of each step will go."""
+    """Returns the list to which the callback's seconds at the end of each step are appended."""
     seconds, on_train_batch_end = [], callback.on_train_batch_end
 
     def timed(*arguments, **options):
@@ -121,7 +120,7 @@ def time_batch_ends(callback):
 
 
 def wait(model):
-    """A backend may hand out a step before it is done. No kernel is read, as a copy takes longer than a callback."""
+    """Waits for the end of a step. No kernel is read, as a copy takes longer than a callback."""
     values = [kernel.value for kernel in model.trainable_variables[:2]]
     if keras.backend.backend() == "jax":
         import jax
@@ -132,7 +131,7 @@ def wait(model):
 
 
 def step_time(model, size, steps, *callbacks):
-    """Seconds of a step of a fit, the median."""
+    """Returns the median seconds of a step of a fit."""
     batch, length, features, _ = size
     x = np.random.default_rng(0).normal(size=(batch * steps, length, features)).astype("float32")
     times = StepTimes()

@@ -1,10 +1,10 @@
-"""Instructions of a dense layer in CMSIS-NN, beside this library's, in one harness.
+"""Counts the instructions of a dense layer in CMSIS-NN and in this library, in one harness.
 
     CMSIS_NN_DIR=path/to/CMSIS-NN python benchmarks/cmsis_nn.py
 
-Counts a call of `arm_fully_connected_s8` of that source tree in QEMU on the layer "Dense 128 x 64" of kernel_mcu.py,
-built at -O2: the function alone, its sums of weights made beforehand. Every output is compared with the function's
-definition in NumPy. This library's count has the copying of input and output in it.
+Counts a call of `arm_fully_connected_s8` of that source tree in QEMU, built at -O2, for the layer "Dense 128 x 64" of
+kernel_mcu.py. The count includes the function only; its sums of weights are computed before. Every output is compared
+with the function's definition in NumPy. This library's count includes the copying of input and output.
 """
 
 import os
@@ -76,7 +76,7 @@ def main():
 
 
 def write(root, op, codes, folder):
-    """Writes the model as a project whose step is CMSIS-NN's."""
+    """Writes the model as a project whose step calls CMSIS-NN."""
     names = write_plain_c(codes, folder)
     shutil.copytree(root / "Include", folder / "ksr", dirs_exist_ok=True)
     for source in SOURCES:
@@ -90,7 +90,8 @@ def write(root, op, codes, folder):
 
 
 def outputs(op, x):
-    """What CMSIS-NN gives: the product with the multiplier is rounded first, then the quotient by a power of two."""
+    """Returns the outputs of CMSIS-NN: it first rounds the product with the multiplier, then the quotient by a power of
+    two."""
     sums = x.astype(np.int64) @ op.kernel[:, 0].astype(np.int64) + op.bias
     product = (sums * op.multiplier.astype(np.int64) + (1 << 30)) >> 31
     exponent = op.shift.astype(np.int64) - 31

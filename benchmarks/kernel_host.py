@@ -1,16 +1,16 @@
-"""Time of a sequence on this computer, one thread: LiteRT with a Keras GRU, and our ops in the same interpreter.
+"""Measures the time of a sequence on this computer, in one thread: LiteRT with a Keras GRU, and this library's ops.
 
     python benchmarks/kernel_host.py [--plot events.png]
     python benchmarks/kernel_host.py --unrolled --units 128
 
 49 steps of 40 inputs. LiteRT runs the float32 model of `keras.layers.GRU` (its converter has no int8 for a rolled GRU);
 beside it EventGRU with 90 % zero blocks and 20 % active units, in 1x4 blocks as float32 and in 1x16 blocks as int8, and
-the dense GRU, all of whose units are active, as both. All of them in turn, after a warm-up; medians of the times, and
-of the ratios within a round. The plot shows int8 time against the blocks that events visit, over sparsities and
-activities, with the line of the ideal: the gates, and a constant cost for each block.
+the dense GRU, all of whose units are active, as both. All of them run in turn after a warm-up; the results are medians
+of the times, and of the ratios within a round. The plot shows int8 time against the blocks that events visit, over
+sparsities and activities, with the line of the ideal: the gates, and a constant cost for each block.
 
-With --unrolled, int8 beside int8: the dense GRU and LSTM beside TensorFlow's own conversion of the Keras layer with
-`unroll=True`, builtin ops alone, over 20 steps.
+With --unrolled, compares int8 with int8: the dense GRU and LSTM, and TensorFlow's own conversion of the Keras layer
+with `unroll=True` to builtin ops, over 20 steps.
 """
 
 import argparse
@@ -75,7 +75,8 @@ def print_unrolled(all_units, rounds):
 
 
 def seconds(runs, rounds):
-    """`(rounds, runs)`: what each function takes; they run in turn, so that what disturbs one disturbs all."""
+    """Returns the times of each function, `(rounds, runs)`. They run in turn, so that other load affects all of
+    them."""
     times = np.zeros((1 + rounds, len(runs)))
     for row in times:
         for i, run in enumerate(runs):
@@ -103,7 +104,7 @@ def _keras_gru(units):
 
 
 def _unrolled(name, units):
-    """TensorFlow's int8 model of a Keras layer, its bytes."""
+    """Returns the bytes of TensorFlow's int8 model of a Keras layer."""
     import keras
     import tensorflow as tf
 
@@ -136,8 +137,8 @@ def _ours(op, x):
 
 
 def _plot(path, rounds, units=256):
-    """Draws the cost of a step against the blocks that it visits, with the least-squares line, and says how far off any
-    point is."""
+    """Draws the cost of a step against the blocks that it visits, with the least-squares line, and prints the largest
+    distance of a point."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,4 +1,4 @@
-"""Instructions a time step on Cortex-M and RISC-V cores, over units x sparsity x activity, in QEMU.
+"""Counts instructions per time step on Cortex-M and RISC-V cores in QEMU, over units x sparsity x activity.
 
     python benchmarks/kernel_mcu.py                         # EventGRU, 1x4 blocks: the table of docs/ and README
     python benchmarks/kernel_mcu.py --layer delta_gru --units 32 --inputs 32 --sparsity 0.7 --activity 0.22
@@ -6,21 +6,22 @@
     python benchmarks/kernel_mcu.py --sizes
     python benchmarks/kernel_mcu.py --table --record        # what a change costs: results/kernel_mcu.json
 
-Random weights of exactly the given sparsity (0 % is stored dense), int8. Inputs are all active, or for a DeltaGRU
-change at the given rate; activity is the share of units that fire, or whose held state changes. A step holds everything
-from the input to the output; "stream" is one call a step, "chunk" a call for 40 steps. Every bit of the outputs is
-compared with the op's definition in NumPy. Executed instructions, not cycles; in brackets an estimate of the cycles of
-"stream", from documented timings (tflite/firmware/cycles.h).
+The weights are random int8 weights with exactly the given sparsity (0 % is stored dense). All inputs are active or, for
+a DeltaGRU, change at the given rate; activity is the share of units that fire, or whose held state changes. A step
+includes everything from the input to the output; "stream" is one call per step, "chunk" a call for 40 steps. Every bit
+of the outputs is compared with the op's definition in NumPy. The counts are executed instructions, not cycles; brackets
+contain an estimate of the cycles of "stream" from documented timings (tflite/firmware/cycles.h).
 
-With --parts, for 1x4, 1x8 and 1x16 blocks, where the instructions of "stream" go: adding rows of weights, by multiply
-and accumulate; what is done for each unit (gates, events, held states, outputs), by unit; setting up the accumulators
-from biases and kept sums; held inputs; and the rest, the call.
+With --parts, shows for 1x4, 1x8 and 1x16 blocks where the instructions of "stream" go: adding rows of weights, per MAC;
+the work for each unit (gates, events, held states, outputs), per unit; setting up the accumulators from biases and kept
+sums; held inputs; and the rest, the call.
 
-With --sizes, flash, RAM and stack of the layer in plain C for a Cortex-M4 at -Os, without the C library, and the
+With --sizes, shows flash, RAM and stack of the layer in plain C for a Cortex-M4 at -Os, without the C library, and the
 instructions of its init and of a step.
 
-With --table, a few layers of each kind at -O2, a call a step, with what is recorded of them in results/kernel_mcu.json
-in brackets; --record writes that file. tests/firmware/test_kernel_costs.py holds what is recorded.
+With --table, shows a few layers of each kind at -O2 with one call per step, and the counts recorded in
+results/kernel_mcu.json in brackets; --record writes this file. tests/firmware/test_kernel_costs.py compares with the
+recorded counts.
 """
 
 import argparse
@@ -134,7 +135,7 @@ def print_recorded_layers(cores, keeps):
 
 
 def measure(name, core, **options):
-    """Runs a layer of `TABLE`, as `qemu.measure` does with these options."""
+    """Runs a layer of `TABLE` in `qemu.measure` with these options."""
     layer, units, inputs, sparsity, rates = TABLE[name]
     op, x = getattr(random_layers, layer)(units, inputs, 4, sparsity, **rates)
     cpu, portable = CORES[core]
@@ -200,7 +201,7 @@ class Bench:
                     yield units, sparsity, activity
 
     def _layer(self, units, sparsity, activity, block):
-        """The op, its input, the columns that describe them, and the multiply-accumulates of a step."""
+        """Returns the op, its input, the columns that describe them, and the MACs of a step."""
         arguments, layer = self._arguments, self._arguments.layer
         wanted = {"activity": activity, "input_rate": arguments.input_rate}
         rates = {name: wanted[name] for name in RATES[layer]}

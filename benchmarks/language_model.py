@@ -2,14 +2,14 @@
 
     python benchmarks/language_model.py --data DIR --out results
 
-Each row is a run of examples/penn_treebank.py, in a folder of its own below `results`. `results/results.jsonl` has a
-line for each run that is complete; what is there is not repeated, and what was stopped goes on after its last epoch.
-The table is printed at the end, and alone with `--table`; `--picture FILE` draws it. DIR is as for the example.
+Each row is a run of examples/penn_treebank.py, in a separate folder in `results`. `results/results.jsonl` has a line
+for each complete run, which is not repeated; an interrupted run continues after its last epoch. The table is printed at
+the end; `--table` only prints it, and `--picture FILE` draws it. DIR is as in the example.
 
-`--rows small`: nets of the preset `small`, trained dense for 6 epochs and from there for 2 more, in which the weights
-of a row are pruned; smaller dense nets are trained as long, at first at twice the rate, on which they learn better.
-`--rows selfish`: the preset `selfish-small`, sparse by each method from two seeds, beside dense nets of its size and
-with as many weights as are left.
+`--rows small`: nets of the preset `small`, trained dense for 6 epochs and then for 2 more, in which the weights of a
+row are pruned. Smaller dense nets are trained for as long, at first with twice the learning rate, which suits them
+better. `--rows selfish`: the preset `selfish-small`, made sparse by each method with two seeds, and dense nets of its
+size and with as many weights as remain.
 """
 
 import argparse
@@ -117,7 +117,7 @@ def by_net(results):
 
 
 def product(result, of_net):
-    """MACs that the net would take if weights and activity saved what each saves alone."""
+    """Returns the MACs that the net would need if the savings of weights and activity multiplied."""
     return of_net[0]["effective"] * (1 - result["sparsity"])
 
 
@@ -148,7 +148,7 @@ def selfish_table(results):
 
 
 def spread(values):
-    """The standard deviation, 0 of a single value."""
+    """Returns the standard deviation, 0 for a single value."""
     values = list(values)
     return stdev(values) if len(values) > 1 else 0.0
 
@@ -159,7 +159,7 @@ def markdown(titles, rows):
 
 
 def picture(results, path):
-    """Perplexity by effective MACs; and MACs as counted by what the two sparsities promise."""
+    """Draws perplexity against effective MACs, and counted MACs against the product of both sparsities."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,11 +1,11 @@
-"""Words a second of training a language model: EventGRU beside keras.layers.GRU and LSTM of the same sizes.
+"""Measures words per second of training a language model: EventGRU, and keras.layers.GRU and LSTM of the same sizes.
 
     python benchmarks/lm_throughput.py --preset egru-1350 --backend jax
 
-The nets take turns at the same windows of a made-up text, each a whole train step of examples/penn_treebank.py:
-forward, backward, clipping, optimizer. The table gives medians over the rounds. The share of the device's matmul rate
-counts what the products of a step need, 6 floating-point operations for each weight of the recurrent layers and for
-each that the decoder uses, against the best of ten square products of `--matmul` rows.
+The nets are trained in turn on the same windows of a synthetic text, each window with a whole train step of
+examples/penn_treebank.py: forward, backward, clipping, optimizer. The table shows medians over the rounds. The share of
+the device's matmul rate compares the products of a step, 6 floating-point operations per weight of the recurrent layers
+and per weight that the decoder uses, with the best of ten square products of `--matmul` rows.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def parse():
 
 
 def training_run(preset, count):
-    """A function that trains a net of the preset on `count` windows, waits, and returns the number of words."""
+    """Returns a function that trains a net of the preset on `count` windows, waits, and returns the number of words."""
     import keras
     from language_model.network import build
     from language_model.steps import STEPS
@@ -98,7 +98,7 @@ def training_run(preset, count):
 
 
 def flops(preset):
-    """Floating-point operations a word that the products of a train step need."""
+    """Returns the floating-point operations per word of the products of a train step."""
     gates = {"event_gru": 3, "gru": 3, "lstm": 4}[preset.cell]
     inputs = (preset.embedding, *preset.units[:-1])
     recurrent = sum(gates * units * (entering + units) for units, entering in zip(preset.units, inputs, strict=True))
@@ -109,7 +109,7 @@ def flops(preset):
 
 
 def matmul_rate(n):
-    """Floating-point operations a second of a product of two square matrices, the best of ten."""
+    """Returns the floating-point operations per second of a product of two square matrices, the best of ten."""
     import keras
 
     a = keras.ops.ones((n, n), "float32")

@@ -1,12 +1,12 @@
-"""Every method of making a recurrent net sparse, on spoken digits: loss, accuracy, activity and MACs.
+"""Compares all methods of making a recurrent net sparse, on spoken digits: loss, accuracy, activity and MACs.
 
     KSR_DATA=DIR KERAS_BACKEND=jax python benchmarks/methods.py --results methods.jsonl
 
-DIR holds `fsdd.npz` (see `keras_sparse_rnn.experiments.data.fsdd`). Nets of 128 units learn for 60 epochs, smaller
-ones for 90, all by one recipe, which was chosen on recordings 5-9 of the training set (`--split validation`), as were
-the thresholds and strengths below. Each run goes into the results file when it ends and is not repeated by the next
-call; the table is printed at the end, and alone with `--table`. tfmot's rows need tf-keras and are trained in a process
-of their own.
+DIR holds `fsdd.npz` (see `keras_sparse_rnn.experiments.data.fsdd`). Nets of 128 units learn for 60 epochs, smaller ones
+for 90, all by one recipe, which was chosen on recordings 5-9 of the training set (`--split validation`), as were the
+thresholds and strengths below. Each run is written to the results file when it ends, and is not repeated by the next
+call. The table is printed at the end; `--table` only prints it. The rows of tfmot require tf-keras and are trained in a
+separate process.
 """
 
 import argparse
@@ -126,7 +126,7 @@ def table(arguments):
 
 
 def train(cell, seed, arguments):
-    """Trains one net once and returns what the table needs of it."""
+    """Trains a net once and returns its figures for the table."""
     if " | tfmot" in cell:
         command = [sys.executable, *sys.argv, "--tfmot", cell, str(seed)]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -135,7 +135,7 @@ def train(cell, seed, arguments):
 
 
 def trained(cell, seed, arguments):
-    """A net after its training."""
+    """Returns a net after its training."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -151,7 +151,7 @@ def trained(cell, seed, arguments):
 
 
 def build(cell, data):
-    """The net before it, not compiled."""
+    """Returns the untrained net, not compiled."""
     import keras
 
     net, method = cell.split(" | ")
@@ -170,7 +170,7 @@ def build(cell, data):
 
 
 def figures(model, data):
-    """Of a trained net, on the test set."""
+    """Returns the figures of a trained net on the test set."""
     import keras
 
     from keras_sparse_rnn.profiling import count_macs
@@ -196,7 +196,7 @@ def figures(model, data):
 
 
 def parse_net(net):
-    """Kind, units and hop in ms of a net such as "GRU 24 40 ms"."""
+    """Returns kind, units and hop in ms of a net such as "GRU 24 40 ms"."""
     kind, units, *hop = net.split()
     return kind, int(units), int(hop[0]) if hop else 20
 
@@ -209,7 +209,7 @@ def load(hop, split):
 
 
 def batches(split, seed):
-    """Shuffled batches, without end, with noise on the real steps."""
+    """Yields shuffled batches without end, with noise on the real steps."""
     generator = np.random.default_rng(seed)
     normal = functools.partial(generator.standard_normal, dtype=np.float32)
     while True:
@@ -326,7 +326,7 @@ def dense_quantile(net, seed, arguments):
 
 
 def scores(probabilities, y):
-    """Accuracy and mean negative log-likelihood."""
+    """Returns the accuracy and the mean negative log-likelihood."""
     of_class = probabilities[np.arange(len(y)), y]
     return {
         "accuracy": float((probabilities.argmax(axis=1) == y).mean()),
@@ -335,7 +335,7 @@ def scores(probabilities, y):
 
 
 def train_by_tfmot(cell, seed, arguments):
-    """The same net of tf_keras, pruned by tfmot; effective MACs are its non-zero weights."""
+    """Trains the same net in tf_keras, pruned by tfmot; its effective MACs are its nonzero weights."""
     os.environ["TF_USE_LEGACY_KERAS"] = "1"
     import tensorflow_model_optimization as tfmot
     import tf_keras

@@ -1,4 +1,4 @@
-"""What each number format of `ksr.convert` costs and keeps, on real data.
+"""Measures the cost and the error of each number format of `ksr.convert`, on real data.
 
     python benchmarks/number_formats.py                     # the table of docs/quantisation.md
     python benchmarks/number_formats.py --trained --units 24 --epochs 60 --seeds 0 1 --results trained.csv
@@ -207,7 +207,7 @@ def _measure(model, data, number_format, ranges=None):
 
 
 def _alone(layer, inputs):
-    """The recurrent layer over streams, its weights kept."""
+    """Returns the recurrent layer alone over streams, with its weights."""
     copy = type(layer).from_config(layer.get_config() | {"activity_regularizer": None})
     model = keras.Sequential([keras.Input((STEPS, inputs)), copy])
     copy.set_weights(layer.get_weights())
@@ -215,7 +215,7 @@ def _alone(layer, inputs):
 
 
 def _streams(split, seed):
-    """Sequences end to end, without their padding: `(STREAMS, STEPS, features)`."""
+    """Returns concatenated sequences without padding: `(STREAMS, STEPS, features)`."""
     order = np.random.default_rng(seed).permutation(len(split))
     frames = np.concatenate([split.x[i][split.valid[i]] for i in order])
     return frames[: STREAMS * STEPS].reshape(STREAMS, STEPS, -1)

@@ -1,4 +1,4 @@
-"""Recurrent layers with random weights of a given sparsity, and activity of a given share, for measuring kernels."""
+"""Recurrent layers with random weights of a given sparsity and activity, to measure kernels."""
 
 from dataclasses import replace
 
@@ -31,16 +31,16 @@ def event_gru(
     pruned_inputs=None,
     number_format=INT8,
 ):
-    """An EventGRU, all of its inputs active, of whose units a given share fires.
+    """Returns an EventGRU of whose units a given share fires, and an input whose values are all active.
 
     Args:
         units, inputs, block: Sizes.
         sparsity: Share of zero blocks, exactly.
-        activity: Share of units that fire in a step, in the mean over a sequence.
+        activity: Mean share of units that fire in a step.
         steps: Length of that sequence.
-        seed: Of the random weights and inputs.
+        seed: Seed of the random weights and inputs.
         dtype: `np.int8` or `np.float32`.
-        number_format: That of an integer op.
+        number_format: Number format of an integer op.
         pruned: Pair (rows, cols) of the blocks that are zero or not; by default those that are stored, (1, block).
         pruned_inputs: Likewise of the input kernel; by default as `pruned`.
 
@@ -132,7 +132,7 @@ def delta_gru(units, inputs, block, sparsity, input_rate, activity, steps=40, se
 
     Args:
         units, inputs, block, sparsity, steps, seed, reset_gate: As above.
-        input_rate: Share of the inputs that change in a step, in the mean over a sequence.
+        input_rate: Mean share of the inputs that change in a step.
         activity: Share of the units whose held state changes.
     """
     op, noise = gru(units, inputs, block, sparsity, steps, seed, reset_gate=reset_gate)
@@ -184,12 +184,12 @@ def to_model(op, x):
 
 
 def outputs(op, x):
-    """What the op's definition gives for each row of x."""
+    """Returns the outputs of the op's definition for each row of x."""
     return op.invoke(x, {}) if isinstance(op, SparseDense) else op(x)
 
 
 def rates(op, x):
-    """Shares of the sources that a step visits, for each matrix of the op: inputs, and units."""
+    """Returns the shares of the sources that a step visits, for each matrix of the op: inputs, and units."""
     if isinstance(op, EventGru):
         return 1.0, rate(op, x)
     if getattr(op, "hidden_threshold", None) is not None:
@@ -198,12 +198,12 @@ def rates(op, x):
 
 
 def rate(op, x):
-    """Share of the outputs that are not zero."""
+    """Returns the share of the outputs that are not zero."""
     return float(np.mean(op(x) != (op.options.output_zero_point if op.is_integer else 0)))
 
 
 def change_rates(op, x):
-    """Share of what is held that changes in a step, of the inputs (`"x"`) and of the states (`"h"`)."""
+    """Returns the shares of held inputs (`"x"`) and held states (`"h"`) that change in a step."""
     state = {name: np.zeros(tensor.shape[1], np.int64) for name, tensor in op.states().items()}
     names, changes = {"x": "held_x", "h": "held_h"}, {"x": [], "h": []}
     for x_t in x:

@@ -1,14 +1,15 @@
-"""Trained models on Cortex-M cores: instructions and an estimate of cycles per step (-O2); flash, RAM and stack (-Os).
+"""Measures trained models on Cortex-M cores: instructions and estimated cycles per step (-O2); flash, RAM and stack
+(-Os).
 
     python -m keras_sparse_rnn demo --out vowels
     KSR_DATA=DIR KERAS_BACKEND=tensorflow python benchmarks/real_models.py --train digits
     python benchmarks/real_models.py vowels digits
 
-A folder has `.tflite` files and `inputs.npy`, on which they run: the test set's longest sequences, so that no padding
-flatters. The demo writes such a folder, and `--train` one of a pruned DeltaGRU and a dense GRU of spoken digits, by
-`benchmarks/methods.py`. A step is the whole model's, the layers after the recurrent one included; every bit of the
-outputs is compared with the same C on this computer. "Est." is the estimate of cycles from the cores' documented
-timings (`tflite/firmware/cycles.h`).
+A folder contains `.tflite` files and their inputs, `inputs.npy`: the longest sequences of the test set, so that padding
+does not distort the counts. The demo writes such a folder; `--train` writes one with a pruned DeltaGRU and a dense GRU
+for spoken digits, trained by `benchmarks/methods.py`. A step runs the whole model, including the layers after the
+recurrent one. Every bit of the outputs is compared with the same C on this computer. "Est." is the estimate of cycles
+from the cores' documented timings (`tflite/firmware/cycles.h`).
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Time and memory of a training step of EventGRU and DeltaGRU beside keras.layers.GRU of the same size.
+"""Measures time and memory of a training step of EventGRU and DeltaGRU, and of keras.layers.GRU of the same size.
 
     python benchmarks/train_step.py --backend tensorflow --jit --size M
 
-The models take steps in turn in one process, so that other load on the machine meets both; the table gives medians.
-The matmul rate is that of a square product of 1024, and the share of it counts the five products with the two kernels
-that a step needs (three with the recurrent kernel, two with the kernel). Peak memory is that of a process of its own
-which takes three steps of one model, less what it had before the model was built.
+The models take steps in turn in one process, so that other load on the machine affects both; the table shows medians.
+The matmul rate is that of a square product of 1024 rows; the share of it counts the five products with the two kernels
+in a step (three with the recurrent kernel, two with the kernel). Peak memory is that of a separate process that takes
+three steps of one model, minus its memory before the model was built.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def parse():
 
 
 def train_step(name, arguments):
-    """A function that takes one step of `model.fit` and waits for its end."""
+    """Returns a function that takes one step of `model.fit` and waits for its end."""
     import keras
     import numpy as np
 
@@ -85,7 +85,7 @@ def timed(function):
 
 
 def matmul_rate():
-    """Floating-point operations a second of a product of two square matrices, the best of ten."""
+    """Returns the floating-point operations per second of a product of two square matrices, the best of ten."""
     import keras
     import numpy as np
 
@@ -106,7 +106,7 @@ def memory_of(name):
 
 
 def peak_memory(arguments):
-    """Megabytes that building and three steps of one model add to the process."""
+    """Returns the megabytes that building a model and three steps add to the process."""
     import keras
 
     import keras_sparse_rnn.layers  # noqa: F401

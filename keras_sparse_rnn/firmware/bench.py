@@ -1,4 +1,4 @@
-"""What a model costs: instructions on an emulated board by op, or time on this computer."""
+"""Measures the cost of a model: instructions per op on an emulated board, or time on this computer."""
 
 import time
 from collections import defaultdict
@@ -14,7 +14,7 @@ from keras_sparse_rnn.runtime.model import Model
 from keras_sparse_rnn.typing import ModelSource
 
 HOST = "host"
-# Each core under its name, as users shorten it, and "host".
+# Each core by its name and its short forms, and "host".
 CPUS = {name: name for name in TARGETS} | {name.removeprefix("cortex-"): name for name in TARGETS}
 CPUS |= {"m0": "cortex-m0plus", "cortex-m0": "cortex-m0plus", "m0+": "cortex-m0plus", HOST: HOST}
 CPUS |= {"esp32-c3": "rv32imc", "esp32-c6": "rv32imc"}
@@ -189,7 +189,7 @@ def _time_on_host(model, x, rounds):
     run(runtime.load(model, "litert"), whole)
     try:
         core = runtime.load(model, "native")
-    except ValueError:  # an op around ours that it lacks
+    except ValueError:  # it lacks an op of the model
         ops = ()
     else:
         by_op, run_custom = _Clock(), core.run_custom

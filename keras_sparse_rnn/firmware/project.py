@@ -28,7 +28,7 @@ from keras_sparse_rnn.runtime.native import prepare_ops
 from keras_sparse_rnn.typing import Arrays, ModelSource, check_flag
 
 _BOARD = "cortex-m4"
-LARGEST_MODEL = 2**25  # bytes, the flash of the largest boards; a byte becomes some twenty on its way to C
+LARGEST_MODEL = 2**25  # the flash of the largest boards in bytes; each byte becomes about twenty in C source
 
 
 _VERIFIED = "every op compared with the NumPy engine on this computer"

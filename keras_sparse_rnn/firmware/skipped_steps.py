@@ -1,17 +1,17 @@
-"""Whether nothing at all is to be computed at the steps that a FrameGate leaves out."""
+"""Determines whether nothing has to be computed at the steps that a FrameGate skips."""
 
 from keras_sparse_rnn.ops import ALL_OPS, OPS
 from keras_sparse_rnn.ops.frame_gate import FrameGate
 
 
 def skipping_gate(model):
-    """The `Operator` of a FrameGate, if all that the model gives or keeps comes from recurrent ops with its mask;
-    None where there is no gate, several, or something else that goes on."""
+    """Returns the `Operator` of a FrameGate if all outputs and states of the model come from recurrent ops with its
+    mask. None if there is no gate or several, or if other outputs or states change at skipped steps."""
     gates = [op for op in model.operators if op.name == FrameGate.SCHEMA.name]
     if len(gates) != 1:
         return None
     [gate] = gates
-    held = set()  # tensors that do not change at a step that is left out
+    held = set()  # tensors that do not change at a skipped step
     for op in model.operators:
         if op.name in OPS and mask_of(op) != gate.outputs[0]:
             return None
@@ -22,14 +22,14 @@ def skipping_gate(model):
 
 
 def mask_of(op):
-    """Number of the tensor that is the mask of a recurrent op; None for other ops, and without one."""
+    """Returns the number of the tensor that is the mask of a recurrent op; None for other ops, and without a mask."""
     if op.name not in OPS:
         return None
     return ALL_OPS[op.name].SCHEMA.named([None if i < 0 else i for i in op.inputs]).get("mask")
 
 
 def before_gate(model, gate):
-    """A model's ops: those whose results the gate reads, with it; and all others."""
+    """Splits a model's ops: the gate with the ops whose results it reads, and all others."""
     needed, before = set(gate.inputs), [gate]
     for op in reversed(model.operators[: model.operators.index(gate)]):
         if needed & set(op.outputs):

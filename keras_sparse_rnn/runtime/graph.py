@@ -43,7 +43,7 @@ class GraphEngine(Engine):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Sets up our ops in `model`."""
+        """Sets up the custom ops of `model`."""
 
     @property
     def custom_operators(self) -> list[Operator]:

@@ -61,8 +61,8 @@ class Model:
         """Reads a model from a file, bytes, or the result of `ksr.convert`; a `Model` is returned unchanged.
 
         Raises:
-            FileNotFoundError: The path names no file.
-            TypeError: It is none of these.
+            FileNotFoundError: The path does not exist.
+            TypeError: `model` has another type.
             ValueError: As for the class.
         """
         return model if isinstance(model, cls) else cls(read_bytes(model))
@@ -109,7 +109,7 @@ class Model:
                 raise ValueError(f"tensor '{tensor.name}' has the scale 0")
 
     def _check_order(self):
-        """Raises ValueError where the graph does not hang together, so that values would be read that nobody wrote."""
+        """Raises ValueError if the graph is not connected, so that an op would read values that nothing has written."""
         written = {i for i, tensor in enumerate(self.tensors) if tensor.is_ready} | set(self.input_indices)
         for op in self.operators:
             for place, i in enumerate(op.inputs):
@@ -130,7 +130,7 @@ class Model:
             raise ValueError("nothing writes one of the graph's outputs")
 
     def _check_our_ops(self):
-        """What a kernel has checked must stay, so constants; what it writes to, states, must be there for that."""
+        """Raises ValueError unless the tensors that a kernel checks are constants, and its states are variables."""
         for op in self.operators:
             if not op.is_custom or op.name not in ALL_OPS:
                 continue
