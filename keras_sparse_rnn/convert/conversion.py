@@ -109,9 +109,9 @@ def run(model, representative_data, representative_labels, ranges, options, prog
     }
     converted = ConvertedModel(file, report, [array[:2, 0] for array in given])
     if options.verify:
-        for gate, op, (x, *given, made) in zip(cut.gates, gates, seen.gates, strict=True):
+        for gate, op, (x, *mask, made) in zip(cut.gates, gates, seen.gates, strict=True):
             scale = scales.get(id(gate.x))
-            warning = verify_gate(gate, op, scale, x, made, given[0] if given else None)
+            warning = verify_gate(gate, op, scale, x, made, mask[0] if mask else None)
             report.warnings += [warning] if warning else []
         causes = _likely_causes(cut, seen, scales, options) if options.is_integer else []
         verify_layers(calls, seen.calls, layers, causes, progress)
