@@ -77,7 +77,12 @@ def _shared_inputs():
 
 def _input_cells(i, given, schema):
     sizes = {"inputs": "I", "units": "U", "stride": "stride", "slots": "4 · stride", "sums": "4 · stride + 1"}
-    sizes |= {"output": "U", "diagonal": "gates · stride", "deep_slots": "deep · 4 · stride"}
+    sizes |= {
+        "output": "U",
+        "diagonal": "gates · stride",
+        "deep_slots": "deep · 4 · stride",
+        "middle": "padded columns",
+    }
     size = sizes.get(given.size, "")
     size = (
         f" (B, {size})"
@@ -95,5 +100,5 @@ def _input_cells(i, given, schema):
     doc += "; reserved, absent until a later version" if given.is_reserved else ""
     doc += f"; where `{given.where[0]}` is {' or '.join(map(str, given.where[1]))}" if given.where else ""
     doc += f"; where `{given.needs}` is given" if given.needs else ""
-    doc += "; where `deep` is not 0" if given.is_deep else ""
+    doc += "; where `deep` is not 0" if given.is_deep else "; where `rank` is not 0" if given.is_of_factors else ""
     return f"| {i} | `{given.name}` | {' | '.join(types)} | {doc} |"
