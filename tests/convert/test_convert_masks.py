@@ -186,7 +186,7 @@ def test_what_is_read_beside_masks_is_what_keras_reads(weights, steps):
         if weights == "float32":
             np.testing.assert_allclose(ours, wanted, atol=1e-5)
         else:
-            assert np.abs(ours - wanted).mean() < 0.05 * wanted.std()
+            assert np.abs(ours - wanted).mean() < 0.1 * wanted.std()
 
 
 def test_with_an_initial_state_a_layer_has_only_the_mask_that_it_is_given():
