@@ -22,6 +22,15 @@
   "add r7, r7, r8, lsl #4\n" \
   ADD_4("r9", "ldm r7", "stm r7")
 
+#define TWO_BLOCKS_4         \
+  "ldrb r8, [r5], #1\n"      \
+  "ldm r6!, {r0, r9}\n"      \
+  "add r7, r7, r8, lsl #4\n" \
+  ADD_4("r0", "ldm r7", "stm r7") \
+  "ldrb r8, [r5], #1\n"      \
+  "add r7, r7, r8, lsl #4\n" \
+  ADD_4("r9", "ldm r7", "stm r7")
+
 /* r7 stays in the middle of a block: one half below, one above. */
 #define BLOCK_8                                   \
   "ldrb r8, [r5], #1\n"                           \
@@ -42,7 +51,7 @@
   "sub r7, #32\n"
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DEFINE_LOOPS(add_1x4, "2", 8, BLOCK_4)
+DEFINE_LOOPS_OF_PAIRS(add_1x4, "2", BLOCK_4, TWO_BLOCKS_4)
 DEFINE_LOOPS(add_1x8, "3", 4, BLOCK_8)
 DEFINE_LOOPS(add_1x16, "4", 2, BLOCK_16)
 

@@ -76,18 +76,33 @@ typedef struct vector_rows {
 #define JUMP_4 "and r8, r4, #3\n tbb [pc, r8]\n 6: .byte (20f-6b)/2, (23f-6b)/2, (22f-6b)/2, (21f-6b)/2\n"
 #define JUMP_2 "and r8, r4, #1\n tbb [pc, r8]\n 6: .byte (20f-6b)/2, (21f-6b)/2\n"
 
-#define NEXT(unrolled) "subs r4, #" unrolled "\n bgt 20b\n ldr pc, [sp, #16]\n"
+#define NEXT(unrolled, first) "subs r4, #" unrolled "\n bgt " first "\n ldr pc, [sp, #16]\n"
 #define LOOP_2(block) "20:\n" block "21:\n" block
 #define LOOP_4(block) LOOP_2(block) "22:\n" block "23:\n" block
 #define LOOP_8(block) LOOP_4(block) "24:\n" block "25:\n" block "26:\n" block "27:\n" block
 
+/* Likewise for blocks that are added by pairs: labels say how many are left. */
+#define JUMP_PAIRS                                                                                             \
+  "and r8, r4, #7\n tbh [pc, r8, lsl #1]\n"                                                                    \
+  "6: .hword (28f-6b)/2, (21f-6b)/2, (22f-6b)/2, (23f-6b)/2, (24f-6b)/2, (25f-6b)/2, (26f-6b)/2, (27f-6b)/2\n"
+#define LOOP_PAIRS(block, pair)                     \
+  "21:\n" block NEXT("1", "28f")                    \
+  "23:\n" block "b 22f\n"                           \
+  "25:\n" block "b 24f\n"                           \
+  "27:\n" block "b 26f\n"                           \
+  "28:\n" pair "26:\n" pair "24:\n" pair "22:\n" pair NEXT("8", "28b")
+
 /* From event_rows, events and their end; or, with `is_vector`, vector_rows, values and where the rows start. */
-#define DEFINE_LOOPS(name, weights_shift, unrolled, block)                                                        \
+#define DEFINE(name, weights_shift, jump, loop)                                                                   \
   __attribute__((naked)) static void name(const void *rows, const void *from, const void *other, int is_vector) { \
-    __asm__ volatile(".syntax unified\n push {r4-r11, lr}\n cmp r3, #0\n bne 2f\n"                               \
-                     EVENTS(weights_shift, JUMP_##unrolled)                                                       \
-                     VECTOR(weights_shift, JUMP_##unrolled LOOP_##unrolled(block) NEXT(#unrolled)));              \
+    __asm__ volatile(".syntax unified\n push {r4-r11, lr}\n cmp r3, #0\n bne 2f\n" EVENTS(weights_shift, jump)   \
+                     VECTOR(weights_shift, jump loop));                                                           \
   }
+
+#define DEFINE_LOOPS(name, weights_shift, unrolled, block) \
+  DEFINE(name, weights_shift, JUMP_##unrolled, LOOP_##unrolled(block) NEXT(#unrolled, "20b"))
+#define DEFINE_LOOPS_OF_PAIRS(name, weights_shift, block, pair) \
+  DEFINE(name, weights_shift, JUMP_PAIRS, LOOP_PAIRS(block, pair))
 
 /* Accumulators from which the blocks count. */
 static inline int32_t *first_of(const ksr_matrix *matrix, int32_t *acc) {

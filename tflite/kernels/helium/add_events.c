@@ -25,8 +25,17 @@ typedef struct vector_rows {
   int32_t zero_point, factor;
 } vector_rows;
 
+/* The r4 blocks of a row, by a hardware loop; or, for short ones, of which there is at least one, without its
+ * instruction in each round: jumps to that many blocks before the end of eight. */
+#define ROW(block) "wls lr, r4, 3f\n 2:\n" block "le lr, 2b\n"
+#define ROW_OF_SHORT(block)                                                                                       \
+  "and r8, r4, #7\n tbb [pc, r8]\n"                                                                                \
+  "5: .byte (20f-5b)/2, (27f-5b)/2, (26f-5b)/2, (25f-5b)/2, (24f-5b)/2, (23f-5b)/2, (22f-5b)/2, (21f-5b)/2\n"      \
+  "20:\n" block "21:\n" block "22:\n" block "23:\n" block "24:\n" block "25:\n" block "26:\n" block "27:\n" block \
+  "subs r4, #8\n bgt 20b\n"
+
 /* r0 `event_rows`, r1 next event, r2 end of events, r3 value, r4 blocks, r5 index, r6 weights, r7 accumulators */
-#define EVENTS(weights_shift, block)     \
+#define EVENTS(weights_shift, empty, row) \
   "push {r4-r8, lr}\n"                   \
   "cmp r1, r2\n"                         \
   "bhs 4f\n"                             \
@@ -36,38 +45,31 @@ typedef struct vector_rows {
   "add r8, r8, r4, lsl #1\n"             \
   "ldrh r4, [r8, #2]\n"                  \
   "ldrh r8, [r8]\n"                      \
-  "sub r4, r4, r8\n"                     \
+  "subs r4, r4, r8\n" empty              \
   "add r5, r5, r8\n"                     \
-  "add r6, r6, r8, lsl #" weights_shift "\n" \
-  "wls lr, r4, 3f\n"                     \
-  "2:\n" block                           \
-  "le lr, 2b\n"                          \
+  "add r6, r6, r8, lsl #" weights_shift "\n" row \
   "3: cmp r1, r2\n"                      \
   "bne 1b\n"                             \
   "4: pop {r4-r8, pc}\n"
 
-/* r0 where the next row starts, r1 next value, r2 their end; rows one after the other, so that index and weights are
- * simply read on. r9 accumulators, r10 zero point, r11 factor, r12 where the row started */
-#define VECTOR(weights_shift, block)     \
+/* r0 where the row starts, r1 next value, r2 their end; rows one after the other, so that index and weights are simply
+ * read on. r9 accumulators, r10 zero point, r11 factor */
+#define VECTOR(weights_shift, empty, row) \
   "push {r4-r11, lr}\n"                  \
   "ldm r0, {r0, r5, r6, r9-r11}\n"       \
-  "ldrh r12, [r0], #2\n"                 \
-  "1: ldrh r4, [r0], #2\n"               \
-  "ldrsb r3, [r1], #1\n"                 \
-  "sub r8, r4, r12\n"                    \
-  "mov r12, r4\n"                        \
+  "1: ldrsb r3, [r1], #1\n"              \
+  "ldrh r8, [r0], #2\n"                  \
+  "ldrh r4, [r0]\n"                      \
+  "subs r4, r4, r8\n" empty              \
   "subs r3, r3, r10\n"                   \
   "beq 4f\n"                             \
   "mul r3, r3, r11\n"                    \
-  "mov r7, r9\n"                         \
-  "wls lr, r8, 3f\n"                     \
-  "2:\n" block                           \
-  "le lr, 2b\n"                          \
+  "mov r7, r9\n" row                     \
   "3: cmp r1, r2\n"                      \
   "bne 1b\n"                             \
   "pop {r4-r11, pc}\n"                   \
-  "4: add r5, r5, r8\n"                  \
-  "add r6, r6, r8, lsl #" weights_shift "\n" \
+  "4: add r5, r5, r4\n"                  \
+  "add r6, r6, r4, lsl #" weights_shift "\n" \
   "b 3b\n"
 
 #define BLOCK_4                  \
@@ -100,19 +102,19 @@ typedef struct vector_rows {
   ADD_8("[r6], #4", "[r6], #4", "0", "16") \
   ADD_8("[r6], #4", "[r6], #4", "32", "48")
 
-#define DEFINE(width, weights_shift, block)                                                                        \
+#define DEFINE(width, weights_shift, empty, row)                                                                    \
   __attribute__((naked)) static void add_events_##width(const event_rows *r, const ksr_event *event,                \
                                                         const ksr_event *end) {                                     \
-    __asm__ volatile(".syntax unified\n" EVENTS(weights_shift, block));                                             \
+    __asm__ volatile(".syntax unified\n" EVENTS(weights_shift, empty, row));                                        \
   }                                                                                                                 \
   __attribute__((naked)) static void add_vector_##width(const vector_rows *r, const int8_t *x, const int8_t *end) { \
-    __asm__ volatile(".syntax unified\n" VECTOR(weights_shift, block));                                             \
+    __asm__ volatile(".syntax unified\n" VECTOR(weights_shift, empty, row));                                        \
   }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-DEFINE(1x4, "2", BLOCK_4)
-DEFINE(1x8, "3", BLOCK_8)
-DEFINE(1x16, "4", BLOCK_16)
+DEFINE(1x4, "2", "beq 3f\n", ROW_OF_SHORT(BLOCK_4))
+DEFINE(1x8, "3", "", ROW(BLOCK_8))
+DEFINE(1x16, "4", "", ROW(BLOCK_16))
 
 void ksr_add_events_i8_helium(const ksr_matrix *matrix, const ksr_event *event, const ksr_event *end, int32_t *acc) {
   if (ksr_is_by_sources(matrix)) {

@@ -11,6 +11,11 @@
 #undef ksr_multiply_4_i8
 #undef ksr_multiply_blocks_i8
 #undef ksr_multiply_blocks_i16
+#undef ksr_events_of
+#undef ksr_events_send
+#undef ksr_events_read
+#undef ksr_hold_inputs
+#undef ksr_hold_states
 #undef ksr_write_states_i8
 #undef ksr_fill_i8
 #undef ksr_scale_i32
@@ -20,6 +25,11 @@
 #define ksr_multiply_4_i8 ksr_multiply_4_i8_helium /* helium/multiply_4.c */
 #define ksr_multiply_blocks_i8 ksr_multiply_blocks_i8_helium /* helium/multiply_blocks.c */
 #define ksr_multiply_blocks_i16 ksr_multiply_blocks_i16_helium /* helium/multiply_blocks.c */
+#define ksr_events_of ksr_events_of_helium         /* helium/events.c */
+#define ksr_events_send ksr_events_send_helium     /* helium/events.c */
+#define ksr_events_read ksr_events_read_helium     /* helium/events.c */
+#define ksr_hold_inputs ksr_hold_inputs_helium     /* helium/holds.c */
+#define ksr_hold_states ksr_hold_states_helium     /* helium/holds.c */
 #define ksr_write_states_i8 ksr_write_states_i8_helium /* helium/write_states.c */
 #define ksr_fill_i8 ksr_fill_i8_helium             /* helium/vectors.c */
 #define ksr_scale_i32 ksr_scale_i32_helium         /* helium/vectors.c */
