@@ -48,8 +48,8 @@ void ksr_event_gru_run_f32(const ksr_event_gru_layer *gru, void *scratch) {
   if (!gru->c) memset(b.c, 0, state_size);
   if (b.trace && !gru->trace) memset(b.trace, 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), b.acc);
+    ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step, sizeof(float)), b.acc);
     ksr_matrix_add_vector_f32(&r->recurrent_kernel, b.y, b.acc);
-    update(gru, &b, ksr_recurrent_output(r, step));
+    update(gru, &b, ksr_recurrent_output(r, step, sizeof(float)));
   }
 }

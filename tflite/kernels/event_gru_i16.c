@@ -75,10 +75,10 @@ void ksr_event_gru_run_i16(const ksr_event_gru_layer *gru, void *scratch) {
   }
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), b.acc);
+    ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step, sizeof(int16_t)), b.acc);
     ksr_add_events(&r->recurrent_kernel, b.events, b.end, b.acc);
     ksr_recurrent_scale_outputs(r, 0, 3 + gru->reset_gate, b.acc);
-    update(gru, &b, ksr_recurrent_output(r, step));
+    update(gru, &b, ksr_recurrent_output(r, step, sizeof(int16_t)));
   }
   if (!y) return;
   memset(y, 0, (uint32_t)r->units * sizeof(int16_t));

@@ -93,8 +93,8 @@ void ksr_event_gru_run_i8(const ksr_event_gru_layer *gru, void *scratch) {
   start(gru, &b);
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), b.acc);
+    ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step, sizeof(int8_t)), b.acc);
     ksr_add_events(&r->recurrent_kernel, b.events, b.end, b.acc);
-    update(gru, &b, ksr_recurrent_output(r, step), step == r->steps - 1 ? gru->y : 0);
+    update(gru, &b, ksr_recurrent_output(r, step, sizeof(int8_t)), step == r->steps - 1 ? gru->y : 0);
   }
 }

@@ -47,9 +47,9 @@ void ksr_gru_run_f32(const ksr_gru_layer *gru, void *scratch) {
   if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
     if (KSR_WITH_RANK && gru->rank) {
-      start_from_middle(gru, ksr_recurrent_input(r, step), h, ksr_gru_middle(gru, scratch), acc);
+      start_from_middle(gru, ksr_recurrent_input(r, step, sizeof(float)), h, ksr_gru_middle(gru, scratch), acc);
     } else {
-      ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
+      ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step, sizeof(float)), h, acc);
     }
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, h, acc);
     ksr_gru_units_f32(&gru->gates.activations, acc, r->stride, gru->reset_gate, h, r->units);
@@ -59,7 +59,7 @@ void ksr_gru_run_f32(const ksr_gru_layer *gru, void *scratch) {
       ksr_matrix_add_vector_f32(&matrix, h, acc);
       ksr_gru_units_f32(&gru->gates.activations, acc, r->stride, gru->reset_gate, h, r->units);
     }
-    float *output = ksr_recurrent_output(r, step);
+    float *output = ksr_recurrent_output(r, step, sizeof(float));
     if (output) memcpy(output, h, state_size);
   }
 }

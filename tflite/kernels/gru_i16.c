@@ -111,16 +111,16 @@ void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
       send_changes(gru, &gates, &r->recurrent_kernel, h, r->hidden_threshold, r->held_h, 0, r->units, r->sums);
     }
     if (KSR_WITH_RANK && gru->rank) {
-      start_from_middle(gru, &gates, ksr_recurrent_input(r, step), h, ksr_gru_middle(gru, scratch), acc);
+      start_from_middle(gru, &gates, ksr_recurrent_input(r, step, sizeof(int16_t)), h, ksr_gru_middle(gru, scratch), acc);
     } else {
-      ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
+      ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step, sizeof(int16_t)), acc);
       if (!holds_h) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
     }
     ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, &gates, h, acc);
     gru->units(&gates, acc, r->stride, h, r->units);
     if (KSR_WITH_DEEP) go_deep(gru, &gates, h, acc);
-    int16_t *output = ksr_recurrent_output(r, step);
+    int16_t *output = ksr_recurrent_output(r, step, sizeof(int16_t));
     for (int32_t i = 0; output && i < r->units; ++i) output[i] = ksr_output_i16(&gates, h[i]);
   }
 }

@@ -104,16 +104,16 @@ void ksr_gru_run_i8(const ksr_gru_layer *gru, void *scratch) {
     if (holds_h) send_changes(gru, &r->recurrent_kernel, h, r->hidden_threshold, r->held_h, 0, r->units, r->sums);
 #endif
     if (KSR_WITH_RANK && gru->rank) {
-      start_from_middle(gru, ksr_recurrent_input(r, step), h, ksr_gru_middle(gru, scratch), acc);
+      start_from_middle(gru, ksr_recurrent_input(r, step, sizeof(int8_t)), h, ksr_gru_middle(gru, scratch), acc);
     } else {
-      ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step), acc);
+      ksr_recurrent_start_i8(r, ksr_recurrent_input(r, step, sizeof(int8_t)), acc);
       if (!holds_h) add_states(gru, &r->recurrent_kernel, h, 0, r->units, acc);
     }
     ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
     if (gru->reset_gate == KSR_RESET_BEFORE) add_reset_state(gru, h, acc);
     gru->units(gates, acc, r->stride, h, r->units);
     if (KSR_WITH_DEEP) go_deep(gru, h, acc);
-    int8_t *output = ksr_recurrent_output(r, step);
+    int8_t *output = ksr_recurrent_output(r, step, sizeof(int8_t));
     if (output) ksr_write_states_i8(gates->output, gates->output_zero_point, h, r->units, output);
   }
 }

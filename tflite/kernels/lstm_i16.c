@@ -13,8 +13,8 @@ void ksr_lstm_run_i16(const ksr_lstm_layer *lstm, void *scratch) {
   if (!lstm->h) memset(h, 0, state_size);
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_accumulate_i16(r, ksr_recurrent_input(r, step), h, acc);
+    ksr_recurrent_accumulate_i16(r, ksr_recurrent_input(r, step, sizeof(int16_t)), h, acc);
     ksr_recurrent_scale_outputs(r, 0, KSR_SLOTS, acc);
-    lstm->units(lstm, acc, h, c, ksr_recurrent_output(r, step));
+    lstm->units(lstm, acc, h, c, ksr_recurrent_output(r, step, sizeof(int16_t)));
   }
 }

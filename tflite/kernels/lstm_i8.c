@@ -14,8 +14,8 @@ void ksr_lstm_run_i8(const ksr_lstm_layer *lstm, void *scratch) {
   if (!lstm->h) memset(h, 0, units);
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_accumulate_i8(r, ksr_recurrent_input(r, step), h, acc);
+    ksr_recurrent_accumulate_i8(r, ksr_recurrent_input(r, step, sizeof(int8_t)), h, acc);
     ksr_recurrent_scale_outputs(r, 0, KSR_SLOTS, acc);
-    lstm->units(lstm, acc, h, c, ksr_recurrent_output(r, step));
+    lstm->units(lstm, acc, h, c, ksr_recurrent_output(r, step, sizeof(int8_t)));
   }
 }

@@ -7,29 +7,14 @@
 #include "multiply_any.h"
 #include "vectors.h"
 
-const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step) {
-  const int32_t t = recurrent->go_backwards ? recurrent->steps - 1 - step : step;
-  return (const uint8_t *)recurrent->x + ksr_bytes_of(recurrent, (size_t)t * (size_t)recurrent->inputs);
-}
-
-void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step) {
-  if (!recurrent->output) return 0;
-  const int32_t place = recurrent->go_backwards == KSR_BACKWARDS_IN_ORDER ? recurrent->steps - 1 - step : step;
-  if (recurrent->return_sequences) {
-    return (uint8_t *)recurrent->output + ksr_bytes_of(recurrent, (size_t)place * (size_t)recurrent->units);
-  }
-  return step == recurrent->steps - 1 ? recurrent->output : 0;
-}
-
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent) {
   return (uint32_t)(KSR_SLOTS * recurrent->stride) * (uint32_t)sizeof(int32_t);
 }
 
-void ksr_recurrent_start_sums(const ksr_recurrent *recurrent) {
+void ksr_recurrent_add_biases(const ksr_recurrent *recurrent) {
   const int32_t count = KSR_SLOTS * recurrent->stride;
   const uint32_t *bias = recurrent->bias;
   uint32_t *sums = recurrent->sums;
-  if (!KSR_WITH_HOLDS || !recurrent->input_threshold || sums[count]) return;
   for (int32_t i = 0; i < count; ++i) sums[i] += bias[i];
   sums[count] = 1;
 }
@@ -135,14 +120,6 @@ void ksr_recurrent_accumulate_i8(const ksr_recurrent *recurrent, const int8_t *x
 #endif
   ksr_recurrent_start_i8(recurrent, x, acc);
   if (!recurrent->hidden_threshold) ksr_multiply_all_i8(matrix, h, 0, recurrent->h_shift, acc);
-}
-
-void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc) {
-  const int16_t *scale = recurrent->output_scales;
-  if (!scale) return;
-  acc += first * recurrent->stride;
-  scale += first * recurrent->stride;
-  ksr_scale_i32(acc, scale, slots * recurrent->stride);
 }
 
 #if KSR_WITH_FLOAT32

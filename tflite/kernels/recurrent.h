@@ -6,20 +6,23 @@
 #include <stddef.h>
 
 #include "ksr_recurrent_layer.h"
+#include "vectors.h"
 
 enum { KSR_SLOTS = 4 };
 enum { KSR_BACKWARDS_IN_ORDER = 2 }; /* go_backwards: outputs where their inputs are */
 
-/* What step number `step` reads and writes; no output (NULL) where the step is not asked for. */
-const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step);
-void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step);
-
 /* Bytes with which scratch memory begins: the accumulators. */
 uint32_t ksr_recurrent_scratch(const ksr_recurrent *recurrent);
 
+/* Adds the biases to the sums, and sets the word behind them to 1. */
+void ksr_recurrent_add_biases(const ksr_recurrent *recurrent);
+
 /* Once at the start of an integer layer: where x is held, the biases belong to its sums. They are cleared without them;
  * then a 0 lies behind them. */
-void ksr_recurrent_start_sums(const ksr_recurrent *recurrent);
+static inline void ksr_recurrent_start_sums(const ksr_recurrent *recurrent) {
+  if (!KSR_WITH_HOLDS || !recurrent->input_threshold) return;
+  if (!((const uint32_t *)recurrent->sums)[KSR_SLOTS * recurrent->stride]) ksr_recurrent_add_biases(recurrent);
+}
 
 /* acc = bias + x W; where x is held, the sums, after adding what changed to them. Integer sums are not copied if `acc`
  * is where they are. */
@@ -46,7 +49,26 @@ void ksr_recurrent_accumulate_f32(const ksr_recurrent *recurrent, const float *x
 void ksr_send_changes_f32(const ksr_matrix *matrix, const float *x, const float *threshold, float *held, float *sums);
 
 /* Brings the accumulators of `slots` slots, from number `first`, to one scale a slot, where outputs have scales. */
-void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots, int32_t *acc);
+static inline void ksr_recurrent_scale_outputs(const ksr_recurrent *recurrent, int32_t first, int32_t slots,
+                                               int32_t *acc) {
+  const int16_t *scale = recurrent->output_scales;
+  const int32_t stride = recurrent->stride;
+  if (scale) ksr_scale_i32(acc + first * stride, scale + first * stride, slots * stride);
+}
+
+/* What step number `step` reads and writes, in values of `width` bytes; no output (NULL) where the step is not asked
+ * for. */
+static inline const void *ksr_recurrent_input(const ksr_recurrent *recurrent, int32_t step, size_t width) {
+  const int32_t t = recurrent->go_backwards ? recurrent->steps - 1 - step : step;
+  return (const uint8_t *)recurrent->x + (size_t)t * (size_t)recurrent->inputs * width;
+}
+
+static inline void *ksr_recurrent_output(const ksr_recurrent *recurrent, int32_t step, size_t width) {
+  if (!recurrent->output) return 0;
+  if (!recurrent->return_sequences) return step == recurrent->steps - 1 ? recurrent->output : 0;
+  const int32_t place = recurrent->go_backwards == KSR_BACKWARDS_IN_ORDER ? recurrent->steps - 1 - step : step;
+  return (uint8_t *)recurrent->output + (size_t)place * (size_t)recurrent->units * width;
+}
 
 /* Bytes of so many values of x or of the output. */
 static inline size_t ksr_bytes_of(const ksr_recurrent *recurrent, size_t count) {

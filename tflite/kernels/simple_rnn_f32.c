@@ -12,9 +12,9 @@ void ksr_simple_rnn_run_f32(const ksr_simple_rnn_layer *rnn, void *scratch) {
   if (!h) h = memset((uint8_t *)scratch + ksr_recurrent_scratch(r), 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
     if (r->recurrent_kernel.sources) {
-      ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
+      ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step, sizeof(float)), h, acc);
     } else {
-      ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step), acc);
+      ksr_recurrent_start_f32(r, ksr_recurrent_input(r, step, sizeof(float)), acc);
     }
     if (activation) {
       activation(acc, r->units, 0, 0);
@@ -22,7 +22,7 @@ void ksr_simple_rnn_run_f32(const ksr_simple_rnn_layer *rnn, void *scratch) {
     } else {
       ksr_tanhs_f32(acc, h, r->units);
     }
-    float *output = ksr_recurrent_output(r, step);
+    float *output = ksr_recurrent_output(r, step, sizeof(float));
     if (output) memcpy(output, h, state_size);
   }
 }

@@ -13,11 +13,11 @@ void ksr_simple_rnn_run_i16(const ksr_simple_rnn_layer *rnn, void *scratch) {
   ksr_recurrent_start_sums(r);
   for (int32_t step = 0; step < r->steps; ++step) {
     if (r->recurrent_kernel.sources) {
-      ksr_recurrent_accumulate_i16(r, ksr_recurrent_input(r, step), h, acc);
+      ksr_recurrent_accumulate_i16(r, ksr_recurrent_input(r, step, sizeof(int16_t)), h, acc);
     } else {
-      ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step), acc);
+      ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step, sizeof(int16_t)), acc);
     }
     ksr_recurrent_scale_outputs(r, 0, 1, acc);
-    rnn->units(rnn, acc, h, ksr_recurrent_output(r, step));
+    rnn->units(rnn, acc, h, ksr_recurrent_output(r, step, sizeof(int16_t)));
   }
 }

@@ -93,16 +93,16 @@ typedef struct vector_rows {
   "28:\n" pair "26:\n" pair "24:\n" pair "22:\n" pair NEXT("8", "28b")
 
 /* From event_rows, events and their end; or, with `is_vector`, vector_rows, values and where the rows start. */
-#define DEFINE(name, weights_shift, jump, loop)                                                                   \
+#define DEFINE_LOOP(name, weights_shift, jump, loop)                                                              \
   __attribute__((naked)) static void name(const void *rows, const void *from, const void *other, int is_vector) { \
     __asm__ volatile(".syntax unified\n push {r4-r11, lr}\n cmp r3, #0\n bne 2f\n" EVENTS(weights_shift, jump)   \
                      VECTOR(weights_shift, jump loop));                                                           \
   }
 
 #define DEFINE_LOOPS(name, weights_shift, unrolled, block) \
-  DEFINE(name, weights_shift, JUMP_##unrolled, LOOP_##unrolled(block) NEXT(#unrolled, "20b"))
+  DEFINE_LOOP(name, weights_shift, JUMP_##unrolled, LOOP_##unrolled(block) NEXT(#unrolled, "20b"))
 #define DEFINE_LOOPS_OF_PAIRS(name, weights_shift, block, pair) \
-  DEFINE(name, weights_shift, JUMP_PAIRS, LOOP_PAIRS(block, pair))
+  DEFINE_LOOP(name, weights_shift, JUMP_PAIRS, LOOP_PAIRS(block, pair))
 
 /* Accumulators from which the blocks count. */
 static inline int32_t *first_of(const ksr_matrix *matrix, int32_t *acc) {

@@ -9,94 +9,100 @@
 typedef struct hold_arguments {
   const void *end; /* of the new values */
   int32_t source;  /* the first one's */
-  int32_t shift;   /* 16 and that of the values, so that they come into the upper half of an event */
   ksr_event *event;
+  int32_t shift;      /* 16 and that of the values, so that they come into the upper half of an event */
   int32_t multiplier; /* states only: to operands, with 24 bits of shift */
 } hold_arguments;
 
-/* r0 new values, r1 thresholds, r2 held values, r3 their end, r4 source, r5 shift, r6 next event, r7 multiplier;
- * r8 new, r9 held, r10 what changed of a word */
-#define BEGIN                  \
-  ".syntax unified\n"          \
-  "push {r4-r11, lr}\n"        \
-  "ldm r3, {r3-r7}\n"          \
-  "1: ldr r8, [r0], #4\n"      \
-  "ldr r9, [r2], #4\n"         \
-  "ldr r11, [r1], #4\n"
-
-#define TEST(bits)                      \
-  "ssub" bits " r10, r9, r8\n"          \
-  "ssub" bits " r12, r8, r9\n"          \
-  "sel r10, r12, r10\n"                 \
-  "uqsub" bits " r10, r10, r11\n"       \
-  "cmp r10, #0\n"                       \
-  "bne 3f\n"
-
-#define NEXT(sources)       \
-  "2: adds r4, #" sources "\n" \
-  "cmp r0, r3\n"            \
-  "bne 1b\n"                \
-  "mov r0, r6\n"            \
-  "pop {r4-r11, pc}\n"
+/* r0 new values, r1 thresholds, r2 held values, r3 their end, r4 source, r6 next event, r7 shift, r10 multiplier,
+ * lr what rounds; r8 new, r9 held, r5 what changed of a word */
+#define WORD(bits, changed)      \
+  "ldr r8, [r0], #4\n"           \
+  "ldr r9, [r2], #4\n"           \
+  "ldr r5, [r1], #4\n"           \
+  "ssub" bits " r11, r9, r8\n"   \
+  "ssub" bits " r12, r8, r9\n"   \
+  "sel r11, r12, r11\n"          \
+  "uqsub" bits " r5, r11, r5\n"  \
+  "cbnz r5, " changed "\n"
 
 /* What has changed is held from now on. */
-#define TAKE(bits)                 \
-  "movs r12, #0\n"                 \
-  "usub" bits " r12, r12, r10\n"   \
-  "sel r9, r9, r8\n"               \
-  "str r9, [r2, #-4]\n"            \
-  "b 2b\n"
+#define TAKE(bits)                \
+  "movs r12, #0\n"                \
+  "usub" bits " r12, r12, r5\n"   \
+  "sel r9, r9, r8\n"              \
+  "str r9, [r2, #-4]\n"
 
-/* An event of source r4 + `at` and the difference of what r11 and r12 hold. */
-#define EMIT(at)               \
-  "sub r11, r11, r12\n"        \
-  "lsl r11, r11, r5\n"         \
+/* Two words a round, from the second one on where there is an odd number of them; `first` and `second` list what
+ * changed in them. */
+#define HOLD(bits, of_a_word, first, second) \
+  ".syntax unified\n"                        \
+  "push {r4-r11, lr}\n"                      \
+  "ldm r3, {r3, r4, r6, r7, r10}\n"          \
+  "mov lr, #128\n"                           \
+  "subs r5, r3, r0\n"                        \
+  "lsls r5, r5, #29\n"                       \
+  "bmi 4f\n"                                 \
+  "1:\n" WORD(bits, "5f")                    \
+  "2:\n" WORD(bits, "6f")                    \
+  "3: adds r4, #2 * " of_a_word "\n"         \
+  "cmp r0, r3\n"                             \
+  "bne 1b\n"                                 \
+  "mov r0, r6\n"                             \
+  "pop {r4-r11, pc}\n"                       \
+  "4: subs r4, #" of_a_word "\n"             \
+  "b 2b\n"                                   \
+  "6: b 7f\n"                                \
+  "5:\n" first TAKE(bits) "b 2b\n"          \
+  "7:\n" second TAKE(bits) "b 3b\n"
+
+/* An event of source r4 + `at` and the change r11. */
+#define EVENT(at)              \
+  "lsl r11, r11, r7\n"         \
   "add r12, r4, #" at "\n"     \
   "orr r11, r11, r12\n"        \
   "str r11, [r6], #4\n"
 
-#define INPUT(at, mask, rotated)       \
-  "tst r10, #" mask "\n"               \
-  "beq 4f\n"                           \
-  "sxtb r11, r8" rotated "\n"          \
-  "sxtb r12, r9" rotated "\n" EMIT(at) \
-  "4:\n"
+#define INPUT(at, mask, rotated)   \
+  "tst r5, #" mask "\n"            \
+  "beq 8f\n"                       \
+  "sxtb r11, r8" rotated "\n"      \
+  "sxtb r12, r9" rotated "\n"      \
+  "sub r11, r11, r12\n" EVENT(at)  \
+  "8:\n"
+
+#define INPUTS(at)                              \
+  INPUT(at, "0xff", "")                         \
+  INPUT(at " + 1", "0xff00", ", ror #8")        \
+  INPUT(at " + 2", "0xff0000", ", ror #16")     \
+  INPUT(at " + 3", "0xff000000", ", ror #24")
+
+/* The half that `shifted` leaves over, if it changed. Where a state's operand is the same as before, there is no
+ * event. */
+#define STATE(at, shifted, half)        \
+  shifted " r11, r5, #16\n"             \
+  "beq 8f\n"                            \
+  "smlaw" half " r11, r10, r8, lr\n"    \
+  "smlaw" half " r12, r10, r9, lr\n"    \
+  "ssat r11, #8, r11, asr #8\n"         \
+  "ssat r12, #8, r12, asr #8\n"         \
+  "subs r11, r11, r12\n"                \
+  "beq 8f\n" EVENT(at)                  \
+  "8:\n"
+
+#define STATES(at) STATE(at, "lsls", "b") STATE(at " + 1", "lsrs", "t")
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 /* Of a multiple of four inputs, at least four. */
 __attribute__((naked)) static ksr_event *hold_inputs(const int8_t *x, const uint8_t *threshold, int8_t *held,
                                                      const hold_arguments *arguments) {
-  __asm__ volatile(BEGIN TEST("8") NEXT("4")
-                   "3:\n"
-                   INPUT("0", "0xff", "")
-                   INPUT("1", "0xff00", ", ror #8")
-                   INPUT("2", "0xff0000", ", ror #16")
-                   INPUT("3", "0xff000000", ", ror #24")
-                   TAKE("8"));
+  __asm__ volatile(HOLD("8", "4", INPUTS("0"), INPUTS("4")));
 }
-
-/* The half that `shifted` leaves over, if it changed. Where a state's operand is the same as before, there is no
- * event. */
-#define STATE(at, shifted, half)        \
-  shifted " r11, r10, #16\n"            \
-  "beq 4f\n"                            \
-  "mov lr, #128\n"                      \
-  "smlaw" half " r11, r7, r8, lr\n"     \
-  "smlaw" half " r12, r7, r9, lr\n"     \
-  "ssat r11, #8, r11, asr #8\n"         \
-  "ssat r12, #8, r12, asr #8\n"         \
-  "cmp r11, r12\n"                      \
-  "beq 4f\n" EMIT(at)                   \
-  "4:\n"
 
 /* Of a multiple of two states, at least two. */
 __attribute__((naked)) static ksr_event *hold_states(const int16_t *h, const uint16_t *threshold, int16_t *held,
                                                      const hold_arguments *arguments) {
-  __asm__ volatile(BEGIN TEST("16") NEXT("2")
-                   "3:\n"
-                   STATE("0", "lsls", "b")
-                   STATE("1", "lsrs", "t")
-                   TAKE("16"));
+  __asm__ volatile(HOLD("16", "2", STATES("0"), STATES("2")));
 }
 
 /* Some processors are set up to trap at words that are not aligned. */
@@ -108,7 +114,7 @@ ksr_event *ksr_hold_inputs_dsp(const int8_t *x, const uint8_t *threshold, int8_t
                                int32_t shift, ksr_event *event) {
   const int32_t fours = are_words(x, threshold, held) ? count & ~3 : 0;
   if (fours) {
-    const hold_arguments arguments = {x + fours, first, 16 + shift, event, 0};
+    const hold_arguments arguments = {x + fours, first, event, 16 + shift, 0};
     event = hold_inputs(x, threshold, held, &arguments);
   }
   if (fours == count) return event;
@@ -121,7 +127,7 @@ ksr_event *ksr_hold_states_dsp(const ksr_gates *gates, const int16_t *h, const u
   const int32_t shift = gates->operand.shift, is_fast = shift >= 8 && shift <= 24;
   const int32_t pairs = is_fast && are_words(h, threshold, held) ? count & ~1 : 0;
   if (pairs) {
-    const hold_arguments arguments = {h + pairs, first, 16 + h_shift, event,
+    const hold_arguments arguments = {h + pairs, first, event, 16 + h_shift,
                                       gates->operand.multiplier << (24 - shift)};
     event = hold_states(h, threshold, held, &arguments);
   }
