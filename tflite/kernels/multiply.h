@@ -62,16 +62,17 @@ static inline ksr_part ksr_part_of(const ksr_matrix *matrix, int32_t first, int3
   return part;
 }
 
-/* The body of one of the functions above: `add(part, x, shift, acc)` adds the products of some of the sources, which it
- * reads from a copy in values of type `copied`, with zeros behind them, up to whole tiles. */
-#define KSR_MULTIPLY_PARTS(copied, add)                                                               \
+/* The body of one of the functions above: `add(part, x, ...)` adds the products of some of the sources, which it reads
+ * from a copy in values of type `copied`, times `factor`, with zeros behind them, up to whole tiles. x * 2^shift fits
+ * int16. */
+#define KSR_MULTIPLY_PARTS(copied, factor, add, ...)                                                  \
   copied copies[KSR_SOURCES_AT_ONCE];                                                                 \
   for (int32_t done = 0; done < count; done += KSR_SOURCES_AT_ONCE) {                                 \
     const int32_t left = count - done, now = left < KSR_SOURCES_AT_ONCE ? left : KSR_SOURCES_AT_ONCE; \
     const ksr_part part = ksr_part_of(matrix, first + done, now);                                     \
-    for (int32_t i = 0; i < now; ++i) copies[i] = x[done + i];                                        \
+    for (int32_t i = 0; i < now; ++i) copies[i] = (copied)(x[done + i] * (factor));                   \
     for (int32_t i = now; i < part.sources; ++i) copies[i] = 0;                                       \
-    add(&part, copies, shift, acc);                                                                   \
+    add(&part, copies, __VA_ARGS__);                                                                  \
   }
 
 #endif /* KSR_MULTIPLY_H_ */

@@ -85,7 +85,7 @@ DEFINE(add_i8, int8_t, group_i8)
 
 void ksr_multiply_i8_neon(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                           int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int8_t, add_i8)
+  KSR_MULTIPLY_PARTS(int8_t, 1, add_i8, shift, acc)
 }
 
 #if KSR_WITH_INT16
@@ -93,7 +93,7 @@ DEFINE(add_i16, int16_t, group_i16)
 
 void ksr_multiply_i16_neon(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                            int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_i16)
+  KSR_MULTIPLY_PARTS(int16_t, 1, add_i16, shift, acc)
 }
 #endif
 

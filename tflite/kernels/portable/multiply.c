@@ -23,26 +23,26 @@ static const uint8_t *sums_of_group(const uint8_t *weights, const int16_t *x, in
   return weights;
 }
 
-static void add_products(const ksr_part *part, const int16_t *x, int32_t shift, int32_t *acc) {
+static void add_products(const ksr_part *part, const int16_t *x, int32_t *acc) {
   const uint8_t *weights = part->weights;
   int32_t even = 0; /* weights of even sources are 128 too large */
   for (int32_t j = 0; j < part->sources; j += 2) even += x[j];
   for (int32_t row = 0; row < part->outputs; row += 4) {
     int32_t sums[4], *at = acc + (row < part->others ? row : row - part->others + part->last);
     weights = sums_of_group(weights, x, part->sources, sums) + part->skipped;
-    for (int32_t i = 0; i < 4; ++i) at[i] += (sums[i] - 128 * even) * (1 << shift);
+    for (int32_t i = 0; i < 4; ++i) at[i] += sums[i] - 128 * even;
   }
 }
 
 void ksr_multiply_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                               int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_products)
+  KSR_MULTIPLY_PARTS(int16_t, 1 << shift, add_products, acc)
 }
 
 #if KSR_WITH_INT16
 void ksr_multiply_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                                int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_products)
+  KSR_MULTIPLY_PARTS(int16_t, 1 << shift, add_products, acc)
 }
 #endif
 

@@ -10,7 +10,7 @@ static inline int32_t eight_products(const uint8_t *weights, const int16_t *x) {
          x[5] * (c >> 4) + x[6] * (d & 15) + x[7] * ((int8_t)d >> 4);
 }
 
-static void add_products(const ksr_part *part, const int16_t *x, int32_t shift, int32_t *acc) {
+static void add_products(const ksr_part *part, const int16_t *x, int32_t *acc) {
   const uint8_t *weights = part->weights;
   const int16_t *end = x + part->sources;
   int32_t unsigned_ones = 0; /* their weights are 8 too large */
@@ -21,19 +21,19 @@ static void add_products(const ksr_part *part, const int16_t *x, int32_t shift, 
     for (const int16_t *at = x; at < end; at += 8, weights += 16) {
       for (int32_t i = 0; i < 4; ++i) sum[i] += eight_products(weights + 4 * i, at);
     }
-    for (int32_t i = 0; i < 4; ++i) to[i] += sum[i] * (1 << shift);
+    for (int32_t i = 0; i < 4; ++i) to[i] += sum[i];
   }
 }
 
 void ksr_multiply_4_i8_portable(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                                 int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_products)
+  KSR_MULTIPLY_PARTS(int16_t, 1 << shift, add_products, acc)
 }
 
 #if KSR_WITH_INT16
 void ksr_multiply_4_i16_portable(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count,
                                  int32_t shift, int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_products)
+  KSR_MULTIPLY_PARTS(int16_t, 1 << shift, add_products, acc)
 }
 #endif
 

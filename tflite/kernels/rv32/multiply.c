@@ -32,14 +32,14 @@
           : [weights] "r"(weights), [x] "r"(x)                                                                      \
           : "memory")
 
-static void add_products(const ksr_part *part, const int16_t *x_first, int32_t shift, int32_t *acc) {
+static void add_products(const ksr_part *part, const int16_t *x_first, int32_t *acc) {
   const int16_t *x_tiles_end = x_first + (part->sources & ~15);
   const uint8_t *weights = part->weights;
   int32_t start = 0; /* weights of even sources are 128 too large */
   for (int32_t j = 0; j < part->sources; j += 2) start -= x_first[j] * 128;
   for (int32_t row = 0; row < part->outputs; row += 4) {
     int32_t *at = acc + (row < part->others ? row : row - part->others + part->last);
-    int32_t a = start, b = start, c = start, d = start, p, q, r, s, x_at;
+    int32_t a = at[0] + start, b = at[1] + start, c = at[2] + start, d = at[3] + start, p, q, r, s, x_at;
     const int16_t *x = x_first;
     for (; x < x_tiles_end; x += 16, weights += 64) ADD_TILE(EIGHT("0", "16") EIGHT("8", "16"));
     if (part->sources & 8) {
@@ -47,22 +47,22 @@ static void add_products(const ksr_part *part, const int16_t *x_first, int32_t s
       weights += 32;
     }
     weights += part->skipped;
-    at[0] += a * (1 << shift);
-    at[1] += b * (1 << shift);
-    at[2] += c * (1 << shift);
-    at[3] += d * (1 << shift);
+    at[0] = a;
+    at[1] = b;
+    at[2] = c;
+    at[3] = d;
   }
 }
 
 void ksr_multiply_i8_rv32(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                           int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_products)
+  KSR_MULTIPLY_PARTS(int16_t, 1 << shift, add_products, acc)
 }
 
 #if KSR_WITH_INT16
 void ksr_multiply_i16_rv32(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                            int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_products)
+  KSR_MULTIPLY_PARTS(int16_t, 1 << shift, add_products, acc)
 }
 #endif
 

@@ -27,14 +27,14 @@
   PAIR("lbu", "srli", "0") PAIR("lb", "srai", "1")         \
   PAIR("lbu", "srli", "2") PAIR("lb", "srai", "3")
 
-static void add_products(const ksr_part *part, const int16_t *x_first, int32_t shift, int32_t *acc) {
+static void add_products(const ksr_part *part, const int16_t *x_first, int32_t *acc) {
   const int16_t *x_end = x_first + part->sources;
   const uint8_t *weights = part->weights;
   int32_t start = 0; /* weights of three sources of four are 8 too large */
   for (const int16_t *x = x_first; x < x_end; x += 4) start -= (x[0] + x[1] + x[2]) * 8;
   for (int32_t row = 0; row < part->outputs; row += 4, weights += part->skipped) {
     int32_t *at = acc + (row < part->others ? row : row - part->others + part->last);
-    int32_t a = start, b = start, c = start, d = start;
+    int32_t a = at[0] + start, b = at[1] + start, c = at[2] + start, d = at[3] + start;
     for (const int16_t *x = x_first; x < x_end; x += 8, weights += 16) {
       int32_t p, q, r, s, t, even, odd;
       __asm__(EIGHT
@@ -43,22 +43,22 @@ static void add_products(const ksr_part *part, const int16_t *x_first, int32_t s
               : [weights] "r"(weights), [x] "r"(x)
               : "memory");
     }
-    at[0] += a * (1 << shift);
-    at[1] += b * (1 << shift);
-    at[2] += c * (1 << shift);
-    at[3] += d * (1 << shift);
+    at[0] = a;
+    at[1] = b;
+    at[2] = c;
+    at[3] = d;
   }
 }
 
 void ksr_multiply_4_i8_rv32(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                             int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_products)
+  KSR_MULTIPLY_PARTS(int16_t, 1 << shift, add_products, acc)
 }
 
 #if KSR_WITH_INT16
 void ksr_multiply_4_i16_rv32(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                              int32_t *acc) {
-  KSR_MULTIPLY_PARTS(int16_t, add_products)
+  KSR_MULTIPLY_PARTS(int16_t, 1 << shift, add_products, acc)
 }
 #endif
 
