@@ -7,8 +7,6 @@
 enum { AT_ONCE = 64 }; /* sources, each in a word */
 
 #ifdef KSR_THUMB1
-enum { OUTPUTS = 2 };
-
 /* r0 weights, r1 x, r2 and r3 x of an even and an odd source, r5 and r6 sums */
 #define PRODUCT(sum, x, load, at) load("[r0, #" at "]") "muls r4, " x ", r4\n" "adds " sum ", " sum ", r4\n"
 #define EVEN(from) "ldrb r4, " from "\n"
@@ -23,26 +21,38 @@ enum { OUTPUTS = 2 };
   PAIR("0", "1", "16", "17") PAIR("2", "3", "18", "19") PAIR("4", "5", "20", "21") PAIR("6", "7", "22", "23") \
   PAIR("8", "9", "24", "25") PAIR("10", "11", "26", "27") PAIR("12", "13", "28", "29") PAIR("14", "15", "30", "31")
 
-#define LOOP                   \
-  "push {r4-r7, lr}\n"         \
-  "ldr r7, [sp, #20]\n"        \
-  "mov r12, r3\n"              \
-  "mov lr, r2\n"               \
-  "ldmia r7!, {r5, r6}\n"      \
-  "b 2f\n"                     \
-  "1:\n" SIXTEEN               \
-  "adds r0, #64\n"             \
-  "2: cmp r1, lr\n"            \
-  "bne 1b\n"                   \
-  "mov r0, r12\n"              \
-  "cmp r0, #0\n"               \
-  "beq 3f\n" EIGHT             \
-  "3: subs r7, #8\n"           \
-  "stmia r7!, {r5, r6}\n"      \
-  "pop {r4-r7, pc}\n"
+/* Twice: r7 is where the sums lie. */
+#define LOOP                            \
+  "push {r0, r1, r4-r7, lr}\n"          \
+  "mov lr, r2\n"                        \
+  "mov r12, r3\n"                       \
+  "ldr r7, [sp, #28]\n"                 \
+  "1: ldr r4, [sp, #32]\n"              \
+  "ldmia r7!, {r5, r6}\n"               \
+  "adds r5, r5, r4\n"                   \
+  "adds r6, r6, r4\n"                   \
+  "b 3f\n"                              \
+  "2:\n" SIXTEEN                        \
+  "adds r0, #64\n"                      \
+  "3: cmp r1, lr\n"                     \
+  "bne 2b\n"                            \
+  "mov r0, r12\n"                       \
+  "cmp r0, #0\n"                        \
+  "beq 4f\n" EIGHT                      \
+  "adds r0, #16\n"                      \
+  "mov r12, r0\n"                       \
+  "4: subs r7, #8\n"                    \
+  "stmia r7!, {r5, r6}\n"               \
+  "ldr r4, [sp, #28]\n"                 \
+  "adds r4, #8\n"                       \
+  "cmp r4, r7\n"                        \
+  "bne 5f\n"                            \
+  "ldr r0, [sp]\n"                      \
+  "ldr r1, [sp, #4]\n"                  \
+  "adds r0, #32\n"                      \
+  "b 1b\n"                              \
+  "5: pop {r0, r1, r4-r7, pc}\n"
 #else
-enum { OUTPUTS = 4 };
-
 /* r0 weights, r1 x, r2 to r5 x of four sources, r9 to r12 sums */
 #define OUTPUT(sum, at)                                              \
   "ldrb r6, [r0, #" at "]\n"                                         \
@@ -60,10 +70,14 @@ enum { OUTPUTS = 4 };
 
 #define LOOP                                                                           \
   "push {r4-r11, lr}\n"                                                                \
-  "ldr r8, [sp, #36]\n"                                                                \
+  "ldrd r8, r4, [sp, #36]\n"                                                           \
   "mov lr, r2\n"                                                                       \
   "push {r3}\n"                                                                        \
   "ldm r8, {r9-r12}\n"                                                                 \
+  "add r9, r4\n"                                                                       \
+  "add r10, r4\n"                                                                      \
+  "add r11, r4\n"                                                                      \
+  "add r12, r4\n"                                                                      \
   "b 2f\n"                                                                             \
   "1:\n" FOUR("0", "16") FOUR("4", "16") FOUR("8", "16") FOUR("12", "16")              \
   "adds r0, #64\n"                                                                     \
@@ -77,52 +91,44 @@ enum { OUTPUTS = 4 };
 #endif
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-/* sums += the products of OUTPUTS outputs: of tiles of sixteen sources as far as `tiles_end`, and of the one of eight
- * at `eight` unless that is NULL. */
+/* acc += `start` and the products of four outputs: of tiles of sixteen sources as far as `tiles_end`, and of the one of
+ * eight at `eight` unless that is NULL. */
 __attribute__((naked)) static void add_outputs(const uint8_t *weights, const int32_t *x, const int32_t *tiles_end,
-                                               const uint8_t *eight, int32_t *sums) {
+                                               const uint8_t *eight, int32_t *acc, int32_t start) {
   __asm__ volatile(".syntax unified\n" LOOP);
 }
 
-static void add_products(const ksr_part *part, const int32_t *x, int32_t shift, int32_t *acc) {
+/* `x` with zeros behind it, up to whole tiles. */
+static void add_products(const ksr_part *part, const int32_t *x, int32_t *acc) {
   const int32_t sources = part->sources, in_tiles = sources & ~15;
   const uint8_t *weights = part->weights;
   int32_t start = 0; /* weights of even sources are 128 too large */
   for (int32_t j = 0; j < sources; j += 2) start -= 128 * x[j];
   for (int32_t row = 0; row < part->outputs; row += 4, weights += 4 * sources + part->skipped) {
     int32_t *at = acc + (row < part->others ? row : row - part->others + part->last);
-    int32_t sums[4] = {start, start, start, start};
-    for (int32_t i = 0; i < 4; i += OUTPUTS) {
-      const uint8_t *eight = sources & 8 ? weights + 4 * in_tiles + 8 * i : 0;
-      add_outputs(weights + 16 * i, x, x + in_tiles, eight, sums + i);
-    }
-    for (int32_t i = 0; i < 4; ++i) at[i] += sums[i] * (1 << shift);
+    add_outputs(weights, x, x + in_tiles, sources & 8 ? weights + 4 * in_tiles : 0, at, start);
   }
 }
 
+#define MULTIPLY                                                                                       \
+  int32_t words[AT_ONCE];                                                                              \
+  for (int32_t done = 0; done < count; done += AT_ONCE) {                                              \
+    const int32_t left = count - done, now = left < AT_ONCE ? left : AT_ONCE;                          \
+    const ksr_part part = ksr_part_of(matrix, first + done, now);                                      \
+    for (int32_t i = 0; i < now; ++i) words[i] = x[done + i] * (1 << shift);                           \
+    for (int32_t i = now; i < part.sources; ++i) words[i] = 0;                                         \
+    add_products(&part, words, acc);                                                                   \
+  }
+
 void ksr_multiply_i8_thumb(const ksr_matrix *matrix, const int8_t *x, int32_t first, int32_t count, int32_t shift,
                            int32_t *acc) {
-  int32_t words[AT_ONCE];
-  for (int32_t done = 0; done < count; done += AT_ONCE) {
-    const int32_t left = count - done, now = left < AT_ONCE ? left : AT_ONCE;
-    const ksr_part part = ksr_part_of(matrix, first + done, now);
-    for (int32_t i = 0; i < now; ++i) words[i] = x[done + i];
-    for (int32_t i = now; i < part.sources; ++i) words[i] = 0;
-    add_products(&part, words, shift, acc);
-  }
+  MULTIPLY
 }
 
 #if KSR_WITH_INT16
 void ksr_multiply_i16_thumb(const ksr_matrix *matrix, const int16_t *x, int32_t first, int32_t count, int32_t shift,
                             int32_t *acc) {
-  int32_t words[AT_ONCE];
-  for (int32_t done = 0; done < count; done += AT_ONCE) {
-    const int32_t left = count - done, now = left < AT_ONCE ? left : AT_ONCE;
-    const ksr_part part = ksr_part_of(matrix, first + done, now);
-    for (int32_t i = 0; i < now; ++i) words[i] = x[done + i];
-    for (int32_t i = now; i < part.sources; ++i) words[i] = 0;
-    add_products(&part, words, shift, acc);
-  }
+  MULTIPLY
 }
 #endif
 
