@@ -137,7 +137,7 @@ def _units(kind, options):
     reset = {"reset": f"ksr_gru_reset_{variant}"} if options.reset_gate == BEFORE else {}
     if _has_hard_units(kind, options):
         return {"units": f"ksr_{units}_hard"} | reset
-    return {"units": f"ksr_{units}_{'i16' if is_usual and kernel == 'i16' else variant}"} | reset
+    return {"units": f"ksr_{units}_{variant}"} | reset
 
 
 def _gates(options):

@@ -6,7 +6,7 @@
  * in Q15. */
 #ifndef KSR_GRU_UNITS_PUBLIC_H_
 #define KSR_GRU_UNITS_PUBLIC_H_
-/* Sources: KSR_WITH_USUAL_GATES:gru_units_usual_i8.c KSR_WITH_USUAL_GATES+KSR_WITH_INT16:gru_units_i16.c
+/* Sources: KSR_WITH_USUAL_GATES:gru_units_usual_i8.c KSR_WITH_USUAL_GATES+KSR_WITH_INT16:gru_units_usual_i16.c
  *          KSR_WITH_OTHER_GATES:gru_units_other.c KSR_WITH_OTHER_GATES+KSR_WITH_PIECEWISE:gru_units_hard.c
  *          KSR_WITH_OTHER_GATES:fast_grnn_units.c */
 
@@ -22,16 +22,16 @@ enum { KSR_NO_RESET_GATE = 0, KSR_RESET_AFTER, KSR_RESET_BEFORE, KSR_UNCOUPLED, 
 
 typedef void ksr_gru_units(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state, int32_t units);
 
-ksr_gru_units ksr_gru_units_usual_i8, ksr_gru_units_i16, ksr_gru_units_other;
+ksr_gru_units ksr_gru_units_usual_i8, ksr_gru_units_usual_i16, ksr_gru_units_other;
 
 /* With an open reset gate, as it was applied before the product. */
-ksr_gru_units ksr_gru_units_after_reset_usual_i8, ksr_gru_units_after_reset_i16, ksr_gru_units_after_reset_other;
+ksr_gru_units ksr_gru_units_after_reset_usual_i8, ksr_gru_units_after_reset_usual_i16, ksr_gru_units_after_reset_other;
 
 /* For hard_sigmoid and hard_tanh, with states and gates in Q15; `_other` gives the same results. */
 ksr_gru_units ksr_gru_units_hard, ksr_gru_units_after_reset_hard;
 
 /* Without a reset gate: g = f(acc[2]). */
-ksr_gru_units ksr_light_gru_units_usual_i8, ksr_light_gru_units_i16, ksr_light_gru_units_other;
+ksr_gru_units ksr_light_gru_units_usual_i8, ksr_light_gru_units_usual_i16, ksr_light_gru_units_other;
 ksr_gru_units ksr_light_gru_units_hard;
 
 /* The candidate's share has a gate of its own: state = z * state + r * f(acc[2]). */

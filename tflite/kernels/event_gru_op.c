@@ -51,7 +51,7 @@ static ksr_status choose_units(ksr_event_gru_layer *gru, const ksr_node *node) {
     gru->units = gru->reset_gate ? ksr_gru_units_usual_i8 : ksr_light_gru_units_usual_i8;
 #if KSR_WITH_INT16
     if (gru->recurrent.is_int16) {
-      gru->units = gru->reset_gate ? ksr_gru_units_i16 : ksr_light_gru_units_i16;
+      gru->units = gru->reset_gate ? ksr_gru_units_usual_i16 : ksr_light_gru_units_usual_i16;
     }
 #endif
     return KSR_OK;

@@ -1,11 +1,11 @@
 #include <string.h>
 
-#include "gates_i16.h"
 #include "gru_accumulators.h"
 #include "holds.h"
 #include "ksr_gru_layer.h"
 #include "multiply_any.h"
 #include "recurrent.h"
+#include "units_i16.h"
 #include "vectors.h"
 
 static int32_t operand_of(const ksr_gru_layer *gru, const ksr_gates *gates, int32_t state) {
@@ -23,7 +23,7 @@ static void add_states(const ksr_gru_layer *gru, const ksr_gates *gates, const k
     for (int32_t j = 0; j < count; j += KSR_SOURCES_AT_ONCE) {
       int16_t operands[KSR_SOURCES_AT_ONCE];
       const int32_t part = count - j < KSR_SOURCES_AT_ONCE ? count - j : KSR_SOURCES_AT_ONCE;
-      for (int32_t i = 0; i < part; ++i) operands[i] = (int16_t)operand_of(gru, gates, states[j + i]);
+      ksr_write_states_i16(gates->operand, gru->recurrent.operand_bits, states + j, part, operands);
       ksr_multiply_by_i16(matrix, operands, first + j, part, gru->recurrent.h_shift, acc);
     }
     return;
@@ -121,6 +121,6 @@ void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
     gru->units(&gates, acc, r->stride, h, r->units);
     if (KSR_WITH_DEEP) go_deep(gru, &gates, h, acc);
     int16_t *output = ksr_recurrent_output(r, step, sizeof(int16_t));
-    for (int32_t i = 0; output && i < r->units; ++i) output[i] = ksr_output_i16(&gates, h[i]);
+    if (output) ksr_write_states_i16(gates.output, 16, h, r->units, output);
   }
 }

@@ -80,8 +80,8 @@ typedef struct node_data {
 static ksr_gru_units *const usual_units[] = {ksr_light_gru_units_usual_i8, ksr_gru_units_usual_i8,
                                              ksr_gru_units_after_reset_usual_i8};
 #if KSR_WITH_INT16
-static ksr_gru_units *const usual_units_i16[] = {ksr_light_gru_units_i16, ksr_gru_units_i16,
-                                                 ksr_gru_units_after_reset_i16};
+static ksr_gru_units *const usual_units_i16[] = {ksr_light_gru_units_usual_i16, ksr_gru_units_usual_i16,
+                                                 ksr_gru_units_after_reset_usual_i16};
 #endif
 #endif
 #if KSR_WITH_OTHER_GATES

@@ -8,6 +8,7 @@
 #undef ksr_add_events_i8
 #undef ksr_add_vector_i8
 #undef ksr_multiply_i8
+#undef ksr_multiply_i16
 #undef ksr_multiply_4_i8
 #undef ksr_multiply_blocks_i8
 #undef ksr_multiply_blocks_i16
@@ -22,6 +23,7 @@
 #define ksr_add_events_i8 ksr_add_events_i8_helium /* helium/add_events.c helium/add_dense.c */
 #define ksr_add_vector_i8 ksr_add_vector_i8_helium /* helium/add_events.c helium/add_dense.c */
 #define ksr_multiply_i8 ksr_multiply_i8_helium     /* helium/multiply.c */
+#define ksr_multiply_i16 ksr_multiply_i16_helium   /* helium/multiply_i16.c */
 #define ksr_multiply_4_i8 ksr_multiply_4_i8_helium /* helium/multiply_4.c */
 #define ksr_multiply_blocks_i8 ksr_multiply_blocks_i8_helium /* helium/multiply_blocks.c */
 #define ksr_multiply_blocks_i16 ksr_multiply_blocks_i16_helium /* helium/multiply_blocks.c */
@@ -34,6 +36,10 @@
 #define ksr_fill_i8 ksr_fill_i8_helium             /* helium/vectors.c */
 #define ksr_scale_i32 ksr_scale_i32_helium         /* helium/vectors.c */
 #if !KSR_SMALL
+#define ksr_gru_units_i16 ksr_gru_units_i16_helium /* helium/units_i16.c */
+#define ksr_light_gru_units_i16 ksr_light_gru_units_i16_helium /* helium/units_i16.c */
+#define ksr_lstm_units_i16 ksr_lstm_units_i16_helium /* helium/units_i16.c */
+#define ksr_write_states_i16 ksr_write_states_i16_helium /* helium/units_i16.c */
 #undef ksr_gru_units_i8
 #undef ksr_light_gru_units_i8
 #undef ksr_lstm_units_i8

@@ -59,6 +59,18 @@
 #ifndef ksr_write_states_i8
 #define ksr_write_states_i8 ksr_write_states_i8_portable /* portable/gru_units.c */
 #endif
+#ifndef ksr_gru_units_i16
+#define ksr_gru_units_i16 ksr_gru_units_i16_portable /* portable/units_i16.c */
+#endif
+#ifndef ksr_light_gru_units_i16
+#define ksr_light_gru_units_i16 ksr_light_gru_units_i16_portable /* portable/units_i16.c */
+#endif
+#ifndef ksr_lstm_units_i16
+#define ksr_lstm_units_i16 ksr_lstm_units_i16_portable /* portable/units_i16.c */
+#endif
+#ifndef ksr_write_states_i16
+#define ksr_write_states_i16 ksr_write_states_i16_portable /* portable/units_i16.c */
+#endif
 #ifndef ksr_copy_words
 #define ksr_copy_words ksr_copy_words_portable /* portable/vectors.c */
 #endif
