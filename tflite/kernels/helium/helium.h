@@ -23,7 +23,7 @@
 #define ksr_add_events_i8 ksr_add_events_i8_helium /* helium/add_events.c helium/add_dense.c */
 #define ksr_add_vector_i8 ksr_add_vector_i8_helium /* helium/add_events.c helium/add_dense.c */
 #define ksr_multiply_i8 ksr_multiply_i8_helium     /* helium/multiply.c */
-#define ksr_multiply_i16 ksr_multiply_i16_helium   /* helium/multiply_i16.c */
+#define ksr_multiply_i16 ksr_multiply_i16_helium   /* helium/multiply_wide.c */
 #define ksr_multiply_4_i8 ksr_multiply_4_i8_helium /* helium/multiply_4.c */
 #define ksr_multiply_blocks_i8 ksr_multiply_blocks_i8_helium /* helium/multiply_blocks.c */
 #define ksr_multiply_blocks_i16 ksr_multiply_blocks_i16_helium /* helium/multiply_blocks.c */
