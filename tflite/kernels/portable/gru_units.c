@@ -2,19 +2,21 @@
 
 void ksr_gru_units_i8_portable(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state,
                                int32_t units) {
+  const ksr_gates g = *gates;
   const int32_t *r_acc = acc + stride, *x_acc = r_acc + stride, *y_acc = x_acc + stride;
   for (int32_t i = 0; i < units; ++i) {
-    const int32_t z = ksr_sigmoid_i8(gates, 0, acc[i]), r = ksr_sigmoid_i8(gates, 1, r_acc[i]);
-    state[i] = (int16_t)ksr_gru_unit_i8(gates, z, r, x_acc[i], y_acc[i], state[i]);
+    const int32_t z = ksr_sigmoid_i8(&g, 0, acc[i]), r = ksr_sigmoid_i8(&g, 1, r_acc[i]);
+    state[i] = (int16_t)ksr_gru_unit_i8(&g, z, r, x_acc[i], y_acc[i], state[i]);
   }
 }
 
 void ksr_light_gru_units_i8_portable(const ksr_gates *gates, const int32_t *acc, int32_t stride, int16_t *state,
                                      int32_t units) {
+  const ksr_gates g = *gates;
   const int32_t *g_acc = acc + 2 * stride;
   for (int32_t i = 0; i < units; ++i) {
-    const int32_t k = ksr_multiply(g_acc[i], gates->multiplier[2]) >> gates->to_tanh;
-    state[i] = (int16_t)ksr_mix(ksr_sigmoid_i8(gates, 0, acc[i]), state[i], ksr_look_up(ksr_tanh_table, k));
+    const int32_t k = ksr_multiply(g_acc[i], g.multiplier[2]) >> g.to_tanh;
+    state[i] = (int16_t)ksr_mix(ksr_sigmoid_i8(&g, 0, acc[i]), state[i], ksr_look_up(ksr_tanh_table, k));
   }
 }
 
