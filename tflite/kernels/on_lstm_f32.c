@@ -66,9 +66,9 @@ void ksr_on_lstm_run_f32(const ksr_on_lstm_layer *layer, void *scratch) {
   if (!layer->lstm.h) memset(h, 0, state_size);
   if (!layer->lstm.c) memset(c, 0, state_size);
   for (int32_t step = 0; step < r->steps; ++step) {
-    ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step), h, acc);
+    ksr_recurrent_accumulate_f32(r, ksr_recurrent_input(r, step, sizeof(float)), h, acc);
     run_units(layer, acc, c, h);
-    float *output = ksr_recurrent_output(r, step);
+    float *output = ksr_recurrent_output(r, step, sizeof(float));
     if (output) memcpy(output, h, state_size);
   }
 }
