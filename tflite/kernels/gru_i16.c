@@ -110,10 +110,11 @@ void ksr_gru_run_i16(const ksr_gru_layer *gru, void *scratch) {
     if (holds_h) {
       send_changes(gru, &gates, &r->recurrent_kernel, h, r->hidden_threshold, r->held_h, 0, r->units, r->sums);
     }
+    const int16_t *x = ksr_recurrent_input(r, step, sizeof(int16_t));
     if (KSR_WITH_RANK && gru->rank) {
-      start_from_middle(gru, &gates, ksr_recurrent_input(r, step, sizeof(int16_t)), h, ksr_gru_middle(gru, scratch), acc);
+      start_from_middle(gru, &gates, x, h, ksr_gru_middle(gru, scratch), acc);
     } else {
-      ksr_recurrent_start_i16(r, ksr_recurrent_input(r, step, sizeof(int16_t)), acc);
+      ksr_recurrent_start_i16(r, x, acc);
       if (!holds_h) add_states(gru, &gates, &r->recurrent_kernel, h, 0, r->units, acc);
     }
     ksr_recurrent_scale_outputs(r, 0, 3 + (gru->reset_gate == KSR_RESET_AFTER), acc);
