@@ -13,7 +13,8 @@ KSR_DATA names the folder that holds fsdd.npz (`keras_sparse_rnn.experiments.dat
 `search` varies the cell, its units, whether a second layer hears the first, the time between two frames, the sparsity,
 its blocks and by what method it comes, thresholds and penalty, and judges by recordings 5-9 of the training set.
 `confirm` takes of each sparse kind and hop the nets with the fewest MACs whose loss there is at most one of `--goals`,
-and dense GRUs of several sizes at each hop; nothing is chosen on the test set.
+dense GRUs of several sizes at each hop, and a few nets without a reset gate or of low rank; nothing is chosen on the
+test set.
 All nets are trained alike and for as many epochs.
 
 `arrays` trains a few nets of each family at three frame rates on sequences `x` (samples, steps, features) of classes
@@ -134,6 +135,11 @@ class Net:
 
 
 DENSE = [Net("GRU", units, hop) for hop in HOPS for units in (12, 16, 24, 32)]
+LIGHT = [
+    Net("LightGRU", 24, 40),
+    *(Net("LightGRU", 32, 40, rank=rank) for rank in (8, 12)),
+    Net("FastGRNN", 48, 40, rank=(8, 8)),
+]
 HOLDS = {"input_threshold": 0.5, "hidden_threshold": 0.2}
 # Where the search begins.
 KNOWN = [
@@ -312,7 +318,7 @@ def scores(probabilities, y):
 def confirm(arguments, folder):
     (folder / "nets").mkdir(exist_ok=True)
     done = {(run["net"], run["seed"]) for run in read(folder / "runs.jsonl")}
-    nets = [*chosen(open_study(folder), arguments.goals), *DENSE]
+    nets = [*chosen(open_study(folder), arguments.goals), *DENSE, *LIGHT]
     # Seed by seed: what is stopped has something of everything.
     for seed in range(arguments.seeds):
         for net in nets:

@@ -60,8 +60,14 @@ SCHEMA = recurrent_schema(
                 ("`input_factor_kernel`", "`recurrent_factor_kernel`, where it has a middle of its own,")
             )
         ),
-        Word.integer("middle_shift", "operand shift of the middle", 0, 7),
         Word("middle_bits", "the middle is saturated to them", int8=(8, 8), int8x16=(2, 15)),
+        Word(
+            "middle_shift",
+            "shift to the left of the middle; at most 15 together with `middle_bits`",
+            int8=(0, 7),
+            int8x16=(0, 7),
+            limit=(15, -1, "middle_bits"),
+        ),
     ],
     inputs=[
         *matrix(

@@ -255,7 +255,7 @@ def random_words(schema, rng, words):
     `words` are the others."""
     drawn = {}
     for word in schema.words[schema.shared_words :]:
-        low, high = word.range(words["format"], words)
+        low, high = word.range(words["format"], words | drawn)
         if word.name == "chunk_size":
             high = words["units"]
         if word.name in OF_RANK:

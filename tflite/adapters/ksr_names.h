@@ -33,7 +33,7 @@ static const ksr_names all_names[] = {
       "x_zero_point", "x_shift", "h_shift", "fraction", "multiplier_0", "multiplier_1", "multiplier_2",
       "multiplier_3", "operand_multiplier", "operand_shift", "output_multiplier", "output_shift",
       "output_zero_point", "operand_bits", "reset_gate", "deep", "zeta", "nu", "rank", "recurrent_rank",
-      "middle_multiplier_0", "middle_multiplier_1", "middle_shift", "middle_bits"},
+      "middle_multiplier_0", "middle_multiplier_1", "middle_bits", "middle_shift"},
      {"x", "kernel", "kernel_index", "kernel_rows", "recurrent_kernel", "recurrent_kernel_index",
       "recurrent_kernel_rows", "bias", "deep_kernel", "deep_kernel_index", "deep_kernel_rows", "deep_bias",
       "candidate_kernel", "candidate_kernel_index", "candidate_kernel_rows", "h", "reset_threshold",

@@ -19,8 +19,8 @@ typedef struct ksr_gru_options {
   int32_t middle_multiplier_0; /* from the sums of input_factor_kernel to the middle */
   /* from the sums of recurrent_factor_kernel, where it has a middle of its own, to the middle */
   int32_t middle_multiplier_1;
-  int32_t middle_shift;        /* operand shift of the middle */
   int32_t middle_bits;         /* the middle is saturated to them */
+  int32_t middle_shift;        /* shift to the left of the middle; at most 15 together with middle_bits */
 } ksr_gru_options;
 
 /* Its own inputs. */

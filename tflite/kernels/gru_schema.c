@@ -43,8 +43,8 @@ static const ksr_word words[] = {
     {{20, 20, 20}, KSR_ANY_VALUE, 2, 0}, /* recurrent_rank */
     {{6, 14, 14}, KSR_15_BITS, 0, 0}, /* middle_multiplier_0 */
     {{6, 14, 14}, KSR_15_BITS, 0, 0}, /* middle_multiplier_1 */
-    {{6, 11, 11}, KSR_ANY_VALUE, 0, 0}, /* middle_shift */
     {{6, 17, 18}, KSR_ANY_VALUE, 0, 0}, /* middle_bits */
+    {{6, 11, 11}, KSR_ANY_VALUE, -36, 15}, /* middle_shift */
 };
 
 static const ksr_input inputs[] = {
