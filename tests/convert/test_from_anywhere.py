@@ -129,6 +129,6 @@ def test_a_subclassed_model_that_chooses_by_values():
     model = ByValue()
     model.build((None, 12, 7))
     with pytest.raises(
-        ValueError, match="'by_value' is subclassed, and .* Write its call with layers and keras.ops alone"
+        ValueError, match="'by_value' is subclassed, and .* Write its call with layers and keras.ops only"
     ):
         ksr.convert(model, sequences())

@@ -212,7 +212,8 @@ def small_op(kind, inputs, dtype, seed, x_zero_point):
         options |= {"readout": 0, "reset": 1}
     if "deep" in options:
         options["deep"] = 0  # as it has a reset gate
-    shapes = [*kernel_shapes(kind, inputs, units, options), (4, units), (units,)]
+    kernels = kernel_shapes(kind, inputs, units, options)
+    shapes = [*kernels, (4, kernels[0][2]), (units,)]
     if dtype == np.float32:
         *arrays, threshold = (rng.normal(size=shape).astype(np.float32) for shape in shapes)
         threshold = np.abs(threshold) / 4

@@ -79,7 +79,7 @@ def test_random_models_of_int16_cover_the_range_of_the_output(kind):
         [random_op(seed, kind=kind, activation_bits=16).expected().reshape(-1) for seed in range(100)]
     )
     assert outputs.dtype == np.int16 and outputs.max() > 2**14 and (outputs.min() < -(2**14) or kind == "KsrEventGru")
-    assert len(np.unique(outputs)) > 2000
+    assert len(np.unique(outputs)) > (1000 if kind == "KsrOnLstm" else 2000)  # whose gates are often shut
 
 
 @by_kind

@@ -21,10 +21,10 @@
  * highway network (arXiv 1607.03474) with z = 1 - t. All share their scales. Not coupled, the candidate's share has a
  * gate of its own in the second slot: h <- z * h + t * tanh(..), which may exceed 1.
  *
- * Kernels of low rank are products. The factors lead to a middle, x A + h B, which the kernel reads in place of x; or to
- * one of each, x A and h B, which the kernel and the recurrent kernel read in place of x and h. In integers the middle
- * has middle_bits: the high word of the product of its sums and a multiplier; zero point, shifts and operands above are
- * those of the factors. */
+ * Kernels of low rank are products. The factors lead to a middle, x A + h B, which the kernel reads in place of x; or
+ * to one of each, x A and h B, which the kernel and the recurrent kernel read in place of x and h. In integers the
+ * middle has middle_bits: the high word of the product of its sums and a multiplier; zero point, shifts and operands
+ * above are those of the factors. */
 #ifndef KSR_GRU_H_
 #define KSR_GRU_H_
 /* Sources: gru_op.c */

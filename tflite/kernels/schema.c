@@ -138,7 +138,8 @@ static int is_in_one_middle(const ksr_schema *schema, const ksr_input *input, co
 static int may_be_given(const ksr_schema *schema, const ksr_input *input, const ksr_node *node,
                         const int32_t *words) {
   return (!(input->flags & KSR_OF_DEEP) || words[schema->deep]) &&
-         (!(input->flags & KSR_OF_FACTORS) || words[schema->rank]) && !is_in_one_middle(schema, input, words) && input->type[words[FORMAT]] >= 0 &&
+         (!(input->flags & KSR_OF_FACTORS) || words[schema->rank]) && !is_in_one_middle(schema, input, words) &&
+         input->type[words[FORMAT]] >= 0 &&
          (!input->where || input->flags & KSR_SLOTS_BY_WORD || input->values >> words[input->where] & 1) &&
          (!input->needs || !ksr_is_absent(node, input->needs));
 }
