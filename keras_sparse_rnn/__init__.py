@@ -7,7 +7,7 @@ interpreters when they are needed. `__init__.pyi` lists where the names are defi
 import importlib
 import importlib.util
 import sys
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
 
 import lazy_loader
@@ -17,6 +17,11 @@ from keras_sparse_rnn._version import __version__ as __version__
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _OF_KERAS_FILES = ("initializers", "layers", "optimizers", "regularizers", "schedules")
+_WITH_KERAS = {
+    *_OF_KERAS_FILES,
+    *("callbacks", "cells", "convert", "demo", "experiments", "factorize", "from_tf_keras", "inputs", "keras_weights"),
+    *("profiling", "pruner", "quantization", "shrink", "sparsity", "to_delta"),
+}
 
 
 class _Package(ModuleType):
@@ -30,10 +35,37 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
 
+class _Imported(Loader):
+    """Gives a module that has been imported already, which keeps its own loader."""
+
+    def __init__(self, module):
+        self.module, self.loader = module, module.__spec__.loader
+
+    def create_module(self, spec):
+        return self.module
+
+    def exec_module(self, module):
+        module.__spec__.loader = self.loader
+
+
+def _spec_of_imported(name):
+    spec = sys.modules[name].__spec__
+    spec.loader = _Imported(sys.modules[name])
+    return spec
+
+
 class _WithKeras(MetaPathFinder):
-    """Registers the classes that a Keras file can name as soon as Keras has been imported."""
+    """Registers the classes that a Keras file can name as soon as Keras has been imported.
+
+    A module of this package that is imported before Keras would otherwise be needed while it is half executed: for such
+    a one Keras is imported first.
+    """
 
     def find_spec(self, fullname, path, target=None):
+        package, _, name = fullname.partition(".")
+        if package == __name__ and name.partition(".")[0] in _WITH_KERAS:
+            importlib.import_module("keras")
+            return _spec_of_imported(fullname) if fullname in sys.modules else None
         if fullname != "keras":
             return None
         sys.meta_path.remove(self)

@@ -195,7 +195,11 @@ def inspect(model: ModelSource, engines: Sequence[str] = ENGINES) -> Inspection:
                 raise ValueError(f"model has an op {op.name} whose options or tensors do not fit: {error}") from error
     runs, memory = _try_engines(file.data, engines)
     main = file.graphs[0]
-    divisors = read_metadata(file.metadata.get(METADATA)).get("input_divisors", [None] * len(main.inputs))
+    try:
+        metadata = read_metadata(file.metadata.get(METADATA))
+    except ValueError:  # as `engines` say
+        metadata = {}
+    divisors = metadata.get("input_divisors", [None] * len(main.inputs))
     if len(divisors) != len(main.inputs):
         raise ValueError(f"model has {len(main.inputs)} inputs and metadata with divisors of {len(divisors)}")
     return Inspection(

@@ -176,6 +176,29 @@ print(ksr.convert.__module__, ksr.shrink.__name__)
     assert printed == ["False EventGRU", "keras_sparse_rnn.convert shrink"]
 
 
+def test_what_imports_keras_is_known():
+    found = set()
+    for path in (ROOT / "keras_sparse_rnn").rglob("*.py"):
+        heads = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        names = [name for node in heads for name in (getattr(node, "module", None), *(a.name for a in node.names))]
+        if any(name and name.partition(".")[0] == "keras" for name in names):
+            found.add(path.relative_to(ROOT / "keras_sparse_rnn").parts[0].removesuffix(".py"))
+    assert found == ksr._WITH_KERAS
+
+
+@pytest.mark.parametrize(
+    "name", ["regularizers", *(pytest.param(n, marks=pytest.mark.slow) for n in ("inputs", "cells", "sparsity.kernels"))]
+)
+def test_a_module_can_be_imported_before_keras(name):
+    code = f"""
+import keras_sparse_rnn.{name} as first
+import keras, importlib, sys
+print(first is sys.modules[first.__name__], keras.saving.get_registered_object("keras_sparse_rnn>EventGRU").__name__)
+importlib.reload(first)
+"""
+    assert _python(code, KERAS_BACKEND=QUICK_BACKEND).splitlines()[-1] == "True EventGRU"
+
+
 def shape_of_a_converted_models_outputs():
     model = keras.Sequential([keras.Input((5, 3)), ksr.layers.EventGRU(4), keras.layers.Dense(2)])
     x = np.ones((4, 5, 3), np.float32)

@@ -127,7 +127,7 @@ def test_refusals(tmp_path):
     model, _ = _held()
     plain = random_op(3, kind="KsrGru", holds=False).to_model()
     for scale in (-0.1, 256, "1", float("nan")):
-        with pytest.raises(ValueError, match=r"scale must be a number from 0 to 256"):
+        with pytest.raises(ValueError, match=r"scale must be a number from 0 to 255.99609375"):
             ksr.runtime.scale_thresholds(model, scale)
     for refused in (
         lambda: ksr.runtime.scale_thresholds(plain, 2),

@@ -26,11 +26,12 @@ def pruned(
     op, rng = random.op, np.random.default_rng(0)
     units, gates = op.options.units, op.recurrent_kernel.shape[1]
     most = 8 if bits else 128
-    kernel = rng.integers(1, most, (units, gates, units)) * rng.choice([-1, 1], (units, gates, units))
+    shape = (units, gates, op.recurrent_kernel.shape[2])  # with columns behind those of the units, or none
+    kernel = rng.integers(1, most, shape) * rng.choice([-1, 1], shape)
     kernel = (kernel if op.is_integer else kernel / 500).astype(dtype)
-    kept = rng.random((-(-units // rows), gates, -(-units // block))) < density
-    kept = np.repeat(np.repeat(kept, rows, axis=0), block, axis=2)[:units, :, :units]
-    kernel *= kept | np.eye(units, dtype=bool)[:, None]
+    kept = rng.random((-(-units // rows), gates, -(-shape[2] // block))) < density
+    kept = np.repeat(np.repeat(kept, rows, axis=0), block, axis=2)[:units, :, : shape[2]]
+    kernel *= kept | np.eye(units, shape[2], dtype=bool)[:, None]
     op = replace(op, options=replace(op.options, block=block, return_sequences=1, layout=0), recurrent_kernel=kernel)
     return RandomOp(op, op.constants(), random.x, random.label)
 
