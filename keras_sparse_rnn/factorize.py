@@ -1,5 +1,6 @@
 """Kernels of low rank in place of those of a trained model."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -134,7 +135,12 @@ def _scales(model, layer, data):
     """Root mean squares of the inputs and of the states of a layer; None without data."""
     if data is None:
         return None
-    probe = keras.Model(model.inputs, [layer.input, *states_of(layer, layer.input)])
+    arguments = layer._inbound_nodes[0].arguments
+    given = inspect.signature(layer.call).bind(*arguments.args, **arguments.kwargs).arguments
+    before = given.get("initial_state")
+    before = None if before is None else keras.tree.flatten(before)
+    states = states_of(layer, given["sequences"], initial_state=before, mask=given.get("mask"))
+    probe = keras.Model(model.inputs, [given["sequences"], *states])
     x, h = probe.predict(data, verbose=0)
     scales = [np.sqrt(np.square(values).mean(axis=(0, 1))) for values in (x, h)]
     return tuple(np.maximum(scale, 1e-3 * max(scale.max(), 1e-6)) for scale in scales)

@@ -52,6 +52,19 @@ def test_data_weigh_what_inputs_multiply():
     assert errors[1] < errors[0] and small.get_layer("light").rank is None
 
 
+def test_data_pass_masks_and_initial_states():
+    x, state = sequences(), np.ones((16, UNITS), np.float32)
+    given, before = keras.Input((TIME, FEATURES)), keras.Input((UNITS,))
+    layer = LightGRU(UNITS, name="light")
+    started = keras.Model([given, before], layer(given, initial_state=before))
+    masked = keras.Sequential([keras.Input((TIME, FEATURES)), keras.layers.Masking(), LightGRU(UNITS, name="light")])
+    x[:, -2:] = 0
+    for model, data in ((started, [x, state]), (masked, x)):
+        small = ksr.factorize(model, rank=13, data=data)
+        np.testing.assert_allclose(small.predict(data, verbose=0), model.predict(data, verbose=0), atol=1e-5)
+        assert ksr.factorize(model, tolerance=0.5, data=data).layers[-1].rank < 13
+
+
 def test_the_rank_is_as_small_as_the_tolerance_allows():
     model = model_of(LightGRU(UNITS, name="light"))
     x = sequences()
