@@ -41,11 +41,16 @@ class InputScales:
             options: The `ConvertOptions`.
 
         Raises:
-            ValueError: A layer that an input enters does not multiply it by weights alone; the message names it.
+            ValueError: No input holds floats, or a layer that one enters does not multiply it by weights alone; the
+                message names it.
         """
         sizes = [
             array.shape[-1] if np.issubdtype(array.dtype, np.floating) and array.ndim > 2 else 0 for array in seen.data
         ]
+        if not any(sizes):
+            raise ValueError(
+                "input_scales='channel': no input of the model holds floats with channels. Take input_scales='tensor'."
+            )
         readers = ChannelReaders(model, cut.input_names, sizes)
         values = [array.reshape(-1, size) for array, size in zip(seen.data, sizes, strict=True) if size]
         ranges = _Ranges.joined([_Ranges.of(array, options.percentile) for array in values])

@@ -180,3 +180,9 @@ def test_divisors_that_do_not_fit_are_refused(converted):
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         ksr.convert(chain(L.GRU(2)), data(4), **options)
+
+
+def test_inputs_without_channels_are_refused():
+    model = keras.Sequential([keras.Input((STEPS,), dtype="int32"), L.Embedding(5, 3), L.GRU(2)])
+    with pytest.raises(ValueError, match="no input of the model holds floats with channels"):
+        ksr.convert(model, np.ones((4, STEPS), np.int32), input_scales="channel")
