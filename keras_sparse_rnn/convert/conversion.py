@@ -229,9 +229,8 @@ def _pack_call(call, packed, blocks):
     """Returns the call with its constants, in blocks of the width or height that takes the fewest bytes."""
     words = {"initial_states": int(bool(call.initial))}
     op = replace(packed.op, options=replace(packed.op.options, **words))
-    ops = [op.in_blocks(block, heights=blocks) for block in blocks]
-    packed = [replace(packed, op=op, constants=op.constants()) for op in ops]
-    return min(packed, key=lambda call: sum(part.nbytes for part in call.constants.values()))
+    op = op.smallest(blocks)
+    return replace(packed, op=op, constants=op.constants())
 
 
 def _pack(cut, rest, calls, gates, scales, options, learned, divisors):

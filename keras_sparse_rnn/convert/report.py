@@ -69,7 +69,7 @@ class LayerReport:
             storage=tuple(
                 f"blocks of {op.block_shape(name)}" if f"{name}_index" in parts else "dense" for name in matrices
             ),
-            bytes=sum(part.nbytes for name, part in parts.items() if "kernel" in name),
+            bytes=op.kernel_bytes,
             dense_bytes=weights * op.kernel.itemsize,
             operand_bits=_operand_bits(op.options) if op.is_integer else None,
             saturation=_saturation(call, seen) if op.is_integer else None,

@@ -9,11 +9,8 @@ from ai_edge_litert import schema_py_generated as schema
 from keras_sparse_rnn.convert.quantize import to_counts, weight_scales
 from keras_sparse_rnn.formats import INT4, INT8
 from keras_sparse_rnn.ops.schema import BLOCKS
-from keras_sparse_rnn.ops.sparse_dense import SparseDense
+from keras_sparse_rnn.ops.sparse_dense import SparseDense, ways_to_store
 
-# Approximate bytes of a file per tensor besides its data: name, shape, buffer and their tables.
-_TENSOR_BYTES = 64
-_SCALE_BYTES = 12  # with its zero point
 _ACTIVATIONS = {
     schema.ActivationFunctionType.NONE: 0,
     schema.ActivationFunctionType.RELU: 1,
@@ -59,29 +56,18 @@ def pack_sparse_dense(writer, weight_bits=0):
             continue
         # The op takes no int16 activations: there is one way to store such a layer.
         is_taken = x.dtype == weights.dtype
-        blocks = BLOCKS if is_taken else ()
         y = writer.tensors[op.outputs[0]]
         bits = weight_bits if op.name == "FULLY_CONNECTED" and is_taken and weights.dtype == np.int8 else 0
         made = _of_4_bits(x, weights, bias) if bits else (weights, bias)
-        candidates = [_sparse_dense(op.options.fusedActivationFunction, x, *made, y, block, bits) for block in blocks]
-        prefix = "4 bits, " if bits else ""
-        if is_taken and weights.dtype == np.int8:
-            candidates += [candidates[0].in_high_blocks(height) for height in BLOCKS]
-        packed = {
-            f"{prefix}blocks of {candidate.block_shape('kernel')}": (candidate, candidate.constants(sparse=True))
-            for candidate in candidates
-        }
-        if bits:
-            packed |= {f"{prefix}dense": (whole := candidates[0].laid_out(), whole.constants(sparse=False))}
         parts = [weights] if bias is None else [weights, bias]
         scales = sum(np.size(part.scale) for part in parts if part.scale is not None)
-        sizes = {"dense": sum(p.nbytes for p in parts) + scales * _SCALE_BYTES + len(parts) * _TENSOR_BYTES}
-        for name, (_, constants) in packed.items():
-            sizes[name] = sum(part.nbytes + _TENSOR_BYTES for part in constants.values())
-        stored = min(sizes, key=sizes.get)
-        if stored != "dense":
-            candidate, constants = packed[stored]
-            writer.replace(number, weights.name, candidate, constants)
+        sparse = _sparse_dense(op.options.fusedActivationFunction, x, *made, y, bits) if is_taken else None
+        ways = ways_to_store(parts, scales, sparse)
+        stored = min(ways, key=lambda way: ways[way][0])
+        _, replaced_by, constants = ways[stored]
+        if replaced_by is not None:
+            writer.replace(number, weights.name, replaced_by, constants)
+        sizes = {way: size for way, (size, *_) in ways.items()}
         reports.append(DenseReport(weights.name, float(np.mean(weights.data == 0)), stored, sizes))
     return reports
 
@@ -117,13 +103,14 @@ def _of_4_bits(x, weights, bias):
     return replace(weights, data=counts, scale=scales), bias
 
 
-def _sparse_dense(activation, x, weights, bias, y, block, weight_bits):
+def _sparse_dense(activation, x, weights, bias, y, weight_bits):
     """Returns the op of a FULLY_CONNECTED with these tensors; `activation` is the schema's number."""
     kernel, units = weights.data.T[:, None, :], len(weights.data)
     activation = _ACTIVATIONS[activation]
     sums = np.zeros(units, np.int32 if weights.dtype == np.int8 else np.float32) if bias is None else bias.data
     if weights.dtype == np.float32:
-        return SparseDense(SparseDense.SCHEMA.options(units=units, block=block, activation=activation), kernel, sums)
+        options = SparseDense.SCHEMA.options(units=units, block=BLOCKS[0], activation=activation)
+        return SparseDense(options, kernel, sums)
     factors = np.broadcast_to(weights.scale, units).astype(np.float64) * x.scale / y.scale
     # The largest multiplier below 2^30, so that its product with an accumulator fits into 61 bits.
     shift = np.clip(np.floor(30 - np.log2(np.maximum(factors, 2.0**-32))), 1, 62).astype(np.int64)
@@ -132,7 +119,7 @@ def _sparse_dense(activation, x, weights, bias, y, block, weight_bits):
         format=INT8.number,
         weight_bits=weight_bits,
         units=units,
-        block=block,
+        block=BLOCKS[0],
         activation=activation,
         x_zero_point=x.zero_point,
         output_zero_point=y.zero_point,

@@ -7,9 +7,12 @@ import numpy as np
 
 from keras_sparse_rnn.ops.block_sparse import BlockSparseMatrix, decode, encode, smallest_height, stride_of
 from keras_sparse_rnn.ops.recurrent_schema import LAYOUT_OF_INPUTS, block_shape, height_of, is_for_all, with_height
-from keras_sparse_rnn.ops.schema import LARGEST, WEIGHT_BITS, Input, OpSchema, Word, constant, matrix
+from keras_sparse_rnn.ops.schema import BLOCKS, LARGEST, WEIGHT_BITS, Input, OpSchema, Word, constant, matrix
 
 ACTIVATIONS = ("linear", "relu", "relu6")
+# Approximate bytes of a file per tensor besides its data: name, shape, buffer and their tables.
+_TENSOR_BYTES = 64
+_SCALE_BYTES = 12  # with its zero point
 
 SCHEMA = OpSchema(
     "KsrSparseDense",
@@ -143,3 +146,32 @@ class SparseDense:
         shift = self.shift.astype(np.int64)
         y = ((acc * self.multiplier + (1 << (shift - 1))) >> shift) + o.output_zero_point
         return np.clip(y, o.output_min, o.output_max).astype(np.int8)
+
+
+def ways_to_store(dense, scales, op=None):
+    """The ways to store a dense layer; `convert` takes that with the fewest bytes.
+
+    Args:
+        dense: The arrays of a FULLY_CONNECTED: weights, and biases if it has any.
+        scales: How many scales these have in total.
+        op: The same layer as a `SparseDense`; None if that cannot be.
+
+    Returns:
+        Dict from "dense", "blocks of 1x4" and the like, with weights of 4 bits also "4 bits, dense" etc., to
+        `(bytes, op, constants)`: approximate bytes in a file; the last two are None for the FULLY_CONNECTED.
+    """
+    ways = {"dense": (_file_bytes(dense) + scales * _SCALE_BYTES, None, None)}
+    if op is None:
+        return ways
+    bits = f"{op.options.weight_bits} bits, " if op.options.weight_bits else ""
+    ops = [replace(op, options=replace(op.options, block=block)) for block in BLOCKS]
+    ops += [ops[0].in_high_blocks(height) for height in BLOCKS] if op.is_integer else []
+    made = {f"{bits}blocks of {op.block_shape('kernel')}": (op, op.constants(sparse=True)) for op in ops}
+    if bits:
+        whole = ops[0].laid_out()
+        made[f"{bits}dense"] = whole, whole.constants(sparse=False)
+    return ways | {way: (_file_bytes(constants.values()), op, constants) for way, (op, constants) in made.items()}
+
+
+def _file_bytes(tensors):
+    return sum(tensor.nbytes + _TENSOR_BYTES for tensor in tensors)

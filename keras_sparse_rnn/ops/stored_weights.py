@@ -130,6 +130,15 @@ class StoredWeights:
         # In blocks several units high no diagonal stands apart.
         return op if low.options == op.options else min((op, low), key=lambda op: op.nbytes)
 
+    def smallest(self, blocks):
+        """The op in blocks of the width, or the height, of `blocks` that takes the fewest bytes."""
+        return min((self.in_blocks(block, heights=blocks) for block in blocks), key=lambda op: op.nbytes)
+
+    @property
+    def kernel_bytes(self):
+        """Bytes of its matrices as stored, with indices and what is apart of them."""
+        return sum(part.nbytes for name, part in self.constants().items() if "kernel" in name)
+
     @property
     def nbytes(self):
         """Bytes of the constant tensors."""

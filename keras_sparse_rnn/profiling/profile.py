@@ -4,17 +4,15 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_sparse_rnn.ops.block_sparse import encode, stride_of
 from keras_sparse_rnn.profiling import costs
 from keras_sparse_rnn.profiling.macs import check_valid, dense_macs, recurrent_macs
+from keras_sparse_rnn.profiling.packed import packed_bytes
 from keras_sparse_rnn.profiling.parts import Part, find_parts
 from keras_sparse_rnn.profiling.table import GateProfile, LayerProfile, ModelProfile
 from keras_sparse_rnn.profiling.watch import Seen, watch, watch_shapes
 from keras_sparse_rnn.sparsity import Blocks
 from keras_sparse_rnn.sparsity.blocks import check_block_shape
 from keras_sparse_rnn.typing import Arrays, BlockShape, LayerSelection
-
-_PACKED = 4  # weights in a block of the packed form
 
 
 def profile(
@@ -88,12 +86,6 @@ def _profile_layer(part: Part, seen: Seen | None, with_data: bool, block_shape: 
     packs = part.gates is not None or isinstance(part.layer, (keras.layers.Dense, keras.layers.Embedding))
     is_matrix = packs and all(value.ndim == 2 for value in values)
     gates = list(part.gates.values()) if part.gates else [("",)] * len(values)
-    packed = [
-        encode(value.reshape(len(value), len(names), -1).astype("int8"), _PACKED, range(len(names)))
-        if is_matrix
-        else None
-        for value, names in zip(values, gates, strict=True)
-    ]
     size = sum(value.size for value in values)
     dense: float | None = None
     effective: float | None = None
@@ -115,7 +107,7 @@ def _profile_layer(part: Part, seen: Seen | None, with_data: bool, block_shape: 
         weights=size,
         nonzero=int(sum(value.sum() for value in values)),
         zero_blocks=_zero_blocks(values, list(map(len, gates)), block_shape) if is_matrix and values else None,
-        packed_bytes=sum(v.size if m is None else m.nbytes for v, m in zip(values, packed, strict=True)),
+        packed_bytes=packed_bytes(part),
         events=macs.activity if macs else None,
         skips=part.skips,
         units=None if acted is None else acted.size,
@@ -123,7 +115,7 @@ def _profile_layer(part: Part, seen: Seen | None, with_data: bool, block_shape: 
         calls=_calls(part, seen),
         dense_macs=dense,
         effective_macs=effective,
-        gates=_profile_gates(part, values, packed, macs, block_shape) if part.gates else (),
+        gates=_profile_gates(part, values, macs, block_shape) if part.gates else (),
     )
 
 
@@ -133,7 +125,7 @@ def _calls(part, seen):
     return seen.calls if part.matrices else 1.0
 
 
-def _profile_gates(part, values, packed, macs, block_shape):
+def _profile_gates(part, values, macs, block_shape):
     names = next(iter(part.gates.values()))
     if any(gates != names for gates in part.gates.values()):
         names = ("all",)
@@ -146,20 +138,10 @@ def _profile_gates(part, values, packed, macs, block_shape):
                 weights=sum(piece.size for piece in pieces),
                 nonzero=int(sum(piece.sum() for piece in pieces)),
                 zero_blocks=_zero_blocks(pieces, [1] * len(pieces), block_shape),
-                packed_bytes=sum(
-                    len(piece) * stride_of(piece.shape[1], _PACKED) if matrix.index is None else _packed_bytes(piece)
-                    for piece, matrix in zip(pieces, packed, strict=True)
-                ),
                 effective_macs=macs.gates[n] if macs else None,
             )
         )
     return tuple(gates)
-
-
-def _packed_bytes(values):
-    """Returns the number of bytes of one gate's blocks and their index."""
-    blocks = Blocks(values.shape, 1, (1, min(_PACKED, values.shape[1])))
-    return (_PACKED + 1) * int(blocks.nonzero(values).sum())
 
 
 def _zero_blocks(values, gates, block_shape):

@@ -17,7 +17,8 @@ _OF_CALLS = ("dense_macs", "effective_macs")
 
 @dataclass(frozen=True)
 class GateProfile:
-    """Figures of one gate, for the kernel and the recurrent kernel together.
+    """Figures of one gate, for the kernel and the recurrent kernel together. Packed kernels are stored as a whole, so
+    that a gate has no bytes of its own there.
 
     Attributes:
         name: Name of the gate, such as `"z"`, or its number.
@@ -25,8 +26,6 @@ class GateProfile:
         nonzero: Number of non-zero weights.
         zero_blocks: Fraction of the weights that are in blocks of zeros, in [0, 1]; None if a block is larger than a
             gate.
-        packed_bytes: Bytes of the gate's blocks and their index, or of the dense gate if the kernel is stored dense.
-            All gates share the row pointers, so these count for the layer only.
         effective_macs: Multiply-accumulates per time step, as for the layer.
     """
 
@@ -34,7 +33,6 @@ class GateProfile:
     weights: int
     nonzero: int
     zero_blocks: float | None
-    packed_bytes: int
     effective_macs: float | None = None
 
     @property
@@ -69,8 +67,10 @@ class LayerProfile:
         nonzero: Number of non-zero weights.
         zero_blocks: Fraction of the weights that are in blocks of zeros, in [0, 1]; None if a block is larger than a
             gate.
-        packed_bytes: Bytes of the kernels as int8 in blocks of 4 with their index; or dense, if that takes fewer bytes
-            or no op of this package implements the layer.
+        packed_bytes: Bytes of the kernels as `ksr.convert` stores them in int8 by default: in blocks of the shape that
+            takes the fewest bytes, with their index, or dense. This is an estimate before the conversion: rounding may
+            make further weights zero, and a recurrent layer whose inputs are mostly zero gets no blocks along the
+            inputs. Dense if no op of this package implements the layer.
         events: Fraction of the units that act on the recurrence in a step, in [0, 1]; None if not measured.
         skips: Which sources a step of a recurrent layer can skip, as in `keras_sparse_rnn.cells`; None for others.
         units: Number of units or channels; None if the layer did not run on data.
@@ -166,9 +166,10 @@ class ModelProfile:
         rows = []
         for layer in self.layers:
             events = _share(layer.events) if layer.gates else ""
-            rows.append([f"{layer.name} ({layer.kind})", *_weights(layer), events, _count(layer.calls), *_macs(layer)])
+            packed, calls = _count(layer.packed_bytes), _count(layer.calls)
+            rows.append([f"{layer.name} ({layer.kind})", *_weights(layer), packed, events, calls, *_macs(layer)])
             if len(layer.gates) > 1:
-                rows += [[f"  {gate.name}", *_weights(gate), "", "", *_macs(gate)] for gate in layer.gates]
+                rows += [[f"  {gate.name}", *_weights(gate), "", "", "", *_macs(gate)] for gate in layer.gates]
         counts = [_count(self.total(figure)) for figure in ("weights", "nonzero")]
         sizes = [_count(self.total(f"{kind}_bytes")) for kind in ("float32", "int8", "packed")]
         macs = [_count(self.total("dense_macs")), _count(self.total("effective_macs"))]
@@ -221,8 +222,8 @@ class ModelProfile:
 
 
 def _weights(part):
-    """Returns the table cells of a layer's or a gate's size."""
-    sizes = [_count(n) for n in (part.float32_bytes, part.int8_bytes, part.packed_bytes)]
+    """Returns the table cells of a layer's or a gate's size with all weights."""
+    sizes = [_count(n) for n in (part.float32_bytes, part.int8_bytes)]
     return [_count(part.weights), _count(part.nonzero), _share(part.sparsity), _share(part.zero_blocks), *sizes]
 
 

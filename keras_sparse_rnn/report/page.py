@@ -135,9 +135,10 @@ def _profile(profile):
     for layer in profile.layers:
         blank = Cell("", "{}")
         events = Cell(layer.events, "{:.1%}") if layer.gates else blank
-        rows = [_layer_cells(layer, f"{layer.name} ({layer.kind})", events, Cell(layer.calls))]
+        packed = Cell(layer.packed_bytes)
+        rows = [_layer_cells(layer, f"{layer.name} ({layer.kind})", packed, events, Cell(layer.calls))]
         if len(layer.gates) > 1:
-            rows += [_layer_cells(gate, gate.name, blank, blank) for gate in layer.gates]
+            rows += [_layer_cells(gate, gate.name, blank, blank, blank) for gate in layer.gates]
         groups.append(rows)
     total = [Cell(cell, "{}") for cell in profile.rows()[-1]]
     return {
@@ -149,12 +150,12 @@ def _profile(profile):
     }
 
 
-def _layer_cells(part, name, events, calls):
+def _layer_cells(part, name, packed, events, calls):
     share = "{:.1%}"
     return [
         *(Cell(name, "{}"), Cell(part.weights), Cell(part.nonzero)),
         *(Cell(part.sparsity, share), Cell(part.zero_blocks, share)),
-        *(Cell(part.float32_bytes), Cell(part.int8_bytes), Cell(part.packed_bytes)),
+        *(Cell(part.float32_bytes), Cell(part.int8_bytes), packed),
         *(events, calls, Cell(part.dense_macs), Cell(part.effective_macs)),
     ]
 

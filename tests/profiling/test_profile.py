@@ -10,7 +10,6 @@ from keras import layers
 import keras_sparse_rnn as ksr
 from keras_sparse_rnn.cli import main
 from keras_sparse_rnn.layers import EventGRU
-from keras_sparse_rnn.ops.block_sparse import encode
 from keras_sparse_rnn.profiling import count_macs
 
 X = np.random.default_rng(0).normal(size=(4, 6, 5)).astype("float32")
@@ -68,16 +67,12 @@ def test_figures_are_those_of_the_weights():
         kernels = [w for w in of_keras.get_weights() if w.ndim == 2 and len(w) > 2]
         assert layer.weights == sum(w.size for w in kernels) == layer.int8_bytes == layer.float32_bytes / 4
         assert layer.nonzero == sum(np.count_nonzero(w) for w in kernels)
-        packed = [encode(w.reshape(len(w), gates, -1).astype("int8"), 4, range(gates)).nbytes for w in kernels]
-        assert layer.packed_bytes == sum(packed)
         for n, gate in enumerate(layer.gates):
             columns = [np.split(w, gates, axis=1)[n] for w in kernels]
             assert gate.nonzero == sum(np.count_nonzero(part) for part in columns)
             assert gate.weights == sum(part.size for part in columns)
-        rows = 2 * sum(len(kernel) + 1 for kernel in kernels)  # where each begins, uint16, is the layer's alone
         if not layer.gates:
             continue
-        assert sum(gate.packed_bytes for gate in layer.gates) == layer.packed_bytes - rows
         assert sum(gate.effective_macs for gate in layer.gates) == pytest.approx(layer.effective_macs)
         of_gates = sum(gate.zero_blocks * gate.weights for gate in layer.gates) / layer.weights
         assert of_gates == pytest.approx(layer.zero_blocks)
