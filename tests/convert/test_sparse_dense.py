@@ -8,7 +8,6 @@ from keras.layers import GRU, Conv1D, Conv2D, Dense
 from zoo import ENGINES
 
 import keras_sparse_rnn as ksr
-from keras_sparse_rnn.convert import sparse_dense
 from keras_sparse_rnn.convert.pack import ModelWriter
 from keras_sparse_rnn.firmware.plain_c import PlainC
 from keras_sparse_rnn.formats import INT8
@@ -60,7 +59,7 @@ def test_only_where_smaller_and_the_report_says_what_each_would_cost(monkeypatch
     assert pruned.bytes["blocks of 1x4"] == min(pruned.bytes.values()) < 0.5 * pruned.bytes["dense"]
     assert pruned.zeros == pytest.approx(0.9, abs=0.03)
     assert f"stored blocks of 1x4 (bytes: dense {pruned.bytes['dense']:,}, " in str(sparse.report)
-    monkeypatch.setattr(sparse_dense, "BLOCKS", ())
+    monkeypatch.setattr("keras_sparse_rnn.ops.sparse_dense.BLOCKS", ())
     dense = ksr.convert(model, x, verify=False)
     assert len(dense.data) - len(sparse.data) == pytest.approx(
         pruned.bytes["dense"] - pruned.bytes["blocks of 1x4"], abs=400
