@@ -189,10 +189,11 @@ def _kernels(part):
         return [keras.ops.convert_to_numpy(weights)[:, None] for weights in part.matrices.values()]
     matrices: dict[bool, list] = {False: [], True: []}
     for name, weights in part.matrices.items():
-        matrices["recurrent" in name].append(keras.ops.convert_to_numpy(weights))
-    of_inputs, *of_recurrence = (
-        np.concatenate(same, axis=1).reshape(len(same[0]), -1, part.layer.units) for same in matrices.values() if same
-    )
+        kernel = keras.ops.convert_to_numpy(weights)
+        kernel = kernel.reshape(len(kernel), len(part.gates[name]), -1)
+        # Master gates have fewer columns than units.
+        matrices["recurrent" in name].append(np.pad(kernel, ((0, 0), (0, 0), (0, part.layer.units - kernel.shape[2]))))
+    of_inputs, *of_recurrence = (np.concatenate(same, axis=1) for same in matrices.values() if same)
     of_states = of_recurrence[0] if of_recurrence else of_inputs[:0]
     if not read_apart(part.layer):
         return [of_inputs, of_states]
