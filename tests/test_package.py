@@ -186,9 +186,8 @@ def test_what_imports_keras_is_known():
     assert found == ksr._WITH_KERAS
 
 
-@pytest.mark.parametrize(
-    "name", ["regularizers", *(pytest.param(n, marks=pytest.mark.slow) for n in ("inputs", "cells", "sparsity.kernels"))]
-)
+@pytest.mark.slow_but(name=["regularizers"])
+@pytest.mark.parametrize("name", ["regularizers", "inputs", "cells", "sparsity.kernels"])
 def test_a_module_can_be_imported_before_keras(name):
     code = f"""
 import keras_sparse_rnn.{name} as first

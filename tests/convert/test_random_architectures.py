@@ -58,7 +58,9 @@ def _check(stack, inputs, holds, zeros, block_size, batch_size, stateful):
         read = kind.from_constants(
             kind.SCHEMA.decode(op.options), kind.SCHEMA.named(tensors), layer.cell.kernel.shape[0]
         )
-        for name, kernel in kernels_of(layer).items() if kind_of_layer != "ONLSTM" else ():  # its master gates lie apart
+        if kind_of_layer == "ONLSTM":  # whose master gates lie apart
+            continue
+        for name, kernel in kernels_of(layer).items():
             stored = getattr(read, name)
             gates = keras.ops.convert_to_numpy(kernel).reshape(stored.shape)
             if kind_of_layer in GATES:
