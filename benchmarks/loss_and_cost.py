@@ -21,13 +21,14 @@ MOST_INSTRUCTIONS = 10_000  # leaves out a pruned GRU of 128 units on digits, at
 
 def digits(path):
     """Returns dicts {label: (instructions per 20 ms, loss)} by family, from the search for small networks."""
-    families = {"dense GRU": {}, "pruned GRU": {}, "EventGRU": {}, "DeltaGRU": {}}
+    families = {name: {} for name in ("dense GRU", "pruned GRU", "EventGRU", "DeltaGRU", "LightGRU", "FastGRNN")}
     for row in _rows(path):
-        cell, units, hop, pruned = re.match(r"(\w+) (\d+), (\d+) ms(?:, (\d+)%)?", row["net"]).groups()
+        name = re.match(r"(\w+) (\d+), (\d+) ms(, rank [\d +]+)?(?:, (\d+)%)?", row["net"])
+        cell, units, hop, rank, pruned = name.groups(default="")
         family = cell if cell != "GRU" else "pruned GRU" if pruned else "dense GRU"
         cost, loss = float(row["M4 instr."]), float(row["NLL"])
         if cost <= MOST_INSTRUCTIONS and loss <= LARGEST_LOSS:
-            families[family][f"{units}, {hop} ms"] = cost, loss
+            families[family][f"{units}, {hop} ms{rank}"] = cost, loss
     return families
 
 

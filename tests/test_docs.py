@@ -95,6 +95,8 @@ def test_the_picture_of_the_readme_has_every_small_network():
         "pruned GRU": 1,  # of 2: one costs more than 10,000 instructions
         "EventGRU": 4,
         "DeltaGRU": 3,
+        "LightGRU": 3,
+        "FastGRNN": 1,
     }
     assert digits["dense GRU"]["32, 80 ms"] == (2220, 0.058)
     words = loss_and_cost.words(ROOT / "benchmarks/results/blocks_words.csv")
