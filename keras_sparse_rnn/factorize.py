@@ -1,6 +1,7 @@
 """Kernels of low rank in place of those of a trained model."""
 
 import inspect
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +65,7 @@ def factorize(
         data = check_inputs("data", model, data)
     kernels = {layer.name: _Kernels(layer, _scales(model, layer, data)) for layer in chosen}
     if tolerance is None:
-        return _made(model, kernels, dict.fromkeys(kernels, checked_rank(rank)))
+        return _smaller(model, _made(model, kernels, dict.fromkeys(kernels, checked_rank(rank))))
 
     expected = _outputs(model, data)
     found = {name: of.most for name, of in kernels.items()}
@@ -75,7 +76,18 @@ def factorize(
         error = _error(_outputs(_made(model, kernels, ranks), data), expected)
         low, high = (middle, high) if error <= tolerance else (low, middle)
         found = ranks if error <= tolerance else found
-    return _made(model, kernels, found)
+    return _smaller(model, _made(model, kernels, found))
+
+
+def _smaller(model, made):
+    """Returns the model that was made, with a warning if it has no fewer weights."""
+    if made.count_params() >= model.count_params():
+        warnings.warn(
+            f"the model of low rank has {made.count_params():,} weights, and the one given has "
+            f"{model.count_params():,}. Take a lower rank or a larger tolerance.",
+            stacklevel=3,
+        )
+    return made
 
 
 class _Kernels:
@@ -120,6 +132,8 @@ def _factors(kernel, scales, rank):
 
 
 def _chosen(model, names):
+    if isinstance(names, str):
+        raise ValueError(f"`layers` must be a list of names. Received: {names!r}; for one layer take [{names!r}]")
     known = {layer.name: layer for layer in model.layers if isinstance(layer, _KINDS) and layer.rank is None}
     wrong = [name for name in (names or ()) if name not in known]
     if wrong or not known:
