@@ -17,11 +17,7 @@ from keras_sparse_rnn._version import __version__ as __version__
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _OF_KERAS_FILES = ("initializers", "layers", "optimizers", "regularizers", "schedules")
-_WITH_KERAS = {
-    *_OF_KERAS_FILES,
-    *("callbacks", "cells", "convert", "demo", "experiments", "factorize", "from_tf_keras", "inputs", "keras_weights"),
-    *("profiling", "pruner", "quantization", "shrink", "sparsity", "to_delta"),
-}
+_WITH_THEM = {*_OF_KERAS_FILES, "cells", "inputs", "sparsity"}  # what they import that imports Keras
 
 
 class _Package(ModuleType):
@@ -57,13 +53,13 @@ def _spec_of_imported(name):
 class _WithKeras(MetaPathFinder):
     """Registers the classes that a Keras file can name as soon as Keras has been imported.
 
-    A module of this package that is imported before Keras would otherwise be needed while it is half executed: for such
-    a one Keras is imported first.
+    Of these and the modules that they need, the first one to be imported would be needed while it is half executed:
+    Keras is imported before it.
     """
 
     def find_spec(self, fullname, path, target=None):
         package, _, name = fullname.partition(".")
-        if package == __name__ and name.partition(".")[0] in _WITH_KERAS:
+        if package == __name__ and name.partition(".")[0] in _WITH_THEM:
             importlib.import_module("keras")
             return _spec_of_imported(fullname) if fullname in sys.modules else None
         if fullname != "keras":
