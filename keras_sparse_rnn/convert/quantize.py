@@ -61,6 +61,9 @@ class Scale:
         return np.int16 if self.bits == 16 else np.int8
 
 
+OF_PROBABILITIES = Scale(1 / 256, -128)  # TensorFlow Lite's int8 outputs of SOFTMAX and LOGISTIC
+
+
 def within_percentile(values, percentile):
     """Clips values to the given percentile at either end; integers are left as they are."""
     if percentile == 100 or not np.issubdtype(values.dtype, np.floating):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_sparse_rnn.convert.float_layers import Gelu
-from keras_sparse_rnn.convert.quantize import Scale
+from keras_sparse_rnn.convert.quantize import OF_PROBABILITIES, Scale
 
 _L = keras.layers
 _PASSES_ON = (  # their outputs are values of their inputs: one scale for both
@@ -23,7 +23,7 @@ _PASSES_ON = (  # their outputs are values of their inputs: one scale for both
 AVERAGES = (_L.GlobalAveragePooling1D, _L.GlobalAveragePooling2D)
 _OPERATIONS = ("Concatenate", "ExpandDims", "Flip", "GetItem", "Reshape", "Squeeze", "Transpose")  # of keras.ops
 # TensorFlow Lite fixes the scale of the outputs of these.
-_FIXED = {"softmax": Scale(1 / 256, -128), "sigmoid": Scale(1 / 256, -128), "tanh": Scale(1 / 128, 0)}
+_FIXED = {"softmax": OF_PROBABILITIES, "sigmoid": OF_PROBABILITIES, "tanh": Scale(1 / 128, 0)}
 _FUSED = ("linear", "relu", "relu6")
 # For each layer with a kernel, the axes along which each index is an output with its own scale.
 KERNELS = {

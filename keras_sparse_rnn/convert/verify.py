@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_sparse_rnn.convert.causes import deviation, finer_integers
 from keras_sparse_rnn.convert.converted_model import VerificationError
-from keras_sparse_rnn.convert.quantize import within_percentile
+from keras_sparse_rnn.convert.quantize import OF_PROBABILITIES, within_percentile
 from keras_sparse_rnn.runtime.native import NativeOp
 
 FLOAT_TOLERANCE = 1e-5
@@ -30,7 +30,6 @@ OF_FLOATS = 1e-6  # of the largest value: a channel that varies by less is const
 # rounding would move them. The change of Keras's outputs times this factor is accepted; two unrelated outputs are 1.4
 # apart.
 MOVED_BY, ROUNDING_FACTOR, MOST_OF_ROUNDING = 0.01, 3, 1.6
-PROBABILITY_SCALE = 1 / 256  # of the int8 outputs of TFLite's SOFTMAX and LOGISTIC
 _STEPS = 256
 _SAMPLES = 32
 
@@ -152,8 +151,13 @@ def _steps(seen, go_backwards):
         made = np.arange(len(x)) if seen.mask is None else np.flatnonzero(seen.mask[i][:: -1 if go_backwards else 1])
         if not len(made):
             continue
-        for t in made[np.unique(np.linspace(0, len(made) - 1, per_sample).astype(int))]:
+        for t in made[_spread(len(made), per_sample)]:
             yield x[t], *({name: state[t] for name, state in each.items()} for each in (before, states))
+
+
+def _spread(count, most):
+    """Returns at most so many indices below `count`, from the first to the last."""
+    return np.unique(np.linspace(0, count - 1, most).astype(int))
 
 
 def check_labels(labels, outputs):
@@ -199,7 +203,7 @@ def verify_outputs(converted, data, expected, labels, run_keras, causes, options
     report, everything = converted.report, data
     if labels is None:
         # Spread over all: data are often sorted by class.
-        some = np.unique(np.linspace(0, len(data[0]) - 1, _SAMPLES).astype(int))
+        some = _spread(len(data[0]), _SAMPLES)
         data, expected = [array[some] for array in data], [array[some] for array in expected]
     else:
         report.keras_accuracy = _accuracy(expected[0], labels)
@@ -279,7 +283,7 @@ class _Rating:
     def of(cls, engine, tensor, ours, keras):
         least = max(FEWEST_STEPS * tensor.scale, SMALLEST_SHARE * float(np.abs(keras).max()))
         errors, deviations = np.sqrt(np.square(_channels(ours - keras)).mean(axis=0)), _channels(keras).std(axis=0)
-        smallest = math.inf if tensor.scale == PROBABILITY_SCALE else OF_FLOATS * np.abs(keras).max(initial=0.0)
+        smallest = math.inf if tensor.scale == OF_PROBABILITIES.scale else OF_FLOATS * np.abs(keras).max(initial=0.0)
         varying = np.flatnonzero(deviations > smallest)
         channels = tuple((i, float(errors[i]), float(deviations[i])) for i in varying)
         return cls(tensor.name, engine, _rms(ours - keras), deviation(keras), least, tensor.scale, channels)
